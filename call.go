@@ -1,0 +1,33 @@
+package releve
+
+import "time"
+
+// Invite is what a server knows of a call that a PBX offers it.
+type Invite struct {
+	Call       CallID
+	From       string // user part of the From URI
+	To         string // user part of the To URI: what the caller dialled
+	Target     string // user part of the Request-URI: the contact the PBX chose
+	Diversion  []Diversion
+	History    []Diversion // History-Info entries that name a diversion (RFC 7044)
+	Source     string      // address:port the request came from
+	TestID     string      // X-Releve-Test: a procedure's own call
+	ReceivedAt time.Time
+}
+
+// Diversion is one entry of Diversion (RFC 5806) or History-Info (RFC 7044).
+type Diversion struct {
+	User   string
+	Reason OverflowReason
+}
+
+// OverflowReason is why the PBX sent a call on, as far as it said.
+type OverflowReason string
+
+// The reasons that matter to a verification (SPEC H5).
+const (
+	ReasonUnknown     OverflowReason = ""
+	ReasonBusy        OverflowReason = "user-busy"
+	ReasonNoAnswer    OverflowReason = "no-answer"
+	ReasonUnavailable OverflowReason = "unavailable"
+)

@@ -1,0 +1,67 @@
+package releve
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"time"
+)
+
+// FactID names one fact. Storing a fact twice stores it once, by its id.
+type FactID string
+
+// NewFactID draws an id that no other fact has.
+func NewFactID() FactID { return FactID(rand.Text()) }
+
+// FactKind says what a fact tells of a call.
+type FactKind string
+
+// The kinds of facts, each with the type of its body.
+const (
+	CallOffered FactKind = "call" // CallBody: a call was taken up
+	CallStepped FactKind = "step" // StepBody: something happened in it
+	CallEnded   FactKind = "end"  // EndBody: it is over
+)
+
+// Fact is something that happened. It is new when it is made and never changed
+// afterwards, so facts commute and may be stored in any order, once (RULES R14).
+type Fact struct {
+	ID   FactID          `json:"id"`
+	Kind FactKind        `json:"kind"`
+	Call CallID          `json:"call"`
+	Seat Seat            `json:"seat"` // the server that saw it
+	Term Term            `json:"term"` // the term that server knew
+	At   time.Time       `json:"at"`
+	Body json.RawMessage `json:"body"`
+}
+
+// CallBody is what is known of a call when it is taken up.
+type CallBody struct {
+	From         string `json:"from"` // digits masked but for the first four
+	To           string `json:"to"`
+	Overflowed   bool   `json:"overflowed"`
+	Reason       string `json:"reason,omitempty"` // of the overflow, where the PBX gave it
+	WithoutDuty  bool   `json:"without_duty"`     // RULES R13
+	Test         bool   `json:"test"`             // made by a procedure: not in the statistics
+	AnsweredMS   int64  `json:"answered_ms"`      // from INVITE to 200 OK
+	Verification bool   `json:"verification"`     // this call's verification led to a takeover
+}
+
+// StepBody is one step of a call, numbered from 1.
+type StepBody struct {
+	Number int    `json:"number"`
+	Name   string `json:"name"`   // greeting, menu, digits, transfer, transfer-result …
+	Detail string `json:"detail"` // digits masked
+}
+
+// EndBody is how a call ended.
+type EndBody struct {
+	Outcome    string `json:"outcome"` // transferred, abandoned, refused, failed …
+	Detail     string `json:"detail,omitempty"`
+	DurationMS int64  `json:"duration_ms"`
+}
+
+// NewFact makes a fact of now-known content. The body is one of the kinds' types.
+func NewFact(kind FactKind, call CallID, seat Seat, term Term, at time.Time, body any) (Fact, error) {
+	raw, err := json.Marshal(body)
+	return Fact{ID: NewFactID(), Kind: kind, Call: call, Seat: seat, Term: term, At: at.UTC(), Body: raw}, err
+}

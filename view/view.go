@@ -1,0 +1,204 @@
+// Package view is the site as one value, made by the agent. The page, the
+// command line and JSON all read it, so that one truth stands behind every word.
+//
+// Sentences are codes with arguments; package view/words says them in French and
+// English.
+package view
+
+import (
+	"encoding/json"
+	"time"
+
+	"releve"
+)
+
+// Word is the one word on the screen: would a failure now lose anything?
+type Word string
+
+// The words, from well to worst.
+const (
+	Protected    Word = "protected"
+	NotProtected Word = "not-protected"
+	Stopped      Word = "stopped" // nobody answers
+)
+
+// Sentence is something to say, by its code, with the values it names.
+type Sentence struct {
+	Code string            `json:"code"`
+	Args map[string]string `json:"args,omitempty"`
+}
+
+// Say makes a sentence from a code and pairs of names and values.
+func Say(code string, pairs ...string) Sentence {
+	s := Sentence{Code: code}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if s.Args == nil {
+			s.Args = map[string]string{}
+		}
+		s.Args[pairs[i]] = pairs[i+1]
+	}
+	return s
+}
+
+// Site is all that is shown of a site.
+type Site struct {
+	Name      string         `json:"name"`
+	Level     releve.Level   `json:"level"`
+	Arbiter   releve.Arbiter `json:"arbiter"`
+	Seat      releve.Seat    `json:"seat"` // the server that says this
+	At        time.Time      `json:"at"`
+	Term      releve.Term    `json:"term"`
+	Owner     releve.Seat    `json:"owner"` // on duty in that term
+	Word      Word           `json:"word"`
+	Why       Sentence       `json:"why"`
+	Main      Server         `json:"main"`
+	Secondary Server         `json:"secondary"`
+	Mirror    Mirror         `json:"mirror"`
+	PBX       PBX            `json:"pbx"`
+	Procedure *Procedure     `json:"procedure,omitempty"`
+	Events    []Event        `json:"events"` // newest first, at most 50
+}
+
+// Server is what is known of one server.
+type Server struct {
+	Seat          releve.Seat `json:"seat"`
+	Duty          releve.Duty `json:"duty"`
+	Heard         bool        `json:"heard"` // false: what follows is old
+	HeardAt       time.Time   `json:"heard_at"`
+	Vote          bool        `json:"vote"`
+	Data          Tier        `json:"data"`
+	Interfaces    Tier        `json:"interfaces"`
+	Processing    Tier        `json:"processing"`
+	Registered    []string    `json:"registered"` // SIP users whose binding is this server's
+	ChannelsBusy  int         `json:"channels_busy"`
+	Channels      int         `json:"channels"`
+	WithoutDuty   bool        `json:"without_duty"`  // answering without the duty (R13)
+	SpoolWaiting  int         `json:"spool_waiting"` // records on this disk alone
+	CallsOffered  int64       `json:"calls_offered"` // since its start
+	CallsAnswered int64       `json:"calls_answered"`
+	CallsRefused  int64       `json:"calls_refused"`
+	Doing         Sentence    `json:"doing"` // what it is about to reach, "" when at rest
+}
+
+// TierState is how one layer of a server is.
+type TierState string
+
+// The states of a tier.
+const (
+	TierWell     TierState = "well"
+	TierStarting TierState = "starting"
+	TierDegraded TierState = "degraded"
+	TierDown     TierState = "down"
+	TierUnknown  TierState = "unknown"
+)
+
+// Tier is the state of one layer with its reason, "" when well.
+type Tier struct {
+	State TierState `json:"state"`
+	Why   Sentence  `json:"why"`
+}
+
+// MirrorState is how the copy of the database is.
+type MirrorState string
+
+// The states of the mirror.
+const (
+	MirrorInSync     MirrorState = "in-sync"
+	MirrorCatchingUp MirrorState = "catching-up"
+	MirrorCloning    MirrorState = "cloning"
+	MirrorAway       MirrorState = "away"
+	MirrorNone       MirrorState = "none" // the level has none
+)
+
+// Mirror is the copy and its distance.
+type Mirror struct {
+	State       MirrorState `json:"state"`
+	Bytes       int64       `json:"bytes"`        // owner's position minus mirror's flushed position
+	Seconds     float64     `json:"seconds"`      // age of the oldest commit not yet there
+	LostCalls   int         `json:"lost_calls"`   // call records that a failure now would lose
+	LostMessage int         `json:"lost_message"` // messages that a failure now would lose
+	Progress    *Progress   `json:"progress,omitempty"`
+}
+
+// Progress is how far something that lasts has come.
+type Progress struct {
+	Done     int64         `json:"done"`
+	Total    int64         `json:"total"` // 0: not known
+	Unit     string        `json:"unit"`
+	PerSec   float64       `json:"per_second"`
+	TimeLeft time.Duration `json:"time_left_ns"`
+}
+
+// PBX is what this server knows of the establishment's switch.
+type PBX struct {
+	Address   string    `json:"address"`
+	Heard     bool      `json:"heard"`
+	HeardAt   time.Time `json:"heard_at"`
+	Reception string    `json:"reception"` // the published number
+}
+
+// Event is one line of what happened lately.
+type Event struct {
+	At       time.Time     `json:"at"`
+	Seat     releve.Seat   `json:"seat"`
+	Term     releve.Term   `json:"term"`
+	Severity string        `json:"severity"` // info, warning, major, critical, cleared
+	What     Sentence      `json:"what"`
+	Call     releve.CallID `json:"call,omitempty"`
+}
+
+// Call is one call of `releve calls`.
+type Call struct {
+	Call        releve.CallID `json:"call"`
+	At          time.Time     `json:"at"`
+	Seat        releve.Seat   `json:"seat"`
+	Term        releve.Term   `json:"term"`
+	From        string        `json:"from"`
+	Overflowed  bool          `json:"overflowed"`
+	WithoutDuty bool          `json:"without_duty"`
+	Test        bool          `json:"test"`
+	Outcome     string        `json:"outcome"` // "" while in progress
+	Duration    time.Duration `json:"duration_ns"`
+	Steps       []Step        `json:"steps"`
+	Stored      bool          `json:"stored"` // false: still in a spool
+}
+
+// Step is one step of a call.
+type Step struct {
+	At     time.Time `json:"at"`
+	Name   string    `json:"name"`
+	Detail string    `json:"detail"`
+}
+
+// Entry is one decision, or decision not to act, with its evidence (SPEC H14).
+type Entry struct {
+	At       time.Time       `json:"at"`
+	Seat     releve.Seat     `json:"seat"`
+	Term     releve.Term     `json:"term"`
+	Kind     string          `json:"kind"` // decision, non-decision, fact
+	What     Sentence        `json:"what"`
+	Call     releve.CallID   `json:"call,omitempty"` // the call that led to it, or that it answered
+	Evidence []Sentence      `json:"evidence,omitempty"`
+	Input    json.RawMessage `json:"input,omitempty"` // the event that the decision took, for replay
+}
+
+// Procedure is a guided procedure while it runs, and the last one afterwards.
+type Procedure struct {
+	ID       string          `json:"id"`
+	Name     string          `json:"name"` // return, switchover …
+	DryRun   bool            `json:"dry_run"`
+	Started  time.Time       `json:"started"`
+	Finished time.Time       `json:"finished"` // zero while it runs
+	Steps    []ProcedureStep `json:"steps"`
+	Failed   *Sentence       `json:"failed,omitempty"`
+}
+
+// ProcedureStep is one step with its times and what it found.
+type ProcedureStep struct {
+	What     Sentence  `json:"what"`
+	State    string    `json:"state"` // waiting, running, done, skipped, failed
+	Started  time.Time `json:"started"`
+	Finished time.Time `json:"finished"`
+	Found    *Sentence `json:"found,omitempty"`
+	Progress *Progress `json:"progress,omitempty"`
+}
