@@ -1,0 +1,121 @@
+// Package config is a server's configuration: one TOML file, read whole, every
+// mistake reported at once with its line.
+package config
+
+import (
+	"time"
+
+	"releve"
+)
+
+// Config is one server's file.
+type Config struct {
+	Site      Site      `toml:"site"`
+	PBX       PBX       `toml:"pbx"`
+	SIP       SIP       `toml:"sip"`
+	Attendant Attendant `toml:"attendant"`
+	Peer      Peer      `toml:"peer"`
+	Database  Database  `toml:"database"`
+	Console   Console   `toml:"console"`
+	Takeover  Takeover  `toml:"takeover"`
+}
+
+// Site says which site and which seat this server is.
+type Site struct {
+	ID       string          `toml:"id"` // drawn by `releve init`, the same on both servers
+	Name     string          `toml:"name"`
+	Seat     releve.Seat     `toml:"seat"`
+	Level    releve.Level    `toml:"level"`
+	Arbiter  releve.Arbiter  `toml:"arbiter"`
+	Language releve.Language `toml:"language"` // of sentences that nobody asked a language for
+	Data     string          `toml:"data"`     // directory of everything this server keeps
+}
+
+// PBX is the establishment's switch and its profile.
+type PBX struct {
+	Address           string   `toml:"address"` // host:port, UDP
+	Domain            string   `toml:"domain"`  // of the SIP users
+	ReceptionNumber   string   `toml:"reception_number"`
+	ReceptionUser     string   `toml:"reception_user"`
+	ReceptionPassword string   `toml:"reception_password"`
+	StandbyUser       string   `toml:"standby_user"`
+	StandbyPassword   string   `toml:"standby_password"`
+	Expires           Duration `toml:"expires"`           // of a binding
+	Evidence          Evidence `toml:"overflow_evidence"` // how an overflowed call is told (H7)
+	RefusalCode       int      `toml:"refusal_code"`
+	BusyCode          int      `toml:"busy_code"` // all channels busy
+}
+
+// Evidence is how the profile tells an overflowed call from a direct one.
+type Evidence string
+
+// The evidence a profile can name (SPEC H7).
+const (
+	EvidenceDiversion  Evidence = "diversion"
+	EvidenceHistory    Evidence = "history-info"
+	EvidenceTo         Evidence = "to"
+	EvidenceRequestURI Evidence = "request-uri"
+	EvidenceNone       Evidence = "none"
+)
+
+// SIP is this server's telephone link and its media.
+type SIP struct {
+	Listen   string `toml:"listen"` // host:port of this server, UDP; never a wildcard
+	Other    string `toml:"other"`  // host:port of the other server's SIP
+	RTPFirst int    `toml:"rtp_first"`
+	RTPLast  int    `toml:"rtp_last"`
+	Channels int    `toml:"channels"`
+}
+
+// Attendant is what callers hear.
+type Attendant struct {
+	Language        releve.Language `toml:"language"`
+	ExtensionDigits int             `toml:"extension_digits"` // how many digits an extension has
+	Operator        string          `toml:"operator"`
+}
+
+// Peer is the link to the other server.
+type Peer struct {
+	Listen      string `toml:"listen"`
+	Other       string `toml:"other"`
+	CA          string `toml:"ca"`
+	Certificate string `toml:"certificate"`
+	Key         string `toml:"key"`
+}
+
+// Database is the PostgreSQL that this server runs, or follows with.
+type Database struct {
+	Listen   string `toml:"listen"`   // host:port for the other server's mirror
+	Other    string `toml:"other"`    // host:port of the other server's PostgreSQL
+	Binaries string `toml:"binaries"` // directory of initdb and postgres; "" searches
+	Account  string `toml:"account"`  // unix account for PostgreSQL when started as root
+}
+
+// Console is where the page is served.
+type Console struct {
+	Listen string `toml:"listen"`
+}
+
+// Takeover holds the settings of a verification (SPEC H3).
+type Takeover struct {
+	Rounds int      `toml:"rounds"` // N
+	Limit  Duration `toml:"limit"`  // of one round
+	Pause  Duration `toml:"pause"`  // between two
+	Watch  Duration `toml:"watch"`  // period of the standby's own rounds
+}
+
+// Duration is a time.Duration written as "300ms" or "60s".
+type Duration time.Duration
+
+// UnmarshalText reads Go's duration form.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	*d = Duration(v)
+	return err
+}
+
+// MarshalText writes Go's duration form.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// Std is d as the standard library's type.
+func (d Duration) Std() time.Duration { return time.Duration(d) }

@@ -1,0 +1,95 @@
+package identity
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Authority makes the certificates of one site. Its key is needed for that only,
+// and belongs on neither server.
+type Authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+// Validity is the time within which a certificate is believed.
+type Validity struct{ From, Until time.Time }
+
+// NewAuthority draws the key of a site's authority: ECDSA P-256, which every
+// OpenSSL that PostgreSQL 15 is built with accepts.
+func NewAuthority(site string, valid Validity) (*Authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		Subject:               pkix.Name{OrganizationalUnit: []string{site}, CommonName: "Relève authority"},
+		NotBefore:             valid.From,
+		NotAfter:              valid.Until,
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		MaxPathLenZero:        true,
+		KeyUsage:              x509.KeyUsageCertSign,
+	}
+	cert, err := create(template, template, key, key)
+	return &Authority{cert: cert, key: key}, err
+}
+
+// Issue makes the certificate and the key of one seat, as PEM. The addresses are
+// for programs that insist on them, such as libpq with sslmode=verify-full.
+func (a *Authority) Issue(seat Identity, addresses []netip.Addr, valid Validity) (certificate, private []byte, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	cert, err := create(&x509.Certificate{
+		Subject:     seat.Subject(),
+		NotBefore:   valid.From,
+		NotAfter:    valid.Until,
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		IPAddresses: asIPs(addresses),
+	}, a.cert, key, a.key)
+	if err != nil {
+		return nil, nil, err
+	}
+	private, err = keyPEM(key)
+	return certificatePEM(cert), private, err
+}
+
+// Certificate is the authority's own certificate, as PEM.
+func (a *Authority) Certificate() []byte { return certificatePEM(a.cert) }
+
+// Key is the authority's key, as PEM.
+func (a *Authority) Key() ([]byte, error) { return keyPEM(a.key) }
+
+func create(template, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) (*x509.Certificate, error) {
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(der)
+}
+
+func certificatePEM(cert *x509.Certificate) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
+}
+
+func keyPEM(key *ecdsa.PrivateKey) ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
+}
+
+func asIPs(addresses []netip.Addr) (ips []net.IP) {
+	for _, a := range addresses {
+		ips = append(ips, a.AsSlice())
+	}
+	return ips
+}

@@ -1,0 +1,110 @@
+package identity
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+
+	"releve"
+	"releve/view"
+)
+
+// The codes of what can be wrong with a certificate.
+const (
+	Missing          = "certificate.missing"
+	Unreadable       = "certificate.unreadable"
+	NotPEM           = "certificate.not-pem"
+	NoPair           = "certificate.no-pair"
+	Nameless         = "certificate.nameless"
+	ForeignAuthority = "certificate.foreign-authority"
+	OtherSite        = "certificate.other-site"
+	WrongSeat        = "certificate.wrong-seat"
+	Expired          = "certificate.expired"
+	NotYetValid      = "certificate.not-yet-valid"
+)
+
+// Fault is why a certificate is not accepted.
+type Fault struct{ Why view.Sentence }
+
+func fault(code string, pairs ...string) *Fault { return &Fault{view.Say(code, pairs...)} }
+
+func unreadable(file string, err error) *Fault {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault(Missing, "file", file)
+	}
+	return fault(Unreadable, "file", file, "cause", err.Error())
+}
+
+// Error is what is wrong and the way out, in English.
+func (f *Fault) Error() string {
+	what, todo := f.Text(releve.English)
+	return what + ": " + todo
+}
+
+// Text is what is wrong, and what to do about it.
+func (f *Fault) Text(language releve.Language) (what, todo string) {
+	text, ok := words[f.Why.Code]
+	if !ok {
+		return f.Why.Code, ""
+	}
+	said := text.en
+	if language == releve.French {
+		said = text.fr
+	}
+	return fill(said.what, f.Why.Args), fill(said.todo, f.Why.Args)
+}
+
+func fill(text string, args map[string]string) string {
+	pairs := make([]string, 0, 2*len(args))
+	for name, value := range args {
+		pairs = append(pairs, "{"+name+"}", value)
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+type said struct{ what, todo string }
+
+// words are kept here rather than with the words of the page, because the
+// configuration and the link say the same things about the same files.
+var words = map[string]struct{ en, fr said }{
+	Missing: {
+		said{"the file {file} is not there", "copy it from the directory that `releve init` wrote"},
+		said{"le fichier {file} n'existe pas", "copiez-le depuis le répertoire écrit par `releve init`"},
+	},
+	Unreadable: {
+		said{"the file {file} cannot be read ({cause})", "give this account the right to read it"},
+		said{"le fichier {file} ne peut pas être lu ({cause})", "donnez à ce compte le droit de le lire"},
+	},
+	NotPEM: {
+		said{"the file {file} is not a PEM certificate ({cause})", "copy it again from the directory that `releve init` wrote"},
+		said{"le fichier {file} n'est pas un certificat PEM ({cause})", "recopiez-le depuis le répertoire écrit par `releve init`"},
+	},
+	NoPair: {
+		said{"the certificate {file} and the key {key} do not belong together ({cause})", "give the two files of the same seat"},
+		said{"le certificat {file} et la clé {key} ne vont pas ensemble ({cause})", "indiquez les deux fichiers du même siège"},
+	},
+	Nameless: {
+		said{"the certificate \"{subject}\" names no site and seat", "use the certificates that `releve init` wrote for this site"},
+		said{"le certificat « {subject} » ne nomme ni établissement ni siège", "utilisez les certificats que `releve init` a écrits pour cet établissement"},
+	},
+	ForeignAuthority: {
+		said{"the certificate \"{subject}\" was not made by this site's authority ({cause})", "give both servers the files of one and the same `releve init`"},
+		said{"le certificat « {subject} » ne vient pas de l'autorité de cet établissement ({cause})", "donnez aux deux serveurs les fichiers d'un seul et même `releve init`"},
+	},
+	OtherSite: {
+		said{"the certificate belongs to site {site}, and this is site {expected}", "check the addresses of the other server, and that both servers have the files of one `releve init`"},
+		said{"le certificat appartient à l'établissement {site}, et celui-ci est {expected}", "vérifiez les adresses de l'autre serveur, et que les deux serveurs ont les fichiers d'un seul `releve init`"},
+	},
+	WrongSeat: {
+		said{"the certificate is that of the seat {seat}, and {expected} was expected", "check which file each server was given and the addresses of the other server"},
+		said{"le certificat est celui du siège {seat}, et {expected} était attendu", "vérifiez le fichier donné à chaque serveur et les adresses de l'autre serveur"},
+	},
+	Expired: {
+		said{"the certificate of {seat} expired on {date}", "check the clock of both servers, then write new certificates with `releve init` and copy them to both"},
+		said{"le certificat de {seat} a expiré le {date}", "vérifiez l'heure des deux serveurs, puis écrivez de nouveaux certificats avec `releve init` et copiez-les sur les deux"},
+	},
+	NotYetValid: {
+		said{"the certificate of {seat} is valid from {date} only", "check the clock of both servers"},
+		said{"le certificat de {seat} n'est valable qu'à partir du {date}", "vérifiez l'heure des deux serveurs"},
+	},
+}

@@ -1,0 +1,140 @@
+// Package identity is who a certificate of a site belongs to, and whether it may
+// be believed.
+//
+// Each site has a certificate authority of its own, made by `releve init`. A
+// server's certificate names the site in its organisational unit and the seat in
+// its common name, which is also the name that PostgreSQL maps to a role
+// (manual §21.12). Host names and addresses are not looked at: a server may be
+// given another address without a new certificate.
+package identity
+
+import (
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"os"
+	"time"
+
+	"releve"
+)
+
+// Identity is a seat of a site.
+type Identity struct {
+	Site string
+	Seat releve.Seat
+}
+
+// Subject is the identity as a certificate carries it.
+func (i Identity) Subject() pkix.Name {
+	return pkix.Name{OrganizationalUnit: []string{i.Site}, CommonName: string(i.Seat)}
+}
+
+// Of reads the identity that a certificate carries, without believing it.
+func Of(cert *x509.Certificate) (Identity, error) {
+	units, seat := cert.Subject.OrganizationalUnit, releve.Seat(cert.Subject.CommonName)
+	if len(units) != 1 || units[0] == "" || !seat.Valid() {
+		return Identity{}, fault(Nameless, "subject", cert.Subject.String())
+	}
+	return Identity{Site: units[0], Seat: seat}, nil
+}
+
+// Verify says whether cert was made for want by one of the authorities, and is
+// valid at the moment now. The error is a [*Fault].
+func Verify(cert *x509.Certificate, authorities *x509.CertPool, want Identity, now time.Time) error {
+	// The dates come first: an expired certificate of the right site deserves a
+	// better sentence than "unknown authority".
+	if now.After(cert.NotAfter) {
+		return fault(Expired, "seat", cert.Subject.CommonName, "date", cert.NotAfter.Format(time.DateOnly))
+	}
+	if now.Before(cert.NotBefore) {
+		return fault(NotYetValid, "seat", cert.Subject.CommonName, "date", cert.NotBefore.Format(time.DateOnly))
+	}
+	_, err := cert.Verify(x509.VerifyOptions{
+		Roots: authorities, CurrentTime: now,
+		// Each server is client and server of the other with the same certificate.
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	})
+	if err != nil {
+		return fault(ForeignAuthority, "subject", cert.Subject.String(), "cause", err.Error())
+	}
+	got, err := Of(cert)
+	switch {
+	case err != nil:
+		return err
+	case got.Site != want.Site:
+		return fault(OtherSite, "site", got.Site, "expected", want.Site)
+	case got.Seat != want.Seat:
+		return fault(WrongSeat, "seat", string(got.Seat), "expected", string(want.Seat))
+	}
+	return nil
+}
+
+// Credentials are what a server shows and what it believes.
+type Credentials struct {
+	Authorities *x509.CertPool
+	Certificate tls.Certificate
+	Key         crypto.Signer
+}
+
+// Load reads a server's PEM files. The error joins a [*Fault] for each file.
+func Load(authority, certificate, key string) (Credentials, error) {
+	pool, errPool := LoadAuthorities(authority)
+	pair, errPair := loadPair(certificate, key)
+	if err := errors.Join(errPool, errPair); err != nil {
+		return Credentials{}, err
+	}
+	signer, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok {
+		return Credentials{}, fault(NoPair, "file", certificate, "key", key, "cause", "the key cannot sign")
+	}
+	return Credentials{Authorities: pool, Certificate: pair, Key: signer}, nil
+}
+
+// LoadAuthorities reads a PEM file of certificate authorities. The error is a [*Fault].
+func LoadAuthorities(file string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, unreadable(file, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fault(NotPEM, "file", file, "cause", "it holds no certificate")
+	}
+	return pool, nil
+}
+
+// LoadCertificate reads the first certificate of a PEM file. The error is a [*Fault].
+func LoadCertificate(file string) (*x509.Certificate, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, unreadable(file, err)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, fault(NotPEM, "file", file, "cause", "it does not begin with a certificate")
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fault(NotPEM, "file", file, "cause", err.Error())
+	}
+	return cert, nil
+}
+
+func loadPair(certificate, key string) (tls.Certificate, error) {
+	certText, err := os.ReadFile(certificate)
+	if err != nil {
+		return tls.Certificate{}, unreadable(certificate, err)
+	}
+	keyText, err := os.ReadFile(key)
+	if err != nil {
+		return tls.Certificate{}, unreadable(key, err)
+	}
+	pair, err := tls.X509KeyPair(certText, keyText)
+	if err != nil {
+		return pair, fault(NoPair, "file", certificate, "key", key, "cause", err.Error())
+	}
+	return pair, nil
+}

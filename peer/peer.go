@@ -1,0 +1,90 @@
+// Package peer is the link between the two servers of a site: HTTP/1.1 over
+// mutual TLS 1.3, both ways, each server a client of the other.
+//
+// Why not one connection kept open with messages on it: a frozen server would
+// hold everything that was sent behind. Here each request has a limit of its own
+// and a connection of its own while it lasts, so a stuck one costs itself only.
+//
+// What a failed request says of the other server is in its [Error]. The link
+// decides nothing and remembers nothing.
+package peer
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+
+	"releve"
+	"releve/peer/identity"
+)
+
+// Options are what a link is made of.
+type Options struct {
+	Listen, Other netip.AddrPort
+	CA, Cert, Key string // PEM files of this server
+	OtherCert     string // PEM file: the other server's certificate, whose signatures are believed
+	Seat          releve.Seat
+	SiteID        string
+	Log           *slog.Logger
+	Handler       Handler
+}
+
+// Peer is this server's end of the link.
+type Peer struct {
+	o         Options
+	mine      identity.Credentials
+	other     identity.Identity
+	otherCert *x509.Certificate
+
+	life      context.Context
+	end       context.CancelCauseFunc
+	transport *http.Transport
+	server    *http.Server
+	serving   sync.WaitGroup
+}
+
+// New listens, and is ready to ask. A port in use is an error that wraps
+// syscall.EADDRINUSE.
+func New(o Options) (*Peer, error) {
+	p := &Peer{o: o, other: identity.Identity{Site: o.SiteID, Seat: o.Seat.Other()}}
+	if err := p.loadFiles(); err != nil {
+		return nil, fmt.Errorf("peer link: %w", err)
+	}
+	listener, err := net.Listen("tcp", o.Listen.String())
+	if err != nil {
+		return nil, listenError(o.Listen, o.Seat, err)
+	}
+	p.life, p.end = context.WithCancelCause(context.Background())
+	p.transport = p.newTransport()
+	p.server = p.newServer()
+	p.serving.Go(func() {
+		if err := p.server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			p.o.Log.Error("the peer link stopped listening", "listen", o.Listen, "error", err)
+		}
+	})
+	return p, nil
+}
+
+func (p *Peer) loadFiles() (err error) {
+	if p.mine, err = identity.Load(p.o.CA, p.o.Cert, p.o.Key); err != nil {
+		return err
+	}
+	p.otherCert, err = identity.LoadCertificate(p.o.OtherCert)
+	return err
+}
+
+// Close ends the link at once, requests in both directions with it. It does not
+// wait for the handler: a fence waits for nothing (RULES R9).
+func (p *Peer) Close() error {
+	p.end(ErrClosed)
+	err := p.server.Close()
+	p.transport.CloseIdleConnections()
+	p.serving.Wait()
+	return err
+}

@@ -1,0 +1,147 @@
+package peer
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"releve"
+	"releve/peer/identity"
+)
+
+// MaxSealed bounds a sealed answer in bytes: it travels in one SIP header, and
+// with the other headers within one UDP packet (RFC 3261 §18.1.1).
+const MaxSealed = 700
+
+// What a signature is for. Without it one could be passed off as another.
+const (
+	forCarrying = "releve carried message"
+	forCheck    = "releve check answer"
+)
+
+// Sign signs a message that someone carries to the other server when the link is
+// cut, such as an abdication (RULES R3). The signature is base64url text; the
+// message must itself say what it is about and when it stops being so.
+func (p *Peer) Sign(payload []byte) (string, error) { return p.sign(forCarrying, payload) }
+
+// Verify says whether the other server of this site signed the payload.
+func (p *Peer) Verify(payload []byte, signature string) error {
+	return p.verify(forCarrying, payload, signature)
+}
+
+// SealAnswer writes an answer to the question with that nonce as text for a SIP
+// header (X-Releve-Check): base64url, signed, at most MaxSealed bytes.
+func (p *Peer) SealAnswer(nonce string, answer CheckAnswer) (string, error) {
+	answer.Nonce = "" // it is signed, not sent: who opens the answer knows it
+	for {
+		text, err := json.Marshal(answer)
+		if err != nil {
+			return "", err
+		}
+		signature, err := p.sign(forCheck, bind(nonce, text))
+		if err != nil {
+			return "", err
+		}
+		sealed := base64.RawURLEncoding.EncodeToString(text) + "." + signature
+		switch {
+		case len(sealed) <= MaxSealed:
+			return sealed, nil
+		case answer.Why.Args == nil:
+			return "", fmt.Errorf("the answer to a check takes %d bytes and a SIP header has %d", len(sealed), MaxSealed)
+		}
+		answer.Why.Args = nil // the reason's code is enough
+	}
+}
+
+// OpenAnswer reads what the other server sealed for the question with that nonce.
+// An answer to another question, or made by anyone else, is an error.
+func (p *Peer) OpenAnswer(nonce, sealed string) (CheckAnswer, error) {
+	var answer CheckAnswer
+	if len(sealed) > MaxSealed {
+		return answer, fmt.Errorf("the sealed answer has %d bytes, more than %d", len(sealed), MaxSealed)
+	}
+	encoded, signature, _ := strings.Cut(sealed, ".")
+	text, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil {
+		return answer, fmt.Errorf("the sealed answer is not base64url: %w", err)
+	}
+	if err := p.verify(forCheck, bind(nonce, text), signature); err != nil {
+		return answer, err
+	}
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return CheckAnswer{}, fmt.Errorf("the sealed answer: %w", err)
+	}
+	answer.Nonce = nonce
+	return answer, p.answers(nonce, answer)
+}
+
+// answers says whether an answer is the other server's, to the question asked.
+func (p *Peer) answers(nonce string, answer CheckAnswer) error {
+	switch {
+	case answer.Nonce != nonce:
+		return p.refusal(problem{Error: "its answer is to another question"})
+	case answer.Seat != p.other.Seat:
+		return p.refusal(problem{Error: fmt.Sprintf("its answer speaks for the seat %q, not %s", answer.Seat, p.other.Seat)})
+	}
+	return nil
+}
+
+// bind ties a text to a nonce. The length keeps the two apart.
+func bind(nonce string, text []byte) []byte {
+	return fmt.Appendf(nil, "%d %s %s", len(nonce), nonce, text)
+}
+
+func (p *Peer) sign(purpose string, payload []byte) (string, error) {
+	message := statement(purpose, p.o.SiteID, p.o.Seat, payload)
+	_, hash, err := algorithm(p.mine.Key.Public())
+	if err != nil {
+		return "", err
+	}
+	signature, err := crypto.SignMessage(p.mine.Key, rand.Reader, message, hash)
+	return base64.RawURLEncoding.EncodeToString(signature), err
+}
+
+func (p *Peer) verify(purpose string, payload []byte, signature string) error {
+	if err := identity.Verify(p.otherCert, p.mine.Authorities, p.other, time.Now()); err != nil {
+		return fmt.Errorf("%s: %w", p.o.OtherCert, err)
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(signature)
+	if err != nil {
+		return fmt.Errorf("the signature is not base64url: %w", err)
+	}
+	scheme, _, err := algorithm(p.otherCert.PublicKey)
+	if err != nil {
+		return err
+	}
+	message := statement(purpose, p.o.SiteID, p.other.Seat, payload)
+	if err := p.otherCert.CheckSignature(scheme, message, raw); err != nil {
+		return fmt.Errorf("the signature is not that of %s over this message (%w): check that it was carried whole and that %s is its certificate", p.other.Seat, err, p.o.OtherCert)
+	}
+	return nil
+}
+
+// statement is what is really signed: who says what, to what end.
+func statement(purpose, site string, seat releve.Seat, payload []byte) []byte {
+	return fmt.Appendf(nil, "%s\x00%s\x00%s\x00%s", purpose, site, seat, payload)
+}
+
+func algorithm(public crypto.PublicKey) (x509.SignatureAlgorithm, crypto.Hash, error) {
+	switch public.(type) {
+	case *ecdsa.PublicKey:
+		return x509.ECDSAWithSHA256, crypto.SHA256, nil
+	case ed25519.PublicKey:
+		return x509.PureEd25519, 0, nil
+	case *rsa.PublicKey:
+		return x509.SHA256WithRSA, crypto.SHA256, nil
+	}
+	return 0, 0, errors.New("the certificate's key is neither ECDSA, Ed25519 nor RSA: make one with `releve init`")
+}
