@@ -1,0 +1,168 @@
+package takeover
+
+import (
+	"time"
+
+	"releve"
+)
+
+// Event is something that happened, stamped by the agent with CLOCK_BOOTTIME.
+// Exactly one of the pointers is set, or none: time passed.
+type Event struct {
+	Now       time.Duration `json:"now"`
+	Boot      *Boot         `json:"boot,omitempty"`
+	Peer      *Status       `json:"peer,omitempty"`
+	Database  *Database     `json:"database,omitempty"`
+	Mirror    *Mirror       `json:"mirror,omitempty"`
+	Overflow  *Overflow     `json:"overflow,omitempty"`
+	Gone      releve.CallID `json:"gone,omitempty"` // a waiting caller hung up; the verification goes on (H3)
+	Round     *Round        `json:"round,omitempty"`
+	PBX       *PBX          `json:"pbx,omitempty"`
+	Done      *Done         `json:"done,omitempty"`
+	Command   Command       `json:"command,omitempty"`
+	Woke      time.Duration `json:"woke,omitempty"`      // how long this process did not run
+	Reception *bool         `json:"reception,omitempty"` // is our binding of the reception user in place
+	Calls     *bool         `json:"calls,omitempty"`     // can the voice side of this server take a call
+}
+
+// Boot is what a server finds when it starts.
+type Boot struct {
+	Known   bool          `json:"known"` // the journal held a Durable
+	Durable Durable       `json:"durable"`
+	Disk    DiskKind      `json:"disk"`
+	DataID  releve.DataID `json:"data_id,omitempty"` // written beside the data
+	Found   bool          `json:"found,omitempty"`   // the operator asked to found the site without hearing the other
+}
+
+// DiskKind is what lies where this server's data belongs.
+type DiskKind string
+
+// What a server can find on its disk.
+const (
+	DiskEmpty    DiskKind = "empty"
+	DiskOurs     DiskKind = "ours"
+	DiskForeign  DiskKind = "foreign"
+	DiskUnusable DiskKind = "unusable" // a rewind or clone stopped half way
+)
+
+// Status is what each server tells the other, again and again: it carries the
+// messages of the vote, each named by term and number, so that late and repeated
+// ones are told apart.
+type Status struct {
+	Seat      releve.Seat        `json:"seat"`
+	Known     bool               `json:"known"` // false: this server has no journal yet
+	Term      releve.Term        `json:"term"`
+	Owner     releve.Seat        `json:"owner"`
+	Number    uint64             `json:"number"`
+	Issued    bool               `json:"issued"`
+	Terms     Terms              `json:"terms"`
+	Vote      bool               `json:"vote"`
+	Abdicated uint64             `json:"abdicated"`
+	Released  bool               `json:"released"`
+	Promotion Promotion          `json:"promotion"`
+	DataID    releve.DataID      `json:"data_id"`
+	Upstream  releve.PromotionID `json:"upstream,omitempty"`
+	Phase     Phase              `json:"phase"`
+	Serving   bool               `json:"serving"` // it takes calls on duty
+	PBXAgo    time.Duration      `json:"pbx_ago"` // since the PBX last answered it
+	Reception bool               `json:"reception"`
+	Standby   bool               `json:"standby"` // it wants the standby user
+	Spooled   int                `json:"spooled"`
+}
+
+// Database is the state of the local PostgreSQL, sent at each change and as its
+// positions move.
+type Database struct {
+	Up         bool            `json:"up"`
+	InRecovery bool            `json:"in_recovery"`
+	Streaming  bool            `json:"streaming"`
+	Flush      releve.LSN      `json:"flush"`
+	Timeline   releve.Timeline `json:"timeline"`
+	Why        string          `json:"why,omitempty"` // it went down
+}
+
+// Mirror is what the owner sees of the session that bears the mirror's name.
+type Mirror struct {
+	Streaming bool       `json:"streaming"`
+	Foreign   bool       `json:"foreign,omitempty"`
+	Flush     releve.LSN `json:"flush"`
+	Own       releve.LSN `json:"own"` // the owner's own flushed position, read before
+}
+
+// Overflow is a call that waits for a verdict.
+type Overflow struct {
+	Call   releve.CallID         `json:"call"`
+	Reason releve.OverflowReason `json:"reason,omitempty"`
+}
+
+// PBX says whether the establishment's switch answers this server.
+type PBX struct {
+	Heard bool          `json:"heard"`
+	Ago   time.Duration `json:"ago"` // since its last answer
+}
+
+// Command is what an operator or the service manager asks for.
+type Command string
+
+// The commands that the machine takes.
+const (
+	HandOver Command = "hand-over" // give the duty to the mirror
+	Rejoin   Command = "rejoin"    // come back as the mirror
+	Stop     Command = "stop"      // this server is being stopped
+)
+
+// Job is slow work that the agent carries out; its end comes back as Done.
+type Job string
+
+// The jobs. At most one runs at a time.
+const (
+	NoJob      Job = ""
+	JobCreate  Job = "create"  // make the database of a new site
+	JobStart   Job = "start"   // start PostgreSQL
+	JobOpen    Job = "open"    // hand the pool to the store, first commit of the term
+	JobBarrier Job = "barrier" // no lone commit from here on
+	JobLone    Job = "lone"    // commits may be alone; those that wait are released
+	JobPromote Job = "promote" // make the copy writable
+	JobRetire  Job = "retire"  // close the store and stop PostgreSQL, in order
+	JobRejoin  Job = "rejoin"  // rewind or clone, then start as a copy
+	JobFollow  Job = "follow"  // stream from the owner
+)
+
+// Done is the end of a job.
+type Done struct {
+	Job       Job           `json:"job"`
+	Failed    string        `json:"failed,omitempty"` // the sentence, "" when it went well
+	Promotion Promotion     `json:"promotion,omitempty"`
+	DataID    releve.DataID `json:"data_id,omitempty"`
+	Database  *Database     `json:"database,omitempty"` // of JobStart: what came up
+	Unsafe    bool          `json:"unsafe,omitempty"`   // a promotion whose tail may have lost rows (R4)
+}
+
+// ActionKind says what is to be done.
+type ActionKind string
+
+// The actions, in the words of those who carry them out.
+const (
+	Save   ActionKind = "save"   // write Durable to the journal; nothing after it before it is on disk
+	Tell   ActionKind = "tell"   // send the status to the other now
+	Fence  ActionKind = "fence"  // PostgreSQL stopped at once, store lost (R9)
+	Drop   ActionKind = "drop"   // end every call of this server
+	Begin  ActionKind = "begin"  // begin Job
+	Check  ActionKind = "check"  // begin a round
+	Answer ActionKind = "answer" // the calls that wait are answered
+	Refuse ActionKind = "refuse" // the calls that wait go back to the other
+	Say    ActionKind = "say"    // nothing but the sentence
+)
+
+// Action is one thing to do. Rule names the row of the table that asked for it:
+// the sentence of that name is what the operator reads.
+type Action struct {
+	Kind        ActionKind
+	Rule        string
+	Durable     Durable       // of Save
+	Job         Job           // of Begin
+	Writable    bool          // of JobStart: as a primary
+	WithoutDuty bool          // of Answer
+	Call        releve.CallID // of Refuse: this call only
+	Took        bool          // of Answer: this verification led to the takeover
+}

@@ -1,0 +1,399 @@
+package takeover
+
+import (
+	"time"
+
+	"releve"
+)
+
+// Phase is what a server is about.
+type Phase string
+
+// The phases of a server.
+const (
+	Starting    Phase = "starting"
+	Founding    Phase = "founding"    // the database of a new site is being made
+	Unconfirmed Phase = "unconfirmed" // owner after a restart, not yet confirmed (R6)
+	Serving     Phase = "serving"     // on duty
+	Handing     Phase = "handing"     // on its way to release the duty
+	Handed      Phase = "handed"      // released; the other takes it
+	Waiting     Phase = "waiting"     // no copy yet; waits for an owner to copy from
+	Rejoining   Phase = "rejoining"   // the copy is being made
+	Isolated    Phase = "isolated"    // a copy that streams from nobody
+	Following   Phase = "following"   // the mirror
+	Promoting   Phase = "promoting"   // took over; PostgreSQL is on its way
+	Deposed     Phase = "deposed"     // the other has a later term; waits for the return
+	Stuck       Phase = "stuck"       // an operator must act
+)
+
+// Settings are those of the site (SPEC H3).
+type Settings struct {
+	Seat   releve.Seat
+	Rounds int
+	Limit  time.Duration
+	Pause  time.Duration
+	Watch  time.Duration
+}
+
+// Times that are not settings.
+const (
+	silence      = 1200 * time.Millisecond // without a status, the other counts as silent
+	pbxLost      = 1500 * time.Millisecond // without an answer, the PBX counts as lost to us
+	pbxFresh     = 700 * time.Millisecond  // an answer this young proves that the PBX is there
+	streamGone   = 1200 * time.Millisecond // without its stream, a mirror gives the vote back
+	mirrorGone   = time.Second             // without its session, a hand-over of the vote is taken back
+	registerHold = 500 * time.Millisecond  // a call may wait for the other to register (H4)
+	retry        = time.Second             // before a failed job is tried again
+)
+
+// Machine is one server's view of who is on duty. It is a value: copy it to look
+// ahead, compare two to see whether anything changed.
+type Machine struct {
+	Settings Settings
+	Durable
+	Known bool
+	Phase Phase
+	Cause string // why it is stuck: a sentence
+	Now   time.Duration
+
+	Boot    Boot
+	Other   Status
+	OtherAt time.Duration // when it was last heard, 0: never
+
+	DB         Database
+	Seen       Mirror
+	SeenAt     time.Duration // when the mirror's session was last streaming
+	PreparedAt time.Duration // when the hand-over of the vote was prepared
+	StreamAt   time.Duration // when this copy was last streaming
+	Need       releve.LSN    // what the mirror must have flushed before the gate opens (R6)
+	Gate       bool          // the store is open
+	Lone       bool          // the store may commit alone
+	Job        Job
+	Failed     Job           // the last job that failed …
+	FailedAt   time.Duration // … and when
+
+	Count    Count
+	Checking bool // a round is out
+	Last     Round
+	Waiters  int           // calls that wait for a verdict
+	Latest   time.Duration // when the latest of them arrived
+	Earliest time.Duration // … and the first
+	Arrived  Overflow      // the call of the event at hand
+	Silent   bool          // one of them overflowed for no answer
+
+	WithoutDuty bool // answering overflowed calls without the duty (R13)
+	KeepStandby bool // the standby user stays ours although we are on duty
+	Suspended   bool // woke up and does not yet know whether it is still on duty (H10)
+	WokeAt      time.Duration
+	PBX         PBX
+	PBXAt       time.Duration
+	Reception   bool
+	ReceptionAt time.Duration
+	VoiceDown   bool // the voice side cannot take a call
+	VoiceAt     time.Duration
+	Leaving     bool // the operator moved the duty: come back as a mirror by itself
+	Asked       Command
+}
+
+// New is a server before it has looked at its disk.
+func New(s Settings) Machine {
+	return Machine{Settings: s, Phase: Starting, Durable: Durable{Seat: s.Seat}}
+}
+
+// Step takes in what happened and goes on as far as the table allows: each row
+// whose condition holds is carried out, in the order of the table.
+func (m *Machine) Step(e Event) []Action {
+	m.Now, m.Arrived = e.Now, Overflow{}
+	m.observe(e)
+	var out []Action
+	for range maxRows {
+		row := m.next()
+		if row == nil {
+			return out
+		}
+		for _, a := range row.do(m) {
+			a.Rule = row.name
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// maxRows bounds one step: no row leaves its own condition true, and no chain in
+// the table is half as long.
+const maxRows = 16
+
+func (m *Machine) next() *row {
+	for i := range table {
+		if table[i].when(m) {
+			return &table[i]
+		}
+	}
+	return nil
+}
+
+func (m *Machine) observe(e Event) {
+	switch {
+	case e.Boot != nil:
+		m.Boot, m.Known = *e.Boot, e.Boot.Known
+		if e.Boot.Known {
+			m.Durable = e.Boot.Durable
+		}
+	case e.Peer != nil:
+		m.Other, m.OtherAt = *e.Peer, e.Now
+	case e.Database != nil:
+		m.database(*e.Database)
+	case e.Mirror != nil:
+		m.Seen = *e.Mirror
+		if e.Mirror.Streaming {
+			m.SeenAt = e.Now
+		}
+	case e.Overflow != nil:
+		m.wait(*e.Overflow)
+	case e.Gone != "":
+		m.Waiters = max(0, m.Waiters-1)
+	case e.Round != nil:
+		m.Checking, m.Last = false, *e.Round
+		m.Count = m.Count.Add(*e.Round, e.Round.Judge(m.Silent && m.Waiters > 0))
+	case e.PBX != nil:
+		m.PBX, m.PBXAt = *e.PBX, e.Now
+	case e.Done != nil:
+		m.finish(*e.Done)
+	case e.Woke > 0:
+		m.woke()
+	case e.Reception != nil:
+		m.Reception, m.ReceptionAt = *e.Reception, e.Now
+	case e.Calls != nil:
+		m.voice(*e.Calls)
+	case e.Command != "":
+		m.Asked = e.Command
+	}
+}
+
+func (m *Machine) wait(o Overflow) {
+	if m.Waiters == 0 {
+		m.Earliest, m.Silent = m.Now, false
+	}
+	m.Waiters++
+	m.Arrived = o
+	m.Latest = m.Now
+	m.Silent = m.Silent || o.Reason == releve.ReasonNoAnswer
+}
+
+func (m *Machine) database(db Database) {
+	m.DB = db
+	if db.Streaming {
+		m.StreamAt = m.Now
+	}
+	if !db.Up {
+		m.Gate = false
+	}
+}
+
+func (m *Machine) voice(well bool) {
+	if well == !m.VoiceDown {
+		return
+	}
+	m.VoiceDown, m.VoiceAt = !well, m.Now
+}
+
+// woke: an owner without the vote may have been relieved while it slept; it
+// takes no call before it has heard otherwise (H10).
+func (m *Machine) woke() {
+	m.WokeAt = m.Now
+	if m.Owns() && !m.Vote && (m.Phase == Serving || m.Phase == Unconfirmed) {
+		m.Suspended = true
+	}
+}
+
+// finish takes in the end of a job. What a job changed is changed here; what is
+// to be done about it is the table's affair.
+func (m *Machine) finish(d Done) {
+	if d.Job != m.Job {
+		return // its purpose is gone: a fence came between
+	}
+	m.Job = NoJob
+	if d.Failed != "" {
+		m.Failed, m.FailedAt, m.Cause = d.Job, m.Now, d.Failed
+		if d.Job == JobPromote && d.Unsafe {
+			m.Phase = Stuck
+		}
+		return
+	}
+	m.Failed = NoJob
+	switch d.Job {
+	case JobCreate, JobRejoin:
+		m.DataID = d.DataID
+		m.Boot.Disk, m.Boot.DataID = DiskOurs, d.DataID
+	case JobStart:
+		m.Need = d.Database.Flush
+		m.database(*d.Database)
+	case JobOpen:
+		m.Gate = true
+	case JobBarrier:
+		m.Lone = false
+	case JobFollow:
+		m.StreamAt = m.Now // it has the full time to begin
+	case JobLone:
+		m.Lone = true
+	case JobPromote:
+		id := m.Promotion.ID
+		m.Promotion = d.Promotion
+		m.Promotion.ID, m.Promotion.Done = id, true
+		m.DB.InRecovery, m.DB.Timeline = false, d.Promotion.Timeline
+	}
+}
+
+// heard says whether the other server spoke lately.
+func (m *Machine) heard() bool { return m.OtherAt > 0 && m.Now-m.OtherAt < silence }
+
+// otherOwns says that the other server, heard lately, owns a term that is not
+// behind ours.
+func (m *Machine) otherOwns() bool {
+	return m.heard() && m.Other.Known && m.Other.Owner == m.Seat.Other() && m.Other.Term >= m.Term
+}
+
+// otherVotes says that the other server, heard lately, holds the vote of our term.
+func (m *Machine) otherVotes() bool {
+	return m.heard() && m.Other.Term == m.Term && m.Other.Vote && m.Issued && m.Other.Number == m.Number
+}
+
+// mirrors says that this server is a copy that could be promoted.
+func (m *Machine) mirrors() bool {
+	return !m.Owns() && (m.Phase == Following || m.Phase == Isolated)
+}
+
+// checks says whether this server verifies the other at all.
+func (m *Machine) checks() bool {
+	switch m.Phase {
+	case Following, Isolated, Waiting, Rejoining, Deposed, Stuck, Unconfirmed:
+		return m.OtherAt > 0 || m.Known
+	}
+	return false
+}
+
+func (m *Machine) due() bool {
+	if m.Checking || !m.checks() {
+		return false
+	}
+	if m.Waiters > 0 && m.Count.LastFrom < m.Latest && m.Count.Failed == 0 {
+		return true // a call arrived after the last round began
+	}
+	period := m.Settings.Watch
+	if m.Waiters > 0 || m.Count.Failed > 0 && m.Count.Failed < m.Settings.Rounds {
+		period = m.Settings.Pause
+	}
+	return m.Now-m.Count.LastTo >= period
+}
+
+func (m *Machine) verdict() bool {
+	return m.Waiters > 0 && m.Count.Term == m.Term && m.Count.Verdict(m.Settings.Rounds, m.Latest, m.Now)
+}
+
+func (m *Machine) retryable(j Job) bool {
+	return m.Job == NoJob && (m.Failed != j || m.Now-m.FailedAt >= retry)
+}
+
+// Status is what this server tells the other.
+func (m *Machine) Status() Status {
+	ago := time.Duration(-1)
+	if m.PBX.Heard {
+		ago = m.PBX.Ago + m.Now - m.PBXAt
+	}
+	return Status{
+		Seat: m.Seat, Known: m.Known, Term: m.Term, Owner: m.Owner, Number: m.Number, Issued: m.Issued, Terms: m.Terms,
+		Vote: m.Vote, Abdicated: m.Abdicated, Released: m.Released, Promotion: m.Promotion, DataID: m.DataID,
+		Upstream: m.Upstream, Phase: m.Phase, Serving: m.serves(), PBXAgo: ago, Reception: m.Reception,
+		Standby: m.Users().Standby,
+	}
+}
+
+func (m *Machine) serves() bool {
+	return (m.Phase == Serving || m.Phase == Promoting) && !m.Suspended
+}
+
+// StanceKind is what this server does with a call.
+type StanceKind string
+
+// The stances of a server towards calls.
+const (
+	OnDuty       StanceKind = "on-duty"
+	NoDuty       StanceKind = "without-duty" // answers all the same, into its spool (R13)
+	Verifying    StanceKind = "passive"      // an overflowed call is verified, others refused
+	VerifyingAll StanceKind = "unsure"       // every call is verified: it may be ours
+	Closed       StanceKind = "closed"
+)
+
+// Stance is what this server does with a call now.
+func (m *Machine) Stance() StanceKind {
+	switch m.Phase {
+	case Serving, Promoting:
+		if m.Suspended {
+			return Closed
+		}
+		return OnDuty
+	case Handing, Handed:
+		if m.heard() && m.Other.Term > m.Term && m.Other.Reception {
+			return Verifying
+		}
+		return NoDuty
+	case Starting, Founding:
+		return Closed
+	case Unconfirmed, Stuck:
+		if m.WithoutDuty {
+			return NoDuty
+		}
+		return VerifyingAll
+	}
+	if m.WithoutDuty {
+		return NoDuty
+	}
+	return Verifying
+}
+
+// Users says which SIP users this server should keep bound at the PBX.
+type Users struct {
+	Reception bool
+	Standby   bool
+}
+
+// Users follows the duty: who is on duty has the reception user, who is passive
+// the standby user, so that the PBX never needs to know (T3). A server that has
+// just taken over keeps the standby user until the other wants it: while an old
+// binding of the reception stands, calls arrive there.
+func (m *Machine) Users() Users {
+	switch m.Phase {
+	case Serving, Promoting:
+		return Users{Reception: !m.Suspended, Standby: m.KeepStandby}
+	case Handing:
+		return Users{Reception: true}
+	case Handed:
+		return Users{Reception: !(m.heard() && m.Other.Term > m.Term)}
+	case Isolated, Following, Waiting, Rejoining:
+		return Users{Standby: true}
+	}
+	return Users{}
+}
+
+// Duty is the word of SPEC §1 for what this server does.
+func (m *Machine) Duty() releve.Duty {
+	switch m.Phase {
+	case Serving, Promoting:
+		return releve.Active
+	case Isolated, Following:
+		return releve.Passive
+	}
+	return releve.OutOfService
+}
+
+// Protected says whether a failure now would lose nothing: the owner serves, the
+// mirror is in sync and holds the vote.
+func (m *Machine) Protected() bool {
+	switch m.Phase {
+	case Serving:
+		return m.Gate && m.otherVotes() && m.Seen.Streaming
+	case Following:
+		return m.Vote && m.otherOwns() && m.Other.Serving && m.DB.Streaming
+	}
+	return false
+}

@@ -1,0 +1,122 @@
+package takeover
+
+import (
+	"time"
+
+	"releve"
+)
+
+// Reply is what one path of a round brought: the other server's own word that
+// it can take a call, or that it cannot, or silence.
+type Reply struct {
+	Path       string        `json:"path"` // peer, sip
+	Heard      bool          `json:"heard"`
+	Term       releve.Term   `json:"term,omitempty"`
+	Well       bool          `json:"well,omitempty"` // functional: the PBX answered it after the question
+	Busy       bool          `json:"busy,omitempty"` // all channels busy: in service
+	Registered bool          `json:"registered,omitempty"`
+	LastInvite time.Duration `json:"last_invite,omitempty"` // how long ago, negative: never
+	Why        string        `json:"why,omitempty"`
+}
+
+// Round is one round of functional checks of the other server (SPEC H4). Times
+// are of CLOCK_BOOTTIME, which goes on while the machine sleeps (R19).
+type Round struct {
+	Term    releve.Term   `json:"term"`
+	Began   time.Duration `json:"began"`
+	Ended   time.Duration `json:"ended"`
+	Limit   time.Duration `json:"limit"`
+	Control bool          `json:"control"` // the PBX answered us in this round (R16)
+	Replies []Reply       `json:"replies"`
+}
+
+// unseenAfter is the longest that a PBX lets a call ring at a server before it
+// overflows for no answer (64*T1 of RFC 3261 §17.1.1.2, and some margin): a
+// server whose last INVITE is older never saw the call.
+const unseenAfter = 40 * time.Second
+
+// slack is what a round may last beyond its limit before the checking server
+// must suspect that it was itself asleep (R16).
+const slack = 100 * time.Millisecond
+
+// Outcome is what a round proves.
+type Outcome string
+
+// The outcomes of a round.
+const (
+	Good   Outcome = "good"   // one functional positive answer is enough
+	Failed Outcome = "failed" // none, while a control answered
+	Void   Outcome = "void"   // the checking server may itself be cut off or asleep
+)
+
+// Judge says what the round proves. unanswered says that the PBX overflowed the
+// waiting call because the other did not answer it.
+func (r Round) Judge(unanswered bool) Outcome {
+	for _, a := range r.Replies {
+		unseen := unanswered && (a.LastInvite < 0 || a.LastInvite > unseenAfter)
+		if a.Heard && a.Well && !unseen {
+			return Good
+		}
+	}
+	if !r.Control || r.Ended-r.Began > r.Limit+slack {
+		return Void
+	}
+	return Failed
+}
+
+// unregistered says that the other is well and that the PBX has no way to it.
+func (r Round) unregistered() bool {
+	for _, a := range r.Replies {
+		if a.Heard && a.Well {
+			return !a.Registered
+		}
+	}
+	return false
+}
+
+// Count is the consecutive failed rounds of one term.
+type Count struct {
+	Term     releve.Term
+	Failed   int
+	LastFrom time.Duration // when the last counted round began
+	LastTo   time.Duration // … and ended
+	Good     time.Duration // when the last good round ended
+}
+
+// staleAfter is how old a verdict's last round may be at most before it is
+// asked again (R16).
+const (
+	watchAge   = time.Second
+	staleAfter = 2 * time.Second
+)
+
+// Add counts a round. A good or void one restarts the count; so does a pause of
+// more than a second between two rounds.
+func (c Count) Add(r Round, o Outcome) Count {
+	if r.Term != c.Term {
+		c = Count{Term: r.Term}
+	}
+	switch {
+	case o == Good:
+		c.Failed, c.Good = 0, r.Ended
+	case o == Void:
+		c.Failed = 0
+	case c.Failed > 0 && r.Began-c.LastTo > watchAge:
+		c.Failed = 1
+	default:
+		c.Failed++
+	}
+	c.LastFrom, c.LastTo = r.Began, r.Ended
+	return c
+}
+
+// Verdict says whether n rounds failed in a row, the last of them begun after
+// the call arrived and not older than two seconds (H3, R16).
+func (c Count) Verdict(n int, arrived, now time.Duration) bool {
+	return c.Failed >= n && c.LastFrom >= arrived && now-c.LastTo <= staleAfter
+}
+
+// GoodWithin says whether a good round ended less than d ago (H5).
+func (c Count) GoodWithin(d, now time.Duration) bool {
+	return c.Good > 0 && now-c.Good < d
+}

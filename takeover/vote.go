@@ -1,0 +1,202 @@
+// Package takeover decides who is on duty and who holds the vote.
+//
+// It is a rule book: no clock, no I/O, no goroutine. [Machine.Step] takes what
+// happened and returns what is to be done, in order, each with its sentence.
+//
+// The vote (RULES.md of the design, R1 to R4) is this file: in each term exactly
+// one server holds it, the mirror while the pair is in sync, the owner while it
+// is alone. Who holds it may decide alone. It moves by message, never by a clock,
+// and while it is on its way nobody has it.
+package takeover
+
+import (
+	"errors"
+	"fmt"
+
+	"releve"
+)
+
+// Terms is what a vote names: the copy it is for and how far that copy must
+// have come before it may accept (R2).
+type Terms struct {
+	DataID   releve.DataID   `json:"data_id,omitempty"`
+	Timeline releve.Timeline `json:"timeline,omitempty"`
+	Position releve.LSN      `json:"position,omitempty"`
+}
+
+// Promotion is how this server's PostgreSQL became writable in its term (R4, R10).
+type Promotion struct {
+	ID       releve.PromotionID `json:"id,omitempty"`
+	Timeline releve.Timeline    `json:"timeline,omitempty"`
+	Fork     releve.LSN         `json:"fork,omitempty"` // where the new timeline left the old one
+	Done     bool               `json:"done,omitempty"` // complete: PostgreSQL may start writable
+}
+
+// Durable is all that a server must remember of the vote after a crash. The
+// journal keeps it; nothing is done on the strength of a Durable that is not
+// yet written.
+type Durable struct {
+	Seat  releve.Seat `json:"seat"`
+	Term  releve.Term `json:"term"`
+	Owner releve.Seat `json:"owner"`
+	Vote  bool        `json:"vote"`
+	// Number counts the hand-overs of the vote within the term: on the owner the
+	// last one begun, on the mirror the last one accepted or refused.
+	Number uint64 `json:"number"`
+	// Issued, on the owner: Number may be on its way or with the mirror. Only the
+	// mirror's abdication of Number brings the vote back.
+	Issued bool  `json:"issued"`
+	Terms  Terms `json:"terms"`
+	// Abdicated, on the mirror: the highest number it gave back in this term.
+	Abdicated uint64 `json:"abdicated"`
+	// Released, on the owner: it fenced itself and will never resume Term (R17).
+	Released bool `json:"released"`
+	// DataID is this server's copy of the data, "" when struck out before a wipe,
+	// rewind or clone: then no vote can be accepted for it (R2).
+	DataID    releve.DataID `json:"data_id"`
+	Promotion Promotion     `json:"promotion"`
+	// Earlier is the promotion of the term before, which a mirror that joined
+	// knows its data to descend from.
+	Upstream releve.PromotionID `json:"upstream,omitempty"`
+}
+
+// Owns says whether this server is the owner of its term.
+func (d Durable) Owns() bool { return d.Owner == d.Seat }
+
+// Alone says whether the owner may acknowledge without the mirror.
+func (d Durable) Alone() bool { return d.Owns() && d.Vote }
+
+var errNot = errors.New("not allowed by the vote")
+
+func refuse(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{errNot}, args...)...)
+}
+
+// Found is the first term of a new site: the main owns it, alone.
+func Found(data releve.DataID) Durable {
+	return Durable{
+		Seat: releve.Main, Term: 1, Owner: releve.Main, Vote: true, DataID: data,
+		Promotion: Promotion{ID: releve.PromotionID("founded-" + data), Timeline: 1, Done: true},
+	}
+}
+
+// Prepare begins a hand-over: the owner has stopped to acknowledge alone, and
+// nobody holds the vote until it is issued or taken back (R2).
+func (d Durable) Prepare() (Durable, error) {
+	if !d.Alone() {
+		return d, refuse("only an owner that holds the vote can hand it over")
+	}
+	d.Vote, d.Issued, d.Number, d.Terms = false, false, d.Number+1, Terms{}
+	return d, nil
+}
+
+// Issue sends the vote on its way to the copy that terms names.
+func (d Durable) Issue(terms Terms) (Durable, error) {
+	if !d.Owns() || d.Vote || d.Issued || terms.DataID == "" {
+		return d, refuse("a vote is issued once, by an owner that prepared it, to a named copy")
+	}
+	d.Issued, d.Terms = true, terms
+	return d, nil
+}
+
+// TakeBack ends a hand-over that was prepared and not issued.
+func (d Durable) TakeBack() (Durable, error) {
+	if !d.Owns() || d.Vote || d.Issued || d.Released {
+		return d, refuse("an issued vote comes back only by the mirror's abdication")
+	}
+	d.Vote = true
+	return d, nil
+}
+
+// Returned takes the vote back on the mirror's abdication of number. Late and
+// repeated abdications name an older number and change nothing.
+func (d Durable) Returned(term releve.Term, number uint64) (Durable, bool) {
+	if !d.Owns() || term != d.Term || !d.Issued || number != d.Number {
+		return d, false
+	}
+	d.Vote, d.Issued, d.Terms = true, false, Terms{}
+	return d, true
+}
+
+// Accept is the mirror's answer to a vote of its term: it holds it, or refuses
+// it for good, which is an abdication of that number (R2). flush is how far this
+// copy is on disk, on which timeline. The bool says whether anything changed.
+func (d Durable) Accept(term releve.Term, number uint64, terms Terms, flush releve.LSN, timeline releve.Timeline) (Durable, bool) {
+	if d.Owns() || term != d.Term || number <= d.Number || d.Vote {
+		return d, false
+	}
+	d.Number, d.Terms = number, terms
+	fits := d.DataID != "" && terms.DataID == d.DataID && timeline == terms.Timeline && flush >= terms.Position
+	if fits {
+		d.Vote = true
+	} else {
+		d.Abdicated = number
+	}
+	return d, true
+}
+
+// Abdicate gives the vote back: durably first, then said until answered (R3).
+func (d Durable) Abdicate() (Durable, error) {
+	if d.Owns() || !d.Vote {
+		return d, refuse("only a mirror that holds the vote can abdicate")
+	}
+	d.Vote, d.Abdicated = false, d.Number
+	return d, nil
+}
+
+// TakeOver opens the next term with this server as its owner, alone from its
+// first commit (R4).
+func (d Durable) TakeOver(promotion releve.PromotionID) (Durable, error) {
+	if d.Owns() || !d.Vote {
+		return d, refuse("a takeover needs the vote")
+	}
+	return d.open(promotion), nil
+}
+
+// Reopen opens the next term on the same owner: the vote came back to it after
+// it had released its term (R17).
+func (d Durable) Reopen(promotion releve.PromotionID) (Durable, error) {
+	if !d.Alone() || !d.Released {
+		return d, refuse("only an owner that released its term and has the vote back can open the next")
+	}
+	return d.open(promotion), nil
+}
+
+func (d Durable) open(promotion releve.PromotionID) Durable {
+	return Durable{
+		Seat: d.Seat, Term: d.Term + 1, Owner: d.Seat, Vote: true, DataID: d.DataID,
+		Terms: d.Terms, Promotion: Promotion{ID: promotion},
+	}
+}
+
+// Release records that the owner is fenced and leaves its term to the mirror,
+// which holds the vote (R17).
+func (d Durable) Release() (Durable, error) {
+	if !d.Owns() || !d.Issued || d.Released {
+		return d, refuse("a term is released once, while the mirror holds the vote")
+	}
+	d.Released = true
+	return d, nil
+}
+
+// Strike strikes the data id out, before a wipe, rewind, clone or restore (R2).
+func (d Durable) Strike() Durable {
+	if d.Vote && !d.Owns() {
+		d.Vote, d.Abdicated = false, d.Number
+	}
+	d.DataID = ""
+	return d
+}
+
+// Join makes this server the mirror of the other's term. Its copy must be struck
+// out or known to descend from that term's promotion before it follows.
+func (d Durable) Join(term releve.Term, upstream releve.PromotionID) (Durable, error) {
+	if term < d.Term || term == d.Term && d.Owns() {
+		return d, refuse("term %d is not later than term %d", term, d.Term)
+	}
+	if term == d.Term {
+		d.Upstream = upstream
+		return d, nil
+	}
+	return Durable{Seat: d.Seat, Term: term, Owner: d.Seat.Other(), DataID: d.DataID, Upstream: upstream}, nil
+}
