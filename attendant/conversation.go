@@ -1,0 +1,242 @@
+package attendant
+
+import (
+	"slices"
+	"strconv"
+	"time"
+)
+
+// patience is how long a caller may stay silent before something is said to him
+// or done for him.
+const patience = 5 * time.Second
+
+// How often the caller comes back to the menu before the operator takes over,
+// and how often the operator is tried. They bound every conversation.
+const (
+	silencesForOperator = 2
+	mistakesForOperator = 2
+	returnsForOperator  = 2
+	operatorAttempts    = 2
+)
+
+// phase is where the caller is.
+type phase string
+
+const (
+	waiting      phase = "waiting"      // not greeted yet
+	prompted     phase = "menu"         // hears what can be dialled
+	listening    phase = "listening"    // may dial
+	dialling     phase = "dialling"     // is in the middle of a number
+	announcing   phase = "announcing"   // hears where the call goes
+	transferring phase = "transferring" // is being put through
+	closing      phase = "closing"      // hears that nobody can be had
+	over         phase = "over"
+)
+
+// Conversation is one caller's way through a script. One goroutine drives it.
+type Conversation struct {
+	script Script
+	phase  phase
+
+	dialled string   // the number so far
+	target  Transfer // announced or under way
+
+	silences, mistakes, returns, operatorCalls int
+	lastFailure                                string // of a transfer, for the outcome
+}
+
+// New begins a conversation by a script that was checked.
+func New(s Script) *Conversation { return &Conversation{script: s, phase: waiting} }
+
+// rule is one row of the script: where the caller is, what happens, and what
+// is done about it, with the sentence that tells a colleague why.
+type rule struct {
+	in  []phase
+	on  Kind
+	why string
+	do  func(*Conversation, Event) []Action
+}
+
+// rules is the whole script. What no row names came too late or means nothing
+// there, such as a key during an announcement, and changes nothing.
+var rules = []rule{
+	{[]phase{waiting}, Started, "a caller: greet, and say the menu", (*Conversation).greet},
+	{[]phase{prompted}, PromptDone, "the menu is said: listen", (*Conversation).listen},
+	{[]phase{prompted, listening, dialling}, Digit, "a key: it stops the prompt and counts", (*Conversation).press},
+	{[]phase{listening}, Silence, "nothing was dialled", (*Conversation).staySilent},
+	{[]phase{dialling}, Silence, "the number was left unfinished", (*Conversation).leaveUnfinished},
+	{[]phase{announcing}, PromptDone, "the caller knows: put him through", (*Conversation).putThrough},
+	{[]phase{transferring}, TransferResult, "the transfer is settled", (*Conversation).settle},
+	{[]phase{closing}, PromptDone, "nobody can be had, and the caller was told", (*Conversation).giveUp},
+	{[]phase{closing}, CallerGone, "the caller did not wait for the last word", (*Conversation).giveUp},
+	{[]phase{waiting, prompted, listening, dialling, announcing, transferring}, CallerGone,
+		"the caller hung up", (*Conversation).abandon},
+}
+
+// Step takes what happened and says what to do, in order, and why. No action:
+// what is under way goes on.
+func (c *Conversation) Step(e Event) (actions []Action, why string) {
+	for _, r := range rules {
+		if r.on == e.What && slices.Contains(r.in, c.phase) {
+			return r.do(c, e), r.why
+		}
+	}
+	return nil, ""
+}
+
+func (c *Conversation) greet(Event) []Action {
+	return append([]Action{Note{Name: "greeting"}}, c.menu("greeting", "menu")...)
+}
+
+// menu says prompts after which the caller may dial, or before: a key stops them.
+func (c *Conversation) menu(prompts ...string) []Action {
+	c.phase = prompted
+	c.dialled = ""
+	return []Action{Note{Name: "menu"}, c.say(prompts...)}
+}
+
+func (c *Conversation) listen(Event) []Action {
+	c.phase = listening
+	return []Action{Collect{patience}}
+}
+
+func (c *Conversation) press(e Event) []Action {
+	first := c.dialled == ""
+	switch {
+	case first && e.Key == '0' && c.script.Operator != "":
+		return append([]Action{Note{"digits", "0"}}, c.callOperator()...)
+	case !first && e.Key == '#':
+		return c.dial()
+	case e.Key < '0' || e.Key > '9':
+		return c.mistake()
+	}
+	c.dialled += string(e.Key)
+	if len(c.dialled) >= c.script.ExtensionDigits {
+		return c.dial()
+	}
+	c.phase = dialling
+	return []Action{Collect{patience}}
+}
+
+func (c *Conversation) dial() []Action {
+	number := c.dialled
+	if c.script.Known != nil && !c.script.Known(number) {
+		return c.mistake()
+	}
+	note := Note{"digits", Mask(number)}
+	return append([]Action{note}, c.announce(Transfer{number, Extension}, "transfer")...)
+}
+
+// leaveUnfinished tries a short number only if the directory has it: without a
+// directory, its first digits may be some feature code of the PBX.
+func (c *Conversation) leaveUnfinished(Event) []Action {
+	if c.script.Known == nil {
+		return c.mistake()
+	}
+	return c.dial()
+}
+
+func (c *Conversation) mistake() []Action {
+	note := Note{"invalid", Mask(c.dialled)}
+	c.mistakes++
+	if c.mistakes >= mistakesForOperator {
+		return append([]Action{note}, c.callOperator("invalid")...)
+	}
+	return append([]Action{note}, c.menu("invalid", "again")...)
+}
+
+// staySilent says the menu once more, unless the caller was already told that he
+// can have the operator: then his silence is a yes.
+func (c *Conversation) staySilent(Event) []Action {
+	note := Note{Name: "silence"}
+	c.silences++
+	if c.silences >= silencesForOperator || c.returns > 0 || c.operatorCalls > 0 {
+		return append([]Action{note}, c.callOperator()...)
+	}
+	return append([]Action{note}, c.menu("menu")...)
+}
+
+// callOperator says what led there, then puts the caller through to the
+// operator.
+func (c *Conversation) callOperator(reason ...string) []Action {
+	if c.script.Operator == "" {
+		c.lastFailure = "this site has no operator"
+		return c.close(reason...)
+	}
+	c.operatorCalls++
+	return c.announce(Transfer{c.script.Operator, Operator}, append(reason, "operator")...)
+}
+
+func (c *Conversation) announce(to Transfer, prompts ...string) []Action {
+	c.phase = announcing
+	c.dialled = ""
+	c.target = to
+	return []Action{c.say(prompts...)}
+}
+
+func (c *Conversation) putThrough(Event) []Action {
+	c.phase = transferring
+	return []Action{Note{"transfer", c.target.masked()}, c.target}
+}
+
+// masked names the target as it may be recorded. The operator's number says
+// nothing of the caller, but it is no use to a reader either.
+func (t Transfer) masked() string {
+	if t.As == Operator {
+		return string(Operator)
+	}
+	return string(t.As) + " " + Mask(t.User)
+}
+
+func (c *Conversation) settle(e Event) []Action {
+	v := verdictOf(e.Code)
+	note := Note{"transfer-result", strconv.Itoa(e.Code) + " " + v.name}
+	return append([]Action{note}, c.after(v)...)
+}
+
+func (c *Conversation) after(v verdict) []Action {
+	c.lastFailure = v.name
+	switch {
+	case v == taken:
+		return c.end(Transferred, string(c.target.As))
+	case c.target.As == Operator && c.operatorCalls >= operatorAttempts:
+		return c.close(v.prompt)
+	case c.target.As == Operator:
+		return c.menu(v.prompt, "again")
+	case v == unknown:
+		return c.mistake()
+	}
+	return c.takeBack(v)
+}
+
+// takeBack has the caller again, whose number could not be had.
+func (c *Conversation) takeBack(v verdict) []Action {
+	c.returns++
+	if c.returns >= returnsForOperator {
+		return c.callOperator(v.prompt)
+	}
+	return c.menu(v.prompt, "again")
+}
+
+func (c *Conversation) close(reason ...string) []Action {
+	c.phase = closing
+	c.dialled = ""
+	return []Action{Note{"closing", c.lastFailure}, c.say(append(reason, "closing")...)}
+}
+
+func (c *Conversation) giveUp(Event) []Action { return c.end(Unanswered, c.lastFailure) }
+
+func (c *Conversation) abandon(Event) []Action { return c.end(Abandoned, string(c.phase)) }
+
+func (c *Conversation) end(o Outcome, detail string) []Action {
+	c.phase = over
+	return []Action{Hangup{o, detail}}
+}
+
+func (c *Conversation) say(prompts ...string) Play {
+	said := make([]string, len(prompts))
+	for i, p := range prompts {
+		said[i] = string(c.script.Language) + "/" + p
+	}
+	return Play{said}
+}

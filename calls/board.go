@@ -1,0 +1,190 @@
+package calls
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"releve/view"
+)
+
+const (
+	// presentMax bounds the calls in any state, most of them on 100 Trying. A PBX
+	// that offers more at one time is in a loop.
+	presentMax = 4096
+	// recentMax calls that ended are kept for `releve calls` without a database.
+	recentMax = 200
+	// A server is failing after two answers that failed in a row: one may be
+	// chance, and the PBX offers that call again after the standby refused it.
+	failuresMax = 2
+	failingFor  = 2 * time.Second
+)
+
+// board is who is here: the calls, the channels and the counts.
+type board struct {
+	now func() time.Time
+
+	mu       sync.Mutex
+	figures  Snapshot
+	calls    map[*call]struct{}
+	ended    []view.Call // oldest first
+	empty    chan struct{}
+	failures int // answers that failed since the last that did not
+	failedAt time.Time
+	failure  error
+}
+
+func newBoard(channels int, now func() time.Time) *board {
+	b := &board{now: now, calls: map[*call]struct{}{}, empty: make(chan struct{})}
+	b.figures.Channels = channels
+	close(b.empty)
+	return b
+}
+
+// enter counts a call in, unless too many are here.
+func (b *board) enter(k *call) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.figures.Offered++
+	b.figures.LastInvite = k.offer.Invite.ReceivedAt
+	if len(b.calls) >= presentMax {
+		return false
+	}
+	if len(b.calls) == 0 {
+		b.empty = make(chan struct{})
+	}
+	b.calls[k] = struct{}{}
+	b.figures.Deciding++
+	return true
+}
+
+func (b *board) leave(k *call) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.calls, k)
+	if k.channel {
+		b.figures.Busy--
+		b.figures.SaturatedSince = time.Time{}
+	} else {
+		b.figures.Deciding--
+	}
+	if c := k.shown.Load(); c != nil {
+		b.keep(*c)
+	}
+	if len(b.calls) == 0 {
+		close(b.empty)
+	}
+}
+
+func (b *board) keep(c view.Call) {
+	if len(b.ended) == recentMax {
+		b.ended = slices.Delete(b.ended, 0, 1)
+	}
+	b.ended = append(b.ended, c)
+}
+
+// claim takes a channel for a call until it leaves, if one is free.
+func (b *board) claim(k *call) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.figures.Busy >= b.figures.Channels {
+		return false
+	}
+	k.channel = true
+	b.figures.Deciding--
+	b.figures.Busy++
+	if b.figures.Busy == b.figures.Channels {
+		b.figures.SaturatedSince = b.now()
+	}
+	return true
+}
+
+func (b *board) answered(at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.figures.Answered++
+	b.figures.LastAnswered = at
+	b.failures = 0
+}
+
+func (b *board) refused() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.figures.Refused++
+}
+
+func (b *board) failed(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failures++
+	b.failedAt = b.now()
+	b.failure = err
+}
+
+func (b *board) healthy() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.health()
+}
+
+func (b *board) health() error {
+	if b.failures < failuresMax || b.now().Sub(b.failedAt) >= failingFor {
+		return nil
+	}
+	return fmt.Errorf("the last %d calls could not be answered: %w", b.failures, b.failure)
+}
+
+func (b *board) snapshot() Snapshot {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.figures
+	s.Failing = b.health() != nil
+	return s
+}
+
+func (b *board) drop(why error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for k := range b.calls {
+		k.drop(why)
+	}
+}
+
+func (b *board) drained() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.empty
+}
+
+func (b *board) present() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.calls)
+}
+
+func (b *board) active() []view.Call {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var active []view.Call
+	for k := range b.calls {
+		if c := k.shown.Load(); c != nil && c.Outcome == "" {
+			shown := *c
+			shown.Duration = b.now().Sub(c.At)
+			active = append(active, shown)
+		}
+	}
+	slices.SortFunc(active, func(x, y view.Call) int {
+		return cmp.Or(x.At.Compare(y.At), cmp.Compare(x.Call, y.Call))
+	})
+	return active
+}
+
+func (b *board) recent(n int) []view.Call {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	newest := slices.Clone(b.ended[len(b.ended)-min(max(n, 0), len(b.ended)):])
+	slices.Reverse(newest)
+	return newest
+}

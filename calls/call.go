@@ -1,0 +1,203 @@
+package calls
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"releve"
+	"releve/attendant"
+	"releve/view"
+)
+
+// The outcomes of calls that had no conversation, or not to its end. Those of a
+// conversation are in package attendant.
+const (
+	Busy    attendant.Outcome = "busy"    // all channels busy: refused early
+	Failed  attendant.Outcome = "failed"  // it could not be answered
+	Dropped attendant.Outcome = "dropped" // hung up by this server: it is fenced or stops
+)
+
+var (
+	errGone    = errors.New("the caller gave up")
+	errDropped = errors.New("calls are dropped")
+)
+
+// failedCode answers a call that this server should have taken and could not.
+const failedCode = 500
+
+// call is one call. Its goroutine owns it; others read what it shows.
+type call struct {
+	*Calls
+	in       Incoming
+	offer    Offer
+	drop     context.CancelCauseFunc
+	log      *slog.Logger
+	decision Decision
+	term     releve.Term
+	channel  bool // holds one, under the board's lock
+	shown    atomic.Pointer[view.Call]
+}
+
+func newCall(c *Calls, in Incoming, drop context.CancelCauseFunc) *call {
+	o := c.profile.offer(in.Invite())
+	return &call{Calls: c, in: in, offer: o, drop: drop, log: c.log.With("call", o.Invite.Call)}
+}
+
+// decide finds out whether the call is to be answered, and refuses it if not.
+func (k *call) decide(ctx context.Context) bool {
+	d, verify := k.profile.admit(k.duty.Stance().Kind, k.offer)
+	if verify {
+		d = k.duty.Verify(ctx, k.offer)
+	}
+	k.decision = d
+	// Read again: a verification changes the term, and a fence may have come
+	// while it lasted.
+	stance := k.duty.Stance()
+	k.term = stance.Term
+	switch {
+	case ctx.Err() != nil:
+		k.giveUp(ctx)
+	case stance.Kind == Closed && k.decision.Answer:
+		k.refuse(k.profile.RefusalCode, "takes no calls now")
+	case !k.decision.Answer:
+		k.refuse(k.decision.Code, k.decision.Why)
+	default:
+		return true
+	}
+	return false
+}
+
+// giveUp ends a call whose caller is gone, or that is dropped, before an answer.
+func (k *call) giveUp(ctx context.Context) {
+	why := context.Cause(ctx)
+	if errors.Is(why, errGone) {
+		k.log.Info("the caller gave up before an answer")
+		return
+	}
+	k.refuse(k.profile.RefusalCode, why.Error())
+}
+
+func (k *call) refuse(code int, why string) {
+	if code == 0 {
+		code = k.profile.RefusalCode
+	}
+	k.board.refused()
+	if err := k.in.Refuse(code); err != nil {
+		k.log.Warn("the refusal could not be sent", "code", code, "error", err)
+		return
+	}
+	k.log.Info("call refused", "code", code, "why", why, "overflowed", k.offer.Overflowed)
+}
+
+// takeUp answers on a free channel and talks the call through. ctx lasts as long
+// as the call; waiting also ends when the caller gives up before an answer.
+func (k *call) takeUp(ctx, waiting context.Context) {
+	if !k.board.claim(k) {
+		k.refuse(k.profile.BusyCode, "all channels are busy")
+		k.begin(time.Time{})
+		k.end(Busy, "all channels are busy")
+		return
+	}
+	leg, err := k.in.Answer(waiting)
+	if err != nil {
+		k.begin(time.Time{})
+		k.end(k.unanswered(waiting, err))
+		return
+	}
+	at := k.now()
+	k.board.answered(at)
+	k.log.Info("call answered", "after", at.Sub(k.offer.Invite.ReceivedAt), "why", k.decision.Why)
+	k.begin(at)
+	k.end(k.talk(ctx, leg))
+}
+
+// unanswered settles a call that Answer failed for, and says how it ended.
+func (k *call) unanswered(ctx context.Context, err error) (attendant.Outcome, string) {
+	switch why := context.Cause(ctx); {
+	case errors.Is(why, errGone):
+		return attendant.Abandoned, "before the answer"
+	case why != nil:
+		k.refuse(k.profile.RefusalCode, why.Error())
+		return Dropped, why.Error()
+	case errors.Is(err, ErrNotAcceptable):
+		k.log.Warn("call not acceptable", "error", err)
+		return Failed, err.Error()
+	}
+	k.board.failed(err)
+	k.refuse(failedCode, err.Error())
+	return Failed, err.Error()
+}
+
+// begin shows and records that the call was taken up; the zero time: not
+// answered.
+func (k *call) begin(answered time.Time) {
+	in := k.offer.Invite
+	body := releve.CallBody{
+		From: maskCaller(in.From), To: in.To,
+		Overflowed: k.offer.Overflowed, Reason: string(k.offer.Reason),
+		WithoutDuty: k.decision.WithoutDuty, Test: k.profile.test(in), Verification: k.decision.Took,
+	}
+	if !answered.IsZero() {
+		body.AnsweredMS = answered.Sub(in.ReceivedAt).Milliseconds()
+	}
+	k.shown.Store(&view.Call{
+		Call: in.Call, At: in.ReceivedAt, Seat: k.seat, Term: k.term, From: body.From,
+		Overflowed: body.Overflowed, WithoutDuty: body.WithoutDuty, Test: body.Test,
+	})
+	k.record(releve.CallOffered, k.now(), body)
+}
+
+// note shows and records one step.
+func (k *call) note(n attendant.Note) {
+	at := k.now()
+	c := *k.shown.Load()
+	// Cloned: readers hold what was shown before.
+	c.Steps = append(slices.Clone(c.Steps), view.Step{At: at, Name: n.Name, Detail: n.Detail})
+	k.shown.Store(&c)
+	k.record(releve.CallStepped, at, releve.StepBody{Number: len(c.Steps), Name: n.Name, Detail: n.Detail})
+}
+
+func (k *call) end(o attendant.Outcome, detail string) {
+	at := k.now()
+	c := *k.shown.Load()
+	c.Outcome = string(o)
+	c.Duration = at.Sub(c.At)
+	k.shown.Store(&c)
+	k.log.Info("call ended", "outcome", o, "detail", detail, "lasted", c.Duration)
+	k.record(releve.CallEnded, at, releve.EndBody{
+		Outcome: string(o), Detail: detail, DurationMS: c.Duration.Milliseconds(),
+	})
+}
+
+func (k *call) record(kind releve.FactKind, at time.Time, body any) {
+	f, err := releve.NewFact(kind, k.offer.Invite.Call, k.seat, k.term, at, body)
+	if err != nil {
+		k.log.Error("a record of the call could not be made", "kind", kind, "error", err)
+		return
+	}
+	k.recorder.record(f)
+}
+
+// maskCaller keeps the first four characters, as listings of calls may show.
+func maskCaller(user string) string {
+	kept := min(4, len(user))
+	return user[:kept] + strings.Repeat("*", len(user)-kept)
+}
+
+// untilGone is ctx that also ends when the caller gives up.
+func untilGone(ctx context.Context, gone <-chan struct{}) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-gone:
+			cancel(errGone)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}

@@ -1,0 +1,120 @@
+package calls
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"releve"
+)
+
+// Evidence is how a PBX shows that it let a call overflow (SPEC H7).
+type Evidence string
+
+// The evidence that a PBX can give.
+const (
+	EvidenceDiversion  Evidence = "diversion"    // a Diversion header names the reception
+	EvidenceHistory    Evidence = "history-info" // a History-Info entry does
+	EvidenceTo         Evidence = "to"           // To keeps what the caller dialled
+	EvidenceRequestURI Evidence = "request-uri"  // so does the Request-URI
+	EvidenceNone       Evidence = "none"         // it shows nothing: each call counts
+)
+
+// Profile is what calls must know of a PBX.
+type Profile struct {
+	Evidence        Evidence
+	ReceptionUser   string // SIP user of the server on duty
+	ReceptionNumber string // the published number
+	StandbyUser     string // SIP user that the PBX overflows to
+	RefusalCode     int    // gives an overflowed call back to the PBX
+	BusyCode        int    // all channels busy
+}
+
+// Check names every mistake of a profile.
+func (p Profile) Check() error {
+	var wrong []error
+	switch p.Evidence {
+	case EvidenceDiversion, EvidenceHistory, EvidenceTo, EvidenceNone:
+	case EvidenceRequestURI:
+		if p.ReceptionNumber == p.ReceptionUser {
+			wrong = append(wrong, errors.New("overflow_evidence request-uri cannot tell an overflow from a direct call "+
+				"where reception_number and reception_user are the same: give the user another name, or choose other evidence"))
+		}
+	default:
+		wrong = append(wrong, fmt.Errorf("overflow_evidence %q is unknown: choose diversion, history-info, to, request-uri or none", p.Evidence))
+	}
+	return errors.Join(append(wrong, refusal("refusal_code", p.RefusalCode), refusal("busy_code", p.BusyCode))...)
+}
+
+func refusal(name string, code int) error {
+	if code < 400 || code > 699 {
+		return fmt.Errorf("%s %d is no refusal: choose 486 or 480", name, code)
+	}
+	return nil
+}
+
+// Binding is which of a server's registrations a call came through.
+type Binding string
+
+// The bindings of a site.
+const (
+	Reception Binding = "reception" // callers of the published number
+	Standby   Binding = "standby"   // the target of the overflow
+)
+
+// Offer is a call as this server judges it.
+type Offer struct {
+	Invite     releve.Invite
+	Binding    Binding
+	Overflowed bool
+	Reason     releve.OverflowReason // of the overflow, where the PBX gave it (SPEC H5)
+}
+
+// offer judges an INVITE. A call through the reception binding did not overflow,
+// whatever was diverted before it came to the reception.
+func (p Profile) offer(in releve.Invite) Offer {
+	o := Offer{Invite: in, Binding: Standby}
+	if in.Target == p.ReceptionUser {
+		o.Binding = Reception
+		return o
+	}
+	o.Overflowed = p.overflowed(in)
+	if o.Overflowed {
+		o.Reason = p.reason(in)
+	}
+	return o
+}
+
+func (p Profile) overflowed(in releve.Invite) bool {
+	switch p.Evidence {
+	case EvidenceDiversion:
+		return slices.ContainsFunc(in.Diversion, p.fromReception)
+	case EvidenceHistory:
+		return slices.ContainsFunc(in.History, p.fromReception)
+	case EvidenceTo:
+		return in.To != "" && in.To != p.StandbyUser
+	case EvidenceRequestURI:
+		return in.Target == p.ReceptionNumber
+	}
+	return true
+}
+
+// reason takes what the PBX said of leaving the reception, in either header,
+// whichever of them the profile counts as evidence.
+func (p Profile) reason(in releve.Invite) releve.OverflowReason {
+	for _, d := range slices.Concat(in.Diversion, in.History) {
+		if p.fromReception(d) && d.Reason != releve.ReasonUnknown {
+			return d.Reason
+		}
+	}
+	return releve.ReasonUnknown
+}
+
+func (p Profile) fromReception(d releve.Diversion) bool {
+	return d.User != "" && (d.User == p.ReceptionUser || d.User == p.ReceptionNumber)
+}
+
+// test says whether a call was made by a procedure, not by a caller.
+func (p Profile) test(in releve.Invite) bool {
+	return in.TestID != "" || in.From == p.StandbyUser
+}

@@ -1,0 +1,182 @@
+package calls
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"releve/attendant"
+)
+
+const (
+	// playMax bounds what is said in one go, far above any prompt.
+	playMax = time.Minute
+	// transferMax bounds a transfer: telephones ring for less.
+	transferMax = time.Minute
+	// lastWord is how long a transfer may take to report when the leg is already
+	// gone: PBXs hang up in the same breath as they say that it succeeded.
+	lastWord = time.Second
+	// byeMax bounds the wait for the answer to our BYE.
+	byeMax = 2 * time.Second
+	// noAnswer is the status of a transfer that was never settled (RFC 3261 §21.4.9).
+	noAnswer = 408
+)
+
+// talk is a conversation on a leg: it does what the script says, one thing at a
+// time, and tells it what came of it.
+type talk struct {
+	call   *call
+	leg    Leg
+	digits <-chan byte
+
+	doing chan attendant.Event // how what is under way ended
+	stop  func()               // ends it, and waits until it has
+	last  attendant.Action     // what is under way
+}
+
+// talk leads the conversation to its end and hangs up.
+func (k *call) talk(ctx context.Context, leg Leg) (attendant.Outcome, string) {
+	t := &talk{call: k, leg: leg, digits: leg.Digits(), stop: func() {}}
+	defer t.hangUp(ctx)
+	defer func() { t.stop() }()
+	script := attendant.New(k.script)
+	event := attendant.Event{What: attendant.Started}
+	for {
+		actions, why := script.Step(event)
+		k.log.Debug("conversation", "event", event.What, "why", why)
+		if end, over := t.carryOut(ctx, actions); over {
+			return end.Outcome, end.Detail
+		}
+		event = t.next(ctx)
+		if ctx.Err() != nil {
+			return Dropped, context.Cause(ctx).Error()
+		}
+	}
+}
+
+func (t *talk) carryOut(ctx context.Context, actions []attendant.Action) (end attendant.Hangup, over bool) {
+	for _, a := range actions {
+		switch a := a.(type) {
+		case attendant.Note:
+			t.call.note(a)
+		case attendant.Play:
+			t.start(ctx, a, playMax, func(ctx context.Context) attendant.Event { return t.play(ctx, a) })
+		case attendant.Collect:
+			t.start(ctx, a, a.Silence, listen)
+		case attendant.Transfer:
+			t.start(ctx, a, transferMax, func(ctx context.Context) attendant.Event { return t.transfer(ctx, a) })
+		case attendant.Hangup:
+			return a, true
+		}
+	}
+	return attendant.Hangup{}, false
+}
+
+// start does an action in place of the one under way. A leg plays one prompt at
+// a time, so the old one has ended before the new one begins.
+func (t *talk) start(ctx context.Context, a attendant.Action, limit time.Duration, do func(context.Context) attendant.Event) {
+	t.stop()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	doing, ended := make(chan attendant.Event, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		doing <- do(ctx)
+	}()
+	t.last, t.doing = a, doing
+	t.stop = func() {
+		cancel()
+		<-ended
+	}
+}
+
+// next waits for what happens. A caller who is gone is told before anything
+// else, but for a transfer: its result says whether someone has him.
+func (t *talk) next(ctx context.Context) (event attendant.Event) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-t.leg.Gone():
+		return t.farewell(ctx)
+	case key, open := <-t.digits:
+		if !open {
+			t.digits = nil
+			return
+		}
+		event = attendant.Event{What: attendant.Digit, Key: key}
+	case event = <-t.doing:
+	}
+	if event.What != attendant.TransferResult && t.gone() {
+		return t.farewell(ctx)
+	}
+	return event
+}
+
+// farewell says how a leg that is gone went: put through, or hung up.
+func (t *talk) farewell(ctx context.Context) attendant.Event {
+	gone := attendant.Event{What: attendant.CallerGone}
+	if _, transferring := t.last.(attendant.Transfer); !transferring {
+		return gone
+	}
+	select {
+	case event := <-t.doing:
+		if event.Code >= 200 && event.Code < 300 {
+			return event
+		}
+	case <-time.After(lastWord):
+	case <-ctx.Done():
+	}
+	return gone
+}
+
+func (t *talk) gone() bool {
+	select {
+	case <-t.leg.Gone():
+		return true
+	default:
+		return false
+	}
+}
+
+// play says prompts. One that cannot be said is passed over: the caller can
+// still dial.
+func (t *talk) play(ctx context.Context, a attendant.Play) attendant.Event {
+	for _, prompt := range a.Prompts {
+		err := t.leg.Play(ctx, prompt)
+		if ctx.Err() != nil || t.gone() {
+			break
+		}
+		if err != nil {
+			t.call.log.Warn("a prompt could not be said", "prompt", prompt, "error", err)
+		}
+	}
+	return attendant.Event{What: attendant.PromptDone}
+}
+
+// listen lets the time for a key pass.
+func listen(ctx context.Context) attendant.Event {
+	<-ctx.Done()
+	return attendant.Event{What: attendant.Silence}
+}
+
+func (t *talk) transfer(ctx context.Context, a attendant.Transfer) attendant.Event {
+	code, err := t.leg.Transfer(ctx, a.User)
+	if err != nil {
+		t.call.log.Warn("the transfer did not succeed", "as", a.As, "code", code, "error", err)
+	}
+	if code == 0 && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		code = noAnswer
+	}
+	return attendant.Event{What: attendant.TransferResult, Code: code}
+}
+
+// hangUp ends the leg, also when ctx ended the call: a caller is told.
+func (t *talk) hangUp(ctx context.Context) {
+	if t.gone() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), byeMax)
+	defer cancel()
+	if err := t.leg.Hangup(ctx); err != nil {
+		t.call.log.Warn("the end of the call was not confirmed", "error", err)
+	}
+}
