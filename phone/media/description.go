@@ -1,0 +1,211 @@
+package media
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Why not pion/sdp, which is the field's: it refuses whole descriptions that telephones
+// do send. Fax (m=image, udptl) is unknown to it, lines must come in the RFC's order, and
+// the last line must end. A call is worth more than the order of its lines; what is read
+// here is the little that a voice call needs, and everything else is passed over.
+
+const (
+	audio         = "audio"
+	plainRTP      = "RTP/AVP"
+	feedbackRTP   = "RTP/AVPF" // RFC 4585: the same packets
+	defaultTiming = "0 0"
+)
+
+// description is what a session description says of a call's sound.
+type description struct {
+	timing     string // to be repeated in the answer (RFC 3264 §6)
+	connection string // of the media that have none of their own
+	direction  Direction
+	media      []medium
+}
+
+// medium is one m= line with the lines that follow it.
+type medium struct {
+	kind       string
+	port       uint16
+	protocol   string
+	formats    []string
+	connection string
+	direction  Direction
+	codecs     map[string]string // rtpmap: the codec of a payload type
+}
+
+// wellKnown are the codecs that need no rtpmap (RFC 3551 §6).
+var wellKnown = map[string]string{"0": "PCMU/8000", "8": "PCMA/8000"}
+
+func parseDescription(text []byte) (description, error) {
+	d := description{timing: defaultTiming, direction: SendRecv}
+	var current *medium
+	for line := range strings.Lines(string(text)) {
+		kind, value, ok := strings.Cut(strings.TrimSpace(line), "=")
+		if !ok {
+			continue
+		}
+		if kind == "m" {
+			m, err := parseMedium(value, d)
+			if err != nil {
+				return description{}, err
+			}
+			d.media = append(d.media, m)
+			current = &d.media[len(d.media)-1]
+		} else if current == nil {
+			d.line(kind, value)
+		} else {
+			current.line(kind, value)
+		}
+	}
+	if len(d.media) == 0 {
+		return description{}, fmt.Errorf("%w: it has no m= line", ErrSDP)
+	}
+	return d, nil
+}
+
+// parseMedium reads an m= line. What the session says for all media comes before it.
+func parseMedium(value string, session description) (medium, error) {
+	fields := strings.Fields(value)
+	if len(fields) < 4 {
+		return medium{}, fmt.Errorf("%w: m=%s has fewer than four parts", ErrSDP, value)
+	}
+	number, _, _ := strings.Cut(fields[1], "/")
+	port, err := strconv.ParseUint(number, 10, 16)
+	if err != nil {
+		return medium{}, fmt.Errorf("%w: m=%s has no port", ErrSDP, value)
+	}
+	return medium{
+		kind:       fields[0],
+		port:       uint16(port),
+		protocol:   fields[2],
+		formats:    fields[3:],
+		connection: session.connection,
+		direction:  session.direction,
+		codecs:     map[string]string{},
+	}, nil
+}
+
+// line reads a line that speaks for the whole session.
+func (d *description) line(kind, value string) {
+	switch kind {
+	case "t":
+		d.timing = value
+	case "c":
+		d.connection = value
+	case "a":
+		d.direction = direction(value, d.direction)
+	}
+}
+
+// line reads a line that speaks for one medium.
+func (m *medium) line(kind, value string) {
+	switch kind {
+	case "c":
+		m.connection = value
+	case "a":
+		m.direction = direction(value, m.direction)
+		if mapping, ok := strings.CutPrefix(value, "rtpmap:"); ok {
+			number, codec, _ := strings.Cut(mapping, " ")
+			m.codecs[number] = canonical(codec)
+		}
+	}
+}
+
+// canonical writes a codec one way: names are read without regard to case, and "/1", the
+// number of channels, may be left out.
+func canonical(codec string) string {
+	return strings.TrimSuffix(strings.ToUpper(strings.TrimSpace(codec)), "/1")
+}
+
+// direction reads an attribute, or keeps what was said before.
+func direction(attribute string, before Direction) Direction {
+	switch d := Direction(attribute); d {
+	case SendRecv, SendOnly, RecvOnly, Inactive:
+		return d
+	}
+	return before
+}
+
+// choose takes the first audio that we can speak.
+func (d description) choose() (int, netip.AddrPort, Format, error) {
+	for i, m := range d.media {
+		f, ok := m.format()
+		if !ok {
+			continue
+		}
+		remote, err := m.remote()
+		if err != nil {
+			return 0, netip.AddrPort{}, Format{}, err
+		}
+		if remote.Addr().IsUnspecified() {
+			// The hold of RFC 2543: nowhere to send to.
+			f.Direction = muted(f.Direction)
+		}
+		return i, remote, f, nil
+	}
+	return 0, netip.AddrPort{}, Format{}, fmt.Errorf("%w: %s has no G.711 over plain RTP; allow PCMA or PCMU, unencrypted, in the PBX", ErrNoCodec, d.summary())
+}
+
+// muted is a direction without sending.
+func muted(d Direction) Direction {
+	if d.Receives() {
+		return RecvOnly
+	}
+	return Inactive
+}
+
+// format is how we can speak on a medium, in the first of its codecs that is ours.
+func (m medium) format() (Format, bool) {
+	if m.kind != audio || m.port == 0 || m.protocol != plainRTP && m.protocol != feedbackRTP {
+		return Format{}, false
+	}
+	f := Format{Direction: m.direction.Opposite()}
+	spoken := false
+	for _, number := range m.formats {
+		payloadType, err := strconv.ParseUint(number, 10, 7)
+		if err != nil {
+			continue
+		}
+		switch codec := m.codec(number); {
+		case codec == "TELEPHONE-EVENT/8000" && f.DTMF == 0:
+			f.DTMF = uint8(payloadType)
+		case (codec == "PCMA/8000" || codec == "PCMU/8000") && !spoken:
+			f.PayloadType, f.ALaw, spoken = uint8(payloadType), codec == "PCMA/8000", true
+		}
+	}
+	return f, spoken
+}
+
+func (m medium) codec(number string) string {
+	if codec, ok := m.codecs[number]; ok {
+		return codec
+	}
+	return wellKnown[number]
+}
+
+// remote is where the other end hears.
+func (m medium) remote() (netip.AddrPort, error) {
+	fields := strings.Fields(m.connection)
+	if len(fields) != 3 {
+		return netip.AddrPort{}, fmt.Errorf("%w: no c= line says where to send sound", ErrSDP)
+	}
+	address, err := netip.ParseAddr(fields[2])
+	if err != nil || address.IsMulticast() || address.Zone() != "" {
+		return netip.AddrPort{}, fmt.Errorf("%w: c=%s is not the address of a host; names and groups are not supported", ErrSDP, m.connection)
+	}
+	return netip.AddrPortFrom(address.Unmap(), m.port), nil
+}
+
+// summary is the m= lines, for an error.
+func (d description) summary() string {
+	var lines []string
+	for _, m := range d.media {
+		lines = append(lines, fmt.Sprintf("m=%s %d %s %s", m.kind, m.port, m.protocol, strings.Join(m.formats, " ")))
+	}
+	return strings.Join(lines, ", ")
+}

@@ -1,0 +1,139 @@
+package media
+
+import (
+	"log/slog"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// tickTime is the loop's step. The calls are spread over the ticks of one packet's
+	// time, so that a thousand of them never leave in one burst.
+	tickTime    = time.Millisecond
+	tickSamples = int64(sampleRate * tickTime / time.Second)
+	slots       = int(packetTime / tickTime)
+
+	// maxCatchUp is how late packets are still worth sending: about what the jitter
+	// buffer of a telephone can take in. After a longer stall (a stopped process, a
+	// frozen machine) the loop goes on in the present, the sound where it was.
+	maxCatchUp = 200 * time.Millisecond
+)
+
+// A pacer sends the packets of all streams from one loop on a thread of its own. Only
+// the loop sends; streams come and go through join and leave.
+type pacer struct {
+	log   *slog.Logger
+	clock clock
+
+	mu      sync.Mutex // held by those who change slots, never by the loop
+	slots   [slots]atomic.Pointer[[]*Stream]
+	streams atomic.Int64
+	wake    chan struct{} // one token: look at streams again
+	quit    chan struct{}
+	done    chan struct{}
+}
+
+func startPacer(log *slog.Logger) (*pacer, error) {
+	c, err := newClock()
+	if err != nil {
+		return nil, err
+	}
+	p := &pacer{
+		log:   log,
+		clock: c,
+		wake:  make(chan struct{}, 1),
+		quit:  make(chan struct{}),
+		done:  make(chan struct{}),
+	}
+	for i := range p.slots {
+		p.slots[i].Store(&[]*Stream{})
+	}
+	go p.run()
+	return p, nil
+}
+
+// stop ends the loop; its streams have left before.
+func (p *pacer) stop() {
+	close(p.quit)
+	<-p.done
+}
+
+// join puts a stream into the slot with the fewest. The slot's list is replaced, not
+// changed, so that the loop reads it without a lock.
+func (p *pacer) join(s *Stream) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	least := &p.slots[0]
+	for i := range p.slots {
+		if len(*p.slots[i].Load()) < len(*least.Load()) {
+			least = &p.slots[i]
+		}
+	}
+	list := append(slices.Clone(*least.Load()), s)
+	least.Store(&list)
+	p.streams.Add(1)
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// leave takes a stream out. The loop may send to it once more, into a closed socket.
+func (p *pacer) leave(s *Stream) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range p.slots {
+		list := *p.slots[i].Load()
+		if at := slices.Index(list, s); at >= 0 {
+			list = slices.Delete(slices.Clone(list), at, at+1)
+			p.slots[i].Store(&list)
+			p.streams.Add(-1)
+			return
+		}
+	}
+}
+
+// run sleeps while there is no stream and paces while there is one.
+func (p *pacer) run() {
+	defer close(p.done)
+	// Never unlocked: a thread with these rights ends with its goroutine.
+	runtime.LockOSThread()
+	if class, err := preferThread(); err != nil {
+		p.log.Info("media thread runs at ordinary priority; grant CAP_SYS_NICE for even sound on a loaded machine", "error", err)
+	} else {
+		p.log.Debug("media thread", "scheduling", class)
+	}
+	for {
+		select {
+		case <-p.quit:
+			return
+		case <-p.wake:
+			p.pace()
+		}
+	}
+}
+
+// pace sends, tick by tick, until the last stream has left.
+func (p *pacer) pace() {
+	tick := int64(p.clock.now()/tickTime) + 1
+	for ; p.streams.Load() > 0; tick++ {
+		tick += stalled(p.clock.now() - time.Duration(tick)*tickTime)
+		due := time.Duration(tick) * tickTime
+		p.clock.sleepUntil(due)
+		for _, s := range *p.slots[tick%int64(slots)].Load() {
+			s.send(tick, p.clock.now()-due)
+		}
+	}
+}
+
+// stalled is how many ticks to leave out when the loop is late: none while the packets
+// are still worth sending, else whole packets, so that each stream keeps its slot.
+func stalled(late time.Duration) int64 {
+	if late <= maxCatchUp {
+		return 0
+	}
+	return int64(late/packetTime) * int64(slots)
+}

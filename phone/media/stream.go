@@ -1,0 +1,184 @@
+package media
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+)
+
+var (
+	// ErrNotStarted says that nobody told the stream yet where to send.
+	ErrNotStarted = errors.New("the stream is not started")
+	// ErrPlaying says that another clip is being played: stop it first.
+	ErrPlaying = errors.New("the stream is playing another clip")
+)
+
+const (
+	// unreadDigits bounds the keys that wait for their reader: more than a caller can
+	// press while a prompt is being fetched. Further ones are dropped and counted.
+	unreadDigits = 64
+
+	rtpVersion    = 2
+	headerSize    = 12   // of RTP without extensions
+	largestPacket = 1500 // that an Ethernet carries
+)
+
+// A Stream is the sound of one call: a UDP port, what is played to the caller, and the
+// keys that the caller presses. Its methods may be called from several goroutines.
+type Stream struct {
+	engine   *Engine
+	conn     *net.UDPConn
+	port     int
+	digits   chan byte
+	received chan struct{} // closed at the first packet of the caller
+	closing  chan struct{} // closed with the socket
+	deaf     chan struct{} // closed when the receiving goroutine has ended
+	out      outgoing      // of the engine's loop alone
+	in       incoming      // of the receiving goroutine alone
+
+	mu      sync.Mutex
+	started bool
+	format  Format
+	source  source
+	playing *playback
+	stats   Stats
+	failure error // the last one of Stats.Failed
+}
+
+// playback is a clip while it is played.
+type playback struct {
+	clip Clip
+	next int           // sample that the next packet begins with
+	done chan struct{} // closed when the last packet has left
+}
+
+func newStream(e *Engine, conn *net.UDPConn) (*Stream, error) {
+	sender, err := newSender(conn)
+	if err != nil {
+		return nil, err
+	}
+	sender.mark()
+	s := &Stream{
+		engine:   e,
+		conn:     conn,
+		port:     conn.LocalAddr().(*net.UDPAddr).Port,
+		digits:   make(chan byte, unreadDigits),
+		received: make(chan struct{}),
+		closing:  make(chan struct{}),
+		deaf:     make(chan struct{}),
+		out:      newOutgoing(sender),
+	}
+	go s.receive()
+	return s, nil
+}
+
+// Port is the UDP port on the engine's address, for the session description.
+func (s *Stream) Port() int { return s.port }
+
+// Start begins the flow of packets to a caller, silent until a clip is played. Called
+// again, after a re-INVITE, it changes the destination and the format and learns anew
+// where the caller's packets come from. On a closed stream it does nothing.
+func (s *Stream) Start(remote netip.AddrPort, f Format) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed() {
+		return
+	}
+	s.format = f
+	s.source = source{announced: remote}
+	if !s.started {
+		s.started = true
+		s.engine.pacer.join(s)
+	}
+}
+
+// Play plays a clip and returns when its last packet has left, ctx is done (with its
+// cause), or the stream is closed ([ErrClosed]). While the format's direction forbids
+// sending (the caller is on hold), the clip waits.
+func (s *Stream) Play(ctx context.Context, c Clip) error {
+	p := &playback{clip: c, done: make(chan struct{})}
+	if err := s.begin(p); err != nil {
+		return err
+	}
+	defer s.end(p)
+	select {
+	case <-p.done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-s.closing:
+		return ErrClosed
+	}
+}
+
+func (s *Stream) begin(p *playback) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed():
+		return ErrClosed
+	case !s.started:
+		return ErrNotStarted
+	case s.playing != nil:
+		return ErrPlaying
+	case len(p.clip.MuLaw) == 0:
+		close(p.done)
+		return nil
+	}
+	s.playing = p
+	return nil
+}
+
+func (s *Stream) end(p *playback) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.playing == p {
+		s.playing = nil
+	}
+}
+
+// Digits gives the keys that the caller presses: 0 to 9, *, #, A to D. It holds up to
+// 64 of them and is closed with the stream.
+func (s *Stream) Digits() <-chan byte { return s.digits }
+
+// Received is closed when the first packet of the caller has come.
+func (s *Stream) Received() <-chan struct{} { return s.received }
+
+// Close ends the stream and frees its port. It may be called more than once.
+func (s *Stream) Close() {
+	s.shut()
+	s.engine.pacer.leave(s)
+	s.engine.forget(s)
+	<-s.deaf
+}
+
+// shut closes the socket and waits for nothing. From here on the stream does not start.
+func (s *Stream) shut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed() {
+		close(s.closing)
+		s.conn.Close()
+	}
+}
+
+func (s *Stream) closed() bool {
+	select {
+	case <-s.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// report tells of packets that the kernel refused: the caller heard nothing.
+func (s *Stream) report() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stats.Failed > 0 {
+		s.engine.options.Log.Warn("the kernel refused RTP packets; check the route and the firewall towards the PBX",
+			"to", s.source.destination(), "packets", s.stats.Failed, "error", s.failure)
+	}
+}
