@@ -81,6 +81,10 @@ type Peer struct {
 	CA          string `toml:"ca"`
 	Certificate string `toml:"certificate"`
 	Key         string `toml:"key"`
+
+	// The other server's certificate: messages that it signed reach us by other
+	// roads too, when this link is cut.
+	OtherCertificate string `toml:"other_certificate"`
 }
 
 // Database is the PostgreSQL that this server runs, or follows with.

@@ -123,6 +123,13 @@ func LoadCertificate(file string) (*x509.Certificate, error) {
 	return cert, nil
 }
 
+// CheckPair says whether the two files can be read and belong together. The error
+// is a [*Fault].
+func CheckPair(certificate, key string) error {
+	_, err := loadPair(certificate, key)
+	return err
+}
+
 func loadPair(certificate, key string) (tls.Certificate, error) {
 	certText, err := os.ReadFile(certificate)
 	if err != nil {

@@ -1,0 +1,145 @@
+package config
+
+import (
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"releve/peer/identity"
+)
+
+// check reports what cannot be right. Each function is one table of the file;
+// what concerns several stands at the end.
+func (r *reader) check(c *Config) {
+	r.checkSite(c.Site)
+	r.checkPBX(c.PBX)
+	r.checkSIP(c.SIP)
+	r.checkAttendant(c.Attendant)
+	r.checkLinks(c)
+	r.checkTakeover(c.Takeover)
+	r.checkCollisions(c)
+	r.checkCertificates(c)
+}
+
+func (r *reader) checkSite(s Site) {
+	r.required("site.id", s.ID)
+	r.required("site.name", s.Name)
+	r.required("site.data", s.Data)
+	r.oneOf("site.seat", string(s.Seat), "main", "secondary")
+	r.oneOf("site.language", string(s.Language), "fr", "en")
+	r.built("site.level", string(s.Level), "high-availability", "base", "mirroring", "backup")
+	r.built("site.arbiter", string(s.Arbiter), "pair", "witness", "etcd")
+	r.checkData(s.Data)
+}
+
+// maxData is what the path of PostgreSQL's socket leaves to the directory above
+// it, of the 107 bytes that the system allows (unix(7)).
+const maxData = 107 - len("/postgres/run/.s.PGSQL.65535.lock")
+
+func (r *reader) checkData(dir string) {
+	if len(dir) > maxData {
+		r.wrong("site.data", "data.long", "length", strconv.Itoa(len(dir)), "most", strconv.Itoa(maxData))
+	}
+	if info, err := os.Stat(dir); dir != "" && err == nil && !info.IsDir() {
+		r.wrong("site.data", "data.no-directory", "path", dir)
+	}
+}
+
+func (r *reader) checkPBX(p PBX) {
+	r.address("pbx.address", p.Address)
+	r.required("pbx.domain", p.Domain)
+	r.required("pbx.reception_number", p.ReceptionNumber)
+	r.required("pbx.reception_user", p.ReceptionUser)
+	r.required("pbx.standby_user", p.StandbyUser)
+	r.required("pbx.reception_password", p.ReceptionPassword)
+	r.required("pbx.standby_password", p.StandbyPassword)
+	if p.ReceptionUser != "" && p.ReceptionUser == p.StandbyUser {
+		r.wrong("pbx.standby_user", "users.same", "user", p.StandbyUser)
+	}
+	r.duration("pbx.expires", p.Expires, 5*time.Second, time.Hour)
+	r.oneOf("pbx.overflow_evidence", string(p.Evidence), "to", "diversion", "history-info", "request-uri", "none")
+	r.code("pbx.refusal_code", p.RefusalCode)
+	r.code("pbx.busy_code", p.BusyCode)
+}
+
+func (r *reader) checkSIP(s SIP) {
+	r.address("sip.listen", s.Listen)
+	r.address("sip.other", s.Other)
+	r.between("sip.channels", s.Channels, 1, 1000)
+	r.between("sip.rtp_first", s.RTPFirst, 1024, 65534)
+	r.between("sip.rtp_last", s.RTPLast, 1025, 65535)
+	// Each channel has a port for RTP and the next one for RTCP (RFC 3550 §11).
+	if ports := s.RTPLast - s.RTPFirst + 1; ports < 2*s.Channels {
+		r.wrong("sip.rtp_last", "rtp.small",
+			"channels", strconv.Itoa(s.Channels), "needed", strconv.Itoa(2*s.Channels), "ports", strconv.Itoa(max(ports, 0)))
+	}
+}
+
+func (r *reader) checkAttendant(a Attendant) {
+	r.oneOf("attendant.language", string(a.Language), "fr", "en")
+	r.between("attendant.extension_digits", a.ExtensionDigits, 1, 10)
+	if strings.Trim(a.Operator, "0123456789*#") != "" { // "" means that the site has no operator
+		r.wrong("attendant.operator", "operator", "value", a.Operator)
+	}
+}
+
+// checkLinks checks the addresses of the peer link, the database and the page.
+func (r *reader) checkLinks(c *Config) {
+	r.address("peer.listen", c.Peer.Listen)
+	r.address("peer.other", c.Peer.Other)
+	r.address("database.listen", c.Database.Listen)
+	r.address("database.other", c.Database.Other)
+	r.required("database.account", c.Database.Account)
+	r.address("console.listen", c.Console.Listen)
+}
+
+func (r *reader) checkTakeover(t Takeover) {
+	r.between("takeover.rounds", t.Rounds, 1, 20)
+	r.duration("takeover.limit", t.Limit, 50*time.Millisecond, 5*time.Second)
+	r.duration("takeover.pause", t.Pause, 0, 5*time.Second)
+	r.duration("takeover.watch", t.Watch, 100*time.Millisecond, time.Minute)
+}
+
+// checkCollisions finds two things that want the same port of one machine, and a
+// server that was given its own address as the other's.
+func (r *reader) checkCollisions(c *Config) {
+	taken := map[string]string{}
+	for _, l := range []struct{ key, network, address string }{
+		{"sip.listen", "udp", c.SIP.Listen}, {"sip.other", "udp", c.SIP.Other}, {"pbx.address", "udp", c.PBX.Address},
+		{"peer.listen", "tcp", c.Peer.Listen}, {"peer.other", "tcp", c.Peer.Other},
+		{"database.listen", "tcp", c.Database.Listen}, {"database.other", "tcp", c.Database.Other},
+		{"console.listen", "tcp", c.Console.Listen},
+	} {
+		place := l.network + " " + l.address
+		if first, ok := taken[place]; ok && l.address != "" {
+			r.wrong(l.key, "collision", "address", l.address, "with", first)
+			continue
+		}
+		taken[place] = l.key
+	}
+	sip, err := netip.ParseAddrPort(c.SIP.Listen)
+	if port := int(sip.Port()); err == nil && c.SIP.RTPFirst <= port && port <= c.SIP.RTPLast {
+		r.wrong("sip.listen", "collision.rtp", "port", strconv.Itoa(port))
+	}
+}
+
+// checkCertificates looks at the files as the link itself will.
+func (r *reader) checkCertificates(c *Config) {
+	p, id := c.Peer, identity.Identity{Site: c.Site.ID, Seat: c.Site.Seat}
+	for _, file := range []struct{ key, path string }{
+		{"peer.ca", p.CA}, {"peer.certificate", p.Certificate}, {"peer.key", p.Key}, {"peer.other_certificate", p.OtherCertificate},
+	} {
+		r.required(file.key, file.path)
+	}
+	if info, err := os.Stat(p.Key); p.Key != "" && err == nil && info.Mode().Perm()&0o077 != 0 {
+		r.wrong("peer.key", "key.open", "file", p.Key)
+	}
+	authorities, err := identity.LoadAuthorities(p.CA)
+	r.fault("peer.ca", err)
+	r.fault("peer.key", identity.CheckPair(p.Certificate, p.Key))
+	r.checkCertificate("peer.certificate", p.Certificate, authorities, id)
+	id.Seat = id.Seat.Other()
+	r.checkCertificate("peer.other_certificate", p.OtherCertificate, authorities, id)
+}

@@ -1,0 +1,34 @@
+package config
+
+import (
+	"time"
+
+	"releve"
+)
+
+// Defaults is what a file that says nothing means. Whatever has no default here
+// and is not said to be optional in its check must be in the file.
+func Defaults() Config {
+	return Config{
+		Site: Site{
+			Level:    releve.HighAvailability,
+			Arbiter:  releve.Pair,
+			Language: releve.French,
+		},
+		PBX: PBX{
+			Expires:     Duration(60 * time.Second),
+			Evidence:    EvidenceTo,
+			RefusalCode: 486,
+			BusyCode:    486,
+		},
+		SIP:       SIP{RTPFirst: 10000, RTPLast: 10999, Channels: 30},
+		Attendant: Attendant{Language: releve.French, ExtensionDigits: 4},
+		Database:  Database{Account: "postgres"},
+		Takeover: Takeover{
+			Rounds: 3,
+			Limit:  Duration(300 * time.Millisecond),
+			Pause:  Duration(100 * time.Millisecond),
+			Watch:  Duration(500 * time.Millisecond),
+		},
+	}
+}

@@ -1,0 +1,153 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+
+	"releve/view"
+)
+
+// maxFile bounds a configuration in bytes; one that `releve init` writes has
+// about four thousand.
+const maxFile = 64 << 10
+
+// Load reads a server's file, with the defaults for what it does not say and the
+// paths made absolute, and gives every mistake in it at once, in the order of the
+// lines. The Config is to be used only when there is none.
+func Load(file string) (Config, []Mistake) {
+	c := Defaults()
+	r := reader{file: file, lines: map[string]int{}, said: map[string]bool{}, meant: map[string]bool{}}
+	text, err := readFile(file)
+	if err != nil {
+		r.sayAt(0, "", view.Say("unreadable", "cause", err.Error()))
+		return c, r.mistakes
+	}
+	r.read(text, &c)
+	resolvePaths(&c, filepath.Dir(file))
+	r.check(&c)
+	return c, inOrder(r.mistakes)
+}
+
+func readFile(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a plain file")
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("it has %d bytes, more than %d", info.Size(), maxFile)
+	}
+	return os.ReadFile(file)
+}
+
+// resolvePaths takes a relative path from the directory of the file, so that a
+// server finds the same files wherever it is started.
+func resolvePaths(c *Config, dir string) {
+	if absolute, err := filepath.Abs(dir); err == nil {
+		dir = absolute
+	}
+	for _, path := range []*string{
+		&c.Site.Data, &c.Database.Binaries,
+		&c.Peer.CA, &c.Peer.Certificate, &c.Peer.Key, &c.Peer.OtherCertificate,
+	} {
+		if *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(dir, *path)
+		}
+	}
+}
+
+// reader collects the mistakes of one file.
+type reader struct {
+	file     string
+	lines    map[string]int  // where each table and key stands
+	said     map[string]bool // the keys and tables that have their mistake
+	meant    map[string]bool // those that an unknown one was probably meant to be
+	mistakes []Mistake
+}
+
+// wrong reports a mistake at a key: at its line, or at its table's when the key
+// is missing. The first mistake of a key explains it; others would only follow.
+func (r *reader) wrong(key, code string, pairs ...string) { r.say(key, view.Say(code, pairs...)) }
+
+func (r *reader) say(key string, why view.Sentence) {
+	table, _, _ := strings.Cut(key, ".")
+	if !r.explained(key) && !r.explained(table) {
+		r.said[key] = true
+		r.sayAt(cmp.Or(r.lines[key], r.lines[table]), key, why)
+	}
+}
+
+// explained says whether a mistake told of the key already: its own, or that of a
+// misspelt one that was probably meant to be it.
+func (r *reader) explained(key string) bool {
+	return r.said[key] || r.meant[key] && r.lines[key] == 0
+}
+
+func (r *reader) sayAt(line int, key string, why view.Sentence) {
+	r.mistakes = append(r.mistakes, Mistake{File: r.file, Line: line, Key: key, Why: why})
+}
+
+// read puts what the file says into c.
+func (r *reader) read(text []byte, c *Config) {
+	entries, slips := parse(text)
+	for _, slip := range slips {
+		r.meant[slip.key] = true
+		r.sayAt(slip.line, slip.key, view.Say("syntax", "cause", slip.message))
+	}
+	known := fieldsOf(c)
+	for _, e := range entries {
+		field, ok := known[e.key]
+		switch {
+		case !ok:
+			r.unknown(known, e)
+		case r.lines[e.key] != 0:
+			r.sayAt(e.line, e.key, view.Say("twice", "line", strconv.Itoa(r.lines[e.key])))
+		default:
+			r.lines[e.key] = e.line
+			r.take(field, e)
+		}
+	}
+}
+
+func (r *reader) take(field reflect.Value, e entry) {
+	if (field.Kind() == reflect.Struct) != (e.kind == unstable.Table) {
+		r.wrong(e.key, "type.table")
+		return
+	}
+	if expected := set(field, e); expected != "" {
+		r.wrong(e.key, "type."+expected)
+	}
+}
+
+// unknown reports a key or a table that the program does not know, and for what
+// an unknown table holds the table alone.
+func (r *reader) unknown(known fields, e entry) {
+	head, _, nested := cutLast(e.key)
+	if _, ok := known[head]; nested && !ok && r.said[head] {
+		return
+	}
+	r.said[e.key] = true
+	near := known.nearest(e.key)
+	if near == "" {
+		r.sayAt(e.line, e.key, view.Say("unknown"))
+		return
+	}
+	r.meant[near] = true
+	r.sayAt(e.line, e.key, view.Say("unknown.near", "near", near))
+}
+
+func cutLast(key string) (head, name string, found bool) {
+	if i := strings.LastIndexByte(key, '.'); i >= 0 {
+		return key[:i], key[i+1:], true
+	}
+	return "", key, false
+}

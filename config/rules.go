@@ -1,0 +1,94 @@
+package config
+
+import (
+	"crypto/x509"
+	"errors"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"releve/peer/identity"
+)
+
+// The rules that a value can have to follow.
+
+func (r *reader) required(key, value string) bool {
+	if strings.TrimSpace(value) == "" {
+		code := "missing"
+		if r.lines[key] != 0 {
+			code = "empty"
+		}
+		r.wrong(key, code)
+	}
+	return value != ""
+}
+
+func (r *reader) oneOf(key, value string, allowed ...string) {
+	if r.required(key, value) && !slices.Contains(allowed, value) {
+		r.wrong(key, "one-of", "value", value, "allowed", strings.Join(allowed, ", "))
+	}
+}
+
+// built is oneOf where only the first value works by now.
+func (r *reader) built(key, value, built string, later ...string) {
+	if slices.Contains(later, value) {
+		r.wrong(key, "not-built", "value", value, "built", built)
+		return
+	}
+	r.oneOf(key, value, append([]string{built}, later...)...)
+}
+
+func (r *reader) between(key string, value, least, most int) {
+	if value < least || value > most {
+		r.wrong(key, "range", "value", strconv.Itoa(value), "least", strconv.Itoa(least), "most", strconv.Itoa(most))
+	}
+}
+
+func (r *reader) duration(key string, value Duration, least, most time.Duration) {
+	if d := value.Std(); d < least || d > most {
+		r.wrong(key, "range", "value", d.String(), "least", least.String(), "most", most.String())
+	}
+}
+
+// code is a final response by which a PBX takes the call back. 503 is none: with
+// it a PBX may avoid this server for a while, just when it will need it.
+func (r *reader) code(key string, value int) {
+	if value == 503 {
+		r.wrong(key, "code.503")
+	}
+	r.between(key, value, 400, 699)
+}
+
+// address is an IP address with a port. A name is refused: at a takeover nobody
+// can wait for a name server.
+func (r *reader) address(key, value string) {
+	if !r.required(key, value) {
+		return
+	}
+	at, err := netip.ParseAddrPort(value)
+	switch {
+	case err != nil, at.Addr().IsMulticast():
+		r.wrong(key, "address", "value", value)
+	case at.Port() == 0:
+		r.wrong(key, "address.port", "value", value)
+	case at.Addr().IsUnspecified():
+		r.wrong(key, "address.wildcard", "value", value)
+	}
+}
+
+func (r *reader) checkCertificate(key, file string, authorities *x509.CertPool, want identity.Identity) {
+	cert, err := identity.LoadCertificate(file)
+	if err == nil && authorities != nil && want.Site != "" && want.Seat.Valid() {
+		err = identity.Verify(cert, authorities, want, time.Now())
+	}
+	r.fault(key, err)
+}
+
+// fault reports what is wrong with a file of the link.
+func (r *reader) fault(key string, err error) {
+	if fault := (*identity.Fault)(nil); errors.As(err, &fault) {
+		r.say(key, fault.Why)
+	}
+}
