@@ -1,0 +1,267 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"releve"
+)
+
+// Record is a fact with its place in a spool.
+type Record struct {
+	Sequence uint64
+	Fact     releve.Fact
+}
+
+// Drained is what became of the records of one Drain.
+type Drained struct {
+	UpTo    uint64 // the spool's acknowledged position
+	New     int    // facts stored now
+	Already int    // facts that were stored before
+	Refused int    // records set aside for their own fault
+	Missing int    // sequences between records that nobody bore
+}
+
+// PositionAhead says that the database has counted over records of this spool that it
+// does not have: the spool's file was put back from an older copy. Its facts need
+// a new incarnation (R14).
+type PositionAhead struct {
+	Position uint64 // the database's
+	Unknown  int    // records at or below it that are not stored
+}
+
+func (p *PositionAhead) Error() string {
+	return fmt.Sprintf("store: the position of this spool is %d, and %d records below it are not stored: renew the spool, then drain again", p.Position, p.Unknown)
+}
+
+// Drain stores the records of a spool, in ascending order of sequence, in one transaction that also advances the
+// spool's position (R14). Records at or below the position are skipped. It always writes a row, so its acknowledged commit settles
+// earlier ones in doubt, and a Drain of no records is how to ask for the position.
+// A record refused for its own fault goes to the table refused and stops nothing.
+func (s *Store) Drain(ctx context.Context, seat releve.Seat, incarnation string, records []Record) (Drained, error) {
+	for i := 1; i < len(records); i++ {
+		if records[i].Sequence <= records[i-1].Sequence {
+			return Drained{}, fmt.Errorf("store: record %d comes after record %d of the same spool", records[i].Sequence, records[i-1].Sequence)
+		}
+	}
+	settles := s.doubts.Load()
+	var d drain
+	err := s.Write(ctx, func(tx pgx.Tx) error {
+		d = drain{ctx: ctx, tx: tx, seat: seat, incarnation: incarnation}
+		return d.run(records)
+	})
+	if err != nil {
+		return Drained{}, err
+	}
+	s.doubts.Add(-settles)
+	if d.Refused > 0 || d.Missing > 0 {
+		s.opt.Log.Warn("spool drained with records refused or missing", "seat", seat, "incarnation", incarnation, "refused", d.Refused, "missing", d.Missing)
+	}
+	if len(d.stored) > 0 {
+		s.opt.OnStored(d.stored)
+	}
+	return d.Drained, nil
+}
+
+// drain is one transaction of a Drain.
+type drain struct {
+	Drained
+	ctx         context.Context
+	tx          pgx.Tx
+	seat        releve.Seat
+	incarnation string
+	stored      []releve.Fact
+}
+
+func (d *drain) run(records []Record) error {
+	position, err := d.lockPosition()
+	if err != nil {
+		return err
+	}
+	d.UpTo = position
+	known := 0
+	for known < len(records) && records[known].Sequence <= position {
+		known++
+	}
+	if err := d.skip(records[:known]); err != nil {
+		return err
+	}
+	if err := d.noteGaps(records[known:]); err != nil {
+		return err
+	}
+	if err := d.store(records[known:]); err != nil {
+		return err
+	}
+	_, err = d.tx.Exec(d.ctx, `UPDATE spool_position SET sequence = $3, at = clock_timestamp()
+		WHERE seat = $1 AND incarnation = $2`, d.seat, d.incarnation, int64(d.UpTo))
+	return err
+}
+
+// lockPosition makes drains of one spool take turns. A transaction in doubt whose
+// backend still lives holds the lock, so it is settled before we read.
+func (d *drain) lockPosition() (uint64, error) {
+	batch := new(pgx.Batch)
+	batch.Queue(`INSERT INTO spool_position (seat, incarnation, sequence) VALUES ($1, $2, 0)
+		ON CONFLICT DO NOTHING`, d.seat, d.incarnation)
+	var position int64
+	batch.Queue(`SELECT sequence FROM spool_position WHERE seat = $1 AND incarnation = $2 FOR UPDATE`, d.seat, d.incarnation).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&position) })
+	err := d.tx.SendBatch(d.ctx, batch).Close()
+	return uint64(position), err
+}
+
+// skip passes over records below the position, once it has seen that they are
+// stored or refused: a spool put back from an older copy gives old numbers to new facts.
+func (d *drain) skip(records []Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	ids, sequences := make([]string, len(records)), make([]int64, len(records))
+	for i, r := range records {
+		ids[i], sequences[i] = strings.ToValidUTF8(strings.ReplaceAll(string(r.Fact.ID), "\x00", ""), ""), int64(r.Sequence)
+	}
+	rows, err := d.tx.Query(d.ctx, `SELECT
+		EXISTS (SELECT FROM call WHERE fact_id = id) OR EXISTS (SELECT FROM call_step WHERE fact_id = id)
+			OR EXISTS (SELECT FROM call_end WHERE fact_id = id),
+		EXISTS (SELECT FROM refused r WHERE r.seat = $1 AND r.incarnation = $2 AND r.sequence = given.sequence)
+		FROM unnest($3::text[], $4::bigint[]) WITH ORDINALITY given (id, sequence, place) ORDER BY place`,
+		d.seat, d.incarnation, ids, sequences)
+	if err != nil {
+		return err
+	}
+	unknown, i := 0, 0
+	var stored, refused bool
+	_, err = pgx.ForEachRow(rows, []any{&stored, &refused}, func() error {
+		switch {
+		case stored:
+			d.Already++
+			d.stored = append(d.stored, records[i].Fact)
+		case refused:
+			d.Refused++
+		default:
+			unknown++
+		}
+		i++
+		return nil
+	})
+	if err == nil && unknown > 0 {
+		err = &PositionAhead{Position: d.UpTo, Unknown: unknown}
+	}
+	return err
+}
+
+// noteGaps lists sequences that are missing and moves the position to the last.
+func (d *drain) noteGaps(records []Record) error {
+	for _, r := range records {
+		if first := d.UpTo + 1; r.Sequence > first {
+			d.Missing += int(r.Sequence - first)
+			_, err := d.tx.Exec(d.ctx, `INSERT INTO spool_gap (seat, incarnation, first, last) VALUES ($1, $2, $3, $4)`,
+				d.seat, d.incarnation, int64(first), int64(r.Sequence-1))
+			if err != nil {
+				return err
+			}
+		}
+		d.UpTo = r.Sequence
+	}
+	return nil
+}
+
+// store inserts facts, many at a time. When one is refused, those before it are
+// inserted again without it, and the rest follows.
+func (d *drain) store(records []Record) error {
+	for len(records) > 0 {
+		bad, cause, err := d.insert(records)
+		if err != nil || cause == nil {
+			return err
+		}
+		if err := d.store(records[:bad]); err != nil {
+			return err
+		}
+		if err := d.refuse(records[bad], cause); err != nil {
+			return err
+		}
+		records = records[bad+1:]
+	}
+	return nil
+}
+
+// insert stores records behind a savepoint, or none of them: then bad is the
+// first that is at fault itself, and cause its fault.
+func (d *drain) insert(records []Record) (bad int, cause, err error) {
+	batch := new(pgx.Batch)
+	batch.Queue("SAVEPOINT facts")
+	for i, r := range records {
+		sql, args, fault := statement(r.Fact)
+		if fault != nil {
+			return i, fault, nil
+		}
+		batch.Queue(sql, args...)
+	}
+	batch.Queue("RELEASE SAVEPOINT facts")
+	stored, err := runBatch(d.tx.SendBatch(d.ctx, batch), len(records))
+	if err == nil {
+		d.count(records, stored)
+		return 0, nil, nil
+	}
+	fault, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || !faulty(fault.Code) {
+		return 0, nil, err
+	}
+	_, err = d.tx.Exec(d.ctx, "ROLLBACK TO SAVEPOINT facts")
+	return len(stored), fault, err
+}
+
+// runBatch returns, for each record before the first failure, whether it was new.
+func runBatch(results pgx.BatchResults, records int) (stored []bool, err error) {
+	defer func() { err = errors.Join(err, results.Close()) }()
+	if _, err := results.Exec(); err != nil {
+		return nil, err
+	}
+	for range records {
+		tag, err := results.Exec()
+		if err != nil {
+			return stored, err
+		}
+		stored = append(stored, tag.RowsAffected() == 1)
+	}
+	_, err = results.Exec()
+	return stored, err
+}
+
+func (d *drain) count(records []Record, isNew []bool) {
+	for i, r := range records {
+		if isNew[i] {
+			d.New++
+		} else {
+			d.Already++
+		}
+		d.stored = append(d.stored, r.Fact)
+	}
+}
+
+// faulty says that a SQLSTATE blames the record: class 22 data exception, class 23 integrity
+// constraint violation.
+func faulty(code string) bool { return strings.HasPrefix(code, "22") || strings.HasPrefix(code, "23") }
+
+// refuse sets a record aside, whole.
+func (d *drain) refuse(r Record, cause error) error {
+	code := "undecodable"
+	if fault, ok := errors.AsType[*pgconn.PgError](cause); ok {
+		code = fault.Code
+	}
+	whole, err := json.Marshal(r.Fact)
+	if err != nil {
+		whole = r.Fact.Body // no JSON: then it is all that the spool had
+	}
+	d.Refused++
+	_, err = d.tx.Exec(d.ctx, `INSERT INTO refused (seat, incarnation, sequence, record, code, reason)
+		VALUES ($1, $2, $3, $4, $5, $6)`, d.seat, d.incarnation, int64(r.Sequence), whole, code,
+		strings.ToValidUTF8(strings.ReplaceAll(cause.Error(), "\x00", ""), "?"))
+	return err
+}
