@@ -1,0 +1,162 @@
+package attendant
+
+import (
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"releve"
+)
+
+// mostTurns is how often a conversation can act. The caller starts at the menu
+// at most five times: at first, after a silence, after a mistake, after someone
+// who could not be had, and after the operator could not. Each time he is asked,
+// listened to, dials, is told, is put through and settled. Then comes the
+// farewell.
+func mostTurns(digits int) int { return 5*(5+digits) + 3 }
+
+func scripts(t *rapid.T) Script {
+	s := Script{
+		Language:        rapid.SampledFrom([]releve.Language{releve.French, releve.English}).Draw(t, "language"),
+		ExtensionDigits: rapid.IntRange(1, maxExtensionDigits).Draw(t, "digits"),
+		Operator:        rapid.SampledFrom([]string{"", "9"}).Draw(t, "operator"),
+	}
+	if rapid.Bool().Draw(t, "directory") {
+		s.Known = func(number string) bool { return strings.Contains(number, "1") }
+	}
+	return s
+}
+
+func events(t *rapid.T) Event {
+	return Event{
+		What: rapid.SampledFrom([]Kind{Started, PromptDone, Digit, Digit, Digit, Silence, TransferResult, CallerGone, "nonsense"}).Draw(t, "what"),
+		Key:  rapid.SampledFrom([]byte("0123456789*#ABCD\x00")).Draw(t, "key"),
+		Code: rapid.SampledFrom([]int{0, 100, 200, 202, 302, 404, 408, 480, 484, 486, 487, 500, 503, 600, 603, 604, 999}).Draw(t, "code"),
+	}
+}
+
+// answerTo is how an action ends in a world that keeps its promises.
+func answerTo(t *rapid.T, a Action) Event {
+	e := events(t)
+	switch a.(type) {
+	case Play:
+		e.What = PromptDone
+	case Collect:
+		e.What = rapid.SampledFrom([]Kind{Digit, Silence}).Draw(t, "caller")
+	case Transfer:
+		e.What = TransferResult
+	}
+	return e
+}
+
+// underway is the action that a step left under way.
+func underway(actions []Action) Action {
+	var last Action
+	for _, a := range actions {
+		if _, note := a.(Note); !note {
+			last = a
+		}
+	}
+	return last
+}
+
+// Whatever happens, and in whatever order, a conversation ends once, with an
+// outcome, within the turns that its limits allow.
+func TestEveryConversationEnds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := scripts(t)
+		c := New(s)
+		actions, _ := c.Step(Event{What: Started})
+		doing := underway(actions)
+		for turns := 1; ; {
+			if _, over := doing.(Hangup); over {
+				return
+			}
+			// Things out of place may happen before what is under way ends.
+			for range rapid.IntRange(0, 3).Draw(t, "noise") {
+				actions, _ = c.Step(events(t))
+				turns, doing = turn(t, s, turns, doing, actions)
+			}
+			if _, over := doing.(Hangup); !over {
+				actions, _ = c.Step(answerTo(t, doing))
+				turns, doing = turn(t, s, turns, doing, actions)
+			}
+			checkOver(t, c, doing)
+		}
+	})
+}
+
+func turn(t *rapid.T, s Script, turns int, doing Action, actions []Action) (int, Action) {
+	if len(actions) == 0 {
+		return turns, doing
+	}
+	if turns++; turns > mostTurns(s.ExtensionDigits) {
+		t.Fatalf("the conversation is in its turn %d and has no end", turns)
+	}
+	if next := underway(actions); next != nil {
+		return turns, next
+	}
+	t.Fatalf("after %v nothing is under way", actions)
+	return 0, nil
+}
+
+func checkOver(t *rapid.T, c *Conversation, doing Action) {
+	end, over := doing.(Hangup)
+	if !over {
+		return
+	}
+	if end.Outcome == "" {
+		t.Fatal("the conversation ended without an outcome")
+	}
+	if actions, _ := c.Step(events(t)); len(actions) > 0 {
+		t.Fatalf("after the end: %v", actions)
+	}
+}
+
+// What is recorded of a call never holds a number that was dialled (SPEC C8).
+func TestNotesAreMasked(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		number := rapid.StringMatching(`[1-9][0-9]{2,7}`).Draw(t, "number")
+		c := New(Script{Language: releve.French, ExtensionDigits: len(number), Operator: "9"})
+		var steps []Event
+		for _, key := range []byte(number) {
+			steps = append(steps, Event{What: Digit, Key: key})
+		}
+		steps = append(append([]Event{{What: Started}}, steps...),
+			Event{What: PromptDone}, Event{What: TransferResult, Code: 486})
+		asked := false
+		for _, e := range steps {
+			actions, _ := c.Step(e)
+			for _, a := range actions {
+				x, ok := a.(Transfer)
+				asked = asked || ok && x == Transfer{number, Extension}
+				if n, ok := a.(Note); ok && strings.Contains(n.Detail, number) {
+					t.Fatalf("%s %s shows the number", n.Name, n.Detail)
+				}
+			}
+		}
+		if !asked {
+			t.Fatalf("%s was not transferred to", number)
+		}
+	})
+}
+
+func TestMask(t *testing.T) {
+	for number, want := range map[string]string{
+		"": "", "7": "*", "12": "1*", "201": "2**", "1001": "10**", "0612345678": "06********",
+	} {
+		if got := Mask(number); got != want {
+			t.Errorf("Mask(%q) = %q, want %q", number, got, want)
+		}
+	}
+}
+
+func TestCheckNamesEveryMistake(t *testing.T) {
+	err := Script{Language: "de", ExtensionDigits: 16}.Check()
+	for _, part := range []string{`"de"`, "fr or en", "16 digits", "extension_digits"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%v does not say %s", err, part)
+		}
+	}
+}

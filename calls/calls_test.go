@@ -1,0 +1,503 @@
+package calls
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"releve"
+)
+
+// A caller hears the greeting, dials, and is put through; the record says so.
+func TestCallIsPutThrough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, OnDuty, 2)
+		c := newCaller("a@pbx")
+		c.answerIn = 20 * time.Millisecond
+		c.codes = []int{200}
+		done := make(chan struct{})
+		go func() { s.offer(t, c); close(done) }()
+		time.Sleep(2500 * time.Millisecond) // greeting and menu are said
+		c.press("1001")
+		<-done
+
+		want := []string{
+			"call", "1 greeting ", "2 menu ", "3 digits 10**", "4 transfer extension 10**",
+			"5 transfer-result 200 taken", "transferred (extension) after 6500 ms",
+		}
+		if got := s.flushed(t).of(t, "a@pbx"); !slices.Equal(got, want) {
+			t.Errorf("recorded:\n%s", strings.Join(got, "\n"))
+		}
+		body := s.disk.offered(t, "a@pbx")
+		if want := (releve.CallBody{From: "0612******", To: "8000", AnsweredMS: 20}); body != want {
+			t.Errorf("body is %+v", body)
+		}
+		if !slices.Equal(c.said, []string{"fr/greeting", "fr/menu", "fr/transfer"}) || !slices.Equal(c.transferred, []string{"1001"}) || !c.hungUp {
+			t.Errorf("said %v, transferred to %v, hung up %v", c.said, c.transferred, c.hungUp)
+		}
+		checkFacts(t, s.disk, releve.Secondary, 7)
+	})
+}
+
+func checkFacts(t *testing.T, d *disk, seat releve.Seat, term releve.Term) {
+	t.Helper()
+	ids := map[releve.FactID]bool{}
+	for _, f := range d.facts {
+		if f.Seat != seat || f.Term != term || f.At.IsZero() || ids[f.ID] {
+			t.Errorf("fact %+v: want seat %s, term %d, a time and an id of its own", f, seat, term)
+		}
+		ids[f.ID] = true
+	}
+}
+
+// While it lasts a call is among the active, then among the recent.
+func TestCallIsShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, WithoutDuty, 2)
+		c := newCaller("a@pbx").overflowing(releve.ReasonNoAnswer)
+		go s.offer(t, c)
+		time.Sleep(1500 * time.Millisecond)
+		synctest.Wait()
+		active := s.Active()
+		if len(active) != 1 || active[0].Outcome != "" || active[0].Duration != 1500*time.Millisecond || len(active[0].Steps) != 2 ||
+			!active[0].WithoutDuty || !active[0].Overflowed || active[0].From != "0612******" || active[0].Term != 7 {
+			t.Errorf("active: %+v", active)
+		}
+		if f := s.Snapshot(); f.Busy != 1 || f.Offered != 1 || f.Answered != 1 || f.LastAnswered.IsZero() || f.LastInvite != c.invite.ReceivedAt {
+			t.Errorf("figures: %+v", f)
+		}
+		close(c.bye)
+		synctest.Wait()
+		if recent := s.Recent(10); len(recent) != 1 || recent[0].Outcome != "abandoned" || len(s.Active()) != 0 {
+			t.Errorf("recent: %+v, active: %+v", recent, s.Active())
+		}
+		if c.hungUp {
+			t.Error("BYE was sent to a caller who had hung up")
+		}
+	})
+}
+
+func TestRecentKeepsTheNewest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, OnDuty, 1)
+		for i := range recentMax + 5 {
+			c := newCaller(fmt.Sprint(i))
+			close(c.bye)
+			s.offer(t, c)
+		}
+		recent := s.Recent(recentMax * 2)
+		if len(recent) != recentMax || recent[0].Call != "204" || recent[recentMax-1].Call != "5" {
+			t.Errorf("%d calls, from %s to %s", len(recent), recent[0].Call, recent[len(recent)-1].Call)
+		}
+		if got := s.Recent(1); len(got) != 1 || got[0].Call != "204" {
+			t.Errorf("the newest is %+v", got)
+		}
+		if got := s.Recent(-1); len(got) != 0 {
+			t.Errorf("%d calls where none was asked for", len(got))
+		}
+	})
+}
+
+// Each stance with each way that a call can come.
+func TestStances(t *testing.T) {
+	direct := func(c *caller) *caller { c.invite.Target = "standby"; c.invite.To = "standby"; return c }
+	overflow := func(c *caller) *caller { return c.overflowing(releve.ReasonUnknown) }
+	reception := func(c *caller) *caller { return c }
+	for _, row := range []struct {
+		story       string
+		stance      StanceKind
+		call        func(*caller) *caller
+		refused     int // 0: answered
+		withoutDuty bool
+	}{
+		{"on duty, the reception", OnDuty, reception, 0, false},
+		{"on duty, an overflow", OnDuty, overflow, 0, false},
+		{"on duty, the standby's own number", OnDuty, direct, 0, false},
+		{"without the duty, an overflow", WithoutDuty, overflow, 0, true},
+		{"without the duty, the reception that was just handed over", WithoutDuty, reception, 0, true},
+		{"without the duty, the standby's own number", WithoutDuty, direct, 486, false},
+		{"passive, the reception: it is to overflow", Passive, reception, 480, false},
+		{"passive, the standby's own number: no verification", Passive, direct, 486, false},
+		{"closed, the reception", Closed, reception, 480, false},
+		{"closed, an overflow", Closed, overflow, 486, false},
+		{"closed, the standby's own number", Closed, direct, 486, false},
+	} {
+		t.Run(row.story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t, row.stance, 1)
+				c := row.call(newCaller("a@pbx"))
+				close(c.bye)
+				s.offer(t, c)
+				if len(s.post.asked) > 0 {
+					t.Error("a verification was asked for")
+				}
+				recorded := s.flushed(t).of(t, "a@pbx")
+				if row.refused != 0 {
+					if !slices.Equal(c.refused, []int{row.refused}) || c.answered || len(recorded) > 0 {
+						t.Errorf("refused with %v, answered %v, recorded %v", c.refused, c.answered, recorded)
+					}
+					return
+				}
+				if !c.answered || len(c.refused) > 0 || s.disk.offered(t, "a@pbx").WithoutDuty != row.withoutDuty {
+					t.Errorf("answered %v, refused %v", c.answered, c.refused)
+				}
+			})
+		})
+	}
+}
+
+// One free channel answers, the next call is refused at once and recorded as
+// busy; a channel that becomes free ends the saturation.
+func TestEarlyRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, OnDuty, 1)
+		first, second, third := newCaller("1"), newCaller("2"), newCaller("3")
+		go s.offer(t, first)
+		synctest.Wait()
+		if since := s.Saturated(); !since.Equal(time.Now()) {
+			t.Errorf("saturated since %v, want now", since)
+		}
+		before := time.Now()
+		s.offer(t, second)
+		if waited := time.Since(before); waited != 0 || !slices.Equal(second.refused, []int{600}) {
+			t.Errorf("refused with %v after %v", second.refused, waited)
+		}
+		close(first.bye)
+		synctest.Wait()
+		if !s.Saturated().IsZero() {
+			t.Error("still saturated with a free channel")
+		}
+		close(third.bye)
+		s.offer(t, third)
+		if !third.answered {
+			t.Error("a free channel did not answer")
+		}
+		if got := s.flushed(t).of(t, "2"); !slices.Equal(got, []string{"call", "busy (all channels are busy) after 0 ms"}) {
+			t.Errorf("recorded: %q", got)
+		}
+		if f := s.Snapshot(); f.Offered != 3 || f.Answered != 2 || f.Refused != 1 || f.Busy != 0 || f.Deciding != 0 {
+			t.Errorf("figures: %+v", f)
+		}
+	})
+}
+
+// Many calls overflow together: they wait side by side, and one verdict serves
+// all (SPEC H6).
+func TestVerificationIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, Passive, 1)
+		callers := make([]*caller, 500)
+		var over sync.WaitGroup
+		for i := range callers {
+			callers[i] = newCaller(fmt.Sprint(i)).overflowing(releve.ReasonBusy)
+			over.Go(func() { s.offer(t, callers[i]) })
+		}
+		synctest.Wait()
+		if f := s.Snapshot(); f.Deciding != 500 || f.Busy != 0 || len(s.post.asked) != 500 {
+			t.Fatalf("%d calls asked; figures: %+v", len(s.post.asked), f)
+		}
+		if o := s.post.asked[0]; o.Reason != releve.ReasonBusy || !o.Overflowed || o.Binding != Standby {
+			t.Errorf("the offer was %+v", o)
+		}
+		s.post.decision = Decision{Code: 480, Why: "the main is well"}
+		close(s.post.verdict)
+		over.Wait()
+		for _, c := range callers {
+			if !slices.Equal(c.refused, []int{480}) || c.answered {
+				t.Fatalf("%s: refused with %v, answered %v", c.invite.Call, c.refused, c.answered)
+			}
+		}
+		if n := len(s.flushed(t).facts); n > 0 {
+			t.Errorf("%d facts of calls that were given back", n)
+		}
+	})
+}
+
+// The call whose verification led to the takeover is answered, in the new term.
+func TestCallThatLedToTheTakeover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, Passive, 1)
+		c := newCaller("a@pbx").overflowing(releve.ReasonNoAnswer).press("0")
+		c.codes = []int{200}
+		done := make(chan struct{})
+		go func() { s.offer(t, c); close(done) }()
+		synctest.Wait()
+		s.post.take(Stance{WithoutDuty, 8})
+		s.post.decision = Decision{Answer: true, Took: true, WithoutDuty: true, Why: "3 rounds without an answer"}
+		close(s.post.verdict)
+		<-done
+		body := s.flushed(t).offered(t, "a@pbx")
+		if !c.answered || !body.Verification || !body.WithoutDuty || body.Reason != "no-answer" {
+			t.Errorf("answered %v, body %+v", c.answered, body)
+		}
+		checkFacts(t, s.disk, releve.Secondary, 8)
+	})
+}
+
+// A caller who hangs up while the verification lasts is not answered, and the
+// others wait on.
+func TestCancelWhileVerifying(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, Passive, 2)
+		gone := newCaller("gone").overflowing(releve.ReasonUnknown)
+		stays := newCaller("stays").overflowing(releve.ReasonUnknown)
+		close(stays.bye)
+		var over sync.WaitGroup
+		over.Go(func() { s.offer(t, gone) })
+		over.Go(func() { s.offer(t, stays) })
+		synctest.Wait()
+		close(gone.cancelled)
+		synctest.Wait()
+		if f := s.Snapshot(); f.Deciding != 1 {
+			t.Errorf("%d calls wait, want the other one", f.Deciding)
+		}
+		s.post.decision = Decision{Answer: true}
+		close(s.post.verdict)
+		over.Wait()
+		if gone.answered || len(gone.refused) > 0 || !stays.answered {
+			t.Errorf("gone: answered %v, refused %v; stays: answered %v", gone.answered, gone.refused, stays.answered)
+		}
+		if got := s.flushed(t).of(t, "gone"); len(got) > 0 {
+			t.Errorf("recorded of a call that was never taken up: %v", got)
+		}
+	})
+}
+
+func TestCancelWhileAnswering(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, OnDuty, 1)
+		c := newCaller("a@pbx")
+		c.answerIn = time.Second
+		done := make(chan struct{})
+		go func() { s.offer(t, c); close(done) }()
+		time.Sleep(30 * time.Millisecond)
+		close(c.cancelled)
+		<-done
+		if got := s.flushed(t).of(t, "a@pbx"); !slices.Equal(got, []string{"call", "abandoned (before the answer) after 30 ms"}) {
+			t.Errorf("recorded: %v", got)
+		}
+		if len(c.refused) > 0 || s.Healthy() != nil {
+			t.Errorf("refused %v, healthy: %v", c.refused, s.Healthy())
+		}
+	})
+}
+
+// A fence hangs up calls in every state at once, and nothing gets in after it.
+func TestDrop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, OnDuty, 2)
+		talking, answering := newCaller("talking"), newCaller("answering")
+		answering.answerIn = time.Hour
+		verifying := newCaller("verifying").overflowing(releve.ReasonUnknown)
+		go s.offer(t, talking)
+		go s.offer(t, answering)
+		synctest.Wait()
+		s.post.take(Stance{Passive, 7})
+		go s.offer(t, verifying)
+		synctest.Wait()
+
+		before := time.Now()
+		s.post.take(Stance{Closed, 7})
+		s.Drop("the duty is lost")
+		if err := s.Drained(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if waited := time.Since(before); waited != 0 {
+			t.Errorf("the fence lasted %v", waited)
+		}
+		if !talking.hungUp || !slices.Equal(answering.refused, []int{486}) || !slices.Equal(verifying.refused, []int{486}) {
+			t.Errorf("hung up %v, refused %v and %v", talking.hungUp, answering.refused, verifying.refused)
+		}
+		ends := s.flushed(t).of(t, "talking")
+		if end := ends[len(ends)-1]; end != "dropped (calls are dropped: the duty is lost) after 0 ms" {
+			t.Errorf("the end is %q", end)
+		}
+	})
+}
+
+// A verdict that comes after a fence answers nobody.
+func TestVerdictAfterTheFence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, Passive, 1)
+		c := newCaller("a@pbx").overflowing(releve.ReasonUnknown)
+		done := make(chan struct{})
+		go func() { s.offer(t, c); close(done) }()
+		synctest.Wait()
+		s.post.take(Stance{Closed, 7})
+		s.post.decision = Decision{Answer: true}
+		close(s.post.verdict)
+		<-done
+		if c.answered || !slices.Equal(c.refused, []int{486}) {
+			t.Errorf("answered %v, refused %v", c.answered, c.refused)
+		}
+	})
+}
+
+// Calls offered while the fence falls are dropped or refused, never kept.
+func TestNoCallSlipsThroughTheFence(t *testing.T) {
+	for range 200 {
+		s := newServer(t, OnDuty, 100)
+		var over sync.WaitGroup
+		for i := range 20 {
+			over.Go(func() { s.offer(t, newCaller(fmt.Sprint(i))) })
+		}
+		s.post.take(Stance{Closed, 7})
+		s.Drop("the duty is lost")
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		finished := make(chan struct{})
+		go func() { over.Wait(); close(finished) }()
+		select {
+		case <-finished:
+		case <-ctx.Done():
+			t.Fatalf("%d calls survived the fence", len(s.Active()))
+		}
+		cancel()
+		if err := s.stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestDrainedWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, OnDuty, 1)
+		if err := s.Drained(t.Context()); err != nil {
+			t.Errorf("without a call: %v", err)
+		}
+		c := newCaller("a@pbx")
+		go s.offer(t, c)
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := s.Drained(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 calls") {
+			t.Errorf("with a call: %v", err)
+		}
+		close(c.bye)
+		if err := s.Drained(t.Context()); err != nil {
+			t.Errorf("after the call: %v", err)
+		}
+	})
+}
+
+// A PBX that offers calls in a loop is refused beyond a bound.
+func TestTooManyCallsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, Passive, 1)
+		var over sync.WaitGroup
+		for i := range presentMax {
+			c := newCaller(fmt.Sprint(i)).overflowing(releve.ReasonUnknown)
+			over.Go(func() { s.offer(t, c) })
+		}
+		synctest.Wait()
+		last := newCaller("last").overflowing(releve.ReasonUnknown)
+		s.offer(t, last)
+		if !slices.Equal(last.refused, []int{600}) {
+			t.Errorf("the call above the bound was refused with %v", last.refused)
+		}
+		close(s.post.verdict)
+		over.Wait()
+	})
+}
+
+// A server that could not answer twice in a row does not claim that it can
+// (SPEC H4), until it answers, or for two seconds.
+func TestHealthy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, OnDuty, 1)
+		noPort := errors.New("no media port is free")
+		fail := func(err error) *caller {
+			c := newCaller("a@pbx")
+			c.answerErr = err
+			s.offer(t, c)
+			return c
+		}
+		if c := fail(noPort); !slices.Equal(c.refused, []int{500}) || s.Healthy() != nil {
+			t.Errorf("after one failure: refused %v, healthy %v", c.refused, s.Healthy())
+		}
+		fail(noPort)
+		if err := s.Healthy(); !errors.Is(err, noPort) || !s.Snapshot().Failing {
+			t.Errorf("after two failures: %v", err)
+		}
+		time.Sleep(failingFor)
+		if err := s.Healthy(); err != nil {
+			t.Errorf("two seconds later: %v", err)
+		}
+		fail(noPort)
+		well := newCaller("b@pbx")
+		close(well.bye)
+		s.offer(t, well)
+		if err := s.Healthy(); err != nil {
+			t.Errorf("after an answer: %v", err)
+		}
+		fail(noPort)
+		if c := fail(fmt.Errorf("no codec in common: %w", ErrNotAcceptable)); len(c.refused) > 0 || s.Healthy() != nil {
+			t.Errorf("an offer at fault: refused %v, healthy %v", c.refused, s.Healthy())
+		}
+		if got := s.flushed(t).of(t, "a@pbx"); got[1] != "failed (no media port is free) after 0 ms" {
+			t.Errorf("recorded: %v", got)
+		}
+	})
+}
+
+// Calls of a procedure are marked, so that they stay out of the statistics.
+func TestTestCallsAreMarked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, OnDuty, 1)
+		byID, byUser := newCaller("by-id"), newCaller("by-user")
+		byID.invite.TestID = "return-1"
+		byUser.invite.From = "standby"
+		for _, c := range []*caller{byID, byUser} {
+			close(c.bye)
+			s.offer(t, c)
+			if recent := s.Recent(1); !recent[0].Test {
+				t.Errorf("%s is shown as a caller's", c.invite.Call)
+			}
+		}
+		s.flushed(t)
+		if !s.disk.offered(t, "by-id").Test || !s.disk.offered(t, "by-user").Test {
+			t.Error("a test call was recorded as a caller's")
+		}
+	})
+}
+
+// A thousand calls at once: each is put through and recorded whole.
+func TestThousandCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, OnDuty, 1000)
+		callers := make([]*caller, 1000)
+		var over sync.WaitGroup
+		for i := range callers {
+			callers[i] = newCaller(fmt.Sprint(i)).press("1001")
+			callers[i].codes = []int{200}
+			over.Go(func() { s.offer(t, callers[i]) })
+		}
+		over.Wait()
+		facts := s.flushed(t)
+		if len(facts.facts) != 7000 {
+			t.Errorf("%d facts, want 7 a call", len(facts.facts))
+		}
+		for _, c := range callers {
+			if !c.hungUp || c.overlapped.Load() {
+				t.Fatalf("%s: hung up %v, two things at once %v", c.invite.Call, c.hungUp, c.overlapped.Load())
+			}
+		}
+		if f := s.Snapshot(); f.Answered != 1000 || f.Busy != 0 || f.RecordsWaiting != 0 || f.RecordsLost != 0 {
+			t.Errorf("figures: %+v", f)
+		}
+	})
+}
+
+func TestNewNamesEveryMistake(t *testing.T) {
+	_, err := New(Options{Profile: Profile{Evidence: "tea-leaves", RefusalCode: 200}})
+	for _, part := range []string{"language", "extension_digits", "tea-leaves", "refusal_code 200", "busy_code 0", "0 channels"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%v does not name %s", err, part)
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package calls
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"releve/view"
+)
+
+// conversation runs one call on duty and returns its steps and its end.
+func conversation(t *testing.T, c *caller, meanwhile func()) view.Call {
+	t.Helper()
+	s := newServer(t, OnDuty, 1)
+	done := make(chan struct{})
+	go func() { s.offer(t, c); close(done) }()
+	meanwhile()
+	<-done
+	if c.overlapped.Load() {
+		t.Error("two things were done on one leg at a time")
+	}
+	return s.Recent(1)[0]
+}
+
+func nothing() {}
+
+// What the caller hears for each way that a transfer can end.
+func TestTransferOutcomes(t *testing.T) {
+	for _, row := range []struct {
+		story   string
+		codes   []int
+		said    string // after the greeting
+		outcome string
+	}{
+		{"taken", []int{200}, "transfer", "transferred"},
+		{"busy, then the operator", []int{486, 200}, "transfer busy again operator", "transferred"},
+		{"busy everywhere, then the operator", []int{600, 200}, "transfer busy again operator", "transferred"},
+		{"no answer, then the operator", []int{408, 200}, "transfer noanswer again operator", "transferred"},
+		{"not there, then the operator", []int{480, 200}, "transfer noanswer again operator", "transferred"},
+		{"declined, then the operator", []int{603, 200}, "transfer failed again operator", "transferred"},
+		{"no such number, then the menu, then the operator", []int{404, 200}, "transfer invalid again menu operator", "transferred"},
+		{"nobody, and no operator", []int{480, 486, 503}, "transfer noanswer again operator busy again operator failed closing", "unanswered"},
+	} {
+		t.Run(row.story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCaller("a@pbx").press("1001")
+				c.codes = row.codes
+				call := conversation(t, c, nothing)
+				said := strings.ReplaceAll(strings.Join(c.said, " "), "fr/", "")
+				if said != "greeting "+row.said || call.Outcome != row.outcome || !c.hungUp {
+					t.Errorf("said %s; outcome %s, hung up %v", said, call.Outcome, c.hungUp)
+				}
+			})
+		})
+	}
+}
+
+// A key stops the prompt at once: the next is not said, the number is taken.
+func TestBargeIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCaller("a@pbx")
+		c.codes = []int{200}
+		c.promptFor = 10 * time.Second
+		c.ringFor = 0
+		call := conversation(t, c, func() {
+			time.Sleep(2 * time.Second)
+			c.press("1001")
+		})
+		if !slices.Equal(c.said, []string{"fr/greeting", "fr/transfer"}) || call.Duration != 12*time.Second {
+			t.Errorf("said %v in %v", c.said, call.Duration)
+		}
+	})
+}
+
+// A silent caller hears the menu twice, five seconds of silence each, and is
+// given the operator.
+func TestSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCaller("a@pbx")
+		c.codes = []int{200}
+		call := conversation(t, c, nothing)
+		if want := (2 + 5 + 1 + 5 + 1 + 3) * time.Second; call.Duration != want || c.transferred[0] != "9" {
+			t.Errorf("transferred to %v after %v, want the operator after %v", c.transferred, call.Duration, want)
+		}
+	})
+}
+
+// The PBX hangs up in the same breath as it reports success: the caller was put
+// through, he did not give up.
+func TestByeBeforeTheResult(t *testing.T) {
+	for _, row := range []struct {
+		story   string
+		code    int
+		after   time.Duration // from the BYE to the result
+		outcome string
+	}{
+		{"success just after", 200, 500 * time.Millisecond, "transferred"},
+		{"failure just after", 486, 500 * time.Millisecond, "abandoned"},
+		{"success too late", 200, 2 * time.Second, "abandoned"},
+	} {
+		t.Run(row.story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCaller("a@pbx").press("0")
+				c.codes = []int{row.code}
+				call := conversation(t, c, func() {
+					time.Sleep(time.Second + c.ringFor - row.after) // the announcement lasts a second
+					close(c.bye)
+				})
+				if call.Outcome != row.outcome || c.hungUp {
+					t.Errorf("outcome %s, BYE sent %v", call.Outcome, c.hungUp)
+				}
+			})
+		})
+	}
+}
+
+// A transfer that nobody settles is given up, and the caller is not.
+func TestTransferNeverSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCaller("a@pbx").press("1001")
+		call := conversation(t, c, func() {
+			time.Sleep(transferMax + 5*time.Second)
+			close(c.bye)
+		})
+		if !slices.Contains(c.said, "fr/noanswer") || call.Outcome != "abandoned" {
+			t.Errorf("said %v, outcome %s", c.said, call.Outcome)
+		}
+	})
+}
+
+// A prompt that cannot be said does not end the call.
+func TestPromptsThatFail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCaller("a@pbx").press("1001")
+		c.promptErr = errors.New("no such prompt")
+		c.codes = []int{200}
+		if call := conversation(t, c, nothing); call.Outcome != "transferred" {
+			t.Errorf("outcome %s", call.Outcome)
+		}
+	})
+}
+
+// The telephone may close the digits before it says that the leg is gone.
+func TestDigitsClosedBeforeTheLegIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCaller("a@pbx")
+		call := conversation(t, c, func() {
+			close(c.keys)
+			time.Sleep(500 * time.Millisecond)
+			close(c.bye)
+		})
+		if call.Outcome != "abandoned" || call.Duration != 500*time.Millisecond {
+			t.Errorf("outcome %s after %v", call.Outcome, call.Duration)
+		}
+	})
+}
+
+// The end of Offer's context drops the call: the caller has his BYE.
+func TestOfferContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, OnDuty, 1)
+		c := newCaller("a@pbx")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("the server stops"))
+		defer cancel()
+		s.Offer(ctx, c)
+		if call := s.Recent(1)[0]; call.Outcome != string(Dropped) || call.Duration != time.Second || !c.hungUp {
+			t.Errorf("outcome %s after %v, BYE sent %v", call.Outcome, call.Duration, c.hungUp)
+		}
+	})
+}
