@@ -1,0 +1,162 @@
+package site
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"text/template"
+	"time"
+
+	"releve"
+	"releve/peer/identity"
+)
+
+//go:embed en.toml.tmpl fr.toml.tmpl
+var templates embed.FS
+
+// file is one that Init writes, below Options.Dir.
+type file struct {
+	name string
+	text []byte
+}
+
+// files makes the content of the whole site, in memory.
+func (o Options) files(id string, now time.Time) ([]file, error) {
+	// A day of grace: the two machines need not agree on the hour yet.
+	valid := identity.Validity{From: now.AddDate(0, 0, -1), Until: now.AddDate(years, 0, 0)}
+	authority, err := identity.NewAuthority(id, valid)
+	if err != nil {
+		return nil, err
+	}
+	key, err := authority.Key()
+	if err != nil {
+		return nil, err
+	}
+	files := []file{{"tls/ca.pem", authority.Certificate()}, {"tls/ca.key", key}}
+	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
+		own, err := o.filesOf(identity.Identity{Site: id, Seat: seat}, authority, valid)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, own...)
+	}
+	return files, nil
+}
+
+// filesOf makes the configuration, the certificate and the key of one seat.
+func (o Options) filesOf(id identity.Identity, authority *identity.Authority, valid identity.Validity) ([]file, error) {
+	mine, _ := o.servers(id.Seat)
+	var addresses []netip.Addr
+	if mine.Host.IsValid() {
+		addresses = append(addresses, mine.Host)
+	}
+	certificate, key, err := authority.Issue(id, addresses, valid)
+	if err != nil {
+		return nil, err
+	}
+	toml, err := o.toml(id, valid.Until)
+	name := string(id.Seat)
+	return []file{{name + ".toml", toml}, {"tls/" + name + ".pem", certificate}, {"tls/" + name + ".key", key}}, err
+}
+
+func (o Options) servers(seat releve.Seat) (mine, its Server) {
+	if seat == releve.Main {
+		return o.Main, o.Secondary
+	}
+	return o.Secondary, o.Main
+}
+
+// toml writes the configuration of one seat.
+func (o Options) toml(id identity.Identity, until time.Time) ([]byte, error) {
+	language := o.Language
+	if language != releve.French {
+		language = releve.English
+	}
+	t, err := template.New("").Funcs(template.FuncMap{"text": text, "at": at, "addrport": addrport}).
+		ParseFS(templates, "*.tmpl")
+	if err != nil {
+		return nil, err
+	}
+	data := struct {
+		Options
+		ID        string
+		Seat      releve.Seat
+		Mine, Its Server
+		Until     string
+	}{Options: o, ID: id.Site, Seat: id.Seat, Until: until.Format(time.DateOnly)}
+	data.Mine, data.Its = o.servers(id.Seat)
+	var out bytes.Buffer
+	aligned := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	if err := t.ExecuteTemplate(aligned, string(language)+".toml.tmpl", data); err != nil {
+		return nil, err
+	}
+	err = aligned.Flush()
+	return out.Bytes(), err
+}
+
+// text writes a TOML basic string, whose escapes are those of JSON.
+func text(v any) (string, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return string(bytes.TrimSpace(out.Bytes())), err
+}
+
+// at and addrport write an address, and "" for one that was not given: the check
+// of the file then says that it is empty.
+func at(host netip.Addr, port uint16) string { return addrport(netip.AddrPortFrom(host, port)) }
+
+func addrport(a netip.AddrPort) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+// writeAll writes the files, each for its owner only, or none of them.
+func writeAll(dir string, files []file) (written []string, err error) {
+	// PostgreSQL's account must be able to pass through to its data; the secrets
+	// have a mode of their own.
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "tls"), 0o700); err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		path := filepath.Join(dir, f.name)
+		if err := writeNew(path, f.text); err != nil {
+			return nil, errors.Join(err, remove(written))
+		}
+		written = append(written, path)
+	}
+	return written, nil
+}
+
+func writeNew(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there already and is not written over: choose an empty directory: %w", path, fs.ErrExist)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// remove takes away what this call itself wrote.
+func remove(files []string) (err error) {
+	for _, f := range files {
+		err = errors.Join(err, os.Remove(f))
+	}
+	return err
+}
