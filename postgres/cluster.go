@@ -1,0 +1,162 @@
+// Package postgres runs the one PostgreSQL of this server: it finds the
+// programs, creates the data, starts and watches the postmaster, follows the
+// other server, promotes, rewinds, clones, checks and fences.
+//
+// It carries out and reports; it never decides. Who may be a primary is the
+// agent's to know (RULES R2 to R6).
+//
+// Everything lives in one directory:
+//
+//	data/           the cluster, with data/releve.identity that says whose it is
+//	data.new/       a creation or clone that is not finished
+//	data.aside-T/   data that was replaced, whole, kept until somebody deletes it
+//	data.unusable   why data/ must not be started again
+//	conf/           configuration, written by us before every start
+//	run/            the socket, closed to every other account
+//	tls/            copies of the certificates, readable by PostgreSQL's account
+//
+// Absent on purpose: pg_ctl (we are the parent, so that a death is seen at once),
+// ALTER SYSTEM (wiped before every start) and passwords (socket and certificates).
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"sync"
+
+	"releve"
+)
+
+// Roles of the cluster. The application names that replication shows are the same
+// words, and only a finished, verified mirror bears RoleMirror (RULES R1).
+const (
+	RoleOwner  = "releve"        // owns the database of the same name; our sessions
+	RoleMirror = "releve_mirror" // streams to the other server's mirror
+	RoleClone  = "releve_clone"  // base backups and pg_rewind
+	superuser  = "postgres"
+	database   = "releve"
+)
+
+// Options say where the cluster lives and whom it talks to.
+type Options struct {
+	Installation
+	Dir      string         // of everything above; created when missing
+	Listen   netip.AddrPort // for the other server's mirror, TLS only; the zero value listens nowhere
+	Upstream netip.AddrPort // the other server's PostgreSQL
+	Seat     releve.Seat
+	SiteID   string
+	CA       string // PEM files, copied before every start
+	Cert     string
+	Key      string
+	Account  string // unix account for PostgreSQL when we run as root
+	KeepWAL  int64  // bytes kept for a mirror that is away; 0 is 4 GiB
+	Log      *slog.Logger
+}
+
+const (
+	defaultKeepWAL = 4 << 30
+	defaultPort    = 5432
+	maxSocketPath  = 107 // sun_path of sockaddr_un is 108 bytes with its final zero
+)
+
+// Cluster is this server's PostgreSQL. Its methods may be called from several
+// goroutines; those that change the data directory run one at a time, and Fence
+// waits for none of them.
+type Cluster struct {
+	opts    Options
+	log     *slog.Logger
+	account func() (account, error) // looked up once
+	work    chan struct{}           // held by what changes the data directory
+	disk    sync.Mutex              // held by a write probe, for ever if the disk is wedged
+
+	mu      sync.Mutex // for moments only: Fence takes it
+	current *postmaster
+	fences  int // a start that sees this change gives up
+}
+
+// New checks options without touching the disk.
+func New(o Options) (*Cluster, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	if o.KeepWAL == 0 {
+		o.KeepWAL = defaultKeepWAL
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Cluster{
+		opts:    o,
+		log:     o.Log,
+		account: sync.OnceValues(func() (account, error) { return lookupAccount(o.Account) }),
+		work:    make(chan struct{}, 1),
+	}, nil
+}
+
+func (o *Options) validate() error {
+	var errs []error
+	complain := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	complain(o.Bin == "", "no PostgreSQL programs: call Find first")
+	complain(!filepath.IsAbs(o.Dir), "PostgreSQL's directory %q is not an absolute path", o.Dir)
+	complain(!o.Seat.Valid(), "seat %q is neither main nor secondary", o.Seat)
+	complain(o.SiteID == "", "the site has no id: take the one that `releve init` wrote")
+	complain(o.Listen.IsValid() && (o.CA == "" || o.Cert == "" || o.Key == ""),
+		"PostgreSQL listens on %s for the other server but CA, certificate or key is not set", o.Listen)
+	complain(o.KeepWAL < 0, "KeepWAL is negative: %d", o.KeepWAL)
+	socket := filepath.Join(o.Dir, "run", fmt.Sprintf(".s.PGSQL.%d", o.port()))
+	complain(len(socket) > maxSocketPath, "the socket's path has %d bytes and the system allows %d: choose a directory with a shorter name than %s",
+		len(socket), maxSocketPath, o.Dir)
+	return errors.Join(errs...)
+}
+
+// port names the socket, and is listened on when there is an address.
+func (o *Options) port() uint16 {
+	if o.Listen.IsValid() {
+		return o.Listen.Port()
+	}
+	return defaultPort
+}
+
+func (c *Cluster) path(name ...string) string {
+	return filepath.Join(append([]string{c.opts.Dir}, name...)...)
+}
+
+func (c *Cluster) dataDir() string { return c.path("data") }
+
+// begin waits for its turn to change the data directory, and returns the function
+// that ends the turn.
+func (c *Cluster) begin(ctx context.Context) (end func(), err error) {
+	select {
+	case c.work <- struct{}{}:
+		return func() { <-c.work }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("another operation on %s has not ended: %w", c.dataDir(), context.Cause(ctx))
+	}
+}
+
+// beginStopped is begin for what needs PostgreSQL not to run.
+func (c *Cluster) beginStopped(ctx context.Context) (end func(), err error) {
+	end, err = c.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.waitQuiet(ctx); err != nil {
+		end()
+		return nil, err
+	}
+	return end, nil
+}
+
+func (c *Cluster) postmaster() *postmaster {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.current
+}

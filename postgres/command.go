@@ -1,0 +1,153 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// environment of every program: nothing of ours leaks into it, and its messages
+// are the English ones that we read.
+var environment = []string{"LC_ALL=C.UTF-8", "TZ=UTC", "PATH=/usr/bin:/bin"}
+
+// run runs one of PostgreSQL's programs to its end under the account and returns
+// what it printed. Each line of its standard error goes to line as it comes; the
+// last ones are in the error. When ctx ends, the program and its children are killed.
+func (c *Cluster) run(ctx context.Context, in string, line func(string), program string, args ...string) (string, error) {
+	who, err := c.account()
+	if err != nil {
+		return "", err
+	}
+	var out bytes.Buffer
+	complaints := &lineWriter{each: line}
+	cmd := exec.CommandContext(ctx, filepath.Join(c.opts.Bin, program), args...)
+	cmd.Dir, cmd.Env, cmd.Stdin = c.opts.Dir, environment, strings.NewReader(in)
+	cmd.Stdout, cmd.Stderr = &out, complaints
+	cmd.SysProcAttr = who.process(syscall.SIGKILL)
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second // a grandchild may hold our pipes
+	err = onOneThread(cmd.Run)
+	complaints.flush()
+	switch {
+	case err == nil:
+		return out.String(), nil
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("%s did not end in time: %w", program, context.Cause(ctx))
+	case errors.Is(err, fs.ErrPermission):
+		return "", c.notTraversable(who, err)
+	}
+	return "", &programError{program: program, err: err, lines: complaints.lines()}
+}
+
+// notTraversable explains why the account could not even start a program.
+func (c *Cluster) notTraversable(who account, err error) error {
+	for _, path := range []string{c.opts.Dir, c.opts.Bin} {
+		if dir := who.blame(path); dir != "" {
+			return fmt.Errorf("the account %q may not pass through %s: run `chmod o+x %s`, or choose another directory: %w", who.name, dir, dir, err)
+		}
+	}
+	return err
+}
+
+// onOneThread runs f on a thread that lives as long as f: a child's parent-death
+// signal is sent when the thread that forked it ends, not the process (prctl(2)).
+func onOneThread(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		done <- f()
+	}()
+	return <-done
+}
+
+// programError is a program that ended badly, with what it said last.
+type programError struct {
+	program string
+	err     error
+	lines   []string
+}
+
+func (e *programError) Error() string {
+	if len(e.lines) == 0 {
+		return fmt.Sprintf("%s: %v and no message", e.program, e.err)
+	}
+	return fmt.Sprintf("%s: %v: %s", e.program, e.err, strings.Join(e.lines, " / "))
+}
+
+func (e *programError) Unwrap() error { return e.err }
+
+// said looks for a text in the program's last lines.
+func (e *programError) said(text string) bool {
+	return strings.Contains(strings.Join(e.lines, "\n"), text)
+}
+
+const (
+	lastLines = 12       // enough for an error with its detail and hint
+	longLine  = 16 << 10 // a line without end is cut here
+)
+
+// lineWriter hands on each line written to it and keeps the last ones.
+type lineWriter struct {
+	each func(string) // may be nil
+
+	mu      sync.Mutex
+	partial []byte
+	last    []string
+}
+
+// Write never fails. Progress reports end their lines with a carriage return.
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.partial = append(w.partial, p...)
+	for {
+		end := bytes.IndexAny(w.partial, "\r\n")
+		if end < 0 {
+			break
+		}
+		w.emit(string(w.partial[:end]))
+		w.partial = w.partial[end+1:]
+	}
+	if len(w.partial) > longLine {
+		w.emit(string(w.partial))
+		w.partial = nil
+	}
+	return len(p), nil
+}
+
+func (w *lineWriter) emit(line string) {
+	line = strings.TrimSpace(line)
+	if line == "" {
+		return
+	}
+	w.last = append(w.last, line)
+	if len(w.last) > lastLines {
+		w.last = w.last[1:]
+	}
+	if w.each != nil {
+		w.each(line)
+	}
+}
+
+func (w *lineWriter) flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.emit(string(w.partial))
+	w.partial = nil
+}
+
+func (w *lineWriter) lines() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]string(nil), w.last...)
+}

@@ -1,0 +1,227 @@
+package postgres
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+)
+
+// Mode is how a start makes PostgreSQL behave.
+type Mode string
+
+// The modes. A mirror follows as CatchUp until it is verified, and bears the
+// synchronous name only from BecomeMirror on (RULES R1).
+const (
+	Primary Mode = "primary"
+	CatchUp Mode = "releve_catchup"
+	Mirror  Mode = RoleMirror
+)
+
+// setting is one line of postgresql.conf.
+type setting struct{ name, value string }
+
+// settings of PostgreSQL in a mode. What must be equal on both servers for a mirror
+// to follow (manual §27.4.5: max_connections …) does not depend on the machine.
+func (c *Cluster) settings(mode Mode) []setting {
+	s := []setting{
+		{"data_directory", c.dataDir()},
+		{"hba_file", c.path("conf", "pg_hba.conf")},
+		{"ident_file", c.path("conf", "pg_ident.conf")},
+		{"unix_socket_directories", c.path("run")},
+		{"unix_socket_permissions", "0700"},
+		{"port", fmt.Sprint(c.opts.port())},
+		{"cluster_name", c.title()},
+
+		// What an acknowledged commit means. The name is there from the first start
+		// and never changes: PostgreSQL publishes a change late (RULES R1).
+		{"synchronous_standby_names", RoleMirror},
+		{"synchronous_commit", "on"},
+		{"fsync", "on"},
+		{"full_page_writes", "on"},
+		{"restart_after_crash", "off"}, // RULES R6
+
+		{"wal_level", "logical"}, // salvage decodes it
+		{"wal_keep_size", "0"},   // the slot keeps what the mirror needs, up to:
+		{"max_slot_wal_keep_size", fmt.Sprintf("%dMB", c.opts.KeepWAL>>20)},
+		{"max_wal_size", "512MB"},
+		{"max_wal_senders", "10"},
+		{"max_replication_slots", "10"},
+		{"wal_sender_timeout", "2s"},
+
+		{"hot_standby", "on"},
+		{"max_standby_streaming_delay", "0"}, // a reader never delays a promotion (RULES R4)
+		{"max_standby_archive_delay", "0"},
+		{"wal_receiver_timeout", "2s"},
+		{"wal_receiver_status_interval", "1s"},
+		{"wal_retrieve_retry_interval", "200ms"},
+
+		{"max_connections", "60"},
+		{"shared_buffers", "64MB"},
+		{"jit", "off"},
+		{"timezone", "UTC"},
+		{"log_timezone", "UTC"},
+		{"log_destination", "stderr"}, // our pipe
+		{"logging_collector", "off"},
+		{"log_line_prefix", ""},
+		{"log_checkpoints", "off"},
+	}
+	s = append(s, c.networkSettings()...)
+	if mode != Primary {
+		s = append(s, c.followSettings(mode)...)
+	}
+	return s
+}
+
+func (c *Cluster) networkSettings() []setting {
+	if !c.opts.Listen.IsValid() {
+		return []setting{{"listen_addresses", ""}}
+	}
+	return []setting{
+		{"listen_addresses", c.opts.Listen.Addr().String()},
+		{"ssl", "on"},
+		{"ssl_min_protocol_version", "TLSv1.3"},
+		{"ssl_ca_file", c.path("tls", "ca.pem")},
+		{"ssl_cert_file", c.path("tls", "cert.pem")},
+		{"ssl_key_file", c.path("tls", "key.pem")},
+	}
+}
+
+func (c *Cluster) followSettings(mode Mode) []setting {
+	s := []setting{{"primary_conninfo", c.conninfo(c.opts.Upstream, RoleMirror, string(mode))}}
+	if mode == Mirror {
+		s = append(s, setting{"primary_slot_name", RoleMirror})
+	}
+	return s
+}
+
+// conninfo is how the other server is reached: by certificate, both ways.
+func (c *Cluster) conninfo(server netip.AddrPort, role, application string) string {
+	pairs := []setting{
+		{"host", server.Addr().String()},
+		{"port", fmt.Sprint(server.Port())},
+		{"user", role},
+		{"application_name", application},
+		{"sslmode", "verify-ca"},
+		{"sslrootcert", c.path("tls", "ca.pem")},
+		{"sslcert", c.path("tls", "cert.pem")},
+		{"sslkey", c.path("tls", "key.pem")},
+		{"connect_timeout", "2"}, // seconds, libpq's least
+	}
+	words := make([]string, len(pairs))
+	for i, p := range pairs {
+		words[i] = p.name + "=" + quoteConninfo(p.value)
+	}
+	return strings.Join(words, " ")
+}
+
+func quoteConninfo(value string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "'"
+}
+
+func quoteSetting(value string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(value) + "'"
+}
+
+func writeSettings(settings []setting) []byte {
+	var b strings.Builder
+	b.WriteString("# Written by Relève before every start: changes made here are lost.\n")
+	for _, s := range settings {
+		fmt.Fprintf(&b, "%s = %s\n", s.name, quoteSetting(s.value))
+	}
+	return []byte(b.String())
+}
+
+// hba lets our own sessions in by the socket, which only our account can open, and
+// the other server by its certificate.
+const hba = `# Written by Relève before every start.
+local   all          all                 trust
+hostssl replication  releve_mirror  all  cert map=releve
+hostssl replication  releve_clone   all  cert map=releve
+hostssl postgres     releve_clone   all  cert map=releve
+host    all          all            all  reject
+host    replication  all            all  reject
+`
+
+// ident maps the other server's certificate, and no other, to the two roles.
+func (c *Cluster) ident() string {
+	other := c.opts.Seat.Other()
+	return fmt.Sprintf("releve %s %s\nreleve %s %s\n", other, RoleMirror, other, RoleClone)
+}
+
+// configure writes everything that a start reads besides the data itself. The
+// configuration is outside the data directory because clones and rewinds copy that whole.
+func (c *Cluster) configure(mode Mode) error {
+	who, err := c.prepare()
+	if err != nil {
+		return err
+	}
+	files := []struct {
+		name    string
+		content []byte
+	}{
+		{c.path("conf", "postgresql.conf"), writeSettings(c.settings(mode))},
+		{c.path("conf", "pg_hba.conf"), []byte(hba)},
+		{c.path("conf", "pg_ident.conf"), []byte(c.ident())},
+	}
+	for _, f := range files {
+		if err := who.writeFile(f.name, f.content, 0o600); err != nil {
+			return fmt.Errorf("cannot write PostgreSQL's configuration: %w", err)
+		}
+	}
+	return nil
+}
+
+// prepare makes the directories and copies the certificates.
+func (c *Cluster) prepare() (account, error) {
+	who, err := c.account()
+	if err != nil {
+		return who, err
+	}
+	for _, dir := range []string{c.opts.Dir, c.path("conf"), c.path("run"), c.path("tls")} {
+		if err := who.mkdir(dir); err != nil {
+			return who, fmt.Errorf("cannot prepare PostgreSQL's directory: %w", err)
+		}
+	}
+	if c.opts.CA == "" {
+		return who, nil
+	}
+	for name, source := range map[string]string{"ca.pem": c.opts.CA, "cert.pem": c.opts.Cert, "key.pem": c.opts.Key} {
+		pem, err := os.ReadFile(source)
+		if err != nil {
+			return who, fmt.Errorf("cannot read a certificate for PostgreSQL: %w", err)
+		}
+		if err := who.writeFile(c.path("tls", name), pem, 0o600); err != nil {
+			return who, fmt.Errorf("cannot copy a certificate for PostgreSQL: %w", err)
+		}
+	}
+	return who, nil
+}
+
+// setSignals writes or removes the files that decide whether PostgreSQL may become
+// writable. A mirror killed inside a promotion has lost standby.signal and would
+// come back as a second primary of the same timeline (RULES R6).
+func (c *Cluster) setSignals(mode Mode) error {
+	standby, recovery := c.path("data", "standby.signal"), c.path("data", "recovery.signal")
+	if err := removeFile(recovery); err != nil {
+		return err
+	}
+	if mode == Primary {
+		return removeFile(standby)
+	}
+	who, err := c.account()
+	if err != nil {
+		return err
+	}
+	return who.writeFile(standby, []byte(time.Now().UTC().Format(time.RFC3339)+"\n"), 0o600)
+}
+
+// forgetAlterSystem empties postgresql.auto.conf, whose settings would win over ours.
+func (c *Cluster) forgetAlterSystem() error {
+	who, err := c.account()
+	if err != nil {
+		return err
+	}
+	return who.writeFile(c.path("data", "postgresql.auto.conf"), []byte("# Emptied by Relève before every start.\n"), 0o600)
+}

@@ -1,0 +1,206 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"releve"
+)
+
+// ErrOtherCluster is returned when the other server's data does not descend from
+// the same creation as ours: nothing but a clone makes a mirror of ours.
+var ErrOtherCluster = errors.New("the two servers' data were created apart")
+
+// Progress is told how many bytes of how many are there; it may be nil.
+type Progress func(done, total int64)
+
+// origin is what the other server's PostgreSQL says of itself.
+type origin struct {
+	inRecovery bool
+	systemID   string
+	major      int
+	identity   identity
+}
+
+const originLimit = 5 * time.Second // one connection with TLS and one query
+
+// inspectOrigin asks before anything of ours is touched. It takes the same road as
+// pg_basebackup and pg_rewind, so what would stop them stops us here with a sentence.
+func (c *Cluster) inspectOrigin(ctx context.Context, source netip.AddrPort) (origin, error) {
+	ctx, cancel := context.WithTimeout(ctx, originLimit)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, c.cloneInfo(source))
+	if err != nil {
+		return origin{}, fmt.Errorf("the other server's PostgreSQL at %s does not let us in: %w", source, err)
+	}
+	defer conn.Close(ctx) //nolint:errcheck // nothing was changed
+	var o origin
+	var version int
+	var raw []byte
+	err = conn.QueryRow(ctx, `
+SELECT pg_is_in_recovery(), (SELECT system_identifier::text FROM pg_control_system()),
+       current_setting('server_version_num')::int, pg_read_binary_file($1)`, identityFile).
+		Scan(&o.inRecovery, &o.systemID, &version, &raw)
+	if err != nil {
+		return origin{}, fmt.Errorf("the PostgreSQL at %s does not say whose it is: %w", source, err)
+	}
+	o.major = version / 10000
+	if err := json.Unmarshal(raw, &o.identity); err != nil {
+		return origin{}, fmt.Errorf("the PostgreSQL at %s does not say whose it is: %w", source, err)
+	}
+	return o, c.accept(source, o)
+}
+
+func (c *Cluster) accept(source netip.AddrPort, o origin) error {
+	switch {
+	case o.identity.Site != c.opts.SiteID:
+		return fmt.Errorf("the PostgreSQL at %s belongs to another site (%s, ours is %s): check [database] other", source, o.identity.Site, c.opts.SiteID)
+	case o.inRecovery:
+		return fmt.Errorf("the PostgreSQL at %s is itself a mirror: copy from the server on duty", source)
+	case o.major != c.opts.Version.Major:
+		return fmt.Errorf("the PostgreSQL at %s is version %d, ours is %d: install the same on both servers", source, o.major, c.opts.Version.Major)
+	}
+	return nil
+}
+
+func (c *Cluster) cloneInfo(source netip.AddrPort) string {
+	return c.conninfo(source, RoleClone, RoleClone) + " dbname=" + superuser
+}
+
+// Rewind undoes what this server wrote after its history left that of source, which must
+// have made a checkpoint since its promotion (RULES R11), and gives the data its
+// new id. The target may have been stopped or killed. needed tells whether there was
+// something to undo; by timeline numbers alone, which can lie (RULES R10).
+//
+// It destroys replication slots and the rows that only this server had. When it fails
+// midway the data is marked unusable, and only Clone helps.
+func (c *Cluster) Rewind(ctx context.Context, source netip.AddrPort, newID releve.DataID, progress Progress) (needed bool, err error) {
+	end, err := c.beginStopped(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer end()
+	if err := c.readyToRewind(ctx, source); err != nil {
+		return false, err
+	}
+	if err := c.markUnusable("a rewind did not end: clone it"); err != nil {
+		return false, err
+	}
+	// PostgreSQL's single-user mode, with which pg_rewind finishes a crashed target, refuses
+	// a standby.
+	if err := c.setSignals(Primary); err != nil {
+		return false, err
+	}
+	if needed, err = c.rewind(ctx, source, progress); err != nil {
+		return needed, errors.Join(err, c.markUnusable("a rewind failed, clone it: "+err.Error()))
+	}
+	if err := c.writeIdentity(c.dataDir(), newID); err != nil {
+		return needed, err
+	}
+	return needed, removeFile(c.path("data.unusable"))
+}
+
+func (c *Cluster) readyToRewind(ctx context.Context, source netip.AddrPort) error {
+	state, err := c.requireOurs()
+	if err != nil {
+		return err
+	}
+	if state.Unusable != "" {
+		return fmt.Errorf("the data in %s cannot be rewound: %s", c.dataDir(), state.Unusable)
+	}
+	if err := c.configure(Primary); err != nil {
+		return err
+	}
+	o, err := c.inspectOrigin(ctx, source)
+	if err != nil {
+		return err
+	}
+	if o.systemID != state.SystemID {
+		return fmt.Errorf("%w (ours %s, theirs %s): clone instead of rewinding", ErrOtherCluster, state.SystemID, o.systemID)
+	}
+	return nil
+}
+
+func (c *Cluster) rewind(ctx context.Context, source netip.AddrPort, progress Progress) (needed bool, err error) {
+	needed = true
+	report := progress.lines()
+	_, err = c.run(ctx, "", func(line string) {
+		needed = needed && !strings.Contains(line, "no rewind required")
+		report(line)
+	}, "pg_rewind", "--target-pgdata="+c.dataDir(), "--source-server="+c.cloneInfo(source),
+		"--config-file="+c.path("conf", "postgresql.conf"), "--progress")
+	return needed, err
+}
+
+// Clone replaces the data by a copy of source's, verified against its manifest and
+// with a new id. What was there is set aside whole, at the very end.
+func (c *Cluster) Clone(ctx context.Context, source netip.AddrPort, newID releve.DataID, progress Progress) error {
+	end, err := c.beginStopped(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	state, err := c.ownership()
+	if err != nil {
+		return err
+	}
+	if state.Presence == Foreign {
+		return fmt.Errorf("refusing to replace data: %s", state.Why)
+	}
+	fresh, err := c.freshDir()
+	if err != nil {
+		return err
+	}
+	if _, err := c.inspectOrigin(ctx, source); err != nil {
+		return err
+	}
+	if err := c.copyFrom(ctx, source, fresh, progress); err != nil {
+		return fmt.Errorf("cannot clone the other server's data: %w", err)
+	}
+	if err := c.writeIdentity(fresh, newID); err != nil {
+		return err
+	}
+	if _, err := c.setAside("replaced by a clone of " + source.String()); err != nil {
+		return err
+	}
+	return c.swapIn(fresh)
+}
+
+// copyFrom never uses the mirror's name: a base backup under it would acknowledge
+// commits onto half a directory (RULES R1).
+func (c *Cluster) copyFrom(ctx context.Context, source netip.AddrPort, dir string, progress Progress) error {
+	_, err := c.run(ctx, "", progress.lines(), "pg_basebackup", "--dbname="+c.cloneInfo(source), "--pgdata="+dir,
+		"--wal-method=stream", "--checkpoint=fast", "--progress")
+	if err != nil {
+		return err
+	}
+	_, err = c.run(ctx, "", nil, "pg_verifybackup", "--quiet", dir)
+	return err
+}
+
+// kilobytes is how pg_basebackup and pg_rewind report: "  1234/56789 kB (2%)".
+var kilobytes = regexp.MustCompile(`(\d+)/(\d+) kB`)
+
+// lines makes a reader of the programs' progress reports.
+func (report Progress) lines() func(string) {
+	return func(line string) {
+		found := kilobytes.FindStringSubmatch(line)
+		if found == nil || report == nil {
+			return
+		}
+		done, errDone := strconv.ParseInt(found[1], 10, 64)
+		total, errTotal := strconv.ParseInt(found[2], 10, 64)
+		if errDone == nil && errTotal == nil {
+			report(done<<10, total<<10)
+		}
+	}
+}

@@ -1,0 +1,287 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"releve"
+)
+
+const (
+	controlName     = "releve_control" // application name of our own questions
+	controlSessions = 4
+	askLimit        = time.Second     // of one look
+	changeLimit     = 5 * time.Second // of one change that writes to the disk
+)
+
+var errNotRunning = errors.New("PostgreSQL is not running: start it first")
+
+// Pool opens at most max sessions as the owner of the database. They come and go
+// with PostgreSQL; the pool is the caller's to close. No statement has a time limit
+// of the pool's: what bounds a COMMIT is the caller's to know (RULES R7).
+func (c *Cluster) Pool(_ context.Context, max int) (*pgxpool.Pool, error) {
+	return c.newPool(RoleOwner, database, max, RoleOwner)
+}
+
+func (c *Cluster) newPool(role, db string, max int, name string) (*pgxpool.Pool, error) {
+	if max < 1 {
+		return nil, fmt.Errorf("a pool of %d sessions is none", max)
+	}
+	info := fmt.Sprintf("host=%s port=%d user=%s dbname=%s application_name=%s sslmode=disable",
+		quoteConninfo(c.path("run")), c.opts.port(), role, db, name)
+	config, err := pgxpool.ParseConfig(info)
+	if err != nil {
+		return nil, err
+	}
+	config.MaxConns = int32(max)
+	return pgxpool.NewWithConfig(context.Background(), config)
+}
+
+// control is the pool for our own questions to the PostgreSQL that runs.
+func (c *Cluster) control() (*pgxpool.Pool, error) {
+	p := c.postmaster()
+	if p == nil {
+		return nil, errNotRunning
+	}
+	select {
+	case <-p.exited:
+		return nil, errNotRunning
+	default:
+		return p.pool, nil
+	}
+}
+
+// ask runs one query for one row within limit.
+func (c *Cluster) ask(ctx context.Context, limit time.Duration, into []any, query string, args ...any) error {
+	pool, err := c.control()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return pool.QueryRow(ctx, query, args...).Scan(into...)
+}
+
+// do runs one statement within limit.
+func (c *Cluster) do(ctx context.Context, limit time.Duration, statement string, args ...any) error {
+	pool, err := c.control()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	_, err = pool.Exec(ctx, statement, args...)
+	return err
+}
+
+// Position is how far the local PostgreSQL is.
+type Position struct {
+	InRecovery bool       // it follows; false: it is writable
+	Write      releve.LSN // written, perhaps not yet on the disk
+	Flush      releve.LSN // on the disk: received on a mirror, written on a primary
+	Replay     releve.LSN // visible to readers; Flush on a primary
+	Timeline   releve.Timeline
+	Streaming  bool // a mirror that receives from the other server now
+}
+
+// A mirror that was just started may have flushed more than it shows: the receiver
+// forgets, and replay has not come there yet. It never shows more than it has.
+const positionQuery = `
+SELECT in_recovery,
+       CASE WHEN in_recovery THEN greatest(w.written_lsn, pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_lsn() END,
+       CASE WHEN in_recovery THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_flush_lsn() END,
+       CASE WHEN in_recovery THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END,
+       CASE WHEN in_recovery
+            THEN coalesce(w.received_tli, nullif(r.min_recovery_end_timeline, 0), k.timeline_id)::text
+            ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END,
+       coalesce(w.status = 'streaming', false)
+FROM (SELECT pg_is_in_recovery() AS in_recovery) AS s
+CROSS JOIN pg_control_recovery() AS r CROSS JOIN pg_control_checkpoint() AS k
+LEFT JOIN pg_stat_wal_receiver AS w ON true`
+
+// Position asks the running PostgreSQL, within a second.
+func (c *Cluster) Position(ctx context.Context) (Position, error) {
+	var p Position
+	var write, flush, replay lsnText
+	var timeline string
+	err := c.ask(ctx, askLimit, []any{&p.InRecovery, &write, &flush, &replay, &timeline, &p.Streaming}, positionQuery)
+	if err != nil {
+		return Position{}, fmt.Errorf("PostgreSQL does not say its position: %w", err)
+	}
+	p.Write, p.Flush, p.Replay = releve.LSN(write), releve.LSN(flush), releve.LSN(replay)
+	base := 16 // the name of a WAL file
+	if p.InRecovery {
+		base = 10
+	}
+	t, err := strconv.ParseUint(timeline, base, 32)
+	p.Timeline = releve.Timeline(t)
+	return p, err
+}
+
+// lsnText scans a pg_lsn, or NULL as 0.
+type lsnText releve.LSN
+
+// Scan implements sql.Scanner.
+func (l *lsnText) Scan(src any) error {
+	text, ok := src.(string)
+	if src == nil || !ok {
+		*l = 0
+		return nil
+	}
+	v, err := releve.ParseLSN(text)
+	*l = lsnText(v)
+	return err
+}
+
+// MirrorSession is who receives under the mirror's name on the owner.
+type MirrorSession struct {
+	Present   bool
+	Foreign   string // why what bears the name cannot be our mirror, "" when it can
+	State     string // of pg_stat_replication: streaming, catchup …
+	SyncState string // sync when commits wait for it
+	Flush     releve.LSN
+	PID       int // of the local process that sends
+	User      string
+	SlotHeld  bool // it holds the slot that keeps its WAL
+}
+
+// InSync says whether commits are acknowledged by this mirror.
+func (m MirrorSession) InSync() bool {
+	return m.Present && m.Foreign == "" && m.SlotHeld && m.State == "streaming" && m.SyncState == "sync"
+}
+
+// PostgreSQL compares names without regard to case, so do we.
+const mirrorQuery = `
+SELECT r.pid, coalesce(r.usename, ''), coalesce(r.state, ''), coalesce(r.sync_state, ''), r.flush_lsn, coalesce(s.active_pid = r.pid, false)
+FROM pg_stat_replication AS r LEFT JOIN pg_replication_slots AS s ON s.slot_name = $1
+WHERE lower(r.application_name) = $1`
+
+// Mirror says who bears the mirror's name. More than one bearer, or one with another
+// role, is reported as foreign: its acknowledgements would prove nothing (RULES R1).
+func (c *Cluster) Mirror(ctx context.Context) (MirrorSession, error) {
+	pool, err := c.control()
+	if err != nil {
+		return MirrorSession{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	rows, err := pool.Query(ctx, mirrorQuery, RoleMirror)
+	if err != nil {
+		return MirrorSession{}, err
+	}
+	bearers, err := pgx.CollectRows(rows, scanMirror)
+	if err != nil || len(bearers) == 0 {
+		return MirrorSession{}, err
+	}
+	m := bearers[0]
+	switch {
+	case len(bearers) > 1:
+		m.Foreign = fmt.Sprintf("%d receivers bear the name %s", len(bearers), RoleMirror)
+	case m.User != RoleMirror:
+		m.Foreign = fmt.Sprintf("the receiver named %s has the role %s", RoleMirror, m.User)
+	}
+	return m, nil
+}
+
+func scanMirror(row pgx.CollectableRow) (MirrorSession, error) {
+	m := MirrorSession{Present: true}
+	var flush lsnText
+	err := row.Scan(&m.PID, &m.User, &m.State, &m.SyncState, &flush, &m.SlotHeld)
+	m.Flush = releve.LSN(flush)
+	return m, err
+}
+
+// EnsureSlot makes the owner keep, from now on and up to KeepWAL, what a mirror that
+// is away will need. A slot that has already lost it is made anew: its mirror needs a clone.
+func (c *Cluster) EnsureSlot(ctx context.Context) error {
+	var exists, lost bool
+	err := c.ask(ctx, askLimit, []any{&exists, &lost}, `
+SELECT count(*) > 0, coalesce(bool_or(wal_status = 'lost' AND NOT active), false) FROM pg_replication_slots WHERE slot_name = $1`, RoleMirror)
+	if err != nil {
+		return fmt.Errorf("cannot look at the mirror's slot: %w", err)
+	}
+	if lost {
+		if err := c.do(ctx, changeLimit, `SELECT pg_drop_replication_slot($1)`, RoleMirror); err != nil {
+			return fmt.Errorf("cannot drop the slot that lost the mirror's WAL: %w", err)
+		}
+	}
+	if exists && !lost {
+		return nil
+	}
+	if err := c.do(ctx, changeLimit, `SELECT pg_create_physical_replication_slot($1, true)`, RoleMirror); err != nil {
+		return fmt.Errorf("cannot create the mirror's slot: %w", err)
+	}
+	return nil
+}
+
+// DropSlots drops what a mirror kept of the time when it was the owner: it would fill
+// the disk. Logical slots stay, salvage may need them (RULES R11).
+func (c *Cluster) DropSlots(ctx context.Context) error {
+	err := c.do(ctx, changeLimit, `
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT active`)
+	if err != nil {
+		return fmt.Errorf("cannot drop stale slots: %w", err)
+	}
+	return nil
+}
+
+// Checkpoint writes everything to the disk and the new timeline into the control
+// file; PostgreSQL 15 needs it on the new owner before a rewind (RULES R11). It lasts
+// as long as the disk takes, up to ctx.
+func (c *Cluster) Checkpoint(ctx context.Context) error {
+	pool, err := c.control()
+	if err != nil {
+		return err
+	}
+	if _, err := pool.Exec(ctx, "CHECKPOINT"); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	return nil
+}
+
+// BecomeMirror gives a mirror that follows as CatchUp the synchronous name and the slot,
+// and waits until it receives under them. The caller has verified it (RULES R1).
+func (c *Cluster) BecomeMirror(ctx context.Context) error {
+	end, err := c.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	position, err := c.Position(ctx)
+	if err != nil {
+		return err
+	}
+	if !position.InRecovery {
+		return errors.New("this PostgreSQL is a primary, not a mirror")
+	}
+	if err := c.configure(Mirror); err != nil {
+		return err
+	}
+	if err := c.do(ctx, askLimit, "SELECT pg_reload_conf()"); err != nil {
+		return fmt.Errorf("cannot take the mirror's name: %w", err)
+	}
+	return c.waitNamed(ctx)
+}
+
+func (c *Cluster) waitNamed(ctx context.Context) error {
+	for {
+		var named bool
+		err := c.ask(ctx, askLimit, []any{&named},
+			`SELECT count(*) > 0 FROM pg_stat_wal_receiver WHERE slot_name = $1 AND status = 'streaming'`, RoleMirror)
+		if err != nil {
+			return err
+		}
+		if named {
+			return nil
+		}
+		if err := pause(ctx, lookEvery); err != nil {
+			return fmt.Errorf("the mirror does not receive under its name yet (%s): %w", c.postmaster().lastLine(), err)
+		}
+	}
+}

@@ -1,0 +1,273 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"releve"
+)
+
+// ErrStillPromoting is returned when a promotion was asked for and not seen to end: it
+// may still happen, and the duty goes back only by RULES R15.
+var ErrStillPromoting = errors.New("the promotion may still happen")
+
+// ErrTail is returned with a promotion that left received rows behind. Nothing may be
+// committed, and the old owner's data must be kept (RULES R4).
+var ErrTail = errors.New("what the mirror had received does not end cleanly")
+
+// Tail is what lay between the fork and what the mirror had flushed.
+type Tail string
+
+// The tails. Only the first two are harmless.
+const (
+	TailNone       Tail = "none"
+	TailUnfinished Tail = "unfinished-record" // its other half never came: no commit was acknowledged in it
+	TailDamaged    Tail = "checksum-error"    // a record that had come whole, damaged since
+	TailRecords    Tail = "whole-records"     // promotion stopped before them
+)
+
+// Promotion is a mirror that became a primary.
+type Promotion struct {
+	Timeline  releve.Timeline
+	Fork      releve.LSN // where it left the old timeline, from the history file
+	LastFlush releve.LSN // what the mirror had on its disk, as far as it knew
+	Tail      Tail
+	Detail    string // what pg_waldump said of the tail
+}
+
+const promotionLook = 2 * time.Millisecond
+
+// Promote makes the mirror a primary and examines where it left the old timeline. It
+// returns when the timeline is new and its history is on the disk. Other sessions
+// are ended first, so that no reader delays it.
+func (c *Cluster) Promote(ctx context.Context) (Promotion, error) {
+	end, err := c.begin(ctx)
+	if err != nil {
+		return Promotion{}, err
+	}
+	defer end()
+	before, err := c.Position(ctx)
+	if err != nil {
+		return Promotion{}, err
+	}
+	if !before.InRecovery {
+		return Promotion{}, errors.New("this PostgreSQL is already a primary")
+	}
+	kept, err := c.keepTail(before.Replay)
+	if err != nil {
+		return Promotion{}, err
+	}
+	defer os.RemoveAll(kept)
+	if err := c.endSessions(ctx); err != nil {
+		return Promotion{}, err
+	}
+	if err := c.do(ctx, askLimit, "SELECT pg_promote(false)"); err != nil {
+		return Promotion{}, fmt.Errorf("%w: %w", ErrStillPromoting, err)
+	}
+	after, err := c.waitPrimary(ctx)
+	if err != nil {
+		return Promotion{}, fmt.Errorf("%w: %w", ErrStillPromoting, err)
+	}
+	return c.examine(ctx, kept, before, after)
+}
+
+// endSessions ends every session but our own questions.
+func (c *Cluster) endSessions(ctx context.Context) error {
+	err := c.do(ctx, askLimit, `
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND NOT (usename = $1 AND application_name = $2)`, superuser, controlName)
+	if err != nil {
+		return fmt.Errorf("cannot end the sessions on the mirror: %w", err)
+	}
+	return nil
+}
+
+func (c *Cluster) waitPrimary(ctx context.Context) (Position, error) {
+	for {
+		position, err := c.Position(ctx)
+		switch {
+		case err == nil && !position.InRecovery:
+			return position, nil
+		case errors.Is(err, errNotRunning):
+			return Position{}, err
+		}
+		if late := pause(ctx, promotionLook); late != nil { // one look that failed proves nothing
+			return Position{}, errors.Join(late, err)
+		}
+	}
+}
+
+// examine finds the fork and what was left behind it.
+func (c *Cluster) examine(ctx context.Context, kept string, before, after Position) (Promotion, error) {
+	p := Promotion{Timeline: after.Timeline, LastFlush: before.Flush}
+	var received lsnText
+	// More may have come between the last look and the promotion; the receiver's
+	// last position outlives recovery.
+	if err := c.ask(ctx, askLimit, []any{&received}, "SELECT pg_last_wal_receive_lsn()"); err != nil {
+		return p, err
+	}
+	p.LastFlush = max(p.LastFlush, releve.LSN(received))
+	forks, err := c.History(after.Timeline)
+	if err != nil {
+		return p, err
+	}
+	if len(forks) == 0 {
+		return p, fmt.Errorf("the history of timeline %d names no fork", after.Timeline)
+	}
+	last := forks[len(forks)-1]
+	p.Fork = last.At
+	p.Tail, p.Detail, err = c.tail(ctx, kept, last, p.LastFlush)
+	if err != nil {
+		return p, err
+	}
+	if p.Tail != TailNone && p.Tail != TailUnfinished {
+		return p, fmt.Errorf("%w: %s from %s to %s (%s): keep the other server's data, its rows are the only ones",
+			ErrTail, p.Tail, p.Fork, p.LastFlush, p.Detail)
+	}
+	return p, nil
+}
+
+const (
+	segmentSize = 16 << 20 // of a WAL file, initdb's default
+	pageSize    = 8192     // of a page in it
+)
+
+func segmentStart(l releve.LSN) releve.LSN { return l - l%segmentSize }
+
+var segmentName = regexp.MustCompile(`^[0-9A-F]{24}$`)
+
+// segmentLSN is where a WAL file begins (PostgreSQL XLogFileName: timeline, then the
+// position's high and low parts).
+func segmentLSN(name string) releve.LSN {
+	var timeline, high, low uint32
+	_, err := fmt.Sscanf(name, "%08X%08X%08X", &timeline, &high, &low)
+	if err != nil {
+		return 0
+	}
+	return releve.LSN(high)<<32 | releve.LSN(low)*segmentSize
+}
+
+// keepTail holds on to the WAL files from the replayed position on, by hard links: a
+// promotion removes those beyond its fork, and they are the evidence.
+func (c *Cluster) keepTail(replayed releve.LSN) (string, error) {
+	who, err := c.account()
+	if err != nil {
+		return "", err
+	}
+	kept := c.path("tail")
+	if err := errors.Join(os.RemoveAll(kept), who.mkdir(kept)); err != nil {
+		return "", fmt.Errorf("cannot keep the end of the old timeline: %w", err)
+	}
+	entries, err := os.ReadDir(c.path("data", "pg_wal"))
+	if err != nil {
+		return "", err
+	}
+	first := segmentStart(replayed - min(1, replayed))
+	for _, e := range entries {
+		if !segmentName.MatchString(e.Name()) || segmentLSN(e.Name()) < first {
+			continue
+		}
+		if err := os.Link(c.path("data", "pg_wal", e.Name()), filepath.Join(kept, e.Name())); err != nil {
+			return "", fmt.Errorf("cannot keep the end of the old timeline: %w", err)
+		}
+	}
+	return kept, nil
+}
+
+// tail reads on where recovery stopped.
+func (c *Cluster) tail(ctx context.Context, kept string, fork Fork, flushed releve.LSN) (Tail, string, error) {
+	// The reader needs a whole record before the fork to find its bearings.
+	detail, err := c.readWAL(ctx, kept, fork.Timeline, segmentStart(fork.At-1))
+	if err != nil {
+		return "", "", err
+	}
+	end, err := parseWALEnd(detail)
+	if err != nil {
+		return "", detail, err
+	}
+	if end.missing {
+		// The reader died of the missing file without naming its last record.
+		after, err := c.readWAL(ctx, kept, fork.Timeline, fork.At, "--limit=1")
+		if err != nil {
+			return "", detail, err
+		}
+		end.wholeAfter = after == ""
+	}
+	return end.judge(fork.At, flushed), detail, nil
+}
+
+// readWAL reads WAL files from a position on and returns what stopped the reader, ""
+// when nothing did.
+func (c *Cluster) readWAL(ctx context.Context, dir string, timeline releve.Timeline, from releve.LSN, more ...string) (string, error) {
+	args := append([]string{"--quiet", "--path=" + dir, fmt.Sprintf("--timeline=%d", timeline), "--start=" + from.String()}, more...)
+	_, err := c.run(ctx, "", nil, "pg_waldump", args...)
+	var said *programError
+	switch {
+	case err == nil:
+		return "", nil
+	case errors.As(err, &said):
+		return strings.Join(said.lines, " / "), nil
+	}
+	return "", fmt.Errorf("cannot read timeline %d from %s: %w", timeline, from, err)
+}
+
+// walEnd is where and why pg_waldump stopped reading.
+type walEnd struct {
+	lastRecord releve.LSN // begin of the last whole record
+	page       releve.LSN // the page that is not this log's, 0 when it was the record itself
+	missing    bool       // the next file is not there
+	wholeAfter bool       // … and a whole record begins at the fork
+	checksum   bool       // the record's header fits the log, its content does not
+}
+
+var (
+	errorAfter = regexp.MustCompile(`error in WAL record at ([0-9A-F]+/[0-9A-F]+): (.*)`)
+	badPage    = regexp.MustCompile(`in (?:log|WAL) segment ([0-9A-F]{24}),(?: LSN [0-9A-F]+/[0-9A-F]+,)? offset (\d+)`)
+)
+
+// parseWALEnd reads pg_waldump's last complaint (PostgreSQL xlogreader.c).
+func parseWALEnd(detail string) (walEnd, error) {
+	if strings.Contains(detail, "could not find file") {
+		return walEnd{missing: true}, nil
+	}
+	found := errorAfter.FindStringSubmatch(detail)
+	if found == nil {
+		return walEnd{}, fmt.Errorf("pg_waldump's answer is not understood: %s", detail)
+	}
+	last, err := releve.ParseLSN(found[1])
+	end := walEnd{
+		lastRecord: last,
+		checksum:   strings.Contains(found[2], "incorrect resource manager data checksum"),
+	}
+	if page := badPage.FindStringSubmatch(found[2]); page != nil {
+		var offset uint32
+		_, errOffset := fmt.Sscan(page[2], &offset)
+		err = errors.Join(err, errOffset)
+		end.page = segmentLSN(page[1]) + releve.LSN(offset)
+	}
+	return end, err
+}
+
+// judge says what lies behind the fork. A record can be unfinished only where its
+// sender cut it, and a sender cuts at the end of a page: then the first byte that is not
+// this log's is exactly the first that was not flushed. Everything else that stops
+// the reader before the flushed position was once whole.
+func (e walEnd) judge(fork, flushed releve.LSN) Tail {
+	switch {
+	case e.lastRecord >= fork, e.wholeAfter:
+		return TailRecords
+	case e.checksum:
+		return TailDamaged // even where the flushed position was forgotten by a restart
+	case flushed <= fork:
+		return TailNone
+	case e.missing && flushed%segmentSize == 0, e.page != 0 && e.page == flushed:
+		return TailUnfinished
+	}
+	return TailDamaged
+}

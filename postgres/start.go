@@ -1,0 +1,330 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// ErrFenced is returned by a start that a fence overtook.
+var ErrFenced = errors.New("PostgreSQL was fenced while it started")
+
+// postmaster is one running PostgreSQL, from its start to its end.
+type postmaster struct {
+	cmd    *exec.Cmd
+	log    *lineWriter
+	pool   *pgxpool.Pool // our own questions; closed when the postmaster is gone
+	exited chan struct{}
+	err    error         // how it ended, once exited is closed
+	logged chan struct{} // closed when its log is read to the end
+}
+
+// Start starts PostgreSQL in a mode and returns when it accepts connections in that
+// mode, or with the reason why not: it ended, ctx did, a fence came, or it woke up
+// writable although it should follow. In the last cases nothing is left running.
+// A mirror accepts none before its data is consistent, for which a fresh clone may need
+// the other server.
+func (c *Cluster) Start(ctx context.Context, mode Mode) error {
+	before := c.fenceCount()
+	end, err := c.beginStopped(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if err := c.readyToStart(mode); err != nil {
+		return err
+	}
+	p, err := c.spawn(before)
+	if err != nil {
+		return err
+	}
+	if err := c.waitServing(ctx, p, mode); err != nil {
+		c.kill(p)
+		return err
+	}
+	c.log.Info("PostgreSQL accepts connections", "mode", mode, "pid", p.cmd.Process.Pid)
+	return nil
+}
+
+func (c *Cluster) readyToStart(mode Mode) error {
+	state, err := c.requireOurs()
+	if err != nil {
+		return err
+	}
+	if state.Unusable != "" {
+		return fmt.Errorf("the data in %s must not be started: %s", c.dataDir(), state.Unusable)
+	}
+	if mode != Primary && !c.opts.Upstream.IsValid() {
+		return errors.New("a mirror needs the address of the other server's PostgreSQL: set [database] other")
+	}
+	if err := c.configure(mode); err != nil {
+		return err
+	}
+	if err := c.forgetAlterSystem(); err != nil {
+		return err
+	}
+	return c.setSignals(mode)
+}
+
+func (c *Cluster) fenceCount() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fences
+}
+
+// spawn forks the postmaster, unless a fence came since the start began.
+func (c *Cluster) spawn(before int) (*postmaster, error) {
+	who, err := c.account()
+	if err != nil {
+		return nil, err
+	}
+	pool, err := c.newPool(superuser, superuser, controlSessions, controlName)
+	if err != nil {
+		return nil, err
+	}
+	p := &postmaster{pool: pool, exited: make(chan struct{}), logged: make(chan struct{}), log: &lineWriter{each: c.logLine}}
+	p.cmd = exec.Command(filepath.Join(c.opts.Bin, "postgres"), "-D", c.dataDir(), "-c", "config_file="+c.path("conf", "postgresql.conf"))
+	p.cmd.Dir, p.cmd.Env = c.opts.Dir, environment
+	p.cmd.SysProcAttr = who.process(syscall.SIGQUIT) // immediate shutdown, children included
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fences != before {
+		pool.Close()
+		return nil, ErrFenced
+	}
+	if err := p.launch(); err != nil {
+		pool.Close()
+		return nil, c.notTraversable(who, err)
+	}
+	c.current = p
+	return p, nil
+}
+
+// launch starts the process and the goroutine that lives as long as it.
+func (p *postmaster) launch() error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	p.cmd.Stdout, p.cmd.Stderr = w, w
+	started := make(chan error, 1)
+	go func() {
+		err := onOneThread(func() error {
+			err := p.cmd.Start()
+			w.Close()
+			started <- err
+			if err != nil {
+				return err
+			}
+			return p.cmd.Wait()
+		})
+		p.ended(err)
+	}()
+	if err := <-started; err != nil {
+		r.Close()
+		return err
+	}
+	go p.readLog(r)
+	return nil
+}
+
+// ended tells everybody at once, before anything that could take time.
+func (p *postmaster) ended(err error) {
+	p.err = err
+	close(p.exited)
+	p.pool.Close()
+}
+
+// logGrace is how long orphans of a dead postmaster may still write to its log.
+const logGrace = time.Second
+
+func (p *postmaster) readLog(r *os.File) {
+	defer close(p.logged)
+	defer r.Close()
+	go func() {
+		<-p.exited
+		_ = r.SetReadDeadline(time.Now().Add(logGrace))
+	}()
+	_, _ = io.Copy(p.log, r) // ends with the last writer, or at the deadline
+	p.log.flush()
+}
+
+// logLine passes on a line of PostgreSQL's log at its own severity.
+func (c *Cluster) logLine(line string) {
+	level := slog.LevelDebug
+	switch severity, _, _ := strings.Cut(line, ":"); severity {
+	case "PANIC", "FATAL", "ERROR":
+		level = slog.LevelWarn
+	case "WARNING":
+		level = slog.LevelInfo
+	}
+	c.log.Log(context.Background(), level, line, "from", "postgres")
+}
+
+func (c *Cluster) waitServing(ctx context.Context, p *postmaster, mode Mode) error {
+	if err := c.waitReady(ctx, p); err != nil {
+		return err
+	}
+	position, err := c.Position(ctx)
+	if err != nil {
+		return err
+	}
+	if following := mode != Primary; position.InRecovery != following {
+		return fmt.Errorf("PostgreSQL came up with recovery %t, as %s it must be %t: it was stopped before anything was committed",
+			position.InRecovery, mode, following)
+	}
+	return nil
+}
+
+func (c *Cluster) waitReady(ctx context.Context, p *postmaster) error {
+	for {
+		file, err := c.readPidFile()
+		if err == nil && file.pid == p.cmd.Process.Pid && file.status == "ready" {
+			return nil
+		}
+		select {
+		case <-p.exited:
+			<-p.logged
+			return p.failure()
+		case <-ctx.Done():
+			return fmt.Errorf("PostgreSQL does not accept connections yet (%s): %w", p.lastLine(), context.Cause(ctx))
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+func (p *postmaster) lastLine() string {
+	if lines := p.log.lines(); len(lines) > 0 {
+		return lines[len(lines)-1]
+	}
+	return "it said nothing"
+}
+
+// advice for what PostgreSQL's log says most often when it does not start.
+var advice = []struct{ said, do string }{
+	{"Address already in use", "another program listens there: stop it, or change [database] listen"},
+	{"Cannot assign requested address", "this machine does not have that address: correct [database] listen"},
+	{"No space left on device", "the disk is full: make room"},
+	{"certificate file", "renew the certificates with `releve init`"},
+	{"private key file", "renew the certificates with `releve init`"},
+	{"could not locate a valid checkpoint record", "the data is damaged: set it aside and clone it from the other server"},
+	{"does not contain minimum recovery point", "the data left the other server's history: rewind it or clone it"},
+	{"is not a child of this server's history", "the data left the other server's history: rewind it or clone it"},
+}
+
+// failure explains the end of a postmaster by the last lines of its log.
+func (p *postmaster) failure() error {
+	end := &programError{program: "PostgreSQL ended", err: p.ending(), lines: p.log.lines()}
+	for _, a := range advice {
+		if end.said(a.said) {
+			return fmt.Errorf("%w: %s", end, a.do)
+		}
+	}
+	return end
+}
+
+func (p *postmaster) ending() error {
+	if p.err == nil {
+		return errors.New("exit status 0")
+	}
+	return p.err
+}
+
+// Exited is closed when the postmaster of the latest start is gone. Before any
+// start it is closed.
+func (c *Cluster) Exited() <-chan struct{} {
+	if p := c.postmaster(); p != nil {
+		return p.exited
+	}
+	gone := make(chan struct{})
+	close(gone)
+	return gone
+}
+
+// ExitError is how the postmaster of the latest start ended with its last words,
+// nil while it runs.
+func (c *Cluster) ExitError() error {
+	p := c.postmaster()
+	if p == nil {
+		return errNotRunning
+	}
+	select {
+	case <-p.exited:
+		return p.failure()
+	default:
+		return nil
+	}
+}
+
+// Stop ends PostgreSQL and waits for it until ctx ends. Fast ends every session and
+// makes the rows of waiting commits visible, the mirror having them or not (RULES R9);
+// otherwise it waits for the sessions to leave by themselves.
+func (c *Cluster) Stop(ctx context.Context, fast bool) error {
+	p := c.postmaster()
+	if p == nil {
+		return nil
+	}
+	signal := syscall.SIGTERM
+	if fast {
+		signal = syscall.SIGINT
+	}
+	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("cannot stop PostgreSQL: %w", err)
+	}
+	select {
+	case <-p.exited:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("PostgreSQL has not stopped (%s): %w", p.lastLine(), context.Cause(ctx))
+	}
+}
+
+const (
+	askedFor  = 300 * time.Millisecond // between asking a fenced PostgreSQL to end and killing it
+	killedFor = 700 * time.Millisecond // for the kernel to carry out the kill
+)
+
+// Fence makes sure within a second that no session can commit any more: an immediate
+// shutdown, then SIGKILL for every process (RULES R9). It works on stopped processes,
+// also after the postmaster died without its backends, and any number of times. A
+// process in an uninterruptible wait for the disk outlives it and can do nothing else.
+func (c *Cluster) Fence() {
+	c.mu.Lock()
+	c.fences++
+	p := c.current
+	c.mu.Unlock()
+	if p != nil {
+		c.kill(p)
+	}
+}
+
+func (c *Cluster) kill(p *postmaster) {
+	_ = p.cmd.Process.Signal(syscall.SIGQUIT)
+	p.goneWithin(askedFor)
+	_ = p.cmd.Process.Signal(syscall.SIGSTOP) // it makes no more children while we kill them
+	pids, err := c.members()
+	if err != nil {
+		c.log.Error("cannot look for PostgreSQL's processes", "err", err)
+	}
+	killAll(pids)
+	_ = p.cmd.Process.Kill()
+	p.goneWithin(killedFor)
+}
+
+func (p *postmaster) goneWithin(limit time.Duration) {
+	select {
+	case <-p.exited:
+	case <-time.After(limit):
+	}
+}

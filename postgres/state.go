@@ -1,0 +1,251 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"releve"
+)
+
+// Presence is what stands in the data directory.
+type Presence string
+
+// What can stand there.
+const (
+	Absent  Presence = "absent"
+	Ours    Presence = "ours"
+	Foreign Presence = "foreign" // never touched
+)
+
+// State is the data directory as the disk shows it, PostgreSQL running or not.
+type State struct {
+	Presence Presence
+	Why      string        // Foreign: whose it is and what to do
+	Unusable string        // Ours: why it must not be started, "" when it may
+	DataID   releve.DataID // Ours
+	Control                // Ours, and zero when Unusable
+}
+
+// ControlState is what the control file says of the last run.
+type ControlState string
+
+// The states of pg_controldata (PostgreSQL src/include/catalog/pg_control.h).
+const (
+	InProduction       ControlState = "in production"
+	ShutDown           ControlState = "shut down"
+	ShutDownInRecovery ControlState = "shut down in recovery"
+	ShuttingDown       ControlState = "shutting down"
+	InCrashRecovery    ControlState = "in crash recovery"
+	InArchiveRecovery  ControlState = "in archive recovery"
+)
+
+// Control is the control file. On PostgreSQL 15 its Timeline follows a promotion
+// only at the next checkpoint (RULES R11).
+type Control struct {
+	SystemID            string
+	ControlState        ControlState
+	Timeline            releve.Timeline // of the latest checkpoint
+	MinRecoveryTimeline releve.Timeline // 0 when none is needed
+	MinRecovery         releve.LSN
+	CheckpointLSN       releve.LSN
+	RedoLSN             releve.LSN
+	Checksums           bool
+}
+
+const (
+	identityFile   = "releve.identity"
+	identityFormat = 1
+	controlLimit   = 5 * time.Second // reading one small file, on a slow disk
+)
+
+// identity marks a data directory as ours. It travels with a base backup and with
+// pg_rewind, so both write it anew when they end.
+type identity struct {
+	Format int           `json:"format"`
+	Site   string        `json:"site"`
+	Data   releve.DataID `json:"data"`
+}
+
+// State reads the data directory. An error means that it could not be read, which
+// says nothing of what is there.
+func (c *Cluster) State() (State, error) {
+	state, err := c.ownership()
+	if err != nil || state.Presence != Ours {
+		return state, err
+	}
+	state.Unusable, err = c.unusable()
+	if err != nil || state.Unusable != "" {
+		return state, err
+	}
+	state.Control, err = c.Control()
+	return state, err
+}
+
+func (c *Cluster) ownership() (State, error) {
+	entries, err := os.ReadDir(c.dataDir())
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && len(entries) == 0:
+		return State{Presence: Absent}, nil
+	case err != nil:
+		return State{}, fmt.Errorf("cannot read PostgreSQL's data: %w", err)
+	}
+	raw, err := os.ReadFile(c.path("data", identityFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return foreign("%s is not Relève's: move it away, or set [site] data to another directory", c.dataDir()), nil
+	}
+	if err != nil {
+		return State{}, fmt.Errorf("cannot read whose data this is: %w", err)
+	}
+	return c.judgeIdentity(raw), nil
+}
+
+func (c *Cluster) judgeIdentity(raw []byte) State {
+	var id identity
+	if err := json.Unmarshal(raw, &id); err != nil {
+		return foreign("%s is damaged (%v): restore it, or move %s away", c.path("data", identityFile), err, c.dataDir())
+	}
+	switch {
+	case id.Format != identityFormat:
+		return foreign("%s was written by another version of Relève (format %d): install that version", c.dataDir(), id.Format)
+	case id.Site != c.opts.SiteID:
+		return foreign("%s holds the data of another site (%s, this one is %s): check the configuration, or move the directory away",
+			c.dataDir(), id.Site, c.opts.SiteID)
+	}
+	return State{Presence: Ours, DataID: id.Data}
+}
+
+func foreign(format string, args ...any) State {
+	return State{Presence: Foreign, Why: fmt.Sprintf(format, args...)}
+}
+
+// requireOurs refuses what must not be touched or cannot be used.
+func (c *Cluster) requireOurs() (State, error) {
+	state, err := c.State()
+	switch {
+	case err != nil:
+		return state, err
+	case state.Presence == Absent:
+		return state, fmt.Errorf("there is no data in %s: create or clone it first", c.dataDir())
+	case state.Presence == Foreign:
+		return state, errors.New(state.Why)
+	}
+	return state, nil
+}
+
+func (c *Cluster) writeIdentity(dir string, id releve.DataID) error {
+	who, err := c.account()
+	if err != nil {
+		return err
+	}
+	raw, err := json.Marshal(identity{Format: identityFormat, Site: c.opts.SiteID, Data: id})
+	if err != nil {
+		return err
+	}
+	return who.writeFile(filepath.Join(dir, identityFile), append(raw, '\n'), 0o600)
+}
+
+// unusable reads why the data must not be started. The mark stands beside the
+// data because what made it unusable may have replaced any file within.
+func (c *Cluster) unusable() (string, error) {
+	raw, err := os.ReadFile(c.path("data.unusable"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(raw)), err
+}
+
+func (c *Cluster) markUnusable(why string) error {
+	who, err := c.account()
+	if err != nil {
+		return err
+	}
+	return who.writeFile(c.path("data.unusable"), []byte(why+"\n"), 0o600)
+}
+
+// Control reads the control file through pg_controldata.
+func (c *Cluster) Control() (Control, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), controlLimit)
+	defer cancel()
+	out, err := c.run(ctx, "", nil, "pg_controldata", "-D", c.dataDir())
+	if err != nil {
+		return Control{}, err
+	}
+	return parseControl(out)
+}
+
+func parseControl(out string) (Control, error) {
+	fields := map[string]string{}
+	for line := range strings.Lines(out) {
+		name, value, _ := strings.Cut(line, ":")
+		fields[name] = strings.TrimSpace(value)
+	}
+	var errs []error
+	number := func(name string) uint64 {
+		v, err := strconv.ParseUint(fields[name], 10, 32)
+		errs = append(errs, err)
+		return v
+	}
+	position := func(name string) releve.LSN {
+		v, err := releve.ParseLSN(fields[name])
+		errs = append(errs, err)
+		return v
+	}
+	control := Control{
+		SystemID:            fields["Database system identifier"],
+		ControlState:        ControlState(fields["Database cluster state"]),
+		Timeline:            releve.Timeline(number("Latest checkpoint's TimeLineID")),
+		MinRecoveryTimeline: releve.Timeline(number("Min recovery ending loc's timeline")),
+		MinRecovery:         position("Minimum recovery ending location"),
+		CheckpointLSN:       position("Latest checkpoint location"),
+		RedoLSN:             position("Latest checkpoint's REDO location"),
+		Checksums:           number("Data page checksum version") != 0,
+	}
+	if err := errors.Join(errs...); err != nil {
+		return Control{}, fmt.Errorf("pg_controldata's answer is not understood: %w", err)
+	}
+	return control, nil
+}
+
+// SetAside moves the data directory away whole and says where it is now, ""
+// when there was none. Nothing is ever deleted: the rows in it may be the only ones.
+func (c *Cluster) SetAside(ctx context.Context, reason string) (string, error) {
+	end, err := c.beginStopped(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer end()
+	return c.setAside(reason)
+}
+
+func (c *Cluster) setAside(reason string) (string, error) {
+	state, err := c.ownership()
+	switch {
+	case err != nil:
+		return "", err
+	case state.Presence == Absent:
+		return "", removeFile(c.path("data.unusable"))
+	case state.Presence == Foreign:
+		return "", errors.New(state.Why)
+	}
+	who, err := c.account()
+	if err != nil {
+		return "", err
+	}
+	aside := c.path("data.aside-" + time.Now().UTC().Format("20060102T150405.000Z"))
+	if err := who.writeFile(aside+".reason", []byte(reason+"\n"), 0o600); err != nil {
+		return "", err
+	}
+	if err := rename(c.dataDir(), aside); err != nil {
+		return "", err
+	}
+	c.log.Info("data set aside", "reason", reason, "now", aside)
+	return aside, removeFile(c.path("data.unusable"))
+}
