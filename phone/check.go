@@ -1,0 +1,92 @@
+package phone
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/netip"
+	"strings"
+	"time"
+
+	"releve/phone/sip"
+)
+
+// The headers of the question that one server asks the other (H4).
+const (
+	checkHeader  = "X-Releve-Check"
+	answerHeader = "X-Releve-Answer"
+	testHeader   = "X-Releve-Test"
+)
+
+// checkLimit bounds how long the question may be thought about; the asker has given
+// up long before.
+const checkLimit = 5 * time.Second
+
+// Options asks the PBX whether it lives, with one OPTIONS. Any final response proves
+// it. A PBX whose program is dead while its machine lives is told at once
+// (syscall.ECONNREFUSED).
+func (p *Phone) Options(ctx context.Context) (code int, err error) {
+	res, err := p.probe(ctx, p.options.PBX)
+	if err != nil {
+		return 0, err
+	}
+	return res.StatusCode, nil
+}
+
+// CheckOther asks the other server, directly by SIP, whether it can take calls. A
+// program that is dead on a machine that lives is told at once (syscall.ECONNREFUSED).
+func (p *Phone) CheckOther(ctx context.Context, to netip.AddrPort, nonce string) (answer string, code int, err error) {
+	if nonce == "" || strings.ContainsAny(nonce, "\r\n") {
+		return "", 0, errors.New("the check needs a nonce on one line")
+	}
+	res, err := p.probe(ctx, to, checkHeader, nonce)
+	if err != nil {
+		return "", 0, err
+	}
+	return sip.Value(res, answerHeader), res.StatusCode, nil
+}
+
+// probe sends an OPTIONS from a socket of its own.
+func (p *Phone) probe(ctx context.Context, to netip.AddrPort, headers ...string) (*sip.Response, error) {
+	target, err := sip.ParseURI("sip:" + to.String())
+	if err != nil {
+		return nil, err
+	}
+	us := "<" + p.contact("") + ">"
+	req, err := sip.NewRequest("OPTIONS", target, us, rand.Text(), "<sip:"+to.String()+">", "", rand.Text(), 1)
+	if err != nil {
+		return nil, err
+	}
+	sip.Set(req, "Contact", us)
+	sip.Set(req, "Accept", "application/sdp")
+	for i := 0; i+1 < len(headers); i += 2 {
+		sip.Set(req, headers[i], headers[i+1])
+	}
+	return p.endpoint.Probe(ctx, to, req)
+}
+
+// asked answers an OPTIONS: the other server's question, or anybody's.
+func (p *Phone) asked(req *sip.Request, t *sip.Transaction) {
+	nonce := sip.Value(req, checkHeader)
+	if nonce == "" {
+		p.reply(req, t, 200, "Allow", sip.Methods, "Accept", "application/sdp")
+		return
+	}
+	if p.options.OnCheck == nil {
+		p.reply(req, t, 503)
+		return
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, checkLimit)
+	defer cancel()
+	answer, ok := p.options.OnCheck(ctx, nonce)
+	code := 503
+	if ok {
+		code = 200
+	}
+	p.reply(req, t, code, answerHeader, oneLine(answer))
+}
+
+// oneLine keeps a header value from becoming two headers.
+func oneLine(text string) string {
+	return strings.NewReplacer("\r", " ", "\n", " ").Replace(text)
+}

@@ -1,0 +1,288 @@
+package phone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"releve/phone/dialog"
+	"releve/phone/media"
+	"releve/phone/sip"
+)
+
+// remembered is how long an ended call still answers: a NOTIFY or an ACK may come
+// after the BYE (T4, RFC 3261 §17.1.2.2).
+const remembered = 5 * time.Second
+
+// timers are those of RFC 3261 §13.3.1.4 for a 2xx that was not acknowledged.
+type timers struct{ t1, t2 time.Duration }
+
+var rfc3261 = timers{t1: sip.T1, t2: sip.T2}
+
+// Leg is a call that is answered.
+type Leg struct {
+	phone  *Phone
+	stream *media.Stream
+	ctx    context.Context // ends with the call
+	end    context.CancelCauseFunc
+
+	confirmed chan struct{} // closed at the first ACK
+	confirm   sync.Once
+
+	mu       sync.Mutex
+	state    dialog.State
+	accepted map[uint32]*acceptance // 2xx that wait for their ACK, by CSeq
+	transfer *transfer              // in progress
+}
+
+// acceptance is a 2xx to INVITE that waits for its ACK.
+type acceptance struct {
+	t     *sip.Transaction
+	res   *sip.Response
+	late  bool // the ACK brings the session description
+	acked chan struct{}
+}
+
+func (p *Phone) newLeg(state dialog.State, stream *media.Stream, ctx context.Context, end context.CancelCauseFunc) *Leg {
+	return &Leg{
+		phone: p, stream: stream, ctx: ctx, end: end, state: state,
+		confirmed: make(chan struct{}), accepted: make(map[uint32]*acceptance),
+	}
+}
+
+// keep makes a leg known to the requests inside its dialog, until some time after
+// its end, when its media go at once.
+func (p *Phone) keep(l *Leg) {
+	id := l.state.ID()
+	p.mu.Lock()
+	p.legs[id] = l
+	p.mu.Unlock()
+	context.AfterFunc(l.ctx, func() {
+		l.stream.Close()
+		time.AfterFunc(remembered, func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			delete(p.legs, id)
+		})
+	})
+}
+
+// describe agrees on the sound: it answers an offer, or makes one where the INVITE
+// brought none, and then the answer comes late, with the ACK.
+func (l *Leg) describe(offer []byte) (late bool, err error) {
+	s := &l.state
+	local := l.phone.local(l.stream)
+	if len(offer) == 0 {
+		s.LocalSDP = string(media.Offer(local, s.Session, s.Version, media.SendRecv))
+		return true, nil
+	}
+	answer, remote, format, err := media.Answer(offer, local, s.Session, s.Version)
+	if err != nil {
+		return false, err
+	}
+	if s.LocalSDP != "" && string(answer) != s.LocalSDP {
+		// Something changed: a new version says so (RFC 3264 §8).
+		s.Version++
+		if answer, _, _, err = media.Answer(offer, local, s.Session, s.Version); err != nil {
+			return false, err
+		}
+	}
+	s.LocalSDP, s.RemoteSDP = string(answer), string(offer)
+	l.stream.Start(remote, format)
+	return false, nil
+}
+
+// accept builds the 200 to an INVITE, to be repeated until it is acknowledged.
+func (l *Leg) accept(req *sip.Request, t *sip.Transaction, late bool) *acceptance {
+	res := sip.Reply(req, 200, "Contact", "<"+l.state.LocalTarget+">", "Allow", sip.Methods, "Content-Type", "application/sdp")
+	res.SetBody([]byte(l.state.LocalSDP))
+	a := &acceptance{t: t, res: res, late: late, acked: make(chan struct{})}
+	l.accepted[req.CSeq().SeqNo] = a
+	return a
+}
+
+// repeat sends the 200 again and again until the ACK is here, and gives the call up
+// after 64*T1. The library's own repeating has other intervals and sends no BYE.
+func (l *Leg) repeat(a *acceptance) {
+	patience := time.NewTimer(64 * l.phone.timers.t1)
+	defer patience.Stop()
+	for wait := l.phone.timers.t1; ; wait = min(2*wait, l.phone.timers.t2) {
+		select {
+		case <-a.acked:
+			return
+		case ack := <-a.t.Acks():
+			l.acknowledged(ack)
+		case <-l.ctx.Done():
+			return
+		case <-patience.C:
+			l.phone.log.Warn("no ACK: the call is ended", "call", l.Dialog().CallID)
+			l.drop(ErrNoAck)
+			return
+		case <-time.After(wait):
+			if err := a.t.Respond(a.res); err != nil {
+				l.phone.log.Debug("200 not repeated", "error", err)
+			}
+		}
+	}
+}
+
+// acknowledged takes an ACK; the same one may come more than once.
+func (l *Leg) acknowledged(ack *sip.Request) {
+	seq := ack.CSeq().SeqNo
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.accepted[seq]
+	if a == nil {
+		return
+	}
+	delete(l.accepted, seq)
+	close(a.acked)
+	l.confirm.Do(func() { close(l.confirmed) })
+	if !a.late {
+		return
+	}
+	remote, format, err := media.ParseAnswer(ack.Body())
+	if err != nil {
+		go l.drop(fmt.Errorf("%w: %w", ErrNotAcceptable, err))
+		return
+	}
+	l.state.RemoteSDP = string(ack.Body())
+	l.stream.Start(remote, format)
+}
+
+// reinvited takes a re-INVITE: a new target, hold, other media (RFC 3261 §14.2). It
+// returns when the 200 is acknowledged.
+func (l *Leg) reinvited(req *sip.Request, t *sip.Transaction) {
+	if l.ctx.Err() != nil {
+		l.phone.reply(req, t, 481)
+		return
+	}
+	a, code := l.renegotiate(req, t)
+	if code != 0 {
+		l.phone.reply(req, t, code)
+		return
+	}
+	if err := t.Respond(a.res); err != nil {
+		l.phone.log.Warn("re-INVITE not answered", "call", req.CallID().Value(), "error", err)
+		return
+	}
+	l.repeat(a)
+}
+
+// renegotiate takes over what a re-INVITE says, or returns the code to refuse it
+// with: the call then goes on as before.
+func (l *Leg) renegotiate(req *sip.Request, t *sip.Transaction) (*acceptance, int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.state.Reinvite(req, source(req)); err != nil {
+		return nil, 500
+	}
+	late, err := l.describe(req.Body())
+	if err != nil {
+		return nil, 488
+	}
+	return l.accept(req, t, late), 0
+}
+
+// note keeps the dialog's state up to date with a request inside it.
+func (l *Leg) note(req *sip.Request) {
+	if req.IsInvite() {
+		return // renegotiate looks at the order first
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state.Note(req, source(req))
+}
+
+// Play plays a clip and returns when it is over. It fails with ctx's cause, or with
+// why the call ended.
+func (l *Leg) Play(ctx context.Context, clip media.Clip) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(l.ctx, func() { cancel(context.Cause(l.ctx)) })
+	defer stop()
+	err := l.stream.Play(ctx, clip)
+	if errors.Is(err, media.ErrClosed) {
+		return context.Cause(l.ctx)
+	}
+	return err
+}
+
+// Digits gives the keys that the caller presses (RFC 4733), each once. It is closed
+// with the call.
+func (l *Leg) Digits() <-chan byte { return l.stream.Digits() }
+
+// Gone is closed when the call is over, whoever ended it.
+func (l *Leg) Gone() <-chan struct{} { return l.ctx.Done() }
+
+// Stats counts the call's packets; they stay after its end.
+func (l *Leg) Stats() media.Stats { return l.stream.Stats() }
+
+// Dialog is the call's state, with which another server can take it up.
+func (l *Leg) Dialog() dialog.State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state
+}
+
+// Hangup ends the call with BYE and waits for the answer to it. The BYE is repeated
+// as long as it needs, also after ctx is done. A call that is over is no error.
+func (l *Leg) Hangup(ctx context.Context) error {
+	// A BYE must not overtake the ACK of our own 200 (RFC 3261 §15).
+	select {
+	case <-l.confirmed:
+	case <-l.ctx.Done():
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	done := make(chan error, 1)
+	go func() { done <- l.drop(errors.New("this server hung up")) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// drop ends the call here and says BYE.
+func (l *Leg) drop(cause error) error {
+	if l.ctx.Err() != nil {
+		return nil
+	}
+	l.end(cause)
+	l.mu.Lock()
+	bye, err := l.state.Request("BYE")
+	l.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if _, err = l.do(l.phone.ctx, bye); err != nil {
+		return fmt.Errorf("BYE: %w", err)
+	}
+	return nil // any final response will do: the call is over
+}
+
+// do sends a request inside the dialog, with the credentials of the user that the
+// call came to where the PBX asks for them.
+func (l *Leg) do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
+	return l.phone.endpoint.DoAs(ctx, req, l.phone.credentials(l.Dialog().LocalTarget), func() uint32 {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.state.Next()
+	})
+}
+
+func (p *Phone) credentials(contact string) sip.Credentials {
+	u, err := sip.ParseURI(contact)
+	if err != nil {
+		return sip.Credentials{}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := p.accounts[sip.User(u)]
+	return sip.Credentials{User: a.User, Password: a.Password}
+}

@@ -1,0 +1,240 @@
+// Package phone is this server's telephone: calls that the PBX offers and what is
+// said on them, the users it registers, and the questions it asks the PBX and the
+// other server over SIP. UDP only.
+//
+// A call is an [Incoming] until it is answered and a [Leg] afterwards. Nothing here
+// decides whether to answer.
+package phone
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync"
+
+	"releve/phone/dialog"
+	"releve/phone/media"
+	"releve/phone/register"
+	"releve/phone/sip"
+)
+
+// The words of registration, under the telephone's name.
+type (
+	Account     = register.Account
+	Binding     = register.Binding
+	Registered  = register.Registered
+	StatusError = register.StatusError
+)
+
+// What calls and methods fail with.
+var (
+	// ErrNoMediaPort: all RTP ports are in use. The call is still to be refused.
+	ErrNoMediaPort = errors.New("no RTP port is free: widen [sip] rtp_first to rtp_last, or lower channels")
+	// ErrNotAcceptable: no common codec; the caller has been refused with 488.
+	ErrNotAcceptable = errors.New("the caller offers no sound that this server speaks")
+	// ErrCancelled: the caller gave up before he was answered.
+	ErrCancelled = sip.ErrCancelled
+	// ErrGone: the other side hung up.
+	ErrGone = errors.New("the other side hung up")
+	// ErrNoAck: the answer was never acknowledged; the call was ended with BYE.
+	ErrNoAck = errors.New("the answer was never acknowledged")
+	// ErrClosed: this telephone was closed.
+	ErrClosed = sip.ErrClosed
+)
+
+// Options are the settings of a telephone.
+type Options struct {
+	Listen   netip.AddrPort // one address of this server; port 0 takes a free one
+	PBX      netip.AddrPort
+	Domain   string // of the SIP users
+	RTPFirst int
+	RTPLast  int
+	Log      *slog.Logger
+	// OnInvite has each new call, in a goroutine of its own. 100 Trying has been
+	// sent, and never 180 or 183: those stop the overflow of several PBXs (H6). A
+	// call that it returns from without answer or refusal is refused with 500.
+	OnInvite func(*Incoming)
+	// OnCheck answers the other server's question by SIP (H4): what it returns goes
+	// back in X-Releve-Answer, with 200 or, not ok, 503. Nil: 503.
+	OnCheck func(ctx context.Context, nonce string) (answer string, ok bool)
+}
+
+// Phone is one telephone on one address.
+type Phone struct {
+	options   Options
+	log       *slog.Logger
+	endpoint  *sip.Endpoint
+	media     *media.Engine
+	registrar *register.Client
+	timers    timers
+	ctx       context.Context // ends with the telephone
+	end       context.CancelCauseFunc
+
+	mu       sync.Mutex
+	offers   map[offer]*Incoming // offered or in progress
+	news     chan struct{}       // closed and replaced at each new offer
+	legs     map[dialog.ID]*Leg  // answered, and for a while after their end
+	accounts map[string]Account  // that were registered here
+}
+
+// New binds the SIP address and serves it.
+func New(o Options) (*Phone, error) {
+	engine, err := media.NewEngine(media.Options{
+		Address: o.Listen.Addr(), First: o.RTPFirst, Last: o.RTPLast, Log: o.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	ctx, end := context.WithCancelCause(context.Background())
+	p := &Phone{
+		options: o, log: o.Log, media: engine, timers: rfc3261, ctx: ctx, end: end,
+		offers: make(map[offer]*Incoming), news: make(chan struct{}),
+		legs: make(map[dialog.ID]*Leg), accounts: make(map[string]Account),
+	}
+	// Messages may arrive before Listen returns; they wait for the rest of New.
+	ready := make(chan struct{})
+	p.endpoint, err = sip.Listen(sip.Options{
+		Listen: o.Listen, Log: o.Log,
+		Handle: func(req *sip.Request, t *sip.Transaction) { <-ready; p.receive(req, t) },
+		Stray:  func(res *sip.Response) { <-ready; _ = p.acknowledgeAgain(res) },
+	})
+	if err != nil {
+		engine.Close()
+		end(ErrClosed)
+		close(ready)
+		return nil, err
+	}
+	p.registrar = register.NewClient(p.endpoint, o.PBX, o.Domain)
+	close(ready)
+	return p, nil
+}
+
+// Addr is where the telephone listens.
+func (p *Phone) Addr() netip.AddrPort { return p.endpoint.Addr() }
+
+// Close closes the sockets at once (RULES R9): no call is told, none is waited for,
+// and all of them are gone. It may be called more than once.
+func (p *Phone) Close() error {
+	err := p.endpoint.Close()
+	p.end(ErrClosed)
+	p.media.Close()
+	return err
+}
+
+// Bindings asks the PBX for all contacts of a user and changes none. An empty list
+// proves nothing: some PBXs show none.
+func (p *Phone) Bindings(ctx context.Context, a Account) ([]Binding, error) {
+	return p.registrar.Bindings(ctx, a)
+}
+
+// Register binds a user to this server, once. A refusal is a [*StatusError].
+func (p *Phone) Register(ctx context.Context, a Account) (Registered, error) {
+	p.mu.Lock()
+	p.accounts[a.User] = a
+	p.mu.Unlock()
+	return p.registrar.Register(ctx, a)
+}
+
+// Unregister removes this server's own contact of a user if it is there, and no
+// other's.
+func (p *Phone) Unregister(ctx context.Context, a Account) error {
+	return p.registrar.Unregister(ctx, a)
+}
+
+// receive sorts requests (RFC 3261 §8.2). It runs in a goroutine for each.
+func (p *Phone) receive(req *sip.Request, t *sip.Transaction) {
+	switch {
+	case req.Method == "ACK":
+		if l := p.leg(dialog.Of(req)); l != nil {
+			l.acknowledged(req)
+		}
+	case req.Method == "CANCEL":
+		p.cancelled(req, t)
+	case !sip.Allowed(string(req.Method)):
+		p.reply(req, t, unknown(req), "Allow", sip.Methods)
+	case !t.Initial():
+		p.inside(req, t)
+	default:
+		p.outside(req, t)
+	}
+}
+
+func unknown(req *sip.Request) int {
+	if sip.Known(string(req.Method)) {
+		return 405
+	}
+	return 501
+}
+
+// outside takes requests that belong to no dialog.
+func (p *Phone) outside(req *sip.Request, t *sip.Transaction) {
+	if scheme := req.Recipient.Scheme; scheme != "sip" && scheme != "sips" {
+		p.reply(req, t, 416)
+		return
+	}
+	if required := sip.Value(req, "Require"); required != "" {
+		p.reply(req, t, 420, "Unsupported", required)
+		return
+	}
+	switch req.Method {
+	case "INVITE":
+		p.offered(req, t)
+	case "OPTIONS":
+		p.asked(req, t)
+	default: // BYE and NOTIFY are of a dialog, or of nothing
+		p.reply(req, t, 481)
+	}
+}
+
+// inside takes requests that belong to a dialog.
+func (p *Phone) inside(req *sip.Request, t *sip.Transaction) {
+	l := p.leg(dialog.Of(req))
+	if l == nil {
+		p.reply(req, t, 481)
+		return
+	}
+	l.note(req)
+	switch req.Method {
+	case "BYE":
+		l.end(ErrGone)
+		p.reply(req, t, 200)
+	case "INVITE":
+		l.reinvited(req, t)
+	case "NOTIFY":
+		p.reply(req, t, l.notified(req))
+	default: // OPTIONS
+		p.reply(req, t, 200, "Allow", sip.Methods, "Accept", "application/sdp")
+	}
+}
+
+// reply sends a final response. Where it cannot be sent the other side repeats the
+// request, or gives up by itself: there is nobody to tell.
+func (p *Phone) reply(req *sip.Request, t *sip.Transaction, code int, headers ...string) {
+	if err := t.Respond(sip.Reply(req, code, headers...)); err != nil {
+		p.log.Debug("SIP response not sent", "method", req.Method, "code", code, "error", err)
+	}
+}
+
+func (p *Phone) leg(id dialog.ID) *Leg {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.legs[id]
+}
+
+// source is where a request came from.
+func source(req *sip.Request) netip.AddrPort {
+	from, err := netip.ParseAddrPort(req.Source())
+	if err != nil {
+		return netip.AddrPort{} // the socket writes it: it parses
+	}
+	return from
+}
+
+// contact is the URI of a user at this server.
+func (p *Phone) contact(user string) string {
+	if user == "" {
+		return "sip:" + p.endpoint.Addr().String()
+	}
+	return p.registrar.Contact(user)
+}

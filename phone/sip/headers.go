@@ -1,0 +1,186 @@
+package sip
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	gosip "github.com/emiago/sipgo/sip"
+)
+
+// Address is one value of From, To, Contact and their like (RFC 3261 §20.10).
+type Address struct {
+	Display string
+	URI     URI
+	Params  map[string]string // of the header, not of the URI; names in lower case
+}
+
+// ParseAddress reads one name-addr or addr-spec.
+func ParseAddress(value string) (Address, error) {
+	var a Address
+	var params gosip.HeaderParams
+	display, err := gosip.ParseAddressValue(strings.TrimSpace(value), &a.URI, &params)
+	if err != nil {
+		return a, fmt.Errorf("%q is not a SIP address: %w", value, err)
+	}
+	a.Display = display
+	a.Params = make(map[string]string, len(params))
+	for _, p := range params {
+		a.Params[strings.ToLower(strings.TrimSpace(p.K))] = strings.Trim(strings.TrimSpace(p.V), `"`)
+	}
+	return a, nil
+}
+
+// ParseURI reads a SIP URI.
+func ParseURI(text string) (URI, error) {
+	var u URI
+	if err := gosip.ParseUri(text, &u); err != nil {
+		return u, fmt.Errorf("%q is not a URI: %w", text, err)
+	}
+	return u, nil
+}
+
+// User is the user part of a URI without its escapes (RFC 3261 §19.1.2).
+func User(u URI) string {
+	if plain, err := url.PathUnescape(u.User); err == nil {
+		return plain
+	}
+	return u.User
+}
+
+// Values returns every value of a header, also where several stand in one line
+// (RFC 3261 §7.3.1).
+func Values(msg Message, name string) []string {
+	var all []string
+	for _, h := range msg.GetHeaders(name) {
+		all = append(all, splitValues(h.Value())...)
+	}
+	return all
+}
+
+// Value is the first value of a header, "" where it is absent.
+func Value(msg Message, name string) string {
+	if hs := msg.GetHeaders(name); len(hs) > 0 {
+		return strings.TrimSpace(hs[0].Value())
+	}
+	return ""
+}
+
+// Contacts returns every contact of a message, in order. The library's own
+// Contact() gives the last of them.
+func Contacts(msg Message) []Address {
+	var all []Address
+	for _, value := range Values(msg, "Contact") {
+		if a, err := ParseAddress(value); err == nil {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// splitValues cuts a header's text at its commas, save those inside quotes or
+// angle brackets.
+func splitValues(text string) []string {
+	var values []string
+	quoted, bracket, start := false, false, 0
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '<' || c == '>':
+			bracket = c == '<'
+		case c == ',' && !bracket:
+			values = append(values, strings.TrimSpace(text[start:i]))
+			start = i + 1
+		}
+	}
+	if last := strings.TrimSpace(text[start:]); last != "" {
+		values = append(values, last)
+	}
+	return values
+}
+
+// Set puts a header in the place of the one that bears its name, or adds it.
+func Set(msg interface {
+	RemoveHeader(string) bool
+	AppendHeader(gosip.Header)
+}, name, value string) {
+	for msg.RemoveHeader(name) {
+		continue
+	}
+	msg.AppendHeader(gosip.NewHeader(name, value))
+}
+
+// NewRequest builds a request without Via, which the endpoint adds when it sends
+// it. From and to are header values without a tag; an empty tag is left out.
+func NewRequest(method string, target URI, from, fromTag, to, toTag, callID string, seq uint32) (*Request, error) {
+	req := gosip.NewRequest(gosip.RequestMethod(method), target)
+	f, err := ParseAddress(from)
+	if err != nil {
+		return nil, err
+	}
+	t, err := ParseAddress(to)
+	if err != nil {
+		return nil, err
+	}
+	id := gosip.CallIDHeader(callID)
+	hops := gosip.MaxForwardsHeader(70)
+	req.AppendHeader(&gosip.FromHeader{DisplayName: f.Display, Address: f.URI, Params: tagParam(fromTag)})
+	req.AppendHeader(&gosip.ToHeader{DisplayName: t.Display, Address: t.URI, Params: tagParam(toTag)})
+	req.AppendHeader(&id)
+	req.AppendHeader(&gosip.CSeqHeader{SeqNo: seq, MethodName: req.Method})
+	req.AppendHeader(&hops)
+	req.SetBody(nil)
+	return req, nil
+}
+
+func tagParam(tag string) gosip.HeaderParams {
+	if tag == "" {
+		return nil
+	}
+	return gosip.HeaderParams{{K: "tag", V: tag}}
+}
+
+// FromTag and ToTag are the tags of a message, "" where there is none.
+func FromTag(msg Message) string { return msg.From().Params.GetOr("tag", "") }
+
+// ToTag is the tag of the To header.
+func ToTag(msg Message) string { return msg.To().Params.GetOr("tag", "") }
+
+// AddRoute appends one route to a request (RFC 3261 §20.34).
+func AddRoute(req *Request, route string) { req.AppendHeader(gosip.NewHeader("Route", route)) }
+
+// Escape writes a user part so that it can stand in a URI (RFC 3261 §25.1).
+func Escape(user string) string {
+	var b strings.Builder
+	for _, c := range []byte(user) {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if letter || c >= '0' && c <= '9' || strings.IndexByte("-_.!~*'()&=+$,;?/", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// Cancel builds the CANCEL of an INVITE as it was sent: the same Via, Request-URI and
+// routes, so that it takes the same way (RFC 3261 §9.1).
+func Cancel(sent *Request) *Request {
+	cancel := gosip.NewRequest(gosip.CANCEL, *sent.Recipient.Clone())
+	for _, h := range []gosip.Header{sent.Via(), sent.From(), sent.To(), sent.CallID()} {
+		cancel.AppendHeader(gosip.HeaderClone(h))
+	}
+	for _, route := range Values(sent, "Route") {
+		AddRoute(cancel, route)
+	}
+	cancel.AppendHeader(&gosip.CSeqHeader{SeqNo: sent.CSeq().SeqNo, MethodName: gosip.CANCEL})
+	hops := gosip.MaxForwardsHeader(70)
+	cancel.AppendHeader(&hops)
+	cancel.SetBody(nil)
+	cancel.SetDestination(sent.Destination())
+	return cancel
+}

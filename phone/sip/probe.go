@@ -1,0 +1,100 @@
+package sip
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	gosip "github.com/emiago/sipgo/sip"
+)
+
+// Timers of RFC 3261 §17.1.1.1.
+const (
+	T1 = 500 * time.Millisecond
+	T2 = 4 * time.Second
+)
+
+// Probe sends a request to one address from a connected socket of its own and
+// waits for any final response. A host that lives and has no SIP there says so at
+// once (ECONNREFUSED, from ICMP): the listening socket would never be told, being
+// connected to nobody.
+func (e *Endpoint) Probe(ctx context.Context, to netip.AddrPort, req *Request) (*Response, error) {
+	if err := e.open(func() error { return nil }); err != nil {
+		return nil, err
+	}
+	dialer := net.Dialer{LocalAddr: &net.UDPAddr{IP: e.listen.Addr().AsSlice()}}
+	conn, err := dialer.DialContext(ctx, "udp", to.String())
+	if err != nil {
+		return nil, fmt.Errorf("asking %s: %w", to, err)
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+
+	via := newVia(conn.LocalAddr().(*net.UDPAddr).AddrPort())
+	sent := req.Clone()
+	sent.PrependHeader(via)
+	var text bytes.Buffer
+	sent.StringWrite(&text)
+	res, err := ask(ctx, conn, text.Bytes(), via.Params.GetOr("branch", ""))
+	if err != nil {
+		return nil, fmt.Errorf("asking %s: %w", to, err)
+	}
+	return res, nil
+}
+
+// ask is a client transaction (RFC 3261 §17.1.2) on a connected socket.
+func ask(ctx context.Context, conn net.Conn, request []byte, branch string) (*Response, error) {
+	buf := make([]byte, maxDatagram)
+	end := time.Now().Add(64 * T1)
+	for wait := T1; ; wait = min(2*wait, T2) {
+		if _, err := conn.Write(request); err != nil {
+			return nil, err
+		}
+		again := time.Now().Add(wait)
+		for {
+			if err := arm(ctx, conn, again); err != nil {
+				return nil, err
+			}
+			n, err := conn.Read(buf)
+			if e, ok := err.(net.Error); ok && e.Timeout() {
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+			if res := final(buf[:n], branch); res != nil {
+				return res, nil
+			}
+		}
+		if time.Now().After(end) {
+			return nil, ErrTimeout
+		}
+	}
+}
+
+// arm sets the deadline of the next read, unless the context is over: its own
+// deadline in the past must not be moved.
+func arm(ctx context.Context, conn net.Conn, at time.Time) error {
+	if err := conn.SetReadDeadline(at); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// final reads a datagram as the final response to the request of that branch.
+func final(data []byte, branch string) *Response {
+	s := screen(data)
+	if s.clean == nil {
+		return nil
+	}
+	msg, err := gosip.ParseMessage(s.clean)
+	res, ok := msg.(*Response)
+	if err != nil || !ok || res.IsProvisional() || res.Via().Params.GetOr("branch", "") != branch {
+		return nil
+	}
+	return res
+}
