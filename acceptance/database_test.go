@@ -1,0 +1,134 @@
+package acceptance
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"releve"
+)
+
+// recordTables hold the records of calls.
+var recordTables = []string{"call", "call_step", "call_end"}
+
+// openDatabase opens a session of our own on a server's PostgreSQL.
+func (s *server) openDatabase(ctx context.Context) (*pgx.Conn, error) {
+	sockets, err := filepath.Glob(filepath.Join(s.data, "postgres", "run", ".s.PGSQL.*[0-9]"))
+	if err != nil || len(sockets) == 0 {
+		return nil, fmt.Errorf("the %s server has no PostgreSQL socket", s.seat)
+	}
+	_, port, _ := strings.Cut(filepath.Base(sockets[0]), "PGSQL.")
+	return pgx.Connect(ctx, fmt.Sprintf("host=%s port=%s user=releve dbname=releve application_name=acceptance", filepath.Dir(sockets[0]), port))
+}
+
+// query gives the text rows of one question to a server's database.
+func (s *server) query(sql string, args ...any) ([]string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	db, err := s.openDatabase(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close(context.Background())
+	rows, err := db.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// recordedFacts are the identifiers of all facts in a server's database; one that
+// is there twice counts twice.
+func (s *server) recordedFacts() (map[releve.FactID]int, error) {
+	var parts []string
+	for _, table := range recordTables {
+		parts = append(parts, "select fact_id::text from "+pgx.Identifier{table}.Sanitize())
+	}
+	ids, err := s.query(strings.Join(parts, " union all "))
+	found := map[releve.FactID]int{}
+	for _, id := range ids {
+		found[releve.FactID(id)]++
+	}
+	return found, err
+}
+
+// checkLedger fails the test for each acknowledged fact that a server's database
+// does not hold exactly once.
+func (s *site) checkLedger(t testing.TB, active *server) {
+	t.Helper()
+	acknowledged := s.ledger.all()
+	found, err := active.recordedFacts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(acknowledged) == 0 {
+		t.Error("the ledger is empty: no server acknowledged a fact")
+	}
+	missing := 0
+	for id, f := range acknowledged {
+		if found[id] != 1 {
+			missing++
+			t.Logf("fact %s (%s of call %s, term %d, acknowledged by %s) is there %d times", id, f.Kind, f.Call, f.Term, f.by, found[id])
+		}
+	}
+	if missing > 0 {
+		t.Errorf("%d of %d acknowledged facts are not in the %s database once", missing, len(acknowledged), active.seat)
+	}
+}
+
+// checkEqual waits until the mirror has replayed what the owner has, and compares
+// the records of both databases row by row.
+func (s *site) checkEqual(t testing.TB, active *server) {
+	t.Helper()
+	eventually(t, 15*time.Second, "equal records on both databases", func() error {
+		for _, table := range recordTables {
+			name := pgx.Identifier{table}.Sanitize()
+			sql := fmt.Sprintf("select count(*) || ' ' || coalesce(md5(string_agg(r::text, '|' order by fact_id)), '') from %s r", name)
+			mine, err := active.query(sql)
+			if err != nil {
+				return err
+			}
+			theirs, err := s.other(active).query(sql)
+			if err != nil {
+				return err
+			}
+			if mine[0] != theirs[0] {
+				return fmt.Errorf("table %s: %s has %s, %s has %s", table, active.seat, mine[0], s.other(active).seat, theirs[0])
+			}
+		}
+		return nil
+	})
+}
+
+// recordOf is what a server's database holds of one call: which tables, how often.
+func (s *server) recordOf(call releve.CallID) (map[string]int, error) {
+	found := map[string]int{}
+	for _, table := range recordTables {
+		rows, err := s.query("select fact_id::text from "+pgx.Identifier{table}.Sanitize()+" where call = $1", string(call))
+		if err != nil {
+			return nil, err
+		}
+		found[table] = len(rows)
+	}
+	return found, nil
+}
+
+// checkRecorded waits until each call has its beginning, its steps and its end in
+// a server's database, once.
+func (s *site) checkRecorded(t testing.TB, active *server, calls []outcome) {
+	t.Helper()
+	for _, o := range calls {
+		eventually(t, 20*time.Second, fmt.Sprintf("whole record of call %s", o.id), func() error {
+			record, err := active.recordOf(o.id)
+			if err == nil && (record["call"] != 1 || record["call_end"] != 1 || record["call_step"] == 0) {
+				err = fmt.Errorf("%v", record)
+			}
+			return err
+		})
+	}
+}
