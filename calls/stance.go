@@ -13,6 +13,7 @@ type StanceKind int
 const (
 	Closed      StanceKind = iota // fenced, or not ready: refuse all
 	Passive                       // verify the overflowed, refuse the rest (SPEC H2)
+	Unsure                        // verify every call: the duty may be this server's
 	WithoutDuty                   // answer from memory, into the spool (RULES R13)
 	OnDuty                        // answer all
 )
@@ -55,7 +56,7 @@ func (p Profile) admit(s StanceKind, o Offer) (d Decision, verify bool) {
 		return Decision{Answer: true, Why: "on duty"}, false
 	case s == WithoutDuty && (o.Binding == Reception || o.Overflowed):
 		return Decision{Answer: true, WithoutDuty: true, Why: "answering without the duty"}, false
-	case s == Passive && o.Overflowed:
+	case s == Passive && o.Overflowed, s == Unsure && (o.Binding == Reception || o.Overflowed):
 		return Decision{}, true
 	case o.Binding == Reception:
 		return Decision{Code: elsewhere, Why: "not on duty: the PBX is to let it overflow"}, false

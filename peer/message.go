@@ -36,6 +36,7 @@ type Handler interface {
 type CheckQuestion struct {
 	Nonce string      `json:"nonce"` // drawn for this question; the answer repeats it
 	Term  releve.Term `json:"term"`  // that the asker knows
+	Call  bool        `json:"call"`  // a call waits for the answer: look at the binding itself
 }
 
 // CheckAnswer is what the server asked says of itself. It is a positive answer

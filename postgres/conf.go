@@ -14,9 +14,10 @@ type Mode string
 // The modes. A mirror follows as CatchUp until it is verified, and bears the
 // synchronous name only from BecomeMirror on (RULES R1).
 const (
-	Primary Mode = "primary"
-	CatchUp Mode = "releve_catchup"
-	Mirror  Mode = RoleMirror
+	Primary  Mode = "primary"
+	Isolated Mode = "isolated" // a copy that streams from nobody: the owner is not known yet
+	CatchUp  Mode = "releve_catchup"
+	Mirror   Mode = RoleMirror
 )
 
 // setting is one line of postgresql.conf.
@@ -89,6 +90,9 @@ func (c *Cluster) networkSettings() []setting {
 }
 
 func (c *Cluster) followSettings(mode Mode) []setting {
+	if mode == Isolated {
+		return []setting{{"primary_conninfo", ""}}
+	}
 	s := []setting{{"primary_conninfo", c.conninfo(c.opts.Upstream, RoleMirror, string(mode))}}
 	if mode == Mirror {
 		s = append(s, setting{"primary_slot_name", RoleMirror})

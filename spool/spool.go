@@ -340,6 +340,13 @@ func (s *Spool) Stored(incarnation string, upTo uint64) {
 	}
 }
 
+// Acknowledged is the sequence up to which the database has acknowledged this file.
+func (s *Spool) Acknowledged() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.stored
+}
+
 // Waiting is how many durable records the database has not acknowledged.
 func (s *Spool) Waiting() int {
 	s.mu.RLock()

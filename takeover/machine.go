@@ -123,6 +123,17 @@ func (m *Machine) Step(e Event) []Action {
 // the table is half as long.
 const maxRows = 16
 
+// Halt stops the server until an operator acts: what it decided could not be
+// carried out or remembered. The actions fence it.
+func (m *Machine) Halt(cause string) []Action {
+	m.Cause = cause
+	out := m.halt()
+	for i := range out {
+		out[i].Rule = "halted"
+	}
+	return out
+}
+
 func (m *Machine) next() *row {
 	for i := range table {
 		if table[i].when(m) {
@@ -221,13 +232,15 @@ func (m *Machine) finish(d Done) {
 		return
 	}
 	m.Failed = NoJob
+	if d.Database != nil {
+		m.database(*d.Database)
+	}
 	switch d.Job {
 	case JobCreate, JobRejoin:
 		m.DataID = d.DataID
 		m.Boot.Disk, m.Boot.DataID = DiskOurs, d.DataID
 	case JobStart:
-		m.Need = d.Database.Flush
-		m.database(*d.Database)
+		m.Need = m.DB.Flush
 	case JobOpen:
 		m.Gate = true
 	case JobBarrier:

@@ -74,6 +74,7 @@ var table = []row{
 	// A verification and what comes of it.
 	{"busy-refused", (*Machine).knownBusy, (*Machine).refuseBusy},
 	{"duty-taken-from-released", (*Machine).released, (*Machine).takeOver},
+	{"answered-on-duty", func(m *Machine) bool { return m.serves() && m.Waiters > 0 }, (*Machine).answerOnDuty},
 	{"takeover", func(m *Machine) bool { return m.canTakeOver() && m.verdict() }, (*Machine).takeOver},
 	{"answered-without-duty", func(m *Machine) bool { return m.checks() && m.verdict() && !m.voteInHand() }, (*Machine).answer},
 	{"in-service", (*Machine).refusable, (*Machine).refuse},
@@ -426,7 +427,7 @@ func (m *Machine) rejoin() []Action {
 
 func (m *Machine) rejoined() []Action {
 	m.Phase = Isolated
-	return append(m.save(), start(false)(m)...)
+	return m.save()
 }
 
 func (m *Machine) canFollow() bool {
@@ -488,6 +489,11 @@ func (m *Machine) promotionID() releve.PromotionID {
 func (m *Machine) answer() []Action {
 	m.WithoutDuty, m.Waiters = true, 0
 	return []Action{{Kind: Answer, WithoutDuty: true}}
+}
+
+func (m *Machine) answerOnDuty() []Action {
+	m.Waiters = 0
+	return []Action{{Kind: Answer}}
 }
 
 func (m *Machine) lastGood() bool { return m.Count.Good > 0 && m.Count.Good == m.Count.LastTo }

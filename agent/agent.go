@@ -1,0 +1,227 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"releve"
+	"releve/takeover"
+)
+
+// Options is what an agent is made of.
+type Options struct {
+	Site      SiteWords
+	Settings  takeover.Settings
+	Found     bool // found the site without hearing the other first
+	Refusal   int  // SIP code of a refusal to the PBX
+	Journal   Journal
+	Database  Database
+	Store     Store
+	Link      Link
+	Telephone Telephone
+	Voice     Voice
+	Diary     Diary
+	Spool     Spool
+	Log       *slog.Logger
+}
+
+// SiteWords are what the view repeats of the configuration.
+type SiteWords struct {
+	Name        string
+	Level       releve.Level
+	Arbiter     releve.Arbiter
+	PBX         string
+	Reception   string
+	Reached     string // SIP user of the reception
+	StandbyUser string
+}
+
+// Bounds of the queues: events are produced by a handful of watchers, offers by
+// at most the PBX's simultaneous calls; a full queue makes its producer wait.
+const (
+	eventQueue = 256
+	offerQueue = 2048
+)
+
+// tick is how often time alone is looked at.
+const tick = 20 * time.Millisecond
+
+// asleep is how long this process must not have run to count as having slept.
+const asleep = time.Second
+
+// Agent owns one server's machine.
+type Agent struct {
+	Options
+	events chan takeover.Event
+	offers chan offer
+	gone   chan releve.CallID
+
+	machine takeover.Machine // owned by Run
+	waiting map[releve.CallID]chan<- Decision
+	job     context.CancelFunc
+	rounds  []takeover.Round // the latest, for evidence
+
+	snapshot atomic.Pointer[snapshot]
+	kick     chan struct{} // tell the other now
+	changed  *broadcast
+	board    board
+	running  procedureSlot
+
+	work sync.WaitGroup
+}
+
+// snapshot is the machine as it was after a step. It says nothing any more once
+// it is older than asleep: the process may have been stopped meanwhile.
+type snapshot struct {
+	takeover.Machine
+	at time.Duration
+}
+
+// New makes an agent. Nothing happens before Run.
+func New(o Options) *Agent {
+	a := &Agent{
+		Options: o,
+		events:  make(chan takeover.Event, eventQueue),
+		offers:  make(chan offer, offerQueue),
+		gone:    make(chan releve.CallID, offerQueue),
+		machine: takeover.New(o.Settings),
+		waiting: map[releve.CallID]chan<- Decision{},
+		kick:    make(chan struct{}, 1),
+		changed: newBroadcast(),
+	}
+	a.publish()
+	return a
+}
+
+// boottime goes on while the machine sleeps (R19).
+func boottime() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		panic("CLOCK_BOOTTIME cannot be read: " + err.Error()) // Linux has it since 2.6.39
+	}
+	return time.Duration(ts.Nano())
+}
+
+// Run decides until ctx ends. It returns after the jobs and watchers it began.
+func (a *Agent) Run(ctx context.Context) error {
+	boot, err := a.boot()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer a.work.Wait()
+	defer cancel()
+	a.step(ctx, takeover.Event{Boot: &boot})
+	a.watch(ctx)
+	a.loop(ctx)
+	return nil
+}
+
+func (a *Agent) boot() (takeover.Boot, error) {
+	d, known, err := a.Journal.Load()
+	if err != nil {
+		return takeover.Boot{}, err
+	}
+	disk, id, err := a.Database.Disk()
+	return takeover.Boot{Known: known, Durable: d, Disk: disk, DataID: id, Found: a.Found}, err
+}
+
+func (a *Agent) loop(ctx context.Context) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	last := boottime()
+	for {
+		var e takeover.Event
+		select {
+		case <-ctx.Done():
+			return
+		case e = <-a.events:
+		case o := <-a.offers:
+			e = a.admit(o)
+		case id := <-a.gone:
+			if _, waits := a.waiting[id]; !waits {
+				continue
+			}
+			delete(a.waiting, id)
+			e.Gone = id
+		case <-ticker.C:
+		}
+		if away := boottime() - last; away > asleep {
+			a.step(ctx, takeover.Event{Woke: away})
+		}
+		a.step(ctx, e)
+		last = boottime()
+	}
+}
+
+// step lets the machine take in one event and carries out what it says. A list
+// ends at its first failure.
+func (a *Agent) step(ctx context.Context, e takeover.Event) {
+	e.Now = boottime()
+	before := a.machine
+	a.keepRound(e.Round)
+	actions := a.machine.Step(e)
+	a.note(before, e, actions)
+	for _, act := range actions {
+		if err := a.carry(ctx, act); err != nil {
+			a.failed(ctx, act, err)
+			break
+		}
+	}
+	a.publish()
+	if users := a.machine.Users(); users != before.Users() || e.Boot != nil {
+		a.Telephone.Keep(users)
+	}
+	if before.Status() != a.machine.Status() {
+		a.changed.announce()
+	}
+}
+
+func (a *Agent) publish() {
+	a.snapshot.Store(&snapshot{a.machine, boottime()})
+}
+
+// send brings an event to the loop, or gives up when the agent ends.
+func (a *Agent) send(ctx context.Context, e takeover.Event) {
+	select {
+	case a.events <- e:
+	case <-ctx.Done():
+	}
+}
+
+// Machine is the latest snapshot, for those who look and do not decide.
+func (a *Agent) Machine() takeover.Machine { return a.snapshot.Load().Machine }
+
+// Stop gives the vote back before this server is stopped, and waits until the
+// other has heard it or ctx ends (R3).
+func (a *Agent) Stop(ctx context.Context) {
+	if m := a.Machine(); m.Owns() || !m.Vote {
+		return
+	}
+	a.send(ctx, takeover.Event{Command: takeover.Stop})
+	a.until(ctx, func(m takeover.Machine) bool {
+		return !m.Vote && m.OtherAt > 0 && m.Other.Vote
+	})
+}
+
+// until waits for a state of the machine.
+func (a *Agent) until(ctx context.Context, ok func(takeover.Machine) bool) bool {
+	look := time.NewTicker(tick)
+	defer look.Stop()
+	for !ok(a.Machine()) {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-look.C:
+		}
+	}
+	return true
+}
+
+// Changed tells viewers that there is something new to see.
+func (a *Agent) Changed(ctx context.Context) <-chan struct{} { return a.changed.listen(ctx) }

@@ -1,0 +1,246 @@
+package agent
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"releve"
+	"releve/takeover"
+	"releve/view"
+)
+
+// eventsKept is how many events a screen shows; eventsTold how many of them the
+// other server is told each time.
+const (
+	eventsKept = 50
+	eventsTold = 20
+)
+
+// board is what viewers see beside the machine: events, the other server's own
+// word about itself, and the progress of what lasts.
+type board struct {
+	mu       sync.Mutex
+	events   []view.Event // own, newest first
+	other    Message
+	heardAt  time.Time
+	seen     takeover.Mirror
+	behind   time.Time // since when the mirror lacks something
+	what     view.Sentence
+	progress *view.Progress
+}
+
+func (b *board) add(e view.Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = slices.Insert(b.events, 0, e)
+	b.events = b.events[:min(len(b.events), eventsKept)]
+}
+
+func (b *board) hear(m Message) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.other, b.heardAt = m, time.Now()
+}
+
+func (b *board) mirror(m takeover.Mirror) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.seen = m
+	if m.Streaming && m.Flush >= m.Own {
+		b.behind = time.Time{}
+	} else if b.behind.IsZero() {
+		b.behind = time.Now()
+	}
+}
+
+func (b *board) doing(what view.Sentence, p *view.Progress) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.what, b.progress = what, p
+}
+
+// own is a copy of the newest events of this server.
+func (b *board) own(n int) []view.Event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.events[:min(len(b.events), n)])
+}
+
+// all merges both servers' events, newest first.
+func (b *board) all() []view.Event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	merged := slices.Concat(b.events, b.other.Events)
+	slices.SortStableFunc(merged, func(x, y view.Event) int { return y.At.Compare(x.At) })
+	return merged[:min(len(merged), eventsKept)]
+}
+
+// Message is what the other is told: the status with the messages of the vote,
+// and what its screen shows of us.
+func (a *Agent) Message() Message {
+	m := a.Machine()
+	status := m.Status()
+	status.Spooled = a.Spool.Waiting()
+	return Message{Status: status, Server: a.server(m), Mirror: a.mirrorView(m), Events: a.board.own(eventsTold)}
+}
+
+// server is this server as a viewer sees it.
+func (a *Agent) server(m takeover.Machine) view.Server {
+	load := a.Voice.Load()
+	return view.Server{
+		Seat: m.Seat, Duty: m.Duty(), Heard: true, HeardAt: time.Now().UTC(), Vote: m.Vote,
+		Data: dataTier(m), Interfaces: view.Tier{State: view.TierWell}, Processing: a.processingTier(m),
+		Registered: a.registered(), ChannelsBusy: load.Busy, Channels: load.Channels,
+		WithoutDuty: m.WithoutDuty, SpoolWaiting: a.Spool.Waiting(),
+		CallsOffered: load.Offered, CallsAnswered: load.Answered, CallsRefused: load.Refused,
+		Doing: a.doing(m),
+	}
+}
+
+func (a *Agent) registered() []string {
+	bound := a.Telephone.Bound()
+	users := []string{}
+	if bound.Reception {
+		users = append(users, a.Site.Reached)
+	}
+	if bound.Standby {
+		users = append(users, a.Site.StandbyUser)
+	}
+	return users
+}
+
+func dataTier(m takeover.Machine) view.Tier {
+	switch {
+	case m.DB.Up && (m.Gate || m.DB.InRecovery):
+		return view.Tier{State: view.TierWell}
+	case m.Job == takeover.JobRejoin || m.Job == takeover.JobCreate || m.Job == takeover.JobStart || m.DB.Up:
+		return view.Tier{State: view.TierStarting, Why: view.Say("tier-data-starting")}
+	}
+	return view.Tier{State: view.TierDown, Why: view.Say("tier-data-down", "why", m.DB.Why)}
+}
+
+func (a *Agent) processingTier(m takeover.Machine) view.Tier {
+	switch {
+	case a.Voice.Well() != nil:
+		return view.Tier{State: view.TierDown, Why: view.Say("tier-voice-down", "why", a.Voice.Well().Error())}
+	case !m.PBX.Heard:
+		return view.Tier{State: view.TierDown, Why: view.Say("tier-pbx-silent", "pbx", a.Site.PBX)}
+	case m.Users().Reception && !a.Telephone.Bound().Reception:
+		return view.Tier{State: view.TierDegraded, Why: view.Say("tier-not-registered", "user", a.Site.Reached)}
+	}
+	return view.Tier{State: view.TierWell}
+}
+
+// doing says what this server is about to reach, nothing when it is at rest.
+func (a *Agent) doing(m takeover.Machine) view.Sentence {
+	switch m.Phase {
+	case takeover.Serving, takeover.Following:
+		return view.Sentence{}
+	case takeover.Stuck:
+		return view.Say("phase-stuck", "why", m.Cause)
+	}
+	return view.Say("phase-" + string(m.Phase))
+}
+
+// View is the whole site.
+func (a *Agent) View() view.Site {
+	m := a.Machine()
+	a.board.mu.Lock()
+	other, heardAt := a.board.other, a.board.heardAt
+	a.board.mu.Unlock()
+	s := view.Site{
+		Name: a.Site.Name, Level: a.Site.Level, Arbiter: a.Site.Arbiter, Seat: m.Seat, At: time.Now().UTC(),
+		Term: max(m.Term, other.Status.Term), Owner: m.Owner, Mirror: a.siteMirror(m, other),
+		PBX:       view.PBX{Address: a.Site.PBX, Heard: m.PBX.Heard, Reception: a.Site.Reception},
+		Events:    a.board.all(),
+		Procedure: a.running.latest(),
+	}
+	if other.Status.Term > m.Term {
+		s.Owner = other.Status.Owner
+	}
+	if m.PBX.Heard {
+		s.PBX.HeardAt = s.At
+	}
+	theirs := other.Server
+	theirs.Seat = m.Seat.Other()
+	theirs.Heard, theirs.HeardAt = heardAt.After(time.Now().Add(-1200*time.Millisecond)), heardAt.UTC()
+	if !theirs.Heard {
+		theirs.Duty = releve.OutOfService
+	}
+	s.Main, s.Secondary = a.server(m), theirs
+	if m.Seat == releve.Secondary {
+		s.Main, s.Secondary = s.Secondary, s.Main
+	}
+	s.Word, s.Why = word(m, s)
+	return s
+}
+
+// mirrorView is the copy as its owner sees it.
+func (a *Agent) mirrorView(m takeover.Machine) view.Mirror {
+	a.board.mu.Lock()
+	defer a.board.mu.Unlock()
+	v := view.Mirror{State: view.MirrorAway}
+	if !m.Gate || !m.Seen.Streaming {
+		return v
+	}
+	v.State = view.MirrorCatchingUp
+	if m.Seen.Flush >= m.Seen.Own || m.Issued {
+		v.State = view.MirrorInSync
+	}
+	if m.Seen.Own > m.Seen.Flush {
+		v.Bytes = int64(m.Seen.Own - m.Seen.Flush)
+	}
+	if !a.board.behind.IsZero() {
+		v.Seconds = time.Since(a.board.behind).Seconds()
+	}
+	return v
+}
+
+func (a *Agent) siteMirror(m takeover.Machine, other Message) view.Mirror {
+	v := other.Mirror
+	if m.Owns() || !m.Known {
+		v = a.mirrorView(m)
+	}
+	if v.State == "" {
+		v.State = view.MirrorAway
+	}
+	copying := m.Phase == takeover.Rejoining || other.Status.Phase == takeover.Rejoining
+	if copying {
+		v.State = view.MirrorCloning
+		a.board.mu.Lock()
+		v.Progress = a.board.progress
+		a.board.mu.Unlock()
+		if v.Progress == nil {
+			v.Progress = other.Mirror.Progress
+		}
+	}
+	return v
+}
+
+// word is the one word on the screen with its reason (V2).
+func word(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
+	active, passive := s.Main, s.Secondary
+	if s.Owner == releve.Secondary {
+		active, passive = passive, active
+	}
+	switch {
+	case active.Duty != releve.Active && passive.WithoutDuty:
+		return view.NotProtected, view.Say("why-without-duty", "seat", string(passive.Seat))
+	case active.Duty != releve.Active:
+		return view.Stopped, view.Say("why-nobody-on-duty")
+	case active.SpoolWaiting > spoolQuiet || passive.SpoolWaiting > 0:
+		return view.NotProtected, view.Say("why-spool", "records", itoa(active.SpoolWaiting+passive.SpoolWaiting))
+	case !passive.Heard:
+		return view.NotProtected, view.Say("why-other-silent", "seat", string(passive.Seat))
+	case !passive.Vote:
+		return view.NotProtected, view.Say("why-alone", "seat", string(active.Seat))
+	case active.Processing.State != view.TierWell:
+		return view.NotProtected, active.Processing.Why
+	case passive.Processing.State != view.TierWell:
+		return view.NotProtected, view.Say("why-standby-unwell", "seat", string(passive.Seat))
+	case !m.Protected():
+		return view.NotProtected, view.Say("why-mirror-away")
+	}
+	return view.Protected, view.Say("why-protected", "seat", string(active.Seat))
+}

@@ -1,0 +1,137 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"releve/takeover"
+	"releve/view"
+)
+
+// saveLimit is how long the journal's disk may take before it counts as wedged.
+const saveLimit = 2 * time.Second
+
+// carry does one action. Slow work is begun here and ends as an event.
+func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
+	switch act.Kind {
+	case takeover.Save:
+		limit, cancel := context.WithTimeout(ctx, saveLimit)
+		defer cancel()
+		return a.Journal.Save(limit, act.Durable)
+	case takeover.Tell:
+		a.tell()
+	case takeover.Fence:
+		a.fence()
+	case takeover.Drop:
+		a.Voice.Drop()
+	case takeover.Begin:
+		a.begin(ctx, act)
+	case takeover.Check:
+		m := a.machine
+		a.work.Go(func() { a.check(ctx, m) })
+	case takeover.Answer:
+		a.decide("", Decision{Answer: true, WithoutDuty: act.WithoutDuty, Took: act.Took})
+	case takeover.Refuse:
+		a.decide(act.Call, Decision{Code: a.Refusal})
+	}
+	return nil
+}
+
+// failed: a journal that cannot be written ends every decision. This server
+// fences itself and says so; it is not the place to go on from memory.
+func (a *Agent) failed(ctx context.Context, act takeover.Action, err error) {
+	a.Log.Error("a decision could not be carried out", "action", act.Kind, "rule", act.Rule, "err", err)
+	before := a.machine
+	actions := a.machine.Halt(fmt.Sprintf("the journal could not be written: %v", err))
+	a.note(before, takeover.Event{Now: boottime()}, actions)
+	for _, next := range actions {
+		_ = a.carry(ctx, next) // a fence and a word to the other: neither can fail
+	}
+}
+
+func (a *Agent) tell() {
+	select {
+	case a.kick <- struct{}{}:
+	default: // already about to
+	}
+}
+
+// fence waits for nothing: the store first, so that no commit begins, then the
+// postmaster (R9). Whatever job was under way has lost its purpose.
+func (a *Agent) fence() {
+	if a.job != nil {
+		a.job()
+		a.job = nil
+	}
+	a.Store.Close()
+	a.Database.Fence()
+}
+
+func (a *Agent) begin(ctx context.Context, act takeover.Action) {
+	ctx, cancel := context.WithCancel(ctx)
+	a.job = cancel
+	m := a.machine
+	a.work.Go(func() {
+		defer cancel()
+		done, err := a.perform(ctx, act, m)
+		done.Job = act.Job
+		if err != nil {
+			done.Failed, done.Unsafe = err.Error(), errors.Is(err, ErrUnsafe)
+			a.Log.Warn("a job failed", "job", act.Job, "err", err)
+		}
+		a.send(ctx, takeover.Event{Done: &done})
+	})
+}
+
+func (a *Agent) perform(ctx context.Context, act takeover.Action, m takeover.Machine) (done takeover.Done, err error) {
+	switch act.Job {
+	case takeover.JobCreate:
+		done.DataID, err = a.Database.Create(ctx)
+	case takeover.JobStart:
+		return a.start(ctx, act.Writable)
+	case takeover.JobOpen:
+		err = a.Store.Open(ctx, m.Term, m.Lone, m.Promotion.ID)
+	case takeover.JobBarrier:
+		err = a.Store.SetLone(ctx, false)
+	case takeover.JobLone:
+		err = a.Store.SetLone(ctx, true)
+	case takeover.JobPromote:
+		done.Promotion, err = a.Database.Promote(ctx)
+	case takeover.JobRetire:
+		a.Store.Close()
+		err = a.Database.Stop(ctx)
+	case takeover.JobFollow:
+		err = a.Database.Follow(ctx)
+	case takeover.JobRejoin:
+		done.DataID, err = a.Database.Rejoin(ctx, m.Other.Promotion, a.progress)
+		if err == nil {
+			done.Database, err = a.look(ctx)
+		}
+	}
+	return done, err
+}
+
+func (a *Agent) start(ctx context.Context, writable bool) (done takeover.Done, err error) {
+	if writable {
+		err = a.Database.StartPrimary(ctx)
+	} else {
+		err = a.Database.StartCopy(ctx)
+	}
+	if err == nil {
+		done.Database, err = a.look(ctx)
+	}
+	return done, err
+}
+
+func (a *Agent) look(ctx context.Context) (*takeover.Database, error) {
+	db, err := a.Database.Look(ctx)
+	return &db, err
+}
+
+// progress keeps what a long job says of itself, for those who look.
+func (a *Agent) progress(what view.Sentence, p *view.Progress) {
+	a.board.doing(what, p)
+	a.changed.announce()
+}

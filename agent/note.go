@@ -1,0 +1,141 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"releve/takeover"
+	"releve/view"
+)
+
+// spoolQuiet is how many facts may be on their way to the store without the site
+// counting as exposed: they are drained within a moment.
+const spoolQuiet = 100
+
+// roundsKept is how many rounds stand as evidence beside a decision.
+const roundsKept = 8
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func (a *Agent) keepRound(r *takeover.Round) {
+	if r == nil {
+		return
+	}
+	a.rounds = append(a.rounds, *r)
+	a.rounds = a.rounds[max(0, len(a.rounds)-roundsKept):]
+}
+
+// note keeps what was decided with its evidence: in the diary whole, on the board
+// what an operator should see. Rounds are written only where they change
+// something, for a watch that goes well is no news.
+func (a *Agent) note(before takeover.Machine, e takeover.Event, actions []takeover.Action) {
+	a.noteRound(before, e)
+	for i, act := range actions {
+		first := i == 0 || actions[i-1].Rule != act.Rule
+		if !first || act.Kind == takeover.Check || act.Rule == "stop-asked" {
+			continue
+		}
+		a.noteRule(e, act)
+	}
+}
+
+func (a *Agent) noteRule(e takeover.Event, act takeover.Action) {
+	m := a.machine
+	what := view.Say("rule-"+act.Rule, "term", fmt.Sprint(m.Term), "seat", string(m.Seat), "other", string(m.Seat.Other()),
+		"number", fmt.Sprint(m.Number), "cause", m.Cause, "calls", itoa(len(a.waiting)))
+	entry := view.Entry{At: time.Now().UTC(), Seat: m.Seat, Term: m.Term, Kind: "decision", What: what}
+	if verdictRules[act.Rule] {
+		entry.Evidence = a.evidence()
+		entry.Call = act.Call
+		for call := range a.waiting {
+			entry.Call = call
+			break
+		}
+	}
+	entry.Input, _ = json.Marshal(e) // an Event holds plain values only
+	a.Diary.Write(entry)
+	a.Log.Info("decided", "rule", act.Rule, "term", m.Term, "phase", m.Phase, "call", entry.Call)
+	if severity, shown := shownRules[act.Rule]; shown {
+		a.board.add(view.Event{At: entry.At, Seat: m.Seat, Term: m.Term, Severity: severity, What: what, Call: entry.Call})
+	}
+}
+
+// verdictRules are the rows that a verification leads to.
+var verdictRules = map[string]bool{
+	"takeover": true, "answered-without-duty": true, "in-service": true, "busy-refused": true,
+	"duty-taken-from-released": true, "answered-on-duty": true,
+}
+
+// shownRules are the rows that an operator sees, with their severity.
+var shownRules = map[string]string{
+	"duty-lost": "major", "journal-lacks": "critical", "duty-handed-over": "info", "data-foreign": "critical",
+	"data-missing": "critical", "site-begins": "info", "vote-returned": "major", "mirror-abdicates": "warning",
+	"vote-issued": "info", "database-lost": "major", "pbx-lost": "major", "voice-lost": "major", "duty-given": "info",
+	"term-reopened": "warning", "owner-confirmed": "info", "alone": "major", "return-begins": "info",
+	"copy-begins": "info", "copy-finished": "info", "copy-failed": "warning", "mirror-follows": "info",
+	"duty-taken-from-released": "major", "takeover": "major", "answered-without-duty": "critical",
+	"owner-well-again": "cleared", "promoted": "info", "halted": "critical", "vote-answered": "info",
+	"duty-still-ours": "info",
+}
+
+// noteRound keeps decisions not to act: a round while a call waits, or one that
+// fails or ends a row of failures.
+func (a *Agent) noteRound(before takeover.Machine, e takeover.Event) {
+	if e.Round == nil {
+		return
+	}
+	changed := before.Count.Failed != a.machine.Count.Failed
+	if before.Waiters == 0 && !changed {
+		return
+	}
+	outcome := e.Round.Judge(before.Silent && before.Waiters > 0)
+	input, _ := json.Marshal(e)
+	a.Diary.Write(view.Entry{
+		At: time.Now().UTC(), Seat: a.machine.Seat, Term: a.machine.Term, Kind: "non-decision",
+		What:     view.Say("round-"+string(outcome), "failed", itoa(a.machine.Count.Failed), "of", itoa(a.Settings.Rounds)),
+		Evidence: evidenceOf(*e.Round), Input: input,
+	})
+}
+
+func (a *Agent) evidence() []view.Sentence {
+	var all []view.Sentence
+	for _, r := range a.rounds {
+		all = append(all, evidenceOf(r)...)
+	}
+	return all
+}
+
+// evidenceOf says one round in sentences: what was asked, and what came back.
+func evidenceOf(r takeover.Round) []view.Sentence {
+	control := "evidence-control-silent"
+	if r.Control {
+		control = "evidence-control-answered"
+	}
+	all := []view.Sentence{view.Say(control, "took", (r.Ended - r.Began).Round(time.Millisecond).String())}
+	for _, reply := range r.Replies {
+		code := "evidence-silent"
+		switch {
+		case reply.Heard && reply.Well && reply.Busy:
+			code = "evidence-busy"
+		case reply.Heard && reply.Well:
+			code = "evidence-well"
+		case reply.Heard:
+			code = "evidence-unwell"
+		}
+		all = append(all, view.Say(code, "path", reply.Path, "why", reply.Why))
+	}
+	return all
+}
+
+// Explain adds a fact of another room to the diary and the board: a bad password
+// at the PBX, a saturation.
+func (a *Agent) Explain(severity string, what view.Sentence) {
+	m := a.Machine()
+	now := time.Now().UTC()
+	a.Diary.Write(view.Entry{At: now, Seat: m.Seat, Term: m.Term, Kind: "fact", What: what})
+	a.board.add(view.Event{At: now, Seat: m.Seat, Term: m.Term, Severity: severity, What: what})
+	a.Log.Warn("noticed", "what", what.Code, "args", what.Args)
+	a.changed.announce()
+}

@@ -1,0 +1,109 @@
+// Package agent carries out what package takeover decides. One goroutine owns
+// the decision: it turns the world into events, takes the actions in their
+// order, and brings the end of slow work back as an event.
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"releve"
+	"releve/takeover"
+	"releve/view"
+)
+
+// Journal remembers what must survive a crash.
+type Journal interface {
+	Load() (takeover.Durable, bool, error)
+	Save(context.Context, takeover.Durable) error // on disk when it returns
+}
+
+// ErrUnsafe marks a promotion whose tail may have lost acknowledged rows (R4).
+var ErrUnsafe = errors.New("the promotion may lack acknowledged rows")
+
+// Database is this server's PostgreSQL.
+type Database interface {
+	Disk() (takeover.DiskKind, releve.DataID, error)
+	Create(context.Context) (releve.DataID, error)
+	StartPrimary(context.Context) error
+	StartCopy(context.Context) error // streams from nobody
+	Follow(context.Context) error    // streams from the other, under the mirror's name
+	Stop(context.Context) error      // in order: a connected mirror has everything
+	Fence()                          // at once, at most a second
+	Exited() <-chan struct{}         // of the current start
+	Why() string                     // it exited
+	Look(context.Context) (takeover.Database, error)
+	Mirror(context.Context) (takeover.Mirror, error)
+	Promote(context.Context) (takeover.Promotion, error)
+	// Rejoin makes the data a copy of the other's, by rewinding or cloning, and
+	// leaves it running and consistent. What would be lost is set aside and said.
+	Rejoin(context.Context, takeover.Promotion, func(view.Sentence, *view.Progress)) (releve.DataID, error)
+	Checkpoint(context.Context) error
+}
+
+// Store is handed the database for a term and loses it at a fence.
+type Store interface {
+	Open(ctx context.Context, term releve.Term, lone bool, promotion releve.PromotionID) error
+	SetLone(context.Context, bool) error // a barrier (R8)
+	Close()                              // at once
+}
+
+// CheckQuestion asks the other server whether it can take a call (H4).
+type CheckQuestion struct {
+	Term releve.Term
+	Call bool // a call waits: look at the binding itself
+}
+
+// Message is what two servers tell each other.
+type Message struct {
+	Status takeover.Status `json:"status"`
+	Server view.Server     `json:"server"`
+	Mirror view.Mirror     `json:"mirror"`
+	Events []view.Event    `json:"events"`
+}
+
+// Link is the way to the other server.
+type Link interface {
+	Exchange(context.Context, Message) (Message, error)
+	Check(context.Context, CheckQuestion) (takeover.Reply, error)
+	Command(ctx context.Context, name string, args map[string]string, emit func(view.Procedure)) error
+}
+
+// TestCall is what a procedure's own call found.
+type TestCall struct {
+	AnsweredAfter time.Duration
+	SoundAfter    time.Duration
+	AnsweredBy    string
+}
+
+// Telephone is this server's link to the PBX.
+type Telephone interface {
+	Options(context.Context) error                                     // the PBX answered
+	CheckOther(context.Context, CheckQuestion) (takeover.Reply, error) // over SIP, past the PBX
+	Keep(takeover.Users)                                               // bound from now on; never waits
+	Bound() takeover.Users                                             // what the PBX last confirmed
+	RegisterNow()
+	BindingThere(context.Context) (bool, error) // does the PBX show our own reception binding
+	TestCall(ctx context.Context, id string) (TestCall, error)
+}
+
+// Voice is this server's calls.
+type Voice interface {
+	Drop()
+	Well() error
+	Load() Load
+}
+
+// Load is how busy the voice side is.
+type Load struct {
+	Busy, Channels             int
+	Offered, Answered, Refused int64
+	LastInvite                 time.Time
+}
+
+// Diary keeps decisions with their evidence. It never waits and never fails.
+type Diary interface{ Write(view.Entry) }
+
+// Spool tells how many facts wait on this disk alone.
+type Spool interface{ Waiting() int }

@@ -1,0 +1,94 @@
+package agent
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"releve/takeover"
+)
+
+// check is one round: the other is asked over every path at once, while the PBX
+// is asked as the control (H4, R16). The first functional positive answer ends
+// it; otherwise it lasts until every path has answered or the limit is reached.
+func (a *Agent) check(parent context.Context, m takeover.Machine) {
+	ctx, cancel := context.WithTimeout(parent, m.Settings.Limit)
+	defer cancel()
+	r := takeover.Round{Term: m.Term, Began: boottime(), Limit: m.Settings.Limit}
+	question := CheckQuestion{Term: m.Term, Call: m.Waiters > 0}
+
+	var mu sync.Mutex
+	var paths sync.WaitGroup
+	ask := func(path string, f func(context.Context, CheckQuestion) (takeover.Reply, error)) {
+		paths.Go(func() {
+			reply, err := f(ctx, question)
+			if err != nil {
+				reply = takeover.Reply{Why: err.Error()}
+			}
+			reply.Path = path
+			mu.Lock()
+			r.Replies = append(r.Replies, reply)
+			mu.Unlock()
+			if reply.Heard && reply.Well {
+				cancel()
+			}
+		})
+	}
+	ask("peer", a.Link.Check)
+	ask("sip", a.Telephone.CheckOther)
+	paths.Go(func() {
+		err := a.Telephone.Options(ctx)
+		mu.Lock()
+		r.Control = err == nil
+		mu.Unlock()
+	})
+	paths.Wait()
+	r.Ended = boottime()
+	a.send(parent, takeover.Event{Round: &r})
+}
+
+// CheckMe answers the other's question: can this server take a call? It says yes
+// only if the PBX answered something that was sent after the question (H4).
+func (a *Agent) CheckMe(ctx context.Context, q CheckQuestion) takeover.Reply {
+	s := a.snapshot.Load()
+	load := a.Voice.Load()
+	reply := takeover.Reply{
+		Heard: true, Term: s.Term, Busy: load.Busy >= load.Channels, LastInvite: -1,
+		Registered: a.Telephone.Bound().Reception,
+	}
+	if !load.LastInvite.IsZero() {
+		reply.LastInvite = time.Since(load.LastInvite)
+	}
+	stance, _ := a.Stance()
+	switch {
+	case stance != takeover.OnDuty:
+		reply.Why = "not on duty: " + string(s.Phase)
+		return reply
+	case a.Voice.Well() != nil:
+		reply.Why = a.Voice.Well().Error()
+		return reply
+	}
+	if err := a.reach(ctx, q, &reply); err != nil {
+		reply.Why = "the PBX did not answer: " + err.Error()
+		return reply
+	}
+	if !reply.Registered {
+		a.Telephone.RegisterNow()
+	}
+	reply.Well = true
+	return reply
+}
+
+// reach proves the way to the PBX. While a call waits, the proof is the binding
+// itself, for a PBX that restarted has forgotten it and still answers OPTIONS.
+func (a *Agent) reach(ctx context.Context, q CheckQuestion, reply *takeover.Reply) error {
+	if !q.Call {
+		return a.Telephone.Options(ctx)
+	}
+	there, err := a.Telephone.BindingThere(ctx)
+	if err != nil {
+		return a.Telephone.Options(ctx)
+	}
+	reply.Registered = there
+	return nil
+}

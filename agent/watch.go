@@ -1,0 +1,165 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"releve/takeover"
+)
+
+// How often the world is looked at. Together they cost an idle server well under
+// one hundredth of a core.
+const (
+	exchangePeriod = 200 * time.Millisecond
+	exchangeLimit  = 500 * time.Millisecond
+	databasePeriod = 50 * time.Millisecond
+	databaseLimit  = time.Second
+	patience       = 2 // looks that may fail in a row
+	pbxPeriod      = 500 * time.Millisecond
+	pbxLimit       = 400 * time.Millisecond
+	voicePeriod    = 250 * time.Millisecond
+)
+
+// watch starts those who turn the world into events. Each ends with ctx.
+func (a *Agent) watch(ctx context.Context) {
+	for _, watcher := range []func(context.Context){a.watchOther, a.watchDatabase, a.watchPBX, a.watchVoice} {
+		a.work.Go(func() { watcher(ctx) })
+	}
+}
+
+// pause waits, and says whether to go on.
+func pause(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-early:
+	}
+	return true
+}
+
+// watchOther tells the other our status and hears its own, at a steady pace and
+// at once after a change.
+func (a *Agent) watchOther(ctx context.Context) {
+	for ok := true; ok; ok = pause(ctx, exchangePeriod, a.kick) {
+		limit, cancel := context.WithTimeout(ctx, exchangeLimit)
+		m, err := a.Link.Exchange(limit, a.Message())
+		cancel()
+		if err == nil {
+			a.hear(ctx, m)
+		}
+	}
+}
+
+// Heard takes in what the other told by itself, and answers with our own.
+func (a *Agent) Heard(ctx context.Context, m Message) Message {
+	a.hear(ctx, m)
+	return a.Message()
+}
+
+func (a *Agent) hear(ctx context.Context, m Message) {
+	a.board.hear(m)
+	a.send(ctx, takeover.Event{Peer: &m.Status})
+}
+
+// watchDatabase sees a postmaster that dies at once, and the positions as they move.
+func (a *Agent) watchDatabase(ctx context.Context) {
+	var last takeover.Database
+	failures := 0
+	for ok := true; ok; {
+		exited := a.Database.Exited()
+		now, err := a.lookAt(ctx, exited)
+		if err == nil {
+			failures = 0
+		} else if failures++; failures < patience && last.Up {
+			now = last
+		}
+		if now != last {
+			a.send(ctx, takeover.Event{Database: &now})
+			last = now
+		}
+		if now.Up && !now.InRecovery {
+			a.lookAtMirror(ctx)
+		}
+		early := exited
+		if !now.Up {
+			early = nil
+		}
+		ok = pause(ctx, databasePeriod, early)
+	}
+}
+
+// lookAt is the database's state. One that does not answer is down too, but only
+// after some patience: a busy machine answers late.
+func (a *Agent) lookAt(ctx context.Context, exited <-chan struct{}) (takeover.Database, error) {
+	select {
+	case <-exited:
+		return takeover.Database{Why: a.Database.Why()}, nil
+	default:
+	}
+	limit, cancel := context.WithTimeout(ctx, databaseLimit)
+	defer cancel()
+	db, err := a.Database.Look(limit)
+	if err != nil {
+		return takeover.Database{Why: err.Error()}, err
+	}
+	return db, nil
+}
+
+func (a *Agent) lookAtMirror(ctx context.Context) {
+	limit, cancel := context.WithTimeout(ctx, databaseLimit)
+	defer cancel()
+	if m, err := a.Database.Mirror(limit); err == nil {
+		a.board.mirror(m)
+		a.send(ctx, takeover.Event{Mirror: &m})
+	}
+}
+
+// watchPBX asks the PBX whether it is there.
+func (a *Agent) watchPBX(ctx context.Context) {
+	last := time.Duration(0)
+	for ok := true; ok; ok = pause(ctx, pbxPeriod, nil) {
+		limit, cancel := context.WithTimeout(ctx, pbxLimit)
+		err := a.Telephone.Options(limit)
+		cancel()
+		if err == nil {
+			last = boottime()
+		}
+		if last > 0 {
+			a.send(ctx, takeover.Event{PBX: &takeover.PBX{Heard: err == nil, Ago: boottime() - last}})
+		}
+	}
+}
+
+// watchVoice looks at the calls and at our bindings.
+func (a *Agent) watchVoice(ctx context.Context) {
+	well, bound := true, false
+	for ok := true; ok; ok = pause(ctx, voicePeriod, nil) {
+		if now := a.Voice.Well() == nil; now != well {
+			well = now
+			a.send(ctx, takeover.Event{Calls: &well})
+		}
+		if now := a.Telephone.Bound().Reception; now != bound {
+			bound = now
+			there := now
+			a.send(ctx, takeover.Event{Reception: &there})
+		}
+		a.afterSleep(ctx)
+		a.changed.announce()
+	}
+}
+
+// afterSleep: a server that woke up and hears nobody asks the PBX whether its
+// binding still stands, before it takes a call (H10).
+func (a *Agent) afterSleep(ctx context.Context) {
+	if !a.Machine().Suspended {
+		return
+	}
+	limit, cancel := context.WithTimeout(ctx, pbxLimit)
+	defer cancel()
+	if there, err := a.Telephone.BindingThere(limit); err == nil {
+		a.send(ctx, takeover.Event{Reception: &there})
+	}
+}

@@ -1,0 +1,111 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"releve"
+	"releve/agent"
+	"releve/peer"
+	"releve/spool"
+	"releve/takeover"
+	"releve/view"
+)
+
+// link is the way to the other server as the agent needs it.
+type link struct{ peer *peer.Peer }
+
+func (l link) Exchange(ctx context.Context, m agent.Message) (agent.Message, error) {
+	raw, err := json.Marshal(m)
+	if err != nil {
+		return agent.Message{}, err
+	}
+	raw, err = l.peer.Exchange(ctx, raw)
+	if err != nil {
+		return agent.Message{}, err
+	}
+	var heard agent.Message
+	return heard, json.Unmarshal(raw, &heard)
+}
+
+func (l link) Check(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
+	answer, err := l.peer.Check(ctx, peer.CheckQuestion{Term: q.Term, Call: q.Call})
+	if err != nil {
+		return takeover.Reply{}, err
+	}
+	return reply(answer), nil
+}
+
+// reply reads a check answer: well is what SPEC H4 calls functional.
+func reply(a peer.CheckAnswer) takeover.Reply {
+	return takeover.Reply{
+		Heard: true, Term: a.Term, Well: a.Well && a.PBXAnswered, Busy: a.Busy, Registered: a.Registered,
+		LastInvite: a.LastInvite, Why: a.Why.Args["why"],
+	}
+}
+
+func (l link) Command(ctx context.Context, name string, args map[string]string, emit func(view.Procedure)) error {
+	raw, err := json.Marshal(args)
+	if err != nil {
+		return err
+	}
+	return l.peer.Command(ctx, name, raw, func(line json.RawMessage) error {
+		var p view.Procedure
+		if err := json.Unmarshal(line, &p); err != nil {
+			return err
+		}
+		emit(p)
+		return nil
+	})
+}
+
+// answers is what the other server may ask of this one.
+type answers struct {
+	seat  releve.Seat
+	agent *agent.Agent
+	spool *spool.Spool
+}
+
+func (h *answers) Exchange(ctx context.Context, in json.RawMessage) (json.RawMessage, error) {
+	var m agent.Message
+	if err := json.Unmarshal(in, &m); err != nil {
+		return nil, fmt.Errorf("the other server's status cannot be read, are both servers of one version? %w", err)
+	}
+	return json.Marshal(h.agent.Heard(ctx, m))
+}
+
+func (h *answers) Check(ctx context.Context, q peer.CheckQuestion) peer.CheckAnswer {
+	r := h.agent.CheckMe(ctx, agent.CheckQuestion{Term: q.Term, Call: q.Call})
+	return peer.CheckAnswer{
+		Nonce: q.Nonce, Seat: h.seat, Term: r.Term, Well: r.Well, PBXAnswered: r.Well, Busy: r.Busy, Registered: r.Registered,
+		DatabaseWell: h.agent.Machine().Gate, LastInvite: r.LastInvite, Why: view.Say("check-unwell", "why", r.Why),
+	}
+}
+
+func (h *answers) Command(ctx context.Context, name string, _ json.RawMessage, emit func(json.RawMessage) error) error {
+	if name != "test-call" {
+		return h.agent.Order(ctx, name)
+	}
+	found, err := h.agent.TestCall(ctx)
+	if err != nil {
+		return err
+	}
+	raw, err := json.Marshal(view.Procedure{Name: name, Steps: []view.ProcedureStep{{State: "done", Found: &found}}})
+	return errors.Join(err, emit(raw))
+}
+
+func (h *answers) SpoolRead(_ context.Context, after uint64, limit int) (peer.SpoolPage, error) {
+	page := peer.SpoolPage{Incarnation: h.spool.Incarnation()}
+	found, err := h.spool.Read(max(after, h.spool.Acknowledged()), limit)
+	for _, r := range found {
+		page.Records = append(page.Records, peer.SpoolRecord{Sequence: r.Sequence, Fact: r.Fact})
+	}
+	return page, err
+}
+
+func (h *answers) SpoolStored(_ context.Context, incarnation string, upTo uint64) error {
+	h.spool.Stored(incarnation, upTo)
+	return nil
+}

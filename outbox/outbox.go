@@ -1,0 +1,127 @@
+// Package outbox carries facts from the spools of both servers into the database
+// of the one on duty. It is the only road of facts (RULES R14): calls write to
+// their server's spool, and nothing else stores a call.
+package outbox
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"releve"
+)
+
+// Record is a fact with its place in a spool.
+type Record struct {
+	Sequence uint64
+	Fact     releve.Fact
+}
+
+// Page is a piece of one spool.
+type Page struct {
+	Incarnation string
+	Records     []Record
+}
+
+// Source is a spool: this server's own, or the other's over the link.
+type Source interface {
+	Seat() releve.Seat
+	// Waiting returns what the database does not have yet, in order.
+	Waiting(ctx context.Context, limit int) (Page, error)
+	// Stored is told what the database has acknowledged.
+	Stored(ctx context.Context, incarnation string, upTo uint64) error
+	// Ahead is told that the database counted beyond this spool's end.
+	Ahead(ctx context.Context) error
+	// More is closed when there may be something new; nil where only time tells.
+	More() <-chan struct{}
+}
+
+// Sink is the database of the term, while there is one.
+type Sink interface {
+	// Open is closed while facts can be stored, and renewed at a fence.
+	Open() <-chan struct{}
+	// Drain stores a page once and returns the acknowledged position. ahead says
+	// that the database has counted beyond the spool.
+	Drain(ctx context.Context, seat releve.Seat, page Page) (upTo uint64, ahead bool, err error)
+}
+
+const (
+	batch  = 500                    // facts in one transaction: a second of 200 busy channels
+	again  = 200 * time.Millisecond // after a failure, and for a source that cannot say when
+	asking = 5 * time.Second        // limit of one look at the other server's spool
+)
+
+// Run carries until ctx ends. Each spool has its own carrier, so that a slow or
+// silent one does not hold the other up.
+func Run(ctx context.Context, sink Sink, log *slog.Logger, sources ...Source) {
+	var carriers sync.WaitGroup
+	for _, s := range sources {
+		c := carrier{source: s, sink: sink, log: log.With("spool", s.Seat())}
+		carriers.Go(func() { c.run(ctx) })
+	}
+	carriers.Wait()
+}
+
+type carrier struct {
+	source Source
+	sink   Sink
+	log    *slog.Logger
+}
+
+func (c carrier) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.sink.Open():
+		}
+		more := c.source.More()
+		n, err := c.once(ctx)
+		if err != nil {
+			c.log.Debug("facts wait", "err", err)
+		}
+		if n < batch && !c.rest(ctx, more, err != nil) {
+			return
+		}
+	}
+}
+
+// rest waits for something new, or a moment where nobody can tell.
+func (c carrier) rest(ctx context.Context, more <-chan struct{}, failed bool) bool {
+	if failed {
+		more = nil
+	}
+	var timer <-chan time.Time
+	if more == nil {
+		t := time.NewTimer(again)
+		defer t.Stop()
+		timer = t.C
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-more:
+	case <-timer:
+	}
+	return true
+}
+
+// once carries one page. The source is told only of what was acknowledged.
+func (c carrier) once(ctx context.Context) (int, error) {
+	limit, cancel := context.WithTimeout(ctx, asking)
+	defer cancel()
+	page, err := c.source.Waiting(limit, batch)
+	if err != nil || len(page.Records) == 0 {
+		return 0, err
+	}
+	// No limit here: a commit waits for the mirror as long as it must (R7).
+	upTo, ahead, err := c.sink.Drain(ctx, c.source.Seat(), page)
+	if ahead {
+		return 0, c.source.Ahead(ctx)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return len(page.Records), c.source.Stored(ctx, page.Incarnation, upTo)
+}

@@ -1,0 +1,149 @@
+// Package procedure holds the guided procedures as data: what must hold before,
+// the steps, what begins each and when it is done. It is a rule book: the agent
+// carries it out.
+//
+// A step looks at the site before it acts, and a step that is done already is
+// passed over. So a procedure that was interrupted is simply run again: it goes
+// on from where it was (P1).
+package procedure
+
+import (
+	"time"
+
+	"releve"
+	"releve/view"
+)
+
+// Server is what a procedure needs to know of one server.
+type Server struct {
+	Heard      bool
+	Serving    bool // on duty, taking calls
+	Copyable   bool // has no usable copy and can be made a mirror
+	Copying    bool
+	Follows    bool // a copy that streams from the owner
+	Vote       bool
+	Reception  bool // the reception user is bound to it
+	Standby    bool // the standby user is bound to it
+	PBX        bool // the PBX answers it
+	Spooled    int  // facts on its disk alone
+	Term       releve.Term
+	ProvenTest bool // a test call of this run was answered
+}
+
+// Site is both servers.
+type Site map[releve.Seat]Server
+
+// Order is what a step asks of a server.
+type Order string
+
+// The orders.
+const (
+	Nothing  Order = ""
+	Rejoin   Order = "rejoin"
+	HandOver Order = "hand-over"
+	TestCall Order = "test-call"
+)
+
+// Step is one step of a procedure. target is the seat that is to be on duty at
+// the end.
+type Step struct {
+	Code  string
+	Done  func(s Site, target releve.Seat) bool
+	Order Order
+	At    func(s Site, target releve.Seat) releve.Seat
+	Limit time.Duration // after which the step has failed
+}
+
+// Procedure is a guided procedure.
+type Procedure struct {
+	Name   string
+	Target func(Site) releve.Seat
+	Before func(s Site, target releve.Seat) []view.Sentence // what forbids it, nothing when it may begin
+	Steps  []Step
+}
+
+func former(_ Site, target releve.Seat) releve.Seat { return target.Other() }
+func itself(_ Site, target releve.Seat) releve.Seat { return target }
+
+var (
+	copyBack = Step{
+		Code: "step-copy", Order: Rejoin, At: itself, Limit: time.Hour,
+		Done: func(s Site, t releve.Seat) bool { return s[t].Serving || s[t].Follows },
+	}
+	inSync = Step{
+		Code: "step-in-sync", Limit: time.Hour,
+		Done: func(s Site, t releve.Seat) bool {
+			return s[t].Serving || s[t].Vote && s[t].Follows && s[t.Other()].Serving
+		},
+	}
+	emptySpool = Step{
+		Code: "step-spool", Limit: 10 * time.Minute,
+		Done: func(s Site, t releve.Seat) bool { return s[t].Serving || s[t].Spooled == 0 },
+	}
+	duty = Step{
+		Code: "step-duty", Order: HandOver, At: former, Limit: time.Minute,
+		Done: func(s Site, t releve.Seat) bool { return s[t].Serving },
+	}
+	registration = Step{
+		Code: "step-registration", Limit: 3 * time.Minute,
+		Done: func(s Site, t releve.Seat) bool { return s[t].Reception },
+	}
+	mirrorBehind = Step{
+		Code: "step-mirror", Order: Rejoin, At: former, Limit: time.Hour,
+		Done: func(s Site, t releve.Seat) bool {
+			f := s[t.Other()]
+			return f.Follows && f.Vote && f.Standby && f.Spooled == 0
+		},
+	}
+	proof = Step{
+		Code: "step-test-call", Order: TestCall, At: former, Limit: 30 * time.Second,
+		Done: func(s Site, t releve.Seat) bool { return s[t.Other()].ProvenTest },
+	}
+)
+
+// Return brings the site back to normal: the main on duty, the secondary its
+// mirror (H12).
+var Return = Procedure{
+	Name:   "return",
+	Target: func(Site) releve.Seat { return releve.Main },
+	Before: bothHeard,
+	Steps:  []Step{copyBack, inSync, emptySpool, duty, registration, mirrorBehind, proof},
+}
+
+// Switchover moves the duty to the other server, both well.
+var Switchover = Procedure{
+	Name: "switchover",
+	Target: func(s Site) releve.Seat {
+		if s[releve.Main].Serving {
+			return releve.Secondary
+		}
+		return releve.Main
+	},
+	Before: func(s Site, target releve.Seat) []view.Sentence {
+		why := bothHeard(s, target)
+		if len(why) == 0 && !(s[target].Follows && s[target].Vote) {
+			why = append(why, view.Say("before-not-in-sync", "seat", string(target)))
+		}
+		return why
+	},
+	Steps: []Step{inSync, emptySpool, duty, registration, mirrorBehind, proof},
+}
+
+// All are the procedures by name.
+var All = map[string]Procedure{Return.Name: Return, Switchover.Name: Switchover}
+
+func bothHeard(s Site, _ releve.Seat) []view.Sentence {
+	var why []view.Sentence
+	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
+		switch {
+		case !s[seat].Heard:
+			why = append(why, view.Say("before-not-heard", "seat", string(seat)))
+		case !s[seat].PBX:
+			why = append(why, view.Say("before-no-pbx", "seat", string(seat)))
+		}
+	}
+	if !s[releve.Main].Serving && !s[releve.Secondary].Serving {
+		why = append(why, view.Say("before-nobody-on-duty"))
+	}
+	return why
+}
