@@ -143,7 +143,13 @@ func (l *leg) alone() (done func()) {
 	return func() { l.busy.Add(-1) }
 }
 
+// wait takes no timer for no time: many goroutines of one bubble that fire their
+// own timers side by side crash the race detector of Go 1.26 (it shares one
+// context among them).
 func wait(ctx context.Context, d time.Duration, gone <-chan struct{}) error {
+	if d == 0 {
+		return ctx.Err()
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -163,6 +169,9 @@ type post struct {
 	verdict  chan struct{} // closed when known
 	decision Decision
 	asked    []Offer
+
+	whileRead func(reading int) // runs after the stance was read, before it is told
+	readings  int
 }
 
 func newPost(kind StanceKind) *post {
@@ -171,8 +180,13 @@ func newPost(kind StanceKind) *post {
 
 func (p *post) Stance() Stance {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.stance
+	stance, reading := p.stance, p.readings
+	p.readings++
+	p.mu.Unlock()
+	if p.whileRead != nil {
+		p.whileRead(reading)
+	}
+	return stance
 }
 
 func (p *post) take(s Stance) {
@@ -219,6 +233,12 @@ func (d *disk) Append(ctx context.Context, facts ...releve.Fact) error {
 	}
 	d.facts = append(d.facts, facts...)
 	return nil
+}
+
+func (d *disk) hold(until chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.held = until
 }
 
 func (d *disk) fail(err error) {

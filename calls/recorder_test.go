@@ -31,7 +31,8 @@ func fill(s *server) (facts int) {
 func TestStuckSpoolIsNotHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, OnDuty, 1)
-		s.disk.held = make(chan struct{})
+		held := make(chan struct{})
+		s.disk.hold(held)
 		kept := fill(s)
 		c := newCaller("a@pbx").press("1001")
 		c.codes = []int{200}
@@ -44,7 +45,7 @@ func TestStuckSpoolIsNotHeard(t *testing.T) {
 		}
 		lost := s.Snapshot().RecordsLost
 
-		close(s.disk.held)
+		close(held)
 		synctest.Wait()
 		next := newCaller("b@pbx")
 		close(next.bye)
@@ -54,6 +55,27 @@ func TestStuckSpoolIsNotHeard(t *testing.T) {
 		}
 		if f := s.Snapshot(); f.RecordsLost != lost || f.RecordsWaiting != 0 {
 			t.Errorf("lost %d, waiting %d", f.RecordsLost, f.RecordsWaiting)
+		}
+	})
+}
+
+// Each time that the disk is stuck and memory full, one call waits for room, once.
+func TestOneWaitForRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, OnDuty, 1)
+		for range 2 {
+			held := make(chan struct{})
+			s.disk.hold(held)
+			fill(s)
+			for _, want := range []time.Duration{patienceMax, 0, 0} {
+				before := time.Now()
+				s.recorder.record(fact(0))
+				if waited := time.Since(before); waited != want {
+					t.Errorf("waited %v for room, want %v", waited, want)
+				}
+			}
+			close(held)
+			synctest.Wait()
 		}
 	})
 }

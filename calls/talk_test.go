@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"releve/attendant"
 	"releve/view"
 )
 
@@ -115,6 +116,30 @@ func TestByeBeforeTheResult(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Where the end of an action and the hang-up are there together, the hang-up is
+// what counts, unless the action put the caller through.
+func TestHangUpComesFirst(t *testing.T) {
+	for _, row := range []struct {
+		doing attendant.Action
+		event attendant.Event
+		want  attendant.Kind
+	}{
+		{attendant.Play{}, attendant.Event{What: attendant.PromptDone}, attendant.CallerGone},
+		{attendant.Collect{}, attendant.Event{What: attendant.Silence}, attendant.CallerGone},
+		{attendant.Transfer{}, attendant.Event{What: attendant.TransferResult, Code: 200}, attendant.TransferResult},
+	} {
+		c := newCaller("a@pbx")
+		close(c.bye)
+		for range 100 { // select chooses by chance
+			talk := &talk{leg: &leg{c}, last: row.doing, doing: make(chan attendant.Event, 1)}
+			talk.doing <- row.event
+			if got := talk.next(t.Context()); got.What != row.want {
+				t.Fatalf("after %T and a hang-up: %s, want %s", row.doing, got.What, row.want)
+			}
+		}
 	}
 }
 
