@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"releve"
+	"releve/attendant/prompts"
 )
 
 var update = flag.Bool("update", false, "write what the script says now into testdata/*.txt")
@@ -66,7 +67,7 @@ func hold(t *testing.T, minutes string, given map[string]bool) string {
 				t.Fatal("the minutes have no line with site:")
 			}
 			out.WriteString(line + "\n")
-			tell(&out, c, eventsOf(t, happened), given)
+			tell(t, &out, c, eventsOf(t, happened), given)
 			continue
 		}
 		out.WriteString(line + "\n")
@@ -74,7 +75,7 @@ func hold(t *testing.T, minutes string, given map[string]bool) string {
 	return out.String()
 }
 
-func tell(out *strings.Builder, c *Conversation, events []Event, given map[string]bool) {
+func tell(t *testing.T, out *strings.Builder, c *Conversation, events []Event, given map[string]bool) {
 	last := ""
 	for _, e := range events {
 		actions, why := c.Step(e)
@@ -88,6 +89,20 @@ func tell(out *strings.Builder, c *Conversation, events []Event, given map[strin
 		last = why
 		for _, a := range actions {
 			fmt.Fprintf(out, "  %s\n", sentence(a))
+			checkPrompts(t, a)
+		}
+	}
+}
+
+// checkPrompts makes sure that what is said can be heard in both languages.
+func checkPrompts(t *testing.T, a Action) {
+	play, _ := a.(Play)
+	for _, p := range play.Prompts {
+		_, name, _ := strings.Cut(p, "/")
+		for _, language := range []releve.Language{releve.French, releve.English} {
+			if _, err := prompts.WAV(language, name); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }
