@@ -82,8 +82,9 @@ func (p *Peer) loadFiles() (err error) {
 // Close ends the link at once, requests in both directions with it. It does not
 // wait for the handler: a fence waits for nothing (RULES R9).
 func (p *Peer) Close() error {
-	p.end(ErrClosed)
+	// The connections first: a handler whose context ends has nobody to tell.
 	err := p.server.Close()
+	p.end(ErrClosed)
 	p.transport.CloseIdleConnections()
 	p.serving.Wait()
 	return err
