@@ -365,8 +365,12 @@ func (p *PBX) relayInDialog(tx *sip.ServerTx) {
 		return
 	}
 	p.tellInDialog(req)
-	down := p.endpoint.Send(f, to)
-	p.endpoint.Go(func(ctx context.Context) { relayResponses(ctx, tx, down) })
+	down := p.endpoint.SendFunc(f, to, func(res *sip.Message) {
+		if res.Status > 100 {
+			tx.Respond(withoutOwnVia(res))
+		}
+	})
+	p.endpoint.Go(func(ctx context.Context) { superviseRelay(ctx, tx, down) })
 }
 
 func (p *PBX) tellInDialog(req *sip.Message) {
@@ -376,9 +380,8 @@ func (p *PBX) tellInDialog(req *sip.Message) {
 	}
 }
 
-// relayResponses passes responses back, and 408 when none came.
-func relayResponses(ctx context.Context, up *sip.ServerTx, down *sip.ClientTx) {
-	final := false
+// superviseRelay passes a CANCEL on, and answers 408 when nothing came.
+func superviseRelay(ctx context.Context, up *sip.ServerTx, down *sip.ClientTx) {
 	cancelled := up.Cancelled()
 	for {
 		select {
@@ -387,16 +390,10 @@ func relayResponses(ctx context.Context, up *sip.ServerTx, down *sip.ClientTx) {
 		case <-cancelled:
 			cancelled = nil
 			down.Cancel()
-		case res, ok := <-down.Responses():
+		case _, ok := <-down.Responses():
 			if !ok {
-				if !final {
-					up.Answer(408)
-				}
+				up.Answer(408) // ignored when there was a final response
 				return
-			}
-			final = final || !res.Provisional()
-			if res.Status > 100 {
-				up.Respond(withoutOwnVia(res))
 			}
 		}
 	}

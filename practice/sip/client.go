@@ -16,6 +16,7 @@ type ClientTx struct {
 
 	endpoint  *Endpoint
 	key       string
+	each      func(*Message)
 	inbox     chan *Message
 	responses chan *Message
 	closed    sync.Once
@@ -32,8 +33,15 @@ var ErrNoResponse = errors.New("no SIP response")
 // Send sends a request, before it returns, and repeats it as long as RFC 3261
 // §17.1 says. The request must have its Via already ([Endpoint.PrependVia]).
 func (e *Endpoint) Send(req *Message, to netip.AddrPort) *ClientTx {
+	return e.SendFunc(req, to, func(*Message) {})
+}
+
+// SendFunc is Send with a function that gets each response too, as it is read and
+// before anything that came after it: a proxy must not let a NOTIFY overtake the
+// 202 that announces it. The function must not wait.
+func (e *Endpoint) SendFunc(req *Message, to netip.AddrPort, each func(*Message)) *ClientTx {
 	tx := &ClientTx{
-		Request: req, To: to, endpoint: e, key: clientKey(req.Get("Via"), req.Method),
+		Request: req, To: to, endpoint: e, each: each, key: clientKey(req.Get("Via"), req.Method),
 		inbox: make(chan *Message, responseQueue), responses: make(chan *Message, responseQueue),
 	}
 	e.mu.Lock()
@@ -100,6 +108,7 @@ func (tx *ClientTx) acknowledge(res *Message) {
 }
 
 func (tx *ClientTx) deliver(res *Message) {
+	tx.each(res)
 	select {
 	case tx.inbox <- res:
 	default:
