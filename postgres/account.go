@@ -66,7 +66,7 @@ func (a account) writeFile(path string, content []byte, mode fs.FileMode) error 
 	if err != nil {
 		return err
 	}
-	defer file.Cleanup() //nolint:errcheck // nothing to clean after the replacement
+	defer file.Cleanup() // nothing is left to clean after the replacement
 	if a.root {
 		if err := file.Chown(a.uid, a.gid); err != nil {
 			return err

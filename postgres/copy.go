@@ -42,7 +42,7 @@ func (c *Cluster) inspectOrigin(ctx context.Context, source netip.AddrPort) (ori
 	if err != nil {
 		return origin{}, fmt.Errorf("the other server's PostgreSQL at %s does not let us in: %w", source, err)
 	}
-	defer conn.Close(ctx) //nolint:errcheck // nothing was changed
+	defer conn.Close(ctx) // a question only, nothing to lose
 	var o origin
 	var version int
 	var raw []byte

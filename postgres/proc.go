@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
 )
 
 // PostgreSQL's processes are found by their command lines: each backend is in a
@@ -173,4 +172,3 @@ func pause(ctx context.Context, d time.Duration) error {
 		return nil
 	}
 }
-

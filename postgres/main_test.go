@@ -1,0 +1,306 @@
+package postgres
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/goleak"
+
+	"releve"
+)
+
+// certificates of both seats, made once for all tests.
+var certificates string
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(parentEnv); dir != "" {
+		beParent(dir)
+		return
+	}
+	dir, err := os.MkdirTemp("", "relpg-tls-")
+	if err == nil {
+		err = makeCertificates(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cannot make certificates:", err)
+		os.Exit(1)
+	}
+	certificates = dir
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		os.RemoveAll(dir)
+		os.Exit(code)
+	}))
+}
+
+// limit of each thing that a test waits for; generous, because machines are noisy.
+const limit = 60 * time.Second
+
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// until looks again and again until true, and fails the test at the limit.
+func until(t *testing.T, what string, true func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !true(); {
+		if time.Now().After(end) {
+			t.Fatalf("waited %s in vain: %s", limit, what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func installed(t testing.TB) Installation {
+	t.Helper()
+	inst, err := Find("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return inst
+}
+
+var hosts atomic.Uint32
+
+// freeAddress is an address of 127.0.0.0/8 that nobody uses.
+func freeAddress(t testing.TB) netip.AddrPort {
+	t.Helper()
+	n := hosts.Add(1)
+	l, err := net.Listen("tcp", fmt.Sprintf("127.88.%d.%d:0", os.Getpid()%250, n%250+1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// openDir is a directory that PostgreSQL's account can pass through; t.TempDir's are not.
+func openDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "relpg-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+const testSite = "site-under-test"
+
+func optionsFor(t testing.TB, seat releve.Seat, listen, upstream netip.AddrPort) Options {
+	t.Helper()
+	return Options{
+		Installation: installed(t), Dir: filepath.Join(openDir(t), "pg"), Listen: listen, Upstream: upstream,
+		Seat: seat, SiteID: testSite, Account: "postgres",
+		CA: filepath.Join(certificates, "ca.pem"), Cert: filepath.Join(certificates, string(seat)+".pem"),
+		Key: filepath.Join(certificates, string(seat)+".key"),
+		Log: slog.New(slog.NewTextHandler(testOutput{t}, nil)).With("seat", seat),
+	}
+}
+
+type testOutput struct{ t testing.TB }
+
+func (o testOutput) Write(p []byte) (int, error) {
+	fmt.Fprintf(o.t.Output(), "%s", p)
+	return len(p), nil
+}
+
+func newCluster(t testing.TB, o Options) *Cluster {
+	t.Helper()
+	c, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stopForGood(t, c) })
+	return c
+}
+
+// stopForGood leaves no process behind, whatever the test did.
+func stopForGood(t testing.TB, c *Cluster) {
+	c.Fence()
+	<-c.Exited()
+	if p := c.postmaster(); p != nil {
+		<-p.logged
+	}
+	end := time.Now().Add(limit)
+	for {
+		pids, err := c.members()
+		if err == nil && len(pids) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Errorf("processes %v are left (%v)", pids, err)
+			return
+		}
+		killAll(pids)
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// alone is a created, running primary without other server.
+func alone(t testing.TB) *Cluster {
+	t.Helper()
+	c := newCluster(t, optionsFor(t, releve.Main, freeAddress(t), freeAddress(t)))
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if err := c.Create(ctx, releve.NewDataID()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(ctx, Primary); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// pair is a main on duty and its mirror on the secondary, in sync.
+func pair(t *testing.T) (main, secondary *Cluster) {
+	t.Helper()
+	ctx := within(t)
+	mainAddress, secondaryAddress := freeAddress(t), freeAddress(t)
+	main = newCluster(t, optionsFor(t, releve.Main, mainAddress, secondaryAddress))
+	secondary = newCluster(t, optionsFor(t, releve.Secondary, secondaryAddress, mainAddress))
+	must(t, main.Create(ctx, releve.NewDataID()))
+	must(t, main.Start(ctx, Primary))
+	must(t, main.EnsureSlot(ctx))
+	must(t, secondary.Clone(ctx, mainAddress, releve.NewDataID(), nil))
+	follow(t, secondary, main)
+	return main, secondary
+}
+
+// follow starts c as owner's mirror and waits until commits wait for it.
+func follow(t *testing.T, c, owner *Cluster) {
+	t.Helper()
+	ctx := within(t)
+	must(t, c.Start(ctx, CatchUp))
+	must(t, c.DropSlots(ctx))
+	until(t, "the mirror has caught up under its first name", func() bool {
+		p, err := c.Position(ctx)
+		must(t, err)
+		return p.Streaming
+	})
+	must(t, c.BecomeMirror(ctx))
+	inSync(t, owner)
+}
+
+func inSync(t *testing.T, owner *Cluster) {
+	t.Helper()
+	until(t, "the mirror is in sync", func() bool {
+		m, err := owner.Mirror(within(t))
+		must(t, err)
+		return m.InSync()
+	})
+}
+
+func openPool(t testing.TB, c *Cluster) *pgxpool.Pool {
+	t.Helper()
+	pool, err := c.Pool(context.Background(), 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+func sql(t *testing.T, pool *pgxpool.Pool, statement string, args ...any) {
+	t.Helper()
+	if _, err := pool.Exec(within(t), statement, args...); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+// local runs a statement whose commit waits for nobody.
+func local(t *testing.T, pool *pgxpool.Pool, statement string, args ...any) {
+	t.Helper()
+	ctx := within(t)
+	tx, err := pool.Begin(ctx)
+	must(t, err)
+	defer tx.Rollback(ctx)
+	_, err = tx.Exec(ctx, "SET LOCAL synchronous_commit = local")
+	must(t, err)
+	if _, err := tx.Exec(ctx, statement, args...); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+	must(t, tx.Commit(ctx))
+}
+
+func count(t *testing.T, pool *pgxpool.Pool, query string, args ...any) (n int) {
+	t.Helper()
+	if err := pool.QueryRow(within(t), query, args...).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
+// makeCertificates writes a CA and a leaf for each seat.
+func makeCertificates(dir string) error {
+	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test site"}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	if err := writeCertificate(filepath.Join(dir, "ca"), ca, ca, caKey, caKey); err != nil {
+		return err
+	}
+	for i, seat := range []releve.Seat{releve.Main, releve.Secondary} {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return err
+		}
+		leaf := &x509.Certificate{
+			SerialNumber: big.NewInt(int64(i) + 2), Subject: pkix.Name{CommonName: string(seat)},
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+			NotBefore:   ca.NotBefore, NotAfter: ca.NotAfter,
+		}
+		if err := writeCertificate(filepath.Join(dir, string(seat)), leaf, ca, key, caKey); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeCertificate(name string, leaf, ca *x509.Certificate, key, caKey *ecdsa.PrivateKey) error {
+	der, err := x509.CreateCertificate(rand.Reader, leaf, ca, &key.PublicKey, caKey)
+	if err != nil {
+		return err
+	}
+	raw, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	if err := os.WriteFile(name+".pem", certificate, 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(name+".key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), 0o600)
+}
