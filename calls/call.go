@@ -22,10 +22,8 @@ const (
 	Dropped attendant.Outcome = "dropped" // hung up by this server: it is fenced or stops
 )
 
-var (
-	errGone    = errors.New("the caller gave up")
-	errDropped = errors.New("calls are dropped")
-)
+// errDropped is why calls end at a [Calls.Drop].
+var errDropped = errors.New("calls are dropped")
 
 // failedCode answers a call that this server should have taken and could not.
 const failedCode = 500
@@ -60,10 +58,12 @@ func (k *call) decide(ctx context.Context) bool {
 	stance := k.duty.Stance()
 	k.term = stance.Term
 	switch {
+	case closed(k.in.Gone()):
+		k.log.Info("the caller gave up before an answer")
 	case ctx.Err() != nil:
-		k.giveUp(ctx)
+		k.giveBack(context.Cause(ctx).Error())
 	case stance.Kind == Closed && k.decision.Answer:
-		k.refuse(k.profile.RefusalCode, "takes no calls now")
+		k.giveBack("takes no calls now")
 	case !k.decision.Answer:
 		k.refuse(k.decision.Code, k.decision.Why)
 	default:
@@ -72,14 +72,10 @@ func (k *call) decide(ctx context.Context) bool {
 	return false
 }
 
-// giveUp ends a call whose caller is gone, or that is dropped, before an answer.
-func (k *call) giveUp(ctx context.Context) {
-	why := context.Cause(ctx)
-	if errors.Is(why, errGone) {
-		k.log.Info("the caller gave up before an answer")
-		return
-	}
-	k.refuse(k.profile.RefusalCode, why.Error())
+// giveBack refuses a call as a closed server does.
+func (k *call) giveBack(why string) {
+	d, _ := k.profile.admit(Closed, k.offer)
+	k.refuse(d.Code, why)
 }
 
 func (k *call) refuse(code int, why string) {
@@ -116,17 +112,20 @@ func (k *call) takeUp(ctx, waiting context.Context) {
 	k.end(k.talk(ctx, leg))
 }
 
-// unanswered settles a call that Answer failed for, and says how it ended.
+// unanswered settles a call that Answer failed for, and says how it ended. Gone
+// is asked itself, not ctx, which hears of it a moment later: a caller who gives
+// up must not make this server look unwell.
 func (k *call) unanswered(ctx context.Context, err error) (attendant.Outcome, string) {
-	switch why := context.Cause(ctx); {
-	case errors.Is(why, errGone):
-		return attendant.Abandoned, "before the answer"
-	case why != nil:
-		k.refuse(k.profile.RefusalCode, why.Error())
-		return Dropped, why.Error()
+	switch {
 	case errors.Is(err, ErrNotAcceptable):
 		k.log.Warn("call not acceptable", "error", err)
 		return Failed, err.Error()
+	case closed(k.in.Gone()):
+		return attendant.Abandoned, "before the answer"
+	case ctx.Err() != nil:
+		why := context.Cause(ctx).Error()
+		k.giveBack(why)
+		return Dropped, why
 	}
 	k.board.failed(err)
 	k.refuse(failedCode, err.Error())
@@ -189,15 +188,24 @@ func maskCaller(user string) string {
 	return user[:kept] + strings.Repeat("*", len(user)-kept)
 }
 
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
 // untilGone is ctx that also ends when the caller gives up.
-func untilGone(ctx context.Context, gone <-chan struct{}) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
+func untilGone(ctx context.Context, gone <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		select {
 		case <-gone:
-			cancel(errGone)
+			cancel()
 		case <-ctx.Done():
 		}
 	}()
-	return ctx, func() { cancel(nil) }
+	return ctx, cancel
 }

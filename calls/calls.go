@@ -25,11 +25,12 @@ import (
 // (SPEC H6).
 type Incoming interface {
 	Invite() releve.Invite
-	// Answer sends 200. Errors that match [ErrNotAcceptable] have settled the
-	// INVITE; after any other it still waits for a final response.
+	// Answer sends 200. After an error the INVITE still waits for a final response,
+	// unless the error matches [ErrNotAcceptable] or the caller is Gone.
 	Answer(ctx context.Context) (Leg, error)
 	Refuse(code int) error
-	// Gone is closed when the caller gave up before an answer; he has had his 487.
+	// Gone is closed when the caller gave up before an answer, and has had his 487;
+	// also once the INVITE has been refused.
 	Gone() <-chan struct{}
 }
 

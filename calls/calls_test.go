@@ -288,6 +288,21 @@ func TestCancelWhileAnswering(t *testing.T) {
 	})
 }
 
+// A caller who gives up in the very moment of the answer is no failure of ours.
+func TestCancelCrossesTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, OnDuty, 1)
+		for range 2 * failuresMax {
+			c := newCaller("a@pbx")
+			c.answerErr = errCancelled
+			s.offer(t, c)
+			if call := s.Recent(1)[0]; call.Outcome != "abandoned" || len(c.refused) > 0 || s.Healthy() != nil {
+				t.Fatalf("%s, refused %v, healthy %v", call.Outcome, c.refused, s.Healthy())
+			}
+		}
+	})
+}
+
 // A fence hangs up calls in every state at once, and nothing gets in after it.
 func TestDrop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -311,7 +326,7 @@ func TestDrop(t *testing.T) {
 		if waited := time.Since(before); waited != 0 {
 			t.Errorf("the fence lasted %v", waited)
 		}
-		if !talking.hungUp || !slices.Equal(answering.refused, []int{486}) || !slices.Equal(verifying.refused, []int{486}) {
+		if !talking.hungUp || !slices.Equal(answering.refused, []int{480}) || !slices.Equal(verifying.refused, []int{486}) {
 			t.Errorf("hung up %v, refused %v and %v", talking.hungUp, answering.refused, verifying.refused)
 		}
 		ends := s.flushed(t).of(t, "talking")
@@ -353,7 +368,7 @@ func TestNoCallSlipsThroughTheFence(t *testing.T) {
 			}
 			c := newCaller("a@pbx")
 			s.offer(t, c)
-			if c.answered || !slices.Equal(c.refused, []int{486}) {
+			if c.answered || !slices.Equal(c.refused, []int{480}) {
 				t.Errorf("fence in reading %d: answered %v, refused %v", reading, c.answered, c.refused)
 			}
 		})
@@ -434,6 +449,9 @@ func TestHealthy(t *testing.T) {
 		fail(noPort)
 		if c := fail(fmt.Errorf("no codec in common: %w", ErrNotAcceptable)); len(c.refused) > 0 || s.Healthy() != nil {
 			t.Errorf("an offer at fault: refused %v, healthy %v", c.refused, s.Healthy())
+		}
+		if call := s.Recent(1)[0]; call.Outcome != string(Failed) {
+			t.Errorf("an offer at fault ends as %s", call.Outcome)
 		}
 		if got := s.flushed(t).of(t, "a@pbx"); got[1] != "failed (no media port is free) after 0 ms" {
 			t.Errorf("recorded: %v", got)

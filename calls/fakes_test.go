@@ -20,6 +20,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// errCancelled is how a telephone fails to answer a caller who has just given up.
+var errCancelled = errors.New("cancelled by the caller")
+
 // caller is both ends of a scripted call: what the PBX offers, and the leg once
 // it is answered.
 type caller struct {
@@ -77,12 +80,20 @@ func (c *caller) Answer(ctx context.Context) (Leg, error) {
 		return nil, err
 	}
 	if c.answerErr != nil {
-		return nil, c.answerErr
+		return nil, c.failToAnswer()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.answered = true
 	return &leg{c}, nil
+}
+
+// failToAnswer is over with the INVITE, as a telephone is, where the error says so.
+func (c *caller) failToAnswer() error {
+	if errors.Is(c.answerErr, errCancelled) || errors.Is(c.answerErr, ErrNotAcceptable) {
+		close(c.cancelled)
+	}
+	return c.answerErr
 }
 
 func (c *caller) Refuse(code int) error {

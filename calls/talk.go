@@ -128,14 +128,7 @@ func (t *talk) farewell(ctx context.Context) attendant.Event {
 	return gone
 }
 
-func (t *talk) gone() bool {
-	select {
-	case <-t.leg.Gone():
-		return true
-	default:
-		return false
-	}
-}
+func (t *talk) gone() bool { return closed(t.leg.Gone()) }
 
 // play says prompts. One that cannot be said is passed over: the caller can
 // still dial.
