@@ -100,7 +100,7 @@ func (m *Message) parseStart(line string) error {
 		m.Status, m.Reason = status, third
 		return nil
 	}
-	if !ok || third != version {
+	if !ok || third != version || first == "" || second == "" {
 		return fmt.Errorf("%w: first line %.40q", ErrMalformed, line)
 	}
 	m.Method, m.URI = first, second
