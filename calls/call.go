@@ -72,15 +72,14 @@ func (k *call) decide(ctx context.Context) bool {
 	return false
 }
 
-// giveBack refuses a call as a closed server does.
-func (k *call) giveBack(why string) {
-	d, _ := k.profile.admit(Closed, k.offer)
-	k.refuse(d.Code, why)
-}
+// giveBack refuses a call with the code of its binding.
+func (k *call) giveBack(why string) { k.refuse(0, why) }
 
+// refuse refuses a call; code 0 is that of a closed server.
 func (k *call) refuse(code int, why string) {
 	if code == 0 {
-		code = k.profile.RefusalCode
+		closed, _ := k.profile.admit(Closed, k.offer)
+		code = closed.Code
 	}
 	k.board.refused()
 	if err := k.in.Refuse(code); err != nil {

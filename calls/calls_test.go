@@ -124,6 +124,7 @@ func TestStances(t *testing.T) {
 		{"without the duty, the standby's own number", WithoutDuty, direct, 486, false},
 		{"passive, the reception: it is to overflow", Passive, reception, 480, false},
 		{"passive, the standby's own number: no verification", Passive, direct, 486, false},
+		{"unsure, the standby's own number: no verification", Unsure, direct, 486, false},
 		{"closed, the reception", Closed, reception, 480, false},
 		{"closed, an overflow", Closed, overflow, 486, false},
 		{"closed, the standby's own number", Closed, direct, 486, false},
@@ -149,6 +150,36 @@ func TestStances(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A server that is unsure of its duty verifies before it answers the reception,
+// and gives a call back with the code of its binding.
+func TestUnsureVerifies(t *testing.T) {
+	for _, row := range []struct {
+		story   string
+		call    *caller
+		refused int
+	}{
+		{"the reception", newCaller("a@pbx"), 480},
+		{"an overflow", newCaller("a@pbx").overflowing(releve.ReasonUnknown), 486},
+	} {
+		for _, answer := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, answer %v", row.story, answer), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := newServer(t, Unsure, 1)
+					c := newCaller("a@pbx")
+					c.invite = row.call.invite
+					close(c.bye)
+					s.post.decision = Decision{Answer: answer}
+					close(s.post.verdict)
+					s.offer(t, c)
+					if len(s.post.asked) != 1 || c.answered != answer || !answer && !slices.Equal(c.refused, []int{row.refused}) {
+						t.Errorf("asked %d times, answered %v, refused %v", len(s.post.asked), c.answered, c.refused)
+					}
+				})
+			})
+		}
 	}
 }
 

@@ -13,7 +13,7 @@ type StanceKind int
 const (
 	Closed      StanceKind = iota // fenced, or not ready: refuse all
 	Passive                       // verify the overflowed, refuse the rest (SPEC H2)
-	Unsure                        // verify every call: the duty may be this server's
+	Unsure                        // verify the reception's calls too: the duty may be this server's
 	WithoutDuty                   // answer from memory, into the spool (RULES R13)
 	OnDuty                        // answer all
 )
@@ -36,7 +36,7 @@ type Duty interface {
 // Decision is what becomes of a call after a verification.
 type Decision struct {
 	Answer      bool
-	Code        int    // of the refusal; 0: the profile's
+	Code        int    // of the refusal; 0: the one of the call's binding
 	WithoutDuty bool   // answer without the duty (RULES R13)
 	Took        bool   // the verification of this call led to the takeover
 	Why         string // for the log
