@@ -2,7 +2,6 @@ package config
 
 import (
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,45 +50,32 @@ func set(field reflect.Value, e entry) (expected string) {
 	return ""
 }
 
-// nearest is the known key that an unknown one was probably meant to be, or "".
+// nearest is the known key that an unknown one was probably meant to be: one that
+// is written almost so, or else the only one of almost that name in another
+// table. "" when there is none.
 func (f fields) nearest(key string) string {
-	best, least := "", 3 // a typing slip is one or two letters
-	for _, known := range f.sorted() {
-		if d := distance(key, known); d < least {
-			best, least = known, d
-		}
+	if near := f.closest(key, func(known string) string { return known }); near != "" {
+		return near
 	}
-	if best == "" {
-		best = f.elsewhere(key)
+	return f.closest(lastOf(key), lastOf)
+}
+
+// closest is the one key whose part is nearest to the text, if it is near at all.
+func (f fields) closest(text string, part func(string) string) (best string) {
+	least := min(2, len(lastOf(text))/2) + 1 // more letters than that are no slip
+	for known := range f {
+		switch d := distance(text, part(known)); {
+		case d < least:
+			best, least = known, d
+		case d == least:
+			best = "" // two are as near: neither is suggested
+		}
 	}
 	return best
 }
 
-// elsewhere finds a key that belongs under another table, when there is only one
-// of that name.
-func (f fields) elsewhere(key string) string {
-	_, name, _ := cutLast(key)
-	found := ""
-	for known := range f {
-		if !strings.HasSuffix(known, "."+name) {
-			continue
-		}
-		if found != "" {
-			return ""
-		}
-		found = known
-	}
-	return found
-}
-
-func (f fields) sorted() []string {
-	keys := make([]string, 0, len(f))
-	for key := range f {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
-}
+// lastOf is the name of a dotted key within its table.
+func lastOf(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
 
 // distance is Levenshtein's: how many letters to add, drop or change.
 func distance(a, b string) int {

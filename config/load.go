@@ -131,8 +131,8 @@ func (r *reader) take(field reflect.Value, e entry) {
 // unknown reports a key or a table that the program does not know, and for what
 // an unknown table holds the table alone.
 func (r *reader) unknown(known fields, e entry) {
-	head, _, nested := cutLast(e.key)
-	if _, ok := known[head]; nested && !ok && r.said[head] {
+	head := strings.TrimSuffix(strings.TrimSuffix(e.key, lastOf(e.key)), ".")
+	if _, ok := known[head]; !ok && r.said[head] {
 		return
 	}
 	r.said[e.key] = true
@@ -143,11 +143,4 @@ func (r *reader) unknown(known fields, e entry) {
 	}
 	r.meant[near] = true
 	r.sayAt(e.line, e.key, view.Say("unknown.near", "near", near))
-}
-
-func cutLast(key string) (head, name string, found bool) {
-	if i := strings.LastIndexByte(key, '.'); i >= 0 {
-		return key[:i], key[i+1:], true
-	}
-	return "", key, false
 }

@@ -48,7 +48,7 @@ func (r *reader) between(key string, value, least, most int) {
 
 func (r *reader) duration(key string, value Duration, least, most time.Duration) {
 	if d := value.Std(); d < least || d > most {
-		r.wrong(key, "range", "value", d.String(), "least", least.String(), "most", most.String())
+		r.wrong(key, "range", "value", value.String(), "least", Duration(least).String(), "most", Duration(most).String())
 	}
 }
 
