@@ -143,8 +143,8 @@ func (s *Store) checkTerm(ctx context.Context, tx pgx.Tx) error {
 // Release is the fence: it severs every session and waits for nothing (R9).
 // Whoever waits gets ErrFenced, a COMMIT that was sent is in doubt.
 func (s *Store) Release() {
+	s.release(ErrFenced) // first, so that whoever is severed knows why
 	s.gate.fence()
-	s.release(ErrFenced)
 }
 
 // InDoubt is how many commits are in doubt and not settled by a later Drain.
