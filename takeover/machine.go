@@ -64,6 +64,7 @@ type Machine struct {
 	Seen       Mirror
 	SeenAt     time.Duration // when the mirror's session was last streaming
 	PreparedAt time.Duration // when the hand-over of the vote was prepared
+	Target     releve.LSN    // what the mirror must have flushed before the vote is issued: all that was written before the barrier
 	StreamAt   time.Duration // when this copy was last streaming
 	Need       releve.LSN    // what the mirror must have flushed before the gate opens (R6)
 	Gate       bool          // the store is open
@@ -155,10 +156,7 @@ func (m *Machine) observe(e Event) {
 	case e.Database != nil:
 		m.database(*e.Database)
 	case e.Mirror != nil:
-		m.Seen = *e.Mirror
-		if e.Mirror.Streaming {
-			m.SeenAt = e.Now
-		}
+		m.look(*e.Mirror)
 	case e.Overflow != nil:
 		m.wait(*e.Overflow)
 	case e.Gone != "":
@@ -198,6 +196,18 @@ func (m *Machine) database(db Database) {
 	}
 	if !db.Up {
 		m.Gate = false
+	}
+}
+
+// look takes in the mirror's session. The first look after a barrier tells how far
+// the owner had written when it stopped to acknowledge alone (R2).
+func (m *Machine) look(seen Mirror) {
+	m.Seen = seen
+	if seen.Streaming {
+		m.SeenAt = m.Now
+	}
+	if m.Target == 0 && m.halfHanded() {
+		m.Target = seen.Own
 	}
 }
 

@@ -303,19 +303,17 @@ func (m *Machine) canHandVote() bool {
 func (m *Machine) streaming() bool { return m.Seen.Streaming && !m.Seen.Foreign }
 
 func (m *Machine) prepare() []Action {
-	m.PreparedAt = m.Now
+	m.PreparedAt, m.Target = m.Now, 0
 	return saved(Durable.Prepare)(m)
 }
 
-// caughtUp: the mirror has flushed all that was written before the barrier. The
-// look at it must be younger than the barrier.
+// caughtUp: the mirror has flushed all that was written before the barrier.
 func (m *Machine) caughtUp() bool {
-	return m.Phase == Serving && m.Gate && m.halfHanded() && m.streaming() && m.SeenAt > m.PreparedAt &&
-		m.Seen.Flush >= m.Seen.Own && m.heard() && m.Other.Phase == Following && m.Other.DataID != ""
+	return m.Phase == Serving && m.Gate && m.halfHanded() && m.streaming() && m.Target > 0 && m.Seen.Flush >= m.Target && m.heard() && m.Other.Phase == Following && m.Other.DataID != ""
 }
 
 func (m *Machine) issue() []Action {
-	terms := Terms{DataID: m.Other.DataID, Timeline: m.DB.Timeline, Position: m.Seen.Own}
+	terms := Terms{DataID: m.Other.DataID, Timeline: m.DB.Timeline, Position: m.Target}
 	return saved(func(d Durable) (Durable, error) { return d.Issue(terms) })(m)
 }
 
