@@ -215,16 +215,6 @@ func splitSIP(text string) (first string, headers map[string]string, body string
 	return lines[0], headers, body
 }
 
-// call is what was heard of one call so far.
-func (e *ear) call(id releve.CallID) heard {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if call := e.calls[id]; call != nil {
-		return *call
-	}
-	return heard{}
-}
-
 // greeted says whether the caller heard a greeting.
 func (h heard) greeted() bool { return !h.answeredAt.IsZero() && h.sound >= soundNeeded }
 

@@ -159,14 +159,6 @@ func (s *server) mustView(t testing.TB) view.Site {
 	return v
 }
 
-// own is what the server's page says of the server itself.
-func (s *server) own(v view.Site) view.Server {
-	if s.seat == releve.Main {
-		return v.Main
-	}
-	return v.Secondary
-}
-
 // result is what a command of ours answered.
 type result struct {
 	code           int

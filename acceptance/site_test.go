@@ -39,17 +39,16 @@ var shared *site
 // in sync. A test that fails leaves it to nobody.
 func normalSite(t *testing.T) *site {
 	t.Helper()
-	if shared != nil && shared.normal() != nil {
-		closeSharedSite()
-	}
-	if shared == nil {
-		shared = openSite(t, plan{})
-	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			closeSharedSite()
 		}
 	})
+	if shared == nil {
+		shared = openSite(t, plan{})
+	} else {
+		shared.bringBack(t)
+	}
 	shared.waitNormal(t)
 	return shared
 }
@@ -67,21 +66,18 @@ func ownSite(t *testing.T, p plan) *site {
 	closeSharedSite() // it uses the same addresses
 	s := openSite(t, p)
 	t.Cleanup(s.close)
-	s.startBoth(t)
 	s.waitNormal(t)
 	return s
 }
 
-// openSite makes a site; when anything fails it stops what it had started.
+// openSite makes a site and starts its two servers.
 func openSite(t *testing.T, p plan) *site {
 	t.Helper()
 	s, err := newSite(newDir(t), p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.init == nil && p.settings == nil && p.pbx == nil {
-		s.startBoth(t)
-	}
+	s.startBoth(t)
 	return s
 }
 
@@ -107,7 +103,7 @@ func newSite(dir string, p plan) (*site, error) {
 func (s *site) layOut(p plan) error {
 	args := append([]string{"init", "--dir", s.dir, "--name", "Hôpital", "--pbx", pbxHost + ":5060", "--domain", domain,
 		"--main-host", mainHost, "--secondary-host", secondaryHost, "--reception-number", receptionNumber,
-		"--reception-password", receptionPassword, "--standby-password", standbyPassword, "--operator", "1002",
+		"--reception-password", receptionPassword, "--standby-password", standbyPassword, "--operator", "1002", "--channels", "100",
 		"--main-data", s.main.data, "--secondary-data", s.secondary.data}, p.init...)
 	if r := runReleve(args...); r.code != 0 {
 		return fmt.Errorf("releve init: exit code %d: %s", r.code, r.stderr)
@@ -166,9 +162,6 @@ func (s *site) startBoth(t testing.TB) {
 	s.secondary.start(t)
 }
 
-// normal says what keeps the site from its normal state, nil when it is in it.
-func (s *site) normal() error { return s.protectedUnder(s.main) }
-
 // protectedUnder says what keeps the site from being protected with that server on
 // duty, as both servers see it and as the PBX and the databases show it.
 func (s *site) protectedUnder(active *server) error {
@@ -182,7 +175,7 @@ func (s *site) protectedUnder(active *server) error {
 			return fmt.Errorf("the %s server says %s (%s %v), %s on duty, mirror %s", teller.seat, v.Word, v.Why.Code, v.Why.Args, v.Owner, v.Mirror.State)
 		}
 	}
-	return errors.Join(s.pbx.registered("reception", active.host), s.pbx.registered("standby", passive.host))
+	return errors.Join(s.pbx.registered("reception", active.host), s.pbx.registered("standby", s.secondary.host))
 }
 
 // waitNormal waits for the normal state, and tells what the servers said when it
@@ -238,6 +231,27 @@ func (s *site) phoneAgain(t testing.TB) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// bringBack undoes what an earlier test left: a server that is dead, the duty on the
+// secondary.
+func (s *site) bringBack(t testing.TB) {
+	t.Helper()
+	for _, server := range []*server{s.main, s.secondary} {
+		if !server.process.running() {
+			server.start(t)
+		}
+	}
+	if s.secondaryOwns() {
+		s.waitProtected(t, s.secondary)
+		s.returnToNormal(t)
+	}
+}
+
+// secondaryOwns says whether the secondary says that it is on duty.
+func (s *site) secondaryOwns() bool {
+	v, err := s.secondary.view()
+	return err == nil && v.Owner == releve.Secondary
 }
 
 // returnToNormal brings the duty back to the main server, as an operator does.

@@ -1,0 +1,203 @@
+package acceptance
+
+import (
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"releve"
+)
+
+// Half of something has died. Each time there are calls, and each time it is the
+// callers who say whether the site did the right thing.
+func TestHalfDeaths(t *testing.T) {
+	s := ownSite(t, plan{settings: map[string]string{"pbx.expires": `"20s"`}})
+	for _, story := range []struct {
+		name string
+		tell func(*testing.T, *site)
+	}{
+		{"the link between the servers is cut", linkCut},
+		{"the standby is cut from the PBX", standbyCutFromPBX},
+		{"the PBX is restarted while the main is well", pbxRestarted},
+		{"the main's SIP is blocked", mainSIPBlocked},
+		{"the main answers 500", mainAnswers500},
+		{"the main's PostgreSQL is killed", mainPostgresKilled},
+	} {
+		if !t.Run(story.name, func(t *testing.T) { s.bringBack(t); s.waitNormal(t); story.tell(t, s) }) {
+			break // the site is not what the next story needs
+		}
+	}
+}
+
+// The standby hears nothing of the main but over SIP: the main is well, it refuses.
+// The main may not commit without its mirror, and its facts wait.
+func linkCut(t *testing.T, s *site) {
+	term, start := s.main.mustView(t).Term, time.Now()
+	peer, err := s.main.settings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.pbx.change(t, "skip_main", "1")
+	heal := cut(t, "link", tcpPorts(peer.Peer.Listen.Port(), peer.Database.Listen.Port())...)
+	calls := s.callIn(t, callsToPhone(30, 5)).wait(t, time.Minute)
+
+	checkServed(t, calls, s.main)
+	if refused := s.pbx.events(start, "standby-refused"); len(refused) != len(calls) {
+		t.Errorf("the standby refused %d of %d calls", len(refused), len(calls))
+	}
+	s.checkDuty(t, s.main, term)
+	if waiting := s.main.mustView(t).Main.SpoolWaiting; waiting == 0 {
+		t.Error("no fact waits in the main's spool although its mirror is away")
+	}
+	heal()
+	s.waitNormal(t)
+	s.checkRecorded(t, s.main, calls)
+	s.checkEqual(t, s.main)
+	s.checkLedger(t, s.main)
+	s.checkDuty(t, s.main, term)
+}
+
+// A standby that hears no PBX knows nothing of the main's telephone either.
+func standbyCutFromPBX(t *testing.T, s *site) {
+	term := s.main.mustView(t).Term
+	heal := cut(t, "standby", between(pbxHost, secondaryHost)...)
+	checkServed(t, s.callIn(t, callsToPhone(50, 5)).wait(t, time.Minute), s.main)
+	s.checkDuty(t, s.main, term)
+	heal()
+	s.waitNormal(t)
+	s.checkDuty(t, s.main, term)
+}
+
+// All bindings are lost: who is called is found again after one refresh at most.
+func pbxRestarted(t *testing.T, s *site) {
+	term, start := s.main.mustView(t).Term, time.Now()
+	s.pbx.restart(t)
+	s.phoneAgain(t)
+	early := s.callIn(t, load{rate: 2, calls: 10, digits: "1001", patience: 12 * time.Second})
+	eventually(t, 20*time.Second, "the main's binding", func() error { return s.pbx.registered("reception", mainHost) })
+	t.Logf("the reception user was back after %v", time.Since(start))
+	early.wait(t, time.Minute)
+	checkServed(t, s.callIn(t, callsToPhone(20, 10)).wait(t, time.Minute), s.main)
+	s.checkDuty(t, s.main, term)
+	s.waitNormal(t)
+}
+
+// The main's agent and database are well, and no call can reach it.
+func mainSIPBlocked(t *testing.T, s *site) {
+	rules := append(between(pbxHost, mainHost), between(secondaryHost, mainHost)...)
+	heal := cut(t, "sip", rules...)
+	checkServed(t, s.callIn(t, callsToPhone(30, 5)).wait(t, time.Minute), s.secondary)
+	heal()
+	s.comeBack(t)
+	s.checkLedger(t, s.onDuty(t))
+}
+
+// Every port for sound is taken: the main refuses each call with 500 while its
+// checks could well be fine (H4).
+func mainAnswers500(t *testing.T, s *site) {
+	take := s.takeMediaPorts(t)
+	start := time.Now()
+	calls := s.callIn(t, callsToPhone(30, 5)).wait(t, time.Minute)
+	checkServed(t, calls, s.secondary)
+	for _, e := range s.pbx.events(start, "main-refused")[:1] {
+		if e.args["code"] != "500" {
+			t.Errorf("the main refused with %s", e.args["code"])
+		}
+	}
+	take()
+	s.comeBack(t)
+	s.checkLedger(t, s.onDuty(t))
+}
+
+// takeMediaPorts binds every port that the main could use for sound.
+func (s *site) takeMediaPorts(t *testing.T) (release func()) {
+	t.Helper()
+	set, err := s.main.settings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var taken []net.PacketConn
+	for port := set.SIP.RTPFirst; port <= set.SIP.RTPLast; port++ {
+		socket, err := net.ListenPacket("udp", fmt.Sprintf("%s:%d", mainHost, port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken = append(taken, socket)
+	}
+	release = func() {
+		for _, socket := range taken {
+			_ = socket.Close() // closed twice when the test ends
+		}
+	}
+	t.Cleanup(release)
+	return release
+}
+
+// Its agent lives, hands over, and answers nobody's questions about records.
+func mainPostgresKilled(t *testing.T, s *site) {
+	load := s.callIn(t, callsToPhone(0, 5))
+	load.waitGreeted(t, 5, time.Time{})
+	killAll(freeze(s.main.postgres))
+	s.waitOwner(t, s.secondary, 20*time.Second)
+	load.waitGreeted(t, 20, time.Now())
+	calls := load.finish(t)
+	checkGreeted(t, calls)
+	s.comeBack(t)
+	s.checkRecorded(t, s.onDuty(t), calls)
+	s.checkLedger(t, s.onDuty(t))
+}
+
+// onDuty is the server that both say is on duty.
+func (s *site) onDuty(t testing.TB) *server {
+	t.Helper()
+	if s.main.mustView(t).Owner == releve.Secondary {
+		return s.secondary
+	}
+	return s.main
+}
+
+// The mirror gave the vote back, the main committed alone, and then it dies: nobody
+// may take over, and still everybody is answered (H9, R13).
+func TestNobodyHasTheVoteAndCallersAreAnsweredAllTheSame(t *testing.T) {
+	s := ownSite(t, plan{})
+	term := s.main.mustView(t).Term
+	set, err := s.main.settings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	killAll(freeze(s.secondary.postgres))
+	stopped := time.Now()
+	eventually(t, 2*time.Second, "the main is solo", func() error {
+		v, err := s.main.view()
+		if err == nil && !v.Main.Vote {
+			err = errNotYet
+		}
+		return err
+	})
+	t.Logf("solo after %v", time.Since(stopped))
+	heal := cut(t, "database", tcpPorts(set.Database.Listen.Port())...) // the mirror stays away
+
+	alone := s.callIn(t, callsToPhone(20, 5)).wait(t, time.Minute)
+	checkServed(t, alone, s.main)
+	s.checkRecorded(t, s.main, alone)
+	if len(s.ledger.since(stopped, releve.Main)) == 0 {
+		t.Error("the main acknowledged nothing while it was solo")
+	}
+
+	died := s.main.kill9(t)
+	unowned := s.callIn(t, callsToPhone(20, 5)).wait(t, time.Minute)
+	checkServed(t, unowned, s.secondary)
+	s.checkDuty(t, s.main, term)
+	if !s.secondary.mustView(t).Secondary.WithoutDuty {
+		t.Error("the secondary does not say that it answers without the duty")
+	}
+	s.secondary.eventSaid(t, "without-duty", died, 5*time.Second)
+
+	heal()
+	s.main.start(t)
+	s.waitNormal(t)
+	s.checkRecorded(t, s.main, append(alone, unowned...))
+	s.checkEqual(t, s.main)
+	s.checkLedger(t, s.main)
+}

@@ -1,0 +1,216 @@
+package acceptance
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"releve"
+)
+
+// Exit codes of the product, by cause.
+const (
+	exitUsage         = 2
+	exitConfiguration = 3
+	exitMissing       = 4
+	exitPrecondition  = 5
+	exitUnreachable   = 6
+)
+
+// A server that cannot start says why in a sentence, with the right exit code, and
+// destroys nothing (U4).
+func TestMistakesOfWhoInstallsIt(t *testing.T) {
+	closeSharedSite()
+	for name, m := range map[string]struct {
+		make func(*testing.T, *site)
+		code int
+		says []string // each in what it says
+	}{
+		"two mistakes in the configuration": {twoMistakes, exitConfiguration, []string{"main.toml:", "rounds", "lisen"}},
+		"the telephone's port is in use":    {sipPortTaken, exitMissing, []string{mainHost + ":5060"}},
+		"PostgreSQL is missing":             {postgresMissing, exitMissing, []string{"PostgreSQL", "/nonexistent"}},
+		"the data are another site's":       {dataOfAnotherSite, exitPrecondition, []string{"site"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newClosedSite(t)
+			m.make(t, s)
+			before := fingerprint(t, s.main.data)
+			r := s.main.run("serve")
+			if r.code != m.code {
+				t.Errorf("exit code %d, want %d", r.code, m.code)
+			}
+			for _, words := range m.says {
+				if !strings.Contains(r.stderr, words) {
+					t.Errorf("it does not say %q", words)
+				}
+			}
+			if after := fingerprint(t, s.main.data); after != before {
+				t.Errorf("it changed the data: %s, then %s", before, after)
+			}
+			t.Logf("it says: %s", r.stderr)
+		})
+	}
+}
+
+// newClosedSite is laid out and has never been started.
+func newClosedSite(t *testing.T) *site {
+	t.Helper()
+	if err := productError(); err != nil {
+		t.Fatal(err)
+	}
+	dir := newDir(t)
+	s := &site{dir: dir, main: newServer(releve.Main, dir, mainHost), secondary: newServer(releve.Secondary, dir, secondaryHost)}
+	if err := s.layOut(plan{}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *site) set(t *testing.T, key, value string) {
+	t.Helper()
+	if err := setInFile(s.main.file, key, value); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func twoMistakes(t *testing.T, s *site) {
+	s.set(t, "takeover.rounds", "-1")
+	s.set(t, "console.lisen", `"127.0.0.21:8080"`)
+	checked := s.main.run("check")
+	if checked.code != exitConfiguration || !strings.Contains(checked.stdout+checked.stderr, "lisen") {
+		t.Errorf("releve check: exit code %d\n%s%s", checked.code, checked.stdout, checked.stderr)
+	}
+}
+
+func sipPortTaken(t *testing.T, _ *site) {
+	socket, err := net.ListenPacket("udp", mainHost+":5060")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = socket.Close() })
+}
+
+func postgresMissing(t *testing.T, s *site) { s.set(t, "database.binaries", `"/nonexistent"`) }
+
+// dataOfAnotherSite gives the server a directory that another site's main has used.
+func dataOfAnotherSite(t *testing.T, s *site) {
+	other := newClosedSite(t)
+	other.startBoth(t)
+	t.Cleanup(other.close)
+	eventually(t, 60*time.Second, "the other site's database", func() error {
+		_, err := other.main.query("select 'there'")
+		return err
+	})
+	other.close()
+	s.set(t, "site.data", fmt.Sprintf("%q", other.main.data))
+	s.main.data = other.main.data
+}
+
+// fingerprint tells a directory's content from any other.
+func fingerprint(t *testing.T, dir string) string {
+	t.Helper()
+	sum := sha256.New()
+	files := 0
+	err := filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
+		if os.IsNotExist(err) && file == dir {
+			return nil // nothing yet
+		}
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		raw, err := os.ReadFile(file)
+		files++
+		fmt.Fprintf(sum, "%s %d\n%s", file, len(raw), raw)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%d files, %x", files, sum.Sum(nil)[:6])
+}
+
+// The password is mended at the PBX, by somebody else, some day: the server keeps
+// asking, ever more rarely, and says so meanwhile.
+func TestAWrongPasswordAtThePBX(t *testing.T) {
+	closeSharedSite()
+	s, err := newSite(newDir(t), plan{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	if _, err := s.pbx.command("htable.sets", "cred", "reception", "another-password"); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	s.startBoth(t)
+	var refused []pbxEvent
+	eventually(t, 60*time.Second, "five refused registrations", func() error {
+		refused = s.pbx.events(start, "register-unauthorized")
+		if len(refused) < 5 {
+			return fmt.Errorf("%d", len(refused))
+		}
+		return nil
+	})
+	first, last := refused[1].at.Sub(refused[0].at), refused[4].at.Sub(refused[3].at)
+	t.Logf("between the first two attempts %v, between the last two %v", first, last)
+	if last <= first {
+		t.Error("the attempts do not become rarer")
+	}
+	s.main.eventSaid(t, "regist", start, 5*time.Second)
+	if _, err := s.pbx.command("htable.sets", "cred", "reception", receptionPassword); err != nil {
+		t.Fatal(err)
+	}
+	s.waitNormal(t)
+}
+
+func TestCommandsThatCannotBeCarriedOutSayWhy(t *testing.T) {
+	s := newClosedSite(t)
+	for name, c := range map[string]struct {
+		args []string
+		code int
+	}{
+		"no such command":      {[]string{"switchovr", "-c", s.main.file}, exitUsage},
+		"no such file":         {[]string{"status", "-c", filepath.Join(s.dir, "absent.toml")}, exitConfiguration},
+		"the server is not up": {[]string{"status", "-c", s.main.file}, exitUnreachable},
+		"nothing is overwritten": {[]string{"init", "--dir", s.dir, "--name", "Other", "--pbx", pbxHost + ":5060", "--domain", domain,
+			"--main-host", mainHost, "--secondary-host", secondaryHost, "--reception-number", receptionNumber,
+			"--reception-password", "x", "--standby-password", "y"}, exitPrecondition},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := fingerprint(t, s.dir)
+			r := runReleve(c.args...)
+			if r.code != c.code || strings.TrimSpace(r.stderr) == "" {
+				t.Errorf("exit code %d, want %d; it says: %q", r.code, c.code, r.stderr)
+			}
+			if after := fingerprint(t, s.dir); after != before {
+				t.Error("it changed the site's files")
+			}
+		})
+	}
+}
+
+func TestSwitchoverIsRehearsedThenDoneFromTheOtherServer(t *testing.T) {
+	s := normalSite(t)
+	term := s.main.mustView(t).Term
+	s.secondary.mustRun(t, "switchover", "--dry-run")
+	s.checkDuty(t, s.main, term)
+
+	load := s.callIn(t, callsToPhone(0, 5))
+	load.waitGreeted(t, 5, time.Time{})
+	s.secondary.mustRun(t, "switchover")
+	s.waitProtected(t, s.secondary)
+	load.waitGreeted(t, 10, time.Now())
+	checkServed(t, load.finish(t))
+	s.checkLedger(t, s.secondary)
+
+	if r := s.main.run("return", "--dry-run"); r.code != 0 {
+		t.Errorf("the rehearsal of the return: exit code %d: %s", r.code, r.stderr)
+	}
+	s.returnToNormal(t)
+}

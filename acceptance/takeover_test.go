@@ -1,0 +1,271 @@
+package acceptance
+
+import (
+	"context"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"releve"
+)
+
+func TestTwoHundredCallersArePutThroughAndRecordedOnBothServers(t *testing.T) {
+	s := normalSite(t)
+	calls := s.callIn(t, callsToPhone(200, 10)).wait(t, 2*time.Minute)
+	if len(calls) != 200 {
+		t.Errorf("%d callers, want 200", len(calls))
+	}
+	checkServed(t, calls, s.main)
+	s.checkRecorded(t, s.main, calls)
+	s.checkEqual(t, s.main)
+	s.checkLedger(t, s.main)
+}
+
+// takeOver lets the main server die under load, by die, and checks what callers
+// and records went through. It leaves the secondary on duty.
+func (s *site) takeOver(t *testing.T, die func(testing.TB)) {
+	t.Helper()
+	term := s.main.mustView(t).Term
+	promotions := len(s.main.promotions(t))
+	load := s.callIn(t, callsToPhone(0, 10))
+	load.waitGreeted(t, 30, time.Time{})
+
+	died := time.Now()
+	die(t)
+	load.waitGreeted(t, 60, died)
+	calls := load.finish(t)
+
+	before, after := split(calls, died)
+	checkServed(t, after, s.secondary)
+	for _, o := range before {
+		if !o.ended() {
+			t.Errorf("left on an open line: %v", o)
+		}
+	}
+	s.checkDuty(t, s.secondary, term+1)
+	if now := s.secondary.promotions(t); len(now) != promotions+1 {
+		t.Errorf("promotions: %v, want one more than %d", now, promotions)
+	}
+	s.checkRecorded(t, s.secondary, after)
+	s.checkLedger(t, s.secondary)
+	checkExplained(t, s.secondary, died, after)
+	if times := s.overflowToAnswer(died, s.secondary); len(times) > 0 {
+		t.Logf("from overflow to answer: first call %v, median of all %v", times[0], median(times))
+	}
+}
+
+func TestTheMainIsKilledUnderLoadAndTheSecondaryAnswersTheNextCall(t *testing.T) {
+	s := normalSite(t)
+	s.takeOver(t, func(t testing.TB) { s.main.kill9(t) })
+}
+
+// The machine that hosts the main hangs, and later goes on where it was. For five
+// seconds its PostgreSQL is awake and its agent is not: nobody there can say no but
+// the mirror that is gone (H10, R1).
+func TestTheMainFreezesIsRelievedAndLearnsItWhenItWakes(t *testing.T) {
+	s := normalSite(t)
+	sessions := s.holdSessions(t)
+	held := s.callIn(t, load{rate: 1, calls: 1, rings: true, patience: time.Minute})
+	held.waitGreeted(t, 1, time.Time{})
+
+	var frozen []process
+	s.takeOver(t, func(testing.TB) { frozen = freeze(s.main.members) })
+	term := s.secondary.mustView(t).Term
+
+	woken := time.Now()
+	committed := sessions.commitInVain()
+	thaw(s.main.postgres())
+	select {
+	case err := <-committed:
+		t.Errorf("the waiting COMMIT was answered while the agent slept: %v", err)
+	case <-time.After(5 * time.Second): // what the story asks, not a wait for something
+	}
+	thaw(frozen)
+
+	eventually(t, 20*time.Second, "the old main knows that it lost the duty", func() error {
+		v, err := s.main.view()
+		if err == nil && (v.Owner != releve.Secondary || v.Main.Duty == releve.Active) {
+			err = errNotYet
+		}
+		return err
+	})
+	s.checkLostDuty(t, woken, term, committed, sessions)
+}
+
+// checkLostDuty fails the test for anything that the woken main did as if it were
+// still on duty.
+func (s *site) checkLostDuty(t *testing.T, woken time.Time, term releve.Term, committed <-chan error, sessions *sessions) {
+	t.Helper()
+	select {
+	case err := <-committed:
+		if err == nil {
+			t.Error("the old main acknowledged a COMMIT after it had lost the duty")
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the session with the waiting COMMIT is still open: the old main is not fenced")
+	}
+	if err := sessions.stillOpen(); err == nil {
+		t.Error("a session opened before can still read: the old main is not fenced")
+	}
+	checkServed(t, s.callIn(t, callsToPhone(20, 10)).wait(t, time.Minute), s.secondary)
+	s.checkDuty(t, s.secondary, term)
+	if answers := s.ear.sentBy(mainHost, woken, answersCall); len(answers) > 0 {
+		t.Errorf("the old main answered %d calls after it woke, first %s", len(answers), answers[0].call)
+	}
+	for _, e := range s.pbx.events(woken, "register") {
+		if e.args["user"] == "reception" && strings.Contains(e.args["contact"], mainHost) {
+			t.Errorf("the old main took the reception user back at %v", e.at)
+		}
+	}
+	if late := s.ledger.since(woken, releve.Main); len(late) > 0 {
+		t.Errorf("the old main acknowledged %d facts after it woke", len(late))
+	}
+	if rows, err := s.secondary.query("select n::text from acceptance_probe"); err != nil || len(rows) > 0 {
+		t.Errorf("rows of the COMMIT that was never acknowledged: %v, %v", rows, err)
+	}
+	s.checkLedger(t, s.secondary)
+}
+
+// sessions are two of our own on the main's PostgreSQL, opened while it was well:
+// one with a transaction to commit, one idle.
+type sessions struct{ writing, idle *pgx.Conn }
+
+func (s *site) holdSessions(t *testing.T) *sessions {
+	t.Helper()
+	ctx := t.Context()
+	var held sessions
+	for _, place := range []**pgx.Conn{&held.writing, &held.idle} {
+		db, err := s.main.openDatabase(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close(context.Background()) })
+		*place = db
+	}
+	for _, sql := range []string{"create table acceptance_probe (n int)", "begin", "insert into acceptance_probe values (1)"} {
+		if _, err := held.writing.Exec(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { s.dropProbe(t) })
+	return &held
+}
+
+func (s *site) dropProbe(t *testing.T) {
+	for _, active := range []*server{s.secondary, s.main} {
+		if _, err := active.query("drop table if exists acceptance_probe"); err == nil {
+			return
+		}
+	}
+	t.Error("neither database lets us drop the table that the test made")
+}
+
+// commitInVain sends COMMIT to a PostgreSQL that does not run at the moment; the
+// channel tells how it was answered.
+func (held *sessions) commitInVain() <-chan error {
+	answer := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		_, err := held.writing.Exec(ctx, "commit")
+		answer <- err
+	}()
+	return answer
+}
+
+// stillOpen is nil when the idle session still answers.
+func (held *sessions) stillOpen() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_, err := held.idle.Exec(ctx, "select 1")
+	return err
+}
+
+// The reception user stays with a contact that is dead, and the PBX refuses
+// another: callers are answered on the standby's own user meanwhile (DESIGN §4).
+func TestARegistrarThatRefusesASecondContact(t *testing.T) {
+	s := ownSite(t, plan{
+		settings: map[string]string{"pbx.expires": `"15s"`},
+		pbx:      map[string]string{"IPBX_REGISTER_EXTRA": "refuse"},
+	})
+	for cycle := range 3 {
+		t.Logf("cycle %d", cycle+1)
+		s.takeOver(t, func(t testing.TB) { s.main.kill9(t) })
+		load := s.callIn(t, callsToPhone(0, 2))
+		eventually(t, 40*time.Second, "the reception user at the secondary", func() error {
+			return s.pbx.registered("reception", secondaryHost)
+		})
+		s.main.start(t)
+		s.waitProtected(t, s.secondary)
+		s.returnToNormal(t)
+		checkServed(t, load.finish(t))
+		s.checkEqual(t, s.main)
+		s.checkLedger(t, s.main)
+	}
+}
+
+func TestReturnToNormalUnderLoadAndThreeMoreCycles(t *testing.T) {
+	s := normalSite(t)
+	for cycle := range 4 {
+		t.Logf("cycle %d", cycle+1)
+		s.takeOver(t, func(t testing.TB) { s.main.kill9(t) })
+		load := s.callIn(t, callsToPhone(0, 5))
+		load.waitGreeted(t, 5, time.Time{})
+		s.main.start(t)
+		s.waitProtected(t, s.secondary)
+		began := time.Now()
+		s.returnToNormal(t)
+		t.Logf("return to normal: %v", time.Since(began))
+		load.waitGreeted(t, 10, time.Now())
+
+		checkServed(t, load.finish(t))
+		s.checkEqual(t, s.main)
+		s.checkLedger(t, s.main)
+	}
+}
+
+// The secondary has answered and is still promoting when it dies too, at ten
+// moments. What it had promised is on its disk (R14), and the journal says what it
+// may do when it wakes (R6).
+func TestTheNewActiveDiesBetweenItsAnswerAndTheEndOfItsPromotion(t *testing.T) {
+	s := ownSite(t, plan{})
+	for moment := range 10 {
+		delay := time.Duration(moment) * 40 * time.Millisecond
+		t.Logf("the new active is killed %v after its first answer", delay)
+		s.dieWhilePromoting(t, delay)
+		s.bringBack(t)
+		s.waitNormal(t)
+	}
+}
+
+func (s *site) dieWhilePromoting(t *testing.T, delay time.Duration) {
+	t.Helper()
+	load := s.callIn(t, callsToPhone(0, 10))
+	load.waitGreeted(t, 10, time.Time{})
+	died := s.main.kill9(t)
+	eventually(t, 20*time.Second, "the secondary answers", func() error {
+		if len(s.ear.sentBy(secondaryHost, died, answersCall)) == 0 {
+			return errNotYet
+		}
+		return nil
+	})
+	<-time.After(delay) // the moment that the story names
+	s.secondary.kill9(t)
+	load.stop()
+	spooled := s.secondary.spooledFacts(t)
+
+	s.startBoth(t)
+	active := s.comeBack(t)
+	eventually(t, 30*time.Second, "each spooled fact is stored once", func() error {
+		found, err := active.recordedFacts()
+		return errJoinMissing(err, spooled, found)
+	})
+	s.checkLedger(t, active)
+	if twice, err := active.query("select term::text from promotion group by term having count(*) > 1"); err != nil || len(twice) > 0 {
+		t.Errorf("terms that were opened twice: %v, %v", twice, err)
+	}
+	load.sipp.signal(syscall.SIGKILL) // callers whose servers died are another proof's affair
+}
