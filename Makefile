@@ -1,0 +1,32 @@
+# make          what there is to make
+# make demo     the main job in two minutes, on this machine; KEEP=1 leaves the site running
+# make test     everything, on real parts (root, or sudo without a password)
+# make bench    the figures of docs/benchmarks.md
+# make lint     formatting, vet, staticcheck, known vulnerabilities
+
+FOR_DEMO := postgresql
+FOR_TEST := $(FOR_DEMO) kamailio kamailio-extra-modules sip-tester baresip-core espeak-ng sox chromium nftables iproute2
+
+.PHONY: help build demo test bench lint
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+build:
+	@go build -o bin/releve ./cmd/releve
+
+demo:
+	@scripts/install.sh $(FOR_DEMO)
+	@$(MAKE) --no-print-directory build
+	@exec bin/releve demo $(if $(KEEP),--keep)
+
+test:
+	@scripts/install.sh $(FOR_TEST)
+	@scripts/test.sh $(ARGS)
+
+bench:
+	@scripts/install.sh $(FOR_TEST)
+	@go test -run '^$$' -bench . -benchtime 1x -timeout 20m ./...
+
+lint:
+	@scripts/lint.sh
