@@ -22,9 +22,12 @@ policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
 	printf '#!/bin/sh\nexit 101\n' | $as tee $policy >/dev/null
 	$as chmod 755 $policy
-	trap '$as rm -f $policy' EXIT
-	trap 'exit 130' INT TERM
+else
+	policy= # somebody's own: it stays
 fi
+log=$(mktemp)
+trap 'rm -f "$log"; [ -z "$policy" ] || $as rm -f "$policy"' EXIT
+trap 'exit 130' INT TERM
 
 install() {
 	$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >"$log" 2>&1 || {
@@ -33,7 +36,6 @@ install() {
 		return 1
 	}
 }
-log=$(mktemp)
 $as apt-get update -q >"$log" 2>&1 || tail -n 5 "$log" >&2 # an old list may still do
 
 case "$missing " in *" postgresql "*)
@@ -44,4 +46,3 @@ case "$missing " in *" postgresql "*)
 esac
 # shellcheck disable=SC2086 # one word a package
 install $missing
-rm -f "$log"

@@ -6,7 +6,7 @@ set -u
 failed=0
 GOBIN=$PWD/bin go -C tools install tool || exit 1
 
-unformatted=$(gofmt -l $(git ls-files '*.go'))
+unformatted=$(git ls-files -z '*.go' | xargs -0 gofmt -l)
 if [ -n "$unformatted" ]; then
 	printf 'not formatted (gofmt -w mends it):\n%s\n' "$unformatted"
 	failed=1
