@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -14,7 +15,20 @@ import (
 // hundredth of it.
 const patience = 20 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The test program starts itself again where a process of its own is needed: to be
+// stopped as a whole, or so that its work is not counted as ours.
+const childVariable = "RELEVE_MEDIA_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(childVariable) {
+	case "player":
+		player()
+	case "sink":
+		sink()
+	default:
+		goleak.VerifyTestMain(m)
+	}
+}
 
 // loopback draws an address that no other test uses.
 func loopback() netip.Addr {
