@@ -1,0 +1,135 @@
+package show
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"releve"
+)
+
+// The ports that `releve init` gives a server of its own address.
+const (
+	sipPort      = 5060
+	peerPort     = 7443
+	databasePort = 5442
+	consolePort  = 8080
+)
+
+// The establishment of the show.
+const (
+	domain            = "ipbx.test"
+	number            = "9"
+	receptionPassword = "reception-practice"
+	standbyPassword   = "standby-practice"
+	phonePassword     = "phone-practice"
+	extension         = "1001"
+	operator          = "1002"
+	guest             = "1003" // for who calls in by hand
+	callerUser        = "1010"
+)
+
+// Plan is the site that a show needs: all on addresses of the loopback.
+type Plan struct {
+	Dir             string // exists, and every account may enter it
+	PBX             netip.AddrPort
+	Main, Secondary netip.Addr
+	Language        releve.Language
+	Account         string // unix account of PostgreSQL under root, "": the default
+}
+
+// Site is where the configurations of the two servers are.
+type Site struct {
+	MainConfig, SecondaryConfig string
+}
+
+// initSite writes the site with the operator's own command.
+func initSite(ctx context.Context, binary string, p Plan) (Site, error) {
+	name := line{"Practice hospital", "Hôpital d'exercice"}.in(p.Language)
+	args := []string{
+		"init", "--dir", p.Dir, "--name", name, "--language", string(p.Language),
+		"--pbx", p.PBX.String(), "--domain", domain, "--reception-number", number,
+		"--reception-password", receptionPassword, "--standby-password", standbyPassword, "--operator", operator,
+		"--main-host", p.Main.String(), "--secondary-host", p.Secondary.String(),
+		"--main-data", filepath.Join(p.Dir, "main", "data"), "--secondary-data", filepath.Join(p.Dir, "secondary", "data"),
+	}
+	if p.Account != "" {
+		args = append(args, "--account", p.Account)
+	}
+	site := Site{filepath.Join(p.Dir, "main.toml"), filepath.Join(p.Dir, "secondary.toml")}
+	return site, run(ctx, func(string) {}, binary, args...)
+}
+
+// streets are tried until one has all its ports free: 127.0.N.x.
+const streets = 64
+
+// street is a /24 of the loopback whose addresses a show takes.
+type street byte
+
+// The houses of a street.
+const (
+	pbxHouse       = 10
+	mainHouse      = 21
+	secondaryHouse = 22
+	phoneHouse     = 31
+	operatorHouse  = 32
+	callerHouse    = 90
+)
+
+func (s street) house(n byte) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, byte(s), n}) }
+
+func (s street) sip(n byte) netip.AddrPort { return netip.AddrPortFrom(s.house(n), sipPort) }
+
+// freeStreet finds addresses where nothing of the show's is taken.
+func freeStreet() (street, error) {
+	var err error
+	for n := range streets {
+		if err = street(n).free(); err == nil {
+			return street(n), nil
+		}
+	}
+	return 0, fmt.Errorf("no free addresses for the show between 127.0.0.0 and 127.0.%d.255: is another one running? %w", streets-1, err)
+}
+
+// free says which address is taken.
+func (s street) free() error {
+	var taken error
+	for _, house := range []byte{pbxHouse, mainHouse, secondaryHouse, phoneHouse, operatorHouse, callerHouse} {
+		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(s.sip(house)))
+		if err != nil {
+			return err
+		}
+		taken = errors.Join(taken, conn.Close())
+	}
+	for _, house := range []byte{mainHouse, secondaryHouse} {
+		for _, port := range []int{peerPort, databasePort, consolePort} {
+			l, err := net.Listen("tcp", net.JoinHostPort(s.house(house).String(), strconv.Itoa(port)))
+			if err != nil {
+				return err
+			}
+			taken = errors.Join(taken, l.Close())
+		}
+	}
+	return taken
+}
+
+// newDir is a short path, because a unix socket's may have 107 bytes, that every
+// account may enter, because PostgreSQL's does not run as root.
+func newDir() (string, error) {
+	dir, err := os.MkdirTemp("", "rlv-")
+	if err != nil {
+		return "", err
+	}
+	for _, below := range []string{".", "main", "secondary"} {
+		path := filepath.Join(dir, below)
+		if err := errors.Join(os.MkdirAll(path, 0o755), os.Chmod(path, 0o755)); err != nil {
+			return "", errors.Join(err, os.RemoveAll(dir))
+		}
+	}
+	return dir, nil
+}
