@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -28,6 +29,8 @@ var ErrTimeout = errors.New("no answer to the SIP request within 32 s")
 type Options struct {
 	Listen netip.AddrPort // a specific address; port 0 takes a free one
 	Log    *slog.Logger
+	// Senders is how many addresses are remembered at a time; 0: 4096.
+	Senders int
 	// Handle takes each new request, in a goroutine of its own. A panic in it is
 	// logged and answered with 500.
 	Handle func(*Request, *Transaction)
@@ -47,7 +50,9 @@ type Endpoint struct {
 	secret       []byte // of the tags
 	buffer       []byte // of the one reader
 	refusals     bucket
+	senders      int
 	readers      sync.WaitGroup
+	done         chan struct{} // closed by Close
 
 	// mu keeps Close from passing between "still open" and the sending: the
 	// library would open the address anew for whoever sends after the socket
@@ -78,6 +83,8 @@ func Listen(o Options) (*Endpoint, error) {
 		secret:   []byte(rand.Text()),
 		buffer:   make([]byte, maxDatagram),
 		refusals: bucket{each: refusalsPerSecond},
+		senders:  cmp.Or(o.Senders, maxSenders),
+		done:     make(chan struct{}),
 	}
 	e.transport = gosip.NewTransportLayer(net.DefaultResolver, gosip.NewParser(), nil, gosip.WithTransportLayerLogger(e.log))
 	// Before the transaction layer is told of them, messages pass here one by one
@@ -96,7 +103,7 @@ func (e *Endpoint) Addr() netip.AddrPort { return e.listen }
 
 // serve hands the socket to the library and returns when it reads.
 func (e *Endpoint) serve() {
-	in := &inlet{UDPConn: e.socket, endpoint: e, ready: make(chan struct{}), sources: make(map[netip.AddrPort]struct{})}
+	in := &inlet{UDPConn: e.socket, endpoint: e, ready: make(chan struct{}), senders: make(map[netip.AddrPort]struct{})}
 	e.readers.Go(func() { _ = e.transport.ServeUDP(in) }) // it ends with the socket
 	<-in.ready
 }
@@ -111,6 +118,7 @@ func (e *Endpoint) Close() error {
 		return nil
 	}
 	err := e.socket.Close()
+	close(e.done)
 	e.transactions.Close()
 	e.readers.Wait()
 	return errors.Join(err, e.transport.Close())

@@ -17,10 +17,13 @@ const (
 	maxDatagram = 65507
 	// maxMessage is what the library reads at once.
 	maxMessage = 32 << 10
-	// maxSources bounds the table that the library keeps for each address that
+	// maxSenders bounds the table that the library keeps for each address that
 	// ever sent something: it never forgets one, so after so many it is begun anew.
 	// At about 100 bytes each this is well under a megabyte.
-	maxSources = 4096
+	maxSenders = 4096
+	// inFlight is how long the old table is kept beside the new one, for requests
+	// that were read and have not looked their sender up yet.
+	inFlight = time.Second
 	// refusals a second that the screen answers; beyond, it is silent. Enough for
 	// a badly configured telephone, too few to be of use against a third party.
 	refusalsPerSecond = 50
@@ -32,7 +35,7 @@ type inlet struct {
 	endpoint *Endpoint
 	ready    chan struct{} // closed when the library reads, and so knows the socket
 	first    sync.Once
-	sources  map[netip.AddrPort]struct{}
+	senders  map[netip.AddrPort]struct{}
 }
 
 // ReadFrom returns the next datagram that may be handed on. It says that the
@@ -40,8 +43,12 @@ type inlet struct {
 // socket is then already in its place.
 func (in *inlet) ReadFrom(b []byte) (int, net.Addr, error) {
 	in.first.Do(func() { close(in.ready) })
-	if len(in.sources) >= maxSources {
+	if len(in.senders) >= in.endpoint.senders {
 		in.endpoint.serve()
+		select {
+		case <-time.After(inFlight):
+		case <-in.endpoint.done:
+		}
 		return 0, nil, net.ErrClosed
 	}
 	buf := in.endpoint.buffer
@@ -57,7 +64,7 @@ func (in *inlet) ReadFrom(b []byte) (int, net.Addr, error) {
 		}
 		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 		if clean := in.endpoint.admit(buf[:n], from); clean != nil {
-			in.sources[from] = struct{}{}
+			in.senders[from] = struct{}{}
 			return copy(b, clean), net.UDPAddrFromAddrPort(from), nil
 		}
 	}

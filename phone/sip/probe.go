@@ -3,9 +3,11 @@ package sip
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 
 	gosip "github.com/emiago/sipgo/sip"
@@ -48,41 +50,50 @@ func (e *Endpoint) Probe(ctx context.Context, to netip.AddrPort, req *Request) (
 
 // ask is a client transaction (RFC 3261 §17.1.2) on a connected socket.
 func ask(ctx context.Context, conn net.Conn, request []byte, branch string) (*Response, error) {
-	buf := make([]byte, maxDatagram)
 	end := time.Now().Add(64 * T1)
-	for wait := T1; ; wait = min(2*wait, T2) {
+	for wait := T1; time.Now().Before(end); wait = min(2*wait, T2) {
 		if _, err := conn.Write(request); err != nil {
-			return nil, err
+			return nil, reason(ctx, err)
 		}
-		again := time.Now().Add(wait)
-		for {
-			if err := arm(ctx, conn, again); err != nil {
-				return nil, err
-			}
-			n, err := conn.Read(buf)
-			if e, ok := err.(net.Error); ok && e.Timeout() {
-				break
-			}
-			if err != nil {
-				return nil, err
-			}
-			if res := final(buf[:n], branch); res != nil {
-				return res, nil
-			}
+		res, err := listen(ctx, conn, branch, time.Now().Add(wait))
+		if res != nil || err != nil {
+			return res, err
 		}
-		if time.Now().After(end) {
-			return nil, ErrTimeout
+	}
+	return nil, ErrTimeout
+}
+
+// listen waits for the final response until a given time, when both results are nil.
+func listen(ctx context.Context, conn net.Conn, branch string, until time.Time) (*Response, error) {
+	if err := conn.SetReadDeadline(until); err != nil {
+		return nil, err
+	}
+	buf := make([]byte, maxDatagram)
+	for {
+		// The end of ctx moves the deadline into the past: it may have come just
+		// before we moved it away from there.
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		n, err := conn.Read(buf)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil:
+			return nil, nil
+		case err != nil:
+			return nil, reason(ctx, err)
+		}
+		if res := final(buf[:n], branch); res != nil {
+			return res, nil
 		}
 	}
 }
 
-// arm sets the deadline of the next read, unless the context is over: its own
-// deadline in the past must not be moved.
-func arm(ctx context.Context, conn net.Conn, at time.Time) error {
-	if err := conn.SetReadDeadline(at); err != nil {
-		return err
+// reason prefers the end of ctx, which is what closed the socket's eyes.
+func reason(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	return context.Cause(ctx)
+	return err
 }
 
 // final reads a datagram as the final response to the request of that branch.

@@ -85,9 +85,9 @@ func screen(data []byte) (s screened) {
 func refuse(code int, why string) screened { return screened{code: code, why: why} }
 
 // unfold splits the header section into lines and joins those that go on with a
-// blank (RFC 3261 §7.3.1).
-func unfold(text string) ([]field, error) {
-	var lines []field
+// blank (RFC 3261 §7.3.1). It reads to the end also after an error: the answer needs
+// the other lines.
+func unfold(text string) (lines []field, err error) {
 	for line := range strings.SplitSeq(text, "\r\n") {
 		if line == "" {
 			continue
@@ -100,14 +100,15 @@ func unfold(text string) ([]field, error) {
 		name, value, ok := strings.Cut(line, ":")
 		name = strings.ToLower(strings.TrimSpace(name))
 		if !ok || !token(name) {
-			return lines, fmt.Errorf("%.40q is not a header", line)
+			err = fmt.Errorf("%.40q is not a header", line)
+			continue
 		}
 		if long, ok := longNames[name]; ok {
 			name = long
 		}
 		lines = append(lines, field{name, strings.TrimSpace(value)})
 	}
-	return lines, nil
+	return lines, err
 }
 
 // requestLine checks "METHOD URI SIP/2.0" (RFC 3261 §7.1).

@@ -1,0 +1,164 @@
+package sip
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	gosip "github.com/emiago/sipgo/sip"
+)
+
+// newEndpoint answers every request with 200.
+func newEndpoint(t *testing.T, senders int) *Endpoint {
+	t.Helper()
+	e, err := Listen(Options{
+		Listen: netip.MustParseAddrPort("127.0.0.1:0"), Log: slog.New(slog.DiscardHandler), Senders: senders,
+		Handle: func(req *Request, tx *Transaction) { _ = tx.Respond(Reply(req, 200)) },
+		Stray:  func(*Response) {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	return e
+}
+
+// askOnce sends an OPTIONS from a new socket and returns the status line of the answer.
+func askOnce(t *testing.T, to netip.AddrPort) string {
+	t.Helper()
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	from := conn.LocalAddr()
+	fmt.Fprintf(conn, "OPTIONS sip:%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK-%s;rport\r\nFrom: <sip:a@b>;tag=1\r\n"+
+		"To: <sip:c@d>\r\nCall-ID: %s\r\nCSeq: 1 OPTIONS\r\n\r\n", to, from, from, from)
+	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, maxDatagram)
+	n, err := conn.Read(buf)
+	if err != nil {
+		t.Fatalf("no answer: %v", err)
+	}
+	line, _, _ := strings.Cut(string(buf[:n]), "\r\n")
+	return line
+}
+
+// The library's table of senders is thrown away from time to time, without a request
+// being lost, and does not grow beyond the bound.
+func TestManySenders(t *testing.T) {
+	e := newEndpoint(t, 20)
+	for i := range 300 {
+		if got := askOnce(t, e.Addr()); got != "SIP/2.0 200 OK" {
+			t.Fatalf("sender %d is answered with %q", i, got)
+		}
+	}
+	deadline, tick := time.After(10*time.Second), time.NewTicker(20*time.Millisecond)
+	defer tick.Stop()
+	for e.transport.Pool("udp").Size() > 20+1 { // and our own address
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("the table holds %d senders", e.transport.Pool("udp").Size())
+		}
+	}
+}
+
+func TestFloodInTheLog(t *testing.T) {
+	var lines bytes.Buffer
+	log := slog.New(newLimiter(slog.NewTextHandler(&lines, nil)))
+	for range 1000 {
+		log.Error("bad", "data", strings.Repeat("x", 10000))
+	}
+	if n := strings.Count(lines.String(), "\n"); n < 1 || n > 3*linesPerSecond || lines.Len() > 20*maxText {
+		t.Errorf("1000 bad packets write %d lines, %d bytes", n, lines.Len())
+	}
+}
+
+func TestNothingLeavesAfterClose(t *testing.T) {
+	e := newEndpoint(t, 0)
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	req, err := NewRequest("OPTIONS", URI{Scheme: "sip", Host: "127.0.0.1"}, "<sip:a@b>", "t", "<sip:c@d>", "", "id", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetDestination("127.0.0.1:9")
+	if _, err := e.Do(context.Background(), req); !errors.Is(err, ErrClosed) {
+		t.Errorf("Do: %v", err)
+	}
+	if err := e.Send(req); !errors.Is(err, ErrClosed) {
+		t.Errorf("Send: %v", err)
+	}
+	if _, err := e.Probe(context.Background(), e.Addr(), req); !errors.Is(err, ErrClosed) {
+		t.Errorf("Probe: %v", err)
+	}
+}
+
+func TestReplyGoesWhereTheRequestCameFrom(t *testing.T) {
+	from := netip.MustParseAddrPort("192.0.2.7:40000")
+	for via, want := range map[string]string{
+		"SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bK1;rport": "192.0.2.7:40000",
+		"SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bK1":       "192.0.2.7:5070",
+		"SIP/2.0/UDP pbx.example;branch=z9hG4bK1":         "192.0.2.7:5060",
+		"SIP/2.0/UDP [2001:db8::1];branch=z9hG4bK1":       "192.0.2.7:5060",
+		"SIP/2.0/UDP [2001:db8::1]:5071, SIP/2.0/UDP x:1": "192.0.2.7:5071",
+		"SIP/2.0/UDP nonsense:port":                       "invalid AddrPort",
+	} {
+		if got := replyTo(via, from).String(); got != want {
+			t.Errorf("%s: to %s, not %s", via, got, want)
+		}
+	}
+}
+
+func TestValuesOfOneLine(t *testing.T) {
+	msg, err := gosip.ParseMessage([]byte("SIP/2.0 200 OK\r\nContact: \"a, b\" <sip:1@x;p=1,2>;expires=3, <sip:2@y>\r\n" +
+		"Contact: sip:3@z\r\nDiversion: \"x\\\", y\" <sip:4@w>, <sip:5@v>\r\n\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	contacts := Contacts(msg)
+	if len(contacts) != 3 || contacts[0].URI.User != "1" || contacts[0].Params["expires"] != "3" || contacts[2].URI.User != "3" {
+		t.Errorf("%+v", contacts)
+	}
+	if got := Values(msg, "Diversion"); len(got) != 2 || got[1] != "<sip:5@v>" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestUsersThatNeedEscapes(t *testing.T) {
+	for _, user := range []string{"reception", "#31#", "a b", "é", "1;ext=2"} {
+		u, err := ParseURI("sip:" + Escape(user) + "@example.com")
+		if err != nil || User(u) != user {
+			t.Errorf("%q becomes %q, %v", user, User(u), err)
+		}
+	}
+}
+
+// Whatever arrives, the screen neither dies nor lets through what the library dies of.
+func FuzzScreen(f *testing.F) {
+	f.Add([]byte("OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n\r\n"))
+	f.Add([]byte("SIP/2.0 200 OK\r\nv: SIP / 2.0 / UDP h ; branch = x\r\nf: a\r\n\r\n"))
+	f.Add([]byte("\r\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s := screen(data)
+		if s.clean != nil && (s.code != 0 || s.why != "") {
+			t.Errorf("let through and refused: %q", data)
+		}
+		if s.code != 0 {
+			if to, text := refusal(s, netip.MustParseAddrPort("192.0.2.7:5060")); to.IsValid() && !bytes.HasPrefix(text, []byte("SIP/2.0 ")) {
+				t.Errorf("the answer is %q", text)
+			}
+		}
+	})
+}
