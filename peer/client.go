@@ -85,10 +85,10 @@ func (p *Peer) Check(ctx context.Context, question CheckQuestion) (CheckAnswer, 
 		question.Nonce = rand.Text()
 	}
 	answer, err := ask[CheckAnswer](ctx, p, pathCheck, question)
-	if err == nil {
-		err = p.answers(question.Nonce, answer)
+	if err != nil {
+		return CheckAnswer{}, err
 	}
-	return answer, err
+	return p.believed(question.Nonce, answer)
 }
 
 // SpoolRead reads the other server's spool (RULES R14).

@@ -72,8 +72,11 @@ func TestAnAnswerThatSpeaksForAnotherSeatIsNone(t *testing.T) {
 		return peer.CheckAnswer{Seat: releve.Secondary, Well: true}
 	}}
 	p.start(p.main)
-	_, err := p.start(p.secondary).Check(within(t, plenty), peer.CheckQuestion{})
+	answer, err := p.start(p.secondary).Check(within(t, plenty), peer.CheckQuestion{})
 	wantKind(t, err, peer.Failed)
+	if answer.Well {
+		t.Error("the answer was given on with its error")
+	}
 }
 
 func TestASpoolIsReadAndCut(t *testing.T) {

@@ -65,34 +65,34 @@ func (p *Peer) SealAnswer(nonce string, answer CheckAnswer) (string, error) {
 // OpenAnswer reads what the other server sealed for the question with that nonce.
 // An answer to another question, or made by anyone else, is an error.
 func (p *Peer) OpenAnswer(nonce, sealed string) (CheckAnswer, error) {
-	var answer CheckAnswer
 	if len(sealed) > MaxSealed {
-		return answer, fmt.Errorf("the sealed answer has %d bytes, more than %d", len(sealed), MaxSealed)
+		return CheckAnswer{}, fmt.Errorf("the sealed answer has %d bytes, more than %d", len(sealed), MaxSealed)
 	}
 	encoded, signature, _ := strings.Cut(sealed, ".")
 	text, err := base64.RawURLEncoding.DecodeString(encoded)
 	if err != nil {
-		return answer, fmt.Errorf("the sealed answer is not base64url: %w", err)
+		return CheckAnswer{}, fmt.Errorf("the sealed answer is not base64url: %w", err)
 	}
 	if err := p.verify(forCheck, bind(nonce, text), signature); err != nil {
-		return answer, err
+		return CheckAnswer{}, err
 	}
+	var answer CheckAnswer
 	if err := json.Unmarshal(text, &answer); err != nil {
 		return CheckAnswer{}, fmt.Errorf("the sealed answer: %w", err)
 	}
 	answer.Nonce = nonce
-	return answer, p.answers(nonce, answer)
+	return p.believed(nonce, answer)
 }
 
-// answers says whether an answer is the other server's, to the question asked.
-func (p *Peer) answers(nonce string, answer CheckAnswer) error {
+// believed gives an answer back if it is the other server's, to the question asked.
+func (p *Peer) believed(nonce string, answer CheckAnswer) (CheckAnswer, error) {
 	switch {
 	case answer.Nonce != nonce:
-		return p.refusal(problem{Error: "its answer is to another question"})
+		return CheckAnswer{}, p.refusal(problem{Error: "its answer is to another question"})
 	case answer.Seat != p.other.Seat:
-		return p.refusal(problem{Error: fmt.Sprintf("its answer speaks for the seat %q, not %s", answer.Seat, p.other.Seat)})
+		return CheckAnswer{}, p.refusal(problem{Error: fmt.Sprintf("its answer speaks for the seat %q, not %s", answer.Seat, p.other.Seat)})
 	}
-	return nil
+	return answer, nil
 }
 
 // bind ties a text to a nonce. The length keeps the two apart.
