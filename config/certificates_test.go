@@ -111,8 +111,8 @@ func newSpoilt(t *testing.T) spoilt {
 	o.Dir, o.Name, o.ReceptionNumber, o.ReceptionPassword, o.StandbyPassword = t.TempDir(), "S", "9", "a", "b"
 	o.Main.Host, o.Secondary.Host = netip.MustParseAddr("127.0.0.21"), netip.MustParseAddr("127.0.0.22")
 	o.PBX = netip.MustParseAddrPort("127.0.0.10:5060")
-	// The longest path of a temporary directory leaves a socket little room.
-	o.Main.Data, o.Secondary.Data = filepath.Join(os.TempDir(), "m"), filepath.Join(os.TempDir(), "s")
+	// Below a temporary directory the sockets could be left without room.
+	o.Main.Data, o.Secondary.Data = "/var/lib/releve/main", "/var/lib/releve/secondary"
 	w, err := site.Init(o)
 	if err != nil {
 		t.Fatal(err)

@@ -39,11 +39,11 @@ func (r *reader) checkSite(s Site) {
 const maxData = 107 - len("/postgres/run/.s.PGSQL.65535.lock")
 
 func (r *reader) checkData(dir string) {
-	if len(dir) > maxData {
-		r.wrong("site.data", "data.long", "length", strconv.Itoa(len(dir)), "most", strconv.Itoa(maxData))
-	}
 	if info, err := os.Stat(dir); dir != "" && err == nil && !info.IsDir() {
 		r.wrong("site.data", "data.no-directory", "path", dir)
+	}
+	if len(dir) > maxData {
+		r.wrong("site.data", "data.long", "length", strconv.Itoa(len(dir)), "most", strconv.Itoa(maxData))
 	}
 }
 
@@ -93,6 +93,9 @@ func (r *reader) checkLinks(c *Config) {
 	r.address("database.other", c.Database.Other)
 	r.required("database.account", c.Database.Account)
 	r.address("console.listen", c.Console.Listen)
+	if c.Console.Other != "" { // the desks may not reach it
+		r.address("console.other", c.Console.Other)
+	}
 }
 
 func (r *reader) checkTakeover(t Takeover) {
@@ -110,7 +113,7 @@ func (r *reader) checkCollisions(c *Config) {
 		{"sip.listen", "udp", c.SIP.Listen}, {"sip.other", "udp", c.SIP.Other}, {"pbx.address", "udp", c.PBX.Address},
 		{"peer.listen", "tcp", c.Peer.Listen}, {"peer.other", "tcp", c.Peer.Other},
 		{"database.listen", "tcp", c.Database.Listen}, {"database.other", "tcp", c.Database.Other},
-		{"console.listen", "tcp", c.Console.Listen},
+		{"console.listen", "tcp", c.Console.Listen}, {"console.other", "tcp", c.Console.Other},
 	} {
 		place := l.network + " " + l.address
 		if first, ok := taken[place]; ok && l.address != "" {

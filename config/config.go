@@ -99,6 +99,7 @@ type Database struct {
 // Console is where the page is served.
 type Console struct {
 	Listen string `toml:"listen"`
+	Other  string `toml:"other"` // host:port of the other server's page; optional
 }
 
 // Takeover holds the settings of a verification (SPEC H3).

@@ -62,8 +62,8 @@ func TestANewSiteIsOneSeenFromTwoSides(t *testing.T) {
 			t.Errorf("main is %+v, secondary %+v", main.Site, secondary.Site)
 		}
 		for _, link := range [][2]string{
-			{main.SIP.Listen, secondary.SIP.Other}, {main.Peer.Listen, secondary.Peer.Other}, {main.Database.Listen, secondary.Database.Other},
-			{secondary.SIP.Listen, main.SIP.Other}, {secondary.Peer.Listen, main.Peer.Other}, {secondary.Database.Listen, main.Database.Other},
+			{main.SIP.Listen, secondary.SIP.Other}, {main.Peer.Listen, secondary.Peer.Other}, {main.Database.Listen, secondary.Database.Other}, {main.Console.Listen, secondary.Console.Other},
+			{secondary.SIP.Listen, main.SIP.Other}, {secondary.Peer.Listen, main.Peer.Other}, {secondary.Database.Listen, main.Database.Other}, {secondary.Console.Listen, main.Console.Other},
 		} {
 			if link[0] != link[1] {
 				t.Errorf("one listens on %s and the other looks for it at %s", link[0], link[1])
