@@ -7,7 +7,7 @@
 //
 // Why not one goroutine with a time.Ticker for each call, which is the obvious way:
 // a ticker drops the ticks it is late for, so on a loaded machine every prompt gets
-// longer and the timestamps leave the clock for good. [BenchmarkPacing200] shows both.
+// longer and the timestamps leave the clock for good. BenchmarkPacing200 shows both.
 //
 // What is absent: RTCP, SRTP, recording, in-band keys, and codecs other than G.711.
 package media

@@ -197,10 +197,11 @@ func TestTwoHundredCallersAreServedByOneLoop(t *testing.T) {
 		})
 	}
 	calls.Wait()
-	e.checkNoneFailed(t)
+	checkNoneFailed(t, e)
 }
 
-func (e *Engine) checkNoneFailed(t *testing.T) {
+func checkNoneFailed(t *testing.T, e *Engine) {
+	t.Helper()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for s := range e.streams {
