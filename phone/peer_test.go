@@ -214,3 +214,12 @@ func (c *call) answered() {
 	}
 	c.send(c.to, c.inside("ACK", 1, nil))
 }
+
+// answer writes a 200 to an INVITE, with our usual description.
+func (p *peer) answer(invite text, tag, more string) string {
+	res := p.reply(invite, 200, more)
+	res = strings.Replace(res, "To: "+invite.header("To"), "To: "+invite.header("To")+";tag="+tag, 1)
+	return strings.Replace(res, "Content-Length: 0", "Content-Length: "+strconv.Itoa(len(p.sdp())), 1) + p.sdp()
+}
+
+func portOf(a netip.AddrPort) string { return strconv.Itoa(int(a.Port())) }
