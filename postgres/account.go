@@ -49,6 +49,17 @@ func (a account) process(death syscall.Signal) *syscall.SysProcAttr {
 	return attr
 }
 
+// mkdirOurs makes a directory that the account may pass through and not change.
+func (a account) mkdirOurs(path string) error {
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if !a.root {
+		return nil
+	}
+	return os.Chmod(path, 0o711)
+}
+
 // mkdir makes a directory of the account, closed to all others.
 func (a account) mkdir(path string) error {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {

@@ -11,6 +11,7 @@
 //	data.new/       a creation or clone that is not finished
 //	data.aside-T/   data that was replaced, whole, kept until somebody deletes it
 //	data.unusable   why data/ must not be started again
+//	tail-T/         WAL that a promotion left behind and should not have (RULES R4)
 //	conf/           configuration, written by us before every start
 //	run/            the socket, closed to every other account
 //	tls/            copies of the certificates, readable by PostgreSQL's account

@@ -183,10 +183,8 @@ func (c *Cluster) prepare() (account, error) {
 	if err != nil {
 		return who, err
 	}
-	for _, dir := range []string{c.opts.Dir, c.path("conf"), c.path("run"), c.path("tls")} {
-		if err := who.mkdir(dir); err != nil {
-			return who, fmt.Errorf("cannot prepare PostgreSQL's directory: %w", err)
-		}
+	if err := c.makeDirs(who); err != nil {
+		return who, fmt.Errorf("cannot prepare PostgreSQL's directory: %w", err)
 	}
 	if c.opts.CA == "" {
 		return who, nil
@@ -201,6 +199,20 @@ func (c *Cluster) prepare() (account, error) {
 		}
 	}
 	return who, nil
+}
+
+// makeDirs leaves to the account only what PostgreSQL writes: what we write as root
+// is in directories whose entries the account cannot exchange for links.
+func (c *Cluster) makeDirs(who account) error {
+	if err := os.MkdirAll(c.opts.Dir, 0o711); err != nil {
+		return err
+	}
+	for _, dir := range []string{c.opts.Dir, c.path("conf"), c.path("tls")} {
+		if err := who.mkdirOurs(dir); err != nil {
+			return err
+		}
+	}
+	return who.mkdir(c.path("run"))
 }
 
 // setSignals writes or removes the files that decide whether PostgreSQL may become

@@ -89,10 +89,11 @@ func (c *Cluster) Rewind(ctx context.Context, source netip.AddrPort, newID relev
 		return false, err
 	}
 	defer end()
-	if err := c.readyToRewind(ctx, source); err != nil {
+	old, err := c.readyToRewind(ctx, source)
+	if err != nil {
 		return false, err
 	}
-	if err := c.markUnusable("a rewind did not end: clone it"); err != nil {
+	if err := c.markUnusable(old, "a rewind did not end: clone it"); err != nil {
 		return false, err
 	}
 	// PostgreSQL's single-user mode, with which pg_rewind finishes a crashed target, refuses
@@ -101,7 +102,7 @@ func (c *Cluster) Rewind(ctx context.Context, source netip.AddrPort, newID relev
 		return false, err
 	}
 	if needed, err = c.rewind(ctx, source, progress); err != nil {
-		return needed, errors.Join(err, c.markUnusable("a rewind failed, clone it: "+err.Error()))
+		return needed, errors.Join(err, c.markUnusable(old, "a rewind failed, clone it: "+err.Error()))
 	}
 	if err := c.writeIdentity(c.dataDir(), newID); err != nil {
 		return needed, err
@@ -109,25 +110,23 @@ func (c *Cluster) Rewind(ctx context.Context, source netip.AddrPort, newID relev
 	return needed, removeFile(c.path("data.unusable"))
 }
 
-func (c *Cluster) readyToRewind(ctx context.Context, source netip.AddrPort) error {
-	state, err := c.requireOurs()
+// readyToRewind returns the id of the data that is about to change.
+func (c *Cluster) readyToRewind(ctx context.Context, source netip.AddrPort) (releve.DataID, error) {
+	state, err := c.requireUsable()
 	if err != nil {
-		return err
-	}
-	if state.Unusable != "" {
-		return fmt.Errorf("the data in %s cannot be rewound: %s", c.dataDir(), state.Unusable)
+		return "", err
 	}
 	if err := c.configure(Primary); err != nil {
-		return err
+		return "", err
 	}
 	o, err := c.inspectOrigin(ctx, source)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if o.systemID != state.SystemID {
-		return fmt.Errorf("%w (ours %s, theirs %s): clone instead of rewinding", ErrOtherCluster, state.SystemID, o.systemID)
+		return "", fmt.Errorf("%w (ours %s, theirs %s): clone instead of rewinding", ErrOtherCluster, state.SystemID, o.systemID)
 	}
-	return nil
+	return state.DataID, nil
 }
 
 func (c *Cluster) rewind(ctx context.Context, source netip.AddrPort, progress Progress) (needed bool, err error) {

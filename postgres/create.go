@@ -67,14 +67,15 @@ func (c *Cluster) initialise(ctx context.Context, dir string, id releve.DataID) 
 // freshDir makes way for data in the making. What an earlier attempt left there
 // was never a database, so it alone is deleted.
 func (c *Cluster) freshDir() (string, error) {
-	if _, err := c.prepare(); err != nil {
+	who, err := c.prepare()
+	if err != nil {
 		return "", err
 	}
 	fresh := c.path("data.new")
 	if err := os.RemoveAll(fresh); err != nil {
 		return "", fmt.Errorf("cannot remove an unfinished copy: %w", err)
 	}
-	return fresh, nil
+	return fresh, who.mkdir(fresh)
 }
 
 // swapIn makes finished data the data. The place is empty: whoever had data

@@ -136,9 +136,8 @@ func TestAFencedClusterCommitsNothingMore(t *testing.T) {
 }
 
 func TestAFenceOvertakesAStart(t *testing.T) {
-	ctx := within(t)
 	c := newCluster(t, optionsFor(t, releve.Main, freeAddress(t), freeAddress(t)))
-	must(t, c.Create(ctx, releve.NewDataID()))
+	createFromTemplate(t, c)
 	before := c.fenceCount()
 	c.Fence()
 	if _, err := c.spawn(before); err != ErrFenced {
@@ -169,7 +168,7 @@ func TestPostgreSQLDiesWithItsParent(t *testing.T) {
 	ctx := within(t)
 	o := optionsFor(t, releve.Main, freeAddress(t), freeAddress(t))
 	c := newCluster(t, o)
-	must(t, c.Create(ctx, releve.NewDataID()))
+	createFromTemplate(t, c)
 	self, err := os.Executable()
 	must(t, err)
 	parent := exec.Command(self)
@@ -205,7 +204,7 @@ func TestPostgreSQLDiesWithItsParent(t *testing.T) {
 func TestTheDataOfAnotherSiteIsRefusedUntouched(t *testing.T) {
 	ctx := within(t)
 	o := optionsFor(t, releve.Main, freeAddress(t), freeAddress(t))
-	must(t, newCluster(t, o).Create(ctx, releve.NewDataID()))
+	createFromTemplate(t, newCluster(t, o))
 	before := listing(t, filepath.Join(o.Dir, "data"))
 	o.SiteID = "another-site"
 	c := newCluster(t, o)
@@ -260,7 +259,7 @@ func TestAnAddressInUseIsSaid(t *testing.T) {
 	ctx := within(t)
 	o := optionsFor(t, releve.Main, freeAddress(t), freeAddress(t))
 	c := newCluster(t, o)
-	must(t, c.Create(ctx, releve.NewDataID()))
+	createFromTemplate(t, c)
 	l, err := net.Listen("tcp", o.Listen.String())
 	must(t, err)
 	err = c.Start(ctx, Primary)

@@ -8,13 +8,16 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/big"
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,23 +28,23 @@ import (
 	"releve"
 )
 
-// certificates of both seats, made once for all tests.
-var certificates string
+// scratch holds what all tests share: certificates of both seats and a template.
+var scratch string
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(parentEnv); dir != "" {
 		beParent(dir)
 		return
 	}
-	dir, err := os.MkdirTemp("", "relpg-tls-")
+	dir, err := os.MkdirTemp("", "relpg-shared-")
 	if err == nil {
-		err = makeCertificates(dir)
+		err = errors.Join(os.Chmod(dir, 0o711), makeCertificates(dir))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cannot make certificates:", err)
 		os.Exit(1)
 	}
-	certificates = dir
+	scratch = dir
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		os.RemoveAll(dir)
 		os.Exit(code)
@@ -120,8 +123,8 @@ func optionsFor(t testing.TB, seat releve.Seat, listen, upstream netip.AddrPort)
 	return Options{
 		Installation: installed(t), Dir: filepath.Join(openDir(t), "pg"), Listen: listen, Upstream: upstream,
 		Seat: seat, SiteID: testSite, Account: "postgres",
-		CA: filepath.Join(certificates, "ca.pem"), Cert: filepath.Join(certificates, string(seat)+".pem"),
-		Key: filepath.Join(certificates, string(seat)+".key"),
+		CA: filepath.Join(scratch, "ca.pem"), Cert: filepath.Join(scratch, string(seat)+".pem"),
+		Key: filepath.Join(scratch, string(seat)+".key"),
 		Log: slog.New(slog.NewTextHandler(testOutput{t}, nil)).With("seat", seat),
 	}
 }
@@ -165,15 +168,47 @@ func stopForGood(t testing.TB, c *Cluster) {
 	}
 }
 
+// template is the data of one Create, made by the first test that needs any.
+var template = sync.OnceValues(func() (string, error) {
+	inst, err := Find("")
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(scratch, "template")
+	c, err := New(Options{Installation: inst, Dir: dir, Seat: releve.Main, SiteID: testSite, Account: "postgres"})
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return c.dataDir(), c.Create(ctx, releve.NewDataID())
+})
+
+// createFromTemplate spares a test the seconds of initdb.
+func createFromTemplate(t testing.TB, c *Cluster) {
+	t.Helper()
+	data, err := template()
+	if err == nil {
+		_, err = c.prepare()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("cp", "-a", data, c.dataDir()).CombinedOutput(); err != nil {
+		t.Fatalf("cp: %v: %s", err, out)
+	}
+	if err := c.writeIdentity(c.dataDir(), releve.NewDataID()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // alone is a created, running primary without other server.
 func alone(t testing.TB) *Cluster {
 	t.Helper()
 	c := newCluster(t, optionsFor(t, releve.Main, freeAddress(t), freeAddress(t)))
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	if err := c.Create(ctx, releve.NewDataID()); err != nil {
-		t.Fatal(err)
-	}
+	createFromTemplate(t, c)
 	if err := c.Start(ctx, Primary); err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +222,7 @@ func pair(t *testing.T) (main, secondary *Cluster) {
 	mainAddress, secondaryAddress := freeAddress(t), freeAddress(t)
 	main = newCluster(t, optionsFor(t, releve.Main, mainAddress, secondaryAddress))
 	secondary = newCluster(t, optionsFor(t, releve.Secondary, secondaryAddress, mainAddress))
-	must(t, main.Create(ctx, releve.NewDataID()))
+	createFromTemplate(t, main)
 	must(t, main.Start(ctx, Primary))
 	must(t, main.EnsureSlot(ctx))
 	must(t, secondary.Clone(ctx, mainAddress, releve.NewDataID(), nil))

@@ -22,16 +22,16 @@ const (
 
 var errNotRunning = errors.New("PostgreSQL is not running: start it first")
 
-// Pool opens at most max sessions as the owner of the database. They come and go
+// Pool opens at most so many sessions as the owner of the database. They come and go
 // with PostgreSQL; the pool is the caller's to close. No statement has a time limit
 // of the pool's: what bounds a COMMIT is the caller's to know (RULES R7).
-func (c *Cluster) Pool(_ context.Context, max int) (*pgxpool.Pool, error) {
-	return c.newPool(RoleOwner, database, max, RoleOwner)
+func (c *Cluster) Pool(_ context.Context, sessions int) (*pgxpool.Pool, error) {
+	return c.newPool(RoleOwner, database, sessions, RoleOwner)
 }
 
-func (c *Cluster) newPool(role, db string, max int, name string) (*pgxpool.Pool, error) {
-	if max < 1 {
-		return nil, fmt.Errorf("a pool of %d sessions is none", max)
+func (c *Cluster) newPool(role, db string, sessions int, name string) (*pgxpool.Pool, error) {
+	if sessions < 1 {
+		return nil, fmt.Errorf("a pool of %d sessions is none", sessions)
 	}
 	info := fmt.Sprintf("host=%s port=%d user=%s dbname=%s application_name=%s sslmode=disable",
 		quoteConninfo(c.path("run")), c.opts.port(), role, db, name)
@@ -39,7 +39,7 @@ func (c *Cluster) newPool(role, db string, max int, name string) (*pgxpool.Pool,
 	if err != nil {
 		return nil, err
 	}
-	config.MaxConns = int32(max)
+	config.MaxConns = int32(sessions)
 	return pgxpool.NewWithConfig(context.Background(), config)
 }
 

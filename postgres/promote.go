@@ -63,7 +63,6 @@ func (c *Cluster) Promote(ctx context.Context) (Promotion, error) {
 	if err != nil {
 		return Promotion{}, err
 	}
-	defer os.RemoveAll(kept)
 	if err := c.endSessions(ctx); err != nil {
 		return Promotion{}, err
 	}
@@ -74,7 +73,11 @@ func (c *Cluster) Promote(ctx context.Context) (Promotion, error) {
 	if err != nil {
 		return Promotion{}, fmt.Errorf("%w: %w", ErrStillPromoting, err)
 	}
-	return c.examine(ctx, kept, before, after)
+	p, err := c.examine(ctx, kept, before, after)
+	if err != nil {
+		return p, errors.Join(err, c.keepEvidence(kept))
+	}
+	return p, os.RemoveAll(kept)
 }
 
 // endSessions ends every session but our own questions.
@@ -178,6 +181,13 @@ func (c *Cluster) keepTail(replayed releve.LSN) (string, error) {
 		}
 	}
 	return kept, nil
+}
+
+// keepEvidence spares a tail that may hold the only copy of rows from the next promotion.
+func (c *Cluster) keepEvidence(kept string) error {
+	evidence := c.path("tail-" + time.Now().UTC().Format(asideFormat))
+	c.log.Error("received rows were left behind by the promotion", "wal", evidence)
+	return rename(kept, evidence)
 }
 
 // tail reads on where recovery stopped.

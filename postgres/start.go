@@ -57,12 +57,8 @@ func (c *Cluster) Start(ctx context.Context, mode Mode) error {
 }
 
 func (c *Cluster) readyToStart(mode Mode) error {
-	state, err := c.requireOurs()
-	if err != nil {
+	if _, err := c.requireUsable(); err != nil {
 		return err
-	}
-	if state.Unusable != "" {
-		return fmt.Errorf("the data in %s must not be started: %s", c.dataDir(), state.Unusable)
 	}
 	if mode != Primary && !c.opts.Upstream.IsValid() {
 		return errors.New("a mirror needs the address of the other server's PostgreSQL: set [database] other")
@@ -160,14 +156,15 @@ func (p *postmaster) readLog(r *os.File) {
 	p.log.flush()
 }
 
-// logLine passes on a line of PostgreSQL's log at its own severity.
+// logLine passes on a line of PostgreSQL's log. FATAL is the end of one session, and a
+// mirror whose owner is away says it five times a second.
 func (c *Cluster) logLine(line string) {
 	level := slog.LevelDebug
 	switch severity, _, _ := strings.Cut(line, ":"); severity {
-	case "PANIC", "FATAL", "ERROR":
+	case "PANIC":
+		level = slog.LevelError
+	case "ERROR":
 		level = slog.LevelWarn
-	case "WARNING":
-		level = slog.LevelInfo
 	}
 	c.log.Log(context.Background(), level, line, "from", "postgres")
 }

@@ -74,21 +74,25 @@ type identity struct {
 	Data   releve.DataID `json:"data"`
 }
 
+// mark is what stands beside data that must not be started. It says whose the data is,
+// because what made it unusable may have replaced any file within.
+type mark struct {
+	identity
+	Why string `json:"why"`
+}
+
 // State reads the data directory. An error means that it could not be read, which
 // says nothing of what is there.
 func (c *Cluster) State() (State, error) {
 	state, err := c.ownership()
-	if err != nil || state.Presence != Ours {
-		return state, err
-	}
-	state.Unusable, err = c.unusable()
-	if err != nil || state.Unusable != "" {
+	if err != nil || state.Presence != Ours || state.Unusable != "" {
 		return state, err
 	}
 	state.Control, err = c.Control()
 	return state, err
 }
 
+// ownership is State without the control file.
 func (c *Cluster) ownership() (State, error) {
 	entries, err := os.ReadDir(c.dataDir())
 	switch {
@@ -97,37 +101,40 @@ func (c *Cluster) ownership() (State, error) {
 	case err != nil:
 		return State{}, fmt.Errorf("cannot read PostgreSQL's data: %w", err)
 	}
-	raw, err := os.ReadFile(c.path("data", identityFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return foreign("%s is not Relève's: move it away, or set [site] data to another directory", c.dataDir()), nil
+	var m mark
+	for _, path := range []string{c.path("data.unusable"), c.path("data", identityFile)} {
+		raw, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return State{}, fmt.Errorf("cannot read whose data this is: %w", err)
+		}
+		if err := json.Unmarshal(raw, &m); err != nil {
+			return foreign("%s is damaged (%v): restore it, or move %s away", path, err, c.dataDir()), nil
+		}
+		return c.judge(m), nil
 	}
-	if err != nil {
-		return State{}, fmt.Errorf("cannot read whose data this is: %w", err)
-	}
-	return c.judgeIdentity(raw), nil
+	return foreign("%s is not Relève's: move it away, or set [site] data to another directory", c.dataDir()), nil
 }
 
-func (c *Cluster) judgeIdentity(raw []byte) State {
-	var id identity
-	if err := json.Unmarshal(raw, &id); err != nil {
-		return foreign("%s is damaged (%v): restore it, or move %s away", c.path("data", identityFile), err, c.dataDir())
-	}
+func (c *Cluster) judge(m mark) State {
 	switch {
-	case id.Format != identityFormat:
-		return foreign("%s was written by another version of Relève (format %d): install that version", c.dataDir(), id.Format)
-	case id.Site != c.opts.SiteID:
+	case m.Format != identityFormat:
+		return foreign("%s was written by another version of Relève (format %d): install that version", c.dataDir(), m.Format)
+	case m.Site != c.opts.SiteID:
 		return foreign("%s holds the data of another site (%s, this one is %s): check the configuration, or move the directory away",
-			c.dataDir(), id.Site, c.opts.SiteID)
+			c.dataDir(), m.Site, c.opts.SiteID)
 	}
-	return State{Presence: Ours, DataID: id.Data}
+	return State{Presence: Ours, DataID: m.Data, Unusable: m.Why}
 }
 
 func foreign(format string, args ...any) State {
 	return State{Presence: Foreign, Why: fmt.Sprintf(format, args...)}
 }
 
-// requireOurs refuses what must not be touched or cannot be used.
-func (c *Cluster) requireOurs() (State, error) {
+// requireUsable refuses what must not be touched or started.
+func (c *Cluster) requireUsable() (State, error) {
 	state, err := c.State()
 	switch {
 	case err != nil:
@@ -136,38 +143,34 @@ func (c *Cluster) requireOurs() (State, error) {
 		return state, fmt.Errorf("there is no data in %s: create or clone it first", c.dataDir())
 	case state.Presence == Foreign:
 		return state, errors.New(state.Why)
+	case state.Unusable != "":
+		return state, fmt.Errorf("the data in %s must not be started: %s", c.dataDir(), state.Unusable)
 	}
 	return state, nil
 }
 
+func (c *Cluster) identify(id releve.DataID) identity {
+	return identity{Format: identityFormat, Site: c.opts.SiteID, Data: id}
+}
+
 func (c *Cluster) writeIdentity(dir string, id releve.DataID) error {
+	return c.writeJSON(filepath.Join(dir, identityFile), c.identify(id))
+}
+
+func (c *Cluster) markUnusable(id releve.DataID, why string) error {
+	return c.writeJSON(c.path("data.unusable"), mark{identity: c.identify(id), Why: why})
+}
+
+func (c *Cluster) writeJSON(path string, value any) error {
 	who, err := c.account()
 	if err != nil {
 		return err
 	}
-	raw, err := json.Marshal(identity{Format: identityFormat, Site: c.opts.SiteID, Data: id})
+	raw, err := json.Marshal(value)
 	if err != nil {
 		return err
 	}
-	return who.writeFile(filepath.Join(dir, identityFile), append(raw, '\n'), 0o600)
-}
-
-// unusable reads why the data must not be started. The mark stands beside the
-// data because what made it unusable may have replaced any file within.
-func (c *Cluster) unusable() (string, error) {
-	raw, err := os.ReadFile(c.path("data.unusable"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	return strings.TrimSpace(string(raw)), err
-}
-
-func (c *Cluster) markUnusable(why string) error {
-	who, err := c.account()
-	if err != nil {
-		return err
-	}
-	return who.writeFile(c.path("data.unusable"), []byte(why+"\n"), 0o600)
+	return who.writeFile(path, append(raw, '\n'), 0o600)
 }
 
 // Control reads the control file through pg_controldata.
@@ -214,6 +217,9 @@ func parseControl(out string) (Control, error) {
 	return control, nil
 }
 
+// asideFormat names by their time the things that are kept.
+const asideFormat = "20060102T150405.000Z"
+
 // SetAside moves the data directory away whole and says where it is now, ""
 // when there was none. Nothing is ever deleted: the rows in it may be the only ones.
 func (c *Cluster) SetAside(ctx context.Context, reason string) (string, error) {
@@ -239,7 +245,7 @@ func (c *Cluster) setAside(reason string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	aside := c.path("data.aside-" + time.Now().UTC().Format("20060102T150405.000Z"))
+	aside := c.path("data.aside-" + time.Now().UTC().Format(asideFormat))
 	if err := who.writeFile(aside+".reason", []byte(reason+"\n"), 0o600); err != nil {
 		return "", err
 	}
