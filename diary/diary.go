@@ -69,6 +69,16 @@ type message struct {
 
 // Open opens the diary in dir, or begins one.
 func Open(dir string, opt Options) (*Diary, error) {
+	d, err := prepare(dir, opt)
+	if err != nil {
+		return nil, fmt.Errorf("diary: %w", err)
+	}
+	go d.keep()
+	return d, nil
+}
+
+// prepare makes a diary whose writer does not run yet.
+func prepare(dir string, opt Options) (*Diary, error) {
 	if opt.Queue == 0 {
 		opt.Queue = defaultQueue
 	}
@@ -79,15 +89,13 @@ func Open(dir string, opt Options) (*Diary, error) {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("diary: %w", err)
+		return nil, err
 	}
-	d := &Diary{
+	return &Diary{
 		opt: opt, dir: dir, queue: make(chan message, opt.Queue),
 		closing: make(chan struct{}), done: make(chan struct{}),
 		out: &output{dir: dir, bound: opt.Bytes},
-	}
-	go d.keep()
-	return d, nil
+	}, nil
 }
 
 // Write keeps an entry. It neither waits nor fails.
