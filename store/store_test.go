@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -114,17 +115,20 @@ func TestACallerWhoGivesUpDoesNotEndACommit(t *testing.T) {
 
 // held is a transaction that stays open until it is let go.
 type held struct {
-	started, letGo chan struct{}
-	done           <-chan error
+	started chan struct{}
+	letGo   func()
+	done    <-chan error
 }
 
 func hold(t *testing.T, s *store.Store, number string) *held {
-	h := &held{started: make(chan struct{}), letGo: make(chan struct{})}
+	released := make(chan struct{})
+	h := &held{started: make(chan struct{}), letGo: sync.OnceFunc(func() { close(released) })}
+	t.Cleanup(h.letGo)
 	ctx := within(t)
 	h.done = inBackground(func() error {
 		return s.Write(ctx, func(tx pgx.Tx) error {
 			close(h.started)
-			<-h.letGo
+			<-released
 			return insert(ctx, number)(tx)
 		})
 	})
@@ -160,7 +164,7 @@ func TestNoLoneCommitComesAfterTheBarrier(t *testing.T) {
 		t.Fatalf("the barrier passed a transaction in flight: %v", err)
 	default:
 	}
-	close(h.letGo)
+	h.letGo()
 	must(t, answer(t, switched))
 	if n := p.count("SELECT count(*) FROM extension"); n != 1 {
 		t.Errorf("%d rows when the barrier has passed, expected that of the transaction held open", n)
@@ -180,7 +184,7 @@ func TestABarrierThatIsGivenUpLeavesTheModeAsItWas(t *testing.T) {
 	defer cancel()
 	says(t, s.SetLone(ctx, false), "lone=false not reached", "1 transactions in flight")
 	must(t, s.Write(within(t), insert(within(t), "202"))) // lone still: it would wait
-	close(h.letGo)
+	h.letGo()
 	must(t, answer(t, h.done))
 }
 
@@ -273,7 +277,7 @@ func TestAFenceEndsAWaitAtABarrier(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
-	close(h.letGo)
+	h.letGo()
 	if err := answer(t, h.done); !errors.Is(err, store.ErrFenced) {
 		t.Errorf("the transaction held open ended with %v", err)
 	}
