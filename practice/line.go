@@ -412,8 +412,12 @@ func (g *leg) request(method string) (*sip.Message, netip.AddrPort, error) {
 	return req, to, err
 }
 
-// byeLimit is long enough for three repetitions of a lost request.
-const byeLimit = 4 * time.Second
+// A BYE is waited for long enough for three repetitions of a lost one; where ctx
+// has ended, everything ends, and it is only said.
+const (
+	byeLimit = 4 * time.Second
+	byeHaste = 200 * time.Millisecond
+)
 
 // hangUp ends the call; the error says when the other side did not agree.
 func (g *leg) hangUp(ctx context.Context) error {
@@ -422,7 +426,11 @@ func (g *leg) hangUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), byeLimit)
+	limit := byeLimit
+	if ctx.Err() != nil {
+		limit = byeHaste
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	res, err := g.line.endpoint.Send(req, to).Final(ctx)
 	if err == nil && !res.Success() {

@@ -185,7 +185,7 @@ func TestLanguageOfTheEnvironment(t *testing.T) {
 func TestEachSentenceTakesTheSameInBothLanguages(t *testing.T) {
 	for _, l := range []line{
 		lineAddresses, linePeople, lineStart, lineProtected, lineKill, lineReturned, lineOverflow, lineSentBack, lineSilence,
-		lineRefused, lineHeard, lineThrough, lineRefusal, lineLost, lineBroken, lineState, lineCommand, lineOutput,
+		lineRefused, lineAnswered, lineHeard, lineThrough, lineRefusal, lineLost, lineBroken, lineState, lineCommand, lineOutput,
 		tryPage, tryKill, tryRestart, tryReturn, tryCall, tryLogs,
 	} {
 		if verbs(l.english) != verbs(l.french) {

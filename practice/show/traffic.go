@@ -84,7 +84,7 @@ func (t *traffic) tell(r practice.Result) {
 	case broken(r):
 		t.narrator.say(yellow, lineBroken, n)
 	default:
-		t.narrator.say(green, lineHeard, n, seatIn(t.narrator.language, t.answeredBy(r.Call)), seconds(r.FirstSoundAfter), t.through(r))
+		t.narrator.say(dim, lineHeard, n, seconds(r.FirstSoundAfter), t.through(r))
 	}
 }
 
@@ -126,7 +126,15 @@ func (t *traffic) heed(e practice.Event) {
 	}
 	t.events[e.Call] = append(t.events[e.Call], e)
 	t.signal()
+	t.tellEvent(n, e)
+}
+
+// tellEvent says what the PBX did with a call; the mutex is held.
+func (t *traffic) tellEvent(n int, e practice.Event) {
 	switch e.Kind {
+	case practice.Answered:
+		offered := t.events[e.Call][0].At
+		t.narrator.sayAt(e.At, green, lineAnswered, n, seatIn(t.narrator.language, t.hosts[e.Contact]), seconds(e.At.Sub(offered)))
 	case practice.MainNoReply:
 		t.narrator.sayAt(e.At, yellow, lineSilence, n)
 	case practice.MainRefused:

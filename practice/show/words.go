@@ -32,7 +32,8 @@ var (
 	lineSentBack  = line{"the secondary refuses call %d (%d): back to the main", "le secondaire refuse l'appel %d (%d) : retour au principal"}
 	lineSilence   = line{"call %d: the main says nothing", "appel %d : le principal ne dit rien"}
 	lineRefused   = line{"call %d: the main refuses it (%d)", "appel %d : le principal le refuse (%d)"}
-	lineHeard     = line{"call %d: answered by the %s, voice heard after %s%s", "appel %d : décroché par le %s, voix entendue après %s%s"}
+	lineAnswered  = line{"call %d: answered by the %s, %s after it was offered", "appel %d : décroché par le %s, %s après sa présentation"}
+	lineHeard     = line{"call %d: voice heard after %s%s", "appel %d : voix entendue après %s%s"}
 	lineThrough   = line{", put through to %s", ", mis en relation avec le %s"}
 	lineRefusal   = line{"call %d: refused with %d", "appel %d : refusé avec %d"}
 	lineLost      = line{"call %d: LOST, no voice and no refusal", "appel %d : PERDU, ni voix ni refus"}
