@@ -215,6 +215,30 @@ func TestByeOvertakesAck(t *testing.T) {
 	closes(t, "the call is gone", l.Gone())
 }
 
+// A telephone from the days of RFC 2543: no branch, no tag, no Contact.
+func TestOldTelephone(t *testing.T) {
+	caller := newPeer(t)
+	p, calls := newPhone(t, caller.addr)
+	old := map[string]string{"Via": "SIP/2.0/UDP " + caller.addr.String(), "From": fmt.Sprintf("<sip:old@%s>", caller.addr), "Contact": ""}
+	c := caller.invite(p.Addr(), old)
+	l := answer(t, next(t, calls))
+	c.ok = caller.final("1 INVITE")
+	caller.send(p.Addr(), string(c.invite)) // a repetition is no second call
+	caller.send(p.Addr(), c.inside("ACK", 1, old))
+	done := make(chan error, 1)
+	go func() { done <- l.Hangup(limit(t, 10*time.Second)) }()
+	bye := caller.incoming("BYE")
+	caller.send(p.Addr(), caller.reply(bye, 200, ""))
+	if err := <-done; err != nil {
+		t.Errorf("hanging up: %v", err)
+	}
+	select {
+	case in := <-calls:
+		t.Errorf("a second call: %+v", in.Invite())
+	default:
+	}
+}
+
 func TestMergedInvite(t *testing.T) {
 	caller := newPeer(t)
 	p, calls := newPhone(t, caller.addr)

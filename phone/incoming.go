@@ -76,7 +76,7 @@ func unsuitable(req *sip.Request) (code int, headers []string) {
 	accept := strings.ToLower(strings.Join(sip.Values(req, "Accept"), ","))
 	kind, _, _ := strings.Cut(strings.ToLower(sip.Value(req, "Content-Type")), ";")
 	switch {
-	case len(sip.Contacts(req)) != 1:
+	case len(sip.Contacts(req)) > 1:
 		return 400, nil
 	case len(req.Body()) > 0 && strings.TrimSpace(kind) != "application/sdp":
 		return 415, []string{"Accept", "application/sdp"}

@@ -28,6 +28,7 @@ func TestTorture(t *testing.T) {
 			"CSeq: 1 OPTIONS", "CSeq: 0001\r\n  OPTIONS", "Via: SIP/2.0/UDP", "v:  SIP  / 2.0\r\n /UDP ").Replace(options(nil)), 200},
 		{"compact names", strings.NewReplacer("From:", "f:", "To:", "t:", "Call-ID:", "i:", "Contact:", "m:").Replace(options(nil)), 200},
 		{"a method of odd characters (3.1.1.2)", peer.request("!interesting-Method0123456789_*+`.%indeed'~", uri, nil), 501},
+		{"a user of odd characters (3.1.1.2)", peer.request("OPTIONS", "sip:1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*:&it+has=1,weird!*pas$wo~d@"+p.Addr().String(), nil), 200},
 		{"an escaped method (3.1.1.5)", peer.request("RE%47IST%45R", uri, nil), 501},
 		{"no blank before < (3.1.1.6)", options(map[string]string{"From": `caller<sip:caller@example.com>;tag=323`}), 200},
 		{"very long values (3.1.1.7)", options(map[string]string{
@@ -64,7 +65,8 @@ func TestTorture(t *testing.T) {
 		{"two lengths (3.3.9)", strings.Replace(options(nil), "Content-Length:", "Content-Length: 7\r\nContent-Length:", 1), 400},
 		{"no hops left (3.3.11)", options(map[string]string{"Max-Forwards": "0"}), 200},
 		{"sound is not wanted back (3.3.15)", peer.request("INVITE", uri, map[string]string{"body": peer.sdp(), "Accept": "text/nobodyKnowsThis"}), 406},
-		{"nobody to call back", peer.request("INVITE", uri, map[string]string{"body": peer.sdp(), "Contact": ""}), 400},
+		{"two to call back", peer.request("INVITE", uri, map[string]string{"body": peer.sdp(), "Contact": "<sip:a@b>, <sip:c@d>"}), 400},
+		{"as in RFC 2543 (3.4.1)", peer.request("OPTIONS", uri, map[string]string{"From": "<sip:a@b>", "Via": "SIP/2.0/UDP " + peer.addr.String()}), 200},
 		{"no end of the headers", strings.TrimSuffix(options(nil), "\r\n"), 400},
 		{"a line that is no header", strings.Replace(options(nil), "Call-ID:", "no header at all\r\nCall-ID:", 1), 400},
 		{"an ACK without To", peer.request("ACK", uri, map[string]string{"To": ""}), 0},

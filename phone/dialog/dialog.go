@@ -53,9 +53,13 @@ func Of(req *sip.Request) ID {
 // Answered is the dialog that a 2xx to this INVITE makes (RFC 3261 §12.1.1). The
 // request must bear our tag already.
 func Answered(invite *sip.Request, contact string, source netip.AddrPort) (State, error) {
-	remote := sip.Contacts(invite)
-	if len(remote) != 1 {
-		return State{}, fmt.Errorf("an INVITE names one Contact, this one %d: nobody could be called back", len(remote))
+	target := invite.From().Address // of a caller from the days of RFC 2543
+	switch remote := sip.Contacts(invite); len(remote) {
+	case 0:
+	case 1:
+		target = remote[0].URI
+	default:
+		return State{}, fmt.Errorf("an INVITE names one Contact, this one %d: who is to be called back?", len(remote))
 	}
 	return State{
 		CallID:       invite.CallID().Value(),
@@ -64,7 +68,7 @@ func Answered(invite *sip.Request, contact string, source netip.AddrPort) (State
 		Local:        withoutTag(sip.Value(invite, "To")),
 		Remote:       withoutTag(sip.Value(invite, "From")),
 		LocalTarget:  contact,
-		RemoteTarget: remote[0].URI.String(),
+		RemoteTarget: target.String(),
 		Routes:       sip.Values(invite, "Record-Route"),
 		RemoteSeq:    invite.CSeq().SeqNo,
 		Transport:    "UDP",

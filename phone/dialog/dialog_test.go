@@ -144,10 +144,14 @@ func TestStateSurvives(t *testing.T) {
 	}
 }
 
-func TestNobodyToCallBack(t *testing.T) {
-	req := invite(t)
-	req.RemoveHeader("Contact")
-	if _, err := Answered(req, "sip:x@y", source); err == nil {
-		t.Error("a dialog without remote target")
+func TestWhoIsToBeCalledBack(t *testing.T) {
+	if _, err := Answered(invite(t, "Contact: <sip:another@192.0.2.32>"), "sip:x@y", source); err == nil {
+		t.Error("a dialog with two remote targets")
+	}
+	old := invite(t)
+	old.RemoveHeader("Contact")
+	s, err := Answered(old, "sip:x@y", source)
+	if err != nil || s.RemoteTarget != "sip:24601@pbx.example;user=phone" {
+		t.Errorf("RFC 2543: %q, %v", s.RemoteTarget, err)
 	}
 }

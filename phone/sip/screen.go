@@ -2,7 +2,10 @@ package sip
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -75,6 +78,9 @@ func screen(data []byte) (s screened) {
 	if body, err = check(lines, method, body); err != nil {
 		return refuse(400, err.Error())
 	}
+	if request {
+		brand(lines)
+	}
 	clean := compose(start, lines, body)
 	if err := parses(clean); err != nil {
 		return refuse(400, err.Error())
@@ -120,8 +126,10 @@ func requestLine(start string) (method string, bad screened) {
 	if parts[2] != "SIP/2.0" {
 		return "", refuse(505, fmt.Sprintf("version %.20q", parts[2]))
 	}
-	// A Request-URI carries no headers (RFC 3261 §19.1.1) and no brackets.
-	if strings.ContainsAny(parts[1], "<>?\t\"") || !strings.Contains(parts[1], ":") {
+	// A Request-URI carries no headers (RFC 3261 §19.1.1) and no brackets. In its user
+	// part a "?" is a letter like others.
+	host := parts[1][strings.LastIndexByte(parts[1], '@')+1:]
+	if strings.ContainsAny(parts[1], "<>\t\"") || strings.Contains(host, "?") || !strings.Contains(parts[1], ":") {
 		return "", refuse(400, "not a Request-URI")
 	}
 	return parts[0], screened{}
@@ -168,6 +176,22 @@ func check(lines []field, method string, body []byte) ([]byte, error) {
 	}
 	n, err := strconv.Atoi(length)
 	return body[:n], err // what follows in the datagram is ignored (RFC 3261 §18.3)
+}
+
+// brand gives a request from the days of RFC 2543 the branch that the library needs:
+// the same for its repetitions, its ACK and its CANCEL (RFC 3261 §17.2.3).
+func brand(lines []field) {
+	i := slices.IndexFunc(lines, func(l field) bool { return l.name == "via" })
+	top, more, several := strings.Cut(lines[i].value, ",")
+	if strings.Contains(strings.ToLower(top), ";branch=") {
+		return
+	}
+	number, _, _ := strings.Cut(value(lines, "cseq"), " ")
+	sum := sha256.Sum256([]byte(top + "\n" + value(lines, "from") + "\n" + value(lines, "call-id") + "\n" + number))
+	lines[i].value = top + ";branch=" + gosip.RFC3261BranchMagicCookie + hex.EncodeToString(sum[:8])
+	if several {
+		lines[i].value += "," + more
+	}
 }
 
 // sequence checks "NUMBER METHOD" (RFC 3261 §8.1.1.5); responses give no method.
