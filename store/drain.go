@@ -50,7 +50,7 @@ func (s *Store) Drain(ctx context.Context, seat releve.Seat, incarnation string,
 			return Drained{}, fmt.Errorf("store: record %d comes after record %d of the same spool", records[i].Sequence, records[i-1].Sequence)
 		}
 	}
-	settles := s.doubts.Load()
+	before, _ := s.gate.doubts()
 	var d drain
 	err := s.Write(ctx, func(tx pgx.Tx) error {
 		d = drain{ctx: ctx, tx: tx, seat: seat, incarnation: incarnation}
@@ -59,7 +59,7 @@ func (s *Store) Drain(ctx context.Context, seat releve.Seat, incarnation string,
 	if err != nil {
 		return Drained{}, err
 	}
-	s.doubts.Add(-settles)
+	s.gate.settle(before)
 	if d.Refused > 0 || d.Missing > 0 {
 		s.opt.Log.Warn("spool drained with records refused or missing", "seat", seat, "incarnation", incarnation, "refused", d.Refused, "missing", d.Missing)
 	}
@@ -116,38 +116,29 @@ func (d *drain) lockPosition() (uint64, error) {
 	return uint64(position), err
 }
 
-// skip passes over records below the position, once it has seen that they are
+// skip passes over records at or below the position, once it has seen that they are
 // stored or refused: a spool put back from an older copy gives old numbers to new facts.
 func (d *drain) skip(records []Record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	ids, sequences := make([]string, len(records)), make([]int64, len(records))
-	for i, r := range records {
-		ids[i], sequences[i] = strings.ToValidUTF8(strings.ReplaceAll(string(r.Fact.ID), "\x00", ""), ""), int64(r.Sequence)
-	}
-	rows, err := d.tx.Query(d.ctx, `SELECT
-		EXISTS (SELECT FROM call WHERE fact_id = id) OR EXISTS (SELECT FROM call_step WHERE fact_id = id)
-			OR EXISTS (SELECT FROM call_end WHERE fact_id = id),
-		EXISTS (SELECT FROM refused r WHERE r.seat = $1 AND r.incarnation = $2 AND r.sequence = given.sequence)
-		FROM unnest($3::text[], $4::bigint[]) WITH ORDINALITY given (id, sequence, place) ORDER BY place`,
-		d.seat, d.incarnation, ids, sequences)
+	rows, err := d.whereabouts(records)
 	if err != nil {
 		return err
 	}
-	unknown, i := 0, 0
 	var stored, refused bool
+	place, unknown := 0, 0
 	_, err = pgx.ForEachRow(rows, []any{&stored, &refused}, func() error {
 		switch {
 		case stored:
 			d.Already++
-			d.stored = append(d.stored, records[i].Fact)
+			d.stored = append(d.stored, records[place].Fact)
 		case refused:
 			d.Refused++
 		default:
 			unknown++
 		}
-		i++
+		place++
 		return nil
 	})
 	if err == nil && unknown > 0 {
@@ -155,6 +146,23 @@ func (d *drain) skip(records []Record) error {
 	}
 	return err
 }
+
+// whereabouts asks, for each record, whether its fact is stored and whether it was refused.
+func (d *drain) whereabouts(records []Record) (pgx.Rows, error) {
+	ids, sequences := make([]string, len(records)), make([]int64, len(records))
+	for i, r := range records {
+		ids[i], sequences[i] = clean(string(r.Fact.ID)), int64(r.Sequence)
+	}
+	return d.tx.Query(d.ctx, `SELECT
+		EXISTS (SELECT FROM call WHERE fact_id = id) OR EXISTS (SELECT FROM call_step WHERE fact_id = id)
+			OR EXISTS (SELECT FROM call_end WHERE fact_id = id),
+		EXISTS (SELECT FROM refused r WHERE r.seat = $1 AND r.incarnation = $2 AND r.sequence = given.sequence)
+		FROM unnest($3::text[], $4::bigint[]) WITH ORDINALITY given (id, sequence, place) ORDER BY place`,
+		d.seat, d.incarnation, ids, sequences)
+}
+
+// clean makes text that PostgreSQL takes of any bytes.
+func clean(s string) string { return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "?") }
 
 // noteGaps lists sequences that are missing and moves the position to the last.
 func (d *drain) noteGaps(records []Record) error {
@@ -262,6 +270,6 @@ func (d *drain) refuse(r Record, cause error) error {
 	d.Refused++
 	_, err = d.tx.Exec(d.ctx, `INSERT INTO refused (seat, incarnation, sequence, record, code, reason)
 		VALUES ($1, $2, $3, $4, $5, $6)`, d.seat, d.incarnation, int64(r.Sequence), whole, code,
-		strings.ToValidUTF8(strings.ReplaceAll(cause.Error(), "\x00", ""), "?"))
+		clean(cause.Error()))
 	return err
 }

@@ -18,6 +18,9 @@ type gate struct {
 	lone    bool // transactions commit without the mirror
 	vote    bool // a commit that PostgreSQL stopped waiting for is acknowledged
 
+	doubted int // commits in doubt so far
+	settled int // of these, how many a later acknowledged commit has settled
+
 	inFlight int
 	sessions map[*session]struct{} // with a transaction open
 	lost     map[backend]struct{}  // of sessions that broke and may still commit
@@ -122,6 +125,25 @@ func (g *gate) hasVote() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.vote
+}
+
+// doubt counts a commit whose fate is not known.
+func (g *gate) doubt() { g.change(func() { g.doubted++ }) }
+
+// doubts says how many commits were in doubt so far, and how many of them still are.
+func (g *gate) doubts() (soFar, open int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.doubted, g.doubted - g.settled
+}
+
+// settle closes the doubts that were open before an acknowledged commit began.
+func (g *gate) settle(upTo int) { g.change(func() { g.settled = max(g.settled, upTo) }) }
+
+func (g *gate) isFenced() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.fenced
 }
 
 // fence lets nobody in any more and severs every session. It waits for nothing (R9).

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -51,10 +50,9 @@ type Options struct {
 // Store writes and reads for one term. Its methods may be called from any
 // goroutine, but not from within a Write.
 type Store struct {
-	pool   *pgxpool.Pool
-	opt    Options
-	gate   *gate
-	doubts atomic.Int64
+	pool *pgxpool.Pool
+	opt  Options
+	gate *gate
 
 	fence   context.Context // ends at Release, with ErrFenced
 	release context.CancelCauseFunc
@@ -143,12 +141,15 @@ func (s *Store) checkTerm(ctx context.Context, tx pgx.Tx) error {
 // Release is the fence: it severs every session and waits for nothing (R9).
 // Whoever waits gets ErrFenced, a COMMIT that was sent is in doubt.
 func (s *Store) Release() {
-	s.release(ErrFenced) // first, so that whoever is severed knows why
 	s.gate.fence()
+	s.release(ErrFenced)
 }
 
 // InDoubt is how many commits are in doubt and not settled by a later Drain.
-func (s *Store) InDoubt() int { return int(s.doubts.Load()) }
+func (s *Store) InDoubt() int {
+	_, open := s.gate.doubts()
+	return open
+}
 
 // Write runs do in a transaction and commits it. ctx bounds everything but the
 // COMMIT, which nothing ends but its answer, the vote, or a fence (R7). An error
@@ -225,7 +226,7 @@ func (s *Store) commit(ctx context.Context, tx pgx.Tx, session *session) error {
 	default:
 		err = fmt.Errorf("PostgreSQL stopped waiting for the mirror: %s", *warned)
 	}
-	s.doubts.Add(1)
+	s.gate.doubt()
 	return &InDoubt{Cause: s.explain(err)}
 }
 
@@ -250,7 +251,7 @@ func (s *Store) untilFence(ctx context.Context) (context.Context, context.Cancel
 
 // explain puts the fence before whatever error it led to.
 func (s *Store) explain(err error) error {
-	if err == nil || s.fence.Err() == nil || errors.Is(err, ErrFenced) {
+	if err == nil || !s.gate.isFenced() || errors.Is(err, ErrFenced) {
 		return err
 	}
 	return fmt.Errorf("%w (%w)", ErrFenced, err)

@@ -39,14 +39,15 @@ type Cluster struct {
 }
 
 // New makes a cluster that waits for a mirror with every commit, and starts it.
-func New() (*Cluster, error) {
+// Settings are arguments of postgres, such as "-c", "fsync=on".
+func New(settings ...string) (*Cluster, error) {
 	c, err := prepare()
 	if err != nil {
 		return nil, err
 	}
 	err = c.command("initdb", "-D", c.data, "-U", account, "--auth=trust", "--no-sync", "--no-locale", "--encoding=UTF8")
 	if err == nil {
-		err = c.Start()
+		err = c.Start(settings...)
 	}
 	if err != nil {
 		return nil, errors.Join(err, c.Remove())
@@ -55,15 +56,15 @@ func New() (*Cluster, error) {
 }
 
 // Run makes a cluster that ends with the test.
-func Run(t testing.TB) *Cluster {
+func Run(t testing.TB, settings ...string) *Cluster {
 	t.Helper()
-	c, err := New()
+	c, err := New(settings...)
 	return keep(t, c, err)
 }
 
 // RunMirror clones a running cluster and starts the clone as its synchronous
 // mirror. The clone ends with the test.
-func (c *Cluster) RunMirror(t testing.TB) *Cluster {
+func (c *Cluster) RunMirror(t testing.TB, settings ...string) *Cluster {
 	t.Helper()
 	m, err := prepare()
 	if err != nil {
@@ -74,7 +75,7 @@ func (c *Cluster) RunMirror(t testing.TB) *Cluster {
 		err = os.WriteFile(filepath.Join(m.data, "standby.signal"), nil, 0o600)
 	}
 	if err == nil {
-		err = m.Start("-c", fmt.Sprintf("primary_conninfo=host=%s user=%s application_name=%s", c.root, account, Mirror))
+		err = m.Start(append(settings, "-c", fmt.Sprintf("primary_conninfo=host=%s user=%s application_name=%s", c.root, account, Mirror))...)
 	}
 	return keep(t, m, err)
 }
