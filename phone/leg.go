@@ -250,20 +250,25 @@ func (l *Leg) Hangup(ctx context.Context) error {
 
 // drop ends the call here and says BYE.
 func (l *Leg) drop(cause error) error {
-	if l.ctx.Err() != nil {
-		return nil
-	}
-	l.end(cause)
-	l.mu.Lock()
-	bye, err := l.state.Request("BYE")
-	l.mu.Unlock()
-	if err != nil {
+	bye, err := l.bye(cause)
+	if bye == nil {
 		return err
 	}
 	if _, err = l.do(l.phone.ctx, bye); err != nil {
 		return fmt.Errorf("BYE: %w", err)
 	}
 	return nil // any final response will do: the call is over
+}
+
+// bye ends the call here and builds the BYE, nil where the call was over before.
+func (l *Leg) bye(cause error) (*sip.Request, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx.Err() != nil {
+		return nil, nil
+	}
+	l.end(cause)
+	return l.state.Request("BYE")
 }
 
 // do sends a request inside the dialog, with the credentials of the user that the

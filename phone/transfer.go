@@ -22,7 +22,8 @@ type transfer struct {
 
 // Transfer asks the PBX to connect the caller to a user of its domain (REFER), and
 // returns how that ended: the final SIP code of the new call as the PBX reports it,
-// or the code by which it refused the REFER. The call itself goes on, whatever
+// or the code by which it refused the REFER; 408 where it stops reporting without having
+// said. A caller who is gone before any report is an error, ErrGone. The call itself goes on, whatever
 // happens: only the other side, or Hangup, ends it.
 func (l *Leg) Transfer(ctx context.Context, user string) (code int, err error) {
 	t, req, err := l.refer(user)

@@ -75,6 +75,9 @@ func Listen(o Options) (*Endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("SIP cannot listen on %s: %w; see which program holds it with `ss -ulpn`, or change [sip] listen", o.Listen, err)
 	}
+	// A burst waits here and not at the senders, who would repeat it after 500 ms. The
+	// kernel may grant less, which is no reason not to serve.
+	_ = socket.SetReadBuffer(1 << 20)
 	e := &Endpoint{
 		listen:   socket.LocalAddr().(*net.UDPAddr).AddrPort(),
 		log:      slog.New(newLimiter(o.Log.Handler())),
