@@ -127,10 +127,7 @@ func StepMark(state string) string {
 }
 
 func stepLine(n, of int, s view.ProcedureStep, lang releve.Language) string {
-	line := fmt.Sprintf("%s %d/%d  %s: %s", StepMark(s.State), n, of, words.Say(lang, s.What), words.Say(lang, view.Say("state-"+s.State)))
-	if lang == releve.French {
-		line = strings.Replace(line, ": ", "\u00a0: ", 1)
-	}
+	line := fmt.Sprintf("%s %d/%d  %s · %s", StepMark(s.State), n, of, words.Say(lang, s.What), words.Say(lang, view.Say("state-"+s.State)))
 	if !s.Started.IsZero() && !s.Finished.IsZero() {
 		line += " (" + words.Duration(lang, s.Finished.Sub(s.Started)) + ")"
 	}

@@ -38,7 +38,7 @@ var voices = sync.OnceValue(func() map[releve.Language]voice {
 		if _, err := bundle.LoadMessageFileFS(files, "active."+string(lang)+".toml"); err != nil {
 			panic(fmt.Sprintf("the sentences built into this program cannot be read: %v", err))
 		}
-		all[lang] = voice{i18n.NewLocalizer(bundle, string(lang)), parser{&i18ntemplate.TextParser{Funcs: helpers(lang)}}}
+		all[lang] = voice{i18n.NewLocalizer(bundle, string(lang)), parser{&i18ntemplate.TextParser{Funcs: helpers(lang), Option: "missingkey=zero"}}}
 	}
 	return all
 })

@@ -1,0 +1,248 @@
+package words_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+	"go.uber.org/goleak"
+
+	"releve"
+	"releve/takeover"
+	"releve/view"
+	"releve/view/words"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var languages = []releve.Language{releve.English, releve.French}
+
+func sentences(t *testing.T, lang releve.Language) map[string]string {
+	t.Helper()
+	file, err := os.ReadFile("active." + string(lang) + ".toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	if err := toml.Unmarshal(file, &all); err != nil {
+		t.Fatalf("active.%s.toml: %v", lang, err)
+	}
+	return all
+}
+
+var argument = regexp.MustCompile(`\.[a-z]+`)
+
+func arguments(text string) []string {
+	var all []string
+	for _, action := range regexp.MustCompile(`\{\{.*?\}\}`).FindAllString(text, -1) {
+		all = append(all, argument.FindAllString(action, -1)...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func TestBothLanguagesSayTheSame(t *testing.T) {
+	english, french := sentences(t, releve.English), sentences(t, releve.French)
+	for code, text := range english {
+		other, ok := french[code]
+		switch {
+		case !ok:
+			t.Errorf("%s has no French sentence", code)
+		case !slices.Equal(arguments(text), arguments(other)):
+			t.Errorf("%s names %v in English and %v in French", code, arguments(text), arguments(other))
+		}
+	}
+	for code := range french {
+		if _, ok := english[code]; !ok {
+			t.Errorf("%s has no English sentence", code)
+		}
+	}
+}
+
+// TestEverySentenceCanBeSaid fills each with every argument, and with none.
+func TestEverySentenceCanBeSaid(t *testing.T) {
+	for _, lang := range languages {
+		for code, text := range sentences(t, lang) {
+			full := view.Sentence{Code: code, Args: map[string]string{}}
+			for _, name := range arguments(text) {
+				full.Args[name[1:]] = "7"
+			}
+			for _, s := range []view.Sentence{full, {Code: code}} {
+				said := words.Say(lang, s)
+				if strings.HasPrefix(said, code+" ") || said == code && text != code || strings.ContainsAny(said, "{}") {
+					t.Errorf("%s in %s is said %q", code, lang, said)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryRuleOfTheTakeoverHasItsSentence(t *testing.T) {
+	for _, rule := range append(takeover.Rules(), "halted") {
+		must(t, "rule-"+rule)
+	}
+	for _, o := range []takeover.Outcome{takeover.Good, takeover.Failed, takeover.Void} {
+		must(t, "round-"+string(o))
+	}
+}
+
+func must(t *testing.T, code string) {
+	t.Helper()
+	for _, lang := range languages {
+		if _, ok := sentences(t, lang)[code]; !ok {
+			t.Errorf("%s has no sentence in %s", code, lang)
+		}
+	}
+}
+
+// coded are the beginnings of codes that are kept in constants and tables before
+// they are said.
+var coded = regexp.MustCompile(`^(why|tier|phase|rule|round|evidence|step|before|found|check|event|cli)-[a-z-]*[a-z]$`)
+
+func TestEverySentenceOfTheProductHasWords(t *testing.T) {
+	found := 0
+	for _, room := range []string{"agent", "procedure", "app", "cli"} {
+		for _, code := range codesOf(t, filepath.Join("..", "..", room)) {
+			found++
+			must(t, code)
+		}
+	}
+	for _, phase := range phases(t) {
+		found++
+		must(t, "phase-"+phase)
+	}
+	if found < 40 {
+		t.Errorf("only %d codes were found: the search is broken", found)
+	}
+}
+
+// codesOf are the codes that a room's sources name in full.
+func codesOf(t *testing.T, dir string) []string {
+	var codes []string
+	eachFile(t, dir, func(n ast.Node) {
+		switch n := n.(type) {
+		case *ast.BasicLit:
+			if text, err := strconv.Unquote(n.Value); err == nil && n.Kind == token.STRING && coded.MatchString(text) {
+				codes = append(codes, text)
+			}
+		case *ast.CallExpr:
+			if code, ok := said(n); ok {
+				codes = append(codes, code)
+			}
+		}
+	})
+	slices.Sort(codes)
+	return slices.Compact(codes)
+}
+
+// said is the literal code of a call of view.Say.
+func said(call *ast.CallExpr) (string, bool) {
+	f, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok || f.Sel.Name != "Say" || len(call.Args) == 0 {
+		return "", false
+	}
+	pkg, isName := f.X.(*ast.Ident)
+	code, isText := call.Args[0].(*ast.BasicLit)
+	if !isName || pkg.Name != "view" || !isText {
+		return "", false
+	}
+	text, err := strconv.Unquote(code.Value)
+	return text, err == nil
+}
+
+// phases are the values of the constants of type takeover.Phase.
+func phases(t *testing.T) []string {
+	var all []string
+	eachFile(t, filepath.Join("..", "..", "takeover"), func(n ast.Node) {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || len(spec.Values) == 0 {
+			return
+		}
+		if kind, ok := spec.Type.(*ast.Ident); ok && kind.Name == "Phase" {
+			text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Error(err)
+			}
+			all = append(all, text)
+		}
+	})
+	return all
+}
+
+func eachFile(t *testing.T, dir string, visit func(ast.Node)) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no sources in %s: %v", dir, err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool { visit(n); return true })
+	}
+}
+
+func TestWhatIsSaid(t *testing.T) {
+	for _, c := range []struct {
+		lang releve.Language
+		what view.Sentence
+		want string
+	}{
+		{releve.French, view.Say("why-alone", "seat", "main"), "Le serveur principal répond aux appels et enregistre seul, sans miroir."},
+		{releve.English, view.Say("why-alone", "seat", "secondary"), "The secondary server answers the calls and records alone, without a mirror."},
+		{"de", view.Say("why-mirror-away"), "The mirror does not hold everything yet."},
+		{releve.French, view.Say("why-spool", "records", "1"), "1 enregistrement attend sur un seul disque, pas encore dans la base."},
+		{releve.French, view.Say("why-spool", "records", "12345"), "12\u202f345 enregistrements attendent sur un seul disque, pas encore dans la base."},
+		{releve.English, view.Say("evidence-silent", "path", "peer", "why", ""), "by the link between the servers: silent"},
+		{releve.English, view.Say("evidence-silent", "path", "sip", "why", "no answer"), "by telephone (SIP): silent (no answer)"},
+		{releve.French, view.Say("step-failed", "step", "step-test-call", "why", "486"), "« Appeler l'accueil pour le prouver » a échoué : 486"},
+		{releve.French, view.Say("found-test-call", "by", "releve", "answered", "12ms", "sound", "1.25s"),
+			"réponse de releve en 12\u00a0ms, voix entendue après 1,2\u00a0s"},
+		{releve.English, view.Say("never-written", "b", "2", "a", "1"), `never-written a="1" b="2"`},
+		{releve.English, view.Sentence{}, ""},
+	} {
+		if got := words.Say(c.lang, c.what); got != c.want {
+			t.Errorf("%v in %s:\n got %q\nwant %q", c.what, c.lang, got, c.want)
+		}
+	}
+}
+
+func TestMeasures(t *testing.T) {
+	for _, c := range []struct{ got, want string }{
+		{words.Duration(releve.French, 340*time.Millisecond), "340\u00a0ms"},
+		{words.Duration(releve.French, 3200*time.Millisecond), "3,2\u00a0s"},
+		{words.Duration(releve.English, 59960*time.Millisecond), "1\u00a0min 00\u00a0s"},
+		{words.Duration(releve.English, 3*time.Minute+5*time.Second), "3\u00a0min 05\u00a0s"},
+		{words.Duration(releve.French, 26*time.Hour), "1\u00a0j 2\u00a0h"},
+		{words.Duration(releve.English, -2*time.Second), "-2\u00a0s"},
+		{words.Bytes(releve.French, 0), "0\u00a0o"},
+		{words.Bytes(releve.English, 999_999), "1\u00a0MB"},
+		{words.Bytes(releve.French, 1_250_000_000), "1,2\u00a0Go"},
+		{words.Number(releve.English, -1234567), "-1,234,567"},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %q, want %q", c.got, c.want)
+		}
+	}
+	night := time.Date(2026, 11, 24, 3, 0, 5, 0, time.Local)
+	if got := words.Clock(releve.French, night, night.Add(time.Minute)); got != "03:00:05" {
+		t.Errorf("this morning is %q", got)
+	}
+	if got := words.Clock(releve.French, night, night.AddDate(0, 0, 1)); got != "24/11 03:00:05" {
+		t.Errorf("yesterday is %q", got)
+	}
+}
