@@ -92,13 +92,28 @@ func (c *crowd) scenario(l load) (string, error) {
 	}
 	var out bytes.Buffer
 	err = page.Execute(&out, map[string]any{"Sound": sound, "Patience": l.patience.Milliseconds(), "Rings": l.rings,
-		"Refusals": refusals, "Lost": lost, "Separator": legSeparator})
+		"Refusals": refusals, "Lost": lost, "Separator": legSeparator,
+		"Trying": notify{"trying", 20, "active;expires=60", "100 Trying", ""},
+		"Done":   notify{"done", 21, "terminated;reason=noresource", "200 OK", "listening"},
+		"Failed": notify{"failed", 21, "terminated;reason=noresource", "480 Temporarily Unavailable", "listening"}})
 	if err != nil {
 		return "", err
 	}
 	file := c.file("caller.xml")
 	return file, os.WriteFile(file, out.Bytes(), 0o644)
 }
+
+// notify is a caller's word on how its transfer goes (RFC 3515 §2.4).
+type notify struct {
+	Txn    string // SIPp's name for the transaction
+	CSeq   int
+	State  string // of the subscription
+	Status string
+	Next   string // label to go on from; "" is what follows
+}
+
+// Lost are the answers that tell that the other side has died.
+func (notify) Lost() []int { return lost }
 
 // outcome is what one caller lived through: what the caller itself says, and what
 // was heard on the wire.

@@ -112,7 +112,7 @@ func checkExplained(t testing.TB, s *server, since time.Time, calls []outcome) {
 	var decisions []string
 	for _, e := range s.explain(t, since) {
 		for _, o := range calls {
-			if e.Kind == "decision" && e.Call == o.id && len(e.Evidence) > 0 && o.greeted() && heardFrom(o, []*server{s}) {
+			if strings.Contains(e.What.Code, "takeover") && e.Call == o.id && len(e.Evidence) > 0 && o.greeted() && heardFrom(o, []*server{s}) {
 				t.Logf("explained: %s, with %d pieces of evidence, for call %s", e.What.Code, len(e.Evidence), e.Call)
 				return
 			}

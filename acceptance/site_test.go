@@ -175,7 +175,7 @@ func (s *site) protectedUnder(active *server) error {
 			return fmt.Errorf("the %s server says %s (%s %v), %s on duty, mirror %s", teller.seat, v.Word, v.Why.Code, v.Why.Args, v.Owner, v.Mirror.State)
 		}
 	}
-	return errors.Join(s.pbx.registered("reception", active.host), s.pbx.registered("standby", s.secondary.host))
+	return errors.Join(s.pbx.registered("reception", active.host), s.pbx.registered("standby", passive.host))
 }
 
 // waitNormal waits for the normal state, and tells what the servers said when it
