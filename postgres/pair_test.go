@@ -218,14 +218,9 @@ func pauseReplay(t *testing.T, mirror *Cluster) (at Position) {
 	return at
 }
 
-func segmentFile(dir string, timeline releve.Timeline, at releve.LSN) string {
-	segment := at / segmentSize
-	return filepath.Join(dir, fmt.Sprintf("%08X%08X%08X", uint32(timeline), uint32(segment>>8), uint32(segment&0xff)))
-}
-
 func flipByte(t *testing.T, dir string, timeline releve.Timeline, at releve.LSN) {
 	t.Helper()
-	file, err := os.OpenFile(segmentFile(dir, timeline, at), os.O_RDWR, 0)
+	file, err := os.OpenFile(filepath.Join(dir, segmentName(timeline, at)), os.O_RDWR, 0)
 	must(t, err)
 	defer file.Close()
 	var b [1]byte
@@ -428,6 +423,7 @@ func TestTwoServersThatPromotedApartShowItInTheirForks(t *testing.T) {
 		must(t, c.Start(ctx, CatchUp))
 		_, err := c.Promote(ctx)
 		must(t, err)
+		c.Fence() // the next one must not hear of it
 	}
 	mine, err := main.History(2)
 	must(t, err)

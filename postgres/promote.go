@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -143,14 +144,20 @@ const (
 
 func segmentStart(l releve.LSN) releve.LSN { return l - l%segmentSize }
 
-var segmentName = regexp.MustCompile(`^[0-9A-F]{24}$`)
+// segmentName is PostgreSQL's XLogFileName: the timeline, then the high and the low part of
+// the file's number.
+func segmentName(timeline releve.Timeline, at releve.LSN) string {
+	const perHigh = 1 << 32 / segmentSize
+	number := at / segmentSize
+	return fmt.Sprintf("%08X%08X%08X", uint32(timeline), uint32(number/perHigh), uint32(number%perHigh))
+}
 
-// segmentLSN is where a WAL file begins (PostgreSQL XLogFileName: timeline, then the
-// position's high and low parts).
+var segmentForm = regexp.MustCompile(`^[0-9A-F]{24}$`)
+
+// segmentLSN is where the WAL file of a name begins.
 func segmentLSN(name string) releve.LSN {
 	var timeline, high, low uint32
-	_, err := fmt.Sscanf(name, "%08X%08X%08X", &timeline, &high, &low)
-	if err != nil {
+	if _, err := fmt.Sscanf(name, "%08X%08X%08X", &timeline, &high, &low); err != nil {
 		return 0
 	}
 	return releve.LSN(high)<<32 | releve.LSN(low)*segmentSize
@@ -173,7 +180,7 @@ func (c *Cluster) keepTail(replayed releve.LSN) (string, error) {
 	}
 	first := segmentStart(replayed - min(1, replayed))
 	for _, e := range entries {
-		if !segmentName.MatchString(e.Name()) || segmentLSN(e.Name()) < first {
+		if !segmentForm.MatchString(e.Name()) || segmentLSN(e.Name()) < first {
 			continue
 		}
 		if err := os.Link(c.path("data", "pg_wal", e.Name()), filepath.Join(kept, e.Name())); err != nil {
@@ -190,49 +197,49 @@ func (c *Cluster) keepEvidence(kept string) error {
 	return rename(kept, evidence)
 }
 
-// tail reads on where recovery stopped.
+// tail reads on where recovery stopped, from the beginning of the file before: the reader
+// needs a whole record to find its bearings.
 func (c *Cluster) tail(ctx context.Context, kept string, fork Fork, flushed releve.LSN) (Tail, string, error) {
-	// The reader needs a whole record before the fork to find its bearings.
-	detail, err := c.readWAL(ctx, kept, fork.Timeline, segmentStart(fork.At-1))
+	first := segmentStart(fork.At - 1)
+	last, err := endWithZeros(kept, fork.Timeline, first)
 	if err != nil {
-		return "", "", err
+		return "", "", fmt.Errorf("cannot examine the end of timeline %d: %w", fork.Timeline, err)
 	}
+	_, err = c.run(ctx, "", nil, "pg_waldump", "--quiet", "--path="+kept, segmentName(fork.Timeline, first), last)
+	var said *programError
+	if !errors.As(err, &said) {
+		return "", "", fmt.Errorf("cannot examine the end of timeline %d: %w", fork.Timeline, cmp.Or(err, errNoEnd))
+	}
+	detail := strings.Join(said.lines, " / ")
 	end, err := parseWALEnd(detail)
 	if err != nil {
 		return "", detail, err
 	}
-	if end.missing {
-		// The reader died of the missing file without naming its last record.
-		after, err := c.readWAL(ctx, kept, fork.Timeline, fork.At, "--limit=1")
-		if err != nil {
-			return "", detail, err
-		}
-		end.wholeAfter = after == ""
-	}
 	return end.judge(fork.At, flushed), detail, nil
 }
 
-// readWAL reads WAL files from a position on and returns what stopped the reader, ""
-// when nothing did.
-func (c *Cluster) readWAL(ctx context.Context, dir string, timeline releve.Timeline, from releve.LSN, more ...string) (string, error) {
-	args := append([]string{"--quiet", "--path=" + dir, fmt.Sprintf("--timeline=%d", timeline), "--start=" + from.String()}, more...)
-	_, err := c.run(ctx, "", nil, "pg_waldump", args...)
-	var said *programError
-	switch {
-	case err == nil:
-		return "", nil
-	case errors.As(err, &said):
-		return strings.Join(said.lines, " / "), nil
+var errNoEnd = errors.New("pg_waldump found none")
+
+// endWithZeros puts an empty file behind the last one and returns its name: pg_waldump waits
+// five seconds for one that is missing, and dies of it without saying how far it came.
+func endWithZeros(dir string, timeline releve.Timeline, from releve.LSN) (string, error) {
+	for at := from; ; at += segmentSize {
+		name := segmentName(timeline, at)
+		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); err == nil {
+			continue
+		}
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			return "", err
+		}
+		return name, os.Truncate(path, segmentSize)
 	}
-	return "", fmt.Errorf("cannot read timeline %d from %s: %w", timeline, from, err)
 }
 
 // walEnd is where and why pg_waldump stopped reading.
 type walEnd struct {
 	lastRecord releve.LSN // begin of the last whole record
 	page       releve.LSN // the page that is not this log's, 0 when it was the record itself
-	missing    bool       // the next file is not there
-	wholeAfter bool       // … and a whole record begins at the fork
 	checksum   bool       // the record's header fits the log, its content does not
 }
 
@@ -243,9 +250,6 @@ var (
 
 // parseWALEnd reads pg_waldump's last complaint (PostgreSQL xlogreader.c).
 func parseWALEnd(detail string) (walEnd, error) {
-	if strings.Contains(detail, "could not find file") {
-		return walEnd{missing: true}, nil
-	}
 	found := errorAfter.FindStringSubmatch(detail)
 	if found == nil {
 		return walEnd{}, fmt.Errorf("pg_waldump's answer is not understood: %s", detail)
@@ -270,13 +274,13 @@ func parseWALEnd(detail string) (walEnd, error) {
 // the reader before the flushed position was once whole.
 func (e walEnd) judge(fork, flushed releve.LSN) Tail {
 	switch {
-	case e.lastRecord >= fork, e.wholeAfter:
+	case e.lastRecord >= fork:
 		return TailRecords
 	case e.checksum:
 		return TailDamaged // even where the flushed position was forgotten by a restart
 	case flushed <= fork:
 		return TailNone
-	case e.missing && flushed%segmentSize == 0, e.page != 0 && e.page == flushed:
+	case e.page != 0 && e.page == flushed:
 		return TailUnfinished
 	}
 	return TailDamaged
