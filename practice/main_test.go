@@ -45,7 +45,7 @@ func newSite(t *testing.T, change func(*PBXOptions)) *site {
 	o := PBXOptions{
 		Listen: s.at(pbxHost), Realm: "pbx.test", Number: "9",
 		ReceptionPassword: "recep-pw", StandbyPassword: "stand-pw", PhonePassword: "phone-pw",
-		NoReply: 400 * time.Millisecond, BackDelay: 50 * time.Millisecond,
+		NoReply: 3 * time.Second, BackDelay: 50 * time.Millisecond,
 		Log: quietLog(), OnEvent: s.tape.record,
 	}
 	if change != nil {

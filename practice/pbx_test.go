@@ -125,7 +125,7 @@ func TestCallRefusedByTheStandbyGoesBackToTheMain(t *testing.T) {
 // A main that was frozen answers what it finds in its socket when it wakes up.
 // The standby has the call by then: the main must be told to hang up.
 func TestSilentMainIsTooLate(t *testing.T) {
-	s := newSite(t, nil)
+	s := newSite(t, func(o *PBXOptions) { o.NoReply = time.Second })
 	main, standby := s.sipp("wake_late", mainHost), s.sipp("answer", standbyHost, echo)
 	s.bind(ReceptionUser, "recep-pw", mainHost)
 	s.bind(StandbyUser, "stand-pw", standbyHost)

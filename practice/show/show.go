@@ -54,11 +54,20 @@ const (
 	protectLimit = 90 * time.Second
 	returnLimit  = 90 * time.Second
 	rowLimit     = 10 * time.Second
+
+	// Many calls fit into it: a site that has not answered one of them is broken.
+	takeoverLimit = 30 * time.Second
 )
 
 // Run gives the demonstration in under two minutes. Whatever happens, and when
 // ctx ends, every process that it started is stopped before it returns.
-func Run(ctx context.Context, o Options) (err error) {
+func Run(ctx context.Context, o Options) error {
+	_, err := play(ctx, o)
+	return err
+}
+
+// play is Run, with what was measured.
+func play(ctx context.Context, o Options) (measured facts, err error) {
 	o.Language = languageOr(o.Language)
 	if o.MakeSite == nil {
 		o.MakeSite = func(ctx context.Context, p Plan) (Site, error) { return initSite(ctx, o.Releve, p) }
@@ -70,9 +79,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.clear()) }()
 	if err := s.open(ctx); err != nil {
-		return err
+		return s.facts, err
 	}
-	return s.perform(ctx)
+	err = s.perform(ctx)
+	return s.facts, err
 }
 
 // open lays the site out and brings everybody to his place.
@@ -247,19 +257,21 @@ func (s *show) normal(ctx context.Context) error {
 	return s.traffic.heardBy(ctx, releve.Main, 4, time.Time{})
 }
 
-// kill kills the main whole, and waits for the first call on the secondary.
+// kill kills the main whole, and waits for the first call on the secondary and
+// for its first row.
 func (s *show) kill(ctx context.Context) error {
 	before := s.ledger.all()
 	failure := time.Now()
 	killed := s.servers[releve.Main].killAll()
 	s.narrator.sayAt(failure, red, lineKill, killed)
-	if err := s.traffic.heardBy(ctx, releve.Secondary, 1, failure); err != nil {
+	err := s.traffic.until(ctx, takeoverLimit, "call answered by the secondary", func() bool { return s.facts.takeover(s.traffic, failure) })
+	if err != nil {
 		return errors.Join(err, s.servers[releve.Secondary].ended())
 	}
-	s.facts.takeover(s.traffic, failure)
 	if err := s.firstRow(ctx); err != nil {
 		return err
 	}
+	s.narrator.sayAt(s.facts.firstRow, green, lineFirstRow, seatIn(s.options.Language, releve.Secondary))
 	s.tellState(ctx, releve.Secondary)
 	s.facts.ackedBefore = len(before)
 	n, err := s.find(ctx, releve.Secondary, before)
@@ -298,7 +310,7 @@ func (s *show) goBack(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	args := []string{"return", "-c", s.site.MainConfig}
+	args := []string{"return", "-c", s.site.MainConfig, "--language", string(s.options.Language)}
 	s.narrator.say(dim, lineCommand, "releve "+strings.Join(args, " "))
 	limited, cancel := context.WithTimeout(ctx, returnLimit)
 	defer cancel()

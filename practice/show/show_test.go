@@ -185,7 +185,7 @@ func TestLanguageOfTheEnvironment(t *testing.T) {
 func TestEachSentenceTakesTheSameInBothLanguages(t *testing.T) {
 	for _, l := range []line{
 		lineAddresses, linePeople, lineStart, lineProtected, lineKill, lineReturned, lineOverflow, lineSentBack, lineSilence,
-		lineRefused, lineAnswered, lineHeard, lineThrough, lineRefusal, lineLost, lineBroken, lineState, lineCommand, lineOutput,
+		lineRefused, lineAnswered, lineHeard, lineThrough, lineRefusal, lineLost, lineBroken, lineFirstRow, lineState, lineCommand, lineOutput,
 		tryPage, tryKill, tryRestart, tryReturn, tryCall, tryLogs,
 	} {
 		if verbs(l.english) != verbs(l.french) {
@@ -255,7 +255,10 @@ func TestTimesOfTheTakeoverAreThePBXs(t *testing.T) {
 	}
 	tr.results = []practice.Result{{Call: "a", OfferedAt: at(100), Answered: true, FirstSoundAfter: 1500 * time.Millisecond}}
 	var f facts
-	f.takeover(tr, failure)
+	if !f.takeover(tr, failure) {
+		t.Fatal("no call was taken over")
+	}
+	f.count(tr.results)
 	if f.sinceOverflow(f.answered) != 400*time.Millisecond || f.sinceOverflow(f.voice) != 499*time.Millisecond {
 		t.Errorf("%+v", f)
 	}

@@ -15,7 +15,8 @@ type facts struct {
 	ackedBefore, ackedAll int  // rows, at the failure and at the end
 	foundAfter, foundAll  *int // of them in the database, after the takeover and at the end
 
-	overflow, answered, voice, firstRow time.Time // of the call that the secondary took first
+	first                               releve.CallID // the one that the secondary took first
+	overflow, answered, voice, firstRow time.Time     // of that call
 	returned                            time.Duration
 }
 
@@ -37,24 +38,24 @@ func (f *facts) count(results []practice.Result) {
 		if r.Transferred {
 			f.through++
 		}
-	}
-}
-
-// takeover takes the times of the first call that overflowed to the secondary
-// after the failure and was answered there: the PBX's and the caller's.
-func (f *facts) takeover(t *traffic, failure time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, r := range t.results {
-		overflow, answered := t.taken(r.Call)
-		if !overflow.After(failure) || answered.IsZero() || !f.overflow.IsZero() && overflow.After(f.overflow) {
-			continue
-		}
-		f.overflow, f.answered, f.voice = overflow, answered, time.Time{}
-		if r.Heard() {
+		if r.Call == f.first && r.Heard() {
 			f.voice = r.OfferedAt.Add(r.FirstSoundAfter)
 		}
 	}
+}
+
+// takeover finds the first call that overflowed to the secondary after the failure
+// and was answered there, with the PBX's times; false when there is none yet. The
+// traffic's mutex is held.
+func (f *facts) takeover(t *traffic, failure time.Time) bool {
+	for call := range t.events {
+		overflow, answered := t.taken(call)
+		earlier := f.first == "" || overflow.Before(f.overflow)
+		if overflow.After(failure) && !answered.IsZero() && earlier {
+			f.first, f.overflow, f.answered = call, overflow, answered
+		}
+	}
+	return f.first != ""
 }
 
 // taken is when a call overflowed to the secondary and was answered there; the

@@ -38,6 +38,7 @@ var (
 	lineRefusal   = line{"call %d: refused with %d", "appel %d : refusé avec %d"}
 	lineLost      = line{"call %d: LOST, no voice and no refusal", "appel %d : PERDU, ni voix ni refus"}
 	lineBroken    = line{"call %d: heard the voice, then the line went dead", "appel %d : la voix entendue, puis la ligne morte"}
+	lineFirstRow  = line{"the %s acknowledges its first row: it has the database", "le %s acquitte sa première ligne : il a la base"}
 	lineState     = line{"the %s says: term %d, %s on duty, %s", "le %s dit : mandat %d, %s en service, %s"}
 	lineCommand   = line{"$ %s", "$ %s"}
 	lineOutput    = line{"  %s", "  %s"}
