@@ -94,7 +94,9 @@ func (p *page) servers() {
 		pbx, style = pbx+"  ✖ "+p.say("ui-silent"), red
 	}
 	if p.width < beside {
-		p.add(p.paint(style, pbx))
+		for _, line := range wrap(pbx, p.width) {
+			p.add(p.paint(style, line))
+		}
 		p.add(p.box(p.site.Main, p.width)...)
 		p.add("  " + p.arrow() + "  " + words.MirrorState(p.lang, p.site.Mirror.State))
 		p.add(p.box(p.site.Secondary, p.width)...)
@@ -102,7 +104,7 @@ func (p *page) servers() {
 	}
 	box := (p.width - between) / 2
 	left, right := box/2, box+between+box/2
-	p.add(p.paint(style, center(pbx, right+box/2)))
+	p.add(p.paint(style, strings.TrimRight(center(pbx, right+box/2), " ")))
 	p.add(strings.Repeat(" ", left) + "┌" + strings.Repeat("─", right-left-1) + "┐")
 	a, b := p.box(p.site.Main, box), p.box(p.site.Secondary, box)
 	for i := range a {
@@ -118,11 +120,11 @@ func (p *page) link(line int) string {
 		style = amber
 	}
 	switch line {
-	case 2:
-		return p.paint(style, center(words.MirrorState(p.lang, p.site.Mirror.State), between))
 	case 3:
-		return p.paint(style, center(p.arrow(), between))
+		return p.paint(style, center(words.MirrorState(p.lang, p.site.Mirror.State), between))
 	case 4:
+		return p.paint(style, center(p.arrow(), between))
+	case 5:
 		return p.paint(style, center(p.distance(), between))
 	}
 	return strings.Repeat(" ", between)
@@ -192,7 +194,7 @@ func (r row) line(width int) string {
 }
 
 func (p *page) rows(s view.Server) []row {
-	title := row{"", p.say("ui-" + string(s.Seat)), strings.ToUpper(words.Duty(p.lang, s.Duty)), strong}
+	title := row{" ", p.say("ui-" + string(s.Seat)), strings.ToUpper(words.Duty(p.lang, s.Duty)), strong}
 	if !s.Heard {
 		title.value, title.style = "✖ "+p.say("ui-silent"), amber
 	}
@@ -313,7 +315,9 @@ func (p *page) procedure() {
 		return
 	}
 	p.add("")
-	p.add(Steps(*p.site.Procedure, p.lang)...)
+	for _, line := range Steps(*p.site.Procedure, p.lang) {
+		p.add(wrap(line, p.width)...)
+	}
 }
 
 func (p *page) events() {

@@ -75,8 +75,8 @@ func Say(lang releve.Language, s view.Sentence) string {
 }
 
 // named are the arguments that are themselves codes, each with the prefix of its
-// sentences: a server's seat, the way a check went, a step of a procedure.
-var named = map[string]string{"seat": "seat-", "other": "seat-", "path": "path-", "step": ""}
+// sentences: a server's seat, the way a check went.
+var named = map[string]string{"seat": "seat-", "other": "seat-", "path": "path-"}
 
 // args says those arguments that are codes. What has no sentence stays as it is.
 func (v voice) args(given map[string]string) map[string]string {

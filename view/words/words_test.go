@@ -209,7 +209,6 @@ func TestWhatIsSaid(t *testing.T) {
 		{releve.French, view.Say("why-spool", "records", "12345"), "12\u202f345 enregistrements attendent sur un seul disque, pas encore dans la base."},
 		{releve.English, view.Say("evidence-silent", "path", "peer", "why", ""), "by the link between the servers: silent"},
 		{releve.English, view.Say("evidence-silent", "path", "sip", "why", "no answer"), "by telephone (SIP): silent (no answer)"},
-		{releve.French, view.Say("step-failed", "step", "step-test-call", "why", "486"), "« Appeler l'accueil pour le prouver » a échoué : 486"},
 		{releve.French, view.Say("found-test-call", "by", "releve", "answered", "12ms", "sound", "1.25s"),
 			"réponse de releve en 12\u00a0ms, voix entendue après 1,2\u00a0s"},
 		{releve.English, view.Say("never-written", "b", "2", "a", "1"), `never-written a="1" b="2"`},

@@ -1,0 +1,279 @@
+// Package gallery holds the site in each state that a screen must be able to
+// show, so that every page can be looked at and tried without breaking anything.
+package gallery
+
+import (
+	"fmt"
+	"time"
+
+	"releve"
+	"releve/view"
+)
+
+// State is a site at one moment, with the calls that its screen shows.
+type State struct {
+	Name  string
+	Site  view.Site
+	Calls []view.Call
+}
+
+// The SIP users of the example.
+const (
+	reception = "reception"
+	standby   = "standby"
+)
+
+// States are all states, from the quiet night to the worst one. now is the
+// moment at which they are seen.
+func States(now time.Time) []State {
+	made := []State{
+		protected(now), takingOver(now), takenOver(now), withoutDuty(now), mainAway(now), secondaryAway(now),
+		catchingUp(now), cloning(now), returning(now), stuck(now), stopped(now), begins(now),
+	}
+	for i := range made {
+		made[i].Site.Events = stamped(made[i].Site.Events, now)
+	}
+	return made
+}
+
+// Find is the state of that name.
+func Find(name string, now time.Time) (State, error) {
+	for _, s := range States(now) {
+		if s.Name == name {
+			return s, nil
+		}
+	}
+	return State{}, fmt.Errorf("the gallery has no state %q", name)
+}
+
+func well() view.Tier { return view.Tier{State: view.TierWell} }
+
+func server(seat releve.Seat, duty releve.Duty, now time.Time, users ...string) view.Server {
+	return view.Server{
+		Seat: seat, Duty: duty, Heard: true, HeardAt: now, Data: well(), Interfaces: well(), Processing: well(),
+		Registered: users, Channels: 30, CallsOffered: 1284, CallsAnswered: 1279, CallsRefused: 5,
+	}
+}
+
+// quiet is the site as it should be: the main on duty, the secondary its mirror.
+func quiet(now time.Time) view.Site {
+	s := view.Site{
+		Name: "Hôpital Saint-Roch", Level: releve.HighAvailability, Arbiter: releve.Pair, Seat: releve.Main, At: now,
+		Term: 7, Owner: releve.Main, Word: view.Protected, Why: view.Say("why-protected", "seat", "main"),
+		Main:      server(releve.Main, releve.Active, now, reception),
+		Secondary: server(releve.Secondary, releve.Passive, now, standby),
+		Mirror:    view.Mirror{State: view.MirrorInSync},
+		PBX:       view.PBX{Address: "192.0.2.20:5060", Heard: true, HeardAt: now, Reception: "04 92 03 77 77"},
+	}
+	s.Main.ChannelsBusy, s.Secondary.Vote = 3, true
+	s.Events = []view.Event{
+		event(41*time.Minute, releve.Main, "info", "rule-vote-issued", "other", "secondary", "number", "12"),
+		event(42*time.Minute, releve.Secondary, "info", "rule-mirror-follows", "other", "main"),
+		event(44*time.Minute, releve.Secondary, "info", "rule-copy-finished"),
+		event(47*time.Minute, releve.Main, "info", "rule-owner-confirmed"),
+		event(48*time.Minute, releve.Secondary, "info", "rule-duty-given", "other", "main"),
+	}
+	return s
+}
+
+// swapped has the duty on the secondary, as after a takeover, and the main away.
+func swapped(now time.Time) view.Site {
+	s := quiet(now)
+	s.Seat, s.Term, s.Owner = releve.Secondary, 8, releve.Secondary
+	s.Word, s.Why = view.NotProtected, view.Say("why-other-silent", "seat", "main")
+	s.Main = lost(releve.Main, now.Add(-4*time.Minute))
+	s.Secondary = server(releve.Secondary, releve.Active, now, reception, standby)
+	s.Secondary.ChannelsBusy, s.Secondary.Vote = 4, true
+	s.Mirror = view.Mirror{State: view.MirrorAway}
+	s.Events = append([]view.Event{
+		event(4*time.Minute-400*time.Millisecond, releve.Secondary, "info", "rule-promoted", "term", "8"),
+		event(4*time.Minute, releve.Secondary, "major", "rule-takeover", "other", "main", "term", "8"),
+	}, s.Events...)
+	return s
+}
+
+// lost is a server that is heard no more: what is known of it is old.
+func lost(seat releve.Seat, since time.Time) view.Server {
+	s := server(seat, releve.OutOfService, since)
+	s.Heard = false
+	return s
+}
+
+func event(ago time.Duration, seat releve.Seat, severity, code string, args ...string) view.Event {
+	args = append([]string{"seat", string(seat), "term", "7"}, args...)
+	return view.Event{At: time.Unix(0, 0).Add(-ago), Seat: seat, Term: 7, Severity: severity, What: view.Say(code, args...)}
+}
+
+// stamped turns the events' ages into times.
+func stamped(events []view.Event, now time.Time) []view.Event {
+	for i := range events {
+		events[i].At = now.Add(events[i].At.Sub(time.Unix(0, 0)))
+	}
+	return events
+}
+
+func protected(now time.Time) State { return State{"protected", quiet(now), calls(now, releve.Main)} }
+
+func takingOver(now time.Time) State {
+	s := swapped(now)
+	s.Why = view.Say("why-without-duty", "seat", "secondary")
+	s.Main.HeardAt = now.Add(-2 * time.Second)
+	s.Secondary.Duty = releve.Passive
+	s.Secondary.WithoutDuty = true
+	s.Secondary.SpoolWaiting = 4
+	s.Secondary.Data = view.Tier{State: view.TierStarting, Why: view.Say("tier-data-starting")}
+	s.Secondary.Doing = view.Say("phase-promoting")
+	s.Secondary.ChannelsBusy = 2
+	s.Events = append([]view.Event{event(0, releve.Secondary, "major", "rule-takeover", "other", "main", "term", "8")}, s.Events[2:]...)
+	return State{"taking-over", s, calls(now, releve.Secondary)[:2]}
+}
+
+func takenOver(now time.Time) State {
+	return State{"taken-over", swapped(now), calls(now, releve.Secondary)}
+}
+
+func withoutDuty(now time.Time) State {
+	s := quiet(now)
+	s.Seat, s.Owner = releve.Secondary, releve.Main
+	s.Word, s.Why = view.NotProtected, view.Say("why-without-duty", "seat", "secondary")
+	s.Main = lost(releve.Main, now.Add(-35*time.Second))
+	s.Secondary.WithoutDuty, s.Secondary.Vote = true, false
+	s.Secondary.ChannelsBusy, s.Secondary.SpoolWaiting = 3, 21
+	s.Secondary.Doing = view.Say("phase-isolated")
+	s.Mirror = view.Mirror{State: view.MirrorAway}
+	s.Events = append([]view.Event{
+		event(30*time.Second, releve.Secondary, "critical", "rule-answered-without-duty", "other", "main"),
+	}, s.Events...)
+	list := calls(now, releve.Secondary)
+	for i := range list {
+		list[i].WithoutDuty, list[i].Stored = true, false
+	}
+	return State{"without-duty", s, list[:3]}
+}
+
+func mainAway(now time.Time) State {
+	s := swapped(now)
+	s.Main.HeardAt = now.Add(-26 * time.Hour)
+	return State{"main-away", s, calls(now, releve.Secondary)}
+}
+
+func secondaryAway(now time.Time) State {
+	s := quiet(now)
+	s.Word, s.Why = view.NotProtected, view.Say("why-other-silent", "seat", "secondary")
+	s.Main.Vote = true
+	s.Secondary = lost(releve.Secondary, now.Add(-12*time.Minute))
+	s.Mirror = view.Mirror{State: view.MirrorAway}
+	s.Events = append([]view.Event{
+		event(12*time.Minute, releve.Main, "major", "rule-alone"),
+		event(12*time.Minute, releve.Main, "major", "rule-vote-returned", "other", "secondary", "number", "12"),
+	}, s.Events...)
+	return State{"secondary-away", s, calls(now, releve.Main)}
+}
+
+func catchingUp(now time.Time) State {
+	s := quiet(now)
+	s.Word, s.Why = view.NotProtected, view.Say("why-alone", "seat", "main")
+	s.Main.Vote, s.Secondary.Vote = true, false
+	s.Mirror = view.Mirror{State: view.MirrorCatchingUp, Bytes: 48_300_000, Seconds: 94, LostCalls: 37, LostMessage: 2}
+	s.Events = append([]view.Event{event(20*time.Second, releve.Secondary, "info", "rule-mirror-follows", "other", "main")}, s.Events...)
+	return State{"catching-up", s, calls(now, releve.Main)}
+}
+
+func cloning(now time.Time) State {
+	s := quiet(now)
+	s.Word, s.Why = view.NotProtected, view.Say("why-alone", "seat", "main")
+	s.Main.Vote, s.Secondary.Vote = true, false
+	s.Secondary.Data = view.Tier{State: view.TierStarting, Why: view.Say("tier-data-starting")}
+	s.Secondary.Doing = view.Say("phase-rejoining")
+	s.Mirror = view.Mirror{State: view.MirrorCloning, Progress: copied()}
+	s.Events = append([]view.Event{event(70*time.Second, releve.Secondary, "info", "rule-copy-begins", "other", "main")}, s.Events...)
+	return State{"cloning", s, calls(now, releve.Main)}
+}
+
+func copied() *view.Progress {
+	return &view.Progress{Done: 2_940_000_000, Total: 4_700_000_000, Unit: "B", PerSec: 42_000_000, TimeLeft: 42 * time.Second}
+}
+
+func returning(now time.Time) State {
+	s := swapped(now)
+	s.Why = view.Say("why-alone", "seat", "secondary")
+	s.Main = server(releve.Main, releve.Passive, now)
+	s.Main.Data = view.Tier{State: view.TierStarting, Why: view.Say("tier-data-starting")}
+	s.Main.Doing = view.Say("phase-rejoining")
+	s.Mirror = view.Mirror{State: view.MirrorCloning, Progress: copied()}
+	began := now.Add(-71 * time.Second)
+	step := func(code, state string) view.ProcedureStep {
+		return view.ProcedureStep{What: view.Say(code, "seat", "main", "other", "secondary"), State: state}
+	}
+	s.Procedure = &view.Procedure{ID: "K3QX7ZAB", Name: "return", Started: began, Steps: []view.ProcedureStep{
+		step("step-copy", "running"), step("step-in-sync", "waiting"), step("step-spool", "waiting"), step("step-duty", "waiting"),
+		step("step-registration", "waiting"), step("step-mirror", "waiting"), step("step-test-call", "waiting"),
+	}}
+	s.Procedure.Steps[0].Started, s.Procedure.Steps[0].Progress = began, copied()
+	s.Events = append([]view.Event{
+		event(71*time.Second, releve.Main, "info", "rule-copy-begins", "other", "secondary"),
+		event(72*time.Second, releve.Main, "info", "rule-return-begins", "other", "secondary"),
+	}, s.Events...)
+	return State{"returning", s, calls(now, releve.Secondary)}
+}
+
+func stuck(now time.Time) State {
+	s := swapped(now)
+	s.Why = view.Say("why-alone", "seat", "secondary")
+	s.Main = server(releve.Main, releve.OutOfService, now)
+	s.Main.Data = view.Tier{State: view.TierDown, Why: view.Say("tier-data-down", "why", "no space left on device")}
+	s.Main.Processing = view.Tier{State: view.TierDown, Why: view.Say("tier-pbx-silent", "pbx", "192.0.2.20:5060")}
+	s.Main.Doing = view.Say("phase-stuck", "why", "the journal could not be written: no space left on device")
+	s.Events = append([]view.Event{
+		event(3*time.Minute, releve.Main, "critical", "rule-halted", "cause", "the journal could not be written: no space left on device"),
+	}, s.Events...)
+	return State{"stuck", s, calls(now, releve.Secondary)}
+}
+
+func stopped(now time.Time) State {
+	s := quiet(now)
+	s.Word, s.Why = view.Stopped, view.Say("why-nobody-on-duty")
+	s.Main.Duty, s.Main.ChannelsBusy, s.Main.Registered = releve.OutOfService, 0, nil
+	s.Main.Data = view.Tier{State: view.TierDown, Why: view.Say("tier-data-down")}
+	s.Main.Processing = view.Tier{State: view.TierDown, Why: view.Say("tier-pbx-silent", "pbx", "192.0.2.20:5060")}
+	s.Main.Doing = view.Say("phase-unconfirmed")
+	s.Secondary = lost(releve.Secondary, now.Add(-50*time.Second))
+	s.Mirror = view.Mirror{State: view.MirrorAway}
+	s.PBX.Heard = false
+	s.Events = append([]view.Event{event(40*time.Second, releve.Main, "major", "rule-owner-starts")}, s.Events...)
+	return State{"stopped", s, nil}
+}
+
+// begins is a site that has just been installed.
+func begins(now time.Time) State {
+	s := quiet(now)
+	s.Term, s.Word, s.Why = 1, view.NotProtected, view.Say("why-alone", "seat", "main")
+	s.Main.Vote, s.Main.ChannelsBusy = true, 0
+	s.Secondary.Vote, s.Secondary.Doing = false, view.Say("phase-waiting")
+	s.Secondary.Data = view.Tier{State: view.TierDown, Why: view.Say("tier-data-down")}
+	s.Secondary.Processing = view.Tier{State: view.TierDegraded, Why: view.Say("tier-not-registered", "user", standby)}
+	s.Secondary.Registered = nil
+	s.Mirror = view.Mirror{State: view.MirrorAway}
+	s.Events = []view.Event{event(3*time.Second, releve.Main, "info", "rule-site-begins", "term", "1")}
+	return State{"begins", s, nil}
+}
+
+// calls are a few callers of a night: some talking, some put through.
+func calls(now time.Time, seat releve.Seat) []view.Call {
+	call := func(n int, ago time.Duration, from, outcome string, lasted time.Duration, steps ...view.Step) view.Call {
+		return view.Call{
+			Call: releve.CallID(fmt.Sprintf("%d@pbx", n)), At: now.Add(-ago), Seat: seat, Term: 7, From: from,
+			Outcome: outcome, Duration: lasted, Steps: steps, Stored: true,
+		}
+	}
+	step := func(name, detail string) view.Step { return view.Step{Name: name, Detail: detail} }
+	return []view.Call{
+		call(1, 4*time.Second, "0612••••••", "", 0, step("greeting", "")),
+		call(2, 19*time.Second, "0493••••••", "", 0, step("greeting", ""), step("menu", ""), step("digits", "2••")),
+		call(3, 47*time.Second, "0492••••••", "", 0, step("greeting", ""), step("digits", "4••"), step("transfer", "4••")),
+		call(4, 2*time.Minute, "0677••••••", "transferred", 38*time.Second, step("greeting", ""), step("digits", "0"), step("transfer", "0")),
+		call(5, 6*time.Minute, "0142••••••", "transferred", 52*time.Second, step("greeting", ""), step("digits", "3••"), step("transfer", "3••")),
+		call(6, 9*time.Minute, "0788••••••", "abandoned", 11*time.Second, step("greeting", "")),
+		call(7, 14*time.Minute, "0493••••••", "transferred", 29*time.Second, step("greeting", ""), step("digits", "1••")),
+	}
+}
