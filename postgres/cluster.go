@@ -143,17 +143,32 @@ func (c *Cluster) begin(ctx context.Context) (end func(), err error) {
 	}
 }
 
-// beginStopped is begin for what needs PostgreSQL not to run.
+// beginStopped is begin for what needs PostgreSQL not to run, and data that is ours if
+// there is any.
 func (c *Cluster) beginStopped(ctx context.Context) (end func(), err error) {
 	end, err = c.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.waitQuiet(ctx); err != nil {
+	if err := c.requireStopped(ctx); err != nil {
 		end()
 		return nil, err
 	}
 	return end, nil
+}
+
+func (c *Cluster) requireStopped(ctx context.Context) error {
+	if p := c.postmaster(); p != nil && p.running() {
+		return fmt.Errorf("PostgreSQL is running (process %d): stop it first", p.cmd.Process.Pid)
+	}
+	state, err := c.ownership()
+	if err != nil {
+		return err
+	}
+	if state.Presence == Foreign {
+		return errors.New(state.Why)
+	}
+	return c.waitQuiet(ctx)
 }
 
 func (c *Cluster) postmaster() *postmaster {

@@ -148,13 +148,6 @@ func (c *Cluster) Clone(ctx context.Context, source netip.AddrPort, newID releve
 		return err
 	}
 	defer end()
-	state, err := c.ownership()
-	if err != nil {
-		return err
-	}
-	if state.Presence == Foreign {
-		return fmt.Errorf("refusing to replace data: %s", state.Why)
-	}
 	fresh, err := c.freshDir()
 	if err != nil {
 		return err

@@ -29,6 +29,9 @@ func TestACreatedClusterIsOursAndServes(t *testing.T) {
 	must(t, c.Create(ctx, id))
 	must(t, c.Start(ctx, Primary))
 	must(t, c.Ready(ctx, limit))
+	if err := c.Start(ctx, Primary); err == nil || !strings.Contains(err.Error(), "stop it first") {
+		t.Errorf("a second start: %v", err)
+	}
 	pool := openPool(t, c)
 	local(t, pool, "CREATE TABLE facts (n int)") // the owner may create in its database
 	if on := currentSetting(t, c, "data_checksums"); on != "on" {
@@ -205,6 +208,7 @@ func TestTheDataOfAnotherSiteIsRefusedUntouched(t *testing.T) {
 	ctx := within(t)
 	o := optionsFor(t, releve.Main, freeAddress(t), freeAddress(t))
 	createFromTemplate(t, newCluster(t, o))
+	must(t, os.WriteFile(filepath.Join(o.Dir, "data", "postmaster.pid"), []byte("4194304\n"), 0o600)) // left by a crash
 	before := listing(t, filepath.Join(o.Dir, "data"))
 	o.SiteID = "another-site"
 	c := newCluster(t, o)

@@ -46,15 +46,10 @@ func (c *Cluster) newPool(role, db string, sessions int, name string) (*pgxpool.
 // control is the pool for our own questions to the PostgreSQL that runs.
 func (c *Cluster) control() (*pgxpool.Pool, error) {
 	p := c.postmaster()
-	if p == nil {
+	if p == nil || !p.running() {
 		return nil, errNotRunning
 	}
-	select {
-	case <-p.exited:
-		return nil, errNotRunning
-	default:
-		return p.pool, nil
-	}
+	return p.pool, nil
 }
 
 // ask runs one query for one row within limit.

@@ -42,16 +42,13 @@ func (c *Cluster) members() ([]int, error) {
 	return pids, nil
 }
 
-// isMember recognises a titled backend, and a postmaster or a backend too young
-// to have a title.
+// isMember recognises a backend, and a postmaster or a backend too young to have its title.
 func (c *Cluster) isMember(args []string) bool {
-	if len(args) == 0 {
-		return false
-	}
-	if strings.HasPrefix(args[0], "postgres: "+c.title()+": ") {
-		return true
-	}
-	return filepath.Base(args[0]) == "postgres" && slices.Contains(args, c.dataDir())
+	return c.isBackend(args) || len(args) > 0 && filepath.Base(args[0]) == "postgres" && slices.Contains(args, c.dataDir())
+}
+
+func (c *Cluster) isBackend(args []string) bool {
+	return len(args) > 0 && strings.HasPrefix(args[0], "postgres: "+c.title()+": ")
 }
 
 // commandLine is nil for a process that is gone or a zombie.
@@ -133,7 +130,7 @@ func (c *Cluster) waitQuiet(ctx context.Context) error {
 			return c.removeStalePidFile()
 		}
 		if holder == 0 {
-			killAll(pids)
+			c.killBackends(pids)
 		}
 		if time.Now().After(deadline) {
 			return c.stillHeld(holder, pids)
@@ -155,6 +152,15 @@ func (c *Cluster) stillHeld(holder int, pids []int) error {
 // belongs to some other process.
 func (c *Cluster) removeStalePidFile() error {
 	return removeFile(c.path("data", "postmaster.pid"))
+}
+
+// killBackends spares what may be a postmaster that is just starting.
+func (c *Cluster) killBackends(pids []int) {
+	for _, pid := range pids {
+		if c.isBackend(commandLine(pid)) {
+			killAll([]int{pid})
+		}
+	}
 }
 
 // killAll sends SIGKILL, to stopped processes too. One that is gone is no error.

@@ -46,7 +46,8 @@ const promotionLook = 2 * time.Millisecond
 
 // Promote makes the mirror a primary and examines where it left the old timeline. It
 // returns when the timeline is new and its history is on the disk. Other sessions
-// are ended first, so that no reader delays it.
+// are ended first, so that no reader delays it. With any error nothing may be
+// committed, although PostgreSQL may be, or become, writable.
 func (c *Cluster) Promote(ctx context.Context) (Promotion, error) {
 	end, err := c.begin(ctx)
 	if err != nil {

@@ -253,14 +253,21 @@ func (c *Cluster) Exited() <-chan struct{} {
 // nil while it runs.
 func (c *Cluster) ExitError() error {
 	p := c.postmaster()
-	if p == nil {
+	switch {
+	case p == nil:
 		return errNotRunning
+	case p.running():
+		return nil
 	}
+	return p.failure()
+}
+
+func (p *postmaster) running() bool {
 	select {
 	case <-p.exited:
-		return p.failure()
+		return false
 	default:
-		return nil
+		return true
 	}
 }
 

@@ -238,8 +238,6 @@ func (c *Cluster) setAside(reason string) (string, error) {
 		return "", err
 	case state.Presence == Absent:
 		return "", removeFile(c.path("data.unusable"))
-	case state.Presence == Foreign:
-		return "", errors.New(state.Why)
 	}
 	who, err := c.account()
 	if err != nil {
