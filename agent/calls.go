@@ -68,3 +68,21 @@ func (a *Agent) decide(call releve.CallID, d Decision) {
 		}
 	}
 }
+
+// MayRegister says whether this server may bind the reception user now. Before
+// each refresh it must know that it is still on duty: it holds the vote, or has
+// heard the other, or the PBX still shows its own binding, or none at all.
+func (a *Agent) MayRegister(own, anyBinding bool) bool {
+	s := a.snapshot.Load()
+	if boottime()-s.at > asleep || !s.Users().Reception {
+		return false
+	}
+	heard := s.OtherAt > 0 && boottime()-s.OtherAt < asleep
+	return s.Vote || heard || own || !anyBinding
+}
+
+// MayStandBy says whether this server may bind the standby user now.
+func (a *Agent) MayStandBy(_, _ bool) bool {
+	s := a.snapshot.Load()
+	return boottime()-s.at <= asleep && s.Users().Standby
+}

@@ -64,6 +64,7 @@ type Status struct {
 	Upstream  releve.PromotionID `json:"upstream,omitempty"`
 	Phase     Phase              `json:"phase"`
 	Serving   bool               `json:"serving"` // it takes calls on duty
+	Gate      bool               `json:"gate"`    // its database takes writes
 	PBXAgo    time.Duration      `json:"pbx_ago"` // since the PBX last answered it
 	Reception bool               `json:"reception"`
 	Standby   bool               `json:"standby"` // it wants the standby user

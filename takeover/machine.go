@@ -65,7 +65,7 @@ type Machine struct {
 	SeenAt     time.Duration // when the mirror's session was last streaming
 	PreparedAt time.Duration // when the hand-over of the vote was prepared
 	Target     releve.LSN    // what the mirror must have flushed before the vote is issued: all that was written before the barrier
-	StreamAt   time.Duration // when this copy was last streaming
+	StreamLost time.Duration // when this copy stopped to stream, if it does not
 	Need       releve.LSN    // what the mirror must have flushed before the gate opens (R6)
 	Gate       bool          // the store is open
 	Lone       bool          // the store may commit alone
@@ -190,10 +190,10 @@ func (m *Machine) wait(o Overflow) {
 }
 
 func (m *Machine) database(db Database) {
-	m.DB = db
-	if db.Streaming {
-		m.StreamAt = m.Now
+	if m.DB.Streaming && !db.Streaming {
+		m.StreamLost = m.Now
 	}
+	m.DB = db
 	if !db.Up {
 		m.Gate = false
 	}
@@ -256,7 +256,7 @@ func (m *Machine) finish(d Done) {
 	case JobBarrier:
 		m.Lone = false
 	case JobFollow:
-		m.StreamAt = m.Now // it has the full time to begin
+		m.StreamLost = m.Now // it has the full time to begin
 	case JobLone:
 		m.Lone = true
 	case JobPromote:
@@ -326,7 +326,7 @@ func (m *Machine) Status() Status {
 	return Status{
 		Seat: m.Seat, Known: m.Known, Term: m.Term, Owner: m.Owner, Number: m.Number, Issued: m.Issued, Terms: m.Terms,
 		Vote: m.Vote, Abdicated: m.Abdicated, Released: m.Released, Promotion: m.Promotion, DataID: m.DataID,
-		Upstream: m.Upstream, Phase: m.Phase, Serving: m.serves(), PBXAgo: ago, Reception: m.Reception,
+		Upstream: m.Upstream, Phase: m.Phase, Serving: m.serves(), Gate: m.Gate, PBXAgo: ago, Reception: m.Reception,
 		Standby: m.Users().Standby,
 	}
 }

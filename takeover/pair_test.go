@@ -17,6 +17,7 @@ type pair struct {
 	now     time.Duration
 	servers [2]*simulated
 	link    bool
+	busy    bool // there is always something to write
 	minutes []string
 }
 
@@ -51,7 +52,7 @@ type pending struct {
 const step = 10 * time.Millisecond
 
 func newPair(t *testing.T) *pair {
-	p := &pair{t: t, link: true}
+	p := &pair{t: t, link: true, busy: true}
 	for i, seat := range []releve.Seat{releve.Main, releve.Secondary} {
 		p.servers[i] = &simulated{seat: seat, sip: true, kind: DiskEmpty}
 	}
@@ -219,7 +220,9 @@ func (p *pair) observe(s *simulated) {
 		s.rows = o.rows
 	}
 	if s.pg == "primary" && s.Gate && s.Phase == Serving {
-		s.rows++ // there is always something to write
+		if p.busy {
+			s.rows++
+		}
 	}
 	if db := *s.look(); db != s.last && p.now%(5*step) == 0 {
 		if !db.Up && s.last.Up {
@@ -333,6 +336,17 @@ func TestAFrozenMainWakesUpAndHasLostTheDuty(t *testing.T) {
 		t.Fatalf("the main woke up and takes calls before it knows: %s", s)
 	}
 	p.until("the main has lost the duty", time.Second, func() bool { return p.main().Phase == Deposed && p.main().pg == "" })
+}
+
+func TestAQuietSiteStaysAsItIs(t *testing.T) {
+	p := started(t)
+	p.busy = false
+	p.pass(time.Second)
+	before := len(p.minutes)
+	p.pass(10 * time.Second)
+	if len(p.minutes) != before || !p.inSync() {
+		t.Fatalf("something happened on a quiet site:\n%s", strings.Join(p.minutes, "\n"))
+	}
 }
 
 func TestACallWhileTheMainIsWellIsRefused(t *testing.T) {

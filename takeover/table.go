@@ -284,7 +284,7 @@ func (m *Machine) broken() bool {
 		return false
 	}
 	lost := !m.DB.Up && (m.DB.Why != "" || m.Failed == JobStart)
-	deaf := m.Phase == Following && m.DB.Up && m.Other.Serving && m.Now-m.StreamAt > streamGone
+	deaf := m.Phase == Following && m.DB.Up && !m.DB.Streaming && m.Other.Serving && m.Now-m.StreamLost > streamGone
 	return lost || deaf
 }
 
@@ -410,7 +410,7 @@ func (m *Machine) rejoinAsked() bool {
 }
 
 func (m *Machine) copyPossible() bool {
-	return m.Phase == Waiting && m.otherOwns() && m.Other.Serving && m.Other.Promotion.Done && m.retryable(JobRejoin)
+	return m.Phase == Waiting && m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Promotion.Done && m.retryable(JobRejoin)
 }
 
 func (m *Machine) rejoin() []Action {

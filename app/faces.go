@@ -1,0 +1,43 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"releve/agent"
+	"releve/config"
+	"releve/console"
+	"releve/view"
+)
+
+// Socket is where the command line finds the server of a configuration.
+func Socket(c config.Config) string { return filepath.Join(c.Site.Data, "control.sock") }
+
+// faces is the site as the console needs it.
+type faces struct{ *App }
+
+// Procedure tells the console's causes from the agent's.
+func (f faces) Procedure(ctx context.Context, name string, dryRun bool, emit func(view.Procedure)) error {
+	err := f.agent.Procedure(ctx, name, dryRun, emit)
+	for from, to := range map[error]error{
+		agent.ErrRunning: console.ErrRunning, agent.ErrUnknown: console.ErrUnknown, agent.ErrNotAllowed: console.ErrNotAllowed,
+	} {
+		if errors.Is(err, from) {
+			return fmt.Errorf("%w: %w", to, err)
+		}
+	}
+	return err
+}
+
+func (a *App) openFaces() (err error) {
+	a.console, err = console.New(console.Options{
+		Site: faces{a}, Listen: a.config.Console.Listen, OtherConsole: a.config.Console.Other, Socket: Socket(a.config), Log: a.log,
+	})
+	if err != nil {
+		return missing(err)
+	}
+	a.closers = append(a.closers, a.console.Close)
+	return nil
+}

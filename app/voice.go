@@ -1,0 +1,101 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"releve"
+	"releve/agent"
+	"releve/attendant/prompts"
+	"releve/calls"
+	"releve/phone"
+	"releve/phone/media"
+	"releve/takeover"
+)
+
+// duty is the agent as the calls need it.
+type duty struct{ agent *agent.Agent }
+
+var stances = map[takeover.StanceKind]calls.StanceKind{
+	takeover.OnDuty:       calls.OnDuty,
+	takeover.NoDuty:       calls.WithoutDuty,
+	takeover.Verifying:    calls.Passive,
+	takeover.VerifyingAll: calls.Unsure,
+	takeover.Closed:       calls.Closed,
+}
+
+func (d duty) Stance() calls.Stance {
+	kind, term := d.agent.Stance()
+	return calls.Stance{Kind: stances[kind], Term: term}
+}
+
+func (d duty) Verify(ctx context.Context, o calls.Offer) calls.Decision {
+	v := d.agent.Verify(ctx, o.Invite.Call, o.Reason)
+	return calls.Decision{Answer: v.Answer, Code: v.Code, WithoutDuty: v.WithoutDuty, Took: v.Took}
+}
+
+// voice is the calls as the agent needs them.
+type voice struct{ calls *calls.Calls }
+
+func (v voice) Drop()       { v.calls.Drop("the duty was lost") }
+func (v voice) Well() error { return v.calls.Healthy() }
+
+func (v voice) Load() agent.Load {
+	s := v.calls.Snapshot()
+	return agent.Load{
+		Busy: s.Busy, Channels: s.Channels, Offered: s.Offered, Answered: s.Answered, Refused: s.Refused, LastInvite: s.LastInvite,
+	}
+}
+
+// clips are the built-in prompts, ready to be sent, by language/name.
+type clips map[string]media.Clip
+
+func loadClips() (clips, error) {
+	all := clips{}
+	for _, language := range []releve.Language{releve.French, releve.English} {
+		for _, name := range prompts.Names() {
+			wav, err := prompts.WAV(language, name)
+			if err != nil {
+				return nil, err
+			}
+			clip, err := media.ParseWAV(wav)
+			if err != nil {
+				return nil, fmt.Errorf("prompt %s/%s: %w", language, name, err)
+			}
+			all[string(language)+"/"+name] = clip
+		}
+	}
+	return all, nil
+}
+
+// incoming is a call of the phone as the calls need it.
+type incoming struct {
+	*phone.Incoming
+	clips clips
+}
+
+func (in incoming) Answer(ctx context.Context) (calls.Leg, error) {
+	leg, err := in.Incoming.Answer(ctx)
+	if errors.Is(err, phone.ErrNotAcceptable) {
+		return nil, fmt.Errorf("%w: %w", calls.ErrNotAcceptable, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return answered{leg, in.clips}, nil
+}
+
+// answered is a leg of the phone as the calls need it.
+type answered struct {
+	*phone.Leg
+	clips clips
+}
+
+func (a answered) Play(ctx context.Context, prompt string) error {
+	clip, known := a.clips[prompt]
+	if !known {
+		return fmt.Errorf("there is no prompt %q", prompt)
+	}
+	return a.Leg.Play(ctx, clip)
+}
