@@ -1,47 +1,76 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"os"
+	"regexp"
 
 	"releve"
 )
 
-// Beyond counts the commits that this server's log holds after the position where
-// the other server left the timeline: rows that only this data directory has.
-// PostgreSQL is stopped. What a rewind would destroy is known before it (RULES R11).
+// Beyond counts the commits that this server's log holds from the position where the
+// other server left the timeline: rows that only this data directory has, and that a
+// rewind would destroy (RULES R11). PostgreSQL is stopped. A log that no longer reaches
+// back to the fork, or that is damaged, is an error and never a zero.
 func (c *Cluster) Beyond(ctx context.Context, timeline releve.Timeline, fork releve.LSN) (commits int, err error) {
 	end, err := c.beginStopped(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer end()
-	_, err = c.run(ctx, "", func(line string) {
-		if strings.Contains(line, "desc: COMMIT") {
-			commits++
-		}
-	}, "pg_waldump", "--path="+c.path("data", "pg_wal"), fmt.Sprintf("--timeline=%d", timeline),
-		"--start="+fork.String(), "--rmgr=Transaction")
-	var said *programError
-	if errors.As(err, &said) && endOfLog(said.lines) {
-		err = nil
-	}
+	commits, err = c.countCommits(ctx, timeline, fork)
 	if err != nil {
-		return commits, fmt.Errorf("cannot read what this server's log holds after %s of timeline %d: %w", fork, timeline, err)
+		return 0, fmt.Errorf("cannot tell what this server's log holds after %s of timeline %d: %w", fork, timeline, err)
 	}
 	return commits, nil
 }
 
-// endOfLog: pg_waldump always fails in the end, where the log ends.
-func endOfLog(lines []string) bool {
-	said := strings.Join(lines, " ")
-	for _, end := range []string{"invalid record length", "could not find a valid record", "unexpected pageaddr",
-		"invalid magic number", "could not find file", "incorrect prev-link", "invalid resource manager"} {
-		if strings.Contains(said, end) {
-			return true
-		}
+func (c *Cluster) countCommits(ctx context.Context, timeline releve.Timeline, fork releve.LSN) (commits int, err error) {
+	first := segmentStart(fork - min(1, fork))
+	if _, err := os.Stat(c.path("data", "pg_wal", segmentName(timeline, first))); err != nil {
+		return 0, fmt.Errorf("it does not reach back that far: %w", err)
 	}
-	return false
+	records := &lineWriter{each: func(line string) {
+		if at, ok := commitAt(line); ok && at >= fork {
+			commits++
+		}
+	}}
+	err = c.runTo(ctx, records, "", nil, "pg_waldump", "--path="+c.path("data", "pg_wal"),
+		fmt.Sprintf("--timeline=%d", timeline), "--start="+first.String(), "--rmgr=Transaction")
+	records.flush()
+	return commits, wholeLog(err)
+}
+
+// wholeLog is nil when pg_waldump stopped where a log simply ends, as it always must.
+func wholeLog(err error) error {
+	var said *programError
+	if !errors.As(err, &said) {
+		return cmp.Or(err, errNoEnd)
+	}
+	if said.said("could not find file") {
+		return nil // the log ends with its last file
+	}
+	end, notUnderstood := parseWALEnd(said.text())
+	if notUnderstood != nil {
+		return notUnderstood
+	}
+	if end.checksum {
+		return fmt.Errorf("it is damaged: %w", err)
+	}
+	return nil
+}
+
+var commitRecord = regexp.MustCompile(`lsn: ([0-9A-F]+/[0-9A-F]+), .*desc: COMMIT`)
+
+// commitAt reads a line of pg_waldump, prepared commits included.
+func commitAt(line string) (releve.LSN, bool) {
+	found := commitRecord.FindStringSubmatch(line)
+	if found == nil {
+		return 0, false
+	}
+	at, err := releve.ParseLSN(found[1])
+	return at, err == nil
 }

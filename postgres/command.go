@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os/exec"
 	"path/filepath"
@@ -19,19 +20,25 @@ import (
 // are the English ones that we read.
 var environment = []string{"LC_ALL=C.UTF-8", "TZ=UTC", "PATH=/usr/bin:/bin"}
 
-// run runs one of PostgreSQL's programs to its end under the account and returns
-// what it printed. Each line of its standard error goes to line as it comes; the
-// last ones are in the error. When ctx ends, the program and its children are killed.
+// run is runTo for a program whose output is short.
 func (c *Cluster) run(ctx context.Context, in string, line func(string), program string, args ...string) (string, error) {
+	var out bytes.Buffer
+	err := c.runTo(ctx, &out, in, line, program, args...)
+	return out.String(), err
+}
+
+// runTo runs one of PostgreSQL's programs to its end under the account. Each line of its
+// standard error goes to line as it comes; the last ones are in the error. When ctx
+// ends, the program and its children are killed.
+func (c *Cluster) runTo(ctx context.Context, out io.Writer, in string, line func(string), program string, args ...string) error {
 	who, err := c.account()
 	if err != nil {
-		return "", err
+		return err
 	}
-	var out bytes.Buffer
 	complaints := &lineWriter{each: line}
 	cmd := exec.CommandContext(ctx, filepath.Join(c.opts.Bin, program), args...)
 	cmd.Dir, cmd.Env, cmd.Stdin = c.opts.Dir, environment, strings.NewReader(in)
-	cmd.Stdout, cmd.Stderr = &out, complaints
+	cmd.Stdout, cmd.Stderr = out, complaints
 	cmd.SysProcAttr = who.process(syscall.SIGKILL)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second // a grandchild may hold our pipes
@@ -39,13 +46,13 @@ func (c *Cluster) run(ctx context.Context, in string, line func(string), program
 	complaints.flush()
 	switch {
 	case err == nil:
-		return out.String(), nil
+		return nil
 	case ctx.Err() != nil:
-		return "", fmt.Errorf("%s did not end in time: %w", program, context.Cause(ctx))
+		return fmt.Errorf("%s did not end in time: %w", program, context.Cause(ctx))
 	case errors.Is(err, fs.ErrPermission):
-		return "", c.notTraversable(who, err)
+		return c.notTraversable(who, err)
 	}
-	return "", &programError{program: program, err: err, lines: complaints.lines()}
+	return &programError{program: program, err: err, lines: complaints.lines()}
 }
 
 // notTraversable explains why the account could not even start a program.
@@ -81,15 +88,15 @@ func (e *programError) Error() string {
 	if len(e.lines) == 0 {
 		return fmt.Sprintf("%s: %v and no message", e.program, e.err)
 	}
-	return fmt.Sprintf("%s: %v: %s", e.program, e.err, strings.Join(e.lines, " / "))
+	return fmt.Sprintf("%s: %v: %s", e.program, e.err, e.text())
 }
 
 func (e *programError) Unwrap() error { return e.err }
 
-// said looks for a text in the program's last lines.
-func (e *programError) said(text string) bool {
-	return strings.Contains(strings.Join(e.lines, "\n"), text)
-}
+// text is the program's last lines as one.
+func (e *programError) text() string { return strings.Join(e.lines, " / ") }
+
+func (e *programError) said(text string) bool { return strings.Contains(e.text(), text) }
 
 const (
 	lastLines = 12       // enough for an error with its detail and hint

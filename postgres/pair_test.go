@@ -343,6 +343,33 @@ func diverge(t *testing.T) (main, secondary *Cluster) {
 	return main, secondary
 }
 
+func TestCommitsThatOnlyTheOldOwnerHasAreCountedBeforeARewind(t *testing.T) {
+	main, secondary := diverge(t)
+	ctx := within(t)
+	forks, err := secondary.History(2)
+	must(t, err)
+	commits, err := main.Beyond(ctx, 1, forks[0].At)
+	if err != nil || commits < 1 {
+		t.Errorf("%d commits after the fork (%v), and it made one alone", commits, err)
+	}
+	if err := removeFile(filepath.Join(main.dataDir(), "pg_wal", segmentName(1, forks[0].At))); err != nil {
+		t.Fatal(err)
+	}
+	if commits, err := main.Beyond(ctx, 1, forks[0].At); err == nil {
+		t.Errorf("%d commits in a log that is not there", commits)
+	}
+}
+
+func TestDamageAfterTheForkIsNoProofOfAbsence(t *testing.T) {
+	main, secondary := diverge(t)
+	forks, err := secondary.History(2)
+	must(t, err)
+	flipByte(t, filepath.Join(main.dataDir(), "pg_wal"), 1, forks[0].At+40)
+	if commits, err := main.Beyond(within(t), 1, forks[0].At); err == nil {
+		t.Errorf("%d commits in a damaged log", commits)
+	}
+}
+
 func TestAnOldOwnerIsRewoundAndFollows(t *testing.T) {
 	main, secondary := diverge(t)
 	ctx := within(t)
@@ -399,6 +426,9 @@ func TestACleanHandoverNeedsNoRewind(t *testing.T) {
 	must(t, err)
 	if p.Tail != TailNone {
 		t.Errorf("%+v", p)
+	}
+	if commits, err := main.Beyond(ctx, 1, p.Fork); err != nil || commits != 0 {
+		t.Errorf("%d commits after a clean handover (%v)", commits, err)
 	}
 	must(t, secondary.EnsureSlot(ctx))
 	must(t, secondary.Checkpoint(ctx))

@@ -211,7 +211,7 @@ func (c *Cluster) tail(ctx context.Context, kept string, fork Fork, flushed rele
 	if !errors.As(err, &said) {
 		return "", "", fmt.Errorf("cannot examine the end of timeline %d: %w", fork.Timeline, cmp.Or(err, errNoEnd))
 	}
-	detail := strings.Join(said.lines, " / ")
+	detail := said.text()
 	end, err := parseWALEnd(detail)
 	if err != nil {
 		return "", detail, err
