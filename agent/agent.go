@@ -28,6 +28,7 @@ type Options struct {
 	Diary     Diary
 	Spool     Spool
 	Log       *slog.Logger
+	Now       func() time.Duration // CLOCK_BOOTTIME when nil (R19)
 }
 
 // SiteWords are what the view repeats of the configuration.
@@ -84,6 +85,9 @@ type snapshot struct {
 
 // New makes an agent. Nothing happens before Run.
 func New(o Options) *Agent {
+	if o.Now == nil {
+		o.Now = boottime
+	}
 	a := &Agent{
 		Options: o,
 		events:  make(chan takeover.Event, eventQueue),
@@ -134,7 +138,7 @@ func (a *Agent) boot() (takeover.Boot, error) {
 func (a *Agent) loop(ctx context.Context) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	last := boottime()
+	last := a.Now()
 	for {
 		var e takeover.Event
 		select {
@@ -151,18 +155,18 @@ func (a *Agent) loop(ctx context.Context) {
 			e.Gone = id
 		case <-ticker.C:
 		}
-		if away := boottime() - last; away > asleep {
+		if away := a.Now() - last; away > asleep {
 			a.step(ctx, takeover.Event{Woke: away})
 		}
 		a.step(ctx, e)
-		last = boottime()
+		last = a.Now()
 	}
 }
 
 // step lets the machine take in one event and carries out what it says. A list
 // ends at its first failure.
 func (a *Agent) step(ctx context.Context, e takeover.Event) {
-	e.Now = boottime()
+	e.Now = a.Now()
 	before := a.machine
 	a.keepRound(e.Round)
 	actions := a.machine.Step(e)
@@ -183,7 +187,7 @@ func (a *Agent) step(ctx context.Context, e takeover.Event) {
 }
 
 func (a *Agent) publish() {
-	a.snapshot.Store(&snapshot{a.machine, boottime()})
+	a.snapshot.Store(&snapshot{a.machine, a.Now()})
 }
 
 // send brings an event to the loop, or gives up when the agent ends.

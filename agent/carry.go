@@ -45,7 +45,7 @@ func (a *Agent) failed(ctx context.Context, act takeover.Action, err error) {
 	a.Log.Error("a decision could not be carried out", "action", act.Kind, "rule", act.Rule, "err", err)
 	before := a.machine
 	actions := a.machine.Halt(fmt.Sprintf("the journal could not be written: %v", err))
-	a.note(before, takeover.Event{Now: boottime()}, actions)
+	a.note(before, takeover.Event{Now: a.Now()}, actions)
 	for _, next := range actions {
 		_ = a.carry(ctx, next) // a fence and a word to the other: neither can fail
 	}

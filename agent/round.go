@@ -14,7 +14,7 @@ import (
 func (a *Agent) check(parent context.Context, m takeover.Machine) {
 	ctx, cancel := context.WithTimeout(parent, m.Settings.Limit)
 	defer cancel()
-	r := takeover.Round{Term: m.Term, Began: boottime(), Limit: m.Settings.Limit}
+	r := takeover.Round{Term: m.Term, Began: a.Now(), Limit: m.Settings.Limit}
 	question := CheckQuestion{Term: m.Term, Call: m.Waiters > 0}
 
 	var mu sync.Mutex
@@ -43,7 +43,7 @@ func (a *Agent) check(parent context.Context, m takeover.Machine) {
 		mu.Unlock()
 	})
 	paths.Wait()
-	r.Ended = boottime()
+	r.Ended = a.Now()
 	a.send(parent, takeover.Event{Round: &r})
 }
 

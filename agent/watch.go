@@ -125,10 +125,10 @@ func (a *Agent) watchPBX(ctx context.Context) {
 		err := a.Telephone.Options(limit)
 		cancel()
 		if err == nil {
-			last = boottime()
+			last = a.Now()
 		}
 		if last > 0 {
-			a.send(ctx, takeover.Event{PBX: &takeover.PBX{Heard: err == nil, Ago: boottime() - last}})
+			a.send(ctx, takeover.Event{PBX: &takeover.PBX{Heard: err == nil, Ago: a.Now() - last}})
 		}
 	}
 }
