@@ -81,11 +81,11 @@ func (c *crowd) finish(t testing.TB) []outcome {
 }
 
 // checkDuty fails the test unless both servers say that this one is on duty in that
-// term. A server that does not run is not asked.
+// term. A server that cannot be asked is not.
 func (s *site) checkDuty(t testing.TB, active *server, term releve.Term) {
 	t.Helper()
 	for _, teller := range []*server{s.main, s.secondary} {
-		if !teller.process.running() {
+		if !teller.answers() {
 			continue
 		}
 		if v := teller.mustView(t); v.Owner != active.seat || v.Term != term {

@@ -30,6 +30,7 @@ type server struct {
 	file    string // its configuration
 	said    string // file with its log
 	process *part  // nil before its first start
+	frozen  bool
 }
 
 func newServer(seat releve.Seat, dir, host string) *server {
@@ -54,7 +55,7 @@ func (s *server) stop() {
 	if s.process == nil {
 		return
 	}
-	thaw(s.members())
+	s.thaw()
 	s.process.signal(syscall.SIGTERM)
 	if _, err := s.process.wait(10 * time.Second); err != nil {
 		fmt.Fprintf(os.Stderr, "the %s server did not stop: %v\n%s\n", s.seat, err, tail(s.said, 10))
@@ -85,6 +86,24 @@ func (s *server) kill() error {
 		return nil
 	})
 }
+
+// freeze stops every process of the server at one moment, as a machine that hangs.
+func (s *server) freeze() {
+	s.frozen = true
+	freeze(s.members)
+}
+
+// thaw lets the server go on where it was.
+func (s *server) thaw() {
+	thaw(s.members())
+	s.frozen = false
+}
+
+// thawPostgres lets only its PostgreSQL go on.
+func (s *server) thawPostgres() { thaw(s.postgres()) }
+
+// answers says whether the server can be asked at all.
+func (s *server) answers() bool { return s.process.running() && !s.frozen }
 
 // kill9 is kill, for a test that relies on it.
 func (s *server) kill9(t testing.TB) time.Time {
