@@ -74,6 +74,7 @@ type Agent struct {
 	running  procedureSlot
 
 	work sync.WaitGroup
+	life context.Context // of Run: what is begun beside a job ends with it
 }
 
 // snapshot is the machine as it was after a step. It says nothing any more once
@@ -120,6 +121,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer a.work.Wait()
 	defer cancel()
+	a.life = ctx
 	a.step(ctx, takeover.Event{Boot: &boot})
 	a.watch(ctx)
 	a.loop(ctx)

@@ -92,7 +92,9 @@ func (a *Agent) perform(ctx context.Context, act takeover.Action, m takeover.Mac
 	case takeover.JobStart:
 		return a.start(ctx, act.Writable)
 	case takeover.JobOpen:
-		err = a.Store.Open(ctx, m.Term, m.Lone, m.Promotion.ID)
+		if err = a.Store.Open(ctx, m.Term, m.Lone, m.Promotion.ID); err == nil {
+			a.work.Go(a.checkpoint)
+		}
 	case takeover.JobBarrier:
 		err = a.Store.SetLone(ctx, false)
 	case takeover.JobLone:
@@ -113,6 +115,14 @@ func (a *Agent) perform(ctx context.Context, act takeover.Action, m takeover.Mac
 	return done, err
 }
 
+// checkpoint brings the control file to the term's timeline soon, though nobody
+// waits for it: a copy asks for its own (R11).
+func (a *Agent) checkpoint() {
+	if err := a.Database.Checkpoint(a.life); err != nil {
+		a.Log.Debug("no checkpoint after the gate was opened", "err", err)
+	}
+}
+
 func (a *Agent) start(ctx context.Context, writable bool) (done takeover.Done, err error) {
 	if writable {
 		err = a.Database.StartPrimary(ctx)
@@ -130,8 +140,12 @@ func (a *Agent) look(ctx context.Context) (*takeover.Database, error) {
 	return &db, err
 }
 
-// progress keeps what a long job says of itself, for those who look.
+// progress keeps what a long job says of itself, for those who look. What has no
+// figure is news.
 func (a *Agent) progress(what view.Sentence, p *view.Progress) {
+	if p == nil {
+		a.Explain("info", what)
+	}
 	a.board.doing(what, p)
 	a.changed.announce()
 }

@@ -83,6 +83,7 @@ func (a *App) build(found bool) error {
 		return err
 	}
 	handler := &answers{seat: a.config.Site.Seat, spool: a.spool}
+	handler.cluster = a.database.cluster
 	if err := a.openSockets(handler); err != nil {
 		return err
 	}
@@ -165,6 +166,7 @@ func (a *App) openSockets(h peer.Handler) (err error) {
 	if err != nil {
 		return missing(err)
 	}
+	a.database.prepare = link{a.peer}.PrepareCopy
 	a.closers = append(a.closers, func() { _ = a.peer.Close() })
 	a.phone, err = phone.New(phone.Options{
 		Listen: address(c.SIP.Listen), PBX: address(c.PBX.Address), Domain: c.PBX.Domain,

@@ -19,6 +19,7 @@ import (
 type database struct {
 	cluster  *postgres.Cluster
 	upstream netip.AddrPort
+	prepare  func(context.Context) ([]postgres.Fork, error) // asks the other for a checkpoint and its history
 	log      *slog.Logger
 }
 
@@ -150,53 +151,74 @@ func (d *database) Rejoin(ctx context.Context, other takeover.Promotion, say fun
 }
 
 func (d *database) copy(ctx context.Context, other takeover.Promotion, id releve.DataID, say func(view.Sentence, *view.Progress)) error {
-	if d.rewindable(ctx, other, say) {
+	forks, err := d.prepare(ctx)
+	if err != nil {
+		return fmt.Errorf("the other server cannot be copied from yet: %w", err)
+	}
+	old := d.weigh(ctx, forks, other.Timeline)
+	if old.keep != "" {
+		d.setAside(ctx, old, say)
+	}
+	if old.rewind {
 		say(view.Say("copy-rewinds"), nil)
-		_, err := d.cluster.Rewind(ctx, d.upstream, id, progress("copy-rewinds", say))
-		if err == nil {
+		if _, err = d.cluster.Rewind(ctx, d.upstream, id, progress("copy-rewinds", say)); err == nil {
 			return nil
 		}
 		d.log.Warn("the rewind failed, a clone follows", "err", err)
 	}
 	say(view.Say("copy-clones"), nil)
-	return d.cluster.Clone(ctx, d.upstream, id, progress("copy-clones", say))
+	if err := d.cluster.Clone(ctx, d.upstream, id, progress("copy-clones", say)); err != nil {
+		return err
+	}
+	return d.cluster.DropReplaced()
 }
 
-// rewindable says whether a rewind would lose nothing. When it would, the data is
-// set aside whole.
-func (d *database) rewindable(ctx context.Context, other takeover.Promotion, say func(view.Sentence, *view.Progress)) bool {
+// oldData is what lies on this disk before it becomes a copy of the other's.
+type oldData struct {
+	keep    string // why it must be kept whole, "" when nothing is only there
+	commits int    // that only it has, as far as that can be counted
+	rewind  bool   // nothing would be lost by a rewind
+}
+
+// weigh judges the data on this disk. Timeline numbers lie, so data on the other's
+// own timeline is never taken for a part of it (R10).
+func (d *database) weigh(ctx context.Context, forks []postgres.Fork, theirs releve.Timeline) oldData {
 	kind, _, err := d.Disk()
 	if err != nil || kind != takeover.DiskOurs {
-		return false
+		return oldData{}
 	}
-	control, err := d.cluster.Control()
+	ours, err := d.cluster.LatestTimeline()
 	if err != nil {
-		d.log.Warn("the control file cannot be read, a clone follows", "err", err)
-		return d.setAside(ctx, "its control file cannot be read", 0, say)
+		return oldData{keep: err.Error()}
 	}
-	if other.Fork == 0 || control.Timeline >= other.Timeline {
-		return other.Fork == 0 && control.Timeline == other.Timeline
+	for _, f := range forks {
+		if f.Timeline == ours {
+			return d.weighBeyond(ctx, f)
+		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkLimit)
-	defer cancel()
-	lone, err := d.cluster.Beyond(ctx, control.Timeline, other.Fork)
-	switch {
-	case err != nil:
-		d.log.Warn("this server's log cannot be read", "err", err)
-		return d.setAside(ctx, "its log cannot be read", 0, say)
-	case lone > 0:
-		return d.setAside(ctx, "it holds commits of its own", lone, say)
-	}
-	return true
+	return oldData{keep: fmt.Sprintf("the other server's history does not tell where timeline %d (theirs is %d) was left", ours, theirs)}
 }
 
-func (d *database) setAside(ctx context.Context, reason string, commits int, say func(view.Sentence, *view.Progress)) bool {
-	where, err := d.cluster.SetAside(ctx, reason)
+func (d *database) weighBeyond(ctx context.Context, f postgres.Fork) oldData {
+	ctx, cancel := context.WithTimeout(ctx, checkLimit)
+	defer cancel()
+	lone, err := d.cluster.Beyond(ctx, f.Timeline, f.At)
+	switch {
+	case err != nil:
+		return oldData{keep: err.Error()}
+	case lone > 0:
+		return oldData{keep: fmt.Sprintf("it holds %d commits that the other server never had", lone), commits: lone}
+	}
+	return oldData{rewind: true}
+}
+
+// setAside moves the data away whole. When it cannot, the clone does it itself.
+func (d *database) setAside(ctx context.Context, old oldData, say func(view.Sentence, *view.Progress)) {
+	where, err := d.cluster.SetAside(ctx, old.keep)
 	if err != nil {
 		d.log.Error("the old data could not be set aside", "err", err)
 	}
-	say(view.Say("copy-set-aside", "commits", fmt.Sprint(commits), "where", where), nil)
-	return false
+	say(view.Say("copy-set-aside", "commits", fmt.Sprint(old.commits), "where", where), nil)
 }
 
 func progress(code string, say func(view.Sentence, *view.Progress)) postgres.Progress {

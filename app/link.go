@@ -3,12 +3,12 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"releve"
 	"releve/agent"
 	"releve/peer"
+	"releve/postgres"
 	"releve/spool"
 	"releve/takeover"
 	"releve/view"
@@ -61,11 +61,22 @@ func (l link) Command(ctx context.Context, name string, args map[string]string, 
 	})
 }
 
+// prepareCopy is the order to make ready for being copied from: a checkpoint, so
+// that the control file names the timeline (R11), and the history of that timeline.
+const prepareCopy = "prepare-copy"
+
+// PrepareCopy asks the owner to be ready, and returns where its ancestors forked.
+func (l link) PrepareCopy(ctx context.Context) (forks []postgres.Fork, err error) {
+	err = l.peer.Command(ctx, prepareCopy, nil, func(line json.RawMessage) error { return json.Unmarshal(line, &forks) })
+	return forks, err
+}
+
 // answers is what the other server may ask of this one.
 type answers struct {
-	seat  releve.Seat
-	agent *agent.Agent
-	spool *spool.Spool
+	seat    releve.Seat
+	agent   *agent.Agent
+	spool   *spool.Spool
+	cluster *postgres.Cluster
 }
 
 func (h *answers) Exchange(ctx context.Context, in json.RawMessage) (json.RawMessage, error) {
@@ -85,15 +96,44 @@ func (h *answers) Check(ctx context.Context, q peer.CheckQuestion) peer.CheckAns
 }
 
 func (h *answers) Command(ctx context.Context, name string, _ json.RawMessage, emit func(json.RawMessage) error) error {
-	if name != "test-call" {
-		return h.agent.Order(ctx, name)
+	switch name {
+	case "test-call":
+		return h.testCall(ctx, emit)
+	case prepareCopy:
+		return h.prepareCopy(ctx, emit)
 	}
+	return h.agent.Order(ctx, name)
+}
+
+func (h *answers) testCall(ctx context.Context, emit func(json.RawMessage) error) error {
 	found, err := h.agent.TestCall(ctx)
 	if err != nil {
 		return err
 	}
-	raw, err := json.Marshal(view.Procedure{Name: name, Steps: []view.ProcedureStep{{State: "done", Found: &found}}})
-	return errors.Join(err, emit(raw))
+	return emitJSON(emit, view.Procedure{Name: "test-call", Steps: []view.ProcedureStep{{State: "done", Found: &found}}})
+}
+
+func (h *answers) prepareCopy(ctx context.Context, emit func(json.RawMessage) error) error {
+	if err := h.cluster.Checkpoint(ctx); err != nil {
+		return err
+	}
+	p, err := h.cluster.Position(ctx)
+	if err != nil {
+		return err
+	}
+	forks, err := h.cluster.History(p.Timeline)
+	if err != nil {
+		return err
+	}
+	return emitJSON(emit, forks)
+}
+
+func emitJSON(emit func(json.RawMessage) error, v any) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return emit(raw)
 }
 
 func (h *answers) SpoolRead(_ context.Context, after uint64, limit int) (peer.SpoolPage, error) {

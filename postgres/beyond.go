@@ -28,6 +28,25 @@ func (c *Cluster) Beyond(ctx context.Context, timeline releve.Timeline, fork rel
 	return commits, nil
 }
 
+// LatestTimeline is the newest timeline of which this server's log has a file. After
+// a crash it is ahead of the control file, which follows a checkpoint only.
+func (c *Cluster) LatestTimeline() (releve.Timeline, error) {
+	entries, err := os.ReadDir(c.path("data", "pg_wal"))
+	if err != nil {
+		return 0, fmt.Errorf("cannot read this server's log: %w", err)
+	}
+	latest := releve.Timeline(0)
+	for _, e := range entries {
+		var timeline uint32
+		if segmentForm.MatchString(e.Name()) {
+			if _, err := fmt.Sscanf(e.Name()[:8], "%08X", &timeline); err == nil {
+				latest = max(latest, releve.Timeline(timeline))
+			}
+		}
+	}
+	return latest, nil
+}
+
 func (c *Cluster) countCommits(ctx context.Context, timeline releve.Timeline, fork releve.LSN) (commits int, err error) {
 	first := segmentStart(fork - min(1, fork))
 	if _, err := os.Stat(c.path("data", "pg_wal", segmentName(timeline, first))); err != nil {

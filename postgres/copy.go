@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -140,6 +142,28 @@ func (c *Cluster) rewind(ctx context.Context, source netip.AddrPort, progress Pr
 	return needed, err
 }
 
+// replacedBy is the reason that Clone gives for what it sets aside.
+const replacedBy = "replaced by a clone of "
+
+// DropReplaced removes what earlier clones replaced and set aside, and nothing
+// that was set aside for another reason. The caller knows that no row was only there.
+func (c *Cluster) DropReplaced() error {
+	reasons, err := filepath.Glob(c.path("data.aside-*.reason"))
+	if err != nil {
+		return err
+	}
+	for _, file := range reasons {
+		reason, err := os.ReadFile(file)
+		if err != nil || !strings.HasPrefix(string(reason), replacedBy) {
+			continue
+		}
+		if err := errors.Join(os.RemoveAll(strings.TrimSuffix(file, ".reason")), os.Remove(file)); err != nil {
+			return fmt.Errorf("cannot remove what a clone replaced: %w", err)
+		}
+	}
+	return nil
+}
+
 // Clone replaces the data by a copy of source's, verified against its manifest and
 // with a new id. What was there is set aside whole, at the very end.
 func (c *Cluster) Clone(ctx context.Context, source netip.AddrPort, newID releve.DataID, progress Progress) error {
@@ -161,7 +185,7 @@ func (c *Cluster) Clone(ctx context.Context, source netip.AddrPort, newID releve
 	if err := c.writeIdentity(fresh, newID); err != nil {
 		return err
 	}
-	if _, err := c.setAside("replaced by a clone of " + source.String()); err != nil {
+	if _, err := c.setAside(replacedBy + source.String()); err != nil {
 		return err
 	}
 	return c.swapIn(fresh)
