@@ -74,7 +74,8 @@ type Machine struct {
 	FailedAt   time.Duration // … and when
 
 	Count    Count
-	Checking bool // a round is out
+	Checking int           // rounds that are out
+	Began    time.Duration // when the latest of them began
 	Last     Round
 	Waiters  int           // calls that wait for a verdict
 	Latest   time.Duration // when the latest of them arrived
@@ -162,7 +163,7 @@ func (m *Machine) observe(e Event) {
 	case e.Gone != "":
 		m.Waiters = max(0, m.Waiters-1)
 	case e.Round != nil:
-		m.Checking, m.Last = false, *e.Round
+		m.Checking, m.Last = max(0, m.Checking-1), *e.Round
 		m.Count = m.Count.Add(*e.Round, e.Round.Judge(m.Silent && m.Waiters > 0))
 	case e.PBX != nil:
 		m.PBX, m.PBXAt = *e.PBX, e.Now
@@ -295,12 +296,19 @@ func (m *Machine) checks() bool {
 	return false
 }
 
+// roundsOut is how many rounds may be out at a time: one of the watch, and one
+// begun for a call that came meanwhile and cannot wait for a frozen server twice.
+const roundsOut = 2
+
 func (m *Machine) due() bool {
-	if m.Checking || !m.checks() {
+	if !m.checks() {
 		return false
 	}
-	if m.Waiters > 0 && m.Count.LastFrom < m.Latest && m.Count.Failed == 0 {
+	if m.Waiters > 0 && m.Began < m.Latest && m.Checking < roundsOut {
 		return true // a call arrived after the last round began
+	}
+	if m.Checking > 0 {
+		return false
 	}
 	period := m.Settings.Watch
 	if m.Waiters > 0 || m.Count.Failed > 0 && m.Count.Failed < m.Settings.Rounds {

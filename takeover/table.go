@@ -79,7 +79,7 @@ var table = []row{
 	{"answered-without-duty", func(m *Machine) bool { return m.checks() && m.verdict() && !m.voteInHand() }, (*Machine).answer},
 	{"in-service", (*Machine).refusable, (*Machine).refuse},
 	{"owner-well-again", func(m *Machine) bool { return m.WithoutDuty && m.lastGood() }, func(m *Machine) []Action { m.WithoutDuty = false; return said() }},
-	{"round", (*Machine).due, func(m *Machine) []Action { m.Checking = true; return []Action{{Kind: Check}} }},
+	{"round", (*Machine).due, (*Machine).check},
 
 	// A promotion.
 	{"promotion-database-starts", func(m *Machine) bool { return m.Phase == Promoting && !m.DB.Up && m.retryable(JobStart) }, start(false)},
@@ -506,6 +506,12 @@ func (m *Machine) refusable() bool {
 func (m *Machine) refuse() []Action {
 	m.Waiters = 0
 	return []Action{{Kind: Refuse}}
+}
+
+func (m *Machine) check() []Action {
+	m.Checking++
+	m.Began = m.Now
+	return []Action{{Kind: Check}}
 }
 
 // A promotion.

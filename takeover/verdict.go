@@ -90,11 +90,15 @@ const (
 	staleAfter = 2 * time.Second
 )
 
-// Add counts a round. A good or void one restarts the count; so does a pause of
+// Add counts a round; two may overlap when a call came in the middle of the
+// watch's. A good or void one restarts the count; so does a pause of
 // more than a second between two rounds.
 func (c Count) Add(r Round, o Outcome) Count {
 	if r.Term != c.Term {
 		c = Count{Term: r.Term}
+	}
+	if r.Began < c.LastFrom {
+		return c // a later one has ended before: this one says nothing newer
 	}
 	switch {
 	case o == Good:
