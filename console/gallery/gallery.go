@@ -67,11 +67,13 @@ func quiet(now time.Time) view.Site {
 	}
 	s.Main.ChannelsBusy, s.Secondary.Vote = 3, true
 	s.Events = []view.Event{
-		event(41*time.Minute, releve.Main, "info", "rule-vote-issued", "other", "secondary", "number", "12"),
-		event(42*time.Minute, releve.Secondary, "info", "rule-mirror-follows", "other", "main"),
-		event(44*time.Minute, releve.Secondary, "info", "rule-copy-finished"),
-		event(47*time.Minute, releve.Main, "info", "rule-owner-confirmed"),
-		event(48*time.Minute, releve.Secondary, "info", "rule-duty-given", "other", "main"),
+		event(31*time.Minute, releve.Main, "info", "rule-vote-issued", "other", "secondary", "number", "12"),
+		event(31*time.Minute+8*time.Second, releve.Secondary, "info", "rule-mirror-follows", "other", "main"),
+		event(31*time.Minute+24*time.Second, releve.Main, "info", "rule-duty-taken-from-released", "other", "secondary", "term", "7"),
+		event(31*time.Minute+25*time.Second, releve.Secondary, "info", "rule-duty-given", "other", "main"),
+		event(33*time.Minute, releve.Main, "info", "rule-copy-finished"),
+		event(34*time.Minute, releve.Main, "info", "rule-return-begins", "other", "secondary"),
+		event(58*time.Minute, releve.Secondary, "major", "rule-takeover", "other", "main", "term", "6"),
 	}
 	return s
 }
@@ -251,8 +253,6 @@ func begins(now time.Time) State {
 	s.Main.Vote, s.Main.ChannelsBusy = true, 0
 	s.Secondary.Vote, s.Secondary.Doing = false, view.Say("phase-waiting")
 	s.Secondary.Data = view.Tier{State: view.TierDown, Why: view.Say("tier-data-down")}
-	s.Secondary.Processing = view.Tier{State: view.TierDegraded, Why: view.Say("tier-not-registered", "user", standby)}
-	s.Secondary.Registered = nil
 	s.Mirror = view.Mirror{State: view.MirrorAway}
 	s.Events = []view.Event{event(3*time.Second, releve.Main, "info", "rule-site-begins", "term", "1")}
 	return State{"begins", s, nil}

@@ -249,14 +249,14 @@ func tierLook(t view.TierState) (mark, style string) {
 	return "?", faint
 }
 
-// Remark is a sentence under the drawing about one server, or about the site.
+// Remark is a sentence under the drawing about one server.
 type Remark struct {
-	Seat releve.Seat // "" for the site
+	Seat releve.Seat
 	Text string
 }
 
-// Remarks are what the drawing cannot say: reasons, what is about to happen, what
-// a failure would cost.
+// Remarks are what the drawing of the servers cannot say: reasons, and what is
+// about to happen.
 func Remarks(site view.Site, lang releve.Language) []Remark {
 	var all []Remark
 	add := func(seat releve.Seat, s view.Sentence) {
@@ -280,11 +280,11 @@ func Remarks(site view.Site, lang releve.Language) []Remark {
 			add(s.Seat, view.Say("ui-spool", "records", strconv.Itoa(s.SpoolWaiting)))
 		}
 	}
-	return append(all, Remark{Text: cost(site, lang)})
+	return all
 }
 
-// cost says what a failure now would lose.
-func cost(site view.Site, lang releve.Language) string {
+// Cost says what a failure now would lose, "" where it is not known.
+func Cost(site view.Site, lang releve.Language) string {
 	m := site.Mirror
 	switch {
 	case site.Word == view.Protected:
@@ -299,14 +299,10 @@ func cost(site view.Site, lang releve.Language) string {
 
 func (p *page) remarks() {
 	for _, r := range Remarks(p.site, p.lang) {
-		if r.Text == "" {
-			continue
-		}
-		text := r.Text
-		if r.Seat != "" {
-			text = p.say("ui-"+string(r.Seat)) + ". " + text
-		}
-		p.add(indent("· ", wrap(text, p.width-2))...)
+		p.add(indent("· ", wrap(p.say("ui-"+string(r.Seat))+". "+r.Text, p.width-2))...)
+	}
+	if cost := Cost(p.site, p.lang); cost != "" {
+		p.add(indent("· ", wrap(cost, p.width-2))...)
 	}
 }
 

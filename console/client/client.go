@@ -1,0 +1,119 @@
+// Package client speaks to a running server over its control socket.
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"releve/console"
+	"releve/view"
+)
+
+// ErrUnreachable says that no server answers on the socket.
+var ErrUnreachable = errors.New("no server answers")
+
+// Client is one server's operator.
+type Client struct{ http *http.Client }
+
+// New makes a client of the server whose control socket is at path.
+func New(path string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		c, err := d.DialContext(ctx, "unix", path)
+		if err != nil {
+			return nil, fmt.Errorf("%w on %s: is `releve serve` running with this configuration, and may you open its socket? %w", ErrUnreachable, path, err)
+		}
+		return c, nil
+	}
+	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+}
+
+// Site is the site now.
+func (c *Client) Site(ctx context.Context) (s view.Site, err error) {
+	return s, c.get(ctx, "/api/site", nil, &s)
+}
+
+// Calls are the latest calls, newest first.
+func (c *Client) Calls(ctx context.Context, limit int) (calls []view.Call, err error) {
+	return calls, c.get(ctx, "/api/calls", url.Values{"limit": {strconv.Itoa(limit)}}, &calls)
+}
+
+// Diary are the decisions between two times, newest last. Zero times bound nothing.
+func (c *Client) Diary(ctx context.Context, from, to time.Time, limit int) (entries []view.Entry, err error) {
+	query := url.Values{"limit": {strconv.Itoa(limit)}}
+	for name, t := range map[string]time.Time{"from": from, "to": to} {
+		if !t.IsZero() {
+			query.Set(name, t.Format(time.RFC3339Nano))
+		}
+	}
+	return entries, c.get(ctx, "/api/diary", query, &entries)
+}
+
+func (c *Client) get(ctx context.Context, path string, query url.Values, into any) error {
+	response, err := c.do(ctx, http.MethodGet, path, query)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // it was read
+	return json.NewDecoder(response.Body).Decode(into)
+}
+
+func (c *Client) do(ctx context.Context, method, path string, query url.Values) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://releve"+path+"?"+query.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode == http.StatusOK {
+		return response, nil
+	}
+	defer response.Body.Close() //nolint:errcheck // it was read
+	var why struct{ Detail string }
+	if json.NewDecoder(response.Body).Decode(&why) != nil || why.Detail == "" {
+		why.Detail = response.Status
+	}
+	return nil, errors.New(why.Detail)
+}
+
+// Procedure runs a guided procedure and shows each change of it.
+func (c *Client) Procedure(ctx context.Context, name string, dryRun bool, show func(view.Procedure)) error {
+	response, err := c.do(ctx, http.MethodPost, "/api/procedures/"+url.PathEscape(name), url.Values{"dry-run": {strconv.FormatBool(dryRun)}})
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // it was read
+	lines := json.NewDecoder(response.Body)
+	for {
+		var p console.Progress
+		if err := lines.Decode(&p); err != nil {
+			return fmt.Errorf("the server went away in the middle; run the command again, it goes on from where it was: %w", err)
+		}
+		if p.Procedure != nil {
+			show(*p.Procedure)
+		}
+		if p.End {
+			return ended(p)
+		}
+	}
+}
+
+func ended(p console.Progress) error {
+	causes := map[string]error{"running": console.ErrRunning, "unknown": console.ErrUnknown, "not-allowed": console.ErrNotAllowed}
+	switch {
+	case p.Error == "":
+		return nil
+	case causes[p.Cause] != nil:
+		return fmt.Errorf("%w: %s", causes[p.Cause], p.Error)
+	}
+	return errors.New(p.Error)
+}

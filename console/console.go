@@ -1,0 +1,126 @@
+// Package console serves what people and programs look at: the page, the live
+// stream and the API on an address of the network, read-only; and on a socket of
+// this machine the operator's commands.
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"releve"
+	"releve/view"
+)
+
+// Site is what is shown and commanded.
+type Site interface {
+	View() view.Site
+	Watch(context.Context) <-chan view.Site // the latest after each change
+	Calls(ctx context.Context, limit int) ([]view.Call, error)
+	Diary(ctx context.Context, from, to time.Time, limit int) ([]view.Entry, error)
+	Procedure(ctx context.Context, name string, dryRun bool, emit func(view.Procedure)) error
+	Stored(context.Context) <-chan []releve.Fact // each acknowledged fact, once
+}
+
+// What Procedure fails with, so that whoever asked can be told by cause.
+var (
+	ErrRunning    = errors.New("another procedure runs")
+	ErrUnknown    = errors.New("no such procedure")
+	ErrNotAllowed = errors.New("the procedure may not begin")
+)
+
+// Options say where to serve.
+type Options struct {
+	Site         Site
+	Listen       string // host:port of the page
+	OtherConsole string // host:port of the other server's page, "" when not known
+	Socket       string // path of the control socket
+	Log          *slog.Logger
+}
+
+// Server is both faces of this server.
+type Server struct {
+	options  Options
+	public   *http.Server
+	control  *http.Server
+	listener net.Listener
+	socket   net.Listener
+	life     context.Context
+	end      context.CancelFunc
+	live     *live
+	serving  sync.WaitGroup
+}
+
+// New listens on both and serves from Start on.
+func New(o Options) (*Server, error) {
+	page, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("the page cannot be served on %s: %w", o.Listen, err)
+	}
+	socket, err := listenUnix(o.Socket)
+	if err != nil {
+		_ = page.Close()
+		return nil, err
+	}
+	s := &Server{options: o, listener: page, socket: socket, live: newLive(o.Site)}
+	s.life, s.end = context.WithCancel(context.Background())
+	s.public = s.server(s.publicRoutes())
+	s.control = s.server(s.controlRoutes())
+	return s, nil
+}
+
+// listenUnix takes the place of a socket that a killed server left behind, and
+// never that of one that still answers.
+func listenUnix(path string) (net.Listener, error) {
+	if c, err := net.Dial("unix", path); err == nil {
+		_ = c.Close()
+		return nil, fmt.Errorf("a server already runs with this data directory: it answers on %s; stop it first", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("the control socket cannot be made: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("the control socket cannot be made: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		_ = l.Close()
+		return nil, fmt.Errorf("the control socket cannot be kept private: %w", err)
+	}
+	return l, nil
+}
+
+func (s *Server) server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 16,
+		BaseContext: func(net.Listener) context.Context { return s.life },
+		ErrorLog:    slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+// Address is where the page is served.
+func (s *Server) Address() string { return s.listener.Addr().String() }
+
+// Start serves until Close.
+func (s *Server) Start() {
+	s.serving.Go(func() { s.live.watch(s.life) })
+	s.serving.Go(func() { s.live.follow(s.life) })
+	s.serving.Go(func() { _ = s.public.Serve(s.listener) })
+	s.serving.Go(func() { _ = s.control.Serve(s.socket) })
+}
+
+// Close ends every open stream and both servers.
+func (s *Server) Close() {
+	s.end() // Shutdown would wait for the streams
+	_ = s.public.Close()
+	_ = s.control.Close()
+	_ = s.listener.Close()
+	_ = s.socket.Close()
+	s.serving.Wait()
+}

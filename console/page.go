@@ -1,0 +1,181 @@
+package console
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"time"
+
+	"golang.org/x/text/language"
+
+	"releve"
+)
+
+//go:embed page
+var files embed.FS
+
+var pages = template.Must(template.ParseFS(files, "page/*.tmpl"))
+
+// parts are the pieces of the page that change by themselves, each a template and
+// the element "part-NAME".
+var parts = []string{"about", "word", "drawing", "remarks", "procedure", "calls", "events"}
+
+// The style sheet is one file to the browser; the drawing's half of it also goes
+// into the drawing that is fetched alone.
+var (
+	drawingStyle = asset("drawing.css")
+	style        = append(asset("page.css"), drawingStyle...)
+	script       = asset("live.js")
+	icon         = asset("icon.svg")
+	version      = fingerprint()
+)
+
+func asset(name string) []byte {
+	b, err := files.ReadFile("page/" + name)
+	if err != nil {
+		panic(fmt.Sprintf("the page was built without %s: %v", name, err))
+	}
+	return b
+}
+
+// fingerprint names what the page is made of, so that a screen that was open
+// during an update loads the new one.
+func fingerprint() string {
+	sum := sha256.New()
+	entries, err := files.ReadDir("page")
+	if err != nil {
+		panic(err)
+	}
+	for _, e := range entries {
+		sum.Write(asset(e.Name()))
+	}
+	return hex.EncodeToString(sum.Sum(nil))[:12]
+}
+
+func (s *Server) publicRoutes() http.Handler {
+	mux := http.NewServeMux()
+	s.apiRoutes(mux)
+	mux.HandleFunc("GET /{$}", s.page)
+	mux.HandleFunc("GET /events", s.events)
+	mux.HandleFunc("GET /drawing.svg", s.drawing)
+	mux.HandleFunc("GET /style.css", file("text/css; charset=utf-8", style))
+	mux.HandleFunc("GET /live.js", file("text/javascript; charset=utf-8", script))
+	mux.HandleFunc("GET /icon.svg", file("image/svg+xml", icon))
+	mux.HandleFunc("/", unknown)
+	return s.guarded(mux)
+}
+
+// unknown answers what is not here, and whoever wants to change something.
+func unknown(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		refuse(w, http.StatusMethodNotAllowed, "read-only", errors.New("this address only shows; `releve` on the server itself commands"))
+		return
+	}
+	refuse(w, http.StatusNotFound, "not-found", fmt.Errorf("there is nothing at %s; the page is at /", r.URL.Path))
+}
+
+func file(kind string, content []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		w.Header().Set("Cache-Control", "max-age=31536000, immutable") // its address names the version
+		_, _ = w.Write(content)
+	}
+}
+
+// guarded lets the page take nothing from elsewhere, and only the other server's
+// page read what is here.
+func (s *Server) guarded(next http.Handler) http.Handler {
+	connect, other := "'self'", ""
+	if s.options.OtherConsole != "" {
+		other = "http://" + s.options.OtherConsole
+		connect += " " + other
+	}
+	policy := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src " + connect +
+		"; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Vary", "Origin")
+		if origin := r.Header.Get("Origin"); other != "" && origin == other {
+			h.Set("Access-Control-Allow-Origin", origin)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// languageCookie keeps the choice of a reader who made one.
+const languageCookie = "releve-language"
+
+var languages = language.NewMatcher([]language.Tag{language.English, language.French})
+
+// readerLanguage is the reader's: the one asked for, the one chosen before, the
+// browser's.
+func readerLanguage(r *http.Request) releve.Language {
+	chosen := []string{r.URL.Query().Get("lang")}
+	if c, err := r.Cookie(languageCookie); err == nil {
+		chosen = append(chosen, c.Value)
+	}
+	for _, l := range chosen {
+		if l == string(releve.French) || l == string(releve.English) {
+			return releve.Language(l)
+		}
+	}
+	wanted, _, err := language.ParseAcceptLanguage(r.Header.Get("Accept-Language"))
+	if _, i, confidence := languages.Match(wanted...); err == nil && confidence > language.No && i == 1 {
+		return releve.French
+	}
+	return releve.English
+}
+
+func (s *Server) page(w http.ResponseWriter, r *http.Request) {
+	s.live.readCalls(r.Context())
+	sheet := newSheet(scene{s.options.Site.View(), s.live.scene().calls, s.live.scene().unread}, readerLanguage(r))
+	sheet.Other = s.other(r)
+	if r.URL.Query().Has("lang") {
+		http.SetCookie(w, &http.Cookie{
+			Name: languageCookie, Value: string(sheet.Lang), Path: "/", MaxAge: int((365 * 24 * time.Hour).Seconds()),
+			HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		})
+	}
+	html, err := sheet.render("page")
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, "page", err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Language", string(sheet.Lang))
+	_, _ = w.Write([]byte(html))
+}
+
+// other is the address of the other server's stream, "" when it is not known or
+// is the one that the reader came by.
+func (s *Server) other(r *http.Request) string {
+	if s.options.OtherConsole == "" || s.options.OtherConsole == r.Host {
+		return ""
+	}
+	return (&url.URL{Scheme: "http", Host: s.options.OtherConsole, Path: "/events"}).String()
+}
+
+// drawing is the picture of the site alone, for another page or a wall.
+func (s *Server) drawing(w http.ResponseWriter, r *http.Request) {
+	sheet := newSheet(scene{site: s.options.Site.View()}, readerLanguage(r))
+	sheet.Style = template.CSS(drawingStyle)
+	svg, err := sheet.render("drawing")
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, "drawing", err)
+		return
+	}
+	w.Header().Set("Content-Type", "image/svg+xml")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'") // its own style, and nothing else
+	_, _ = w.Write([]byte(svg))
+}
