@@ -59,11 +59,11 @@ const asleep = time.Second
 type Agent struct {
 	Options
 	events chan takeover.Event
-	offers chan offer
-	gone   chan releve.CallID
+	offers chan *offer
+	gone   chan *offer
 
 	machine takeover.Machine // owned by Run
-	waiting map[releve.CallID]chan<- Decision
+	waiting []*offer         // in the order of their coming, owned by Run
 	job     context.CancelFunc
 	rounds  []takeover.Round // the latest, for evidence
 
@@ -92,10 +92,9 @@ func New(o Options) *Agent {
 	a := &Agent{
 		Options: o,
 		events:  make(chan takeover.Event, eventQueue),
-		offers:  make(chan offer, offerQueue),
-		gone:    make(chan releve.CallID, offerQueue),
+		offers:  make(chan *offer, offerQueue),
+		gone:    make(chan *offer, offerQueue),
 		machine: takeover.New(o.Settings),
-		waiting: map[releve.CallID]chan<- Decision{},
 		kick:    make(chan struct{}, 1),
 		changed: newBroadcast(),
 	}
@@ -149,12 +148,11 @@ func (a *Agent) loop(ctx context.Context) {
 		case e = <-a.events:
 		case o := <-a.offers:
 			e = a.admit(o)
-		case id := <-a.gone:
-			if _, waits := a.waiting[id]; !waits {
+		case o := <-a.gone:
+			if !a.leave(o) {
 				continue
 			}
-			delete(a.waiting, id)
-			e.Gone = id
+			e.Gone = o.call
 		case <-ticker.C:
 		}
 		if away := a.Now() - last; away > asleep {

@@ -28,6 +28,7 @@ type board struct {
 	behind   time.Time // since when the mirror lacks something
 	what     view.Sentence
 	progress *view.Progress
+	alone    map[releve.CallID]struct{} // calls with facts that only this server's database has
 }
 
 func (b *board) add(e view.Event) {
@@ -58,6 +59,29 @@ func (b *board) doing(what view.Sentence, p *view.Progress) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.what, b.progress = what, p
+}
+
+// store takes in facts that were acknowledged. What was committed alone would be
+// lost by a failure now, until the mirror holds the vote again.
+func (b *board) store(facts []releve.Fact, alone bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !alone {
+		b.alone = nil
+		return
+	}
+	if b.alone == nil {
+		b.alone = map[releve.CallID]struct{}{}
+	}
+	for _, f := range facts {
+		b.alone[f.Call] = struct{}{}
+	}
+}
+
+// Stored is told of each acknowledged fact.
+func (a *Agent) Stored(facts []releve.Fact) {
+	m := a.Machine()
+	a.board.store(facts, m.Vote)
 }
 
 // own is a copy of the newest events of this server.
@@ -181,6 +205,9 @@ func (a *Agent) mirrorView(m takeover.Machine) view.Mirror {
 	a.board.mu.Lock()
 	defer a.board.mu.Unlock()
 	v := view.Mirror{State: view.MirrorAway}
+	if m.Vote || !m.Issued {
+		v.LostCalls = len(a.board.alone)
+	}
 	if !m.Gate || !m.Seen.Streaming {
 		return v
 	}

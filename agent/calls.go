@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"slices"
 
 	"releve"
 	"releve/takeover"
@@ -15,10 +16,12 @@ type Decision struct {
 	Code        int  // of the refusal
 }
 
+// offer is a call that waits. A PBX may offer the same Call-ID twice, so an offer
+// is known by itself and not by its call.
 type offer struct {
 	call   releve.CallID
 	reason releve.OverflowReason
-	reply  chan<- Decision
+	reply  chan Decision
 }
 
 // Stance is what a call may do now. It is a snapshot: a process that was stopped
@@ -35,36 +38,50 @@ func (a *Agent) Stance() (takeover.StanceKind, releve.Term) {
 // Verify waits for the verdict on the other server. When ctx ends, the caller
 // hung up: the verification goes on without him (H3).
 func (a *Agent) Verify(ctx context.Context, call releve.CallID, reason releve.OverflowReason) Decision {
-	reply := make(chan Decision, 1)
+	o := &offer{call, reason, make(chan Decision, 1)}
 	refused := Decision{Code: a.Refusal}
 	select {
-	case a.offers <- offer{call, reason, reply}:
+	case a.offers <- o:
 	case <-ctx.Done():
 		return refused
 	}
 	select {
-	case d := <-reply:
+	case d := <-o.reply:
 		return d
 	case <-ctx.Done():
 		select {
-		case a.gone <- call:
+		case a.gone <- o:
 		default: // the queue is as long as that of the offers: it has room unless the agent has ended
 		}
 		return refused
 	}
 }
 
-func (a *Agent) admit(o offer) takeover.Event {
-	a.waiting[o.call] = o.reply
+func (a *Agent) admit(o *offer) takeover.Event {
+	a.waiting = append(a.waiting, o)
 	return takeover.Event{Overflow: &takeover.Overflow{Call: o.call, Reason: o.reason}}
 }
 
-// decide answers one waiting call, or all of them when call is "".
+// leave takes out an offer whose caller hung up, and says whether it still waited.
+func (a *Agent) leave(o *offer) bool {
+	i := slices.Index(a.waiting, o)
+	if i >= 0 {
+		a.waiting = slices.Delete(a.waiting, i, i+1)
+	}
+	return i >= 0
+}
+
+// decide answers all that wait, or of one call the offer that came last.
 func (a *Agent) decide(call releve.CallID, d Decision) {
-	for id, reply := range a.waiting {
-		if call == "" || id == call {
-			reply <- d
-			delete(a.waiting, id)
+	for i := len(a.waiting) - 1; i >= 0; i-- {
+		o := a.waiting[i]
+		if call != "" && o.call != call {
+			continue
+		}
+		o.reply <- d
+		a.waiting = slices.Delete(a.waiting, i, i+1)
+		if call != "" {
+			return
 		}
 	}
 }

@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -49,9 +51,8 @@ func (a *Agent) noteRule(e takeover.Event, act takeover.Action) {
 	if verdictRules[act.Rule] {
 		entry.Evidence = a.evidence()
 		entry.Call = act.Call
-		for call := range a.waiting {
-			entry.Call = call
-			break
+		if entry.Call == "" && len(a.waiting) > 0 {
+			entry.Call = a.waiting[len(a.waiting)-1].call // the verdict waited for a round begun after it
 		}
 	}
 	entry.Input, _ = json.Marshal(e) // an Event holds plain values only
@@ -136,6 +137,10 @@ func (a *Agent) Explain(severity string, what view.Sentence) {
 	now := time.Now().UTC()
 	a.Diary.Write(view.Entry{At: now, Seat: m.Seat, Term: m.Term, Kind: "fact", What: what})
 	a.board.add(view.Event{At: now, Seat: m.Seat, Term: m.Term, Severity: severity, What: what})
-	a.Log.Warn("noticed", "what", what.Code, "args", what.Args)
+	level := slog.LevelWarn
+	if severity == "info" || severity == "cleared" {
+		level = slog.LevelInfo
+	}
+	a.Log.Log(context.Background(), level, "noticed", "what", what.Code, "args", what.Args)
 	a.changed.announce()
 }

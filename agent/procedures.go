@@ -71,7 +71,17 @@ func (a *Agent) Procedure(ctx context.Context, name string, dryRun bool, emit fu
 	}
 	defer a.running.leave()
 	r := runner{agent: a, p: p, emit: emit}
-	return r.run(ctx, dryRun)
+	if dryRun {
+		return r.run(ctx, true)
+	}
+	a.Explain("info", view.Say("event-procedure-began", "name", name))
+	err := r.run(ctx, false)
+	if err != nil {
+		a.Explain("warning", view.Say("event-procedure-failed", "name", name, "why", err.Error()))
+	} else {
+		a.Explain("info", view.Say("event-procedure-ended", "name", name))
+	}
+	return err
 }
 
 // runner is one run of a procedure.

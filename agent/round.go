@@ -9,13 +9,15 @@ import (
 )
 
 // check is one round: the other is asked over every path at once, while the PBX
-// is asked as the control (H4, R16). The first functional positive answer ends
-// it; otherwise it lasts until every path has answered or the limit is reached.
+// is asked as the control (H4, R16). The first answer that proves the other well
+// ends it, and what was cut short by that is no evidence; otherwise it lasts until
+// every path has answered or the limit is reached.
 func (a *Agent) check(parent context.Context, m takeover.Machine) {
 	ctx, cancel := context.WithTimeout(parent, m.Settings.Limit)
 	defer cancel()
 	r := takeover.Round{Term: m.Term, Began: a.Now(), Limit: m.Settings.Limit}
 	question := CheckQuestion{Term: m.Term, Call: m.Waiters > 0}
+	unanswered := m.Silent && m.Waiters > 0
 
 	var mu sync.Mutex
 	var paths sync.WaitGroup
@@ -27,9 +29,11 @@ func (a *Agent) check(parent context.Context, m takeover.Machine) {
 			}
 			reply.Path = path
 			mu.Lock()
-			r.Replies = append(r.Replies, reply)
-			mu.Unlock()
-			if reply.Heard && reply.Well {
+			defer mu.Unlock()
+			if !proves(r, unanswered) {
+				r.Replies = append(r.Replies, reply)
+			}
+			if proves(r, unanswered) {
 				cancel()
 			}
 		})
@@ -46,6 +50,9 @@ func (a *Agent) check(parent context.Context, m takeover.Machine) {
 	r.Ended = a.Now()
 	a.send(parent, takeover.Event{Round: &r})
 }
+
+// proves says that a round needs no further answer.
+func proves(r takeover.Round, unanswered bool) bool { return r.Judge(unanswered) == takeover.Good }
 
 // CheckMe answers the other's question: can this server take a call? It says yes
 // only if the PBX answered something that was sent after the question (H4).

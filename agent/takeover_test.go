@@ -1,0 +1,310 @@
+package agent_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"releve"
+	"releve/agent"
+	"releve/takeover"
+)
+
+func TestANewSiteGetsProtected(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		if !s.main().commit() {
+			t.Error("the main does not acknowledge a row")
+		}
+		s.until("each server has its user", time.Second, func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.reception == releve.Main && s.secondary().standby && !s.main().standby
+		})
+		if got := s.main().store.terms; !slices.Equal(got, []releve.Term{1}) {
+			t.Errorf("terms opened: %v", got)
+		}
+	})
+}
+
+func TestAQuietSiteDecidesNothing(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.until("the vote is told", time.Second, func() bool { return s.main().agent.Machine().Other.Vote })
+		before := s.minutes()
+		s.stays("protected", time.Minute, s.protected)
+		if after := s.minutes(); after != before {
+			t.Errorf("something was decided on a quiet site:\n%s", after)
+		}
+	})
+}
+
+func TestAnOverflowWhileTheMainIsWellIsRefusedAndKept(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.main().voice.load.LastInvite = time.Now() })
+		d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", releve.ReasonNoAnswer))
+		if d != (agent.Decision{Code: 486}) {
+			t.Errorf("the call: %+v\n%s", d, s.minutes())
+		}
+		if m := s.secondary().agent.Machine(); m.Term != 1 || m.Owns() {
+			t.Errorf("term %d, owner %s", m.Term, m.Owner)
+		}
+		kept := s.secondary().diary.of("rule-in-service")
+		if len(kept) != 1 || kept[0].Call != "one@pbx" || !slices.Contains(evidence(kept[0]), "evidence-well") {
+			t.Errorf("the diary holds %+v", kept)
+		}
+		rounds := s.secondary().diary.of("round-good")
+		if len(rounds) == 0 || rounds[0].Kind != "non-decision" {
+			t.Errorf("the round that refused is not in the diary: %+v", rounds)
+		}
+	})
+}
+
+// The main says that it is well and never saw the call that it is said not to have
+// answered: the PBX has lost the way to it (H4).
+func TestACallThatTheMainNeverSawCountsAgainstIt(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		if d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", releve.ReasonNoAnswer)); !d.Took {
+			t.Errorf("the call: %+v", d)
+		}
+		if void := s.secondary().diary.of("round-void"); len(void) > 0 {
+			t.Errorf("%d rounds were ended before their control answered", len(void))
+		}
+		s.until("the main has lost the duty", time.Second, func() bool { return s.phase(s.main()) == takeover.Deposed })
+	})
+}
+
+// A call that overflows because every channel of the main is busy is refused: the
+// main is in service (H4).
+func TestAMainWithAllChannelsBusyIsInService(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.main().voice.load.Busy = 30 })
+		d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", ""))
+		kept := s.secondary().diary.of("rule-in-service")
+		if d.Answer || len(kept) != 1 || !slices.Contains(evidence(kept[0]), "evidence-busy") {
+			t.Errorf("the call: %+v, the diary: %+v", d, kept)
+		}
+	})
+}
+
+// The main job (H2, H9): the call that overflowed is the call that is answered,
+// nothing acknowledged is lost, and the diary says why.
+func TestTheMainDiesAndThatCallIsAnswered(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		for range 20 {
+			if !s.main().commit() {
+				t.Fatal("the main does not acknowledge a row")
+			}
+		}
+		s.main().kill()
+		d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", releve.ReasonUnavailable))
+		if d != (agent.Decision{Answer: true, Took: true}) {
+			t.Fatalf("the call: %+v", d)
+		}
+		if stance, term := s.secondary().agent.Stance(); stance != takeover.OnDuty || term != 2 {
+			t.Errorf("after the answer: %s in term %d", stance, term)
+		}
+		s.until("the secondary stores", 2*time.Second, s.secondary().commit)
+		s.until("callers reach the secondary", time.Second, func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.reception == releve.Secondary && s.secondary().standby
+		})
+		kept := s.secondary().diary.of("rule-takeover")
+		if len(kept) != 1 || kept[0].Call != "one@pbx" || kept[0].What.Args["calls"] != "1" {
+			t.Fatalf("the diary holds %+v", kept)
+		}
+		for _, code := range []string{"evidence-silent", "evidence-control-answered"} {
+			if !slices.Contains(evidence(kept[0]), code) {
+				t.Errorf("%s is not in the evidence %v", code, evidence(kept[0]))
+			}
+		}
+	})
+}
+
+// A caller who hangs up does not stop a verification (H3): the next finds the
+// rounds already counted.
+func TestACallerHangsUpDuringTheVerification(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.main().kill()
+		ctx, hangUp := context.WithTimeout(t.Context(), 150*time.Millisecond)
+		defer hangUp()
+		if d := s.decided(s.secondary().overflow(ctx, "gone@pbx", "")); d.Answer {
+			t.Fatalf("a caller who hung up is answered: %+v", d)
+		}
+		s.until("the rounds go on", 2*time.Second, func() bool { return s.secondary().agent.Machine().Count.Failed >= 3 })
+		s.stays("the secondary is passive", 2*time.Second, func() bool { return s.secondary().agent.Machine().Term == 1 })
+		second := s.secondary().overflow(t.Context(), "second@pbx", "")
+		if d := s.decided(second); !d.Answer || !d.Took {
+			t.Errorf("the second call: %+v", d)
+		}
+		if kept := s.secondary().diary.of("rule-takeover"); len(kept) != 1 || kept[0].Call != "second@pbx" {
+			t.Errorf("the diary names %+v", kept)
+		}
+	})
+}
+
+func TestFiveHundredWaitersGetOneVerdict(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.main().kill()
+		var waiters []<-chan agent.Decision
+		for i := range 500 {
+			waiters = append(waiters, s.secondary().overflow(t.Context(), releve.CallID(fmt.Sprintf("%d@pbx", i)), ""))
+		}
+		for i, c := range waiters {
+			if d := s.decided(c); d != (agent.Decision{Answer: true, Took: true}) {
+				t.Fatalf("call %d: %+v", i, d)
+			}
+		}
+		kept := s.secondary().diary.of("rule-takeover")
+		if len(kept) != 1 || kept[0].What.Args["calls"] != "500" {
+			t.Errorf("the diary holds %d verdicts: %+v", len(kept), kept)
+		}
+	})
+}
+
+// The PBX may offer the same Call-ID twice, when it retries or forks: each offer
+// has its own decision, and who hangs up takes nobody with him.
+func TestTwoOffersOfOneCallEachGetTheirVerdict(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.main().kill()
+		ctx, hangUp := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer hangUp()
+		first := s.secondary().overflow(ctx, "one@pbx", "")
+		second := s.secondary().overflow(t.Context(), "one@pbx", "")
+		third := s.secondary().overflow(t.Context(), "one@pbx", "")
+		if d := s.decided(first); d.Answer {
+			t.Errorf("the offer that was taken back: %+v", d)
+		}
+		for _, c := range []<-chan agent.Decision{second, third} {
+			if d := s.decided(c); !d.Answer {
+				t.Errorf("an offer that still waits: %+v", d)
+			}
+		}
+	})
+}
+
+// Busy at the main by the PBX's own word, and a good round just before: that call
+// is refused at once, by its name, and the one that waits goes on waiting (H5).
+func TestABusyCallIsRefusedAloneByItsName(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		well := func() bool {
+			return s.secondary().now()-s.secondary().agent.Machine().Count.Good < 100*time.Millisecond
+		}
+		s.until("the watch has just found the main well", 2*time.Second, well)
+		s.main().kill()
+		waiting := s.secondary().overflow(t.Context(), "waits@pbx", "")
+		s.until("it waits", time.Second, func() bool { return s.secondary().agent.Machine().Waiters == 1 })
+		busy := s.secondary().overflow(t.Context(), "busy@pbx", releve.ReasonBusy)
+		if d := s.decided(busy); d != (agent.Decision{Code: 486}) {
+			t.Errorf("the busy call: %+v", d)
+		}
+		kept := s.secondary().diary.of("rule-busy-refused")
+		if len(kept) != 1 || kept[0].Call != "busy@pbx" {
+			t.Errorf("the diary names %+v", kept)
+		}
+		if d := s.decided(waiting); !d.Answer {
+			t.Errorf("the call that waits: %+v", d)
+		}
+	})
+}
+
+// A stopped process finds, when it goes on, that it may have been relieved: it
+// takes no call, commits nothing, and leaves the reception to who has it (H10).
+func TestAFrozenMainWakesUpAndHasLostTheDuty(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.main().commit()
+		s.main().freeze()
+		if d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", releve.ReasonNoAnswer)); !d.Answer || !d.Took {
+			t.Fatalf("the call: %+v", d)
+		}
+		s.until("the secondary stores", 2*time.Second, s.secondary().commit)
+		s.change(func() { s.cut = true })
+		s.main().wake()
+		s.stays("the main takes no call and commits nothing", 3*time.Second, func() bool {
+			stance, _ := s.main().agent.Stance()
+			return stance != takeover.OnDuty && !s.main().commit() && !s.main().agent.MayRegister(false, true)
+		})
+		s.change(func() { s.cut = false })
+		s.until("the main knows that it lost the duty", time.Second, func() bool { return s.phase(s.main()) == takeover.Deposed })
+		if s.main().voice.drops != 1 || s.main().postgres.fenced == 0 {
+			t.Errorf("calls dropped %d times, fenced %d times", s.main().voice.drops, s.main().postgres.fenced)
+		}
+		if kept := s.main().diary.of("rule-duty-lost"); len(kept) != 1 {
+			t.Errorf("the diary holds %+v", kept)
+		}
+	})
+}
+
+// The mirror was away, the main committed alone and died: nobody may take over,
+// and the call is answered all the same, without the duty (H9, R13).
+func TestWithoutTheVoteTheCallIsAnsweredWithoutTheDuty(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.secondary().postgres.broken = true; s.secondary().postgres.exit("disk full") })
+		s.until("the main commits alone", 2*time.Second, s.main().commit)
+		s.main().kill()
+		if d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", "")); d != (agent.Decision{Answer: true, WithoutDuty: true}) {
+			t.Fatalf("the call: %+v", d)
+		}
+		if m := s.secondary().agent.Machine(); m.Term != 1 || m.Owns() || s.secondary().commit() {
+			t.Errorf("the secondary took a duty that it may not have: term %d, owner %s", m.Term, m.Owner)
+		}
+		if kept := s.secondary().diary.of("rule-answered-without-duty"); len(kept) != 1 || kept[0].Call != "one@pbx" {
+			t.Errorf("the diary holds %+v", kept)
+		}
+		s.main().start()
+		s.until("the main serves again", 5*time.Second, s.main().serves)
+		s.secondary().kill()
+		s.change(func() { s.secondary().postgres.broken = false })
+		s.secondary().start()
+		s.until("protected again", 10*time.Second, s.protected)
+	})
+}
+
+// A PBX that answers neither server proves nothing against the main (R16).
+func TestAStandbyThatIsItselfCutOffAnswersNobody(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.pbxDown, s.cut, s.main().mute = true, true, true })
+		ctx, hangUp := context.WithTimeout(t.Context(), 10*time.Second)
+		defer hangUp()
+		if d := s.decided(s.secondary().overflow(ctx, "one@pbx", "")); d.Answer {
+			t.Errorf("the call: %+v", d)
+		}
+		if len(s.secondary().diary.of("round-void")) == 0 {
+			t.Errorf("the diary does not say that the rounds prove nothing:\n%s", s.minutes())
+		}
+	})
+}
+
+func TestTheMainsDatabaseDiesAndItHandsOver(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.main().commit()
+		s.change(func() { s.main().postgres.broken = true; s.main().postgres.exit("corrupt") })
+		s.until("the secondary stores", 3*time.Second, s.secondary().commit)
+		s.until("the main stands aside", 3*time.Second, func() bool { return s.phase(s.main()) == takeover.Deposed })
+		if len(s.main().diary.of("rule-database-lost")) != 1 || len(s.secondary().diary.of("rule-duty-taken-from-released")) != 1 {
+			t.Errorf("the diaries do not say why:\n%s", s.minutes())
+		}
+	})
+}
+
+func TestTheMainsVoiceFailsAndItHandsOver(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.main().voice.well = errors.New("the RTP ports are gone") })
+		s.until("the secondary serves", 5*time.Second, s.secondary().serves)
+		if len(s.main().diary.of("rule-voice-lost")) != 1 {
+			t.Errorf("the diary does not say why:\n%s", s.minutes())
+		}
+	})
+}
+
+func TestThePBXIsSilentToTheMainAloneAndItHandsOver(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.main().mute = true })
+		s.until("the secondary serves", 5*time.Second, s.secondary().serves)
+		if len(s.main().diary.of("rule-pbx-lost")) != 1 {
+			t.Errorf("the diary does not say why:\n%s", s.minutes())
+		}
+	})
+}
