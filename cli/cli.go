@@ -4,8 +4,6 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -13,123 +11,120 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"releve"
-	"releve/app"
-	"releve/console"
-	"releve/console/client"
-)
-
-// Exit codes, by cause.
-const (
-	codeOK = iota
-	codeOther
-	codeUsage
-	codeConfiguration // the configuration has mistakes
-	codeMissing       // the machine lacks something, or a port is in use
-	codeForbidden     // a precondition does not hold
-	codeUnreachable   // no server answers
-	codeNotBuilt      // not built yet
-	codeBusy          // another procedure runs
-)
-
-var (
-	errUsage         = errors.New("wrong use of the command")
-	errConfiguration = errors.New("the configuration has mistakes")
-	errNotBuilt      = errors.New("not built yet")
+	"releve/cli/messages"
 )
 
 // Run carries out one command and returns its exit code.
 func Run(args []string, out, complain io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	root := newRoot()
+	asked := peek(args)
+	s := *asked
+	root := newRoot(&s)
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(complain)
 	err := root.ExecuteContext(ctx)
-	if err != nil && !errors.Is(err, errConfiguration) { // its mistakes were printed one by one
-		fmt.Fprintln(complain, "releve:", err)
+	if err == nil {
+		return codeOK
 	}
-	return exitCode(err)
+	if isInterruption(ctx, err) {
+		err = asked.complaint(codeInterrupted, "interrupted")
+	}
+	return asked.report(complain, err)
 }
 
-func exitCode(err error) int {
-	causes := []struct {
-		err  error
-		code int
-	}{
-		{nil, codeOK}, {errUsage, codeUsage}, {errConfiguration, codeConfiguration}, {app.ErrMissing, codeMissing},
-		{app.ErrForbidden, codeForbidden}, {console.ErrNotAllowed, codeForbidden}, {os.ErrExist, codeForbidden},
-		{client.ErrUnreachable, codeUnreachable}, {errNotBuilt, codeNotBuilt}, {console.ErrRunning, codeBusy},
-	}
-	for _, c := range causes {
-		if errors.Is(err, c.err) {
-			return c.code
-		}
-	}
-	if err != nil && strings.HasPrefix(err.Error(), "unknown command") { // cobra has no error of its own for it
-		return codeUsage
-	}
-	return codeOther
-}
-
-// settings are the flags that every command of a running server shares.
+// settings are the options that every command shares.
 type settings struct {
 	file     string
 	output   string
 	language string
+	help     bool
 }
 
-func newRoot() *cobra.Command {
+func (s *settings) add(flags *pflag.FlagSet) {
+	flags.StringVarP(&s.file, "config", "c", "", "")
+	flags.StringVarP(&s.output, "output", "o", "text", "")
+	flags.StringVar(&s.language, "language", languageOf(os.Getenv("LC_ALL"), os.Getenv("LC_MESSAGES"), os.Getenv("LANG")), "")
+	flags.BoolVarP(&s.help, "help", "h", false, "")
+}
+
+// peek reads the shared options before the commands are built: even the help, and
+// what is said of a wrong option, depend on them.
+func peek(args []string) *settings {
 	s := &settings{}
+	flags := pflag.NewFlagSet("releve", pflag.ContinueOnError)
+	flags.ParseErrorsAllowlist.UnknownFlags = true
+	s.add(flags)
+	_ = flags.Parse(args) // what is wrong is told when the command reads them again
+	return s
+}
+
+// newRoot builds all commands, with their help in the language of s.
+func newRoot(s *settings) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "releve",
-		Short: "Keep a telephone reception answering",
-		Long: "Relève runs a voice attendant on a main server, mirrors its database on a second one,\n" +
-			"and lets the second take over with the very call that found the first out of service.",
-		SilenceErrors: true, SilenceUsage: true,
+		Use: "releve", Args: s.noSuchCommand,
+		Example:       "  releve demo\n  releve init --help\n  releve status -c main.toml",
+		SilenceErrors: true, SilenceUsage: true, DisableAutoGenTag: true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		PersistentPreRunE: func(*cobra.Command, []string) error { return s.check() },
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	flags := root.PersistentFlags()
-	flags.StringVarP(&s.file, "config", "c", "", "configuration of the server on this machine")
-	flags.StringVarP(&s.output, "output", "o", "text", "text or json")
-	flags.StringVar(&s.language, "language", languageOf(os.Getenv("LC_ALL"), os.Getenv("LC_MESSAGES"), os.Getenv("LANG")), "en or fr")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fmt.Errorf("%w: %w; `%s --help` shows how it is meant", errUsage, err, c.CommandPath())
-	})
+	words := messages.In(s.lang())
+	s.add(root.PersistentFlags())
+	root.SetFlagErrorFunc(s.flagError)
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { explain(c, words) })
+	root.SetUsageFunc(func(c *cobra.Command) error { explain(c, words); return nil })
 	root.AddCommand(
 		newInit(s), newServe(s), newCheck(s), newStatus(s), newCalls(s), newExplain(s),
-		newProcedure(s, "return", "Bring the site back to normal: the main on duty, the secondary its mirror"),
-		newProcedure(s, "switchover", "Move the duty to the other server, both well"),
-		newDemo(s),
+		newProcedure(s, "return"), newProcedure(s, "switchover"),
+		newDemo(s), newCompletion(s), newManual(s), newVersion(s),
 	)
+	root.SetHelpCommand(newHelp(s))
+	root.InitDefaultHelpCmd()
 	for _, name := range []string{"solo", "takeover", "witness", "salvage", "restore", "mirror", "drill", "study", "copy", "licence"} {
-		root.AddCommand(notBuilt(name))
+		root.AddCommand(s.notBuilt(name))
 	}
+	addWords(root, words)
+	complete(root)
 	return root
 }
 
 // notBuilt names what a later version will have, so that nobody takes its absence
 // for a mistake of his own.
-func notBuilt(name string) *cobra.Command {
+func (s *settings) notBuilt(name string) *cobra.Command {
 	return &cobra.Command{
-		Use: name, Hidden: true, DisableFlagParsing: true,
-		RunE: func(*cobra.Command, []string) error { return fmt.Errorf("releve %s: %w", name, errNotBuilt) },
+		Use: name, Hidden: true, Args: cobra.ArbitraryArgs,
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
+		RunE: func(c *cobra.Command, _ []string) error {
+			return s.complaint(codeNotBuilt, "not-built", "command", c.CommandPath())
+		},
 	}
 }
 
 func (s *settings) check() error {
-	if s.output != "text" && s.output != "json" {
-		return fmt.Errorf("%w: --output %s: choose text or json", errUsage, s.output)
+	if err := s.oneOf("--output", s.output, "text", "json"); err != nil {
+		return err
 	}
-	if s.language != "en" && s.language != "fr" {
-		return fmt.Errorf("%w: --language %s: choose en or fr", errUsage, s.language)
+	return s.oneOf("--language", s.language, "en", "fr")
+}
+
+// textOnly refuses an --output json that would change nothing.
+func (s *settings) textOnly(c *cobra.Command) error {
+	if s.output == "json" {
+		return s.complaint(codeUsage, "text-only", "command", c.CommandPath())
 	}
 	return nil
 }
 
 func (s *settings) lang() releve.Language { return releve.Language(s.language) }
+
+func (s *settings) say(code string, pairs ...string) string {
+	return messages.In(s.lang()).Say(code, pairs...)
+}
 
 // languageOf reads the locale as programs do: the first that is set counts.
 func languageOf(locales ...string) string {

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -10,19 +13,15 @@ import (
 	"golang.org/x/term"
 
 	"releve/app"
+	"releve/console"
 	"releve/console/client"
 	"releve/view"
 	"releve/view/text"
-	"releve/view/words"
 )
 
-func (s *settings) say(code string, pairs ...string) string {
-	return words.Say(s.lang(), view.Say(code, pairs...))
-}
-
 // server is the one that runs with this configuration.
-func (s *settings) server(c *cobra.Command) (*client.Client, error) {
-	conf, err := s.load(c)
+func (s *settings) server() (*client.Client, error) {
+	conf, err := s.load()
 	if err != nil {
 		return nil, err
 	}
@@ -49,25 +48,30 @@ func terminal(c *cobra.Command) (width int, colour bool) {
 	return width, !plain
 }
 
+// shown prints an answer of the server: as JSON, or as the text made of it.
+func shown[T any](s *settings, c *cobra.Command, answer T, err error, text func(T) string) error {
+	if err != nil {
+		return err
+	}
+	if s.output == "json" {
+		return printJSON(c, answer)
+	}
+	_, err = fmt.Fprint(c.OutOrStdout(), text(answer))
+	return err
+}
+
 func newStatus(s *settings) *cobra.Command {
 	return &cobra.Command{
-		Use: "status", Short: "Show the site: would a failure now lose anything?", Args: noArgs,
+		Use: "status", Args: s.noArgs,
 		Example: "  releve status -c main.toml\n  releve status -c main.toml --output json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			server, err := s.server(c)
+			server, err := s.server()
 			if err != nil {
 				return err
 			}
 			site, err := server.Site(c.Context())
-			if err != nil {
-				return err
-			}
-			if s.output == "json" {
-				return printJSON(c, site)
-			}
 			width, colour := terminal(c)
-			_, err = fmt.Fprint(c.OutOrStdout(), text.Status(site, s.lang(), colour, width))
-			return err
+			return shown(s, c, site, err, func(v view.Site) string { return text.Status(v, s.lang(), colour, width) })
 		},
 	}
 }
@@ -75,25 +79,21 @@ func newStatus(s *settings) *cobra.Command {
 func newCalls(s *settings) *cobra.Command {
 	var limit int
 	c := &cobra.Command{
-		Use: "calls", Short: "Show the latest calls", Args: noArgs,
-		Example: "  releve calls -c main.toml --limit 20",
+		Use: "calls", Args: s.noArgs,
+		Example: "  releve calls -c main.toml --limit 20\n  releve calls -c main.toml --output json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			server, err := s.server(c)
+			if err := s.atLeastOne(limit); err != nil {
+				return err
+			}
+			server, err := s.server()
 			if err != nil {
 				return err
 			}
 			calls, err := server.Calls(c.Context(), limit)
-			if err != nil {
-				return err
-			}
-			if s.output == "json" {
-				return printJSON(c, calls)
-			}
-			_, err = fmt.Fprint(c.OutOrStdout(), text.Calls(calls, s.lang()))
-			return err
+			return shown(s, c, calls, err, func(all []view.Call) string { return text.Calls(all, s.lang()) })
 		},
 	}
-	c.Flags().IntVar(&limit, "limit", 50, "how many")
+	c.Flags().IntVar(&limit, "limit", 50, "")
 	return c
 }
 
@@ -104,34 +104,36 @@ func newExplain(s *settings) *cobra.Command {
 	var at string
 	var limit int
 	c := &cobra.Command{
-		Use: "explain", Short: "Show the decisions of this server, and those not to act, with their evidence", Args: noArgs,
-		Example: "  releve explain -c secondary.toml\n  releve explain -c secondary.toml --at 2026-11-24T03:00:00+01:00",
+		Use: "explain", Args: s.noArgs,
+		Example: "  releve explain -c secondary.toml\n  releve explain -c secondary.toml --at 03:00:00\n" +
+			"  releve explain -c secondary.toml --at 2026-11-24T03:00:00+01:00",
 		RunE: func(c *cobra.Command, _ []string) error {
-			server, err := s.server(c)
-			if err != nil {
+			from, to, err := s.span(at)
+			if err := errors.Join(err, s.atLeastOne(limit)); err != nil {
 				return err
 			}
-			from, to, err := span(at)
+			server, err := s.server()
 			if err != nil {
 				return err
 			}
 			entries, err := server.Diary(c.Context(), from, to, limit)
-			if err != nil {
-				return err
-			}
-			if s.output == "json" {
-				return printJSON(c, entries)
-			}
-			_, err = fmt.Fprint(c.OutOrStdout(), text.Entries(entries, s.lang()))
-			return err
+			return shown(s, c, entries, err, func(all []view.Entry) string { return text.Entries(all, s.lang()) })
 		},
 	}
-	c.Flags().StringVar(&at, "at", "", "time of interest, as 2026-11-24T03:00:00+01:00 or 03:00:00 of today")
-	c.Flags().IntVar(&limit, "limit", 100, "how many entries, the latest ones")
+	c.Flags().StringVar(&at, "at", "", "")
+	c.Flags().IntVar(&limit, "limit", 100, "")
 	return c
 }
 
-func span(at string) (from, to time.Time, err error) {
+func (s *settings) atLeastOne(limit int) error {
+	if limit < 1 {
+		return s.complaint(codeUsage, "bad-limit", "value", fmt.Sprint(limit))
+	}
+	return nil
+}
+
+// span is the time around a moment; the zero times bound nothing.
+func (s *settings) span(at string) (from, to time.Time, err error) {
 	if at == "" {
 		return from, to, nil
 	}
@@ -139,7 +141,7 @@ func span(at string) (from, to time.Time, err error) {
 	if err != nil {
 		clock, errClock := time.ParseInLocation(time.TimeOnly, at, time.Local)
 		if errClock != nil {
-			return from, to, fmt.Errorf("%w: --at %q is no time: write 2026-11-24T03:00:00+01:00, or 03:00:00 for today", errUsage, at)
+			return from, to, s.complaint(codeUsage, "bad-time", "value", at)
 		}
 		now := time.Now()
 		t = time.Date(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), clock.Second(), 0, time.Local)
@@ -147,43 +149,66 @@ func span(at string) (from, to time.Time, err error) {
 	return t.Add(-around), t.Add(around), nil
 }
 
-func newProcedure(s *settings, name, short string) *cobra.Command {
+func newProcedure(s *settings, name string) *cobra.Command {
 	var dryRun bool
 	c := &cobra.Command{
-		Use: name, Short: short, Args: noArgs,
+		Use: name, Args: s.noArgs,
 		Example: "  releve " + name + " -c main.toml --dry-run\n  releve " + name + " -c main.toml",
 		RunE: func(c *cobra.Command, _ []string) error {
-			server, err := s.server(c)
+			server, err := s.server()
 			if err != nil {
 				return err
 			}
-			return s.follow(c, server, name, dryRun)
+			f := follower{settings: s, command: c, printed: map[string]bool{}}
+			err = server.Procedure(c.Context(), name, dryRun, f.show)
+			return errors.Join(f.end(), f.ended(err))
 		},
 	}
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "show the steps and what forbids them, and change nothing")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "")
 	return c
 }
 
-// follow runs a procedure and prints each step when it changes, one line each.
-func (s *settings) follow(c *cobra.Command, server *client.Client, name string, dryRun bool) error {
-	var last view.Procedure
-	printed := map[string]bool{}
-	err := server.Procedure(c.Context(), name, dryRun, func(p view.Procedure) {
-		last = p
-		if s.output == "json" {
-			return
+// follower prints each step of a procedure when it changes, one line each.
+type follower struct {
+	*settings
+	command *cobra.Command
+	last    view.Procedure
+	printed map[string]bool
+}
+
+func (f *follower) show(p view.Procedure) {
+	f.last = p
+	if f.output == "json" {
+		return
+	}
+	for _, line := range text.Steps(p, f.lang()) {
+		if !f.printed[line] {
+			f.printed[line] = true
+			fmt.Fprintln(f.command.OutOrStdout(), line)
 		}
-		for _, line := range text.Steps(p, s.lang()) {
-			if !printed[line] {
-				printed[line] = true
-				fmt.Fprintln(c.OutOrStdout(), line)
-			}
-		}
-	})
-	if s.output == "json" && last.ID != "" {
-		if errJSON := printJSON(c, last); errJSON != nil {
-			return errJSON
-		}
+	}
+}
+
+// end prints a procedure for programs: once, as it ended.
+func (f *follower) end() error {
+	if f.output != "json" || f.last.ID == "" {
+		return nil
+	}
+	return printJSON(f.command, f.last)
+}
+
+// ended says what to do about a procedure that did not reach its end.
+func (f *follower) ended(err error) error {
+	again := f.command.CommandPath() + " -c " + f.file
+	switch {
+	case err == nil, errors.Is(err, console.ErrNotAllowed), errors.Is(err, console.ErrRunning):
+		return err
+	case errors.Is(err, context.Canceled):
+		return f.complaint(codeInterrupted, "left")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return f.complaint(codeOther, "went-away", "command", again)
+	case f.last.Failed != nil:
+		return f.complaint(codeOther, "failed", "command", again)
 	}
 	return err
 }

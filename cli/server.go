@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"log/slog"
 
@@ -13,62 +12,64 @@ import (
 
 func newServe(s *settings) *cobra.Command {
 	var found bool
+	var level string
 	c := &cobra.Command{
-		Use: "serve", Short: "Run this machine's server", Args: noArgs,
-		Example: "  releve serve -c main.toml",
+		Use: "serve", Args: s.noArgs,
+		Example: "  releve serve -c main.toml\n  releve serve -c main.toml --log debug",
 		RunE: func(c *cobra.Command, _ []string) error {
-			conf, err := s.load(c)
+			levels := map[string]slog.Level{"info": slog.LevelInfo, "debug": slog.LevelDebug}
+			if err := s.oneOf("--log", level, "info", "debug"); err != nil {
+				return err
+			}
+			conf, err := s.load()
 			if err != nil {
 				return err
 			}
-			log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelInfo}))
-			a, err := app.New(conf, found, log)
+			a, err := app.New(conf, found, newLog(c.ErrOrStderr(), levels[level]))
 			if err != nil {
 				return err
 			}
 			return a.Run(c.Context())
 		},
 	}
-	c.Flags().BoolVar(&found, "found", false, "found a new site although the other server has not been heard: only where there is no other yet")
+	c.Flags().BoolVar(&found, "found", false, "")
+	c.Flags().StringVar(&level, "log", "info", "")
 	return c
 }
 
 func newCheck(s *settings) *cobra.Command {
 	return &cobra.Command{
-		Use: "check", Short: "Report every mistake of a configuration at once", Args: noArgs,
-		Example: "  releve check -c main.toml",
+		Use: "check", Args: s.noArgs,
+		Example: "  releve check -c main.toml\n  releve check -c main.toml --output json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if _, err := s.load(c); err != nil {
+			if err := s.named(); err != nil {
 				return err
 			}
-			if s.output == "text" {
-				fmt.Fprintln(c.OutOrStdout(), s.say("cli-check-ok", "file", s.file))
+			_, mistakes := config.Load(s.file)
+			if s.output == "json" {
+				if err := printJSON(c, s.told(mistakes)); err != nil {
+					return err
+				}
+			} else if len(mistakes) == 0 {
+				fmt.Fprintln(c.OutOrStdout(), s.say("check-ok", "file", s.file))
 			}
-			return nil
+			return s.mistakes(mistakes)
 		},
 	}
 }
 
-// load reads the configuration and prints its mistakes, if any, all of them.
-func (s *settings) load(c *cobra.Command) (config.Config, error) {
-	if s.file == "" {
-		return config.Config{}, fmt.Errorf("%w: say which configuration with -c FILE", errUsage)
+// load reads the configuration; its mistakes are one error.
+func (s *settings) load() (config.Config, error) {
+	if err := s.named(); err != nil {
+		return config.Config{}, err
 	}
 	conf, mistakes := config.Load(s.file)
-	if s.output == "json" && (len(mistakes) > 0 || c.Name() == "check") {
-		if mistakes == nil {
-			mistakes = []config.Mistake{}
-		}
-		if err := json.NewEncoder(c.OutOrStdout()).Encode(mistakes); err != nil {
-			return conf, err
-		}
-	} else {
-		for _, m := range mistakes {
-			fmt.Fprintln(c.ErrOrStderr(), m.Text(s.lang()))
-		}
+	return conf, s.mistakes(mistakes)
+}
+
+func (s *settings) named() error {
+	if s.file == "" {
+		return s.complaint(codeUsage, "no-config")
 	}
-	if len(mistakes) > 0 {
-		return conf, errConfiguration
-	}
-	return conf, nil
+	return nil
 }
