@@ -17,6 +17,10 @@ const (
 	eventsTold = 20
 )
 
+// aloneCounted is how many calls are told apart while the owner is alone; beyond it
+// the screen says that many, and the point is made.
+const aloneCounted = 100_000
+
 // board is what viewers see beside the machine: events, the other server's own
 // word about itself, and the progress of what lasts.
 type board struct {
@@ -74,7 +78,9 @@ func (b *board) store(facts []releve.Fact, alone bool) {
 		b.alone = map[releve.CallID]struct{}{}
 	}
 	for _, f := range facts {
-		b.alone[f.Call] = struct{}{}
+		if len(b.alone) < aloneCounted {
+			b.alone[f.Call] = struct{}{}
+		}
 	}
 }
 

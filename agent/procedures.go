@@ -74,12 +74,12 @@ func (a *Agent) Procedure(ctx context.Context, name string, dryRun bool, emit fu
 	if dryRun {
 		return r.run(ctx, true)
 	}
-	a.Explain("info", view.Say("event-procedure-began", "name", name))
+	a.Explain("info", view.Say("event-procedure-began", "procedure", name))
 	err := r.run(ctx, false)
 	if err != nil {
-		a.Explain("warning", view.Say("event-procedure-failed", "name", name, "why", err.Error()))
+		a.Explain("warning", view.Say("event-procedure-failed", "procedure", name, "why", err.Error()))
 	} else {
-		a.Explain("info", view.Say("event-procedure-ended", "name", name))
+		a.Explain("info", view.Say("event-procedure-ended", "procedure", name))
 	}
 	return err
 }

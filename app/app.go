@@ -118,6 +118,12 @@ func (a *App) openDisk() (savedTerm, error) {
 	return savedTerm{j}, nil
 }
 
+// acknowledged is told of each fact that the database has.
+func (a *App) acknowledged(facts []releve.Fact) {
+	a.agent.Stored(facts)
+	a.stored.add(facts)
+}
+
 // mayRenew: a spool whose facts are all stored may go once they are on two disks.
 func (a *App) mayRenew() bool {
 	if a.agent == nil {
@@ -145,7 +151,7 @@ func (a *App) openPostgres() error {
 		return fmt.Errorf("%w: %w", ErrMissing, err)
 	}
 	a.database = &database{cluster: cluster, upstream: upstream, log: a.log}
-	a.records = newRecords(cluster, c.Site.Seat, a.stored.add, a.log)
+	a.records = newRecords(cluster, c.Site.Seat, a.acknowledged, a.log)
 	a.closers = append(a.closers, func() { a.records.Close(); _ = a.database.Stop(context.Background()); a.database.Fence() })
 	state, err := cluster.State()
 	if err != nil {

@@ -76,7 +76,7 @@ func Say(lang releve.Language, s view.Sentence) string {
 
 // named are the arguments that are themselves codes, each with the prefix of its
 // sentences: a server's seat, the way a check went.
-var named = map[string]string{"seat": "seat-", "other": "seat-", "path": "path-"}
+var named = map[string]string{"seat": "seat-", "other": "seat-", "path": "path-", "procedure": "procedure-"}
 
 // args says those arguments that are codes. What has no sentence stays as it is.
 func (v voice) args(given map[string]string) map[string]string {
