@@ -76,7 +76,7 @@ func (s *stream) show(m scene) error {
 		if err != nil {
 			return err
 		}
-		if s.shown[name] != html {
+		if before, sent := s.shown[name]; !sent || before != html { // an empty part empties the screen's
 			s.shown[name], changed[name] = html, html
 		}
 	}

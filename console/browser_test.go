@@ -1,0 +1,181 @@
+package console_test
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"releve"
+	"releve/console"
+	"releve/console/gallery"
+	"releve/view"
+	"releve/view/words"
+)
+
+// browser is a real one, closed when the test ends.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatal("the page is tried in a real browser: install Debian's package chromium")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox)
+	ctx, cancelLimit := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancelBrowser := chromedp.NewExecAllocator(ctx, options...)
+	tab, _ := chromedp.NewContext(ctx)
+	t.Cleanup(func() {
+		if err := chromedp.Cancel(tab); err != nil {
+			t.Errorf("the browser does not end: %v", err)
+		}
+		cancelBrowser()
+		cancelLimit()
+	})
+	do(t, tab, chromedp.EmulateViewport(1400, 900))
+	return tab
+}
+
+func do(t *testing.T, tab context.Context, steps ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	if err := chromedp.Do(tab, steps...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func evaluate[T any](t *testing.T, tab context.Context, script string) T {
+	t.Helper()
+	v, err := chromedp.Run(tab, chromedp.Evaluate[T](script))
+	if err != nil {
+		t.Fatalf("%s: %v", script, err)
+	}
+	return v
+}
+
+// until waits for a condition in the page.
+func until(t *testing.T, tab context.Context, condition string) {
+	t.Helper()
+	if _, err := chromedp.Run(tab, chromedp.Poll[bool](condition, chromedp.WithPollingInterval(50*time.Millisecond))); err != nil {
+		t.Fatalf("the page never had: %s (%v)\n%s", condition, err, evaluate[string](t, tab, "document.body.innerText"))
+	}
+}
+
+// complaints are what is wrong with a page for those who hear it, zoom it, or
+// look at it from afar.
+const complaints = `(() => {
+	const bad = [];
+	const all = (s) => [...document.querySelectorAll(s)];
+	if (!document.title) bad.push("no title");
+	if (all("h1").length !== 1) bad.push("not one h1");
+	for (const s of all("svg")) if (s.getAttribute("aria-hidden") !== "true" && !s.hasAttribute("aria-label") && !s.querySelector("title")) bad.push("a picture without a name");
+	for (const a of all("a")) if (!a.textContent.trim()) bad.push("an empty link");
+	for (const t of all("table")) if (!t.querySelector("th[scope]")) bad.push("a table without heads");
+	const ids = all("[id]").map((e) => e.id);
+	for (const id of new Set(ids)) if (ids.filter((x) => x === id).length > 1) bad.push("twice the id " + id);
+	if (!document.querySelector("[role=status]").textContent.trim()) bad.push("nothing is spoken");
+	if (document.documentElement.scrollWidth > innerWidth) bad.push("it is wider than the screen");
+	if (document.documentElement.scrollHeight > innerHeight) bad.push("it is higher than the screen: " + document.documentElement.scrollHeight);
+	for (const r of performance.getEntriesByType("resource")) if (!r.name.startsWith(location.origin)) bad.push("it loads " + r.name);
+	if (document.querySelector("h1").getBoundingClientRect().height < 0.12 * innerHeight) bad.push("the word is small");
+	for (const t of all(".server text, .pbx text")) {
+		const card = t.closest("g.server, g.pbx").querySelector(".card").getBoundingClientRect(), b = t.getBoundingClientRect();
+		if (b.left < card.left || b.right > card.right) bad.push("out of its box: " + t.textContent);
+	}
+	for (const s of all(".server")) {
+		const name = s.querySelector(".seat").getBoundingClientRect(), badge = s.querySelector(".badge").getBoundingClientRect();
+		if (name.right > badge.left) bad.push("the badge covers the name");
+	}
+	return bad;
+})()`
+
+func TestEveryStateIsShownInABrowser(t *testing.T) {
+	tab := browser(t)
+	s := newSite(t, "protected")
+	url := "http://" + served(t, s, console.Options{}).Address()
+	for _, shown := range gallery.States(time.Now()) {
+		s.change(func(g *gallery.State) { *g = shown })
+		for _, lang := range []releve.Language{releve.English, releve.French} {
+			do(t, tab, chromedp.Navigate(url+"/?lang="+string(lang)), chromedp.WaitVisible("#part-drawing svg"))
+			name := fmt.Sprintf("%s in %s", shown.Name, lang)
+			page := evaluate[string](t, tab, "document.body.innerText")
+			for _, want := range []string{words.Word(lang, shown.Site.Word), words.Say(lang, shown.Site.Why), shown.Site.Name} {
+				if !strings.Contains(page, want) {
+					t.Errorf("%s does not show %q", name, want)
+				}
+			}
+			if got := evaluate[string](t, tab, "document.documentElement.lang"); got != string(lang) {
+				t.Errorf("%s is marked as %q", name, got)
+			}
+			if n := evaluate[int](t, tab, "document.querySelectorAll('#part-drawing .server .tier').length"); n != 6 {
+				t.Errorf("%s draws %d tiers", name, n)
+			}
+			if bad := evaluate[[]string](t, tab, complaints); len(bad) > 0 {
+				t.Errorf("%s: %s", name, strings.Join(bad, "; "))
+			}
+		}
+	}
+}
+
+func TestThePageChangesWithoutBeingLoadedAgain(t *testing.T) {
+	tab := browser(t)
+	s := newSite(t, "protected")
+	do(t, tab, chromedp.Navigate("http://"+served(t, s, console.Options{}).Address()+"/?lang=en"))
+	until(t, tab, `document.querySelector("h1").textContent === "PROTECTED"`)
+	evaluate[bool](t, tab, `window.sameLoad = true`)
+
+	s.change(func(g *gallery.State) { *g = state(t, "taken-over") })
+	until(t, tab, `document.querySelector("h1").textContent === "NOT PROTECTED"`)
+	until(t, tab, `document.querySelector("#spoken").textContent.includes("nothing would take over")`)
+	until(t, tab, `document.title.startsWith("NOT PROTECTED")`)
+	until(t, tab, `document.querySelectorAll("#part-drawing .server.away").length === 1`)
+	if !evaluate[bool](t, tab, `window.sameLoad === true`) {
+		t.Error("the page was loaded again")
+	}
+}
+
+func TestThePageSaysThatItIsOld(t *testing.T) {
+	tab := browser(t)
+	s, address := newSite(t, "protected"), freeAddress(t)
+	first := served(t, s, console.Options{Listen: address})
+	do(t, tab, chromedp.Navigate("http://"+address+"/?lang=en"))
+	until(t, tab, `document.querySelector("#ago").textContent.startsWith("updated")`)
+	first.Close()
+	until(t, tab, `document.body.classList.contains("stale") && document.querySelector("#ago").textContent.startsWith("NO NEWS")`)
+	if word := evaluate[string](t, tab, `document.querySelector("h1").textContent`); word != "PROTECTED" {
+		t.Errorf("what was last known is gone: %q", word)
+	}
+	s.change(func(g *gallery.State) { *g = state(t, "stopped") })
+	served(t, s, console.Options{Listen: address})
+	until(t, tab, `!document.body.classList.contains("stale") && document.querySelector("h1").textContent === "SERVICE DOWN"`)
+}
+
+func TestLosingTheServerOfThePageDoesNotLoseTheScreen(t *testing.T) {
+	tab := browser(t)
+	mainAddress, secondaryAddress := freeAddress(t), freeAddress(t)
+	mainSite, secondarySite := newSite(t, "protected"), newSite(t, "protected")
+	secondarySite.change(func(g *gallery.State) { g.Site.Seat = releve.Secondary })
+	mainServer := served(t, mainSite, console.Options{Listen: mainAddress, OtherConsole: secondaryAddress})
+	served(t, secondarySite, console.Options{Listen: secondaryAddress, OtherConsole: mainAddress})
+
+	do(t, tab, chromedp.Navigate("http://"+mainAddress+"/?lang=en"))
+	until(t, tab, `document.querySelector("#part-about").textContent.includes("seen from the main server")`)
+	mainServer.Close()
+	secondarySite.change(func(g *gallery.State) { *g = state(t, "taken-over") })
+	until(t, tab, `document.querySelector("h1").textContent === "NOT PROTECTED"`)
+	until(t, tab, `document.querySelector("#part-about").textContent.includes("seen from the secondary server")`)
+	until(t, tab, `performance.now() > 9000`) // well past three heartbeats of the lost one
+	if evaluate[bool](t, tab, `document.body.classList.contains("stale")`) {
+		t.Error("the screen is stale although the other server is heard")
+	}
+
+	mainSite.change(func(g *gallery.State) { g.Site.Word = view.Protected; g.Site.Term = 6 })
+	served(t, mainSite, console.Options{Listen: mainAddress, OtherConsole: secondaryAddress})
+	secondarySite.change(func(g *gallery.State) { g.Site.Secondary.ChannelsBusy = 9 })
+	until(t, tab, `document.querySelector("#part-drawing").textContent.includes("9 of 30 channels")`)
+	if word := evaluate[string](t, tab, `document.querySelector("h1").textContent`); word != "NOT PROTECTED" {
+		t.Errorf("a server with an older term is believed: %s", word)
+	}
+}

@@ -1,0 +1,159 @@
+package console_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"releve"
+	"releve/console"
+	"releve/console/gallery"
+	"releve/view"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// site is a site that a test changes by hand.
+type site struct {
+	mu       sync.Mutex
+	state    gallery.State
+	away     error // of the database
+	watchers map[chan view.Site]struct{}
+	stored   chan []releve.Fact
+	run      func(ctx context.Context, name string, dryRun bool, emit func(view.Procedure)) error
+}
+
+func newSite(t *testing.T, name string) *site {
+	t.Helper()
+	s := &site{watchers: map[chan view.Site]struct{}{}, stored: make(chan []releve.Fact)}
+	s.state = state(t, name)
+	return s
+}
+
+func state(t *testing.T, name string) gallery.State {
+	t.Helper()
+	found, err := gallery.Find(name, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func (s *site) change(f func(*gallery.State)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.state)
+	for w := range s.watchers {
+		select {
+		case <-w: // the one before was not taken: the latest wins
+		default:
+		}
+		w <- s.state.Site
+	}
+}
+
+func (s *site) lose(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away = err
+}
+
+func (s *site) View() view.Site {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.Site
+}
+
+func (s *site) Watch(ctx context.Context) <-chan view.Site {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := make(chan view.Site, 1)
+	w <- s.state.Site
+	s.watchers[w] = struct{}{}
+	context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.watchers, w)
+		close(w)
+	})
+	return w
+}
+
+func (s *site) Calls(_ context.Context, limit int) ([]view.Call, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away != nil {
+		return nil, s.away
+	}
+	return s.state.Calls[:min(limit, len(s.state.Calls))], nil
+}
+
+func (s *site) Diary(_ context.Context, from, to time.Time, limit int) ([]view.Entry, error) {
+	at := time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
+	if at.Before(from) || at.After(to) || limit < 1 {
+		return nil, nil
+	}
+	return []view.Entry{{At: at, Seat: releve.Secondary, Term: 8, Kind: "decision", What: view.Say("rule-takeover")}}, nil
+}
+
+func (s *site) Procedure(ctx context.Context, name string, dryRun bool, emit func(view.Procedure)) error {
+	if s.run == nil {
+		return errors.Join(console.ErrUnknown, errors.New(name))
+	}
+	return s.run(ctx, name, dryRun, emit)
+}
+
+func (s *site) Stored(ctx context.Context) <-chan []releve.Fact {
+	out := make(chan []releve.Fact)
+	go func() {
+		defer close(out)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case facts := <-s.stored:
+				out <- facts
+			}
+		}
+	}()
+	return out
+}
+
+// served serves a site until the test ends.
+func served(t *testing.T, s *site, o console.Options) *console.Server {
+	t.Helper()
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:0"
+	}
+	if o.Socket == "" {
+		o.Socket = filepath.Join(t.TempDir(), "control.sock")
+	}
+	o.Site, o.Log = s, slog.New(slog.NewTextHandler(io.Discard, nil))
+	server, err := console.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	return server
+}
+
+// freeAddress is one that nothing listens on: two servers must know each other's
+// before either is there.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() //nolint:errcheck // nobody has connected
+	return l.Addr().String()
+}
