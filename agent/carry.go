@@ -17,7 +17,8 @@ const saveLimit = 2 * time.Second
 func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 	switch act.Kind {
 	case takeover.Save:
-		limit, cancel := context.WithTimeout(ctx, saveLimit)
+		// What was decided is remembered even while the server is being stopped.
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
 		defer cancel()
 		return a.Journal.Save(limit, act.Durable)
 	case takeover.Tell:
@@ -48,6 +49,23 @@ func (a *Agent) failed(ctx context.Context, act takeover.Action, err error) {
 	a.note(before, takeover.Event{Now: a.Now()}, actions)
 	for _, next := range actions {
 		_ = a.carry(ctx, next) // a fence and a word to the other: neither can fail
+	}
+	if a.machine.Waiters == 0 {
+		a.askAgain()
+	}
+}
+
+// askAgain: the machine takes those who wait for answered, and they were not. They
+// wait for the next verdict, by which this server may answer without the duty (R13).
+func (a *Agent) askAgain() {
+	waiting := a.waiting
+	a.waiting = nil
+	for _, o := range waiting {
+		select {
+		case a.offers <- o:
+		default:
+			o.reply <- Decision{Code: a.Refusal}
+		}
 	}
 }
 

@@ -82,12 +82,14 @@ var shownRules = map[string]string{
 }
 
 // noteRound keeps decisions not to act: a round while a call waits, or one that
-// fails or ends a row of failures.
+// fails or ends a row of failures. Failures beyond a verdict's change nothing: a
+// server that stays dead for a night does not fill the diary.
 func (a *Agent) noteRound(before takeover.Machine, e takeover.Event) {
 	if e.Round == nil {
 		return
 	}
-	changed := before.Count.Failed != a.machine.Count.Failed
+	enough := a.Settings.Rounds
+	changed := min(before.Count.Failed, enough) != min(a.machine.Count.Failed, enough)
 	if before.Waiters == 0 && !changed {
 		return
 	}

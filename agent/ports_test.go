@@ -42,8 +42,10 @@ type journal struct {
 	known   bool
 	refuses error
 	hangs   bool
+	slow    time.Duration
 	deaf    chan struct{} // a save returns only once it is closed, whatever its limit
-	begun   int           // saves asked for
+	begun   int           // saves asked for …
+	ended   int           // … and answered
 }
 
 func (j *journal) Load() (takeover.Durable, bool, error) {
@@ -55,10 +57,14 @@ func (j *journal) Load() (takeover.Durable, bool, error) {
 func (j *journal) Save(ctx context.Context, d takeover.Durable) error {
 	j.mu.Lock()
 	j.begun++
-	hangs, deaf := j.hangs, j.deaf
+	hangs, deaf, slow := j.hangs, j.deaf, j.slow
 	j.mu.Unlock()
+	defer j.change(func() { j.ended++ })
 	if deaf != nil {
 		<-deaf
+	}
+	if err := j.takes(ctx, slow); err != nil {
+		return err
 	}
 	if hangs {
 		<-ctx.Done()
@@ -77,6 +83,18 @@ func (j *journal) Save(ctx context.Context, d takeover.Durable) error {
 		j.t.Errorf("both servers hold the vote of term %d", d.Term)
 	}
 	return nil
+}
+
+func (j *journal) onDisk() takeover.Durable {
+	d, _, _ := j.Load()
+	return d
+}
+
+// saving says that a save is asked for and does not return.
+func (j *journal) saving() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.begun > j.ended
 }
 
 // How a PostgreSQL can run.
@@ -126,6 +144,18 @@ func (p *postgres) receive() {
 	if p.streams() {
 		p.flush = p.other().postgres.flush
 	}
+}
+
+func (p *postgres) running() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.runs
+}
+
+func (p *postgres) cancelled() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.canceled)
 }
 
 // work is slow work on the database, with the change it makes at its end.

@@ -201,6 +201,11 @@ func (s *server) register(ctx context.Context) {
 	}
 }
 
+// abdicate breaks this server's PostgreSQL for good.
+func (s *server) abdicate() {
+	s.change(func() { s.postgres.broken = true; s.postgres.exit("disk full") })
+}
+
 // bind: the newest contact takes the place of the older one, and a server that is
 // no longer on duty un-registers only what is its own (DESIGN §4).
 func (s *server) bind(reception, standby bool) {

@@ -241,7 +241,7 @@ func TestAFrozenMainWakesUpAndHasLostTheDuty(t *testing.T) {
 // and the call is answered all the same, without the duty (H9, R13).
 func TestWithoutTheVoteTheCallIsAnsweredWithoutTheDuty(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
-		s.change(func() { s.secondary().postgres.broken = true; s.secondary().postgres.exit("disk full") })
+		s.secondary().abdicate()
 		s.until("the main commits alone", 2*time.Second, s.main().commit)
 		s.main().kill()
 		if d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", "")); d != (agent.Decision{Answer: true, WithoutDuty: true}) {

@@ -1,0 +1,160 @@
+package agent_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"releve"
+	"releve/agent"
+	"releve/takeover"
+)
+
+// What could not be remembered is not done: the server fences itself, and nobody
+// is answered on the strength of a duty that no disk knows of.
+func TestAJournalThatRefusesFencesTheServer(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.secondary().journal.refuses = errors.New("no space left on device") })
+		s.main().kill()
+		d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", ""))
+		checkFenced(t, s, d)
+	})
+}
+
+// A wedged disk looks alive: a save that does not return within its limit is a
+// save that failed (R12).
+func TestAJournalThatHangsFencesTheServer(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.secondary().journal.hangs = true })
+		s.main().kill()
+		d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", ""))
+		checkFenced(t, s, d)
+	})
+}
+
+// checkFenced: the caller is not kept waiting either. The verdict is asked again,
+// and a server without the duty may answer (R13).
+func checkFenced(t *testing.T, s *site, d agent.Decision) {
+	t.Helper()
+	if d != (agent.Decision{Answer: true, WithoutDuty: true}) {
+		t.Errorf("the call: %+v", d)
+	}
+	m := s.secondary().agent.Machine()
+	if m.Phase != takeover.Stuck || s.secondary().journal.onDisk().Term != 1 || s.secondary().commit() {
+		t.Errorf("phase %s, term %d on disk", m.Phase, s.secondary().journal.onDisk().Term)
+	}
+	if s.secondary().postgres.running() != stopped || s.secondary().agent.MayRegister(true, true) {
+		t.Error("the secondary is not fenced")
+	}
+	if kept := s.secondary().diary.of("rule-halted"); len(kept) != 1 {
+		t.Errorf("the diary does not say it:\n%s", s.minutes())
+	}
+	if doing := s.secondary().agent.View().Secondary.Doing; doing.Code != "phase-stuck" {
+		t.Errorf("the screen says %+v", doing)
+	}
+}
+
+// A loop that is stuck in a disk without any limit decides nothing: what it said
+// before is no longer to be relied on after a second (H10).
+func TestAStuckLoopLosesItsStance(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		deaf := make(chan struct{})
+		s.until("the main has the reception", time.Second, func() bool { return s.main().agent.MayRegister(true, true) })
+		s.change(func() { s.main().journal.deaf = deaf })
+		s.secondary().abdicate()
+		s.until("the main saves that the vote is back", 3*time.Second, func() bool { return s.main().journal.saving() })
+		if stance, _ := s.main().agent.Stance(); stance != takeover.OnDuty {
+			t.Errorf("the stance expired at once: %s", stance)
+		}
+		s.until("the stance expires", 1100*time.Millisecond, func() bool {
+			stance, _ := s.main().agent.Stance()
+			return stance == takeover.VerifyingAll
+		})
+		if s.main().agent.MayRegister(true, false) || s.main().agent.MayStandBy(true, false) {
+			t.Error("a server whose loop is stuck refreshes its bindings")
+		}
+		if reply := s.main().agent.CheckMe(t.Context(), agent.CheckQuestion{}); reply.Well {
+			t.Errorf("it says that it can take a call: %+v", reply)
+		}
+		close(deaf)
+		s.until("the main goes on, alone", 2*time.Second, func() bool { return s.main().commit() })
+	})
+}
+
+// A fence takes its purpose from the job under way; the job's end is not waited
+// for and changes nothing.
+func TestAFenceCancelsTheJobUnderWay(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.secondary().postgres.slow = time.Minute })
+		s.main().kill()
+		if d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", "")); !d.Took {
+			t.Fatalf("the call: %+v", d)
+		}
+		s.until("the promotion is under way", time.Second, func() bool { return s.secondary().agent.Machine().Job == takeover.JobPromote })
+		m := s.secondary().agent.Machine()
+		later := m.Status()
+		later.Seat, later.Owner, later.Term, later.Known = releve.Main, releve.Main, later.Term+1, true
+		s.secondary().agent.Heard(t.Context(), agent.Message{Status: later})
+		s.until("the secondary stands aside", time.Second, func() bool { return s.phase(s.secondary()) == takeover.Deposed })
+		s.until("the promotion was cancelled", time.Second, func() bool { return slices.Contains(s.secondary().postgres.cancelled(), "promote") })
+		s.stays("it stays aside", 2*time.Second, func() bool {
+			return s.phase(s.secondary()) == takeover.Deposed && s.secondary().postgres.running() == stopped
+		})
+	})
+}
+
+func TestAStandbyThatNobodyHearsStopsAllTheSame(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.cut = true })
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		s.secondary().agent.Stop(ctx)
+		if ctx.Err() == nil || s.main().agent.Machine().Vote || s.secondary().agent.Machine().Vote {
+			t.Errorf("the vote is with one of them: %s", s.minutes())
+		}
+	})
+}
+
+func TestAnOwnerIsStoppedAtOnce(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		began := time.Now()
+		s.main().agent.Stop(t.Context())
+		if time.Since(began) > 0 || s.main().agent.Machine().Vote {
+			t.Errorf("the owner gave something back in %s", time.Since(began))
+		}
+	})
+}
+
+// A decision that was begun when the server was told to stop is remembered; it is
+// not a failure of the disk.
+func TestAServerStoppedDuringASaveRemembersIt(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.main().journal.slow = time.Second })
+		s.secondary().abdicate()
+		s.until("the main saves that the vote is back", 3*time.Second, func() bool { return s.main().journal.saving() })
+		s.main().cancel()
+		<-s.main().ended
+		if d := s.main().journal.onDisk(); !d.Vote {
+			t.Errorf("on disk: %+v", d)
+		}
+		if kept := s.main().diary.of("rule-halted"); len(kept) > 0 {
+			t.Errorf("the diary says %+v", kept)
+		}
+	})
+}
+
+// A main that stays dead while nobody calls is watched all night, and the diary
+// holds what was found, once.
+func TestADeadMainDoesNotFillTheDiary(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.main().kill()
+		s.until("the watch finds the main dead", 5*time.Second, func() bool { return s.secondary().agent.Machine().Count.Failed >= 3 })
+		before := s.minutes()
+		s.stays("the watch goes on", time.Minute, func() bool { return s.secondary().agent.Machine().Term == 1 })
+		if after := s.minutes(); after != before {
+			t.Errorf("the diary goes on and on:\n%s", after)
+		}
+	})
+}
