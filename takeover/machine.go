@@ -64,6 +64,7 @@ type Machine struct {
 	Seen       Mirror
 	SeenAt     time.Duration // when the mirror's session was last streaming
 	PreparedAt time.Duration // when the hand-over of the vote was prepared
+	Looked     bool          // the mirror's session was looked at since then
 	Target     releve.LSN    // what the mirror must have flushed before the vote is issued: all that was written before the barrier
 	StreamLost time.Duration // when this copy stopped to stream, if it does not
 	Need       releve.LSN    // what the mirror must have flushed before the gate opens (R6)
@@ -200,16 +201,22 @@ func (m *Machine) database(db Database) {
 	}
 }
 
-// look takes in the mirror's session. The first look after a barrier tells how far
-// the owner had written when it stopped to acknowledge alone (R2).
+// look takes in the mirror's session. The second look after a barrier tells how far
+// the owner had written when it stopped to acknowledge alone (R2). The first does
+// not: it may have been measured before the barrier and told only now. Looks follow
+// one another, so the second was measured after the first was told.
 func (m *Machine) look(seen Mirror) {
 	m.Seen = seen
 	if seen.Streaming {
 		m.SeenAt = m.Now
 	}
-	if m.Target == 0 && m.halfHanded() {
+	if m.Target > 0 || !m.halfHanded() {
+		return
+	}
+	if m.Looked {
 		m.Target = seen.Own
 	}
+	m.Looked = true
 }
 
 func (m *Machine) voice(well bool) {
@@ -251,7 +258,7 @@ func (m *Machine) finish(d Done) {
 		m.DataID = d.DataID
 		m.Boot.Disk, m.Boot.DataID = DiskOurs, d.DataID
 	case JobStart:
-		m.Need = m.DB.Flush
+		m.Need, m.Seen = m.DB.Flush, Mirror{} // what was seen before was told by another PostgreSQL
 	case JobOpen:
 		m.Gate = true
 	case JobBarrier:
@@ -331,9 +338,13 @@ func (m *Machine) Status() Status {
 	if m.PBX.Heard {
 		ago = m.PBX.Ago + m.Now - m.PBXAt
 	}
+	data := m.DataID
+	if m.stopping() {
+		data = "" // no vote can be accepted for this copy any more
+	}
 	return Status{
 		Seat: m.Seat, Known: m.Known, Term: m.Term, Owner: m.Owner, Number: m.Number, Issued: m.Issued, Terms: m.Terms,
-		Vote: m.Vote, Abdicated: m.Abdicated, Released: m.Released, Promotion: m.Promotion, DataID: m.DataID,
+		Vote: m.Vote, Abdicated: m.Abdicated, Released: m.Released, Promotion: m.Promotion, DataID: data,
 		Upstream: m.Upstream, Phase: m.Phase, Serving: m.serves(), Gate: m.Gate, PBXAgo: ago, Reception: m.Reception,
 		Standby: m.Users().Standby,
 	}

@@ -39,10 +39,10 @@ var table = []row{
 
 	// The vote.
 	{"vote-returned", (*Machine).voteComesBack, (*Machine).takeReturned},
-	{"vote-not-issued", func(m *Machine) bool { return m.Phase == Unconfirmed && m.halfHanded() }, saved(Durable.TakeBack)},
+	{"vote-not-issued", func(m *Machine) bool { return m.halfHanded() && m.shut() }, saved(Durable.TakeBack)},
 	{"vote-answered", (*Machine).voteOffered, (*Machine).accept},
 	{"mirror-abdicates", (*Machine).broken, saved(Durable.Abdicate)},
-	{"vote-barrier", func(m *Machine) bool { return m.canHandVote() && m.Lone }, begin(Serving, JobBarrier)},
+	{"vote-barrier", func(m *Machine) bool { return m.canHandVote() && m.Lone && m.retryable(JobBarrier) }, begin(Serving, JobBarrier)},
 	{"vote-prepared", func(m *Machine) bool { return m.canHandVote() && !m.Lone }, (*Machine).prepare},
 	{"vote-issued", (*Machine).caughtUp, (*Machine).issue},
 	{"vote-taken-back", (*Machine).handOverFailed, saved(Durable.TakeBack)},
@@ -56,9 +56,9 @@ var table = []row{
 	{"duty-released", func(m *Machine) bool { return m.Phase == Handing && m.Job == NoJob }, (*Machine).release},
 	{"term-reopened", func(m *Machine) bool { return m.Phase == Handed && m.Alone() }, (*Machine).reopen},
 	{"owner-confirmed", (*Machine).confirmed, to(Serving)},
-	{"owner-database-starts", (*Machine).ownerDown, start(true)},
+	{"owner-database-starts", (*Machine).ownerDown, (*Machine).restartOwner},
 	{"gate-opened", (*Machine).gateReady, (*Machine).open},
-	{"alone", func(m *Machine) bool { return m.Phase == Serving && m.Gate && m.Vote && !m.Lone && m.Job == NoJob }, begin(Serving, JobLone)},
+	{"alone", (*Machine).canBeAlone, begin(Serving, JobLone)},
 	{"duty-still-ours", (*Machine).stillOurs, func(m *Machine) []Action { m.Suspended = false; return said() }},
 	{"standby-user-left", (*Machine).standbyWanted, func(m *Machine) []Action { m.KeepStandby = false; return said() }},
 
@@ -69,7 +69,7 @@ var table = []row{
 	{"copy-failed", func(m *Machine) bool { return m.Phase == Rejoining && m.Job == NoJob }, to(Waiting)},
 	{"mirror-database-starts", func(m *Machine) bool { return m.mirrors() && !m.DB.Up && m.retryable(JobStart) }, start(false)},
 	{"mirror-follows", (*Machine).canFollow, begin(Following, JobFollow)},
-	{"stop-asked", func(m *Machine) bool { return m.Asked == Stop }, (*Machine).leave},
+	{"stop-asked", func(m *Machine) bool { return m.stopping() && !m.Owns() && m.Vote }, saved(Durable.Abdicate)},
 
 	// A verification and what comes of it.
 	{"busy-refused", (*Machine).knownBusy, (*Machine).refuseBusy},
@@ -243,6 +243,9 @@ func (m *Machine) takeReturned() []Action {
 	return m.save()
 }
 
+// shut: an owner whose gate is not open, so that no hand-over can go on.
+func (m *Machine) shut() bool { return m.Phase == Unconfirmed || m.Phase == Serving && !m.Gate }
+
 // halfHanded: a hand-over was prepared and never issued.
 func (m *Machine) halfHanded() bool {
 	return m.Known && m.Owns() && !m.Vote && !m.Issued && !m.Released
@@ -264,7 +267,7 @@ func (m *Machine) voteOffered() bool {
 
 func (m *Machine) accept() []Action {
 	flush, timeline := m.DB.Flush, m.DB.Timeline
-	if !m.DB.Up {
+	if !m.DB.Up || m.stopping() {
 		flush, timeline = 0, 0
 	}
 	m.Durable, _ = m.Accept(m.Other.Term, m.Other.Number, m.Other.Terms, flush, timeline)
@@ -303,7 +306,7 @@ func (m *Machine) canHandVote() bool {
 func (m *Machine) streaming() bool { return m.Seen.Streaming && !m.Seen.Foreign }
 
 func (m *Machine) prepare() []Action {
-	m.PreparedAt, m.Target = m.Now, 0
+	m.PreparedAt, m.Looked, m.Target = m.Now, false, 0
 	return saved(Durable.Prepare)(m)
 }
 
@@ -369,9 +372,12 @@ func (m *Machine) reopen() []Action {
 // confirmed: with the vote the owner is alone and may open; without it, only
 // once the mirror has flushed past the end of our recovery (R6).
 func (m *Machine) confirmed() bool {
-	if m.Phase != Unconfirmed || m.Suspended {
-		return false
-	}
+	return m.Phase == Unconfirmed && !m.Suspended && m.mayOpen()
+}
+
+// mayOpen holds for the gate of each start of PostgreSQL: what it recovered can be
+// read at once, and must not be seen before the mirror has it (R6).
+func (m *Machine) mayOpen() bool {
 	if m.Vote {
 		return true
 	}
@@ -383,8 +389,18 @@ func (m *Machine) ownerDown() bool {
 	return (m.Phase == Unconfirmed || m.Phase == Serving) && !m.DB.Up && m.retryable(JobStart)
 }
 
+// restartOwner takes the database away from the store first: its sessions would
+// find the new PostgreSQL by themselves and commit before the gate is opened.
+func (m *Machine) restartOwner() []Action {
+	return append([]Action{{Kind: Fence}}, start(true)(m)...)
+}
+
 func (m *Machine) gateReady() bool {
-	return m.Phase == Serving && m.DB.Up && !m.DB.InRecovery && !m.Gate && m.retryable(JobOpen)
+	return m.Phase == Serving && m.DB.Up && !m.DB.InRecovery && !m.Gate && m.retryable(JobOpen) && m.mayOpen()
+}
+
+func (m *Machine) canBeAlone() bool {
+	return m.Phase == Serving && m.Gate && m.Vote && !m.Lone && m.retryable(JobLone)
 }
 
 func (m *Machine) open() []Action {
@@ -410,7 +426,7 @@ func (m *Machine) rejoinAsked() bool {
 }
 
 func (m *Machine) copyPossible() bool {
-	return m.Phase == Waiting && m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Promotion.Done && m.retryable(JobRejoin)
+	return m.Phase == Waiting && !m.stopping() && m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Promotion.Done && m.retryable(JobRejoin)
 }
 
 func (m *Machine) rejoin() []Action {
@@ -434,13 +450,9 @@ func (m *Machine) canFollow() bool {
 		o.Owner == o.Seat && o.Term == m.Term && o.Promotion.Done && o.Promotion.ID == m.Upstream && !o.Released
 }
 
-func (m *Machine) leave() []Action {
-	m.Asked = ""
-	if m.Owns() || !m.Vote {
-		return said()
-	}
-	return saved(Durable.Abdicate)(m)
-}
+// stopping lasts until the process ends: a vote that it gave back must not come
+// again meanwhile, for it would go down with it (R3).
+func (m *Machine) stopping() bool { return m.Asked == Stop }
 
 // A verification and what comes of it.
 
