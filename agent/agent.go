@@ -49,8 +49,12 @@ const (
 	offerQueue = 2048
 )
 
-// tick is how often time alone is looked at.
-const tick = 20 * time.Millisecond
+// How often time alone is looked at: often while a call or a failing server waits
+// for the next round, seldom on a quiet site.
+const (
+	tick  = 10 * time.Millisecond
+	quiet = 100 * time.Millisecond
+)
 
 // asleep is how long this process must not have run to count as having slept.
 const asleep = time.Second
@@ -58,7 +62,7 @@ const asleep = time.Second
 // Agent owns one server's machine.
 type Agent struct {
 	Options
-	events chan takeover.Event
+	events chan report
 	offers chan *offer
 	gone   chan *offer
 
@@ -78,10 +82,13 @@ type Agent struct {
 }
 
 // snapshot is the machine as it was after a step. It says nothing any more once
-// it is older than asleep: the process may have been stopped meanwhile.
-type snapshot struct {
-	takeover.Machine
-	at time.Duration
+// that step is longer ago than asleep: the process may have been stopped meanwhile.
+type snapshot struct{ takeover.Machine }
+
+// report is an event on its way to the loop.
+type report struct {
+	takeover.Event
+	asked time.Duration // of Peer: when we asked for it, 0 when the other spoke by itself
 }
 
 // New makes an agent. Nothing happens before Run.
@@ -91,7 +98,7 @@ func New(o Options) *Agent {
 	}
 	a := &Agent{
 		Options: o,
-		events:  make(chan takeover.Event, eventQueue),
+		events:  make(chan report, eventQueue),
 		offers:  make(chan *offer, offerQueue),
 		gone:    make(chan *offer, offerQueue),
 		machine: takeover.New(o.Settings),
@@ -137,30 +144,49 @@ func (a *Agent) boot() (takeover.Boot, error) {
 }
 
 func (a *Agent) loop(ctx context.Context) {
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
+	timer := time.NewTimer(quiet)
+	defer timer.Stop()
 	last := a.Now()
 	for {
-		var e takeover.Event
+		timer.Reset(a.patience())
+		var e report
 		select {
 		case <-ctx.Done():
 			return
 		case e = <-a.events:
 		case o := <-a.offers:
-			e = a.admit(o)
+			e.Event = a.admit(o)
 		case o := <-a.gone:
 			if !a.leave(o) {
 				continue
 			}
 			e.Gone = o.call
-		case <-ticker.C:
+		case <-timer.C:
 		}
-		if away := a.Now() - last; away > asleep {
+		now := a.Now()
+		if away := now - last; away > asleep {
 			a.step(ctx, takeover.Event{Woke: away})
 		}
-		a.step(ctx, e)
-		last = a.Now()
+		last = now // not after the step: the process may be stopped in the middle of it
+		if a.predates(e) {
+			e.Peer = nil
+		}
+		a.step(ctx, e.Event)
 	}
+}
+
+// predates: a word of the other from before this process slept proves nothing
+// about the time since, wherever it waited meanwhile. Only an answer to a question
+// put afterwards, or a later term, ends the doubt (H10).
+func (a *Agent) predates(e report) bool {
+	return e.Peer != nil && a.machine.Suspended && e.asked <= a.machine.WokeAt && e.Peer.Term <= a.machine.Term
+}
+
+func (a *Agent) patience() time.Duration {
+	if a.machine.Waiters > 0 || a.machine.Count.Failed > 0 {
+		return tick
+	}
+	return quiet
 }
 
 // step lets the machine take in one event and carries out what it says. A list
@@ -181,19 +207,28 @@ func (a *Agent) step(ctx context.Context, e takeover.Event) {
 	if users := a.machine.Users(); users != before.Users() || e.Boot != nil {
 		a.Telephone.Keep(users)
 	}
-	if before.Status() != a.machine.Status() {
+	if shown(before) != shown(a.machine) {
 		a.changed.announce()
 	}
 }
 
+// shown is the status without what changes with time alone.
+func shown(m takeover.Machine) takeover.Status {
+	s := m.Status()
+	s.PBXAgo = 0
+	return s
+}
+
 func (a *Agent) publish() {
-	a.snapshot.Store(&snapshot{a.machine, a.Now()})
+	a.snapshot.Store(&snapshot{a.machine})
 }
 
 // send brings an event to the loop, or gives up when the agent ends.
-func (a *Agent) send(ctx context.Context, e takeover.Event) {
+func (a *Agent) send(ctx context.Context, e takeover.Event) { a.report(ctx, report{Event: e}) }
+
+func (a *Agent) report(ctx context.Context, r report) {
 	select {
-	case a.events <- e:
+	case a.events <- r:
 	case <-ctx.Done():
 	}
 }

@@ -29,7 +29,7 @@ type offer struct {
 func (a *Agent) Stance() (takeover.StanceKind, releve.Term) {
 	s := a.snapshot.Load()
 	stance := s.Stance()
-	if stance == takeover.OnDuty && !s.Vote && a.Now()-s.at > asleep {
+	if stance == takeover.OnDuty && !s.Vote && a.Now()-s.Now > asleep {
 		stance = takeover.VerifyingAll
 	}
 	return stance, s.Term
@@ -91,7 +91,7 @@ func (a *Agent) decide(call releve.CallID, d Decision) {
 // heard the other, or the PBX still shows its own binding, or none at all.
 func (a *Agent) MayRegister(own, anyBinding bool) bool {
 	s := a.snapshot.Load()
-	if a.Now()-s.at > asleep || !s.Users().Reception {
+	if a.Now()-s.Now > asleep || !s.Users().Reception {
 		return false
 	}
 	heard := s.OtherAt > 0 && a.Now()-s.OtherAt < asleep
@@ -101,5 +101,5 @@ func (a *Agent) MayRegister(own, anyBinding bool) bool {
 // MayStandBy says whether this server may bind the standby user now.
 func (a *Agent) MayStandBy(_, _ bool) bool {
 	s := a.snapshot.Load()
-	return a.Now()-s.at <= asleep && s.Users().Standby
+	return a.Now()-s.Now <= asleep && s.Users().Standby
 }

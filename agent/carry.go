@@ -33,6 +33,7 @@ func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 		m := a.machine
 		a.work.Go(func() { a.check(ctx, m) })
 	case takeover.Answer:
+		a.publish() // who is answered reads the stance and the term by which he is
 		a.decide("", Decision{Answer: true, WithoutDuty: act.WithoutDuty, Took: act.Took})
 	case takeover.Refuse:
 		a.decide(act.Call, Decision{Code: a.Refusal})

@@ -215,6 +215,7 @@ func TestABusyCallIsRefusedAloneByItsName(t *testing.T) {
 func TestAFrozenMainWakesUpAndHasLostTheDuty(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
 		s.main().commit()
+		before := s.secondary().agent.Message()
 		s.main().freeze()
 		if d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", releve.ReasonNoAnswer)); !d.Answer || !d.Took {
 			t.Fatalf("the call: %+v", d)
@@ -222,6 +223,7 @@ func TestAFrozenMainWakesUpAndHasLostTheDuty(t *testing.T) {
 		s.until("the secondary stores", 2*time.Second, s.secondary().commit)
 		s.change(func() { s.cut = true })
 		s.main().wake()
+		s.main().agent.Heard(t.Context(), before) // it waited in a socket all the time
 		s.stays("the main takes no call and commits nothing", 3*time.Second, func() bool {
 			stance, _ := s.main().agent.Stance()
 			return stance != takeover.OnDuty && !s.main().commit() && !s.main().agent.MayRegister(false, true)

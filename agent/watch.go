@@ -10,9 +10,9 @@ import (
 // How often the world is looked at. Together they cost an idle server well under
 // one hundredth of a core.
 const (
-	exchangePeriod = 200 * time.Millisecond
+	exchangePeriod = 250 * time.Millisecond
 	exchangeLimit  = 500 * time.Millisecond
-	databasePeriod = 50 * time.Millisecond
+	databasePeriod = 200 * time.Millisecond
 	databaseLimit  = time.Second
 	patience       = 2 // looks that may fail in a row
 	pbxPeriod      = 500 * time.Millisecond
@@ -44,24 +44,25 @@ func pause(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 // at once after a change.
 func (a *Agent) watchOther(ctx context.Context) {
 	for ok := true; ok; ok = pause(ctx, exchangePeriod, a.kick) {
+		asked := a.Now()
 		limit, cancel := context.WithTimeout(ctx, exchangeLimit)
 		m, err := a.Link.Exchange(limit, a.Message())
 		cancel()
 		if err == nil {
-			a.hear(ctx, m)
+			a.hear(ctx, m, asked)
 		}
 	}
 }
 
 // Heard takes in what the other told by itself, and answers with our own.
 func (a *Agent) Heard(ctx context.Context, m Message) Message {
-	a.hear(ctx, m)
+	a.hear(ctx, m, 0)
 	return a.Message()
 }
 
-func (a *Agent) hear(ctx context.Context, m Message) {
+func (a *Agent) hear(ctx context.Context, m Message, asked time.Duration) {
 	a.board.hear(m)
-	a.send(ctx, takeover.Event{Peer: &m.Status})
+	a.report(ctx, report{Event: takeover.Event{Peer: &m.Status}, asked: asked})
 }
 
 // watchDatabase sees a postmaster that dies at once, and the positions as they move.
