@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -178,13 +179,15 @@ func (p *part) running() bool {
 	}
 }
 
-// tail is the end of a file, for the message of a failure.
+// tail is the end of a file, for the message of a failure. What each call went
+// through is left out: there are hundreds.
 func tail(file string, lines int) string {
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		return err.Error()
 	}
 	all := strings.Split(strings.TrimRight(string(raw), "\n"), "\n")
+	all = slices.DeleteFunc(all, func(line string) bool { return strings.Contains(line, `msg="call `) })
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 

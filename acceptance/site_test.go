@@ -46,10 +46,10 @@ func normalSite(t *testing.T) *site {
 	})
 	if shared == nil {
 		shared = openSite(t, plan{})
+		shared.waitNormal(t)
 	} else {
 		shared.bringBack(t)
 	}
-	shared.waitNormal(t)
 	return shared
 }
 
@@ -187,9 +187,8 @@ func (s *site) waitNormal(t testing.TB) {
 
 func (s *site) waitProtected(t testing.TB, active *server) {
 	t.Helper()
-	if err := await(90*time.Second, func() error { return s.protectedUnder(active) }); err != nil {
-		t.Fatalf("the site is not protected with the %s server on duty: %v\n--- main:\n%s\n--- secondary:\n%s",
-			active.seat, err, tail(s.main.log(), 25), tail(s.secondary.log(), 25))
+	if err := await(60*time.Second, func() error { return s.protectedUnder(active) }); err != nil {
+		t.Fatalf("the site is not protected with the %s server on duty: %v\n%s", active.seat, err, s.logs())
 	}
 }
 
@@ -233,8 +232,8 @@ func (s *site) phoneAgain(t testing.TB) {
 	}
 }
 
-// bringBack undoes what an earlier test left: a server that is dead, the duty on the
-// secondary.
+// bringBack undoes what an earlier story left: a server that is dead, the duty on
+// the secondary.
 func (s *site) bringBack(t testing.TB) {
 	t.Helper()
 	for _, server := range []*server{s.main, s.secondary} {
@@ -242,23 +241,67 @@ func (s *site) bringBack(t testing.TB) {
 			server.start(t)
 		}
 	}
-	if s.secondaryOwns() {
-		s.waitProtected(t, s.secondary)
+	if s.onDuty(t) == s.secondary {
+		s.waitMainHearsPBX(t)
 		s.returnToNormal(t)
 	}
+	s.waitNormal(t)
 }
 
-// secondaryOwns says whether the secondary says that it is on duty.
-func (s *site) secondaryOwns() bool {
-	v, err := s.secondary.view()
-	return err == nil && v.Owner == releve.Secondary
+// waitMainHearsPBX waits for what an operator mends before he returns to normal.
+func (s *site) waitMainHearsPBX(t testing.TB) {
+	t.Helper()
+	eventually(t, 20*time.Second, "the main hears the PBX", func() error {
+		v, err := s.main.view()
+		if err == nil && !v.PBX.Heard {
+			err = errNotYet
+		}
+		return err
+	})
 }
 
-// returnToNormal brings the duty back to the main server, as an operator does.
+// onDuty waits until both servers say the same one is on duty and somebody answers.
+func (s *site) onDuty(t testing.TB) *server {
+	t.Helper()
+	var owner releve.Seat
+	err := await(60*time.Second, func() error {
+		main, err := s.main.view()
+		if err != nil {
+			return err
+		}
+		secondary, err := s.secondary.view()
+		if err != nil {
+			return err
+		}
+		owner = main.Owner
+		if main.Owner != secondary.Owner || main.Term != secondary.Term || main.Word == view.Stopped || secondary.Word == view.Stopped {
+			return fmt.Errorf("the main says %s, %s on duty in term %d, the secondary %s, %s in term %d",
+				main.Word, main.Owner, main.Term, secondary.Word, secondary.Owner, secondary.Term)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("nobody is on duty: %v\n%s", err, s.logs())
+	}
+	if owner == releve.Secondary {
+		return s.secondary
+	}
+	return s.main
+}
+
+// returnToNormal brings the old main back and gives it the duty, as an operator
+// does once it runs again.
 func (s *site) returnToNormal(t testing.TB) {
 	t.Helper()
+	began := time.Now()
 	s.main.mustRun(t, "return")
 	s.waitNormal(t)
+	t.Logf("return to normal: %v", time.Since(began).Round(time.Millisecond))
+}
+
+// logs are the last lines of both servers that tell of more than calls.
+func (s *site) logs() string {
+	return "--- main:\n" + tail(s.main.log(), 15) + "\n--- secondary:\n" + tail(s.secondary.log(), 15)
 }
 
 // setInFile gives a key of a configuration file another TOML value, or adds it to

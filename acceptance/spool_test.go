@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
-	"time"
 
 	"releve"
 )
@@ -45,25 +44,4 @@ func errJoinMissing(err error, wanted []releve.FactID, found map[releve.FactID]i
 		}
 	}
 	return errors.Join(missing...)
-}
-
-// comeBack waits until a restarted site is protected, whoever is on duty.
-func (s *site) comeBack(t testing.TB) *server {
-	t.Helper()
-	var active *server
-	err := await(90*time.Second, func() error {
-		var errs []error
-		for _, active = range []*server{s.main, s.secondary} {
-			err := s.protectedUnder(active)
-			if err == nil {
-				return nil
-			}
-			errs = append(errs, err)
-		}
-		return errors.Join(errs...)
-	})
-	if err != nil {
-		t.Fatalf("the site does not come back: %v\n--- main:\n%s\n--- secondary:\n%s", err, tail(s.main.log(), 25), tail(s.secondary.log(), 25))
-	}
-	return active
 }

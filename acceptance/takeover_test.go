@@ -194,9 +194,7 @@ func TestARegistrarThatRefusesASecondContact(t *testing.T) {
 		eventually(t, 40*time.Second, "the reception user at the secondary", func() error {
 			return s.pbx.registered("reception", secondaryHost)
 		})
-		s.main.start(t)
-		s.waitProtected(t, s.secondary)
-		s.returnToNormal(t)
+		s.bringBack(t)
 		checkServed(t, load.finish(t))
 		s.checkEqual(t, s.main)
 		s.checkLedger(t, s.main)
@@ -210,11 +208,7 @@ func TestReturnToNormalUnderLoadAndThreeMoreCycles(t *testing.T) {
 		s.takeOver(t, func(t testing.TB) { s.main.kill9(t) })
 		load := s.callIn(t, callsToPhone(0, 5))
 		load.waitGreeted(t, 5, time.Time{})
-		s.main.start(t)
-		s.waitProtected(t, s.secondary)
-		began := time.Now()
-		s.returnToNormal(t)
-		t.Logf("return to normal: %v", time.Since(began))
+		s.bringBack(t)
 		load.waitGreeted(t, 10, time.Now())
 
 		checkServed(t, load.finish(t))
@@ -233,7 +227,6 @@ func TestTheNewActiveDiesBetweenItsAnswerAndTheEndOfItsPromotion(t *testing.T) {
 		t.Logf("the new active is killed %v after its first answer", delay)
 		s.dieWhilePromoting(t, delay)
 		s.bringBack(t)
-		s.waitNormal(t)
 	}
 }
 
@@ -254,7 +247,7 @@ func (s *site) dieWhilePromoting(t *testing.T, delay time.Duration) {
 	spooled := s.secondary.spooledFacts(t)
 
 	s.startBoth(t)
-	active := s.comeBack(t)
+	active := s.onDuty(t)
 	eventually(t, 30*time.Second, "each spooled fact is stored once", func() error {
 		found, err := active.recordedFacts()
 		return errJoinMissing(err, spooled, found)
