@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -136,8 +137,7 @@ func readerLanguage(r *http.Request) releve.Language {
 }
 
 func (s *Server) page(w http.ResponseWriter, r *http.Request) {
-	s.live.readCalls(r.Context())
-	sheet := newSheet(scene{s.options.Site.View(), s.live.scene().calls, s.live.scene().unread}, readerLanguage(r))
+	sheet := newSheet(s.firstScene(r.Context()), readerLanguage(r))
 	sheet.Other = s.other(r)
 	if r.URL.Query().Has("lang") {
 		http.SetCookie(w, &http.Cookie{
@@ -154,6 +154,22 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Language", string(sheet.Lang))
 	_, _ = w.Write([]byte(html))
+}
+
+// pageLimit is how long a page may wait for the calls of a database that may be
+// away: the stream brings them later.
+const pageLimit = 300 * time.Millisecond
+
+// firstScene is what a page shows before its stream begins.
+func (s *Server) firstScene(ctx context.Context) scene {
+	ctx, cancel := context.WithTimeout(ctx, pageLimit)
+	defer cancel()
+	first := s.live.scene()
+	first.site = s.options.Site.View()
+	if calls, err := s.options.Site.Calls(ctx, callsOnScreen); err == nil {
+		first.calls, first.unread = calls, false
+	}
+	return first
 }
 
 // other is the address of the other server's stream, "" when it is not known or

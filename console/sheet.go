@@ -17,7 +17,7 @@ import (
 // How much a screen shows.
 const (
 	callsOnScreen  = 8
-	callsBeside    = 4 // a procedure that runs
+	callsBeside    = 3 // a procedure that runs or failed
 	eventsOnScreen = 12
 )
 
@@ -130,7 +130,7 @@ func (s *sheet) Rows() []callRow {
 	}
 	slices.SortStableFunc(rows, func(a, b callRow) int { return rank(a) - rank(b) })
 	most := callsOnScreen
-	if s.Guide() != nil {
+	if s.Guide() != nil && s.GuideEnd() == "" {
 		most = callsBeside
 	}
 	return rows[:min(most, len(rows))]
@@ -176,10 +176,23 @@ func (s *sheet) Guide() *view.Procedure {
 // guideKept is how long the end of a procedure stays on the screen.
 const guideKept = 10 * time.Minute
 
-// StepRows are the procedure's steps.
+// GuideEnd says that the procedure went well, and how long it took.
+func (s *sheet) GuideEnd() string {
+	p := s.Procedure
+	if p.Finished.IsZero() || p.Failed != nil {
+		return ""
+	}
+	return s.Say("ui-procedure-done", "lasted", p.Finished.Sub(p.Started).String())
+}
+
+// StepRows are the procedure's steps; of one that went well only its proof.
 func (s *sheet) StepRows() []stepRow {
 	var rows []stepRow
+	well := s.GuideEnd() != ""
 	for _, step := range s.Procedure.Steps {
+		if well && step.Found == nil {
+			continue
+		}
 		row := stepRow{
 			ProcedureStep: step, Text: s.Sentence(step.What), StateName: s.Say("state-" + step.State),
 			Mark: text.StepMark(step.State), Percent: -1,

@@ -28,7 +28,7 @@ const (
 func States(now time.Time) []State {
 	made := []State{
 		protected(now), takingOver(now), takenOver(now), withoutDuty(now), mainAway(now), secondaryAway(now),
-		catchingUp(now), cloning(now), returning(now), stuck(now), stopped(now), begins(now),
+		catchingUp(now), cloning(now), returning(now), returned(now), failed(now), stuck(now), stopped(now), begins(now),
 	}
 	for i := range made {
 		made[i].Site.Events = stamped(made[i].Site.Events, now)
@@ -68,12 +68,10 @@ func quiet(now time.Time) view.Site {
 	s.Main.ChannelsBusy, s.Secondary.Vote = 3, true
 	s.Events = []view.Event{
 		event(31*time.Minute, releve.Main, "info", "rule-vote-issued", "other", "secondary", "number", "12"),
-		event(31*time.Minute+8*time.Second, releve.Secondary, "info", "rule-mirror-follows", "other", "main"),
-		event(31*time.Minute+24*time.Second, releve.Main, "info", "rule-duty-taken-from-released", "other", "secondary", "term", "7"),
-		event(31*time.Minute+25*time.Second, releve.Secondary, "info", "rule-duty-given", "other", "main"),
-		event(33*time.Minute, releve.Main, "info", "rule-copy-finished"),
-		event(34*time.Minute, releve.Main, "info", "rule-return-begins", "other", "secondary"),
+		event(31*time.Minute+4*time.Second, releve.Main, "info", "rule-duty-taken-from-released", "other", "secondary", "term", "7"),
+		event(33*time.Minute, releve.Main, "info", "rule-return-begins", "other", "secondary"),
 		event(58*time.Minute, releve.Secondary, "major", "rule-takeover", "other", "main", "term", "6"),
+		event(26*time.Hour, releve.Main, "info", "rule-owner-confirmed"),
 	}
 	return s
 }
@@ -203,20 +201,48 @@ func returning(now time.Time) State {
 	s.Main.Data = view.Tier{State: view.TierStarting, Why: view.Say("tier-data-starting")}
 	s.Main.Doing = view.Say("phase-rejoining")
 	s.Mirror = view.Mirror{State: view.MirrorCloning, Progress: copied()}
-	began := now.Add(-71 * time.Second)
-	step := func(code, state string) view.ProcedureStep {
-		return view.ProcedureStep{What: view.Say(code, "seat", "main", "other", "secondary"), State: state}
-	}
-	s.Procedure = &view.Procedure{ID: "K3QX7ZAB", Name: "return", Started: began, Steps: []view.ProcedureStep{
-		step("step-copy", "running"), step("step-in-sync", "waiting"), step("step-spool", "waiting"), step("step-duty", "waiting"),
-		step("step-registration", "waiting"), step("step-mirror", "waiting"), step("step-test-call", "waiting"),
-	}}
-	s.Procedure.Steps[0].Started, s.Procedure.Steps[0].Progress = began, copied()
+	s.Procedure = guide(now.Add(-71*time.Second), "running")
+	s.Procedure.Steps[0].Progress = copied()
 	s.Events = append([]view.Event{
 		event(71*time.Second, releve.Main, "info", "rule-copy-begins", "other", "secondary"),
 		event(72*time.Second, releve.Main, "info", "rule-return-begins", "other", "secondary"),
 	}, s.Events...)
 	return State{"returning", s, calls(now, releve.Secondary)}
+}
+
+// guide is the return to normal, its first step in that state.
+func guide(began time.Time, first string) *view.Procedure {
+	p := &view.Procedure{ID: "K3QX7ZAB", Name: "return", Started: began}
+	for _, code := range []string{"step-copy", "step-in-sync", "step-spool", "step-duty", "step-registration", "step-mirror", "step-test-call"} {
+		p.Steps = append(p.Steps, view.ProcedureStep{What: view.Say(code, "seat", "main", "other", "secondary"), State: "waiting"})
+	}
+	p.Steps[0].State, p.Steps[0].Started = first, began
+	return p
+}
+
+func returned(now time.Time) State {
+	s := quiet(now)
+	s.Procedure = guide(now.Add(-3*time.Minute), "done")
+	for i := range s.Procedure.Steps {
+		step := &s.Procedure.Steps[i]
+		step.State, step.Started, step.Finished = "done", s.Procedure.Started, s.Procedure.Started.Add(300*time.Millisecond)
+	}
+	found := view.Say("found-test-call", "by", "192.0.2.21:5060", "answered", "12ms", "sound", "96ms")
+	s.Procedure.Steps[6].Found = &found
+	s.Procedure.Finished = now.Add(-time.Minute)
+	return State{"returned", s, calls(now, releve.Main)}
+}
+
+func failed(now time.Time) State {
+	s := swapped(now)
+	s.Main = server(releve.Main, releve.OutOfService, now)
+	s.Main.Doing = view.Say("phase-deposed")
+	s.Why = view.Say("why-alone", "seat", "secondary")
+	s.Procedure = guide(now.Add(-3*time.Minute), "failed")
+	s.Procedure.Steps[0].Finished = now.Add(-2 * time.Minute)
+	why := view.Say("step-failed", "step", "step-copy", "why", "no space left on device")
+	s.Procedure.Failed, s.Procedure.Finished = &why, now.Add(-2*time.Minute)
+	return State{"failed", s, calls(now, releve.Secondary)}
 }
 
 func stuck(now time.Time) State {
