@@ -75,13 +75,14 @@ func New(c config.Config, found bool, log *slog.Logger) (*App, error) {
 const incomingQueue = 1024
 
 func (a *App) build(found bool) error {
+	if err := a.findPostgres(); err != nil { // first: nothing is written beside data that is another's
+		return err
+	}
 	saved, err := a.openDisk()
 	if err != nil {
 		return err
 	}
-	if err := a.openPostgres(); err != nil {
-		return err
-	}
+	a.closers = append(a.closers, a.closePostgres) // not before the disk's locks are ours: it may be another's that runs
 	handler := &answers{seat: a.config.Site.Seat, spool: a.spool}
 	handler.cluster = a.database.cluster
 	if err := a.openSockets(handler); err != nil {
@@ -133,7 +134,8 @@ func (a *App) mayRenew() bool {
 	return m.Protected()
 }
 
-func (a *App) openPostgres() error {
+// findPostgres finds its programs and looks at whose the data is. It changes nothing.
+func (a *App) findPostgres() error {
 	c := a.config
 	found, err := postgres.Find(c.Database.Binaries)
 	if errors.Is(err, postgres.ErrOldMinor) {
@@ -152,7 +154,6 @@ func (a *App) openPostgres() error {
 	}
 	a.database = &database{cluster: cluster, upstream: upstream, log: a.log}
 	a.records = newRecords(cluster, c.Site.Seat, a.acknowledged, a.log)
-	a.closers = append(a.closers, func() { a.records.Close(); _ = a.database.Stop(context.Background()); a.database.Fence() })
 	state, err := cluster.State()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrMissing, err)
@@ -161,6 +162,12 @@ func (a *App) openPostgres() error {
 		return fmt.Errorf("%w: %s", ErrForbidden, state.Why)
 	}
 	return nil
+}
+
+func (a *App) closePostgres() {
+	a.records.Close()
+	_ = a.database.Stop(context.Background()) // the fence ends what does not stop
+	a.database.Fence()
 }
 
 func (a *App) openSockets(h peer.Handler) (err error) {

@@ -22,8 +22,7 @@ func Run(args []string, out, complain io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	asked := peek(args)
-	s := *asked
-	root := newRoot(&s)
+	root := newRoot(asked)
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(complain)
@@ -63,19 +62,20 @@ func peek(args []string) *settings {
 	return s
 }
 
-// newRoot builds all commands, with their help in the language of s.
-func newRoot(s *settings) *cobra.Command {
+// newRoot builds all commands, with their help in the language that was asked.
+func newRoot(asked *settings) *cobra.Command {
+	s := &settings{} // of the command when it has been read whole
 	root := &cobra.Command{
-		Use: "releve", Args: s.noSuchCommand,
+		Use: "releve", Args: s.noSuchCommand, SuggestionsMinimumDistance: 2,
 		Example:       "  releve demo\n  releve init --help\n  releve status -c main.toml",
 		SilenceErrors: true, SilenceUsage: true, DisableAutoGenTag: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		PersistentPreRunE: func(*cobra.Command, []string) error { return s.check() },
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	words := messages.In(s.lang())
+	words := messages.In(asked.lang())
 	s.add(root.PersistentFlags())
-	root.SetFlagErrorFunc(s.flagError)
+	root.SetFlagErrorFunc(asked.flagError)
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { explain(c, words) })
 	root.SetUsageFunc(func(c *cobra.Command) error { explain(c, words); return nil })
 	root.AddCommand(

@@ -1,0 +1,54 @@
+package cli_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// exits CODE COMMAND…: the command ends with that code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	if ended, ok := errors.AsType[*exec.ExitError](err); ok {
+		code = ended.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// lay-out [OPTION…]: what `releve init` makes of a plain site, in $SITE.
+func layOut(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(ts.Exec("releve", append([]string{
+		"init", "--dir", ts.Getenv("SITE"), "--name", "Hôpital Saint-Luc", "--pbx", ts.Getenv("PBX"), "--domain", domain,
+		"--main-host", ts.Getenv("MAIN"), "--secondary-host", ts.Getenv("SECONDARY"), "--reception-number", number,
+		"--reception-password", receptionPassword, "--standby-password", standbyPassword, "--operator", operator,
+		"--main-data", fileIn(ts, "m"), "--secondary-data", fileIn(ts, "s"),
+	}, args...)...))
+}
+
+// now NAME: the variable holds the time, as --at wants it.
+func now(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], time.Now().Format(time.RFC3339))
+}
+
+// replace FILE OLD NEW: an editor of configurations.
+func replace(ts *testscript.TestScript, _ bool, args []string) {
+	file := ts.MkAbs(args[0])
+	text := ts.ReadFile(file)
+	if !strings.Contains(text, args[1]) {
+		ts.Fatalf("%s does not hold %q:\n%s", file, args[1], text)
+	}
+	ts.Check(os.WriteFile(file, []byte(strings.Replace(text, args[1], args[2], 1)), 0o600))
+}
