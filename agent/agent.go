@@ -53,7 +53,7 @@ const (
 // for the next round, seldom on a quiet site.
 const (
 	tick  = 10 * time.Millisecond
-	quiet = 100 * time.Millisecond
+	quiet = 250 * time.Millisecond
 )
 
 // asleep is how long this process must not have run to count as having slept.
@@ -148,7 +148,7 @@ func (a *Agent) loop(ctx context.Context) {
 	defer timer.Stop()
 	last := a.Now()
 	for {
-		timer.Reset(a.patience())
+		timer.Reset(a.nextLook())
 		var e report
 		select {
 		case <-ctx.Done():
@@ -182,7 +182,7 @@ func (a *Agent) predates(e report) bool {
 	return e.Peer != nil && a.machine.Suspended && e.asked <= a.machine.WokeAt && e.Peer.Term <= a.machine.Term
 }
 
-func (a *Agent) patience() time.Duration {
+func (a *Agent) nextLook() time.Duration {
 	if a.machine.Waiters > 0 || a.machine.Count.Failed > 0 {
 		return tick
 	}

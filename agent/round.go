@@ -8,6 +8,11 @@ import (
 	"releve/takeover"
 )
 
+// peerAhead is how long the watch waits for the peer link alone before it asks
+// over the other paths too: on a well site they are never needed. A call asks over
+// all of them at once.
+const peerAhead = 50 * time.Millisecond
+
 // check is one round: the other is asked over every path at once, while the PBX
 // is asked as the control (H4, R16). The first answer that proves the other well
 // ends it, and what was cut short by that is no evidence; otherwise it lasts until
@@ -18,11 +23,18 @@ func (a *Agent) check(parent context.Context, m takeover.Machine) {
 	r := takeover.Round{Term: m.Term, Began: a.Now(), Limit: m.Settings.Limit}
 	question := CheckQuestion{Term: m.Term, Call: m.Waiters > 0}
 	unanswered := m.Silent && m.Waiters > 0
+	ahead := peerAhead
+	if question.Call {
+		ahead = 0
+	}
 
 	var mu sync.Mutex
 	var paths sync.WaitGroup
-	ask := func(path string, f func(context.Context, CheckQuestion) (takeover.Reply, error)) {
+	ask := func(path string, wait time.Duration, f func(context.Context, CheckQuestion) (takeover.Reply, error)) {
 		paths.Go(func() {
+			if !pause(ctx, wait, nil) {
+				return
+			}
 			reply, err := f(ctx, question)
 			if err != nil {
 				reply = takeover.Reply{Why: err.Error()}
@@ -38,9 +50,12 @@ func (a *Agent) check(parent context.Context, m takeover.Machine) {
 			}
 		})
 	}
-	ask("peer", a.Link.Check)
-	ask("sip", a.Telephone.CheckOther)
+	ask("peer", 0, a.Link.Check)
+	ask("sip", ahead, a.Telephone.CheckOther)
 	paths.Go(func() {
+		if !pause(ctx, ahead, nil) {
+			return
+		}
 		err := a.Telephone.Options(ctx)
 		mu.Lock()
 		r.Control = err == nil

@@ -268,6 +268,7 @@ func TestWithoutTheVoteTheCallIsAnsweredWithoutTheDuty(t *testing.T) {
 func TestAStandbyThatIsItselfCutOffAnswersNobody(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
 		s.change(func() { s.pbxDown, s.cut, s.main().mute = true, true, true })
+		s.stays("a round that began before the cut has ended", time.Second, func() bool { return true })
 		ctx, hangUp := context.WithTimeout(t.Context(), 10*time.Second)
 		defer hangUp()
 		if d := s.decided(s.secondary().overflow(ctx, "one@pbx", "")); d.Answer {

@@ -10,14 +10,14 @@ import (
 // How often the world is looked at. Together they cost an idle server well under
 // one hundredth of a core.
 const (
-	exchangePeriod = 250 * time.Millisecond
+	exchangePeriod = 400 * time.Millisecond
 	exchangeLimit  = 500 * time.Millisecond
-	databasePeriod = 200 * time.Millisecond
+	databasePeriod = 250 * time.Millisecond
 	databaseLimit  = time.Second
 	patience       = 2 // looks that may fail in a row
-	pbxPeriod      = 500 * time.Millisecond
+	pbxPeriod      = 700 * time.Millisecond
 	pbxLimit       = 400 * time.Millisecond
-	voicePeriod    = 250 * time.Millisecond
+	voicePeriod    = 500 * time.Millisecond
 )
 
 // watch starts those who turn the world into events. Each ends with ctx.
