@@ -34,10 +34,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	out := stream{w: w, out: http.NewResponseController(w), lang: readerLanguage(r), shown: map[string]string{}}
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
-	for out.show(s.live.scene()) == nil {
-		if !sleep(r, pace) {
-			return
-		}
+	for next := s.firstScene(r.Context()); out.show(next) == nil && sleep(r, pace); next = s.live.scene() {
 		select {
 		case <-r.Context().Done():
 			return

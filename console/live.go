@@ -38,7 +38,7 @@ type live struct {
 }
 
 func newLive(source Site) *live {
-	return &live{source: source, now: scene{site: source.View()}, screens: map[chan struct{}]struct{}{}}
+	return &live{source: source, now: scene{site: source.View(), unread: true}, screens: map[chan struct{}]struct{}{}}
 }
 
 // watch follows the site until ctx ends.

@@ -160,15 +160,15 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 // away: the stream brings them later.
 const pageLimit = 300 * time.Millisecond
 
-// firstScene is what a page shows before its stream begins.
+// firstScene is what a screen shows at first: nobody may have looked for long.
 func (s *Server) firstScene(ctx context.Context) scene {
 	ctx, cancel := context.WithTimeout(ctx, pageLimit)
 	defer cancel()
+	if calls, err := s.options.Site.Calls(ctx, callsOnScreen); err == nil {
+		s.live.change(func(m *scene) { m.calls, m.unread = calls, false })
+	}
 	first := s.live.scene()
 	first.site = s.options.Site.View()
-	if calls, err := s.options.Site.Calls(ctx, callsOnScreen); err == nil {
-		first.calls, first.unread = calls, false
-	}
 	return first
 }
 
