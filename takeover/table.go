@@ -32,7 +32,7 @@ var table = []row{
 	{"promotion-goes-on", starting(func(m *Machine) bool { return m.Known && m.Owns() }), to(Promoting)},
 	{"mirror-starts", starting((*Machine).copyWhole), to(Isolated)},
 	{"mirror-without-copy", starting(func(m *Machine) bool { return m.Known }), (*Machine).strike},
-	{"site-founded", starting((*Machine).founds), begin(Founding, JobCreate)},
+	{"site-founded", (*Machine).founds, begin(Founding, JobCreate)},
 	{"copy-wanted", starting(func(m *Machine) bool { return m.Seat == releve.Secondary }), to(Waiting)},
 	{"journal-empty", starting(func(m *Machine) bool { return m.heard() && m.Other.Known }), to(Deposed)},
 	{"site-begins", func(m *Machine) bool { return m.Phase == Founding && m.ended(JobCreate) }, (*Machine).found},
@@ -67,7 +67,7 @@ var table = []row{
 	{"copy-begins", (*Machine).copyPossible, (*Machine).rejoin},
 	{"copy-finished", func(m *Machine) bool { return m.Phase == Rejoining && m.ended(JobRejoin) }, (*Machine).rejoined},
 	{"copy-failed", func(m *Machine) bool { return m.Phase == Rejoining && m.Job == NoJob }, to(Waiting)},
-	{"mirror-database-starts", func(m *Machine) bool { return m.mirrors() && !m.DB.Up && m.retryable(JobStart) }, start(false)},
+	{"mirror-database-starts", func(m *Machine) bool { return m.mirrors() && !m.DB.Up && m.retryable(JobStart) }, (*Machine).startCopy},
 	{"mirror-follows", (*Machine).canFollow, begin(Following, JobFollow)},
 	{"stop-asked", func(m *Machine) bool { return m.stopping() && !m.Owns() && m.Vote }, saved(Durable.Abdicate)},
 
@@ -217,7 +217,10 @@ func (m *Machine) strike() []Action {
 // founds: a new site begins only where both servers are new, so that a main that
 // lost its disk never founds a second one.
 func (m *Machine) founds() bool {
-	if m.Known || m.Seat != releve.Main || m.Boot.Disk != DiskEmpty {
+	if m.Phase == Founding {
+		return m.Failed == JobCreate && m.retryable(JobCreate)
+	}
+	if m.Phase != Starting || m.Known || m.Seat != releve.Main || m.Boot.Disk != DiskEmpty {
 		return false
 	}
 	return m.Boot.Found || m.heard() && !m.Other.Known
@@ -444,9 +447,16 @@ func (m *Machine) rejoined() []Action {
 	return m.save()
 }
 
+// startCopy: whatever it followed before, a copy comes up streaming from nobody.
+func (m *Machine) startCopy() []Action {
+	m.Phase = Isolated
+	return start(false)(m)
+}
+
 func (m *Machine) canFollow() bool {
 	o := m.Other
-	return m.Phase == Isolated && m.DB.Up && m.retryable(JobFollow) && m.heard() && o.Known &&
+	idle := m.Phase == Isolated || m.Phase == Following && m.Failed == JobFollow
+	return idle && m.DB.Up && m.retryable(JobFollow) && m.heard() && o.Known &&
 		o.Owner == o.Seat && o.Term == m.Term && o.Promotion.Done && o.Promotion.ID == m.Upstream && !o.Released
 }
 
