@@ -96,4 +96,6 @@ func onScene(act func(*scene, []string) error) func(*testscript.TestScript, bool
 	}
 }
 
-func fileIn(ts *testscript.TestScript, name string) string { return filepath.Join(ts.Getenv("SITE"), name) }
+func fileIn(ts *testscript.TestScript, name string) string {
+	return filepath.Join(ts.Getenv("SITE"), name)
+}

@@ -1,0 +1,294 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"releve"
+	"releve/app"
+	"releve/config"
+	"releve/config/site"
+	"releve/console/client"
+	"releve/practice"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The site of these tests.
+const (
+	domain            = "ipbx.test"
+	number            = "9"
+	receptionPassword = "reception-secret"
+	standbyPassword   = "standby-secret"
+)
+
+// house is an address of the loopback that another run of these tests does not take.
+func house(n byte) netip.Addr { return netip.AddrFrom4([4]byte{127, 62, byte(os.Getpid()), n}) }
+
+func pbx() netip.AddrPort { return netip.AddrPortFrom(house(10), 5060) }
+
+// newSite lays a site out and reads the configuration of its main server.
+func newSite(t *testing.T) config.Config {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "rlv-") // short: it will hold PostgreSQL's socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(dir, 0o755); err != nil { // PostgreSQL runs under another account
+		t.Fatal(err)
+	}
+	o := site.Defaults()
+	o.Dir, o.Name, o.PBX, o.Domain = dir, "Hôpital", pbx(), domain
+	o.Main.Host, o.Secondary.Host = house(21), house(22)
+	o.Main.Data, o.Secondary.Data = "m", "s"
+	o.ReceptionNumber, o.ReceptionPassword, o.StandbyPassword = number, receptionPassword, standbyPassword
+	written, err := site.Init(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, mistakes := config.Load(written.Main)
+	for _, m := range mistakes {
+		t.Fatal(m)
+	}
+	return c
+}
+
+// logOf shows a server's log when the test fails.
+func logOf(t *testing.T) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// holdTCP and holdUDP are somebody else who has a port.
+func holdTCP(t *testing.T, address string) func() {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = l.Close() }
+}
+
+func holdUDP(t *testing.T, address string) func() {
+	t.Helper()
+	c, err := net.ListenPacket("udp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = c.Close() }
+}
+
+// openFiles are what this process holds open: sockets, files, locks.
+func openFiles(t *testing.T) []string {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, fd := range fds {
+		if what, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && !strings.HasPrefix(what, "/proc/") {
+			all = append(all, what)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Whatever fails, what was opened before it is closed again: the same server
+// starts once the cause is gone.
+func TestAServerThatCannotBeMadeLeavesNothingOpen(t *testing.T) {
+	for name, c := range map[string]struct {
+		hinder func(*testing.T, *config.Config) (undo func())
+		cause  error
+		says   string
+	}{
+		"the peer link's port is taken": {func(t *testing.T, c *config.Config) func() { return holdTCP(t, c.Peer.Listen) }, app.ErrMissing, "7443"},
+		"the SIP port is taken":         {func(t *testing.T, c *config.Config) func() { return holdUDP(t, c.SIP.Listen) }, app.ErrMissing, "5060"},
+		"the page's port is taken":      {func(t *testing.T, c *config.Config) func() { return holdTCP(t, c.Console.Listen) }, app.ErrMissing, "8080"},
+		"PostgreSQL is not there":       {noPostgres, app.ErrMissing, "/nonexistent"},
+		"the database is a stranger's":  {strangersDatabase, app.ErrForbidden, "move it away"},
+		"the data directory is a file":  {dataIsAFile, app.ErrMissing, "data"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conf := newSite(t)
+			hindered := conf
+			undo := c.hinder(t, &hindered)
+			before := openFiles(t)
+			if _, err := app.New(hindered, true, logOf(t)); !errors.Is(err, c.cause) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v, want %v that says %q", err, c.cause, c.says)
+			}
+			if after := openFiles(t); !slices.Equal(before, after) {
+				t.Errorf("open before:\n%q\nand after:\n%q", before, after)
+			}
+			undo()
+			startAndStop(t, conf)
+		})
+	}
+}
+
+// startAndStop shows that a server can be made, and that it gives all back.
+func startAndStop(t *testing.T, c config.Config) {
+	t.Helper()
+	a, err := app.New(c, false, logOf(t))
+	if err != nil {
+		t.Fatalf("with the cause gone: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.Run(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+func noPostgres(_ *testing.T, c *config.Config) func() {
+	c.Database.Binaries = "/nonexistent"
+	return func() {}
+}
+
+func strangersDatabase(t *testing.T, c *config.Config) func() {
+	dir := filepath.Join(c.Site.Data, "postgres", "data")
+	if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, "PG_VERSION"), []byte("15\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		for _, beside := range []string{"journal", "spool", "diary"} {
+			if _, err := os.Stat(filepath.Join(c.Site.Data, beside)); err == nil {
+				t.Errorf("%s was made beside data that is not ours", beside)
+			}
+		}
+		if err := os.RemoveAll(c.Site.Data); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func dataIsAFile(t *testing.T, c *config.Config) func() {
+	if err := os.WriteFile(c.Site.Data, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := os.Remove(c.Site.Data); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A second server with the same data would be two of one seat.
+func TestASecondServerWithTheSameDataIsRefused(t *testing.T) {
+	c := newSite(t)
+	first, err := app.New(c, false, logOf(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := openFiles(t)
+	if _, err := app.New(c, false, logOf(t)); !errors.Is(err, app.ErrForbidden) {
+		t.Errorf("got %v", err)
+	}
+	if after := openFiles(t); !slices.Equal(before, after) {
+		t.Errorf("open before:\n%q\nand after:\n%q", before, after)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := first.Run(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// limits of what these tests wait for, on a machine that is busy.
+const (
+	startLimit = time.Minute
+	stopLimit  = 30 * time.Second
+)
+
+// A whole server in this process: it founds its site on a real PostgreSQL, and
+// when it is told to stop, neither a goroutine nor a postmaster is left.
+func TestAServerStartsServesAndStops(t *testing.T) {
+	exchange, err := practice.NewPBX(practice.PBXOptions{
+		Listen: pbx(), Realm: domain, Number: number, Log: slog.New(slog.DiscardHandler),
+		ReceptionPassword: receptionPassword, StandbyPassword: standbyPassword, PhonePassword: "phone",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer exchange.Close() //nolint:errcheck // a socket
+	c := newSite(t)
+	a, err := app.New(c, true, logOf(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	defer func() {
+		stop()
+		<-ended
+	}()
+	awaitOwner(t, a, releve.Main)
+	postmaster := postmasterOf(t, c)
+	site, err := client.New(app.Socket(c)).Site(t.Context())
+	if err != nil || site.Name != "Hôpital" || site.Seat != releve.Main {
+		t.Errorf("the control socket says %+v, %v", site, err)
+	}
+	stop()
+	select {
+	case err := <-ended:
+		ended <- nil
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(stopLimit):
+		t.Fatal("it does not stop")
+	}
+	if err := syscall.Kill(postmaster, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("PostgreSQL (process %d) is still there: %v", postmaster, err)
+	}
+	if b := exchange.Bindings(practice.ReceptionUser); len(b) > 0 {
+		t.Errorf("it left its binding at the PBX: %v", b)
+	}
+}
+
+// awaitOwner waits until the server says that a seat is on duty with a database.
+func awaitOwner(t *testing.T, a *app.App, owner releve.Seat) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
+	defer cancel()
+	for v := range a.Watch(ctx) {
+		if v.Owner == owner && v.Main.Duty == releve.Active && v.Main.Data.State == "well" {
+			return
+		}
+	}
+	t.Fatalf("nobody on duty within %s: %+v", startLimit, a.View())
+}
+
+// postmasterOf reads the first line of PostgreSQL's lock file.
+func postmasterOf(t *testing.T, c config.Config) int {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(c.Site.Data, "postgres", "data", "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil || syscall.Kill(pid, 0) != nil {
+		t.Fatalf("no PostgreSQL runs as %q: %v", first, err)
+	}
+	return pid
+}
