@@ -33,14 +33,14 @@ func TestMistakesOfWhoInstallsIt(t *testing.T) {
 		says []string // each in what it says
 	}{
 		"two mistakes in the configuration": {twoMistakes, exitConfiguration, []string{"main.toml:", "rounds", "lisen"}},
-		"the telephone's port is in use":    {sipPortTaken, exitMissing, []string{mainHost + ":5060"}},
-		"PostgreSQL is missing":             {postgresMissing, exitMissing, []string{"PostgreSQL", "/nonexistent"}},
+		"the telephone's port is in use":    {sipPortTaken, exitMissing, []string{mainHost + ":5060", "in use"}},
+		"PostgreSQL is missing":             {postgresMissing, exitMissing, []string{"apt install postgresql", "/nonexistent"}},
 		"the data are another site's":       {dataOfAnotherSite, exitPrecondition, []string{"site"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newClosedSite(t)
 			m.make(t, s)
-			before := fingerprint(t, s.main.data)
+			before := fingerprints(t, s.main.data)
 			r := s.main.run("serve")
 			if r.code != m.code {
 				t.Errorf("exit code %d, want %d", r.code, m.code)
@@ -50,9 +50,7 @@ func TestMistakesOfWhoInstallsIt(t *testing.T) {
 					t.Errorf("it does not say %q", words)
 				}
 			}
-			if after := fingerprint(t, s.main.data); after != before {
-				t.Errorf("it changed the data: %s, then %s", before, after)
-			}
+			checkUntouched(t, before, s.main.data)
 			t.Logf("it says: %s", r.stderr)
 		})
 	}
@@ -112,11 +110,10 @@ func dataOfAnotherSite(t *testing.T, s *site) {
 	s.main.data = other.main.data
 }
 
-// fingerprint tells a directory's content from any other.
-func fingerprint(t *testing.T, dir string) string {
+// fingerprints tell the content of each file below a directory.
+func fingerprints(t *testing.T, dir string) map[string]string {
 	t.Helper()
-	sum := sha256.New()
-	files := 0
+	found := map[string]string{}
 	err := filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
 		if os.IsNotExist(err) && file == dir {
 			return nil // nothing yet
@@ -125,14 +122,25 @@ func fingerprint(t *testing.T, dir string) string {
 			return err
 		}
 		raw, err := os.ReadFile(file)
-		files++
-		fmt.Fprintf(sum, "%s %d\n%s", file, len(raw), raw)
+		found[file] = fmt.Sprintf("%x", sha256.Sum256(raw))
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("%d files, %x", files, sum.Sum(nil)[:6])
+	return found
+}
+
+// checkUntouched fails the test for each file that is not as it was. New ones, such
+// as a log of the refusal, destroy nothing.
+func checkUntouched(t *testing.T, before map[string]string, dir string) {
+	t.Helper()
+	after := fingerprints(t, dir)
+	for file, content := range before {
+		if after[file] != content {
+			t.Errorf("%s was changed", file)
+		}
+	}
 }
 
 // The password is mended at the PBX, by somebody else, some day: the server keeps
@@ -149,15 +157,15 @@ func TestAWrongPasswordAtThePBX(t *testing.T) {
 	}
 	start := time.Now()
 	s.startBoth(t)
-	var refused []pbxEvent
+	var tries []time.Time
 	eventually(t, 60*time.Second, "five refused registrations", func() error {
-		refused = s.pbx.events(start, "register-unauthorized")
-		if len(refused) < 5 {
-			return fmt.Errorf("%d", len(refused))
+		tries = attempts(s.pbx.events(start, "register-unauthorized"))
+		if len(tries) < 5 {
+			return fmt.Errorf("%d", len(tries))
 		}
 		return nil
 	})
-	first, last := refused[1].at.Sub(refused[0].at), refused[4].at.Sub(refused[3].at)
+	first, last := tries[1].Sub(tries[0]), tries[4].Sub(tries[3])
 	t.Logf("between the first two attempts %v, between the last two %v", first, last)
 	if last <= first {
 		t.Error("the attempts do not become rarer")
@@ -167,6 +175,20 @@ func TestAWrongPasswordAtThePBX(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.waitNormal(t)
+}
+
+// attempts are when each attempt began: what follows within a tenth of a second
+// belongs to it.
+func attempts(events []pbxEvent) []time.Time {
+	var began []time.Time
+	var last time.Time
+	for _, e := range events {
+		if e.at.Sub(last) > 100*time.Millisecond {
+			began = append(began, e.at)
+		}
+		last = e.at
+	}
+	return began
 }
 
 func TestCommandsThatCannotBeCarriedOutSayWhy(t *testing.T) {
@@ -183,14 +205,12 @@ func TestCommandsThatCannotBeCarriedOutSayWhy(t *testing.T) {
 			"--reception-password", "x", "--standby-password", "y"}, exitPrecondition},
 	} {
 		t.Run(name, func(t *testing.T) {
-			before := fingerprint(t, s.dir)
+			before := fingerprints(t, s.dir)
 			r := runReleve(c.args...)
 			if r.code != c.code || strings.TrimSpace(r.stderr) == "" {
 				t.Errorf("exit code %d, want %d; it says: %q", r.code, c.code, r.stderr)
 			}
-			if after := fingerprint(t, s.dir); after != before {
-				t.Error("it changed the site's files")
-			}
+			checkUntouched(t, before, s.dir)
 		})
 	}
 }
