@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -83,6 +85,9 @@ func (s *settings) verdict(err error) (code int, text string) {
 	if wrong, ok := errors.AsType[*mistakesError](err); ok {
 		return wrong.code, wrong.text
 	}
+	if sentence, address := portTrouble(err); sentence != "" {
+		return codeMissing, s.say(sentence, "address", address, "file", s.file)
+	}
 	for _, c := range causes {
 		if errors.Is(err, c.err) {
 			detail := strings.TrimPrefix(err.Error(), c.err.Error()+": ")
@@ -90,6 +95,22 @@ func (s *settings) verdict(err error) (code int, text string) {
 		}
 	}
 	return codeOther, s.say("other", "detail", err.Error())
+}
+
+// portTrouble knows the commonest reason why a server does not start, and the
+// address that it concerns.
+func portTrouble(err error) (sentence, address string) {
+	listening, ok := errors.AsType[*net.OpError](err)
+	if !ok || listening.Op != "listen" || listening.Addr == nil {
+		return "", ""
+	}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "port-taken", listening.Addr.String()
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "no-such-address", listening.Addr.String()
+	}
+	return "", ""
 }
 
 // toldMistake is a mistake for programs, with its words for people.

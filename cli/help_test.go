@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -97,6 +99,45 @@ func TestSentencesTakeTheSameInBothLanguages(t *testing.T) {
 			if pair[1][code] == "" || !slices.Equal(a, b) {
 				t.Errorf("%s: %q and %q", code, text, pair[1][code])
 			}
+		}
+	}
+}
+
+var said = regexp.MustCompile(`(?:\b[sf]\.(?:say|complaint)\((?:code\w+, )?|\bsay\()"([a-z-]+)"`)
+
+func TestEverySentenceIsThereAndIsSaid(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var program strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(file, "_test.go") {
+			program.Write(text)
+		}
+	}
+	sentences := messages.In(releve.English).Sentences
+	codes := said.FindAllStringSubmatch(program.String(), -1)
+	if len(codes) < 10 {
+		t.Fatalf("only %d sentences are said: this test no longer finds them", len(codes))
+	}
+	for _, code := range codes {
+		if sentences[code[1]] == "" {
+			t.Errorf("%s is said and is no sentence", code[1])
+		}
+	}
+	for _, c := range causes {
+		if sentences[c.sentence] == "" {
+			t.Errorf("%s is said and is no sentence", c.sentence)
+		}
+	}
+	for code := range sentences {
+		if !strings.Contains(program.String(), `"`+code+`"`) {
+			t.Errorf("nothing says %s", code)
 		}
 	}
 }
