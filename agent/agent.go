@@ -70,6 +70,7 @@ type Agent struct {
 	waiting []*offer         // in the order of their coming, owned by Run
 	job     context.CancelFunc
 	rounds  []takeover.Round // the latest, for evidence
+	kept    takeover.Users   // what the telephone was last told
 
 	snapshot atomic.Pointer[snapshot]
 	kick     chan struct{} // tell the other now
@@ -204,12 +205,22 @@ func (a *Agent) step(ctx context.Context, e takeover.Event) {
 		}
 	}
 	a.publish()
-	if users := a.machine.Users(); users != before.Users() || e.Boot != nil {
-		a.Telephone.Keep(users)
-	}
+	a.keep(e.Boot != nil)
 	if shown(before) != shown(a.machine) {
 		a.changed.announce()
 	}
+}
+
+// keep tells which SIP users are to be bound. In doubt after a sleep the bindings
+// stand: [Agent.MayRegister] refreshes none, and giving back the reception would
+// leave its callers with nobody if it is still ours (H10).
+func (a *Agent) keep(anyway bool) {
+	users := a.machine.Users()
+	if a.machine.Suspended || users == a.kept && !anyway {
+		return
+	}
+	a.kept = users
+	a.Telephone.Keep(users)
 }
 
 // shown is the status without what changes with time alone.

@@ -48,6 +48,16 @@ func (b *board) hear(m Message) {
 	b.other, b.heardAt = m, time.Now()
 }
 
+// silent is how long the other may say nothing and still count as heard.
+const silent = 1200 * time.Millisecond
+
+// theirs is what the other last said, when, and whether that is still news.
+func (b *board) theirs() (m Message, at time.Time, heard bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.other, b.heardAt, time.Since(b.heardAt) < silent
+}
+
 func (b *board) mirror(m takeover.Mirror) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -112,7 +122,7 @@ func (a *Agent) Message() Message {
 	m := a.Machine()
 	status := m.Status()
 	status.Spooled = a.Spool.Waiting()
-	return Message{Status: status, Server: a.server(m), Mirror: a.mirrorView(m), Events: a.board.own(eventsTold)}
+	return Message{Status: status, Server: a.server(m), Mirror: a.mirrorView(m), Events: a.board.own(eventsTold), Procedure: a.running.latest()}
 }
 
 // server is this server as a viewer sees it.
@@ -176,9 +186,7 @@ func (a *Agent) doing(m takeover.Machine) view.Sentence {
 // View is the whole site.
 func (a *Agent) View() view.Site {
 	m := a.Machine()
-	a.board.mu.Lock()
-	other, heardAt := a.board.other, a.board.heardAt
-	a.board.mu.Unlock()
+	other, heardAt, heard := a.board.theirs()
 	s := view.Site{
 		Name: a.Site.Name, Level: a.Site.Level, Arbiter: a.Site.Arbiter, Seat: m.Seat, At: time.Now().UTC(),
 		Term: max(m.Term, other.Status.Term), Owner: m.Owner, Mirror: a.siteMirror(m, other),
@@ -194,9 +202,12 @@ func (a *Agent) View() view.Site {
 	}
 	theirs := other.Server
 	theirs.Seat = m.Seat.Other()
-	theirs.Heard, theirs.HeardAt = heardAt.After(time.Now().Add(-1200*time.Millisecond)), heardAt.UTC()
-	if !theirs.Heard {
+	theirs.Heard, theirs.HeardAt = heard, heardAt.UTC()
+	if !heard {
 		theirs.Duty = releve.OutOfService
+	}
+	if p := other.Procedure; heard && p != nil && (s.Procedure == nil || p.Started.After(s.Procedure.Started)) {
+		s.Procedure = p
 	}
 	s.Main, s.Secondary = a.server(m), theirs
 	if m.Seat == releve.Secondary {

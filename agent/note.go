@@ -77,7 +77,7 @@ var shownRules = map[string]string{
 	"term-reopened": "warning", "owner-confirmed": "info", "alone": "major", "return-begins": "info",
 	"copy-begins": "info", "copy-finished": "info", "copy-failed": "warning", "mirror-follows": "info",
 	"duty-taken-from-released": "major", "takeover": "major", "answered-without-duty": "critical",
-	"owner-well-again": "cleared", "promoted": "info", "halted": "critical", "vote-answered": "info",
+	"owner-well-again": "cleared", "promoted": "info", "halted": "critical", "vote-accepted": "info", "vote-refused": "warning",
 	"duty-still-ours": "info",
 }
 

@@ -61,6 +61,8 @@ type Message struct {
 	Server view.Server     `json:"server"`
 	Mirror view.Mirror     `json:"mirror"`
 	Events []view.Event    `json:"events"`
+
+	Procedure *view.Procedure `json:"procedure,omitempty"` // that it runs, or ran last
 }
 
 // Link is the way to the other server.

@@ -66,7 +66,7 @@ func (a *Agent) Procedure(ctx context.Context, name string, dryRun bool, emit fu
 	if !known {
 		return fmt.Errorf("%w: %q", ErrUnknown, name)
 	}
-	if !a.running.take() {
+	if a.otherRuns() || !a.running.take() {
 		return ErrRunning
 	}
 	defer a.running.leave()
@@ -82,6 +82,12 @@ func (a *Agent) Procedure(ctx context.Context, name string, dryRun bool, emit fu
 		a.Explain("info", view.Say("event-procedure-ended", "procedure", name))
 	}
 	return err
+}
+
+// otherRuns says that a procedure runs that was asked of the other server (P1).
+func (a *Agent) otherRuns() bool {
+	other, _, heard := a.board.theirs()
+	return heard && other.Procedure != nil && other.Procedure.Finished.IsZero()
 }
 
 // runner is one run of a procedure.
@@ -261,9 +267,7 @@ func (r *runner) site() procedure.Site {
 	bound := a.Telephone.Bound()
 	own := serverOf(m.Status(), bound.Standby, a.Spool.Waiting())
 	own.Heard = true
-	a.board.mu.Lock()
-	other, heard := a.board.other, time.Since(a.board.heardAt) < 1200*time.Millisecond
-	a.board.mu.Unlock()
+	other, _, heard := a.board.theirs()
 	theirs := serverOf(other.Status, slices.Contains(other.Server.Registered, a.Site.StandbyUser), other.Status.Spooled)
 	theirs.Heard = heard
 	site := procedure.Site{m.Seat: own, m.Seat.Other(): theirs}

@@ -190,7 +190,8 @@ func TestTwoOffersOfOneCallEachGetTheirVerdict(t *testing.T) {
 func TestABusyCallIsRefusedAloneByItsName(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
 		well := func() bool {
-			return s.secondary().now()-s.secondary().agent.Machine().Count.Good < 100*time.Millisecond
+			age := s.secondary().now() - s.secondary().agent.Machine().Count.Good
+			return age > 0 && age < 100*time.Millisecond // a call of that very instant would count as seen by it
 		}
 		s.until("the watch has just found the main well", 2*time.Second, well)
 		s.main().kill()
@@ -310,4 +311,28 @@ func TestThePBXIsSilentToTheMainAloneAndItHandsOver(t *testing.T) {
 			t.Errorf("the diary does not say why:\n%s", s.minutes())
 		}
 	})
+}
+
+// A main that slept and was missed by nobody goes on: the other's fresh word says
+// so, and with the link cut the PBX does, which still shows its binding.
+func TestAFrozenMainThatNobodyRelievedGoesOn(t *testing.T) {
+	for _, cut := range []bool{false, true} {
+		playProtected(t, func(t *testing.T, s *site) {
+			s.until("the main has the reception", time.Second, func() bool { return s.main().agent.MayRegister(true, true) })
+			s.change(func() { s.cut = cut })
+			s.main().freeze()
+			time.Sleep(3 * time.Second)
+			s.main().wake()
+			if stance, _ := s.main().agent.Stance(); stance == takeover.OnDuty {
+				t.Error("it takes calls before it knows")
+			}
+			s.until("it takes calls again", time.Second, func() bool {
+				stance, _ := s.main().agent.Stance()
+				return stance == takeover.OnDuty
+			})
+			if len(s.main().diary.of("rule-duty-still-ours")) != 1 {
+				t.Errorf("the diary does not say it:\n%s", s.minutes())
+			}
+		})
+	}
 }
