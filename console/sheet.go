@@ -83,6 +83,9 @@ func (s *sheet) SeatTitle(seat releve.Seat) string { return s.Say("ui-" + string
 // Cost is what a failure now would lose.
 func (s *sheet) Cost() string { return text.Cost(s.Site, s.Lang) }
 
+// Promise is what the site's arbiter promises.
+func (s *sheet) Promise() string { return text.Promise(s.Site, s.Lang) }
+
 // Notes are what the drawing cannot say of the servers, in a paragraph each.
 func (s *sheet) Notes() []text.Remark {
 	var notes []text.Remark

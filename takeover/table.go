@@ -40,7 +40,8 @@ var table = []row{
 	// The vote.
 	{"vote-returned", (*Machine).voteComesBack, (*Machine).takeReturned},
 	{"vote-not-issued", func(m *Machine) bool { return m.halfHanded() && m.shut() }, saved(Durable.TakeBack)},
-	{"vote-answered", (*Machine).voteOffered, (*Machine).accept},
+	{"vote-accepted", func(m *Machine) bool { return m.voteOffered() && m.answered().Vote }, (*Machine).accept},
+	{"vote-refused", (*Machine).voteOffered, (*Machine).accept},
 	{"mirror-abdicates", (*Machine).broken, saved(Durable.Abdicate)},
 	{"vote-barrier", func(m *Machine) bool { return m.canHandVote() && m.Lone && m.retryable(JobBarrier) }, begin(Serving, JobBarrier)},
 	{"vote-prepared", func(m *Machine) bool { return m.canHandVote() && !m.Lone }, (*Machine).prepare},
@@ -268,12 +269,19 @@ func (m *Machine) voteOffered() bool {
 	return !arriving
 }
 
-func (m *Machine) accept() []Action {
+// answered is what the offered vote makes of this server: its holder, or one that
+// gave it back.
+func (m *Machine) answered() Durable {
 	flush, timeline := m.DB.Flush, m.DB.Timeline
 	if !m.DB.Up || m.stopping() {
 		flush, timeline = 0, 0
 	}
-	m.Durable, _ = m.Accept(m.Other.Term, m.Other.Number, m.Other.Terms, flush, timeline)
+	d, _ := m.Accept(m.Other.Term, m.Other.Number, m.Other.Terms, flush, timeline)
+	return d
+}
+
+func (m *Machine) accept() []Action {
+	m.Durable = m.answered()
 	return m.save()
 }
 

@@ -297,6 +297,11 @@ func Cost(site view.Site, lang releve.Language) string {
 	return ""
 }
 
+// Promise is what the site's arbiter promises, and what it does not (SPEC H15).
+func Promise(site view.Site, lang releve.Language) string {
+	return words.Say(lang, view.Say("promise-"+string(site.Arbiter)))
+}
+
 func (p *page) remarks() {
 	for _, r := range Remarks(p.site, p.lang) {
 		p.add(indent("· ", wrap(p.say("ui-"+string(r.Seat))+". "+r.Text, p.width-2))...)
@@ -304,6 +309,7 @@ func (p *page) remarks() {
 	if cost := Cost(p.site, p.lang); cost != "" {
 		p.add(indent("· ", wrap(cost, p.width-2))...)
 	}
+	p.add(indent("· ", wrap(Promise(p.site, p.lang), p.width-2))...)
 }
 
 func (p *page) procedure() {
