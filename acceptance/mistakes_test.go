@@ -165,10 +165,10 @@ func TestAWrongPasswordAtThePBX(t *testing.T) {
 		}
 		return nil
 	})
-	first, last := tries[1].Sub(tries[0]), tries[4].Sub(tries[3])
+	first, last := tries[1].Sub(tries[0]), tries[len(tries)-1].Sub(tries[len(tries)-2])
 	t.Logf("between the first two attempts %v, between the last two %v", first, last)
-	if last <= first {
-		t.Error("the attempts do not become rarer")
+	if last < 3*first {
+		t.Error("the attempts do not become rarer: a PBX that counts failures shuts such an address out")
 	}
 	s.main.eventSaid(t, "regist", start, 5*time.Second)
 	if _, err := s.pbx.command("htable.sets", "cred", "reception", receptionPassword); err != nil {

@@ -245,6 +245,10 @@ func (s *site) dieWhilePromoting(t *testing.T, delay time.Duration) {
 	s.secondary.kill9(t)
 	load.stop()
 	spooled := s.secondary.spooledFacts(t)
+	t.Logf("%d facts in its spool", len(spooled))
+	if len(spooled) == 0 {
+		t.Error("nothing is in the spool of a server that had answered calls")
+	}
 
 	s.startBoth(t)
 	active := s.onDuty(t)
