@@ -43,7 +43,7 @@ func TestManual(t *testing.T) {
 			"lay-out":   layOut,
 			"pbx":       onScene((*scene).openPBX),
 			"serve":     onScene((*scene).serve),
-			"stop":      onScene((*scene).stopServer),
+			"shut-down": onScene((*scene).stopServer),
 			"protected": onScene((*scene).protected),
 			"call":      onScene((*scene).call),
 			"taken":     onScene((*scene).take),

@@ -178,7 +178,8 @@ type follower struct {
 
 func (f *follower) show(p view.Procedure) {
 	f.last = p
-	if f.output == "json" {
+	rehearsing := p.DryRun && p.Finished.IsZero() // its steps are worth a line when all are known
+	if f.output == "json" || rehearsing {
 		return
 	}
 	for _, line := range text.Steps(p, f.lang()) {

@@ -150,7 +150,8 @@ func (s *scene) client(seat string) *client.Client {
 // stopLimit is what PostgreSQL may take to end, on a machine that is busy.
 const stopLimit = 30 * time.Second
 
-// stopServer SEAT ends a server as an operator does; it must end well.
+// stopServer, as shut-down SEAT in the scripts, ends a server as an operator does;
+// it must end well.
 func (s *scene) stopServer(args []string) error {
 	server := s.servers[args[0]]
 	delete(s.servers, args[0])
