@@ -225,6 +225,9 @@ func (a *Agent) mirrorView(m takeover.Machine) view.Mirror {
 	if m.Vote || !m.Issued {
 		v.LostCalls = len(a.board.alone)
 	}
+	if m.Phase == takeover.Rejoining {
+		v.Progress = a.board.progress // told to the owner too: both screens show the copy (U1)
+	}
 	if !m.Gate || !m.Seen.Streaming {
 		return v
 	}
@@ -249,15 +252,11 @@ func (a *Agent) siteMirror(m takeover.Machine, other Message) view.Mirror {
 	if v.State == "" {
 		v.State = view.MirrorAway
 	}
-	copying := m.Phase == takeover.Rejoining || other.Status.Phase == takeover.Rejoining
-	if copying {
-		v.State = view.MirrorCloning
-		a.board.mu.Lock()
-		v.Progress = a.board.progress
-		a.board.mu.Unlock()
-		if v.Progress == nil {
-			v.Progress = other.Mirror.Progress
-		}
+	switch takeover.Rejoining {
+	case m.Phase:
+		v.State, v.Progress = view.MirrorCloning, a.mirrorView(m).Progress
+	case other.Status.Phase:
+		v.State, v.Progress = view.MirrorCloning, other.Mirror.Progress
 	}
 	return v
 }

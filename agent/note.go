@@ -39,15 +39,30 @@ func (a *Agent) note(before takeover.Machine, e takeover.Event, actions []takeov
 		if !first || act.Kind == takeover.Check || act.Rule == "stop-asked" {
 			continue
 		}
-		a.noteRule(e, act)
+		a.noteRule(act, inputOf(before, e))
 	}
 }
 
-func (a *Agent) noteRule(e takeover.Event, act takeover.Action) {
+// Input is what a decision was taken on. The same Step of this Machine takes it
+// again, so each entry of the diary can be replayed by itself (H14).
+type Input struct {
+	Machine takeover.Machine `json:"machine"`
+	Event   takeover.Event   `json:"event"`
+}
+
+func inputOf(before takeover.Machine, e takeover.Event) json.RawMessage {
+	raw, err := json.Marshal(Input{before, e})
+	if err != nil {
+		panic("plain values cannot be written as JSON: " + err.Error())
+	}
+	return raw
+}
+
+func (a *Agent) noteRule(act takeover.Action, input json.RawMessage) {
 	m := a.machine
 	what := view.Say("rule-"+act.Rule, "term", fmt.Sprint(m.Term), "seat", string(m.Seat), "other", string(m.Seat.Other()),
 		"number", fmt.Sprint(m.Number), "cause", m.Cause, "calls", itoa(len(a.waiting)))
-	entry := view.Entry{At: time.Now().UTC(), Seat: m.Seat, Term: m.Term, Kind: "decision", What: what}
+	entry := view.Entry{At: time.Now().UTC(), Seat: m.Seat, Term: m.Term, Kind: "decision", What: what, Input: input}
 	if verdictRules[act.Rule] {
 		entry.Evidence = a.evidence()
 		entry.Call = act.Call
@@ -55,7 +70,6 @@ func (a *Agent) noteRule(e takeover.Event, act takeover.Action) {
 			entry.Call = a.waiting[len(a.waiting)-1].call // the verdict waited for a round begun after it
 		}
 	}
-	entry.Input, _ = json.Marshal(e) // an Event holds plain values only
 	a.Diary.Write(entry)
 	a.Log.Info("decided", "rule", act.Rule, "term", m.Term, "phase", m.Phase, "call", entry.Call)
 	if severity, shown := shownRules[act.Rule]; shown {
@@ -94,17 +108,22 @@ func (a *Agent) noteRound(before takeover.Machine, e takeover.Event) {
 		return
 	}
 	outcome := e.Round.Judge(before.Silent && before.Waiters > 0)
-	input, _ := json.Marshal(e)
 	a.Diary.Write(view.Entry{
 		At: time.Now().UTC(), Seat: a.machine.Seat, Term: a.machine.Term, Kind: "non-decision",
 		What:     view.Say("round-"+string(outcome), "failed", itoa(a.machine.Count.Failed), "of", itoa(a.Settings.Rounds)),
-		Evidence: evidenceOf(*e.Round), Input: input,
+		Evidence: evidenceOf(*e.Round), Input: inputOf(before, e),
 	})
 }
 
+// evidence is what the rounds since the last good one brought, that one included
+// where it is the latest.
 func (a *Agent) evidence() []view.Sentence {
+	first := len(a.rounds) - 1
+	for first > 0 && a.rounds[first-1].Judge(false) != takeover.Good {
+		first--
+	}
 	var all []view.Sentence
-	for _, r := range a.rounds {
+	for _, r := range a.rounds[max(0, first):] {
 		all = append(all, evidenceOf(r)...)
 	}
 	return all

@@ -1,0 +1,133 @@
+package agent_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"releve"
+	"releve/takeover"
+	"releve/view"
+)
+
+// situation is a state of the site, and what the server that looks shows of it.
+type situation struct {
+	name  string
+	given func(*testing.T, *site)
+	at    releve.Seat
+	word  view.Word
+	why   string
+	seat  string // that the sentence names, where it names one
+}
+
+var situations = []situation{
+	{"all is well, seen from the main", func(*testing.T, *site) {}, releve.Main, view.Protected, "why-protected", "main"},
+	{"all is well, seen from the secondary", func(*testing.T, *site) {}, releve.Secondary, view.Protected, "why-protected", "main"},
+	{"the mirror is away", mirrorAway, releve.Main, view.NotProtected, "why-alone", "main"},
+	{"the mirror is away, seen from it", mirrorAway, releve.Secondary, view.NotProtected, "why-alone", "main"},
+	{"facts wait on the secondary's disk", func(_ *testing.T, s *site) {
+		s.change(func() { s.secondary().spooled = 7 })
+	}, releve.Main, view.NotProtected, "why-spool", ""},
+	{"facts pile up on the main's disk", func(_ *testing.T, s *site) {
+		s.change(func() { s.main().spooled = 5000 })
+	}, releve.Secondary, view.NotProtected, "why-spool", ""},
+	{"the secondary is off", func(_ *testing.T, s *site) { s.secondary().kill() }, releve.Main, view.NotProtected, "why-other-silent", "secondary"},
+	{"the link is cut, seen from the main", linkCut, releve.Main, view.NotProtected, "why-other-silent", "secondary"},
+	{"the secondary's telephone is cut off", func(_ *testing.T, s *site) {
+		s.change(func() { s.secondary().mute = true })
+	}, releve.Main, view.NotProtected, "why-standby-unwell", "secondary"},
+	{"the main's calls are broken while the mirror is away", func(t *testing.T, s *site) {
+		mirrorAway(t, s)
+		s.change(func() { s.main().voice.well = errors.New("the RTP ports are gone") })
+	}, releve.Main, view.NotProtected, "why-alone", "main"},
+	{"the secondary answers without the duty", withoutDuty, releve.Secondary, view.NotProtected, "why-without-duty", "secondary"},
+	{"the main is dead and nobody called", func(_ *testing.T, s *site) { s.main().kill() }, releve.Secondary, view.Stopped, "why-nobody-on-duty", ""},
+}
+
+func mirrorAway(_ *testing.T, s *site) {
+	s.secondary().abdicate()
+	s.until("the main is alone", 3*time.Second, func() bool { m := s.main().agent.Machine(); return m.Vote && m.Lone })
+}
+
+func linkCut(_ *testing.T, s *site) { s.change(func() { s.cut = true }) }
+
+func withoutDuty(t *testing.T, s *site) {
+	mirrorAway(t, s)
+	s.main().kill()
+	if d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", "")); !d.WithoutDuty {
+		t.Fatalf("the call: %+v", d)
+	}
+}
+
+// The one word on the screen, with its reason (V2).
+func TestTheWordAndItsReason(t *testing.T) {
+	for _, c := range situations {
+		t.Run(c.name, func(t *testing.T) {
+			playProtected(t, func(t *testing.T, s *site) {
+				c.given(t, s)
+				at := s.servers[c.at].agent
+				s.until("the screen says "+c.why, 5*time.Second, func() bool { return at.View().Why.Code == c.why })
+				v := at.View()
+				if v.Word != c.word || v.Why.Args["seat"] != c.seat {
+					t.Errorf("%s, %+v", v.Word, v.Why)
+				}
+				s.stays("the screen says "+c.why, 2*time.Second, func() bool { v := at.View(); return v.Why.Code == c.why && v.Word == c.word })
+			})
+		})
+	}
+}
+
+// While a server promotes or copies, both screens show what it is about, and how
+// far it has come (U1).
+func TestBothScreensFollowATakeoverAndAReturn(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.secondary().postgres.slow = time.Second })
+		relieved(t, s)
+		v := s.main().agent.View()
+		if v.Term != 2 || v.Owner != releve.Secondary || v.Secondary.Duty != releve.Active || v.Main.Duty != releve.OutOfService {
+			t.Errorf("the old main shows term %d of the %s, %s and %s", v.Term, v.Owner, v.Main.Duty, v.Secondary.Duty)
+		}
+		s.change(func() { s.main().postgres.slow = 5 * time.Second })
+		if err := s.main().agent.Order(t.Context(), string(takeover.Rejoin)); err != nil {
+			t.Fatal(err)
+		}
+		for _, srv := range s.servers {
+			s.until("the copy is shown on the "+string(srv.seat), 2*time.Second, func() bool {
+				m := srv.agent.View().Mirror
+				return m.State == view.MirrorCloning && m.Progress != nil && m.Progress.Total == 2
+			})
+		}
+		s.until("protected", 20*time.Second, s.protected)
+		for _, srv := range s.servers {
+			if m := srv.agent.View().Mirror; m.State != view.MirrorInSync || m.Progress != nil {
+				t.Errorf("the %s shows %+v", srv.seat, m)
+			}
+		}
+	})
+}
+
+// What is decided is told to those who look, and the other server's events stand
+// among our own, newest first.
+func TestViewersAreToldOfChanges(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		changed := s.main().agent.Changed(t.Context())
+		s.secondary().agent.Explain("warning", view.Say("event-saturated", "channels", "30"))
+		s.until("the main shows it", time.Second, func() bool {
+			<-changed
+			events := s.main().agent.View().Events
+			return events[0].What.Code == "event-saturated" && events[0].Seat == releve.Secondary
+		})
+		events := s.main().agent.View().Events
+		for i := 1; i < len(events); i++ {
+			if events[i].At.After(events[i-1].At) {
+				t.Errorf("event %d is younger than the one before it", i)
+			}
+		}
+		for range 200 {
+			s.main().agent.Explain("warning", view.Say("event-saturated", "channels", "30"))
+		}
+		if n := len(s.main().agent.View().Events); n != 50 {
+			t.Errorf("%d events are kept", n)
+		}
+	})
+}
