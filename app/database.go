@@ -124,6 +124,11 @@ func (d *database) Promote(ctx context.Context) (takeover.Promotion, error) {
 	ctx, cancel := context.WithTimeout(ctx, promoteLimit)
 	defer cancel()
 	p, err := d.cluster.Promote(ctx)
+	if errors.Is(err, postgres.ErrStillPromoting) {
+		// It may still happen, and nobody may ever commit to it (R15): as a copy again it
+		// is promoted anew, to a timeline of its own.
+		d.cluster.Fence()
+	}
 	if errors.Is(err, postgres.ErrTail) {
 		return takeover.Promotion{}, fmt.Errorf("%w: %w", agent.ErrUnsafe, err)
 	}

@@ -3,7 +3,7 @@
 // It is a rule book: no clock, no I/O, no goroutine. [Machine.Step] takes what
 // happened and returns what is to be done, in order, each with its sentence.
 //
-// The vote (RULES.md of the design, R1 to R4) is this file: in each term exactly
+// The vote (docs/RULES.md, R1 to R4) is this file: in each term exactly
 // one server holds it, the mirror while the pair is in sync, the owner while it
 // is alone. Who holds it may decide alone. It moves by message, never by a clock,
 // and while it is on its way nobody has it.
