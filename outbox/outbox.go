@@ -5,6 +5,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -49,7 +50,7 @@ type Sink interface {
 const (
 	batch  = 500                    // facts in one transaction: a second of 200 busy channels
 	again  = 200 * time.Millisecond // after a failure, and for a source that cannot say when
-	asking = 5 * time.Second        // limit of one look at the other server's spool
+	asking = 5 * time.Second        // limit of one question to a spool: the other server's may be silent
 )
 
 // Run carries until ctx ends. Each spool has its own carrier, so that a slow or
@@ -62,6 +63,8 @@ func Run(ctx context.Context, sink Sink, log *slog.Logger, sources ...Source) {
 	}
 	carriers.Wait()
 }
+
+var errAhead = errors.New("the database counted beyond this spool: it begins anew under another name")
 
 type carrier struct {
 	source Source
@@ -81,7 +84,8 @@ func (c carrier) run(ctx context.Context) {
 		if err != nil {
 			c.log.Debug("facts wait", "err", err)
 		}
-		if n < batch && !c.rest(ctx, more, err != nil) {
+		full := n == batch && err == nil
+		if !full && !c.rest(ctx, more, err != nil) {
 			return
 		}
 	}
@@ -109,19 +113,25 @@ func (c carrier) rest(ctx context.Context, more <-chan struct{}, failed bool) bo
 
 // once carries one page. The source is told only of what was acknowledged.
 func (c carrier) once(ctx context.Context) (int, error) {
-	limit, cancel := context.WithTimeout(ctx, asking)
-	defer cancel()
-	page, err := c.source.Waiting(limit, batch)
+	page, err := c.look(ctx)
 	if err != nil || len(page.Records) == 0 {
 		return 0, err
 	}
 	// No limit here: a commit waits for the mirror as long as it must (R7).
 	upTo, ahead, err := c.sink.Drain(ctx, c.source.Seat(), page)
+	limit, cancel := context.WithTimeout(ctx, asking)
+	defer cancel()
 	if ahead {
-		return 0, c.source.Ahead(ctx)
+		return 0, errors.Join(errAhead, c.source.Ahead(limit))
 	}
 	if err != nil {
 		return 0, err
 	}
-	return len(page.Records), c.source.Stored(ctx, page.Incarnation, upTo)
+	return len(page.Records), c.source.Stored(limit, page.Incarnation, upTo)
+}
+
+func (c carrier) look(ctx context.Context) (Page, error) {
+	limit, cancel := context.WithTimeout(ctx, asking)
+	defer cancel()
+	return c.source.Waiting(limit, batch)
 }
