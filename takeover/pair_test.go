@@ -35,6 +35,7 @@ type simulated struct {
 	broken  bool   // PostgreSQL cannot run
 	rows    int    // flushed position
 	tl      releve.Timeline
+	joined  bool // its PostgreSQL is set to follow
 	follows bool
 	lone    bool
 	jobs    []pending
@@ -133,6 +134,10 @@ func (p *pair) job(s *simulated, a Action) {
 	o := p.other(s)
 	switch a.Job {
 	case JobCreate:
+		if s.broken {
+			done.Failed = "the disk is full"
+			break
+		}
 		s.kind, s.dataID, s.tl = DiskOurs, releve.NewDataID(), 1
 		done.DataID = s.dataID
 	case JobStart:
@@ -140,7 +145,7 @@ func (p *pair) job(s *simulated, a Action) {
 			done.Failed = "PostgreSQL does not start"
 			break
 		}
-		s.pg, s.follows = "copy", false
+		s.pg, s.joined, s.follows = "copy", false, false
 		if a.Writable {
 			s.pg = "primary"
 		}
@@ -154,9 +159,10 @@ func (p *pair) job(s *simulated, a Action) {
 		s.lone = a.Job == JobLone || a.Job == JobOpen && s.Lone
 	case JobRejoin:
 		s.kind, s.dataID, s.pg, s.rows, s.tl = DiskOurs, releve.NewDataID(), "copy", o.rows, o.tl
+		s.joined = false
 		done.DataID, done.Database = s.dataID, s.look()
 	case JobFollow:
-		s.follows = true
+		s.joined, s.follows = true, true
 	}
 	p.event(s, Event{Done: &done})
 }
@@ -215,7 +221,7 @@ func (p *pair) observe(s *simulated) {
 	if s.follows && (o.pg != "primary" || o.frozen || !o.up || s.pg == "") {
 		s.follows = false
 	}
-	if s.pg == "copy" && o.pg == "primary" && s.Phase == Following && p.link && s.Job == NoJob && !o.frozen && o.up {
+	if s.pg == "copy" && o.pg == "primary" && s.joined && p.link && !o.frozen && o.up {
 		s.follows = true
 		s.rows = o.rows
 	}
@@ -420,6 +426,63 @@ func TestBothRestartInEitherOrder(t *testing.T) {
 		p.boot(p.servers[1-first])
 		p.until("protected again", 10*time.Second, p.inSync)
 	}
+}
+
+func TestALookMeasuredBeforeTheBarrierDoesNotTellWhatTheMirrorMustHave(t *testing.T) {
+	p := started(t)
+	p.secondary().broken = true
+	p.until("the main is alone", 2*time.Second, func() bool { return p.main().lone })
+	p.secondary().broken = false
+	p.until("the barrier rises", 10*time.Second, func() bool { return p.main().Job == JobBarrier })
+	early := Mirror{Streaming: true, Flush: releve.LSN(p.main().rows), Own: releve.LSN(p.main().rows)}
+	p.main().rows++ // acknowledged alone: the barrier does not stand yet
+	alone := releve.LSN(p.main().rows)
+	p.event(p.main(), Event{Done: &Done{Job: JobBarrier}})
+	p.event(p.main(), Event{Mirror: &early})
+	p.until("the vote is issued", 2*time.Second, func() bool { return p.main().Issued })
+	if got := p.main().Terms.Position; got < alone {
+		t.Fatalf("the mirror may take over with what is up to %d, and %d was acknowledged", got, alone)
+	}
+}
+
+func TestAnOwnerWhoseDatabaseRestartsAloneKeepsItsGateShut(t *testing.T) {
+	p := started(t)
+	p.link = false
+	p.pass(2 * time.Second)
+	p.main().broken = true
+	p.pass(200 * time.Millisecond)
+	p.main().broken = false
+	p.until("its database runs", 3*time.Second, func() bool { return p.main().DB.Up })
+	p.pass(3 * time.Second)
+	if p.main().Gate {
+		t.Fatal("the gate is open, and the mirror that holds the vote has not been seen since the restart")
+	}
+	p.link = true
+	p.until("protected again", 10*time.Second, p.inSync)
+}
+
+func TestAServerThatIsBeingStoppedIsNotGivenTheVoteAgain(t *testing.T) {
+	p := started(t)
+	p.event(p.secondary(), Event{Command: Stop})
+	p.until("the main is alone", 2*time.Second, func() bool { return p.main().lone })
+	for end := p.now + 5*time.Second; p.now < end; p.tickAll() {
+		if p.secondary().Vote || p.main().Number > 1 {
+			t.Fatal("the vote was on its way to a server that is being stopped")
+		}
+	}
+	p.kill(p.secondary())
+	p.boot(p.secondary())
+	p.until("protected again", 10*time.Second, p.inSync)
+}
+
+func TestASiteThatCouldNotBeFoundedIsFoundedLater(t *testing.T) {
+	p := newPair(t)
+	p.main().broken = true
+	p.boot(p.main())
+	p.boot(p.secondary())
+	p.until("founding failed", 2*time.Second, func() bool { return p.main().Failed == JobCreate })
+	p.main().broken = false
+	p.until("a new site is protected", 10*time.Second, p.inSync)
 }
 
 func TestEachRowOfTheTableHasAName(t *testing.T) {
