@@ -248,14 +248,17 @@ func (a *Agent) report(ctx context.Context, r report) {
 func (a *Agent) Machine() takeover.Machine { return a.snapshot.Load().Machine }
 
 // Stop gives the vote back before this server is stopped, and waits until the
-// other has heard it or ctx ends (R3).
+// other has it or ctx ends: a vote on its way to us must not go down with us (R3).
 func (a *Agent) Stop(ctx context.Context) {
-	if m := a.Machine(); m.Owns() || !m.Vote {
+	before := a.Machine()
+	if before.Owns() {
 		return
 	}
 	a.send(ctx, takeover.Event{Command: takeover.Stop})
 	a.until(ctx, func(m takeover.Machine) bool {
-		return !m.Vote && m.OtherAt > 0 && m.Other.Vote
+		_, _, heard := a.board.theirs()
+		lacks := m.Other.Owner == m.Seat.Other() && !m.Other.Vote && (heard || before.Vote)
+		return m.Asked == takeover.Stop && !m.Vote && !lacks
 	})
 }
 

@@ -105,6 +105,56 @@ func TestAFenceCancelsTheJobUnderWay(t *testing.T) {
 	})
 }
 
+// A server that is stopped gives the vote back and waits until the main has heard
+// it, so that the main goes on alone at once (R3).
+func TestAStandbyThatIsStoppedGivesTheVoteBack(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		s.secondary().agent.Stop(ctx)
+		if m := s.main().agent.Machine(); ctx.Err() != nil || !m.Vote {
+			t.Fatalf("the main did not hear it: vote %v", m.Vote)
+		}
+		s.secondary().kill()
+		s.until("the main commits alone", time.Second, s.main().commit)
+	})
+}
+
+// The vote is issued and has not arrived: it is refused, not taken down with the
+// server.
+func TestAStandbyThatIsStoppedRefusesAVoteOnItsWay(t *testing.T) {
+	play(t, func(t *testing.T, s *site) {
+		s.main().start()
+		s.secondary().start()
+		s.until("the vote is prepared", 10*time.Second, func() bool {
+			m := s.main().agent.Machine()
+			return m.Owns() && m.Number == 1 && !m.Vote
+		})
+		s.change(func() { s.cut = true })
+		s.until("the vote is on its way", time.Second, func() bool { return s.main().agent.Machine().Issued })
+		s.change(func() { s.cut = false })
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		s.secondary().agent.Stop(ctx)
+		s.secondary().kill()
+		s.until("the main commits alone", 2*time.Second, s.main().commit)
+	})
+}
+
+func TestAStandbyWithoutTheVoteStopsAtOnce(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.secondary().abdicate()
+		s.until("the main is alone", 3*time.Second, s.main().commit)
+		s.main().kill()
+		time.Sleep(2 * time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		if s.secondary().agent.Stop(ctx); ctx.Err() != nil {
+			t.Error("it waits for a main that is dead and owes it nothing")
+		}
+	})
+}
+
 func TestAStandbyThatNobodyHearsStopsAllTheSame(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
 		s.change(func() { s.cut = true })

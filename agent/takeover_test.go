@@ -336,3 +336,16 @@ func TestAFrozenMainThatNobodyRelievedGoesOn(t *testing.T) {
 		})
 	}
 }
+
+// The mirror's database dies and comes back: the main is alone meanwhile, and the
+// site is protected again by itself (M4).
+func TestAMirrorWhoseDatabaseRestartsFollowsAgain(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.secondary().postgres.exit("killed") })
+		s.until("the main commits", 2*time.Second, s.main().commit)
+		s.until("protected again", 10*time.Second, s.protected)
+		if !s.main().commit() {
+			t.Error("the main does not acknowledge a row")
+		}
+	})
+}
