@@ -1,0 +1,91 @@
+package model
+
+// perform does to the world what a job does when it succeeds, and says whether it can.
+func (w *walk) perform(s *state, i int, j work) bool {
+	v, o := &s.servers[i], &s.servers[1-i]
+	switch j.job {
+	case create:
+		v.disk, v.data, v.timeline, v.log = ours, w.unused(s), 1, rows{}
+	case start:
+		return s.start(i, j.writable)
+	case open:
+		if v.postgres != primary {
+			return false
+		}
+		// What was recovered can be read from now on, and is acted upon (R7).
+		v.store, v.lone = true, j.lone
+		s.acked |= v.log.mask()
+	case barrier, lone:
+		if !v.store || v.postgres != primary {
+			return false
+		}
+		v.lone = j.job == lone || w.variant.leaks
+	case promote:
+		if v.postgres != isolated && v.postgres != follower {
+			return false
+		}
+		v.postgres, v.reported = primary, 0
+		v.timeline++
+	case retire:
+		// A fast stop waits until a connected mirror has everything.
+		if s.streaming(1 - i) {
+			o.log = v.log
+		}
+		v.postgres, v.store, v.lone, v.reported = down, false, false, 0
+	case rejoin:
+		return w.copy(s, i)
+	case follow:
+		if v.postgres != isolated {
+			return false
+		}
+		v.postgres = follower
+	}
+	return true
+}
+
+func (s *state) start(i int, writable bool) bool {
+	v := &s.servers[i]
+	if v.disk != ours {
+		return false
+	}
+	v.postgres, v.reported = isolated, 0
+	if writable {
+		v.postgres = primary
+	}
+	if writable && v.store { // sessions of before find it by themselves, and read
+		s.acked |= v.log.mask()
+	}
+	return true
+}
+
+// copy makes this server's data what the other's is, under a new data id.
+func (w *walk) copy(s *state, i int) bool {
+	v, o := &s.servers[i], &s.servers[1-i]
+	if !s.link || o.postgres != primary {
+		return false
+	}
+	data := w.unused(s)
+	v.disk, v.data, v.timeline, v.postgres = ours, data, o.timeline, isolated
+	if !w.variant.keepsOwnRows || v.log.n == 0 {
+		v.log = o.log
+	}
+	return true
+}
+
+// interrupted are the ways in which a crash can find the disk while a job runs.
+func (w *walk) interrupted(s state, i int) []state {
+	all := []state{s}
+	j := s.servers[i].work
+	switch j.job {
+	case rejoin:
+		half := s
+		half.servers[i].disk = unusable
+		all = append(all, half)
+		fallthrough
+	case create, promote:
+		if done := s; w.perform(&done, i, j) {
+			all = append(all, done)
+		}
+	}
+	return all
+}
