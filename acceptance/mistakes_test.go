@@ -33,7 +33,7 @@ func TestMistakesOfWhoInstallsIt(t *testing.T) {
 		says []string // each in what it says
 	}{
 		"two mistakes in the configuration": {twoMistakes, exitConfiguration, []string{"main.toml:", "rounds", "lisen"}},
-		"the telephone's port is in use":    {sipPortTaken, exitMissing, []string{mainHost + ":5060", "in use"}},
+		"the telephone's port is in use":    {sipPortTaken, exitMissing, []string{mainHost + ":5060", "ss -"}},
 		"PostgreSQL is missing":             {postgresMissing, exitMissing, []string{"apt install postgresql", "/nonexistent"}},
 		"the data are another site's":       {dataOfAnotherSite, exitPrecondition, []string{"site"}},
 	} {
