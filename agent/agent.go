@@ -248,17 +248,20 @@ func (a *Agent) report(ctx context.Context, r report) {
 func (a *Agent) Machine() takeover.Machine { return a.snapshot.Load().Machine }
 
 // Stop gives the vote back before this server is stopped, and waits until the
-// other has it or ctx ends: a vote on its way to us must not go down with us (R3).
+// other has it or ctx ends (R3). A server without the vote waits for a word of the
+// other from after it knew: a vote on its way to us must not go down with us.
 func (a *Agent) Stop(ctx context.Context) {
-	before := a.Machine()
+	before, asked := a.Machine(), a.Now()
 	if before.Owns() {
 		return
 	}
 	a.send(ctx, takeover.Event{Command: takeover.Stop})
 	a.until(ctx, func(m takeover.Machine) bool {
 		_, _, heard := a.board.theirs()
-		lacks := m.Other.Owner == m.Seat.Other() && !m.Other.Vote && (heard || before.Vote)
-		return m.Asked == takeover.Stop && !m.Vote && !lacks
+		silent := !before.Vote && !heard
+		news := before.Vote || m.OtherAt-asked > 2*exchangePeriod
+		lacks := m.Other.Owner == m.Seat.Other() && !m.Other.Vote
+		return m.Asked == takeover.Stop && !m.Vote && (silent || news && !lacks)
 	})
 }
 

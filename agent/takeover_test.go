@@ -224,6 +224,8 @@ func TestAFrozenMainWakesUpAndHasLostTheDuty(t *testing.T) {
 		s.until("the secondary stores", 2*time.Second, s.secondary().commit)
 		s.change(func() { s.cut = true })
 		s.main().wake()
+		s.until("the main knows that it slept", time.Second, func() bool { return s.main().agent.Machine().Suspended })
+		time.Sleep(time.Millisecond)
 		s.main().agent.Heard(t.Context(), before) // it waited in a socket all the time
 		s.stays("the main takes no call and commits nothing", 3*time.Second, func() bool {
 			stance, _ := s.main().agent.Stance()
