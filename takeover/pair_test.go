@@ -41,7 +41,6 @@ type simulated struct {
 	jobs    []pending
 	last    Database
 	calls   []string
-	away    time.Duration
 	answers []string
 }
 
