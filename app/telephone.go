@@ -165,10 +165,17 @@ func (l *line) allowed(_ context.Context, bindings []phone.Binding) bool {
 	return l.may(slices.ContainsFunc(bindings, isOwn), len(bindings) > 0)
 }
 
+// now asks for an attempt at once, but never sooner than a PBX that refused may be
+// asked again: it would ban the address.
 func (l *line) now() {
-	if r := l.registration(); r != nil {
-		r.Now()
+	r := l.registration()
+	if r == nil {
+		return
 	}
+	if last := r.State().Last; last.Outcome == register.Refused && time.Now().Before(last.Next) {
+		return
+	}
+	r.Now()
 }
 
 func (l *line) bound() bool {

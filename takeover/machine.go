@@ -71,6 +71,7 @@ type Machine struct {
 	Gate       bool          // the store is open
 	Lone       bool          // the store may commit alone
 	Job        Job
+	Turn       int           // how many jobs were begun
 	Failed     Job           // the last job that failed …
 	FailedAt   time.Duration // … and when
 
@@ -79,7 +80,6 @@ type Machine struct {
 	Began    time.Duration // when the latest of them began
 	Last     Round
 	Waiters  int           // calls that wait for a verdict
-	Latest   time.Duration // when the latest of them arrived
 	Earliest time.Duration // … and the first
 	Arrived  Overflow      // the call of the event at hand
 	Silent   bool          // one of them overflowed for no answer
@@ -116,6 +116,10 @@ func (m *Machine) Step(e Event) []Action {
 		}
 		for _, a := range row.do(m) {
 			a.Rule = row.name
+			if a.Kind == Begin {
+				m.Turn++
+				a.Turn = m.Turn
+			}
 			out = append(out, a)
 		}
 	}
@@ -187,7 +191,6 @@ func (m *Machine) wait(o Overflow) {
 	}
 	m.Waiters++
 	m.Arrived = o
-	m.Latest = m.Now
 	m.Silent = m.Silent || o.Reason == releve.ReasonNoAnswer
 }
 
@@ -238,7 +241,7 @@ func (m *Machine) woke() {
 // finish takes in the end of a job. What a job changed is changed here; what is
 // to be done about it is the table's affair.
 func (m *Machine) finish(d Done) {
-	if d.Job != m.Job {
+	if d.Job != m.Job || d.Turn != 0 && d.Turn != m.Turn {
 		return // its purpose is gone: a fence came between
 	}
 	m.Job = NoJob
@@ -311,8 +314,8 @@ func (m *Machine) due() bool {
 	if !m.checks() {
 		return false
 	}
-	if m.Waiters > 0 && m.Began < m.Latest && m.Checking < roundsOut {
-		return true // a call arrived after the last round began
+	if m.Waiters > 0 && m.Began < m.Earliest && m.Checking < roundsOut {
+		return true // the first call that waits arrived after the last round began
 	}
 	if m.Checking > 0 {
 		return false
@@ -325,7 +328,7 @@ func (m *Machine) due() bool {
 }
 
 func (m *Machine) verdict() bool {
-	return m.Waiters > 0 && m.Count.Term == m.Term && m.Count.Verdict(m.Settings.Rounds, m.Latest, m.Now)
+	return m.Waiters > 0 && m.Count.Term == m.Term && m.Count.Verdict(m.Settings.Rounds, m.Earliest, m.Now)
 }
 
 func (m *Machine) retryable(j Job) bool {

@@ -115,7 +115,11 @@ func (p *pair) carry(s *simulated, a Action) {
 		p.later(s, 100*time.Millisecond, func() { p.job(s, a) })
 	case Check:
 		began := p.now
-		p.later(s, 2*step, func() { p.round(s, began) })
+		lasts := 2 * step
+		if p.other(s).frozen {
+			lasts = s.Settings.Limit // nobody says no: only the limit ends it
+		}
+		p.later(s, lasts, func() { p.round(s, began) })
 	case Answer:
 		s.answers = append(s.answers, "answered")
 		if a.WithoutDuty {
@@ -129,7 +133,7 @@ func (p *pair) carry(s *simulated, a Action) {
 }
 
 func (p *pair) job(s *simulated, a Action) {
-	done := Done{Job: a.Job}
+	done := Done{Job: a.Job, Turn: a.Turn}
 	o := p.other(s)
 	switch a.Job {
 	case JobCreate:
@@ -354,6 +358,22 @@ func TestAQuietSiteStaysAsItIs(t *testing.T) {
 	}
 }
 
+func TestCallsThatKeepComingDoNotPutTheVerdictOff(t *testing.T) {
+	p := started(t)
+	p.main().frozen = true
+	for range 20 {
+		if len(p.secondary().answers) > 0 {
+			break
+		}
+		p.overflow(p.secondary())
+		p.pass(100 * time.Millisecond)
+	}
+	p.until("the calls are answered", 2*time.Second, func() bool { return len(p.secondary().answers) > 0 })
+	if p.secondary().Term != 2 {
+		t.Fatalf("no takeover\n%s", strings.Join(p.minutes, "\n"))
+	}
+}
+
 func TestACallWhileTheMainIsWellIsRefused(t *testing.T) {
 	p := started(t)
 	p.overflow(p.secondary())
@@ -472,6 +492,17 @@ func TestAServerThatIsBeingStoppedIsNotGivenTheVoteAgain(t *testing.T) {
 	p.kill(p.secondary())
 	p.boot(p.secondary())
 	p.until("protected again", 10*time.Second, p.inSync)
+}
+
+func TestTheEndOfAJobThatAFenceCutOffIsNotTakenForTheNextOnes(t *testing.T) {
+	p := started(t)
+	p.secondary().broken = true
+	p.until("the database of the secondary starts again", 2*time.Second, func() bool { return p.secondary().Job == JobStart })
+	running := p.secondary().Turn
+	p.event(p.secondary(), Event{Done: &Done{Job: JobStart, Turn: running - 1, Failed: "cut off"}})
+	if p.secondary().Job != JobStart || p.secondary().Turn != running {
+		t.Fatalf("job %q, turn %d: another one was begun beside it", p.secondary().Job, p.secondary().Turn)
+	}
 }
 
 func TestASiteThatCouldNotBeFoundedIsFoundedLater(t *testing.T) {

@@ -43,7 +43,7 @@ func identify(m *takeover.Machine) identity {
 // choose (times), so that machines that will decide alike are one.
 func settle(m *takeover.Machine) {
 	halfHanded := m.Known && m.Owns() && !m.Vote && !m.Issued && !m.Released
-	m.Now, m.Cause = now, ""
+	m.Now, m.Cause, m.Turn = now, "", 0
 	if m.OtherAt > 0 {
 		m.OtherAt = fresh
 	}
@@ -53,7 +53,7 @@ func settle(m *takeover.Machine) {
 		m.WokeAt = now - time.Microsecond
 	}
 	m.Count, m.Last, m.Checking, m.Began = takeover.Count{}, takeover.Round{}, 2, 0 // no round of the watch
-	m.Waiters, m.Latest, m.Earliest, m.Arrived, m.Silent = 0, 0, 0, takeover.Overflow{}, false
+	m.Waiters, m.Earliest, m.Arrived, m.Silent = 0, 0, takeover.Overflow{}, false
 	m.WithoutDuty, m.KeepStandby, m.VoiceDown, m.PBX = false, false, false, takeover.PBX{}
 	m.Reception = m.Users().Reception
 	m.Seen.Own = 0
