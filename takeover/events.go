@@ -132,6 +132,7 @@ const (
 // Done is the end of a job.
 type Done struct {
 	Job       Job           `json:"job"`
+	Turn      int           `json:"turn,omitempty"`   // of the action that began it; 0: not known
 	Failed    string        `json:"failed,omitempty"` // the sentence, "" when it went well
 	Promotion Promotion     `json:"promotion,omitempty"`
 	DataID    releve.DataID `json:"data_id,omitempty"`
@@ -162,6 +163,7 @@ type Action struct {
 	Rule        string
 	Durable     Durable       // of Save
 	Job         Job           // of Begin
+	Turn        int           // of Begin: tells one job from another of the same kind
 	Writable    bool          // of JobStart: as a primary
 	WithoutDuty bool          // of Answer
 	Call        releve.CallID // of Refuse: this call only

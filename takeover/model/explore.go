@@ -5,6 +5,8 @@ import (
 	"hash/maphash"
 	"maps"
 	"slices"
+
+	"releve/takeover"
 )
 
 // Report is what a walk found.
@@ -154,8 +156,15 @@ func (x *explorer) arrive(s state, from int) {
 // inStep notes which rows were carried out, and says what the step itself did wrong.
 func (x *explorer) inStep(from *state, m move) string {
 	o := &x.outcomes[m.outcome]
+	busy := from.servers[m.who].work.job != noJob && m.what != jobDone && m.what != jobFails
 	for _, a := range o.actions {
 		x.rules[a.rule] = true
+		if a.kind == takeover.Fence {
+			busy = false
+		}
+		if a.kind == takeover.Begin && busy {
+			return "a job is begun while another runs: " + a.rule
+		}
 		if a.rule == "duty-taken-from-released" && !x.journals[from.servers[1-m.who].journal].Released {
 			return "the duty was taken from a server that has not released it"
 		}

@@ -13,8 +13,8 @@
 //   - Messages. A status is heard at any moment or never; one of each server may be
 //     held up and be delivered late and as often as wanted. A server sees its own
 //     database and its mirror's session at once, or it is slow and sees them at any
-//     moment. The mirror's position may be told late when a barrier is in between, and
-//     so may the end of a job that a fence cut off.
+//     moment. The mirror's position may be told late when a barrier is in between. The
+//     end of a job that a fence cut off is told apart by its turn, and not told here.
 //   - Verdicts come at any moment, rightly or wrongly (R16 is not needed here).
 //   - Crashes fall between any two actions; what a Save wrote is then on disk.
 //
@@ -171,7 +171,6 @@ type server struct {
 	store    bool
 	lone     bool
 	work     work
-	cut      job  // a job that a fence cut off and whose end is still to be told
 	look     seen // measured, not yet told
 	ending   ending
 	slow     bool // what happens around it is told late

@@ -27,7 +27,6 @@ const (
 	timePasses
 	jobDone
 	jobFails
-	cutJobTold
 	wrongVerdict
 	losesPBX
 	toldHandOver
@@ -119,9 +118,6 @@ func (w *walk) put(s state, m move) {
 			v.reported = s.servers[1-i].log.position()
 		}
 		s.acknowledge(v)
-		if s.faults >= uint8(w.bounds.Faults) {
-			v.cut = noJob
-		}
 	}
 	w.emit(s, m)
 }
@@ -136,9 +132,7 @@ func (w *walk) carry(s *state, i int, a action) {
 		}
 		v.journal, v.known = a.journal, true
 	case takeover.Fence:
-		if v.work.job != noJob {
-			v.cut, v.work = v.work.job, work{}
-		}
+		v.work = work{}
 		v.postgres, v.store, v.lone, v.reported = down, false, false, 0
 	case takeover.Begin:
 		v.work = a.work
@@ -224,12 +218,6 @@ func (w *walk) times(s state, i int) {
 // work brings jobs to their end, in each way that they can end.
 func (w *walk) work(s state, i int) {
 	v := s.servers[i]
-	if v.cut != noJob {
-		t := s
-		t.servers[i].cut = noJob
-		t.faults++
-		w.step(t, i, input{kind: ended, work: work{job: v.cut}, failed: true}, move{what: cutJobTold})
-	}
 	if v.work.job == noJob {
 		return
 	}
