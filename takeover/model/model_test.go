@@ -2,6 +2,7 @@ package model
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,11 +20,11 @@ var everyDay = []Bounds{
 	{Terms: 2, Number: 2, Rows: 1, Faults: 2},
 }
 
-// deep take an hour and some GiB: with RELEVE_MODEL=deep and -timeout 0.
+// deep takes a quarter of an hour or more, and up to 10 GiB: RELEVE_MODEL=deep go test -timeout 0.
 var deep = []Bounds{
 	{Terms: 3, Number: 2, Rows: 1, Faults: 1, Orders: 1},
-	{Terms: 2, Number: 3, Rows: 2, Faults: 2},
-	{Terms: 3, Number: 2, Rows: 2, Faults: 2},
+	{Terms: 2, Number: 3, Rows: 1, Faults: 2},
+	{Terms: 2, Number: 2, Rows: 2, Faults: 2},
 }
 
 func TestNoStateBreaksAPromise(t *testing.T) {
@@ -32,7 +33,7 @@ func TestNoStateBreaksAPromise(t *testing.T) {
 		bounds = []Bounds{{Terms: 2, Number: 2, Rows: 1, Faults: 1, Orders: 1}}
 	}
 	if os.Getenv("RELEVE_MODEL") == "deep" {
-		bounds = append(bounds, deep...)
+		bounds = slices.Concat(everyDay, deep)
 	}
 	carried := map[string]bool{}
 	for _, b := range bounds {
