@@ -32,6 +32,8 @@ func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 	case takeover.Check:
 		m := a.machine
 		a.work.Go(func() { a.check(ctx, m) })
+	case takeover.Probe:
+		a.work.Go(func() { a.probe(ctx) })
 	case takeover.Answer:
 		a.publish() // who is answered reads the stance and the term by which he is
 		a.decide("", Decision{Answer: true, WithoutDuty: act.WithoutDuty, Took: act.Took})

@@ -195,16 +195,35 @@ func TestAServerStoppedDuringASaveRemembersIt(t *testing.T) {
 	})
 }
 
-// A main that stays dead while nobody calls is watched all night, and the diary
+// A main that dies while nobody calls is relieved all the same: the standby calls
+// the reception itself, and the PBX gives that call back to it (H8).
+func TestAMainThatDiesAtNightIsRelievedBeforeTheFirstCaller(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.stays("all is well", time.Second, s.protected)
+		s.main().kill()
+		s.until("the secondary stores", 4*time.Second, s.secondary().commit)
+		if kept := s.secondary().diary.of("rule-takeover"); len(kept) != 1 || len(s.secondary().diary.of("rule-own-call")) != 1 {
+			t.Errorf("the diary does not say why:\n%s", s.minutes())
+		}
+	})
+}
+
+// A PBX that does not give our own call back proves nothing: the main stays on
+// duty as far as anybody knows, it is asked again ever more seldom, and the diary
 // holds what was found, once.
 func TestADeadMainDoesNotFillTheDiary(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
+		s.stays("all is well", time.Second, s.protected)
+		s.change(func() { s.secondary().testCall = errOwnCall })
 		s.main().kill()
 		s.until("the watch finds the main dead", 5*time.Second, func() bool { return s.secondary().agent.Machine().Count.Failed >= 3 })
-		before := s.minutes()
-		s.stays("the watch goes on", time.Minute, func() bool { return s.secondary().agent.Machine().Term == 1 })
-		if after := s.minutes(); after != before {
-			t.Errorf("the diary goes on and on:\n%s", after)
+		rounds := len(s.secondary().diary.of("round-failed"))
+		s.stays("the watch goes on", 10*time.Minute, func() bool { return s.secondary().agent.Machine().Term == 1 })
+		if more := len(s.secondary().diary.of("round-failed")); more > rounds+1 {
+			t.Errorf("the diary goes on and on:\n%s", s.minutes())
+		}
+		if asked := len(s.secondary().diary.of("rule-own-call")); asked < 3 || asked > 12 {
+			t.Errorf("%d calls of our own in ten minutes, want 5, 10, 20 … s apart", asked)
 		}
 	})
 }

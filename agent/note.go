@@ -92,7 +92,7 @@ var shownRules = map[string]string{
 	"copy-begins": "info", "copy-finished": "info", "copy-failed": "warning", "mirror-follows": "info",
 	"duty-taken-from-released": "major", "takeover": "major", "answered-without-duty": "critical",
 	"owner-well-again": "cleared", "promoted": "info", "halted": "critical", "vote-accepted": "info", "vote-refused": "warning",
-	"duty-still-ours": "info",
+	"duty-still-ours": "info", "own-call": "warning",
 }
 
 // noteRound keeps decisions not to act: a round while a call waits, or one that

@@ -354,15 +354,31 @@ func (p telephone) BindingThere(ctx context.Context) (bool, error) {
 	return p.Bound().Reception, nil
 }
 
+// errOwnCall is what a PBX says that gives our own calls to nobody: then only a
+// caller's overflow is proof.
+var errOwnCall = errors.New("480 Temporarily Unavailable")
+
+// overflowed is our own call given back by the PBX: its main said nothing.
+func (p telephone) overflowed(ctx context.Context) (agent.TestCall, error) {
+	if d := p.agent.Verify(ctx, "own@pbx", releve.ReasonNoAnswer); !d.Answer {
+		return agent.TestCall{}, errors.New("486 Busy Here")
+	}
+	return agent.TestCall{AnsweredAfter: time.Second, SoundAfter: time.Second, AnsweredBy: string(p.seat)}, nil
+}
+
 func (p telephone) TestCall(ctx context.Context, _ string) (agent.TestCall, error) {
 	p.mu.Lock()
 	on, failure := p.reception, p.testCall
+	dead := on != "" && !p.servers[on].alive
 	p.mu.Unlock()
 	if failure != nil {
 		return agent.TestCall{}, failure
 	}
 	if on == "" {
 		return agent.TestCall{}, errors.New("480 Temporarily Unavailable")
+	}
+	if dead {
+		return p.overflowed(ctx)
 	}
 	if stance, _ := p.servers[on].agent.Stance(); stance != takeover.OnDuty {
 		return agent.TestCall{}, errors.New("486 Busy Here")

@@ -250,8 +250,14 @@ func (a *Agent) testCallAt(ctx context.Context, at releve.Seat) (view.Sentence, 
 	return found, err
 }
 
+// testLimit is how long a proof by a test call may take: somebody is on duty and
+// answers at once.
+const testLimit = 15 * time.Second
+
 // TestCall calls the reception as the standby user and says what it heard.
 func (a *Agent) TestCall(ctx context.Context) (view.Sentence, error) {
+	ctx, cancel := context.WithTimeout(ctx, testLimit)
+	defer cancel()
 	call, err := a.Telephone.TestCall(ctx, rand.Text())
 	if err != nil {
 		return view.Sentence{}, fmt.Errorf("the test call to %s failed: %w", a.Site.Reception, err)

@@ -2,10 +2,12 @@ package agent
 
 import (
 	"context"
+	"crypto/rand"
 	"sync"
 	"time"
 
 	"releve/takeover"
+	"releve/view"
 )
 
 // peerAhead is how long the watch waits for the peer link alone before it asks
@@ -64,6 +66,24 @@ func (a *Agent) check(parent context.Context, m takeover.Machine) {
 	paths.Wait()
 	r.Ended = a.Now()
 	a.send(parent, takeover.Event{Round: &r})
+}
+
+// probeLimit is the longest that a PBX lets a call wait for a silent server before
+// it overflows (64*T1 of RFC 3261 §17.1.1.2), and the time to answer it.
+const probeLimit = 40 * time.Second
+
+// probe calls the reception as any caller would. What comes of it comes by the
+// PBX: the call overflows to this server, or the other answers it after all (H8).
+func (a *Agent) probe(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	call, err := a.Telephone.TestCall(ctx, rand.Text())
+	if err != nil {
+		a.Explain("warning", view.Say("event-own-call-failed", "number", a.Site.Reception, "cause", err.Error()))
+		return
+	}
+	a.Explain("info", view.Say("event-own-call", "number", a.Site.Reception, "by", call.AnsweredBy,
+		"answered", call.AnsweredAfter.Round(time.Millisecond).String()))
 }
 
 // proves says that a round needs no further answer.

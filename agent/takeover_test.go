@@ -127,6 +127,7 @@ func TestTheMainDiesAndThatCallIsAnswered(t *testing.T) {
 // rounds already counted.
 func TestACallerHangsUpDuringTheVerification(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.secondary().testCall = errOwnCall })
 		s.main().kill()
 		ctx, hangUp := context.WithTimeout(t.Context(), 150*time.Millisecond)
 		defer hangUp()

@@ -41,7 +41,10 @@ var situations = []situation{
 		s.change(func() { s.main().voice.well = errors.New("the RTP ports are gone") })
 	}, releve.Main, view.NotProtected, "why-alone", "main"},
 	{"the secondary answers without the duty", withoutDuty, releve.Secondary, view.NotProtected, "why-without-duty", "secondary"},
-	{"the main is dead and nobody called", func(_ *testing.T, s *site) { s.main().kill() }, releve.Secondary, view.Stopped, "why-nobody-on-duty", ""},
+	{"the main is dead and nobody called", func(_ *testing.T, s *site) {
+		s.change(func() { s.secondary().testCall = errOwnCall })
+		s.main().kill()
+	}, releve.Secondary, view.Stopped, "why-nobody-on-duty", ""},
 }
 
 func mirrorAway(_ *testing.T, s *site) {

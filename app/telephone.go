@@ -76,8 +76,6 @@ func (t *telephone) BindingThere(ctx context.Context) (bool, error) {
 func isOwn(b phone.Binding) bool { return b.Own }
 
 func (t *telephone) TestCall(ctx context.Context, id string) (agent.TestCall, error) {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
 	call, err := t.phone.TestCall(ctx, t.standby.account, t.number, id)
 	return agent.TestCall{AnsweredAfter: call.AnsweredAfter, SoundAfter: call.SoundAfter, AnsweredBy: call.AnsweredBy}, err
 }

@@ -153,6 +153,7 @@ const (
 	Check  ActionKind = "check"  // begin a round
 	Answer ActionKind = "answer" // the calls that wait are answered
 	Refuse ActionKind = "refuse" // the calls that wait go back to the other
+	Probe  ActionKind = "probe"  // call the reception: the PBX's own overflow is the proof (H8)
 	Say    ActionKind = "say"    // nothing but the sentence
 )
 

@@ -43,6 +43,9 @@ const (
 	streamGone   = 1200 * time.Millisecond // without its stream, a mirror gives the vote back
 	mirrorGone   = time.Second             // without its session, a hand-over of the vote is taken back
 	registerHold = 500 * time.Millisecond  // a call may wait for the other to register (H4)
+	probeAgain   = 5 * time.Second         // between two calls of our own to the reception, doubled each time …
+	bootGrace    = time.Minute             // after a power cut the other may only be slower to start
+	probeDoubled = 4                       // … up to here
 	retry        = time.Second             // before a failed job is tried again
 )
 
@@ -57,6 +60,7 @@ type Machine struct {
 	Now   time.Duration
 
 	Boot    Boot
+	Booted  time.Duration
 	Other   Status
 	OtherAt time.Duration // when it was last heard, 0: never
 
@@ -79,6 +83,8 @@ type Machine struct {
 	Checking int           // rounds that are out
 	Began    time.Duration // when the latest of them began
 	Last     Round
+	Probed   time.Duration // when this server last called the reception itself …
+	Probes   int           // … and how often since the other was last well
 	Waiters  int           // calls that wait for a verdict
 	Earliest time.Duration // … and the first
 	Arrived  Overflow      // the call of the event at hand
@@ -153,7 +159,7 @@ func (m *Machine) next() *row {
 func (m *Machine) observe(e Event) {
 	switch {
 	case e.Boot != nil:
-		m.Boot, m.Known = *e.Boot, e.Boot.Known
+		m.Boot, m.Known, m.Booted = *e.Boot, e.Boot.Known, e.Now
 		if e.Boot.Known {
 			m.Durable = e.Boot.Durable
 		}
@@ -170,6 +176,9 @@ func (m *Machine) observe(e Event) {
 	case e.Round != nil:
 		m.Checking, m.Last = max(0, m.Checking-1), *e.Round
 		m.Count = m.Count.Add(*e.Round, e.Round.Judge(m.Silent && m.Waiters > 0))
+		if m.lastGood() {
+			m.Probes = 0
+		}
 	case e.PBX != nil:
 		m.PBX, m.PBXAt = *e.PBX, e.Now
 	case e.Done != nil:

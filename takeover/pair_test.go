@@ -120,6 +120,12 @@ func (p *pair) carry(s *simulated, a Action) {
 			lasts = s.Settings.Limit // nobody says no: only the limit ends it
 		}
 		p.later(s, lasts, func() { p.round(s, began) })
+	case Probe:
+		p.later(s, time.Second, func() { // the PBX's own timer
+			if o := p.other(s); !o.up || o.frozen || !o.serves() || !o.sip {
+				p.overflow(s)
+			}
+		})
 	case Answer:
 		s.answers = append(s.answers, "answered")
 		if a.WithoutDuty {
@@ -355,6 +361,22 @@ func TestAQuietSiteStaysAsItIs(t *testing.T) {
 	p.pass(10 * time.Second)
 	if len(p.minutes) != before || !p.inSync() {
 		t.Fatalf("something happened on a quiet site:\n%s", strings.Join(p.minutes, "\n"))
+	}
+}
+
+func TestAServerThatDiesAtNightIsRelievedBeforeTheFirstCaller(t *testing.T) {
+	p := started(t)
+	p.kill(p.main())
+	p.until("the secondary serves", 3500*time.Millisecond, func() bool { return p.secondary().Phase == Serving && p.secondary().Gate })
+}
+
+func TestASuspicionThatThePBXDoesNotShareMovesNothing(t *testing.T) {
+	p := started(t)
+	p.link = false
+	p.main().sip = true
+	p.pass(20 * time.Second)
+	if p.secondary().Term != 1 {
+		t.Fatalf("a takeover without a call, and without a proof\n%s", strings.Join(p.minutes, "\n"))
 	}
 }
 

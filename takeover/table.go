@@ -81,6 +81,7 @@ var table = []row{
 	{"in-service", (*Machine).refusable, (*Machine).refuse},
 	{"owner-well-again", func(m *Machine) bool { return m.WithoutDuty && m.lastGood() }, func(m *Machine) []Action { m.WithoutDuty = false; return said() }},
 	{"round", (*Machine).due, (*Machine).check},
+	{"own-call", (*Machine).suspects, (*Machine).probe},
 
 	// A promotion.
 	{"promotion-database-starts", func(m *Machine) bool { return m.Phase == Promoting && !m.DB.Up && m.retryable(JobStart) }, start(false)},
@@ -542,6 +543,22 @@ func (m *Machine) check() []Action {
 	m.Checking++
 	m.Began = m.Now
 	return []Action{{Kind: Check}}
+}
+
+// suspects: the watch alone has what would be a verdict, and nobody calls. The
+// server calls the reception itself: when the PBX overflows that call to it, the
+// proof is a call as any other, and the first caller finds it relieved (H8). One that
+// was never seen well since we started may only be slower to start.
+func (m *Machine) suspects() bool {
+	again := m.Probes == 0 || m.Now-m.Probed >= probeAgain<<min(m.Probes-1, probeDoubled)
+	known := m.Count.Good > 0 || m.Now-m.Booted >= bootGrace
+	return m.canTakeOver() && m.Waiters == 0 && m.Count.Term == m.Term && m.Count.Failed >= m.Settings.Rounds && known && again
+}
+
+func (m *Machine) probe() []Action {
+	m.Probed = m.Now
+	m.Probes++
+	return []Action{{Kind: Probe}}
 }
 
 // A promotion.
