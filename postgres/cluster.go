@@ -10,6 +10,7 @@
 //	data/           the cluster, with data/releve.identity that says whose it is
 //	data.new/       a creation or clone that is not finished
 //	data.aside-T/   data that was replaced, whole, kept until somebody deletes it
+//	aside/          where data set aside runs while its rows are salvaged
 //	data.unusable   why data/ must not be started again
 //	tail-T/         WAL that a promotion left behind and should not have (RULES R4)
 //	conf/           configuration, written by us before every start
@@ -73,6 +74,7 @@ type Cluster struct {
 	account func() (account, error) // looked up once
 	work    chan struct{}           // held by what changes the data directory
 	disk    sync.Mutex              // held by a write probe, for ever if the disk is wedged
+	aside   bool                    // data that was set aside and is only read (OpenAside)
 
 	mu      sync.Mutex // for moments only: Fence takes it
 	current *postmaster

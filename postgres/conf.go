@@ -72,6 +72,9 @@ func (c *Cluster) settings(mode Mode) []setting {
 	if mode != Primary {
 		s = append(s, c.followSettings(mode)...)
 	}
+	if c.aside {
+		s = append(s, asideSettings...)
+	}
 	return s
 }
 

@@ -61,6 +61,10 @@ func (c *Cluster) initialise(ctx context.Context, dir string, id releve.DataID) 
 	if err != nil {
 		return err
 	}
+	_, err = c.run(ctx, publication, nil, "postgres", "--single", "-D", dir, "-c", "exit_on_error=on", database)
+	if err != nil {
+		return err
+	}
 	return c.writeIdentity(dir, id)
 }
 
