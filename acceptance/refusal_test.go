@@ -42,8 +42,8 @@ func TestFiveHundredOverflowedCallsWhileEveryChannelIsBusy(t *testing.T) {
 // sign that the main is dead, not even when it is (H7).
 func TestACallToTheStandbysOwnNumberStartsNoVerification(t *testing.T) {
 	for name, p := range map[string]plan{
-		"told by To":        {settings: map[string]string{"pbx.overflow_evidence": `"to"`}},
-		"told by Diversion": {settings: map[string]string{"pbx.overflow_evidence": `"diversion"`}, pbx: map[string]string{"IPBX_DIVERSION": "1"}},
+		"told by To":        {settings: map[string]string{"pbx.overflow_evidence": `"to"`, "takeover.own_calls": "false"}},
+		"told by Diversion": {settings: map[string]string{"pbx.overflow_evidence": `"diversion"`, "takeover.own_calls": "false"}, pbx: map[string]string{"IPBX_DIVERSION": "1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := ownSite(t, p)

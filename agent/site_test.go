@@ -120,7 +120,7 @@ func (s *server) start() {
 			Name: "Clinique", Level: releve.HighAvailability, Arbiter: releve.Pair, PBX: "pbx", Reception: "8000",
 			Reached: "reception", StandbyUser: "standby",
 		},
-		Settings: takeover.Settings{Seat: s.seat, Rounds: 3, Limit: 300 * time.Millisecond, Pause: 100 * time.Millisecond, Watch: 500 * time.Millisecond},
+		Settings: takeover.Settings{Seat: s.seat, Rounds: 3, Limit: 300 * time.Millisecond, Pause: 100 * time.Millisecond, Watch: 500 * time.Millisecond, OwnCalls: true},
 		Found:    s.found, Refusal: 486, Journal: &s.journal, Database: &s.postgres, Store: &s.store, Link: link{s},
 		Telephone: telephone{s}, Voice: &s.voice, Diary: &s.diary, Spool: spool{s}, Log: slog.New(slog.DiscardHandler), Now: s.now,
 	})

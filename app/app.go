@@ -242,7 +242,7 @@ func (a *App) makeAgent(saved savedTerm, found bool) {
 		},
 		Settings: takeover.Settings{
 			Seat: c.Site.Seat, Rounds: c.Takeover.Rounds, Limit: c.Takeover.Limit.Std(),
-			Pause: c.Takeover.Pause.Std(), Watch: c.Takeover.Watch.Std(),
+			Pause: c.Takeover.Pause.Std(), Watch: c.Takeover.Watch.Std(), OwnCalls: c.Takeover.OwnCalls,
 		},
 		Found: found, Refusal: c.PBX.RefusalCode, Journal: saved, Database: a.database, Store: a.records,
 		Link: link{a.peer}, Telephone: a.telephone, Voice: voice{a.calls}, Diary: a.diary, Spool: a.spool, Log: a.log,

@@ -108,6 +108,9 @@ type Takeover struct {
 	Limit  Duration `toml:"limit"`  // of one round
 	Pause  Duration `toml:"pause"`  // between two
 	Watch  Duration `toml:"watch"`  // period of the standby's own rounds
+	// OwnCalls lets the standby call the reception itself when its watch fails and
+	// nobody calls (SPEC H8).
+	OwnCalls bool `toml:"own_calls"`
 }
 
 // Duration is a time.Duration written as "300ms" or "60s".

@@ -29,6 +29,8 @@ func Defaults() Config {
 			Limit:  Duration(300 * time.Millisecond),
 			Pause:  Duration(100 * time.Millisecond),
 			Watch:  Duration(500 * time.Millisecond),
+
+			OwnCalls: true,
 		},
 	}
 }

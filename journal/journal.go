@@ -170,7 +170,7 @@ func (j *Journal) SaveWithin(ctx context.Context, payload any) error {
 		return s.unsure
 	}
 	saved := make(chan result, 1)
-	go func() { saved <- j.save(s, line) }()
+	go func(before state) { saved <- j.save(before, line) }(s) // it may go on when we have given up
 	select {
 	case r := <-saved:
 		j.turn <- r.state

@@ -33,6 +33,8 @@ type Settings struct {
 	Limit  time.Duration
 	Pause  time.Duration
 	Watch  time.Duration
+	// OwnCalls: the server may call the reception itself (H8).
+	OwnCalls bool
 }
 
 // Times that are not settings.

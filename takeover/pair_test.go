@@ -71,7 +71,7 @@ func (p *pair) other(s *simulated) *simulated {
 
 func (p *pair) boot(s *simulated) {
 	s.up, s.frozen, s.jobs, s.pg, s.follows, s.last = true, false, nil, "", false, Database{}
-	s.Machine = New(Settings{Seat: s.seat, Rounds: 3, Limit: 300 * time.Millisecond, Pause: 100 * time.Millisecond, Watch: 500 * time.Millisecond})
+	s.Machine = New(Settings{Seat: s.seat, Rounds: 3, Limit: 300 * time.Millisecond, Pause: 100 * time.Millisecond, Watch: 500 * time.Millisecond, OwnCalls: true})
 	p.event(s, Event{Boot: &Boot{Known: s.known, Durable: s.disk, Disk: s.kind, DataID: s.dataID}})
 }
 

@@ -552,7 +552,7 @@ func (m *Machine) check() []Action {
 func (m *Machine) suspects() bool {
 	again := m.Probes == 0 || m.Now-m.Probed >= probeAgain<<min(m.Probes-1, probeDoubled)
 	known := m.Count.Good > 0 || m.Now-m.Booted >= bootGrace
-	return m.canTakeOver() && m.Waiters == 0 && m.Count.Term == m.Term && m.Count.Failed >= m.Settings.Rounds && known && again
+	return m.Settings.OwnCalls && m.canTakeOver() && m.Waiters == 0 && m.Count.Term == m.Term && m.Count.Failed >= m.Settings.Rounds && known && again
 }
 
 func (m *Machine) probe() []Action {

@@ -38,7 +38,7 @@ func (f *facts) count(results []practice.Result) {
 		if r.Transferred {
 			f.through++
 		}
-		if r.Call == f.first && r.Heard() {
+		if f.first != "" && r.Call == f.first && r.Heard() {
 			f.voice = r.OfferedAt.Add(r.FirstSoundAfter)
 		}
 	}
