@@ -124,25 +124,18 @@ func (a *Aside) Close() {
 	a.own.Fence()
 }
 
-// Parting is where data that was set aside left what the site has now.
-type Parting struct {
-	Term     releve.Term // the last one that the data was written in
-	Timeline releve.Timeline
-	Fork     releve.LSN
-}
-
 // Parting compares both histories. The fork may be too early where timeline numbers cannot
 // tell (RULES R10): then rows are found that the site has as well.
-func (a *Aside) Parting(ctx context.Context) (Parting, error) {
+func (a *Aside) Parting(ctx context.Context) (releve.Parting, error) {
 	theirs, err := a.site.descent(ctx)
 	if err != nil {
-		return Parting{}, fmt.Errorf("where the data set aside left the site's is not known yet: %w", err)
+		return releve.Parting{}, fmt.Errorf("where the data set aside left the site's is not known yet: %w", err)
 	}
 	ours, err := a.own.descent(ctx)
 	if err != nil {
-		return Parting{}, err
+		return releve.Parting{}, err
 	}
-	p := Parting{Timeline: ours.timeline, Fork: ours.leaves(theirs)}
+	p := releve.Parting{Timeline: ours.timeline, Fork: ours.leaves(theirs)}
 	p.Term, err = a.lastTerm(ctx)
 	return p, err
 }

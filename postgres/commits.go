@@ -14,7 +14,7 @@ import (
 // Commits counts, by pg_waldump and without decoding, the transactions that changed rows of
 // the site from the fork on: how many Decode must find. Those of other databases and of
 // PostgreSQL's own catalogues are not counted.
-func (a *Aside) Commits(ctx context.Context, p Parting) (int, error) {
+func (a *Aside) Commits(ctx context.Context, p releve.Parting) (int, error) {
 	started, err := a.own.descent(ctx)
 	if err != nil {
 		return 0, err

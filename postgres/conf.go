@@ -144,6 +144,7 @@ func writeSettings(settings []setting) []byte {
 // the other server by its certificate.
 const hba = `# Written by Relève before every start.
 local   all          all                 trust
+local   replication  releve_clone        trust
 hostssl replication  releve_mirror  all  cert map=releve
 hostssl replication  releve_clone   all  cert map=releve
 hostssl postgres     releve_clone   all  cert map=releve

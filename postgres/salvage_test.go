@@ -167,7 +167,7 @@ func decoded(t *testing.T, p parted, a *Aside) {
 	ctx := within(t)
 	parting, err := a.Parting(ctx)
 	must(t, err)
-	if want := (Parting{Term: 4, Timeline: 1, Fork: p.fork}); parting != want {
+	if want := (releve.Parting{Term: 4, Timeline: 1, Fork: p.fork}); parting != want {
 		t.Errorf("parting %+v, expected %+v", parting, want)
 	}
 	found, err := a.Decode(ctx, parting.Fork)

@@ -1,0 +1,34 @@
+package releve
+
+// Key is what a row's primary key holds: PostgreSQL's text form of each column, in the
+// key's order.
+type Key []string
+
+// Stretch is a part of a table: the rows whose key comes after After and not after
+// UpTo. A nil Key is an open end.
+type Stretch struct {
+	Table string `json:"table"` // with its schema, quoted where SQL wants it
+	After Key    `json:"after,omitempty"`
+	UpTo  Key    `json:"up_to,omitempty"`
+}
+
+// Digest sums up the rows of a stretch. Equal rows have equal digests, whatever
+// server they are read on; unequal rows have equal ones once in 2^64 times.
+type Digest struct {
+	Rows int64  `json:"rows"`
+	Sum  string `json:"sum"` // of the rows' hashes
+	Xor  int64  `json:"xor"`
+}
+
+// KeyedRow is a row with the key that it is found by.
+type KeyedRow struct {
+	Key Key `json:"key"`
+	Row Row `json:"row"`
+}
+
+// BadPage is a page on a server's disk that is not what PostgreSQL wrote there: its
+// checksum says so.
+type BadPage struct {
+	File string `json:"file"` // from the data directory
+	Page uint32 `json:"page"` // of 8 KiB, from 0
+}
