@@ -26,7 +26,7 @@ test:
 
 bench:
 	@scripts/install.sh $(FOR_TEST)
-	@go test -run '^$$' -bench . -benchtime 1x -timeout 20m ./...
+	@scripts/bench.sh
 
 lint:
 	@scripts/lint.sh

@@ -1,0 +1,115 @@
+#!/bin/sh
+# Measures what docs/benchmarks.md promises, prints one table and writes it there.
+# It ends by itself in under ten minutes. Other work on the machine shows in it.
+#
+#   scripts/bench.sh            everything
+#   scripts/bench.sh FILE       a table of what `go test -bench` has printed into FILE
+#
+# A row of the table is a line of `rows`: what it tells; the benchmark and its
+# figure; the unit; what stands beside the median (worst, or p99); must; aim; and the
+# peer of the same run: its name and its figure.
+set -eu
+page=docs/benchmarks.md
+
+rows() {
+	cat <<-'ROWS'
+		overflowed call, active well → refusal|Refusal:refusal|ms|p99|50 ms|p99 20 ms
+		… every channel of the active busy → refusal|RefusalWhileEveryChannelIsBusy:refusal|ms|p99|50 ms|p99 20 ms
+		active killed, the PBX waits 1 s for it: overflow → 200 OK|MainKilled:answer|ms|worst|0.7 s, worst 2 s|0.25 s
+		… → first row stored|MainKilled:stored|ms|worst|1.0 s, worst 2 s|0.5 s
+		active killed, calls overflow at once: overflow → 200 OK|MainKilledWhileCallsOverflowAtOnce:answer|ms|worst|0.7 s, worst 2 s|0.25 s
+		… → first row stored|MainKilledWhileCallsOverflowAtOnce:stored|ms|worst|1.0 s, worst 2 s|0.5 s|bare PostgreSQL pair, promoted by hand|bare-pair
+		active frozen, the PBX waits 1 s for it: overflow → 200 OK|MainFrozen:answer|ms|worst|1.5 s, worst 3 s|0.5 s
+		… → first row stored|MainFrozen:stored|ms|worst|1.8 s, worst 3 s|0.8 s
+		mirror's PostgreSQL killed → commits flow again|MirrorAbdicates:commits-again|ms|worst|2 s|0.5 s
+		active killed while alone: overflow → 200 OK without the duty|MainKilledWhileAlone:answer|ms|worst|0.7 s, worst 2 s|0.25 s
+		return to normal, from the command to protected|MainKilled:return|ms|worst|–|–
+		… callers refused or not answered in one return|MainKilled:return-refused|calls|worst|0|0
+		one row a commit, eight writers|MirroredCommit:commits|/s|worst|≥ 0.95 × PostgreSQL|≥ 1 ×|PostgreSQL's synchronous commit|postgresql
+		facts stored as the product does, 64 a commit|MirroredDrain:facts|/s|worst|≥ 0.95 × PostgreSQL|≥ 1 ×|PostgreSQL's synchronous commit, a row each|postgresql
+		200 channels with sound: packets within 5 ms|Pacing200:on-time|%|worst|99.9 %|99.9 %|a ticker for each call|ticker-on-time
+		… 99th percentile of lateness|Pacing200:p99|ms|worst|–|–|a ticker for each call|ticker-p99
+		… processor time for each packet|Pacing200:cpu|µs|worst|–|–|a ticker for each call|ticker-cpu
+		idle main, share of a core|Idle:main-core|%|worst|< 1 %|< 1 %
+		idle secondary, share of a core|Idle:secondary-core|%|worst|< 1 %|< 1 %
+		idle main, memory without PostgreSQL|Idle:main-memory|MiB|worst|< 120 MiB|60 MiB
+		idle secondary, memory without PostgreSQL|Idle:secondary-memory|MiB|worst|< 120 MiB|60 MiB
+		whole site from nothing to protected|Start:start|ms|worst|–|–
+	ROWS
+}
+
+# table joins the rows with the metrics of `go test -bench` in a file.
+table() {
+	rows | awk -F '|' -v printed="$1" '
+	function metric(name) { return ((bench, name) in value) ? value[bench, name] : "" }
+	function shown(x, unit) {
+		if (x == "") return "–"
+		if (unit == "ms" && x >= 995) return sprintf("%.2f s", x / 1000)
+		if (unit == "/s" || unit == "calls") return sprintf("%.0f %s", x, unit)
+		if (unit == "%" && x > 90) return sprintf("%.2f %s", x, unit)
+		return sprintf(x < 10 ? "%.2f %s" : x < 100 ? "%.1f %s" : "%.0f %s", x, unit)
+	}
+	BEGIN {
+		while ((getline line < printed) > 0) {
+			n = split(line, word, /[ \t]+/)
+			if (word[1] !~ /^Benchmark/ || n < 4) continue
+			bench = word[1]; sub(/^Benchmark/, "", bench); sub(/-[0-9]+$/, "", bench)
+			runs[bench] = word[2]
+			for (i = 3; i < n; i += 2) value[bench, word[i+1]] = word[i]
+		}
+		print "| from → to | median | worst or p99 | runs | must | aim | beside it, same run | ours ÷ its |"
+		print "|---|---|---|---|---|---|---|---|"
+	}
+	{
+		split($2, key, ":"); bench = key[1]; name = key[2]; unit = $3
+		median = metric(name "-median-" unit)
+		if (median == "") { print "scripts/bench.sh: nothing was measured for: " $1 > "/dev/stderr"; failed = 1 }
+		worst = ($4 == "p99" ? "p99 " : "") shown(metric(name "-" $4 "-" unit), unit)
+		n = metric(name "-n"); if (n == "") n = runs[bench]; n += 0
+		its = metric($8 "-median-" unit)
+		peer = $7 == "" ? "" : $7 ": " shown(its, unit)
+		ratio = metric(name "-ratio"); if (ratio == "" && its > 0) ratio = median / its
+		if (ratio != "") ratio = sprintf("%.2f", ratio)
+		print "| " $1 " | " shown(median, unit) " | " worst " | " n " | " $5 " | " $6 " | " peer " | " ratio " |"
+	}
+	END { exit failed }'
+}
+
+# conditions tells what the table was measured on.
+conditions() {
+	printf '%s, %s cores (%s), %s GiB, Linux, everything on its loopback; load average before %s, after %s.\n' \
+		"$(date -u '+%Y-%m-%d %H:%M UTC')" "$(nproc)" "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" \
+		"$(awk '/^MemTotal/ {printf "%.0f", $2 / 1048576}' /proc/meminfo)" "$1" "$2"
+}
+
+load() { cut -d ' ' -f 1-3 /proc/loadavg; }
+
+measure() {
+	go test ./phone/media -run '^$' -bench Pacing200 -benchtime 5x
+	go test ./store -run '^$' -bench Mirrored -benchtime 50x
+	go test ./acceptance -run '^$' -bench . -skip '^BenchmarkStart$' -benchtime 7x -timeout 15m
+	go test ./acceptance -run '^$' -bench '^BenchmarkStart$' -benchtime 3x
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+before=$(load)
+if [ $# -gt 0 ]; then
+	table "$1"
+	exit
+fi
+measure >"$work/printed" 2>&1 || {
+	cat "$work/printed" >&2
+	exit 1
+}
+table "$work/printed" >"$work/table"
+{ echo; conditions "$before" "$(load)"; } >>"$work/table"
+cat "$work/table"
+
+# What stands between the two marks gives way to the table.
+awk -v table="$work/table" '
+	/<!-- end -->/ { inside = 0 }
+	!inside { print }
+	/<!-- measured -->/ { inside = 1; print ""; while ((getline line < table) > 0) print line; print "" }
+' "$page" >"$work/page"
+cat "$work/page" >"$page"
