@@ -1,0 +1,103 @@
+package sim
+
+import (
+	"fmt"
+
+	"releve"
+)
+
+// ledger is the witness outside of both servers: it knows what was promised, and
+// finds a promise broken at the moment when it is.
+type ledger struct {
+	site     *site
+	broken   string
+	acked    []*commit
+	latest   *commit // of those, the last in the highest term
+	promised []releve.FactID
+}
+
+func newLedger(s *site) ledger { return ledger{site: s} }
+
+// breaks says which promise is broken, and ends the story. The caller holds the lock.
+func (s *site) breaks(format string, args ...any) {
+	if s.ledger.broken != "" || s.ctx.Err() != nil {
+		return
+	}
+	s.ledger.broken = fmt.Sprintf(format, args...)
+	s.note("", "%s.", s.ledger.broken)
+	s.end()
+}
+
+// saved: in each term exactly one server holds the vote, by what is on their disks (R2).
+func (l *ledger) saved(v *server) {
+	ours, theirs := v.journal, v.other().journal
+	if theirs.known && ours.kept.Term == theirs.kept.Term && ours.kept.Vote && theirs.kept.Vote {
+		l.site.breaks("both servers hold the vote of term %d", ours.kept.Term)
+	}
+}
+
+// acknowledge takes in a row that a client was told to be safe. The owner of an
+// earlier term may still say so of a row that its successor has, for an answer can be
+// late; of no other (H10).
+func (l *ledger) acknowledge(v *server, x *commit) {
+	if x.acked {
+		return
+	}
+	x.acked = true
+	l.acked = append(l.acked, x)
+	l.site.figures.Rows++
+	switch last := l.latest; {
+	case last == nil || x.term > last.term:
+		l.latest = x
+	case x.term == last.term && x.owner != last.owner:
+		l.site.breaks("two servers acknowledge in term %d", x.term)
+	case x.term == last.term:
+		l.latest = x
+	case !last.owner.database.has(x):
+		l.site.breaks("the %s acknowledges row %d in term %d, and the %s, which acknowledges in term %d, does not have it",
+			v.seat, x.position, x.term, last.owner.seat, last.term)
+	}
+}
+
+// opened: whoever opens its gate has every row that was acknowledged (R1).
+func (l *ledger) opened(v *server) {
+	for _, x := range l.acked {
+		if !v.database.has(x) {
+			l.site.breaks("an acknowledged row is missing: the %s serves without row %d of term %d", v.seat, x.position, x.term)
+			return
+		}
+	}
+}
+
+// setAside: what a rejoin undoes was acknowledged to nobody (R11, M6).
+func (l *ledger) setAside(v *server, x *commit) {
+	if x.acked {
+		l.site.breaks("the %s sets row %d of term %d aside, which was acknowledged", v.seat, x.position, x.term)
+	}
+}
+
+// promise takes in facts that a spool has told to be safe.
+func (l *ledger) promise(facts []releve.Fact) {
+	for _, f := range facts {
+		l.promised = append(l.promised, f.ID)
+	}
+	l.site.figures.Facts += len(facts)
+}
+
+// audit is done at the end, with both spools empty: each fact that was promised is in
+// the database of the site, once (R14).
+func (l *ledger) audit(owner *server) {
+	l.opened(owner)
+	times := map[releve.FactID]int{}
+	for _, x := range owner.database.log {
+		for _, f := range x.facts {
+			times[f]++
+		}
+	}
+	for _, f := range l.promised {
+		if n := times[f]; n != 1 {
+			l.site.breaks("a fact that a spool had promised is stored %d times", n)
+			return
+		}
+	}
+}

@@ -1,0 +1,57 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"releve"
+	"releve/view"
+	"releve/view/words"
+)
+
+// minute is one line of what happened: in words of the world, or a sentence of the product.
+type minute struct {
+	at   time.Duration
+	seat releve.Seat // "" for the world
+	text string
+	said view.Sentence
+}
+
+// note writes what happens in the world. The caller holds the lock.
+func (s *site) note(seat releve.Seat, format string, args ...any) {
+	s.minutes = append(s.minutes, minute{at: s.elapsed(), seat: seat, text: fmt.Sprintf(format, args...)})
+}
+
+// Page is the story, to be read aloud.
+func (o Outcome) Page() string {
+	var page strings.Builder
+	fmt.Fprintf(&page, "The story of seed %d%s\n", o.Seed, o.without)
+	for _, m := range o.minutes {
+		text := m.text
+		if text == "" {
+			text = words.Say(releve.English, m.said)
+		}
+		fmt.Fprintf(&page, "%8.3f s  %-9s  %s\n", m.at.Seconds(), m.seat, text)
+	}
+	if o.Broken != "" {
+		fmt.Fprintf(&page, "BROKEN: %s.\n", o.Broken)
+	}
+	return page.String()
+}
+
+// diary turns each entry of an agent into a line of the page.
+type diary struct{ *process }
+
+// Write never waits.
+func (d diary) Write(e view.Entry) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.dead {
+		return
+	}
+	if e.What.Code == "rule-takeover" {
+		d.figures.Takeovers++
+	}
+	d.minutes = append(d.minutes, minute{at: d.elapsed(), seat: d.seat, said: e.What})
+}

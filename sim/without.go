@@ -1,0 +1,47 @@
+package sim
+
+import (
+	"releve/takeover"
+)
+
+// Without takes a rule out of what the servers live by, at their borders: the product's
+// code stays as it is. The zero value takes out none.
+type Without struct {
+	Name string
+	Rule string // of RULES.md
+
+	Vote     bool // a mirror is told that it has the vote while the owner has it
+	Issued   bool // an issued vote is taken back while the mirror does not say that it has it
+	Memory   bool // an owner that starts takes itself for one that is alone
+	Saving   bool // what is decided is told before it is on the disk
+	Position bool // facts are stored without looking at the spool's position
+	Barrier  bool // commits go on alone behind the barrier
+	Rewind   bool // a copy is made without a rewind
+	Fsync    bool // a spool promises what is not on its disk
+}
+
+// String ends a title.
+func (w Without) String() string {
+	if w.Name == "" {
+		return ""
+	}
+	return " without " + w.Rule + ": " + w.Name
+}
+
+// forge changes a status on its way to a listener.
+func (w Without) forge(s takeover.Status, listener *server) takeover.Status {
+	there := listener.process()
+	if there == nil || !s.Known {
+		return s
+	}
+	m := there.agent.Machine()
+	owner := s.Owner == s.Seat
+	if w.Vote && owner && s.Vote && s.Term == m.Term {
+		s.Issued, s.Number = true, s.Number+1
+		s.Terms = takeover.Terms{DataID: m.DataID, Timeline: m.DB.Timeline}
+	}
+	if w.Issued && !owner && m.Issued && !s.Vote && s.Term == m.Term {
+		s.Abdicated = m.Number
+	}
+	return s
+}
