@@ -33,3 +33,10 @@ type LoneTransaction struct {
 	At      time.Time
 	Changes []RowChange
 }
+
+// Parting is where data that was set aside left what the site has now.
+type Parting struct {
+	Term     Term // the last one that the data was written in
+	Timeline Timeline
+	Fork     LSN
+}
