@@ -44,6 +44,7 @@ func identify(m *takeover.Machine) identity {
 func settle(m *takeover.Machine) {
 	halfHanded := m.Known && m.Owns() && !m.Vote && !m.Issued && !m.Released
 	m.Now, m.Cause, m.Turn = now, "", 0
+	m.Booted, m.Probed, m.Probes = 0, 0, 0
 	if m.OtherAt > 0 {
 		m.OtherAt = fresh
 	}
