@@ -457,6 +457,21 @@ func TestTheNewActiveIsKilledBetweenTheAnswerAndThePromotion(t *testing.T) {
 	}
 }
 
+// A database that answers nobody while it is promoted looks dead. Once it is promoted
+// it is started as what it is, for as a copy it would take no writes for ever.
+func TestADatabaseThatWasSilentDuringItsPromotionIsNoCopyAgain(t *testing.T) {
+	p := started(t)
+	p.kill(p.main())
+	p.until("the secondary promotes", 5*time.Second, func() bool {
+		if len(p.secondary().calls) == 0 && p.secondary().Waiters == 0 {
+			p.overflow(p.secondary())
+		}
+		return p.secondary().Job == JobPromote
+	})
+	p.event(p.secondary(), Event{Database: &Database{Why: "it does not answer"}})
+	p.until("the secondary serves", 5*time.Second, func() bool { return p.secondary().Gate })
+}
+
 func TestBothRestartInEitherOrder(t *testing.T) {
 	for _, first := range []int{0, 1} {
 		p := started(t)

@@ -84,7 +84,7 @@ var table = []row{
 	{"own-call", (*Machine).suspects, (*Machine).probe},
 
 	// A promotion.
-	{"promotion-database-starts", func(m *Machine) bool { return m.Phase == Promoting && !m.DB.Up && m.retryable(JobStart) }, start(false)},
+	{"promotion-database-starts", (*Machine).promotionDown, start(false)},
 	{"promotion", (*Machine).canPromote, begin(Promoting, JobPromote)},
 	{"promoted", func(m *Machine) bool { return m.Phase == Promoting && m.Promotion.Done && m.Job == NoJob }, (*Machine).promoted},
 }
@@ -562,6 +562,12 @@ func (m *Machine) probe() []Action {
 }
 
 // A promotion.
+
+// promotionDown: what is promoted already, and only looked dead meanwhile, is the
+// owner's database, not a copy to be promoted again.
+func (m *Machine) promotionDown() bool {
+	return m.Phase == Promoting && !m.Promotion.Done && !m.DB.Up && m.retryable(JobStart)
+}
 
 func (m *Machine) canPromote() bool {
 	return m.Phase == Promoting && m.DB.Up && !m.Promotion.Done && m.retryable(JobPromote)
