@@ -97,7 +97,7 @@ func (a *Agent) begin(ctx context.Context, act takeover.Action) {
 	a.work.Go(func() {
 		defer cancel()
 		done, err := a.perform(ctx, act, m)
-		done.Job = act.Job
+		done.Job, done.Turn = act.Job, act.Turn
 		if err != nil {
 			done.Failed, done.Unsafe = err.Error(), errors.Is(err, ErrUnsafe)
 			a.Log.Warn("a job failed", "job", act.Job, "err", err)

@@ -86,7 +86,7 @@ var verdictRules = map[string]bool{
 // shownRules are the rows that an operator sees, with their severity.
 var shownRules = map[string]string{
 	"duty-lost": "major", "journal-lacks": "critical", "duty-handed-over": "info", "data-foreign": "critical",
-	"data-missing": "critical", "site-begins": "info", "vote-returned": "major", "mirror-abdicates": "warning",
+	"data-missing": "critical", "data-unknown": "critical", "site-begins": "info", "vote-returned": "major", "mirror-abdicates": "warning",
 	"vote-issued": "info", "database-lost": "major", "pbx-lost": "major", "voice-lost": "major", "duty-given": "info",
 	"term-reopened": "warning", "owner-confirmed": "info", "alone": "major", "return-begins": "info",
 	"copy-begins": "info", "copy-finished": "info", "copy-failed": "warning", "mirror-follows": "info",

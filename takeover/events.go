@@ -132,7 +132,7 @@ const (
 // Done is the end of a job.
 type Done struct {
 	Job       Job           `json:"job"`
-	Turn      int           `json:"turn,omitempty"`   // of the action that began it; 0: not known
+	Turn      int           `json:"turn,omitempty"`   // of the action that began it
 	Failed    string        `json:"failed,omitempty"` // the sentence, "" when it went well
 	Promotion Promotion     `json:"promotion,omitempty"`
 	DataID    releve.DataID `json:"data_id,omitempty"`

@@ -252,7 +252,7 @@ func (m *Machine) woke() {
 // finish takes in the end of a job. What a job changed is changed here; what is
 // to be done about it is the table's affair.
 func (m *Machine) finish(d Done) {
-	if d.Job != m.Job || d.Turn != 0 && d.Turn != m.Turn {
+	if d.Job != m.Job || d.Turn != m.Turn {
 		return // its purpose is gone: a fence came between
 	}
 	m.Job = NoJob

@@ -26,6 +26,7 @@ var table = []row{
 
 	// A server that has just started.
 	{"data-foreign", starting(func(m *Machine) bool { return m.Boot.Disk == DiskForeign }), to(Stuck)},
+	{"data-unknown", starting((*Machine).dataWithoutMemory), to(Stuck)},
 	{"data-missing", starting((*Machine).ownerWithoutData), to(Stuck)},
 	{"released-before", starting(func(m *Machine) bool { return m.Known && m.Owns() && m.Released }), to(Handed)},
 	{"owner-starts", starting(func(m *Machine) bool { return m.Known && m.Owns() && m.Promotion.Done }), (*Machine).startOwner},
@@ -199,6 +200,12 @@ func (m *Machine) outdate() []Action {
 
 func (m *Machine) ownerWithoutData() bool {
 	return m.Known && m.Owns() && !m.Released && (m.Boot.Disk != DiskOurs || m.Boot.DataID != m.DataID)
+}
+
+// dataWithoutMemory: the main has a database and no journal. Whether it ever served,
+// only an operator can say (R6).
+func (m *Machine) dataWithoutMemory() bool {
+	return !m.Known && m.Seat == releve.Main && m.Boot.Disk == DiskOurs && !(m.heard() && m.Other.Known)
 }
 
 func (m *Machine) copyWhole() bool {
