@@ -27,6 +27,7 @@ import (
 	"releve/peer"
 	"releve/phone"
 	"releve/postgres"
+	"releve/salvage"
 	"releve/spool"
 	"releve/takeover"
 	"releve/view"
@@ -54,6 +55,7 @@ type App struct {
 	telephone *telephone
 	calls     *calls.Calls
 	agent     *agent.Agent
+	salvager  *salvage.Salvager
 	stored    *storedFacts
 	console   *console.Server
 
@@ -83,6 +85,8 @@ func (a *App) build(found bool) error {
 		return err
 	}
 	a.closers = append(a.closers, a.closePostgres) // not before the disk's locks are ours: it may be another's that runs
+	disk := newOwnDisk(a.database.cluster, a.config.Site.Seat)
+	a.closers = append(a.closers, disk.wait)
 	handler := &answers{seat: a.config.Site.Seat, spool: a.spool}
 	handler.cluster = a.database.cluster
 	if err := a.openSockets(handler); err != nil {
@@ -92,7 +96,8 @@ func (a *App) build(found bool) error {
 		return err
 	}
 	a.makeAgent(saved, found)
-	handler.agent = a.agent
+	a.makeSalvager(disk)
+	handler.agent, handler.salvage = a.agent, &salvageDesk{disk, a.salvager}
 	return a.openFaces()
 }
 
@@ -310,6 +315,7 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	begin(func(ctx context.Context) { a.lost(a.calls.Run(ctx)) })
 	begin(func(ctx context.Context) { outbox.Run(ctx, sink{a.records}, a.log, a.spools()...) })
+	begin(a.salvager.Run)
 	begin(a.telephone.reception.run)
 	begin(a.telephone.standby.run)
 	begin(a.notice)

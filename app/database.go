@@ -152,7 +152,7 @@ func (d *database) Rejoin(ctx context.Context, other takeover.Promotion, say fun
 	if err := d.cluster.Start(ctx, postgres.CatchUp); err != nil {
 		return "", err
 	}
-	return id, d.cluster.DropSlots(ctx)
+	return id, errors.Join(d.cluster.DropSlots(ctx), d.cluster.DropSalvageSlot(ctx))
 }
 
 func (d *database) copy(ctx context.Context, other takeover.Promotion, id releve.DataID, say func(view.Sentence, *view.Progress)) error {
@@ -162,7 +162,9 @@ func (d *database) copy(ctx context.Context, other takeover.Promotion, id releve
 	}
 	old := d.weigh(ctx, forks, other.Timeline)
 	if old.keep != "" {
-		d.setAside(ctx, old, say)
+		if err := d.setAside(ctx, old, say); err != nil {
+			return err
+		}
 	}
 	if old.rewind {
 		say(view.Say("copy-rewinds"), nil)
@@ -189,7 +191,10 @@ type oldData struct {
 // own timeline is never taken for a part of it (R10).
 func (d *database) weigh(ctx context.Context, forks []postgres.Fork, theirs releve.Timeline) oldData {
 	kind, _, err := d.Disk()
-	if err != nil || kind != takeover.DiskOurs {
+	if err != nil {
+		return oldData{keep: err.Error()}
+	}
+	if kind != takeover.DiskOurs {
 		return oldData{}
 	}
 	ours, err := d.cluster.LatestTimeline()
@@ -217,13 +222,15 @@ func (d *database) weighBeyond(ctx context.Context, f postgres.Fork) oldData {
 	return oldData{rewind: true}
 }
 
-// setAside moves the data away whole. When it cannot, the clone does it itself.
-func (d *database) setAside(ctx context.Context, old oldData, say func(view.Sentence, *view.Progress)) {
+// setAside moves the data away whole. When it cannot, there is no clone: what a clone
+// replaces is not kept.
+func (d *database) setAside(ctx context.Context, old oldData, say func(view.Sentence, *view.Progress)) error {
 	where, err := d.cluster.SetAside(ctx, old.keep)
 	if err != nil {
-		d.log.Error("the old data could not be set aside", "err", err)
+		return fmt.Errorf("the old data could not be set aside, and it holds rows of its own (%s): %w", old.keep, err)
 	}
 	say(view.Say("copy-set-aside", "commits", fmt.Sprint(old.commits), "where", where), nil)
+	return nil
 }
 
 func progress(code string, say func(view.Sentence, *view.Progress)) postgres.Progress {

@@ -77,6 +77,7 @@ type answers struct {
 	agent   *agent.Agent
 	spool   *spool.Spool
 	cluster *postgres.Cluster
+	salvage *salvageDesk
 }
 
 func (h *answers) Exchange(ctx context.Context, in json.RawMessage) (json.RawMessage, error) {
@@ -95,12 +96,14 @@ func (h *answers) Check(ctx context.Context, q peer.CheckQuestion) peer.CheckAns
 	}
 }
 
-func (h *answers) Command(ctx context.Context, name string, _ json.RawMessage, emit func(json.RawMessage) error) error {
+func (h *answers) Command(ctx context.Context, name string, args json.RawMessage, emit func(json.RawMessage) error) error {
 	switch name {
 	case "test-call":
 		return h.testCall(ctx, emit)
 	case prepareCopy:
 		return h.prepareCopy(ctx, emit)
+	case salvagePending, salvageExtract, salvageStored, salvageOrder:
+		return h.salvage.command(ctx, name, args, emit)
 	}
 	return h.agent.Order(ctx, name)
 }

@@ -51,6 +51,9 @@ func (r *records) Open(ctx context.Context, term releve.Term, lone bool, promoti
 	if pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return err
 	}
+	if err := r.cluster.EnsureSalvageSlot(ctx); err != nil { // no reason not to serve (R11)
+		r.log.Warn("if this server were set aside, its rows would have to be compared", "err", err)
+	}
 	s, err := store.Open(ctx, pool, store.Options{
 		Term: term, Seat: r.seat, Lone: lone, Promotion: promotion, OnStored: r.onStored, Log: r.log,
 	})

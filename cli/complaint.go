@@ -73,6 +73,9 @@ var causes = []struct {
 	{app.ErrForbidden, codeForbidden, "forbidden"},
 	{console.ErrNotAllowed, codeForbidden, "not-allowed"},
 	{console.ErrRunning, codeBusy, "running"},
+	{console.ErrNoSalvage, codeUsage, "no-salvage"},
+	{console.ErrDecided, codeForbidden, "salvage-decided"},
+	{console.ErrNotOnDuty, codeForbidden, "not-on-duty"},
 	{client.ErrUnreachable, codeUnreachable, "unreachable"},
 	{os.ErrExist, codeForbidden, "exists"},
 }

@@ -15,7 +15,7 @@ import (
 // addWords gives a command, its options and all below it their help. Help is kept
 // apart from the commands so that both languages stand on one footing.
 func addWords(c *cobra.Command, words *messages.Messages) {
-	said := words.Commands[c.Name()]
+	said := words.Commands[strings.TrimPrefix(c.CommandPath(), "releve ")]
 	c.Short, c.Long = said.Short, strings.TrimSpace(said.Long)
 	c.Use += " [options]" // the same word in both languages; cobra's own is English
 	c.DisableFlagsInUseLine = true

@@ -68,7 +68,7 @@ func TestNoWordIsForACommandThatIsNotThere(t *testing.T) {
 			c := newRoot(&settings{})
 			if name != c.Name() {
 				var err error
-				if c, _, err = c.Find([]string{name}); err != nil {
+				if c, _, err = c.Find(strings.Fields(name)); err != nil {
 					t.Errorf("%s: %s: %v", language, name, err)
 					continue
 				}

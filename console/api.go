@@ -33,6 +33,7 @@ func (s *Server) controlRoutes() http.Handler {
 	s.apiRoutes(mux)
 	mux.HandleFunc("GET /api/diary", s.diary)
 	mux.HandleFunc("POST /api/procedures/{name}", s.procedure)
+	s.salvageRoutes(mux)
 	return mux
 }
 
@@ -44,10 +45,12 @@ type problem struct {
 	Detail string `json:"detail,omitempty"`
 }
 
+const problemPrefix = "urn:releve:"
+
 func refuse(w http.ResponseWriter, status int, kind string, detail error) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(problem{Type: "urn:releve:" + kind, Title: http.StatusText(status), Status: status, Detail: detail.Error()})
+	_ = json.NewEncoder(w).Encode(problem{Type: problemPrefix + kind, Title: http.StatusText(status), Status: status, Detail: detail.Error()})
 }
 
 func answer(w http.ResponseWriter, v any) {

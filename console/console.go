@@ -38,9 +38,10 @@ var (
 // Options say where to serve.
 type Options struct {
 	Site         Site
-	Listen       string // host:port of the page
-	OtherConsole string // host:port of the other server's page, "" when not known
-	Socket       string // path of the control socket
+	Salvage      Salvage // nil: nothing is salvaged here
+	Listen       string  // host:port of the page
+	OtherConsole string  // host:port of the other server's page, "" when not known
+	Socket       string  // path of the control socket
 	Log          *slog.Logger
 }
 

@@ -78,9 +78,12 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values) 
 		return response, nil
 	}
 	defer response.Body.Close() //nolint:errcheck // it was read
-	var why struct{ Detail string }
+	var why struct{ Type, Detail string }
 	if json.NewDecoder(response.Body).Decode(&why) != nil || why.Detail == "" {
 		why.Detail = response.Status
+	}
+	if cause := console.Problem(why.Type); cause != nil {
+		return nil, fmt.Errorf("%w: %s", cause, why.Detail)
 	}
 	return nil, errors.New(why.Detail)
 }
