@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,8 +12,8 @@ import (
 )
 
 // Two databases are compared at one position in three moves (SPEC M7). The owner is
-// frozen: SHARE locks let the writers that are at it end, and no other begin, so that
-// what is visible is what the log says up to Frozen.At, and nothing on its way. The
+// frozen: a SHARE lock lets the writers that are at the table end, and no other begin, so
+// that what is visible of it is what the log says up to Frozen.At, and nothing on its way. The
 // mirror takes a snapshot once it has replayed that far. The owner is released. From then
 // on both read their snapshots for as long as they like.
 //
@@ -27,8 +26,11 @@ const (
 	verifyName = "releve_verify" // application name; a promotion ends these sessions
 
 	// lockLimit bounds the wait for writers, and with it how long those wait that come after.
-	// It is below deadlock_timeout: a deadlock with us costs us, and no writer.
-	lockLimit = 200 * time.Millisecond
+	lockLimit = 300 * time.Millisecond
+
+	// yieldAfter is deadlock_timeout for the lock of a freeze: an autovacuum that is at the
+	// table gives way after that, as to any lock.
+	yieldAfter = 50 * time.Millisecond
 
 	// frozenLimit is when PostgreSQL itself ends a freeze that nobody releases.
 	frozenLimit = 500 * time.Millisecond
@@ -40,23 +42,24 @@ const (
 // and what was read on the mirror meanwhile compares with nothing.
 var ErrFrozenTooLong = errors.New("the owner could not be held still until the mirror was there")
 
-// Frozen is an owner whose tables nobody writes to.
+// Frozen is an owner with a table that nobody writes to.
 type Frozen struct {
 	At   releve.LSN // all that is visible is in the log up to here
 	Own  *Snapshot  // outlives the release
 	lock *pgx.Conn
 }
 
-// Freeze holds the writers of some tables up. It fails, harmlessly, when they do not let
-// it in at once. Release comes within half a second, or fails.
-func (c *Cluster) Freeze(ctx context.Context, tables []string) (f *Frozen, err error) {
+// Freeze holds the writers of one table up: of several, it would deadlock with those who
+// take them in another order. It fails, harmlessly, when they do not let it in at once.
+// Release comes within half a second, or fails.
+func (c *Cluster) Freeze(ctx context.Context, table string) (f *Frozen, err error) {
 	f = &Frozen{}
 	// Sessions cost time that no writer shall wait for: both are opened first.
 	if f.lock, err = c.session(ctx); err == nil {
 		f.Own, err = c.prepareSnapshot(ctx)
 	}
 	if err == nil {
-		err = f.freeze(ctx, tables)
+		err = f.freeze(ctx, table)
 	}
 	if err != nil {
 		f.abandon()
@@ -65,12 +68,12 @@ func (c *Cluster) Freeze(ctx context.Context, tables []string) (f *Frozen, err e
 	return f, nil
 }
 
-func (f *Frozen) freeze(ctx context.Context, tables []string) error {
+func (f *Frozen) freeze(ctx context.Context, table string) error {
 	_, err := f.lock.Exec(ctx, fmt.Sprintf(`
-BEGIN; SET LOCAL lock_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d; LOCK TABLE %s IN SHARE MODE`,
-		lockLimit.Milliseconds(), frozenLimit.Milliseconds(), strings.Join(tables, ", ")))
+BEGIN; SET LOCAL lock_timeout = %d; SET LOCAL deadlock_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d;
+LOCK TABLE %s IN SHARE MODE`, lockLimit.Milliseconds(), yieldAfter.Milliseconds(), frozenLimit.Milliseconds(), table))
 	if err != nil {
-		return fmt.Errorf("the tables' writers could not be held up for a moment: %w", err)
+		return fmt.Errorf("the writers of %s could not be held up for a moment: %w", table, err)
 	}
 	if err := f.Own.take(ctx); err != nil {
 		return err

@@ -43,7 +43,7 @@ func bothDigests(t *testing.T, owner, mirror *Cluster, table string) releve.Dige
 	var f *Frozen
 	until(t, "the owner is held still", func() (held bool) {
 		var err error
-		f, err = owner.Freeze(ctx, []string{table})
+		f, err = owner.Freeze(ctx, table)
 		return err == nil
 	})
 	defer f.Own.Close()
@@ -67,7 +67,7 @@ func TestAnOwnerThatNobodyReleasesGoesOnByItself(t *testing.T) {
 	c := alone(t)
 	pool := openPool(t, c)
 	local(t, pool, "CREATE TABLE facts (n int PRIMARY KEY)")
-	f, err := c.Freeze(within(t), []string{"public.facts"})
+	f, err := c.Freeze(within(t), "public.facts")
 	must(t, err)
 	defer f.Own.Close()
 	local(t, pool, "INSERT INTO facts VALUES (1)") // waits, and not for ever
@@ -88,7 +88,7 @@ func TestAWriterThatDoesNotEndIsNotHeldUpForLong(t *testing.T) {
 	defer tx.Rollback(context.Background())
 	_, err = tx.Exec(within(t), "INSERT INTO facts VALUES (1)")
 	must(t, err)
-	if _, err := c.Freeze(within(t), []string{"public.facts"}); err == nil {
+	if _, err := c.Freeze(within(t), "public.facts"); err == nil {
 		t.Fatal("held still, and a writer is at it")
 	}
 	_, err = tx.Exec(within(t), "INSERT INTO facts VALUES (2)")

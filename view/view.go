@@ -201,4 +201,6 @@ type ProcedureStep struct {
 	Finished time.Time `json:"finished"`
 	Found    *Sentence `json:"found,omitempty"`
 	Progress *Progress `json:"progress,omitempty"`
+
+	Findings []Sentence `json:"findings,omitempty"` // what is wrong, found by a verification
 }
