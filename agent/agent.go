@@ -67,6 +67,7 @@ type Agent struct {
 	gone   chan *offer
 
 	machine takeover.Machine // owned by Run
+	written takeover.Durable // what the journal last took, owned by Run
 	waiting []*offer         // in the order of their coming, owned by Run
 	job     context.CancelFunc
 	rounds  []takeover.Round // the latest, for evidence
@@ -140,6 +141,7 @@ func (a *Agent) boot() (takeover.Boot, error) {
 	if err != nil {
 		return takeover.Boot{}, err
 	}
+	a.written = d
 	disk, id, err := a.Database.Disk()
 	return takeover.Boot{Known: known, Durable: d, Disk: disk, DataID: id, Found: a.Found}, err
 }

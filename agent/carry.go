@@ -20,7 +20,11 @@ func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 		// What was decided is remembered even while the server is being stopped.
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
 		defer cancel()
-		return a.Journal.Save(limit, act.Durable)
+		err := a.Journal.Save(limit, act.Durable)
+		if err == nil {
+			a.written = act.Durable
+		}
+		return err
 	case takeover.Tell:
 		a.tell()
 	case takeover.Fence:
@@ -48,7 +52,7 @@ func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 func (a *Agent) failed(ctx context.Context, act takeover.Action, err error) {
 	a.Log.Error("a decision could not be carried out", "action", act.Kind, "rule", act.Rule, "err", err)
 	before := a.machine
-	actions := a.machine.Halt(fmt.Sprintf("the journal could not be written: %v", err))
+	actions := a.machine.Halt(fmt.Sprintf("the journal could not be written: %v", err), a.written)
 	a.note(before, takeover.Event{Now: a.Now()}, actions)
 	for _, next := range actions {
 		_ = a.carry(ctx, next) // a fence and a word to the other: neither can fail

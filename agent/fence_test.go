@@ -34,6 +34,24 @@ func TestAJournalThatHangsFencesTheServer(t *testing.T) {
 	})
 }
 
+// An abdication that could not be written is not told: the owner that took the vote
+// back would be alone, and a server that starts from its journal would hold it too (R3).
+func TestAnAbdicationThatCouldNotBeWrittenIsNotTold(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.secondary().journal.hangs = true })
+		s.secondary().abdicate()
+		s.until("the secondary stands still", 5*time.Second, func() bool { return s.phase(s.secondary()) == takeover.Stuck })
+		s.stays("the main is without the vote", 3*time.Second, func() bool { return !s.main().agent.Machine().Vote })
+		if kept := s.secondary().diary.of("rule-halted"); len(kept) != 1 {
+			t.Errorf("it halted %d times", len(kept))
+		}
+		s.change(func() { s.secondary().journal.hangs, s.secondary().postgres.broken = false, false })
+		s.secondary().kill()
+		s.secondary().start()
+		s.until("protected again", 10*time.Second, s.protected)
+	})
+}
+
 // checkFenced: the caller is not kept waiting either. The verdict is asked again,
 // and a server without the duty may answer (R13).
 func checkFenced(t *testing.T, s *site, d agent.Decision) {

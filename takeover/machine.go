@@ -59,7 +59,10 @@ type Machine struct {
 	Known bool
 	Phase Phase
 	Cause string // why it is stuck: a sentence
-	Now   time.Duration
+	// JournalLost: a save failed. Until the server is started again, nothing more is
+	// decided that would have to be remembered.
+	JournalLost bool
+	Now         time.Duration
 
 	Boot    Boot
 	Booted  time.Duration
@@ -139,9 +142,11 @@ func (m *Machine) Step(e Event) []Action {
 const maxRows = 16
 
 // Halt stops the server until an operator acts: what it decided could not be
-// carried out or remembered. The actions fence it.
-func (m *Machine) Halt(cause string) []Action {
-	m.Cause = cause
+// remembered, so that it was not decided, and the other must not hear of it. written
+// is what the journal last took. The actions fence the server.
+func (m *Machine) Halt(cause string, written Durable) []Action {
+	m.Cause, m.JournalLost = cause, true
+	m.Durable, m.Known = written, written.Term > 0
 	out := m.halt()
 	for i := range out {
 		out[i].Rule = "halted"

@@ -71,7 +71,7 @@ var table = []row{
 	{"copy-failed", func(m *Machine) bool { return m.Phase == Rejoining && m.Job == NoJob }, to(Waiting)},
 	{"mirror-database-starts", func(m *Machine) bool { return m.mirrors() && !m.DB.Up && m.retryable(JobStart) }, (*Machine).startCopy},
 	{"mirror-follows", (*Machine).canFollow, begin(Following, JobFollow)},
-	{"stop-asked", func(m *Machine) bool { return m.stopping() && !m.Owns() && m.Vote }, saved(Durable.Abdicate)},
+	{"stop-asked", func(m *Machine) bool { return m.stopping() && !m.Owns() && m.Vote && !m.JournalLost }, saved(Durable.Abdicate)},
 
 	// A verification and what comes of it.
 	{"busy-refused", (*Machine).knownBusy, (*Machine).refuseBusy},
@@ -243,7 +243,7 @@ func (m *Machine) found() []Action {
 // The vote.
 
 func (m *Machine) voteComesBack() bool {
-	if !m.Known || !m.heard() {
+	if !m.Known || m.JournalLost || !m.heard() {
 		return false
 	}
 	_, ok := m.Returned(m.Other.Term, m.Other.Abdicated)
@@ -267,7 +267,7 @@ func (m *Machine) halfHanded() bool {
 // that is still receiving what the vote names waits until it has it.
 func (m *Machine) voteOffered() bool {
 	o := m.Other
-	if !m.Known || m.Owns() || m.Vote || !m.heard() || o.Term != m.Term || !o.Issued || o.Number <= m.Number {
+	if !m.Known || m.JournalLost || m.Owns() || m.Vote || !m.heard() || o.Term != m.Term || !o.Issued || o.Number <= m.Number {
 		return false
 	}
 	if m.mirrors() && m.Job != NoJob {
@@ -296,7 +296,7 @@ func (m *Machine) accept() []Action {
 // broken: a mirror that holds the vote and could not use it, or that keeps an
 // owner waiting whose commits it no longer receives (M4).
 func (m *Machine) broken() bool {
-	if m.Owns() || !m.Vote || m.Job != NoJob {
+	if m.Owns() || !m.Vote || m.JournalLost || m.Job != NoJob {
 		return false
 	}
 	if m.Phase == Waiting || m.Phase == Stuck {
