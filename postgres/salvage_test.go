@@ -262,6 +262,27 @@ func TestTheSlotFollowsTheMirrorAndStaysWhenItIsAway(t *testing.T) {
 	}
 }
 
+// A rewind with nothing to undo leaves the slot on what is now a mirror.
+func TestAMirrorGivesTheSlotUp(t *testing.T) {
+	ctx := within(t)
+	c := alone(t)
+	must(t, c.EnsureSalvageSlot(ctx))
+	must(t, c.Stop(ctx, true))
+	must(t, c.Start(ctx, Isolated))
+	must(t, c.DropSlots(ctx))
+	slots := func() (n int) {
+		must(t, c.ask(ctx, askLimit, []any{&n}, "SELECT count(*) FROM pg_replication_slots"))
+		return n
+	}
+	if slots() != 1 {
+		t.Fatal("the slot is gone although nobody knows yet whether salvage needs it (R11)")
+	}
+	must(t, c.DropSalvageSlot(ctx))
+	if n := slots(); n != 0 {
+		t.Errorf("%d slots are left", n)
+	}
+}
+
 func TestALostSlotIsMadeAnew(t *testing.T) {
 	ctx := within(t)
 	o := optionsFor(t, releve.Main, freeAddress(t), freeAddress(t))

@@ -92,7 +92,7 @@ func (s *Salvager) Run(ctx context.Context) {
 	follow := time.NewTicker(followEvery)
 	defer follow.Stop()
 	wait := lookEvery
-	look := time.NewTimer(wait)
+	look := time.NewTimer(followEvery)
 	defer look.Stop()
 	for {
 		select {
