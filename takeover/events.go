@@ -109,6 +109,7 @@ type Command string
 const (
 	HandOver Command = "hand-over" // give the duty to the mirror
 	Rejoin   Command = "rejoin"    // come back as the mirror
+	Rebuild  Command = "rebuild"   // throw this mirror's copy away and make another
 	Stop     Command = "stop"      // this server is being stopped
 )
 

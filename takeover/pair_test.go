@@ -517,6 +517,33 @@ func TestAnOwnerWhoseDatabaseRestartsAloneKeepsItsGateShut(t *testing.T) {
 	p.until("protected again", 10*time.Second, p.inSync)
 }
 
+func TestAMirrorIsRebuiltByTheOperatorsWord(t *testing.T) {
+	p := started(t)
+	copied := p.secondary().dataID
+	p.event(p.secondary(), Event{Command: Rebuild})
+	if p.secondary().Vote || p.secondary().disk.DataID != "" || p.secondary().pg != "" {
+		t.Fatalf("the copy is not struck out: %+v, PostgreSQL %q", p.secondary().disk, p.secondary().pg)
+	}
+	p.until("the main records alone", 2*time.Second, func() bool { return p.main().lone })
+	p.until("protected again", 10*time.Second, p.inSync)
+	if p.secondary().dataID == copied || p.main().Term != 1 {
+		t.Fatalf("copy %s, as before; term %d", copied, p.main().Term)
+	}
+}
+
+func TestAMirrorIsNotGivenUpWhileNobodyCouldBeCopiedFrom(t *testing.T) {
+	p := started(t)
+	p.kill(p.main())
+	p.pass(2 * time.Second)
+	p.event(p.secondary(), Event{Command: Rebuild})
+	p.pass(time.Second)
+	if !p.secondary().Vote {
+		t.Fatal("the only whole database was given up, and nobody serves")
+	}
+	p.overflow(p.secondary())
+	p.until("the secondary serves", 5*time.Second, func() bool { return p.secondary().Phase == Serving && p.secondary().Gate })
+}
+
 func TestAServerThatIsBeingStoppedIsNotGivenTheVoteAgain(t *testing.T) {
 	p := started(t)
 	p.event(p.secondary(), Event{Command: Stop})

@@ -66,6 +66,7 @@ var table = []row{
 
 	// A mirror.
 	{"return-begins", (*Machine).rejoinAsked, func(m *Machine) []Action { m.Leaving = false; return to(Waiting)(m) }},
+	{"copy-condemned", (*Machine).rebuildAsked, (*Machine).condemn},
 	{"copy-begins", (*Machine).copyPossible, (*Machine).rejoin},
 	{"copy-finished", func(m *Machine) bool { return m.Phase == Rejoining && m.ended(JobRejoin) }, (*Machine).rejoined},
 	{"copy-failed", func(m *Machine) bool { return m.Phase == Rejoining && m.Job == NoJob }, to(Waiting)},
@@ -442,6 +443,19 @@ func (m *Machine) standbyWanted() bool {
 func (m *Machine) rejoinAsked() bool {
 	asked := m.Phase == Deposed && (m.Asked == Rejoin || m.Leaving) || m.Phase == Stuck && m.Asked == Rejoin
 	return asked && m.otherOwns() && m.Other.Serving
+}
+
+// rebuildAsked: only while the owner is there to be copied from, and to take the vote
+// back, is a copy given up.
+func (m *Machine) rebuildAsked() bool {
+	return m.Asked == Rebuild && m.mirrors() && m.Job == NoJob && m.otherOwns() && m.Other.Serving && m.Other.Gate
+}
+
+// condemn strikes the copy out, which gives the vote back, before anything happens to it (R2).
+func (m *Machine) condemn() []Action {
+	m.Asked, m.Phase, m.DB = "", Waiting, Database{}
+	m.Durable = m.Strike()
+	return append(m.save(), Action{Kind: Fence})
 }
 
 func (m *Machine) copyPossible() bool {

@@ -31,6 +31,7 @@ const (
 	losesPBX
 	toldHandOver
 	toldRejoin
+	toldRebuild
 	toldStop
 	stopFree
 	stops
@@ -256,6 +257,9 @@ func (w *walk) orders(s state, i int) {
 	s.orders++
 	if m.Phase == takeover.Serving {
 		w.step(s, i, input{kind: ordered, command: takeover.HandOver}, move{what: toldHandOver})
+	}
+	if m.Phase == takeover.Following {
+		w.step(s, i, input{kind: ordered, command: takeover.Rebuild}, move{what: toldRebuild})
 	}
 	if !m.Owns() && m.Vote && v.ending == running {
 		s.servers[i].ending = asked
