@@ -291,9 +291,9 @@ func (p postgres) Look(ctx context.Context) (seen takeover.Database, err error) 
 
 // Mirror reads the owner's own position first, as the product does.
 func (p postgres) Mirror(ctx context.Context) (seen takeover.Mirror, err error) {
-	if err = p.asks(ctx, func() { seen.Own = lsn(len(p.database.log)) }); err != nil {
-		return seen, err
-	}
+	p.mu.Lock()
+	seen.Own = lsn(len(p.database.log))
+	p.mu.Unlock()
 	err = p.asks(ctx, func() { seen.Streaming, seen.Flush = p.sends(), lsn(p.database.reported) })
 	return seen, err
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -45,8 +46,11 @@ func (j saver) Save(ctx context.Context, d takeover.Durable) error {
 	j.mu.Lock()
 	slow := j.journal.slow
 	j.mu.Unlock()
+	if j.unsure {
+		return errUnsure
+	}
 	if err := j.takes(ctx, slow+j.dice.of(j.seat, ofJournal).between(500*time.Microsecond, 4*time.Millisecond)); err != nil {
-		return err
+		return j.lost(d, err)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -62,6 +66,23 @@ func (j saver) Save(ctx context.Context, d takeover.Durable) error {
 	}
 	j.write(d)
 	return nil
+}
+
+var errUnsure = errors.New("the journal's disk did not answer in time: what it holds is not known until a restart")
+
+// lost: the disk was too slow. It may write what it was given all the same, and until
+// a restart reads it again nothing more is saved.
+func (j saver) lost(d takeover.Durable, err error) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.dead {
+		return err
+	}
+	j.unsure = true
+	if j.dice.of(j.seat, ofJournal).one(2) {
+		j.write(d)
+	}
+	return errors.Join(errUnsure, err)
 }
 
 // write puts a Durable on the disk. The caller holds the lock.
@@ -228,15 +249,17 @@ type otherSpool struct{ *process }
 func (o otherSpool) Seat() releve.Seat { return o.seat.Other() }
 
 func (o otherSpool) Waiting(ctx context.Context, limit int) (outbox.Page, error) {
-	return ask(ctx, o.process, peerLink, func(ctx context.Context, there *process) (outbox.Page, error) {
-		return ownSpool{there}.Waiting(ctx, limit)
+	return ask(ctx, o.process, peerLink, func(_ context.Context, there *process) (outbox.Page, error) {
+		there.mu.Lock()
+		defer there.mu.Unlock()
+		return there.server.spool.page(limit), nil
 	})
 }
 
 func (o otherSpool) Stored(ctx context.Context, name string, upTo uint64) error {
-	_, err := ask(ctx, o.process, peerLink, func(ctx context.Context, there *process) (none struct{}, err error) {
+	_, err := ask(ctx, o.process, peerLink, patiently(func(ctx context.Context, there *process) (none struct{}, err error) {
 		return none, ownSpool{there}.Stored(ctx, name, upTo)
-	})
+	}))
 	return err
 }
 

@@ -81,56 +81,61 @@ func (v *server) reached(ctx context.Context) (*process, error) {
 	return p, p.alive()
 }
 
-// answer is what came back.
-type answer[A any] struct {
-	value A
-	err   error
-}
-
 // silenceLimit is how long TCP may leave a question without an answer before
 // the product's link gives the connection up.
 const silenceLimit = 5 * time.Second
 
 // ask takes a question to the other server, has it served there, and brings the
-// answer back, each on its own way.
+// answer back, each on its own way. What serves must not wait for more than ctx.
 func ask[A any](ctx context.Context, p *process, r road, serve func(context.Context, *process) (A, error)) (none A, err error) {
 	if err := p.acts(); err != nil {
 		return none, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, silenceLimit, errSilent)
-	defer cancel()
-	answers := make(chan answer[A], 1)
-	p.work.Go(func() {
-		if a, arrived := carried(ctx, p, r, serve); arrived {
-			answers <- a
-		}
-	})
-	select {
-	case a := <-answers:
-		return a.value, errors.Join(a.err, p.alive())
-	case <-ctx.Done():
-		return none, errors.Join(p.alive(), context.Cause(ctx))
-	}
-}
-
-// carried is the way of a question and of its answer.
-func carried[A any](ctx context.Context, p *process, r road, serve func(context.Context, *process) (A, error)) (a answer[A], arrived bool) {
 	if !p.goes(ctx, r) {
-		return a, false
+		return none, silence(ctx, p)
 	}
 	there, err := p.other().reached(ctx)
 	if err != nil {
-		a.err = err
-		return a, true
+		return none, errors.Join(err, p.alive())
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(there.ctx, cancel)()
-	a.value, a.err = serve(ctx, there)
-	if err := there.alive(); err != nil {
-		a.err = err
+	a, err := serve(ctx, there)
+	if !there.goes(ctx, r) {
+		return none, silence(ctx, p)
 	}
-	return a, there.goes(ctx, r)
+	return a, errors.Join(err, p.alive())
+}
+
+// silence is what comes of a packet that was lost.
+func silence(ctx context.Context, p *process) error {
+	sleep(ctx, silenceLimit)
+	return errors.Join(errSilent, context.Cause(ctx), p.alive())
+}
+
+// patiently lets work be done that may last longer than ctx, as that of a server
+// that is frozen in the middle.
+func patiently[A any](serve func(context.Context, *process) (A, error)) func(context.Context, *process) (A, error) {
+	return func(ctx context.Context, there *process) (none A, err error) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(there.ctx, cancel)()
+		answers := make(chan answer[A], 1)
+		there.work.Go(func() {
+			a, err := serve(ctx, there)
+			answers <- answer[A]{a, errors.Join(err, there.alive())}
+		})
+		select {
+		case a := <-answers:
+			return a.value, a.err
+		case <-ctx.Done():
+			return none, context.Cause(ctx)
+		}
+	}
+}
+
+// answer is what came of such work.
+type answer[A any] struct {
+	value A
+	err   error
 }
 
 // link is the peer link.
@@ -164,7 +169,11 @@ func (l link) again(m agent.Message) {
 }
 
 func (l link) Check(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
-	return ask(ctx, l.process, peerLink, func(ctx context.Context, there *process) (takeover.Reply, error) {
+	return ask(ctx, l.process, peerLink, checkMe(q))
+}
+
+func checkMe(q agent.CheckQuestion) func(context.Context, *process) (takeover.Reply, error) {
+	return patiently(func(ctx context.Context, there *process) (takeover.Reply, error) {
 		return there.agent.CheckMe(ctx, q), nil
 	})
 }
@@ -176,9 +185,9 @@ func (l link) Command(ctx context.Context, name string, _ map[string]string, emi
 		})
 		return err
 	}
-	found, err := ask(ctx, l.process, peerLink, func(ctx context.Context, there *process) (view.Sentence, error) {
+	found, err := ask(ctx, l.process, peerLink, patiently(func(ctx context.Context, there *process) (view.Sentence, error) {
 		return there.agent.TestCall(ctx)
-	})
+	}))
 	if err == nil {
 		emit(view.Procedure{Name: name, Steps: []view.ProcedureStep{{State: "done", Found: &found}}})
 	}

@@ -80,7 +80,7 @@ type caller struct {
 	began         time.Duration
 	answeredBy    releve.Seat
 	answeredAfter time.Duration
-	reached       bool // an INVITE of it came to a server that could serve
+	reached       bool // it came to a server that could serve, by a binding that this one wants
 }
 
 func (s *site) newCaller(id releve.CallID) *caller {
@@ -157,7 +157,7 @@ func (c *caller) invite(ctx context.Context, v *server, user string, why releve.
 	if !p.takesCall(in) {
 		return 0, errRefused
 	}
-	c.reached = true
+	c.reached = c.reached || p.wants(user)
 	select {
 	case code = <-in.settled:
 	case <-ctx.Done():
@@ -167,6 +167,7 @@ func (c *caller) invite(ctx context.Context, v *server, user string, why releve.
 	}
 	if code == answered {
 		c.answeredBy, c.answeredAfter = v.seat, c.elapsed()-c.began
+		c.change(func() { c.note(v.seat, "Call %s is answered after %s.", c.id, c.answeredAfter.Round(time.Millisecond)) })
 		c.talk(in)
 	}
 	return code, nil
@@ -188,6 +189,15 @@ func (p *process) takesCall(in *incoming) bool {
 	}
 	p.rooms.Go(func() { p.calls.Offer(p.ctx, in) })
 	return true
+}
+
+// wants says that a user's binding here is no leftover of an earlier duty.
+func (p *process) wants(user string) bool {
+	m := p.agent.Machine()
+	if user == receptionUser {
+		return m.Users().Reception
+	}
+	return m.Users().Standby
 }
 
 // talk is the caller's part of the conversation.

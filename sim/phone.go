@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 // telephone is a server's way to the PBX.
 type telephone struct{ *process }
 
-// pbx is a question to the PBX, answered in a moment by one that is reached. What
+// asks is a question to the PBX, answered in a moment by one that is reached. What
 // is silent stays so to the end of ctx.
 func (t telephone) asks(ctx context.Context, answer func()) error {
 	if err := t.takes(ctx, t.dice.of(t.seat, ofTelephone).between(300*time.Microsecond, 3*time.Millisecond)); err != nil {
@@ -36,9 +37,7 @@ func (t telephone) asks(ctx context.Context, answer func()) error {
 func (t telephone) Options(ctx context.Context) error { return t.asks(ctx, func() {}) }
 
 func (t telephone) CheckOther(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
-	return ask(ctx, t.process, directSIP, func(ctx context.Context, there *process) (takeover.Reply, error) {
-		return there.agent.CheckMe(ctx, q), nil
-	})
+	return ask(ctx, t.process, directSIP, checkMe(q))
 }
 
 // Keep never waits.
@@ -60,14 +59,14 @@ func (t telephone) BindingThere(ctx context.Context) (there bool, err error) {
 
 const testCallLimit = 15 * time.Second
 
-func (t telephone) TestCall(ctx context.Context, id string) (agent.TestCall, error) {
+func (t telephone) TestCall(ctx context.Context, _ string) (agent.TestCall, error) {
 	if err := t.acts(); err != nil {
 		return agent.TestCall{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, testCallLimit)
 	defer cancel()
-	c := t.site.newCaller(releve.CallID("test-" + id))
-	c.test = id
+	c := t.site.newCaller(releve.CallID(fmt.Sprintf("of-%s@pbx", t.seat)))
+	c.test = "test"
 	ended := make(chan struct{})
 	t.work.Go(func() { c.calls(ctx); close(ended) })
 	<-ended

@@ -41,7 +41,8 @@ type process struct {
 	cancel context.CancelFunc
 	rooms  sync.WaitGroup
 	dead   bool
-	fuse   int // boundaries until it is killed at one, 0: not meant to
+	fuse   int  // boundaries until it is killed at one, 0: not meant to
+	unsure bool // its journal did not answer in time: owned by the agent's loop
 	pace   pace
 }
 
@@ -67,6 +68,9 @@ func (v *server) process() *process {
 	defer v.mu.Unlock()
 	return v.running
 }
+
+// serves says that its gate is open. The caller holds the lock.
+func (v *server) serves() bool { return v.running != nil && v.running.store.mine }
 
 // Users and numbers of the site.
 const (
@@ -123,7 +127,7 @@ var quiet = slog.New(slog.DiscardHandler)
 
 func (p *process) makeAgent() {
 	set := settings
-	set.Seat = p.seat
+	set.Seat, set.OwnCalls = p.seat, p.ownCalls
 	p.agent = agent.New(agent.Options{
 		Site: agent.SiteWords{
 			Name: "Clinique", Level: releve.HighAvailability, Arbiter: releve.Pair, PBX: "pbx", Reception: receptionNumber,
@@ -305,6 +309,12 @@ func (p *process) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.die("is stopped in order")
+}
+
+// restart is the operator's.
+func (p *process) restart() {
+	p.leave()
+	p.server.start()
 }
 
 // duty is the agent as the calls need it.

@@ -84,6 +84,8 @@ type site struct {
 	dice    *dice
 	began   time.Time
 
+	ownCalls bool // a standby may call the reception itself (H8)
+
 	ctx  context.Context // of the story
 	end  context.CancelFunc
 	work sync.WaitGroup // all goroutines of the world itself
@@ -123,6 +125,7 @@ func newSite(seed uint64, without Without) *site {
 	s.servers = [2]*server{newServer(s, releve.Main), newServer(s, releve.Secondary)}
 	s.network = network{die: s.dice.of("", ofLink)}
 	s.pbx = newPBX(s)
+	s.ownCalls = !s.dice.of("", ofFate).one(3)
 	s.ledger = newLedger(s)
 	return s
 }
@@ -173,7 +176,8 @@ func (s *site) broken() string {
 	return s.ledger.broken
 }
 
-// protected says that the site is whole again, by the word on the screens of both servers.
+// protected says that the site is whole again: by the word on the screens of both
+// servers, and by the bindings that the PBX has, which may have forgotten them.
 func (s *site) protected() bool {
 	for _, v := range s.servers {
 		p := v.process()
@@ -184,5 +188,8 @@ func (s *site) protected() bool {
 			return false
 		}
 	}
-	return true
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	reception, standby := s.pbx.contact(receptionUser), s.pbx.contact(standbyUser)
+	return reception != nil && reception.serves() && standby == reception.other()
 }

@@ -13,7 +13,8 @@ import (
 // looked for is a site that never comes back.
 const (
 	aloneLimit  = 20 * time.Second // to be protected without help
-	helpedLimit = 90 * time.Second // … with an operator's `return`
+	helpAfter   = 3 * time.Second  // before an operator comes who was called
+	helpedLimit = 60 * time.Second // for his `return` to end
 	helpMost    = 3                // which he may have to ask for again, as the product tells him
 	drainLimit  = 20 * time.Second // for spools to empty and calls to end
 	look        = 50 * time.Millisecond
@@ -62,7 +63,6 @@ func (s *site) judge(c *caller) {
 	switch {
 	case c.answeredBy != "":
 		s.figures.Answered++
-		s.note("", "Call %s is answered by the %s after %s.", c.id, c.answeredBy, c.answeredAfter.Round(time.Millisecond))
 		return
 	case s.ctx.Err() != nil:
 		return
@@ -75,17 +75,15 @@ func (s *site) judge(c *caller) {
 
 // recovers waits until the mended site is protected, with an operator if it must.
 func (s *site) recovers() bool {
-	if s.until(aloneLimit, s.protected) {
-		return true
-	}
-	for range helpMost {
+	for range helpMost + 1 {
+		s.until(aloneLimit, func() bool { return s.protected() || s.helpless() })
+		if s.until(helpAfter, s.protected) {
+			return true
+		}
 		if s.ctx.Err() != nil {
 			return false
 		}
 		s.help()
-		if s.until(aloneLimit, s.protected) {
-			return true
-		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,11 +91,29 @@ func (s *site) recovers() bool {
 	return false
 }
 
+// helpless: a server says that it waits for an operator.
+func (s *site) helpless() bool {
+	for _, v := range s.servers {
+		if p := v.process(); p != nil {
+			if m := p.agent.Machine(); m.Phase == takeover.Deposed || m.Phase == takeover.Stuck {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // help is an operator who asks for a return where a server is on duty.
 func (s *site) help() {
 	at := s.servers[0]
 	for _, v := range s.servers {
-		if p := v.process(); p != nil && p.agent.Machine().Phase == takeover.Serving {
+		p := v.process()
+		switch {
+		case p == nil:
+		case p.agent.Machine().JournalLost:
+			p.restart() // as its sentence says
+			return
+		case p.agent.Machine().Phase == takeover.Serving:
 			at = v
 		}
 	}
@@ -159,7 +175,7 @@ func (s *site) proves() {
 	}
 	s.change(func() {
 		for _, v := range s.servers {
-			if v.running != nil && v.running.store.mine {
+			if v.serves() {
 				s.ledger.audit(v)
 			}
 		}
