@@ -112,6 +112,7 @@ type postgres struct {
 	runs     string
 	follows  bool
 	broken   bool // does not start, and stops
+	lacks    bool // the owner no longer has the log that this copy needs
 	flush    releve.LSN
 	timeline releve.Timeline
 	exited   chan struct{}
@@ -137,7 +138,7 @@ func (p *postgres) boot(runs string) {
 // streams says whether rows reach this copy. The caller holds the lock.
 func (p *postgres) streams() bool {
 	o := &p.other().postgres
-	return p.follows && o.runs == primary && o.timeline == p.timeline && p.alive && o.alive && !p.frozen() && !o.server.frozen()
+	return p.follows && !p.lacks && o.runs == primary && o.timeline == p.timeline && p.alive && o.alive && !p.frozen() && !o.server.frozen()
 }
 
 func (p *postgres) receive() {
@@ -276,6 +277,7 @@ func (p *postgres) Rejoin(ctx context.Context, _ takeover.Promotion, tell func(v
 			return errors.New("there is nothing to copy from")
 		}
 		p.exit("copied over")
+		p.lacks = false
 		p.kind, p.id, p.flush, p.timeline = takeover.DiskOurs, releve.NewDataID(), o.flush, o.timeline
 		p.boot(standby)
 		return nil

@@ -96,6 +96,7 @@ type runner struct {
 	p      procedure.Procedure
 	target releve.Seat
 	proven bool
+	copied releve.DataID // the target's copy when the run began
 	emit   func(view.Procedure)
 	shown  view.Procedure
 }
@@ -103,6 +104,7 @@ type runner struct {
 func (r *runner) run(ctx context.Context, dryRun bool) error {
 	site := r.site()
 	r.target = r.p.Target(site)
+	r.copied = r.copyOf(r.target)
 	r.shown = view.Procedure{ID: rand.Text()[:8], Name: r.p.Name, DryRun: dryRun, Started: time.Now().UTC()}
 	for _, s := range r.p.Steps {
 		r.shown.Steps = append(r.shown.Steps, view.ProcedureStep{What: r.say(s.Code), State: "waiting"})
@@ -169,8 +171,9 @@ func (r *runner) carry(ctx context.Context, i int, s procedure.Step) error {
 	defer cancel()
 	look := time.NewTicker(100 * time.Millisecond)
 	defer look.Stop()
+	began := time.Now()
 	for ordered := (time.Time{}); !s.Done(r.site(), r.target); {
-		if s.Order != procedure.Nothing && time.Since(ordered) > orderAgain && r.wanted(s) {
+		if s.Order != procedure.Nothing && time.Since(began) >= s.Patience && time.Since(ordered) > orderAgain && r.wanted(s) {
 			ordered = time.Now()
 			if err := r.order(ctx, i, s); err != nil {
 				return err
@@ -189,11 +192,17 @@ func (r *runner) carry(ctx context.Context, i int, s procedure.Step) error {
 // orderAgain is how long an order has to show an effect.
 const orderAgain = 3 * time.Second
 
-// wanted: an order to rejoin is for a server that stands aside, not for one that
-// is on its way.
+// wanted: an order to rejoin is for a server that stands aside, and one to rebuild for a
+// mirror, not for one that is on its way.
 func (r *runner) wanted(s procedure.Step) bool {
 	at := r.site()[s.At(nil, r.target)]
-	return s.Order != procedure.Rejoin || at.Copyable
+	switch s.Order {
+	case procedure.Rejoin:
+		return at.Copyable
+	case procedure.Rebuild:
+		return at.Mirrors
+	}
+	return true
 }
 
 func (r *runner) follow(i int) {
@@ -230,7 +239,7 @@ func (a *Agent) orderAt(ctx context.Context, at releve.Seat, order string) error
 // Order takes an order that a procedure gives to this server.
 func (a *Agent) Order(ctx context.Context, order string) error {
 	switch takeover.Command(order) {
-	case takeover.Rejoin, takeover.HandOver:
+	case takeover.Rejoin, takeover.Rebuild, takeover.HandOver:
 		a.send(ctx, takeover.Event{Command: takeover.Command(order)})
 		return nil
 	}
@@ -280,7 +289,21 @@ func (r *runner) site() procedure.Site {
 	tested := site[r.target.Other()]
 	tested.ProvenTest = r.proven
 	site[r.target.Other()] = tested
+	target, copied := site[r.target], r.copyOf(r.target)
+	target.Receives = m.DB.Streaming || m.Gate && m.Seen.Streaming
+	target.Anew = copied != "" && copied != r.copied
+	site[r.target] = target
 	return site
+}
+
+// copyOf is the data id of a server's copy, "" while it has none.
+func (r *runner) copyOf(seat releve.Seat) releve.DataID {
+	m := r.agent.Machine()
+	if seat == m.Seat {
+		return m.DataID
+	}
+	other, _, _ := r.agent.board.theirs()
+	return other.Status.DataID
 }
 
 func serverOf(s takeover.Status, standby bool, spooled int) procedure.Server {
@@ -288,7 +311,8 @@ func serverOf(s takeover.Status, standby bool, spooled int) procedure.Server {
 	return procedure.Server{
 		Serving: s.Serving && s.Owner == s.Seat && s.Phase == takeover.Serving, Copyable: aside,
 		Copying: s.Phase == takeover.Rejoining || s.Phase == takeover.Waiting, Follows: s.Phase == takeover.Following,
-		Vote: s.Vote, Reception: s.Reception, Standby: standby, PBX: s.PBXAgo >= 0 && s.PBXAgo < 2*time.Second,
+		Mirrors: s.Phase == takeover.Following || s.Phase == takeover.Isolated,
+		Vote:    s.Vote, Reception: s.Reception, Standby: standby, PBX: s.PBXAgo >= 0 && s.PBXAgo < 2*time.Second,
 		Spooled: spooled, Term: s.Term,
 	}
 }

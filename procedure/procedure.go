@@ -21,6 +21,9 @@ type Server struct {
 	Copyable   bool // has no usable copy and can be made a mirror
 	Copying    bool
 	Follows    bool // a copy that streams from the owner
+	Mirrors    bool // a copy, whether it streams or not
+	Receives   bool // a copy that the owner's commits reach
+	Anew       bool // its copy was made in this run
 	Vote       bool
 	Reception  bool // the reception user is bound to it
 	Standby    bool // the standby user is bound to it
@@ -40,6 +43,7 @@ type Order string
 const (
 	Nothing  Order = ""
 	Rejoin   Order = "rejoin"
+	Rebuild  Order = "rebuild"
 	HandOver Order = "hand-over"
 	TestCall Order = "test-call"
 )
@@ -52,6 +56,8 @@ type Step struct {
 	Order Order
 	At    func(s Site, target releve.Seat) releve.Seat
 	Limit time.Duration // after which the step has failed
+
+	Patience time.Duration // for the step to come about without its order
 }
 
 // Procedure is a guided procedure.
@@ -112,13 +118,8 @@ var Return = Procedure{
 
 // Switchover moves the duty to the other server, both well.
 var Switchover = Procedure{
-	Name: "switchover",
-	Target: func(s Site) releve.Seat {
-		if s[releve.Main].Serving {
-			return releve.Secondary
-		}
-		return releve.Main
-	},
+	Name:   "switchover",
+	Target: offDuty,
 	Before: func(s Site, target releve.Seat) []view.Sentence {
 		why := bothHeard(s, target)
 		if len(why) == 0 && !(s[target].Follows && s[target].Vote) {
@@ -130,7 +131,9 @@ var Switchover = Procedure{
 }
 
 // All are the procedures by name.
-var All = map[string]Procedure{Return.Name: Return, Switchover.Name: Switchover}
+var All = map[string]Procedure{
+	Return.Name: Return, Switchover.Name: Switchover, RebuildMirror.Name: RebuildMirror, ResumeMirror.Name: ResumeMirror,
+}
 
 func bothHeard(s Site, _ releve.Seat) []view.Sentence {
 	var why []view.Sentence

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // On a normal site both servers are well and heard.
 var (
 	owner  = procedure.Server{Heard: true, Serving: true, Reception: true, PBX: true, Term: 1}
-	mirror = procedure.Server{Heard: true, Follows: true, Vote: true, Standby: true, PBX: true, Term: 1}
+	mirror = procedure.Server{Heard: true, Follows: true, Mirrors: true, Receives: true, Vote: true, Standby: true, PBX: true, Term: 1}
 	aside  = procedure.Server{Heard: true, Copyable: true, PBX: true, Term: 1}
 )
 
@@ -80,6 +80,18 @@ func TestWhenAStepIsDone(t *testing.T) {
 		{"step-mirror", "facts wait on the other's disk", owner, with(mirror, func(s *procedure.Server) { s.Spooled = 1 }), false},
 		{"step-mirror", "the other is the mirror", owner, mirror, true},
 
+		{"step-anew", "it follows with the copy that it had", mirror, owner, false},
+		{"step-anew", "its copy is on its way", procedure.Server{Heard: true, Copying: true}, owner, true},
+		{"step-anew", "it has another copy already", with(mirror, func(s *procedure.Server) { s.Anew = true }), owner, true},
+
+		{"step-mirror-again", "it stands aside", aside, owner, false},
+		{"step-mirror-again", "its copy is on its way", procedure.Server{Heard: true, Copying: true}, owner, true},
+		{"step-mirror-again", "it has a copy, and follows nobody yet", procedure.Server{Heard: true, Mirrors: true}, owner, true},
+
+		{"step-receives", "it follows, and nothing reaches it", with(mirror, func(s *procedure.Server) { s.Receives = false }), owner, false},
+		{"step-receives", "it receives", mirror, owner, true},
+		{"step-receives", "it is copied anew", procedure.Server{Heard: true, Copying: true}, owner, true},
+
 		{"step-test-call", "no call was made", owner, mirror, false},
 		{"step-test-call", "a call proved it", owner, with(mirror, func(s *procedure.Server) { s.ProvenTest = true }), true},
 	} {
@@ -113,6 +125,14 @@ func TestWhatForbidsAProcedure(t *testing.T) {
 		{"switchover", "the main stands aside", aside, owner, []string{"before-not-in-sync main"}},
 		{"switchover", "the secondary is silent", owner, procedure.Server{}, []string{"before-not-heard secondary"}},
 		{"switchover", "nobody serves", mirror, mirror, []string{"before-nobody-on-duty"}},
+		{"mirror-rebuild", "normal", owner, mirror, nil},
+		{"mirror-rebuild", "no PBX anywhere", with(owner, func(s *procedure.Server) { s.PBX = false }), with(mirror, func(s *procedure.Server) { s.PBX = false }), nil},
+		{"mirror-rebuild", "the mirror is silent", owner, procedure.Server{}, []string{"before-not-heard secondary"}},
+		{"mirror-rebuild", "the main stands aside", aside, owner, []string{"before-no-mirror main"}},
+		{"mirror-rebuild", "nobody serves", mirror, mirror, []string{"before-nobody-on-duty"}},
+		{"mirror-resume", "normal", owner, mirror, nil},
+		{"mirror-resume", "the main stands aside", aside, owner, nil},
+		{"mirror-resume", "the secondary is silent", owner, procedure.Server{}, []string{"before-not-heard secondary"}},
 	} {
 		t.Run(c.procedure+": "+c.site, func(t *testing.T) {
 			p, s := procedure.All[c.procedure], site(c.main, c.secondary)
@@ -158,6 +178,10 @@ func obey(s procedure.Site, o procedure.Order, at releve.Seat) {
 			own = procedure.Server{Heard: true, PBX: own.PBX, Spooled: own.Spooled, Term: term, Copying: true}
 			other = procedure.Server{Heard: true, PBX: other.PBX, Spooled: other.Spooled, Term: term, Serving: true}
 		}
+	case procedure.Rebuild:
+		if own.Mirrors && other.Serving {
+			own = procedure.Server{Heard: true, PBX: own.PBX, Spooled: own.Spooled, Term: own.Term, Copying: true}
+		}
 	case procedure.TestCall:
 		own.ProvenTest = other.Reception
 	}
@@ -172,7 +196,7 @@ func settle(s procedure.Site) {
 		case own.Serving:
 			own.Reception, own.Spooled = own.PBX, 0
 		case own.Copying && owned:
-			own.Copying, own.Follows = false, true
+			own.Copying, own.Follows, own.Mirrors, own.Receives, own.Anew = false, true, true, true, true
 		case own.Follows && owned:
 			own.Vote, own.Spooled, own.Standby = true, 0, own.PBX
 		}
@@ -189,8 +213,12 @@ func roles() []procedure.Server {
 		func(s *procedure.Server) { s.Serving, s.Reception = true, true },
 		func(s *procedure.Server) { s.Copyable = true },
 		func(s *procedure.Server) { s.Copying = true },
-		func(s *procedure.Server) { s.Follows, s.Standby = true, true },
-		func(s *procedure.Server) { s.Follows, s.Standby, s.Vote = true, true, true },
+		func(s *procedure.Server) { s.Mirrors = true }, // its database does not start
+		func(s *procedure.Server) { s.Mirrors, s.Follows, s.Standby = true, true, true },
+		func(s *procedure.Server) { s.Mirrors, s.Follows, s.Receives, s.Standby = true, true, true, true },
+		func(s *procedure.Server) {
+			s.Mirrors, s.Follows, s.Receives, s.Standby, s.Vote = true, true, true, true, true
+		},
 	} {
 		for _, spooled := range []int{0, 3} {
 			for _, heard := range []bool{true, false} {
@@ -229,17 +257,31 @@ func TestEveryProcedureEndsOrSaysWhy(t *testing.T) {
 					continue
 				}
 				ended[name+" ended"]++
-				if end := s[target]; !end.Serving || !end.Reception || !s[target.Other()].Follows || !s[target.Other()].Vote {
+				if !ends[name](s[target], s[target.Other()]) {
 					t.Errorf("%s ends with %+v", name, s)
 				}
 			}
 		}
 	}
-	for _, what := range []string{"return ended", "return refused", "switchover ended", "switchover refused"} {
-		if ended[what] == 0 {
-			t.Errorf("never happened: %s", what)
+	for name := range procedure.All {
+		if ended[name+" ended"] == 0 || ended[name+" refused"] == 0 {
+			t.Errorf("%s never ended, or was never refused", name)
 		}
 	}
+}
+
+// ends are what each procedure is for.
+var ends = map[string]func(target, other procedure.Server) bool{
+	"return": dutyMoved, "switchover": dutyMoved, "mirror-resume": mirrored,
+	"mirror-rebuild": func(target, other procedure.Server) bool { return mirrored(target, other) && target.Anew },
+}
+
+func dutyMoved(target, other procedure.Server) bool {
+	return target.Serving && target.Reception && other.Follows && other.Vote
+}
+
+func mirrored(target, other procedure.Server) bool {
+	return other.Serving && target.Follows && target.Vote
 }
 
 // canMove: a server that is nothing at all is about to become something, which is
