@@ -340,6 +340,20 @@ func TestAFrozenMainThatNobodyRelievedGoesOn(t *testing.T) {
 	}
 }
 
+// A database that dies again, of the same cause, before anybody has looked at it is
+// started again all the same.
+func TestADatabaseThatDiesAgainAtOnceIsStartedAgain(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		die := func() {
+			s.change(func() { s.secondary().postgres.exit("no space left on device") })
+		}
+		die()
+		s.until("it runs again", 5*time.Second, func() bool { return s.secondary().postgres.running() == standby })
+		die()
+		s.until("protected again", 10*time.Second, s.protected)
+	})
+}
+
 // The mirror's database dies and comes back: the main is alone meanwhile, and the
 // site is protected again by itself (M4).
 func TestAMirrorWhoseDatabaseRestartsFollowsAgain(t *testing.T) {

@@ -66,20 +66,21 @@ func (a *Agent) hear(ctx context.Context, m Message, asked time.Duration) {
 }
 
 // watchDatabase sees a postmaster that dies at once, and the positions as they move.
+// It compares with what the decision goes by, not with its own last look: a database
+// may have been started, and have died again of the same cause, between two looks.
 func (a *Agent) watchDatabase(ctx context.Context) {
-	var last takeover.Database
 	failures := 0
 	for ok := true; ok; {
 		exited := a.Database.Exited()
 		now, err := a.lookAt(ctx, exited)
+		known := a.Machine().DB
 		if err == nil {
 			failures = 0
-		} else if failures++; failures < patience && last.Up {
-			now = last
+		} else if failures++; failures < patience && known.Up {
+			now = known
 		}
-		if now != last {
+		if now != known {
 			a.send(ctx, takeover.Event{Database: &now})
-			last = now
 		}
 		if now.Up && !now.InRecovery {
 			a.lookAtMirror(ctx)
