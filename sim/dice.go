@@ -21,6 +21,8 @@ const (
 	ofSIP
 	ofPBX
 	ofTelephone
+	ofRegister
+	ofAnswer
 	ofCalls
 	matters
 )

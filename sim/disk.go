@@ -25,12 +25,7 @@ type saver struct{ *process }
 func (j saver) Load() (takeover.Durable, bool, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.without.Memory && j.journal.kept.Owns() {
-		d := j.journal.kept
-		d.Vote, d.Issued = true, false
-		return d, j.journal.known, nil
-	}
-	return j.journal.kept, j.journal.known, nil
+	return j.without.remembers(j.journal.kept), j.journal.known, nil
 }
 
 // Save can be cut short by the end of the server: then the disk has the old or the

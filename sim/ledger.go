@@ -84,10 +84,17 @@ func (l *ledger) promise(facts []releve.Fact) {
 	l.site.figures.Facts += len(facts)
 }
 
-// audit is done at the end, with both spools empty: each fact that was promised is in
-// the database of the site, once (R14).
+// audit is done at the end, with the site protected and both spools empty: whoever
+// serves has every row that was acknowledged, and so has its mirror (M7); each fact that was
+// promised is in the database of the site, once (R14).
 func (l *ledger) audit(owner *server) {
 	l.opened(owner)
+	for _, x := range l.acked {
+		if mirror := owner.other(); !mirror.database.has(x) {
+			l.site.breaks("the mirror is not true: the %s holds the vote without row %d of term %d", mirror.seat, x.position, x.term)
+			return
+		}
+	}
 	times := map[releve.FactID]int{}
 	for _, x := range owner.database.log {
 		for _, f := range x.facts {

@@ -292,7 +292,7 @@ func (in *incoming) sends(ctx context.Context) error {
 	if err := in.acts(); err != nil {
 		return err
 	}
-	if err := in.takes(ctx, in.dice.of(in.seat, ofTelephone).between(300*time.Microsecond, 4*time.Millisecond)); err != nil {
+	if err := in.takes(ctx, in.dice.of(in.seat, ofAnswer).between(300*time.Microsecond, 4*time.Millisecond)); err != nil {
 		return err
 	}
 	if in.linePath() {

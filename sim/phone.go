@@ -17,8 +17,8 @@ type telephone struct{ *process }
 
 // asks is a question to the PBX, answered in a moment by one that is reached. What
 // is silent stays so to the end of ctx.
-func (t telephone) asks(ctx context.Context, answer func()) error {
-	if err := t.takes(ctx, t.dice.of(t.seat, ofTelephone).between(300*time.Microsecond, 3*time.Millisecond)); err != nil {
+func (t telephone) asks(ctx context.Context, m matter, answer func()) error {
+	if err := t.takes(ctx, t.dice.of(t.seat, m).between(300*time.Microsecond, 3*time.Millisecond)); err != nil {
 		return err
 	}
 	t.mu.Lock()
@@ -34,7 +34,7 @@ func (t telephone) asks(ctx context.Context, answer func()) error {
 	return nil
 }
 
-func (t telephone) Options(ctx context.Context) error { return t.asks(ctx, func() {}) }
+func (t telephone) Options(ctx context.Context) error { return t.asks(ctx, ofTelephone, func() {}) }
 
 func (t telephone) CheckOther(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
 	return ask(ctx, t.process, directSIP, checkMe(q))
@@ -53,7 +53,7 @@ func (t telephone) Bound() takeover.Users {
 func (t telephone) RegisterNow() { t.lines[0].now() }
 
 func (t telephone) BindingThere(ctx context.Context) (there bool, err error) {
-	err = t.asks(ctx, func() { there = t.pbx.contact(receptionUser) == t.server })
+	err = t.asks(ctx, ofTelephone, func() { there = t.pbx.contact(receptionUser) == t.server })
 	return there, err
 }
 
@@ -130,7 +130,7 @@ func (l *line) run(ctx context.Context) {
 		if l.attempt(ctx) {
 			pause = 500 * time.Millisecond
 		} else {
-			next = pause + l.dice.of(l.seat, ofTelephone).between(0, pause/4)
+			next = pause + l.dice.of(l.seat, ofRegister).between(0, pause/4)
 			pause = min(2*pause, pauseMost)
 		}
 		timer := time.NewTimer(next)
@@ -157,7 +157,7 @@ func (l *line) attempt(ctx context.Context) bool {
 	}
 	var own, anyone bool
 	at := l.elapsed()
-	err := telephone{l.process}.asks(ctx, func() {
+	err := telephone{l.process}.asks(ctx, ofRegister, func() {
 		bound := l.pbx.contact(l.user)
 		own, anyone = bound == l.server, bound != nil
 	})
@@ -172,7 +172,7 @@ func (l *line) attempt(ctx context.Context) bool {
 	if err := l.acts(); err != nil {
 		return false
 	}
-	if err := (telephone{l.process}).asks(ctx, func() { granted = l.pbx.bind(l.user, l.server) }); err != nil || !granted {
+	if err := (telephone{l.process}).asks(ctx, ofRegister, func() { granted = l.pbx.bind(l.user, l.server) }); err != nil || !granted {
 		return false
 	}
 	l.settle(at+expires, false)
@@ -205,7 +205,7 @@ func (l *line) give(ctx context.Context) bool {
 	if !held {
 		return true
 	}
-	if err := (telephone{l.process}).asks(ctx, func() { l.pbx.unbind(l.user, l.server) }); err != nil {
+	if err := (telephone{l.process}).asks(ctx, ofRegister, func() { l.pbx.unbind(l.user, l.server) }); err != nil {
 		return false
 	}
 	l.settle(0, false)

@@ -14,9 +14,10 @@ import (
 const (
 	aloneLimit  = 20 * time.Second // to be protected without help
 	helpAfter   = 3 * time.Second  // before an operator comes who was called
-	helpedLimit = 60 * time.Second // for his `return` to end
+	helpedLimit = 30 * time.Second // for his `return` to end
 	helpMost    = 3                // which he may have to ask for again, as the product tells him
-	drainLimit  = 20 * time.Second // for spools to empty and calls to end
+	drainLimit  = 45 * time.Second // for spools to empty and calls to end
+	callersStay = 15 * time.Second // in a mended site
 	look        = 50 * time.Millisecond
 )
 
@@ -31,11 +32,11 @@ func (s *site) story() {
 	s.work.Go(func() { s.callers(steady) })
 	s.trouble()
 	s.mend()
-	if !s.recovers() {
-		return
+	s.later(callersStay, stop)
+	if s.recovers() {
+		stop()
+		s.proves()
 	}
-	stop()
-	s.proves()
 }
 
 // callers call at a steady rate until ctx ends.

@@ -10,7 +10,7 @@ type Without struct {
 	Name string
 	Rule string // of RULES.md
 
-	Vote     bool // a mirror is told that it has the vote while the owner has it
+	Vote     bool // a mirror that starts takes itself for one that holds the vote
 	Issued   bool // an issued vote is taken back while the mirror does not say that it has it
 	Memory   bool // an owner that starts takes itself for one that is alone
 	Saving   bool // what is decided is told before it is on the disk
@@ -28,6 +28,17 @@ func (w Without) String() string {
 	return " without " + w.Rule + ": " + w.Name
 }
 
+// remembers changes what a server finds in its journal.
+func (w Without) remembers(d takeover.Durable) takeover.Durable {
+	if w.Memory && d.Owns() {
+		d.Vote, d.Issued = true, false
+	}
+	if w.Vote && !d.Owns() && d.DataID != "" {
+		d.Vote = true
+	}
+	return d
+}
+
 // forge changes a status on its way to a listener.
 func (w Without) forge(s takeover.Status, listener *server) takeover.Status {
 	there := listener.process()
@@ -35,12 +46,7 @@ func (w Without) forge(s takeover.Status, listener *server) takeover.Status {
 		return s
 	}
 	m := there.agent.Machine()
-	owner := s.Owner == s.Seat
-	if w.Vote && owner && s.Vote && s.Term == m.Term {
-		s.Issued, s.Number = true, s.Number+1
-		s.Terms = takeover.Terms{DataID: m.DataID, Timeline: m.DB.Timeline}
-	}
-	if w.Issued && !owner && m.Issued && !s.Vote && s.Term == m.Term {
+	if w.Issued && s.Owner != s.Seat && m.Issued && !s.Vote && s.Term == m.Term {
 		s.Abdicated = m.Number
 	}
 	return s
