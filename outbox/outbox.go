@@ -49,7 +49,8 @@ type Sink interface {
 
 const (
 	batch  = 500                    // facts in one transaction: a second of 200 busy channels
-	again  = 200 * time.Millisecond // after a failure, and for a source that cannot say when
+	again  = 200 * time.Millisecond // after a failure or a fact, for a source that cannot say when
+	seldom = 8 * again              // at most, after nothing and nothing again
 	asking = 5 * time.Second        // limit of one question to a spool: the other server's may be silent
 )
 
@@ -73,6 +74,7 @@ type carrier struct {
 }
 
 func (c carrier) run(ctx context.Context) {
+	pace := again
 	for {
 		select {
 		case <-ctx.Done():
@@ -83,22 +85,27 @@ func (c carrier) run(ctx context.Context) {
 		n, err := c.once(ctx)
 		if err != nil {
 			c.log.Debug("facts wait", "err", err)
+			more = nil
+		}
+		idle := n == 0 && err == nil
+		if !idle {
+			pace = again
 		}
 		full := n == batch && err == nil
-		if !full && !c.rest(ctx, more, err != nil) {
+		if !full && !rest(ctx, more, pace) {
 			return
+		}
+		if idle { // for months, mostly
+			pace = min(2*pace, seldom)
 		}
 	}
 }
 
-// rest waits for something new, or a moment where nobody can tell.
-func (c carrier) rest(ctx context.Context, more <-chan struct{}, failed bool) bool {
-	if failed {
-		more = nil
-	}
+// rest waits for something new, or for so long where nobody can tell.
+func rest(ctx context.Context, more <-chan struct{}, pace time.Duration) bool {
 	var timer <-chan time.Time
 	if more == nil {
-		t := time.NewTimer(again)
+		t := time.NewTimer(pace)
 		defer t.Stop()
 		timer = t.C
 	}
