@@ -28,13 +28,7 @@ func BenchmarkMirrorAbdicates(b *testing.B) {
 func (s *site) commitsAgain(b *testing.B, died time.Time) time.Duration {
 	b.Helper()
 	s.waitAlone(b)
-	alone := time.Now()
-	eventually(b, 20*time.Second, "a row acknowledged by the main alone", func() error {
-		if len(s.acknowledged(s.main, alone)) == 0 {
-			return errNotYet
-		}
-		return nil
-	})
+	s.waitStored(b, s.main, time.Now())
 	var last, longest, ends time.Duration
 	for _, at := range s.acknowledged(s.main, died) {
 		if at-last >= longest {
@@ -78,8 +72,9 @@ func (s *site) answerWithoutDuty(b *testing.B) time.Duration {
 	defer heal()
 	s.waitAlone(b)
 	died := s.main.kill9(b)
-	s.callIn(b, load{rate: 1, calls: 1, patience: time.Second}).wait(b, time.Minute)
-	_, answer := s.firstAnswered(died, s.secondary)
+	caller := s.callIn(b, load{rate: 1, calls: 1, patience: time.Second})
+	caller.wait(b, time.Minute)
+	_, answer := s.firstAnswered(caller, died, s.secondary)
 	if answer == 0 {
 		b.Fatalf("the secondary answered nobody:\n%s\n%s", tail(s.pbx.log(), 20), s.logs())
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"releve"
 )
 
 // BenchmarkMainKilled kills the whole main before a call. The PBX offers the call
@@ -53,6 +55,28 @@ func BenchmarkMainFrozen(b *testing.B) {
 	t.report(b)
 }
 
+// BenchmarkMainKilledAtNight kills the main while nobody calls, and measures until the
+// secondary is on duty by its own call to the reception (H8). What the PBX waited for
+// the main before it let that call overflow is taken off.
+func BenchmarkMainKilledAtNight(b *testing.B) {
+	s := benchSite(b)
+	relieved := times("relieved")
+	for b.Loop() {
+		died := s.main.kill9(b)
+		s.waitOwner(b, s.secondary, 30*time.Second)
+		took := time.Since(died)
+		waited := lapses(s.pbx.events(died), "call", "overflow-standby")
+		if len(waited) != 1 {
+			b.Fatalf("the secondary's own calls that overflowed: %v, want one\n%s", waited, tail(s.pbx.log(), 20))
+		}
+		relieved.add(took - waited[0])
+		s.callIn(b, load{rate: 1, calls: 1, patience: time.Second}).wait(b, time.Minute)
+		s.waitStored(b, s.secondary, died) // before it, nobody can give the duty back
+		s.bringBack(b)
+	}
+	relieved.report(b)
+}
+
 // takeoverFigures are counted from the PBX's overflow.
 type takeoverFigures struct{ answer, stored *figure }
 
@@ -75,8 +99,10 @@ func (t takeoverFigures) report(b *testing.B) {
 func (s *site) relieve(b *testing.B) (answer, stored time.Duration) {
 	b.Helper()
 	began := time.Now()
-	s.callIn(b, load{rate: 1, calls: 1, patience: time.Second}).wait(b, time.Minute)
-	return s.relieved(b, began)
+	caller := s.callIn(b, load{rate: 1, calls: 1, patience: time.Second})
+	answer, stored = s.relieved(b, caller, began)
+	caller.wait(b, time.Minute)
+	return answer, stored
 }
 
 // killUnderOverflow kills the main while the PBX sends every call straight to the
@@ -93,20 +119,20 @@ func (s *site) killUnderOverflow(b *testing.B) (answer, stored time.Duration) {
 		}
 		return nil
 	})
-	answer, stored = s.relieved(b, s.main.kill9(b))
+	answer, stored = s.relieved(b, callers, s.main.kill9(b))
 	callers.finish(b)
 	s.pbx.set(b, "back_max", s.pbx.settings["IPBX_BACK_MAX"])
 	s.pbx.set(b, "skip_main", "0")
 	return answer, stored
 }
 
-// relieved waits until the secondary has answered a call and acknowledged a row
-// since a death, and gives both times from the overflow of that call. Of the calls
-// that a verdict answered, it is the one that waited longest.
-func (s *site) relieved(b *testing.B, died time.Time) (answer, stored time.Duration) {
+// relieved waits until the secondary has answered a caller and acknowledged a row
+// since a death, and gives both times from the overflow of that caller's call. Of the
+// calls that a verdict answered, it is the one that waited longest.
+func (s *site) relieved(b *testing.B, c *crowd, died time.Time) (answer, stored time.Duration) {
 	b.Helper()
 	eventually(b, 20*time.Second, "an answer and a row of the secondary", func() error {
-		overflow, waited := s.firstAnswered(died, s.secondary)
+		overflow, waited := s.firstAnswered(c, died, s.secondary)
 		rows := s.acknowledged(s.secondary, overflow)
 		if overflow.IsZero() || len(rows) == 0 {
 			return fmt.Errorf("%d rows, the PBX says:\n%s\n%s", len(rows), tail(s.pbx.log(), 20), s.logs())
@@ -117,13 +143,14 @@ func (s *site) relieved(b *testing.B, died time.Time) (answer, stored time.Durat
 	return answer, stored
 }
 
-// firstAnswered is the earliest overflow of a call that a server answered, and how
-// long the call waited for its 200, by the PBX's clock.
-func (s *site) firstAnswered(since time.Time, by *server) (overflow time.Time, waited time.Duration) {
+// firstAnswered is the earliest overflow of a caller whom a server answered, and how
+// long he waited for its 200, by the PBX's clock. The secondary's own calls (H8) are
+// nobody's wait.
+func (s *site) firstAnswered(c *crowd, since time.Time, by *server) (overflow time.Time, waited time.Duration) {
 	events := s.pbx.events(since, "overflow-standby", "reply")
 	for _, from := range events {
 		for _, to := range events {
-			if from.kind == "overflow-standby" && to.call == from.call && to.accepts(by) {
+			if from.kind == "overflow-standby" && c.made(from.call) && to.call == from.call && to.accepts(by) {
 				return from.at, to.at.Sub(from.at)
 			}
 		}
@@ -131,9 +158,23 @@ func (s *site) firstAnswered(since time.Time, by *server) (overflow time.Time, w
 	return time.Time{}, 0
 }
 
+// made says whether a call is of this run of callers.
+func (c *crowd) made(call releve.CallID) bool { return strings.HasPrefix(string(call), c.name+"-") }
+
 // accepts says whether the PBX had a server's 200 to an INVITE.
 func (e pbxEvent) accepts(s *server) bool {
 	return e.kind == "reply" && e.args["code"] == "200" && e.args["method"] == "INVITE" && strings.HasPrefix(e.args["src"], s.host)
+}
+
+// waitStored waits until a server has acknowledged a row since a moment.
+func (s *site) waitStored(b *testing.B, by *server, since time.Time) {
+	b.Helper()
+	eventually(b, 20*time.Second, "a row acknowledged by the "+string(by.seat), func() error {
+		if len(s.acknowledged(by, since)) == 0 {
+			return errNotYet
+		}
+		return nil
+	})
 }
 
 // acknowledged tells how long after a moment a server acknowledged rows.
