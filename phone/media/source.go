@@ -54,11 +54,14 @@ func (s *source) trust(from netip.AddrPort) trust {
 		return exact
 	case from.Addr() == s.announced.Addr():
 		return host
-	case s.announced.Addr().IsPrivate():
+	case local(s.announced.Addr()) && local(from.Addr()), s.announced.Addr().IsPrivate():
 		return neighbour
 	}
 	return foreign
 }
+
+// local: programs of one machine announce one address of it and may send from another.
+func local(a netip.Addr) bool { return a.IsLoopback() }
 
 // passes counts a neighbour's packets until it has sent enough of them.
 func (s *source) passes(from netip.AddrPort) bool {

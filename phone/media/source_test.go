@@ -16,6 +16,8 @@ func TestWhoIsHeard(t *testing.T) {
 		card     = "10.0.0.5:4000"
 		public   = "198.51.100.7:4000"
 		stranger = "203.0.113.9:4000"
+		loop     = "127.0.0.33:4000"
+		self     = "127.0.0.1:4000"
 	)
 	stories := []struct {
 		name, announced string
@@ -31,6 +33,8 @@ func TestWhoIsHeard(t *testing.T) {
 		{"a neighbour who is interrupted", lan, []string{card, card, card, card, stranger, card}, "------", lan},
 		{"the announced host, after a neighbour", lan, []string{card, card, card, card, card, lan, card}, "----++-", lan},
 		{"a stranger where the address is public", public, []string{stranger, stranger, stranger, stranger, stranger, stranger}, "------", public},
+		{"one machine, another of its addresses", loop, []string{self, self, self, self, self, self}, "----++", self},
+		{"one machine, and a stranger", loop, []string{stranger, stranger, stranger, stranger, stranger, stranger}, "------", loop},
 		{"nobody announced", "0.0.0.0:4000", []string{stranger, stranger, stranger, stranger, stranger}, "-----", "0.0.0.0:4000"},
 	}
 	for _, story := range stories {
@@ -67,6 +71,8 @@ func TestSoundGoesToWhereTheCallersComesFrom(t *testing.T) {
 
 func TestNobodyElsePressesKeysInACall(t *testing.T) {
 	_, s, c := startCall(t)
+	c.say(s, rtp.Packet{}) // the call is this caller's from its first packet on
+	<-s.Received()
 	intruder := newCaller(t, loopback())
 	for i := range 2 * probation {
 		intruder.say(s, eventPacket(i, report{timestamp: uint32(1000 * i), key: '1'}))
