@@ -33,6 +33,41 @@ type board struct {
 	what     view.Sentence
 	progress *view.Progress
 	alone    map[releve.CallID]struct{} // calls with facts that only this server's database has
+	proof    *view.Procedure            // a verification that runs here
+	verified Verified
+}
+
+// Verified is what the last verification found (M7).
+type Verified struct {
+	Data        releve.DataID // of the copy that was compared
+	At          time.Time
+	Differences int
+}
+
+// Proving shows a verification while it runs, nil when none does.
+func (a *Agent) Proving(p *view.Procedure) {
+	a.board.prove(p)
+	a.changed.announce()
+}
+
+func (b *board) prove(p *view.Procedure) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.proof = p
+}
+
+func (b *board) proving() *view.Procedure {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.proof
+}
+
+// Verified is told what a verification found, or an earlier run's did.
+func (a *Agent) Verified(v Verified) {
+	a.board.mu.Lock()
+	a.board.verified = v
+	a.board.mu.Unlock()
+	a.changed.announce()
 }
 
 func (b *board) add(e view.Event) {
@@ -122,7 +157,8 @@ func (a *Agent) Message() Message {
 	m := a.Machine()
 	status := m.Status()
 	status.Spooled = a.Spool.Waiting()
-	return Message{Status: status, Server: a.server(m), Mirror: a.mirrorView(m), Events: a.board.own(eventsTold), Procedure: a.running.latest()}
+	return Message{Status: status, Server: a.server(m), Mirror: a.mirrorView(m), Events: a.board.own(eventsTold), Procedure: a.running.latest(),
+		Proof: a.board.proving()}
 }
 
 // server is this server as a viewer sees it.
@@ -192,7 +228,7 @@ func (a *Agent) View() view.Site {
 		Term: max(m.Term, other.Status.Term), Owner: m.Owner, Mirror: a.siteMirror(m, other),
 		PBX:       view.PBX{Address: a.Site.PBX, Heard: m.PBX.Heard, Reception: a.Site.Reception},
 		Events:    a.board.all(),
-		Procedure: a.running.latest(),
+		Procedure: a.running.latest(), Proof: a.board.proving(),
 	}
 	if other.Status.Term > m.Term {
 		s.Owner = other.Status.Owner
@@ -209,6 +245,9 @@ func (a *Agent) View() view.Site {
 	if p := other.Procedure; heard && p != nil && (s.Procedure == nil || p.Started.After(s.Procedure.Started)) {
 		s.Procedure = p
 	}
+	if heard && s.Proof == nil {
+		s.Proof = other.Proof
+	}
 	s.Main, s.Secondary = a.server(m), theirs
 	if m.Seat == releve.Secondary {
 		s.Main, s.Secondary = s.Secondary, s.Main
@@ -224,6 +263,9 @@ func (a *Agent) mirrorView(m takeover.Machine) view.Mirror {
 	v := view.Mirror{State: view.MirrorAway}
 	if m.Vote || !m.Issued {
 		v.LostCalls = len(a.board.alone)
+	}
+	if last := a.board.verified; last.Data != "" && last.Data == m.Other.DataID {
+		v.VerifiedAt, v.Differences = last.At, last.Differences
 	}
 	if m.Phase == takeover.Rejoining {
 		v.Progress = a.board.progress // told to the owner too: both screens show the copy (U1)
@@ -276,6 +318,8 @@ func word(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
 		return view.NotProtected, view.Say("why-spool", "records", itoa(active.SpoolWaiting+passive.SpoolWaiting))
 	case !passive.Heard:
 		return view.NotProtected, view.Say("why-other-silent", "seat", string(passive.Seat))
+	case s.Mirror.Differences > 0:
+		return view.NotProtected, view.Say("why-mirror-differs", "seat", string(passive.Seat), "differences", itoa(s.Mirror.Differences))
 	case !passive.Vote:
 		return view.NotProtected, view.Say("why-alone", "seat", string(active.Seat))
 	case active.Processing.State != view.TierWell:

@@ -63,6 +63,7 @@ type Message struct {
 	Events []view.Event    `json:"events"`
 
 	Procedure *view.Procedure `json:"procedure,omitempty"` // that it runs, or ran last
+	Proof     *view.Procedure `json:"proof,omitempty"`     // a verification that it runs
 }
 
 // Link is the way to the other server.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/agent"
 	"releve/takeover"
 	"releve/view"
 )
@@ -40,6 +41,11 @@ var situations = []situation{
 		mirrorAway(t, s)
 		s.change(func() { s.main().voice.well = errors.New("the RTP ports are gone") })
 	}, releve.Main, view.NotProtected, "why-alone", "main"},
+	{"the mirror was found to differ, seen from the main", mirrorDiffers, releve.Main, view.NotProtected, "why-mirror-differs", "secondary"},
+	{"the mirror was found to differ, seen from it", mirrorDiffers, releve.Secondary, view.NotProtected, "why-mirror-differs", "secondary"},
+	{"another copy was found to differ", func(t *testing.T, s *site) {
+		s.main().agent.Verified(agent.Verified{Data: "an older copy", At: time.Now(), Differences: 2})
+	}, releve.Main, view.Protected, "why-protected", "main"},
 	{"the secondary answers without the duty", withoutDuty, releve.Secondary, view.NotProtected, "why-without-duty", "secondary"},
 	{"the main is dead and nobody called", func(_ *testing.T, s *site) {
 		s.change(func() { s.secondary().testCall = errOwnCall })
@@ -50,6 +56,11 @@ var situations = []situation{
 func mirrorAway(_ *testing.T, s *site) {
 	s.secondary().abdicate()
 	s.until("the main is alone", 3*time.Second, func() bool { m := s.main().agent.Machine(); return m.Vote && m.Lone })
+}
+
+func mirrorDiffers(t *testing.T, s *site) {
+	_, copied, _ := s.secondary().postgres.Disk()
+	s.main().agent.Verified(agent.Verified{Data: copied, At: time.Now(), Differences: 2})
 }
 
 func linkCut(_ *testing.T, s *site) { s.change(func() { s.cut = true }) }
@@ -111,6 +122,23 @@ func TestBothScreensFollowATakeoverAndAReturn(t *testing.T) {
 
 // What is decided is told to those who look, and the other server's events stand
 // among our own, newest first.
+// Whoever runs a verification, both screens show how far it is (U1).
+func TestBothScreensShowAVerificationWhileItRuns(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		proof := &view.Procedure{ID: "one", Name: "verify", Steps: []view.ProcedureStep{{State: "running", Progress: &view.Progress{Done: 3, Total: 9}}}}
+		s.main().agent.Proving(proof)
+		shown := func(srv *server) bool {
+			p := srv.agent.View().Proof
+			return p != nil && p.ID == "one" && p.Steps[0].Progress.Done == 3
+		}
+		s.until("both show it", 2*time.Second, func() bool { return shown(s.main()) && shown(s.secondary()) })
+		s.main().agent.Proving(nil)
+		s.until("none shows it", 2*time.Second, func() bool {
+			return s.main().agent.View().Proof == nil && s.secondary().agent.View().Proof == nil
+		})
+	})
+}
+
 func TestViewersAreToldOfChanges(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
 		changed := s.main().agent.Changed(t.Context())

@@ -165,15 +165,22 @@ type stepRow struct {
 	Text, StateName, Mark, Lasted, Found string
 	Percent                              int64 // of its progress, negative where there is none
 	Left                                 string
+	Wrong                                []string // what it found
 }
 
-// Guide is the procedure while it runs and for a while after.
+// Guide is the procedure while it runs and for a while after; then a verification
+// while that runs.
 func (s *sheet) Guide() *view.Procedure {
 	p := s.Procedure
-	if p == nil || !p.Finished.IsZero() && s.At.Sub(p.Finished) > guideKept {
-		return nil
+	switch {
+	case p != nil && p.Finished.IsZero():
+		return p
+	case s.Proof != nil:
+		return s.Proof
+	case p != nil && s.At.Sub(p.Finished) <= guideKept:
+		return p
 	}
-	return p
+	return nil
 }
 
 // guideKept is how long the end of a procedure stays on the screen.
@@ -181,7 +188,7 @@ const guideKept = 10 * time.Minute
 
 // GuideEnd says that the procedure went well, and how long it took.
 func (s *sheet) GuideEnd() string {
-	p := s.Procedure
+	p := s.Guide()
 	if p.Finished.IsZero() || p.Failed != nil {
 		return ""
 	}
@@ -192,7 +199,7 @@ func (s *sheet) GuideEnd() string {
 func (s *sheet) StepRows() []stepRow {
 	var rows []stepRow
 	well := s.GuideEnd() != ""
-	for _, step := range s.Procedure.Steps {
+	for _, step := range s.Guide().Steps {
 		if well && step.Found == nil {
 			continue
 		}
@@ -205,6 +212,9 @@ func (s *sheet) StepRows() []stepRow {
 		}
 		if step.Found != nil {
 			row.Found = s.Sentence(*step.Found)
+		}
+		for _, f := range step.Findings {
+			row.Wrong = append(row.Wrong, s.Sentence(f))
 		}
 		if p := step.Progress; p != nil && p.Total > 0 {
 			row.Percent = min(100, 100*p.Done/p.Total)

@@ -56,7 +56,8 @@ type Site struct {
 	Mirror    Mirror         `json:"mirror"`
 	PBX       PBX            `json:"pbx"`
 	Procedure *Procedure     `json:"procedure,omitempty"`
-	Events    []Event        `json:"events"` // newest first, at most 50
+	Proof     *Procedure     `json:"proof,omitempty"` // a verification of the mirror, while it runs
+	Events    []Event        `json:"events"`          // newest first, at most 50
 }
 
 // Server is what is known of one server.
@@ -118,6 +119,9 @@ type Mirror struct {
 	LostCalls   int         `json:"lost_calls"`   // call records that a failure now would lose
 	LostMessage int         `json:"lost_message"` // messages that a failure now would lose
 	Progress    *Progress   `json:"progress,omitempty"`
+
+	VerifiedAt  time.Time `json:"verified_at,omitzero"` // when this copy was last compared whole, row by row
+	Differences int       `json:"differences"`          // what was found then
 }
 
 // Progress is how far something that lasts has come.

@@ -107,14 +107,28 @@ func Steps(p view.Procedure, lang releve.Language) []string {
 			continue
 		}
 		lines = append(lines, stepLine(i+1, len(p.Steps), s, lang))
+		for _, f := range s.Findings {
+			lines = append(lines, "    ✖ "+words.Say(lang, f))
+		}
 	}
+	found := Findings(p)
 	switch {
 	case p.Failed != nil:
 		lines = append(lines, "✖ "+words.Say(lang, *p.Failed))
+	case !p.Finished.IsZero() && found > 0:
+		lines = append(lines, "✖ "+say("procedure-found", "findings", strconv.Itoa(found)))
 	case !p.Finished.IsZero() && !p.DryRun:
 		lines = append(lines, say("procedure-done"))
 	}
 	return lines
+}
+
+// Findings is how much a procedure found wrong, at least.
+func Findings(p view.Procedure) (n int) {
+	for _, s := range p.Steps {
+		n += len(s.Findings)
+	}
+	return n
 }
 
 // StepMark is the shape of a step's state.

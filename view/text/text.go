@@ -313,12 +313,14 @@ func (p *page) remarks() {
 }
 
 func (p *page) procedure() {
-	if p.site.Procedure == nil || !p.site.Procedure.Finished.IsZero() {
-		return
-	}
-	p.add("")
-	for _, line := range Steps(*p.site.Procedure, p.lang) {
-		p.add(wrap(line, p.width)...)
+	for _, running := range []*view.Procedure{p.site.Procedure, p.site.Proof} {
+		if running == nil || !running.Finished.IsZero() {
+			continue
+		}
+		p.add("")
+		for _, line := range Steps(*running, p.lang) {
+			p.add(wrap(line, p.width)...)
+		}
 	}
 }
 

@@ -112,6 +112,23 @@ func TestADecisionShowsItsEvidence(t *testing.T) {
 	}
 }
 
+func TestWhatAVerificationFoundStandsUnderItsStep(t *testing.T) {
+	p := view.Procedure{Name: "verify", Started: time.Now(), Steps: []view.ProcedureStep{
+		{What: view.Say("step-verify-tables"), State: "running"}, {What: view.Say("step-verify-pages", "other", "secondary"), State: "waiting"},
+	}}
+	p.Steps[0].Findings = []view.Sentence{view.Say("difference-column", "table", "public.call", "key", "abc", "column", "caller",
+		"seat", "main", "other", "secondary", "own", `"1010"`, "theirs", `"1011"`)}
+	lines := text.Steps(p, releve.English)
+	if want := `    ✖ public.call, row abc, caller: the main server has "1010", the secondary server "1011".`; len(lines) != 3 || lines[2] != want {
+		t.Fatalf("got %q", lines)
+	}
+	p.Finished = time.Now()
+	lines = text.Steps(p, releve.French)
+	if want := "✖ 1 anomalie trouvée : `releve mirror rebuild` refait la copie."; lines[len(lines)-1] != want {
+		t.Errorf("the end is %q", lines[len(lines)-1])
+	}
+}
+
 func TestAProcedureShowsEachStepOnceForEachState(t *testing.T) {
 	state, err := gallery.Find("returning", time.Now())
 	if err != nil {
