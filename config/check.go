@@ -19,6 +19,7 @@ func (r *reader) check(c *Config) {
 	r.checkAttendant(c.Attendant)
 	r.checkLinks(c)
 	r.checkTakeover(c.Takeover)
+	r.clock("mirror.verify", c.Mirror.Verify)
 	r.checkCollisions(c)
 	r.checkCertificates(c)
 }

@@ -19,6 +19,7 @@ type Config struct {
 	Database  Database  `toml:"database"`
 	Console   Console   `toml:"console"`
 	Takeover  Takeover  `toml:"takeover"`
+	Mirror    Mirror    `toml:"mirror"`
 }
 
 // Site says which site and which seat this server is.
@@ -111,6 +112,23 @@ type Takeover struct {
 	// OwnCalls lets the standby call the reception itself when its watch fails and
 	// nobody calls (SPEC H8).
 	OwnCalls bool `toml:"own_calls"`
+}
+
+// Mirror is the copy of the database.
+type Mirror struct {
+	Verify Clock `toml:"verify"` // when it is compared whole, each night (SPEC M7)
+}
+
+// Clock is a time of the day, on the machine's own clock: "03:30".
+type Clock string
+
+// SinceMidnight is the time as the hands of a clock show it; 0 when it is none.
+func (c Clock) SinceMidnight() time.Duration {
+	at, err := time.Parse("15:04", string(c))
+	if err != nil {
+		return 0
+	}
+	return time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute
 }
 
 // Duration is a time.Duration written as "300ms" or "60s".

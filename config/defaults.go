@@ -32,5 +32,6 @@ func Defaults() Config {
 
 			OwnCalls: true,
 		},
+		Mirror: Mirror{Verify: "03:30"},
 	}
 }

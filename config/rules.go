@@ -52,6 +52,12 @@ func (r *reader) duration(key string, value Duration, least, most time.Duration)
 	}
 }
 
+func (r *reader) clock(key string, value Clock) {
+	if _, err := time.Parse("15:04", string(value)); err != nil {
+		r.wrong(key, "clock", "value", string(value))
+	}
+}
+
 // code is a final response by which a PBX takes the call back. 503 is none: with
 // it a PBX may avoid this server for a while, just when it will need it.
 func (r *reader) code(key string, value int) {
