@@ -40,8 +40,8 @@ var faults = []fault{
 
 // The time in which faults begin, and after which all are mended.
 const (
-	troubleFrom = 4 * time.Second
-	troubleLast = 10 * time.Second
+	troubleFrom = 3 * time.Second // a new site is protected by then
+	troubleLast = 8 * time.Second
 	faultsMost  = 6
 )
 
@@ -55,7 +55,7 @@ func (s *site) trouble() {
 	for range 1 + d.below(faultsMost) {
 		s.later(from+d.between(0, troubleLast), func() { s.strike(d) })
 	}
-	sleep(s.ctx, from+troubleLast+d.between(0, 3*time.Second))
+	sleep(s.ctx, from+troubleLast+d.between(0, time.Second))
 }
 
 // strike chooses one fault and how long it lasts.

@@ -88,6 +88,9 @@ var settings = takeover.Settings{
 
 // start starts the program, unless it runs.
 func (v *server) start() {
+	if v.process() != nil {
+		return
+	}
 	p := &process{server: v}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.records = &spool{process: p}

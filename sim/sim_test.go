@@ -43,10 +43,21 @@ func play(t *testing.T, seed uint64, w Without) (o Outcome) {
 	return o
 }
 
+// again plays a story until it breaks a promise. Once is enough for nearly all seeds; a
+// few have moments at which two things are ready, and Go's select draws its own lot.
+func again(t *testing.T, seed uint64) (o Outcome) {
+	for range 20 {
+		if o = play(t, seed, Without{}); o.Broken != "" {
+			break
+		}
+	}
+	return o
+}
+
 // TestSeed plays one story after the other until one breaks a promise.
 func TestSeed(t *testing.T) {
 	if *one > 0 {
-		o := play(t, *one, Without{})
+		o := again(t, *one)
 		t.Logf("%s%s", o.Page(), o.Figures)
 		if o.Broken != "" {
 			t.Fail()

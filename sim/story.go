@@ -13,7 +13,7 @@ import (
 // looked for is a site that never comes back.
 const (
 	aloneLimit  = 20 * time.Second // to be protected without help
-	helpAfter   = 3 * time.Second  // before an operator comes who was called
+	helpAfter   = 1 * time.Second  // before an operator comes who was called
 	helpedLimit = 30 * time.Second // for his `return` to end
 	helpMost    = 3                // which he may have to ask for again, as the product tells him
 	drainLimit  = 45 * time.Second // for spools to empty and calls to end
@@ -92,42 +92,64 @@ func (s *site) recovers() bool {
 	return false
 }
 
-// helpless: a server says that it waits for an operator.
+// helpless: both servers run, and one says that it waits for an operator.
 func (s *site) helpless() bool {
+	waits := false
 	for _, v := range s.servers {
-		if p := v.process(); p != nil {
-			if m := p.agent.Machine(); m.Phase == takeover.Deposed || m.Phase == takeover.Stuck {
-				return true
-			}
+		p := v.process()
+		if p == nil {
+			return false
 		}
+		m := p.agent.Machine()
+		waits = waits || m.Phase == takeover.Deposed || m.Phase == takeover.Stuck
 	}
-	return false
+	return waits
 }
 
-// help is an operator who asks for a return where a server is on duty.
+// help is an operator who does what a stuck server's sentence says, or else asks for a
+// return where a server is on duty.
 func (s *site) help() {
 	at := s.servers[0]
 	for _, v := range s.servers {
 		p := v.process()
-		switch {
-		case p == nil:
-		case p.agent.Machine().JournalLost:
-			p.restart() // as its sentence says
+		if p == nil {
+			continue
+		}
+		switch m := p.agent.Machine(); {
+		case m.JournalLost:
+			p.restart()
 			return
-		case p.agent.Machine().Phase == takeover.Serving:
+		case m.Phase == takeover.Stuck && !m.Known:
+			p.foundAgain()
+			return
+		case m.Phase == takeover.Serving:
 			at = v
 		}
 	}
-	p := at.process()
-	if p == nil {
-		return
+	if p := at.process(); p != nil {
+		s.returns(p)
 	}
-	s.change(func() { s.figures.Returns++; s.note(at.seat, "The operator asks for a return to normal.") })
+}
+
+// returns is the operator's `return`, asked of one server.
+func (s *site) returns(p *process) {
+	s.change(func() { s.figures.Returns++; s.note(p.seat, "The operator asks for a return to normal.") })
 	ctx, cancel := context.WithTimeout(s.ctx, helpedLimit)
 	defer cancel()
 	if err := p.orders(ctx, "return"); err != nil {
-		s.change(func() { s.note(at.seat, "The return did not succeed: %v.", err) })
+		s.change(func() { s.note(p.seat, "The return did not succeed: %v.", err) })
 	}
+}
+
+// foundAgain: the database of a new site was made, and the server died before it could
+// remember that. Its operator knows that the site is new, and empties it.
+func (p *process) foundAgain() {
+	p.change(func() {
+		p.note(p.seat, "The operator empties the database of a site that is new.")
+		p.database.exit("emptied")
+		p.database.kind, p.database.id, p.database.log = takeover.DiskEmpty, "", nil
+	})
+	p.restart()
 }
 
 // phases says what both servers are about. The caller holds the lock.
@@ -158,26 +180,25 @@ func (s *site) until(limit time.Duration, ok func() bool) bool {
 	return false
 }
 
-// proves that the site is well: callers are answered at once, calls end, spools
+// proves that the site is well: a caller is answered at once, calls end, spools
 // empty, and every fact is where it was promised to be.
 func (s *site) proves() {
-	for n := range 2 {
-		c := s.newCaller(releve.CallID(fmt.Sprintf("proof-%d@pbx", n+1)))
-		c.calls(s.ctx)
-		s.judge(c)
-		if c.answeredBy == "" {
-			s.change(func() { s.breaks("the site is protected, and a call is answered by nobody") })
-			return
-		}
+	c := s.newCaller("proof@pbx")
+	c.calls(s.ctx)
+	s.judge(c)
+	if c.answeredBy == "" {
+		s.change(func() { s.breaks("the site is protected, and a call is answered by nobody") })
+		return
 	}
 	if !s.until(drainLimit, s.settled) {
 		s.change(func() { s.breaks("the site is protected, and %s", s.unsettled()) })
 		return
 	}
+	whole := s.protected() // a hand-over that was due may have come meanwhile
 	s.change(func() {
 		for _, v := range s.servers {
 			if v.serves() {
-				s.ledger.audit(v)
+				s.ledger.audit(v, whole)
 			}
 		}
 	})
