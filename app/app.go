@@ -30,6 +30,7 @@ import (
 	"releve/salvage"
 	"releve/spool"
 	"releve/takeover"
+	"releve/verify"
 	"releve/view"
 )
 
@@ -56,6 +57,7 @@ type App struct {
 	calls     *calls.Calls
 	agent     *agent.Agent
 	salvager  *salvage.Salvager
+	prover    *verify.Prover
 	stored    *storedFacts
 	console   *console.Server
 
@@ -97,7 +99,9 @@ func (a *App) build(found bool) error {
 	}
 	a.makeAgent(saved, found)
 	a.makeSalvager(disk)
+	a.makeProver()
 	handler.agent, handler.salvage = a.agent, &salvageDesk{disk, a.salvager}
+	handler.proof = &proofDesk{verify.Local{Database: ownDatabase{a.database.cluster}}, a.prover}
 	return a.openFaces()
 }
 
@@ -316,6 +320,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(func(ctx context.Context) { a.lost(a.calls.Run(ctx)) })
 	begin(func(ctx context.Context) { outbox.Run(ctx, sink{a.records}, a.log, a.spools()...) })
 	begin(a.salvager.Run)
+	begin(a.prover.Run)
 	begin(a.telephone.reception.run)
 	begin(a.telephone.standby.run)
 	begin(a.notice)

@@ -78,6 +78,7 @@ type answers struct {
 	spool   *spool.Spool
 	cluster *postgres.Cluster
 	salvage *salvageDesk
+	proof   *proofDesk
 }
 
 func (h *answers) Exchange(ctx context.Context, in json.RawMessage) (json.RawMessage, error) {
@@ -104,6 +105,8 @@ func (h *answers) Command(ctx context.Context, name string, args json.RawMessage
 		return h.prepareCopy(ctx, emit)
 	case salvagePending, salvageExtract, salvageStored, salvageOrder:
 		return h.salvage.command(ctx, name, args, emit)
+	case verifyProve, verifyAnswer, verifyLineage, verifyPages:
+		return h.proof.command(ctx, name, args, emit)
 	}
 	return h.agent.Order(ctx, name)
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ func (s *Server) controlRoutes() http.Handler {
 	mux.HandleFunc("GET /api/diary", s.diary)
 	mux.HandleFunc("POST /api/procedures/{name}", s.procedure)
 	s.salvageRoutes(mux)
+	s.mirrorRoutes(mux)
 	return mux
 }
 
@@ -173,9 +175,16 @@ type Progress struct {
 	Cause     string          `json:"cause,omitempty"` // running, unknown, not-allowed
 }
 
-// procedure runs a procedure and streams its steps. It goes on when the reader
-// leaves: nobody's terminal is part of it.
 func (s *Server) procedure(w http.ResponseWriter, r *http.Request) {
+	dryRun := r.URL.Query().Get("dry-run") == "true"
+	s.stream(w, func(ctx context.Context, emit func(view.Procedure)) error {
+		return s.options.Site.Procedure(ctx, r.PathValue("name"), dryRun, emit)
+	})
+}
+
+// stream runs a procedure and streams its steps. It goes on when the reader leaves:
+// nobody's terminal is part of it.
+func (s *Server) stream(w http.ResponseWriter, run func(context.Context, func(view.Procedure)) error) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	out := http.NewResponseController(w)
 	lines := json.NewEncoder(w)
@@ -184,8 +193,7 @@ func (s *Server) procedure(w http.ResponseWriter, r *http.Request) {
 			_ = out.Flush()
 		}
 	}
-	dryRun := r.URL.Query().Get("dry-run") == "true"
-	err := s.options.Site.Procedure(s.life, r.PathValue("name"), dryRun, func(p view.Procedure) { send(Progress{Procedure: &p}) })
+	err := run(s.life, func(p view.Procedure) { send(Progress{Procedure: &p}) })
 	end := Progress{End: true}
 	if err != nil {
 		end.Error, end.Cause = err.Error(), cause(err)

@@ -39,6 +39,7 @@ var (
 type Options struct {
 	Site         Site
 	Salvage      Salvage // nil: nothing is salvaged here
+	Mirror       Mirror  // nil: none to be proven
 	Listen       string  // host:port of the page
 	OtherConsole string  // host:port of the other server's page, "" when not known
 	Socket       string  // path of the control socket

@@ -90,7 +90,12 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values) 
 
 // Procedure runs a guided procedure and shows each change of it.
 func (c *Client) Procedure(ctx context.Context, name string, dryRun bool, show func(view.Procedure)) error {
-	response, err := c.do(ctx, http.MethodPost, "/api/procedures/"+url.PathEscape(name), url.Values{"dry-run": {strconv.FormatBool(dryRun)}})
+	return c.follow(ctx, "/api/procedures/"+url.PathEscape(name), url.Values{"dry-run": {strconv.FormatBool(dryRun)}}, show)
+}
+
+// follow reads what a procedure emits, to its end.
+func (c *Client) follow(ctx context.Context, path string, query url.Values, show func(view.Procedure)) error {
+	response, err := c.do(ctx, http.MethodPost, path, query)
 	if err != nil {
 		return err
 	}
