@@ -45,6 +45,7 @@ type cluster struct {
 	timeline releve.Timeline
 	history  []fork
 	log      []*commit // flushed
+	mixed    bool      // rows of two histories lie in it
 
 	runs    mode
 	follows bool
@@ -374,7 +375,7 @@ func (p postgres) copyOf(o *cluster, id releve.DataID) {
 	c := &p.database
 	c.kind, c.id, c.timeline, c.history = takeover.DiskOurs, id, o.timeline, o.history
 	if !p.without.Rewind || len(c.log) == 0 {
-		c.log = o.log[:len(o.log):len(o.log)]
+		c.log, c.mixed = o.log[:len(o.log):len(o.log)], o.mixed
 	}
 }
 

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/bits"
+	"sync/atomic"
 	"time"
 
 	"releve"
@@ -30,13 +31,13 @@ const (
 // dice draws what a seed decides. Each server has its own for each matter, so that
 // what is drawn does not depend on what others draw meanwhile: goroutines of
 // one moment may run in any order, and the story stays the same.
-type dice [3][matters]uint64
+type dice [3][matters]atomic.Uint64
 
 func newDice(seed uint64) *dice {
 	d := &dice{}
 	for who := range d {
 		for m := range d[who] {
-			d[who][m] = mix(seed + uint64(who*int(matters)+m+1)*golden)
+			d[who][m].Store(mix(seed + uint64(who*int(matters)+m+1)*golden))
 		}
 	}
 	return d
@@ -52,7 +53,7 @@ func mix(z uint64) uint64 {
 }
 
 // die is one server's dice for one matter.
-type die struct{ state *uint64 }
+type die struct{ state *atomic.Uint64 }
 
 // of draws for a seat; the empty seat is the world between the servers.
 func (d *dice) of(seat releve.Seat, m matter) die {
@@ -68,8 +69,14 @@ func (d *dice) of(seat releve.Seat, m matter) die {
 
 // next is any number.
 func (d die) next() uint64 {
-	*d.state += golden
-	return mix(*d.state)
+	return mix(d.state.Add(golden))
+}
+
+// die is a new one, whose draws concern nobody else.
+func (d die) die() die {
+	own := &atomic.Uint64{}
+	own.Store(d.next())
+	return die{own}
 }
 
 // below is 0 to n-1.

@@ -86,9 +86,7 @@ type caller struct {
 func (s *site) newCaller(id releve.CallID) *caller {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := s.dice.of("", ofCalls)
-	own := d.next()
-	return &caller{site: s, id: id, die: die{&own}}
+	return &caller{site: s, id: id, die: s.dice.of("", ofCalls).die()}
 }
 
 // calls offers the call to the reception, lets it overflow, and takes back what is

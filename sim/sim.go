@@ -168,14 +168,6 @@ func (s *site) later(d time.Duration, f func()) {
 	})
 }
 
-// broken is the first promise that was broken, "" while all are kept. The story
-// ends with it.
-func (s *site) broken() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ledger.broken
-}
-
 // protected says that the site is whole again: by the word on the screens of both
 // servers, and by the bindings that the PBX has, which may have forgotten them.
 func (s *site) protected() bool {

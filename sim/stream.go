@@ -126,11 +126,12 @@ func (c *cluster) receive(o *cluster, upTo int) {
 		return
 	}
 	c.timeline, c.history = o.timeline, o.history
-	if have == 0 || c.log[have-1] == o.log[have-1] {
+	c.mixed = c.mixed || o.mixed || have > 0 && c.log[have-1] != o.log[have-1]
+	if c.mixed {
+		c.log = append(c.log[:have:have], o.log[have:upTo]...)
+	} else {
 		c.log = o.log[:upTo:upTo]
-		return
 	}
-	c.log = append(c.log[:have:have], o.log[have:upTo]...)
 }
 
 // report tells the owner how far its mirror has flushed, and releases whoever waited
