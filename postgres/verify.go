@@ -50,8 +50,8 @@ type Frozen struct {
 }
 
 // Freeze holds the writers of one table up: of several, it would deadlock with those who
-// take them in another order. It fails, harmlessly, when they do not let it in at once.
-// Release comes within half a second, or fails.
+// take them in another order. It fails, harmlessly, when they do not let it in at once, or
+// when there is no mirror in sync. Release comes within half a second, or fails.
 func (c *Cluster) Freeze(ctx context.Context, table string) (f *Frozen, err error) {
 	f = &Frozen{}
 	// Sessions cost time that no writer shall wait for: both are opened first.
@@ -60,6 +60,9 @@ func (c *Cluster) Freeze(ctx context.Context, table string) (f *Frozen, err erro
 	}
 	if err == nil {
 		err = f.freeze(ctx, table)
+	}
+	if err == nil {
+		f.At, err = c.mark(ctx)
 	}
 	if err != nil {
 		f.abandon()
@@ -75,13 +78,20 @@ LOCK TABLE %s IN SHARE MODE`, lockLimit.Milliseconds(), yieldAfter.Milliseconds(
 	if err != nil {
 		return fmt.Errorf("the writers of %s could not be held up for a moment: %w", table, err)
 	}
-	if err := f.Own.take(ctx); err != nil {
-		return err
-	}
+	return f.Own.take(ctx)
+}
+
+// mark commits a record that holds nothing and returns where it ends. All that is visible
+// of a frozen table comes before it, and the mirror has it when it is acknowledged (R1).
+// The flushed position would not do: it may lie within a record whose rest is written
+// only when somebody commits again, and a mirror never replays up to there.
+func (c *Cluster) mark(ctx context.Context) (releve.LSN, error) {
 	var at lsnText
-	err = f.lock.QueryRow(ctx, "SELECT pg_current_wal_flush_lsn()").Scan(&at)
-	f.At = releve.LSN(at)
-	return err
+	err := c.ask(ctx, frozenLimit, []any{&at}, "SELECT pg_logical_emit_message(true, $1, '')::text", verifyName)
+	if err != nil {
+		return 0, fmt.Errorf("the mirror does not acknowledge: %w", err)
+	}
+	return releve.LSN(at), nil
 }
 
 // Release lets the writers go on. An error says that they went on before.

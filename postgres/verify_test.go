@@ -19,6 +19,17 @@ func look(t *testing.T, c *Cluster) *Snapshot {
 	return s
 }
 
+// unmirrored is a primary whose commits wait for nobody.
+func unmirrored(t *testing.T) *Cluster {
+	t.Helper()
+	c := alone(t)
+	ctx := within(t)
+	must(t, c.do(ctx, changeLimit, "ALTER SYSTEM SET synchronous_standby_names = ''"))
+	must(t, c.do(ctx, askLimit, "SELECT pg_reload_conf()"))
+	until(t, "a commit returns", func() bool { _, err := c.mark(ctx); return err == nil })
+	return c
+}
+
 func TestAFrozenOwnerAndItsMirrorShowTheSameWhileOthersWrite(t *testing.T) {
 	main, secondary := pair(t)
 	pool := openPool(t, main)
@@ -64,7 +75,7 @@ func bothDigests(t *testing.T, owner, mirror *Cluster, table string) releve.Dige
 }
 
 func TestAnOwnerThatNobodyReleasesGoesOnByItself(t *testing.T) {
-	c := alone(t)
+	c := unmirrored(t)
 	pool := openPool(t, c)
 	local(t, pool, "CREATE TABLE facts (n int PRIMARY KEY)")
 	f, err := c.Freeze(within(t), "public.facts")
@@ -93,6 +104,19 @@ func TestAWriterThatDoesNotEndIsNotHeldUpForLong(t *testing.T) {
 	}
 	_, err = tx.Exec(within(t), "INSERT INTO facts VALUES (2)")
 	must(t, err)
+}
+
+func TestAnOwnerWithoutAMirrorIsNotFrozen(t *testing.T) {
+	c := alone(t)
+	pool := openPool(t, c)
+	local(t, pool, "CREATE TABLE facts (n int PRIMARY KEY)")
+	if _, err := c.Freeze(within(t), "public.facts"); err == nil {
+		t.Fatal("it was frozen, and nobody can be compared with it")
+	}
+	local(t, pool, "INSERT INTO facts VALUES (1)")
+	until(t, "nothing of it is left", func() bool {
+		return count(t, pool, "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 OR wait_event = 'SyncRep'", verifyName) == 0
+	})
 }
 
 func TestAStretchIsCutAndReadByItsKey(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
@@ -175,6 +176,27 @@ func (s *server) do(statement string) {
 		s.t.Fatalf("%s: %v", statement, err)
 	}
 	must(s.t, tx.Commit(ctx))
+}
+
+// standsAlone lets the server's commits wait for nobody: it has no mirror that streams.
+func (s *server) standsAlone() {
+	s.t.Helper()
+	ctx := within(s.t)
+	config := s.pool.Config().ConnConfig.Copy()
+	config.User, config.Database = "postgres", "postgres"
+	conn, err := pgx.ConnectConfig(ctx, config)
+	must(s.t, err)
+	defer conn.Close(ctx) //nolint:errcheck // it was asked
+	for _, statement := range []string{"ALTER SYSTEM SET synchronous_standby_names = ''", "SELECT pg_reload_conf()"} {
+		_, err := conn.Exec(ctx, statement)
+		must(s.t, err)
+	}
+	until(s.t, "a commit returns", func() bool {
+		soon, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		_, err := s.pool.Exec(soon, "SELECT pg_logical_emit_message(true, 'test', '')")
+		return err == nil
+	})
 }
 
 // alter changes the bytes of a stopped server's table behind PostgreSQL's back, once, and
