@@ -34,6 +34,7 @@ const (
 	codeUnreachable   // no server answers
 	codeNotBuilt      // not built yet
 	codeBusy          // another procedure runs
+	codeDiffers       // the mirror is not what it should be
 
 	codeInterrupted = 130 // as shells report it
 )

@@ -51,6 +51,7 @@ func TestManual(t *testing.T) {
 			"now":       now,
 			"remember":  onScene((*scene).remember),
 			"untouched": onScene((*scene).untouched),
+			"spoil-row": onScene((*scene).spoilRow),
 			"replace":   replace,
 		},
 	})

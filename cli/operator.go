@@ -150,22 +150,34 @@ func (s *settings) span(at string) (from, to time.Time, err error) {
 }
 
 func newProcedure(s *settings, name string) *cobra.Command {
+	return newGuided(s, name, "releve "+name, name)
+}
+
+// newGuided is a command that runs a guided procedure.
+func newGuided(s *settings, use, path, procedure string) *cobra.Command {
 	var dryRun bool
 	c := &cobra.Command{
-		Use: name, Args: s.noArgs,
-		Example: "  releve " + name + " -c main.toml --dry-run\n  releve " + name + " -c main.toml",
+		Use: use, Args: s.noArgs,
+		Example: "  " + path + " -c main.toml --dry-run\n  " + path + " -c main.toml",
 		RunE: func(c *cobra.Command, _ []string) error {
-			server, err := s.server()
-			if err != nil {
-				return err
-			}
-			f := follower{settings: s, command: c, printed: map[string]bool{}}
-			err = server.Procedure(c.Context(), name, dryRun, f.show)
-			return errors.Join(f.end(), f.ended(err))
+			return s.follow(c, func(f *follower) error {
+				server, err := s.server()
+				if err != nil {
+					return err
+				}
+				return server.Procedure(c.Context(), procedure, dryRun, f.show)
+			})
 		},
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "")
 	return c
+}
+
+// follow prints what run shows, and says how it ended.
+func (s *settings) follow(c *cobra.Command, run func(*follower) error) error {
+	f := &follower{settings: s, command: c, printed: map[string]bool{}}
+	err := run(f)
+	return errors.Join(f.end(), f.ended(err))
 }
 
 // follower prints each step of a procedure when it changes, one line each.
