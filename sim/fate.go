@@ -41,7 +41,7 @@ var faults = []fault{
 // The time in which faults begin, and after which all are mended.
 const (
 	troubleFrom = 3 * time.Second // a new site is protected by then
-	troubleLast = 8 * time.Second
+	troubleLast = 6 * time.Second
 	faultsMost  = 6
 )
 

@@ -18,7 +18,7 @@ const (
 	helpMost    = 3                // which he may have to ask for again, as the product tells him
 	drainLimit  = 45 * time.Second // for spools to empty and calls to end
 	callersStay = 15 * time.Second // in a mended site
-	look        = 50 * time.Millisecond
+	look        = 100 * time.Millisecond
 )
 
 // story is what happens between the first start of both servers and the end.
