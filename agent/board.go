@@ -14,7 +14,7 @@ import (
 // other server is told each time.
 const (
 	eventsKept = 50
-	eventsTold = 20
+	eventsTold = 10
 )
 
 // aloneCounted is how many calls are told apart while the owner is alone; beyond it

@@ -19,6 +19,11 @@ const (
 	T2 = 4 * time.Second
 )
 
+// probeT1 is T1 for questions between neighbours: RFC 3261 §17.1.1.1 lets T1 be
+// shorter where the way is. A question that was on its way when the other died is asked
+// again within the round it belongs to, and finds nobody there at once.
+const probeT1 = 100 * time.Millisecond
+
 // Probe sends a request to one address from a connected socket of its own and
 // waits for any final response. A host that lives and has no SIP there says so at
 // once (ECONNREFUSED, from ICMP): the listening socket would never be told, being
@@ -51,7 +56,7 @@ func (e *Endpoint) Probe(ctx context.Context, to netip.AddrPort, req *Request) (
 // ask is a client transaction (RFC 3261 §17.1.2) on a connected socket.
 func ask(ctx context.Context, conn net.Conn, request []byte, branch string) (*Response, error) {
 	end := time.Now().Add(64 * T1)
-	for wait := T1; time.Now().Before(end); wait = min(2*wait, T2) {
+	for wait := probeT1; time.Now().Before(end); wait = min(2*wait, T2) {
 		if _, err := conn.Write(request); err != nil {
 			return nil, reason(ctx, err)
 		}
