@@ -109,7 +109,7 @@ func (r *runner) run(ctx context.Context, dryRun bool) error {
 	for _, s := range r.p.Steps {
 		r.shown.Steps = append(r.shown.Steps, view.ProcedureStep{What: r.say(s.Code), State: "waiting"})
 	}
-	if why := r.p.Before(site, r.target); len(why) > 0 {
+	if why := r.forbidden(ctx); len(why) > 0 {
 		return r.end(&why[0], ErrNotAllowed)
 	}
 	for i, s := range r.p.Steps {
@@ -118,6 +118,22 @@ func (r *runner) run(ctx context.Context, dryRun bool) error {
 		}
 	}
 	return r.end(nil, nil)
+}
+
+// settling is how long what forbids a procedure may take to pass: a server that has
+// just started has not heard the PBX yet.
+const settling = 3 * time.Second
+
+// forbidden is what forbids the procedure, after it had time to pass.
+func (r *runner) forbidden(ctx context.Context) []view.Sentence {
+	ctx, cancel := context.WithTimeout(ctx, settling)
+	defer cancel()
+	for {
+		why := r.p.Before(r.site(), r.target)
+		if len(why) == 0 || !pause(ctx, 100*time.Millisecond, nil) {
+			return why
+		}
+	}
 }
 
 func (r *runner) say(code string) view.Sentence {
