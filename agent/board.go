@@ -30,7 +30,6 @@ type board struct {
 	heardAt  time.Time
 	seen     takeover.Mirror
 	behind   time.Time // since when the mirror lacks something
-	what     view.Sentence
 	progress *view.Progress
 	alone    map[releve.CallID]struct{} // calls with facts that only this server's database has
 	proof    *view.Procedure            // a verification that runs here
@@ -104,10 +103,10 @@ func (b *board) mirror(m takeover.Mirror) {
 	}
 }
 
-func (b *board) doing(what view.Sentence, p *view.Progress) {
+func (b *board) advance(p *view.Progress) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.what, b.progress = what, p
+	b.progress = p
 }
 
 // store takes in facts that were acknowledged. What was committed alone would be

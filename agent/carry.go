@@ -171,6 +171,6 @@ func (a *Agent) progress(what view.Sentence, p *view.Progress) {
 	if p == nil {
 		a.Explain("info", what)
 	}
-	a.board.doing(what, p)
+	a.board.advance(p)
 	a.changed.announce()
 }

@@ -418,6 +418,3 @@ func (a *App) close() {
 	}
 	a.closers = nil
 }
-
-// Seat is which of the two this server is.
-func (a *App) Seat() releve.Seat { return a.config.Site.Seat }
