@@ -86,6 +86,7 @@ type Database struct {
 type Mirror struct {
 	Streaming bool       `json:"streaming"`
 	Foreign   bool       `json:"foreign,omitempty"`
+	Lost      bool       `json:"lost,omitempty"` // the log that it needs next is no longer kept (M4)
 	Flush     releve.LSN `json:"flush"`
 	Own       releve.LSN `json:"own"` // the owner's own flushed position, read before
 }
