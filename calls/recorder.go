@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,14 +35,14 @@ const (
 type recorder struct {
 	spool   Spool
 	log     *slog.Logger
-	queue   chan releve.Fact
+	queue   queue
 	waiting atomic.Int64 // in the queue or being appended
 	lost    atomic.Int64
 	full    atomic.Bool // a wait for room was in vain, and there has been none since
 }
 
 func newRecorder(s Spool, log *slog.Logger) *recorder {
-	return &recorder{spool: s, log: log, queue: make(chan releve.Fact, queueMax)}
+	return &recorder{spool: s, log: log, queue: newQueue(queueMax)}
 }
 
 // record queues a fact. Where the queue is full the first call to find it so
@@ -49,18 +50,11 @@ func newRecorder(s Spool, log *slog.Logger) *recorder {
 // caller is not to hear that a disk is slow.
 func (r *recorder) record(f releve.Fact) {
 	r.waiting.Add(1)
-	select {
-	case r.queue <- f:
-		return
-	default:
-	}
-	if r.full.Load() {
+	switch {
+	case r.queue.put(f):
+	case r.full.Load():
 		r.lose(1)
-		return
-	}
-	select {
-	case r.queue <- f:
-	case <-time.After(patienceMax):
+	case !r.queue.putWithin(patienceMax, f):
 		r.full.Store(true)
 		r.lose(1)
 	}
@@ -76,28 +70,14 @@ func (r *recorder) lose(n int) {
 func (r *recorder) run(ctx context.Context) error {
 	for {
 		select {
-		case f := <-r.queue:
-			batch := r.batch(f)
-			if !r.append(ctx, batch) {
+		case <-r.queue.more:
+			if batch := r.queue.take(batchMax); len(batch) > 0 && !r.append(ctx, batch) {
 				return r.flush(ctx, batch)
 			}
 		case <-ctx.Done():
 			return r.flush(ctx, nil)
 		}
 	}
-}
-
-// batch adds to a fact what else is queued, without waiting.
-func (r *recorder) batch(facts ...releve.Fact) []releve.Fact {
-	for len(facts) < batchMax {
-		select {
-		case f := <-r.queue:
-			facts = append(facts, f)
-		default:
-			return facts
-		}
-	}
-	return facts
 }
 
 // append tries until the facts are on disk. false: ctx ended before.
@@ -129,7 +109,10 @@ func (r *recorder) append(ctx context.Context, facts []releve.Fact) bool {
 func (r *recorder) flush(ctx context.Context, facts []releve.Fact) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushMax)
 	defer cancel()
-	for facts = r.batch(facts...); len(facts) > 0; facts = r.batch() {
+	if facts == nil {
+		facts = r.queue.take(batchMax)
+	}
+	for ; len(facts) > 0; facts = r.queue.take(batchMax) {
 		if !r.append(ctx, facts) {
 			left := int(r.waiting.Load())
 			r.lose(left)
@@ -137,4 +120,69 @@ func (r *recorder) flush(ctx context.Context, facts []releve.Fact) error {
 		}
 	}
 	return nil
+}
+
+// queue is a bounded line of facts that takes the memory of what is in it, and no more: a
+// channel would take that of its bound from the start.
+type queue struct {
+	bound int
+	mu    sync.Mutex
+	facts []releve.Fact
+	more  chan struct{} // has a token while facts wait, and may have a stale one
+	room  chan struct{} // has a token when there may be room for one who waits
+}
+
+func newQueue(bound int) queue {
+	return queue{bound: bound, more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+}
+
+// put adds a fact, and says whether there was room.
+func (q *queue) put(f releve.Fact) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.facts) >= q.bound {
+		return false
+	}
+	q.facts = append(q.facts, f)
+	signal(q.more)
+	return true
+}
+
+// putWithin waits for room, at most for limit.
+func (q *queue) putWithin(limit time.Duration, f releve.Fact) bool {
+	late := time.After(limit)
+	for !q.put(f) {
+		select {
+		case <-q.room:
+		case <-late:
+			return false
+		}
+	}
+	signal(q.room) // there may be some for the next that waits
+	return true
+}
+
+// take removes the first facts, most of them at most. It does not wait.
+func (q *queue) take(most int) []releve.Fact {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := min(most, len(q.facts))
+	taken := q.facts[:n:n]
+	if q.facts = q.facts[n:]; len(q.facts) == 0 {
+		q.facts = nil
+	} else {
+		signal(q.more)
+	}
+	if n > 0 {
+		signal(q.room)
+	}
+	return taken
+}
+
+// signal leaves a token where there is none.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }

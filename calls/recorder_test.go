@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -139,4 +140,47 @@ func TestLastChance(t *testing.T) {
 			}
 		})
 	})
+}
+
+// Calls that wait for room at one moment all have it when a batch was taken.
+func TestRoomForAllWhoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(batchMax)
+		for n := range batchMax {
+			q.put(fact(n))
+		}
+		var waiting sync.WaitGroup
+		for n := range 5 {
+			waiting.Go(func() {
+				if !q.putWithin(patienceMax, fact(batchMax+n)) {
+					t.Errorf("fact %d found no room", batchMax+n)
+				}
+			})
+		}
+		synctest.Wait()
+		before := time.Now()
+		if got := len(q.take(batchMax)); got != batchMax {
+			t.Errorf("%d facts were in it, want %d", got, batchMax)
+		}
+		waiting.Wait()
+		if waited := time.Since(before); waited != 0 {
+			t.Errorf("room was found %v late", waited)
+		}
+		if got := len(q.take(batchMax)); got != 5 {
+			t.Errorf("%d facts came after, want 5", got)
+		}
+	})
+}
+
+// A server whose disk is well does not pay for the one day on which it is not.
+func TestIdleRecorderIsSmall(t *testing.T) {
+	made := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = newRecorder(nil, nil)
+		}
+	})
+	if size := made.AllocedBytesPerOp(); size > 4096 {
+		t.Errorf("a recorder that holds nothing takes %d bytes", size)
+	}
 }
