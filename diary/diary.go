@@ -34,9 +34,17 @@ const (
 // ErrClosed says that Close was called.
 var ErrClosed = errors.New("diary is closed")
 
-// Dropped is the code of the entry that says how many could not be kept; its
-// argument is "count".
-const Dropped = "diary.dropped"
+// The codes of what a diary says of itself.
+const (
+	// Dropped says how many entries could not be kept; its argument is "count".
+	Dropped = "event-diary-dropped"
+	// Cut says that the last line had been cut short by a crash and was cut off; its
+	// arguments are "bytes" and "file".
+	Cut = "event-diary-cut"
+	// Unreadable says that lines amid the others do not read; its arguments are "count"
+	// and "file". Read says it, and leaves the file as it is.
+	Unreadable = "event-diary-unreadable"
+)
 
 // Options are what a diary may be told. The zero value is usable.
 type Options struct {
@@ -172,6 +180,7 @@ func (d *Diary) takeRest() {
 func (d *Diary) take(m message) {
 	if m.flushed == nil {
 		d.append(m.entry)
+		d.sayCut(m.entry.At)
 		d.sayDropped(m.entry.At)
 	}
 	if m.flushed != nil || len(d.queue) == 0 {
@@ -192,6 +201,18 @@ func (d *Diary) sayDropped(at time.Time) {
 	if !d.append(said) {
 		d.dropped.Add(n - 1) // append counted the saying itself
 	}
+}
+
+// sayCut writes what the file that was opened for the last entry had lost at its end.
+func (d *Diary) sayCut(at time.Time) {
+	cut := d.out.cut
+	if cut.bytes == 0 {
+		return
+	}
+	d.out.cut = torn{}
+	d.opt.Log.Warn("torn last line of the diary cut off", "file", cut.file, "bytes", cut.bytes)
+	d.append(view.Entry{At: at, Seat: d.opt.Seat, Kind: "fact",
+		What: view.Say(Cut, "bytes", strconv.FormatInt(cut.bytes, 10), "file", cut.file)})
 }
 
 // append hands an entry to the file and says whether it was taken.

@@ -90,19 +90,85 @@ func TestWhatWasWrittenIsReadByTime(t *testing.T) {
 	}
 }
 
-func TestALineCutShortByACrashIsSkipped(t *testing.T) {
+// spoil writes the first file of noon's day anew.
+func spoil(t *testing.T, dir string, change func(content string) string) {
+	t.Helper()
+	path := filepath.Join(dir, "2026-11-24.0000.jsonl")
+	content, err := os.ReadFile(path)
+	must(t, err)
+	must(t, os.WriteFile(path, []byte(change(string(content))), 0o600))
+}
+
+func TestALineCutShortByACrashIsCutOffAndSaid(t *testing.T) {
 	dir := t.TempDir()
 	d := open(t, dir, Options{})
 	d.Write(entry(noon, "before"))
 	must(t, d.Close())
-	path := filepath.Join(dir, "2026-11-24.0000.jsonl")
-	content, err := os.ReadFile(path)
-	must(t, err)
-	must(t, os.WriteFile(path, append(content, content[:len(content)/2]...), 0o600))
+	var whole string
+	spoil(t, dir, func(content string) string {
+		whole = content
+		return content + content[:len(content)/2]
+	})
 	d = open(t, dir, Options{})
+	expect(t, codes(d.Recent(10)), "before") // whoever only reads changes nothing
 	d.Write(entry(noon, "after"))
 	must(t, d.Close())
-	expect(t, codes(d.Recent(10)), "before", "after")
+	all, err := d.Recent(10)
+	must(t, err)
+	expect(t, codes(all, nil), "before", "after", Cut)
+	if said := all[2].What.Args; said["bytes"] != strconv.Itoa(len(whole)/2) || said["file"] != "2026-11-24.0000.jsonl" || all[2].Seat != releve.Main {
+		t.Errorf("%s said %v, cut were %d bytes", all[2].Seat, said, len(whole)/2)
+	}
+	spoil(t, dir, func(content string) string {
+		if !strings.HasPrefix(content, whole) {
+			t.Errorf("what stood before the cut was changed: %s", content)
+		}
+		return content
+	})
+}
+
+// A diary of one line, and that one torn.
+func TestALineThatIsAllOfTheDiaryIsCutOffAndSaid(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "2026-11-24.0000.jsonl"), []byte(`{"at":"2026-`), 0o600))
+	d := open(t, dir, Options{})
+	d.Write(entry(noon, "after"))
+	must(t, d.Close())
+	expect(t, codes(d.Recent(10)), "after", Cut)
+}
+
+func TestLinesThatDoNotReadAreSaidAndLeftAsTheyAre(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir, Options{})
+	for i := range 6 {
+		d.Write(entry(noon.Add(time.Duration(i)*time.Minute), strconv.Itoa(i)))
+	}
+	d.Write(entry(noon.AddDate(0, 0, 1), "the day after"))
+	must(t, d.Close())
+	spoil(t, dir, func(content string) string {
+		lines := strings.SplitAfter(content, "\n")
+		lines[0] = "#" + lines[0]
+		lines[3], lines[4] = lines[3][1:], "\n"
+		lines[5] = strings.TrimSpace(lines[5])[:20] // no newer file of that day comes behind it
+		return strings.Join(lines, "")
+	})
+	before, err := os.ReadFile(filepath.Join(dir, "2026-11-24.0000.jsonl"))
+	must(t, err)
+	d = open(t, dir, Options{})
+	d.Write(entry(noon.AddDate(0, 0, 1), "a restart"))
+	must(t, d.Close())
+	all, err := d.Recent(20)
+	must(t, err)
+	expect(t, codes(all, nil), Unreadable, "1", "2", Unreadable, "the day after", "a restart")
+	if all[0].What.Args["count"] != "1" || all[3].What.Args["count"] != "3" || !all[3].At.Equal(all[2].At) {
+		t.Errorf("said %v and %v at %v", all[0].What, all[3].What, all[3].At)
+	}
+	expect(t, codes(d.Read(noon.Add(time.Minute), noon.Add(time.Minute), 10)), Unreadable, "1")
+	after, err := os.ReadFile(filepath.Join(dir, "2026-11-24.0000.jsonl"))
+	must(t, err)
+	if string(before) != string(after) {
+		t.Error("the damaged file was changed")
+	}
 }
 
 func TestTheOldestFilesGoAtTheBound(t *testing.T) {

@@ -1,6 +1,7 @@
 package diary
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -27,7 +28,14 @@ type output struct {
 	size    int64
 	pending []byte
 	lines   int
-	lost    int // lines that could not be written, until somebody counts them
+	lost    int  // lines that could not be written, until somebody counts them
+	cut     torn // what was cut off, until somebody says it
+}
+
+// torn is the beginning of a line that a crash, or a full disk, cut short.
+type torn struct {
+	file  string // its name in the diary's directory
+	bytes int64
 }
 
 // append adds a line to what the next flush writes.
@@ -93,25 +101,29 @@ func (o *output) open(day string, more int64) error {
 	return o.openFile(path, day)
 }
 
-// openFile opens a file for appending, behind whatever line a crash cut short.
+// openFile opens a file for appending. A last line that was cut short goes: its entry
+// would read as damage for ever.
 func (o *output) openFile(path, day string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
-	size, err := f.Seek(0, io.SeekEnd)
-	last := []byte{'\n'}
-	if err == nil && size > 0 {
-		_, err = f.ReadAt(last, size-1)
-	}
-	if err == nil && last[0] != '\n' {
-		_, err = f.Write([]byte{'\n'})
+	size, whole, err := measure(f)
+	if err == nil && whole < size {
+		o.cut = torn{filepath.Base(path), size - whole}
+		err = f.Truncate(whole)
 	}
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
-	o.file, o.day, o.size = f, day, size
+	o.file, o.day, o.size = f, day, whole
 	return nil
+}
+
+// measure gives the size of a file, and how much of it is whole lines.
+func measure(f *os.File) (size, whole int64, err error) {
+	content, err := io.ReadAll(f)
+	return int64(len(content)), int64(bytes.LastIndexByte(content, '\n') + 1), err
 }
 
 // dropOldest removes files until the rest leaves room for a whole one.

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"releve/view"
@@ -25,14 +27,14 @@ func (d *Diary) Read(from, to time.Time, limit int) ([]view.Entry, error) {
 		return nil, fmt.Errorf("diary: %w", err)
 	}
 	var found []view.Entry
-	for _, f := range slices.Backward(files) {
+	for i, f := range slices.Backward(files) {
 		if len(found) >= limit || !from.IsZero() && f.day < from.UTC().Format(dayLayout) {
 			break
 		}
 		if !to.IsZero() && f.day > to.UTC().Format(dayLayout) {
 			continue
 		}
-		entries, err := readPart(f.path, from, to)
+		entries, err := f.read(from, to, i == len(files)-1)
 		if err != nil {
 			return nil, fmt.Errorf("diary: %w", err)
 		}
@@ -42,26 +44,57 @@ func (d *Diary) Read(from, to time.Time, limit int) ([]view.Entry, error) {
 	return found[max(0, len(found)-limit):], nil
 }
 
-// readPart reads one file. A line that does not decode was cut short by a crash:
-// the others still speak.
-func readPart(path string, from, to time.Time) ([]view.Entry, error) {
-	content, err := os.ReadFile(path)
+// read reads one file. Lines that do not read are said among those that do, so that
+// nobody takes what is left for the whole. The last line of the newest file may still
+// be on its way; cut short by a crash, it goes when the diary is next written to.
+func (f part) read(from, to time.Time, newest bool) ([]view.Entry, error) {
+	content, err := os.ReadFile(f.path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil // dropped since it was listed
 	}
 	if err != nil {
 		return nil, err
 	}
+	if newest {
+		content = content[:bytes.LastIndexByte(content, '\n')+1]
+	}
+	day, err := time.Parse(dayLayout, f.day)
+	if err != nil {
+		return nil, err
+	}
 	var entries []view.Entry
+	bad := damage{file: filepath.Base(f.path)}
 	for line := range bytes.Lines(content) {
 		var e view.Entry
 		if json.Unmarshal(line, &e) != nil {
+			bad.lines++
 			continue
 		}
-		if e.At.Before(from) || !to.IsZero() && e.At.After(to) {
-			continue
-		}
-		entries = append(entries, e)
+		entries = append(bad.said(entries, e), e)
 	}
-	return entries, nil
+	entries = bad.said(entries, view.Entry{At: day})
+	return slices.DeleteFunc(entries, func(e view.Entry) bool {
+		return e.At.Before(from) || !to.IsZero() && e.At.After(to)
+	}), nil
+}
+
+// damage is a row of lines that do not read.
+type damage struct {
+	file  string
+	lines int
+}
+
+// said adds an entry for the damage, if there is any, at the time of the entry before
+// it, or else of the next.
+func (d *damage) said(entries []view.Entry, next view.Entry) []view.Entry {
+	if d.lines == 0 {
+		return entries
+	}
+	beside := next
+	if len(entries) > 0 {
+		beside = entries[len(entries)-1]
+	}
+	what := view.Say(Unreadable, "count", strconv.Itoa(d.lines), "file", d.file)
+	d.lines = 0
+	return append(entries, view.Entry{At: beside.At, Seat: beside.Seat, Term: beside.Term, Kind: "fact", What: what})
 }
