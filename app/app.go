@@ -120,7 +120,7 @@ func (a *App) openDisk() (savedTerm, error) {
 		return savedTerm{}, fmt.Errorf("%w: %w", ErrForbidden, err)
 	}
 	a.closers = append(a.closers, func() { _ = a.spool.Close() })
-	a.diary, err = diary.Open(filepath.Join(site.Data, "diary"), diary.Options{Log: a.log})
+	a.diary, err = diary.Open(filepath.Join(site.Data, "diary"), diary.Options{Seat: site.Seat, Log: a.log})
 	if err != nil {
 		return savedTerm{}, fmt.Errorf("%w: %w", ErrMissing, err)
 	}
