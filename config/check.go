@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"releve"
 	"releve/peer/identity"
 )
 
@@ -20,6 +21,8 @@ func (r *reader) check(c *Config) {
 	r.checkLinks(c)
 	r.checkTakeover(c.Takeover)
 	r.clock("mirror.verify", c.Mirror.Verify)
+	r.rate("mirror.copy_rate", c.Mirror.CopyRate)
+	r.checkWitness(c.Site.Arbiter, c.Witness)
 	r.checkCollisions(c)
 	r.checkCertificates(c)
 }
@@ -30,8 +33,8 @@ func (r *reader) checkSite(s Site) {
 	r.required("site.data", s.Data)
 	r.oneOf("site.seat", string(s.Seat), "main", "secondary")
 	r.oneOf("site.language", string(s.Language), "fr", "en")
-	r.built("site.level", string(s.Level), "high-availability", "base", "mirroring", "backup")
-	r.built("site.arbiter", string(s.Arbiter), "pair", "witness", "etcd")
+	r.built("site.level", string(s.Level), []string{"base", "mirroring", "backup"}, "high-availability")
+	r.built("site.arbiter", string(s.Arbiter), []string{"etcd"}, "pair", "witness")
 	r.checkData(s.Data)
 }
 
@@ -106,6 +109,20 @@ func (r *reader) checkTakeover(t Takeover) {
 	r.duration("takeover.watch", t.Watch, 100*time.Millisecond, time.Minute)
 }
 
+// checkWitness checks the way to the witness, which a site of the arbiter pair may
+// have prepared.
+func (r *reader) checkWitness(arbiter releve.Arbiter, w Witness) {
+	switch {
+	case w.Address != "":
+		r.address("witness.address", w.Address)
+	case arbiter == releve.Witness:
+		r.wrong("site.arbiter", "witness")
+	}
+	if w.From != "" {
+		r.host("witness.from", w.From)
+	}
+}
+
 // checkCollisions finds two things that want the same port of one machine, and a
 // server that was given its own address as the other's.
 func (r *reader) checkCollisions(c *Config) {
@@ -115,6 +132,7 @@ func (r *reader) checkCollisions(c *Config) {
 		{"peer.listen", "tcp", c.Peer.Listen}, {"peer.other", "tcp", c.Peer.Other},
 		{"database.listen", "tcp", c.Database.Listen}, {"database.other", "tcp", c.Database.Other},
 		{"console.listen", "tcp", c.Console.Listen}, {"console.other", "tcp", c.Console.Other},
+		{"witness.address", "tcp", c.Witness.Address},
 	} {
 		place := l.network + " " + l.address
 		if first, ok := taken[place]; ok && l.address != "" {

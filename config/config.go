@@ -3,6 +3,8 @@
 package config
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +22,7 @@ type Config struct {
 	Console   Console   `toml:"console"`
 	Takeover  Takeover  `toml:"takeover"`
 	Mirror    Mirror    `toml:"mirror"`
+	Witness   Witness   `toml:"witness"`
 }
 
 // Site says which site and which seat this server is.
@@ -116,7 +119,15 @@ type Takeover struct {
 
 // Mirror is the copy of the database.
 type Mirror struct {
-	Verify Clock `toml:"verify"` // when it is compared whole, each night (SPEC M7)
+	Verify   Clock `toml:"verify"`    // when it is compared whole, each night (SPEC M7)
+	CopyRate Rate  `toml:"copy_rate"` // at most, of a copy that is made anew, so that calls do not suffer (SPEC M4)
+}
+
+// Witness is the way to the register on a third machine (RULES R5). With the
+// arbiter pair it may be there already, so that a site can move to it.
+type Witness struct {
+	Address string `toml:"address"` // host:port, TCP; "": there is none
+	From    string `toml:"from"`    // this server's address towards it; "" lets the system choose
 }
 
 // Clock is a time of the day, on the machine's own clock: "03:30".
@@ -129,6 +140,41 @@ func (c Clock) SinceMidnight() time.Duration {
 		return 0
 	}
 	return time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute
+}
+
+// Rate is a number of bytes a second, written as "50MB" or "512kB", in the units
+// of PostgreSQL: a kB has 1024 bytes (manual §19.1).
+type Rate int64
+
+// rateUnits are the units of a Rate, the largest first.
+var rateUnits = []struct {
+	name string
+	size Rate
+}{{"GB", 1 << 30}, {"MB", 1 << 20}, {"kB", 1 << 10}}
+
+// ParseRate reads the form that String writes; "0" needs no unit.
+func ParseRate(text string) (Rate, error) {
+	if text == "0" {
+		return 0, nil
+	}
+	for _, unit := range rateUnits {
+		digits, ok := strings.CutSuffix(text, unit.name)
+		n, err := strconv.ParseUint(strings.TrimSpace(digits), 10, 31)
+		if ok && err == nil {
+			return Rate(n) * unit.size, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is not a number of bytes a second: write one such as 50MB or 512kB", text)
+}
+
+// String is the rate in the largest unit that divides it.
+func (r Rate) String() string {
+	for _, unit := range rateUnits {
+		if r != 0 && r%unit.size == 0 {
+			return strconv.FormatInt(int64(r/unit.size), 10) + unit.name
+		}
+	}
+	return strconv.FormatInt(int64(r), 10)
 }
 
 // Duration is a time.Duration written as "300ms" or "60s".

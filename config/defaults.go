@@ -32,6 +32,6 @@ func Defaults() Config {
 
 			OwnCalls: true,
 		},
-		Mirror: Mirror{Verify: "03:30"},
+		Mirror: Mirror{Verify: "03:30", CopyRate: 50 << 20},
 	}
 }

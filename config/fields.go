@@ -9,10 +9,11 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// fields are the values of a Config by their dotted keys, and its tables.
+// fields are the values of a file by their dotted keys, and its tables.
 type fields map[string]reflect.Value
 
-func fieldsOf(c *Config) fields {
+// fieldsOf takes a pointer to a struct of structs.
+func fieldsOf(c any) fields {
 	f := fields{}
 	root := reflect.ValueOf(c).Elem()
 	for i := range root.NumField() {
@@ -35,6 +36,12 @@ func set(field reflect.Value, e entry) (expected string) {
 			return "duration"
 		}
 		field.SetInt(int64(d))
+	case field.Type() == reflect.TypeFor[Rate]():
+		rate, err := ParseRate(e.text)
+		if e.kind != unstable.String || err != nil {
+			return "rate"
+		}
+		field.SetInt(int64(rate))
 	case field.Kind() == reflect.String:
 		if e.kind != unstable.String {
 			return "text"

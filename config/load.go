@@ -24,14 +24,19 @@ const maxFile = 64 << 10
 // lines. The Config is to be used only when there is none.
 func Load(file string) (Config, []Mistake) {
 	c := Defaults()
-	r := reader{file: file, lines: map[string]int{}, said: map[string]bool{}, meant: map[string]bool{}}
+	r := newReader(file)
 	text, err := readFile(file)
 	if err != nil {
 		r.sayAt(0, "", view.Say("unreadable", "cause", err.Error()))
 		return c, r.mistakes
 	}
 	r.read(text, &c)
-	resolvePaths(&c, filepath.Dir(file))
+	if c.Mirror.CopyRate == 0 { // no copy is made without a limit
+		c.Mirror.CopyRate = Defaults().Mirror.CopyRate
+	}
+	resolvePaths(filepath.Dir(file),
+		&c.Site.Data, &c.Database.Binaries,
+		&c.Peer.CA, &c.Peer.Certificate, &c.Peer.Key, &c.Peer.OtherCertificate)
 	r.check(&c)
 	return c, inOrder(r.mistakes)
 }
@@ -51,14 +56,11 @@ func readFile(file string) ([]byte, error) {
 
 // resolvePaths takes a relative path from the directory of the file, so that a
 // server finds the same files wherever it is started.
-func resolvePaths(c *Config, dir string) {
+func resolvePaths(dir string, paths ...*string) {
 	if absolute, err := filepath.Abs(dir); err == nil {
 		dir = absolute
 	}
-	for _, path := range []*string{
-		&c.Site.Data, &c.Database.Binaries,
-		&c.Peer.CA, &c.Peer.Certificate, &c.Peer.Key, &c.Peer.OtherCertificate,
-	} {
+	for _, path := range paths {
 		if *path != "" && !filepath.IsAbs(*path) {
 			*path = filepath.Join(dir, *path)
 		}
@@ -72,6 +74,10 @@ type reader struct {
 	said     map[string]bool // the keys and tables that have their mistake
 	meant    map[string]bool // those that an unknown one was probably meant to be
 	mistakes []Mistake
+}
+
+func newReader(file string) *reader {
+	return &reader{file: file, lines: map[string]int{}, said: map[string]bool{}, meant: map[string]bool{}}
 }
 
 // wrong reports a mistake at a key: at its line, or at its table's when the key
@@ -96,8 +102,8 @@ func (r *reader) sayAt(line int, key string, why view.Sentence) {
 	r.mistakes = append(r.mistakes, Mistake{File: r.file, Line: line, Key: key, Why: why})
 }
 
-// read puts what the file says into c.
-func (r *reader) read(text []byte, c *Config) {
+// read puts what the file says into c, a pointer to a struct of structs.
+func (r *reader) read(text []byte, c any) {
 	entries, slips := parse(text)
 	for _, slip := range slips {
 		r.meant[slip.key] = true

@@ -31,13 +31,13 @@ func (r *reader) oneOf(key, value string, allowed ...string) {
 	}
 }
 
-// built is oneOf where only the first value works by now.
-func (r *reader) built(key, value, built string, later ...string) {
+// built is oneOf where some values are for later.
+func (r *reader) built(key, value string, later []string, built ...string) {
 	if slices.Contains(later, value) {
-		r.wrong(key, "not-built", "value", value, "built", built)
+		r.wrong(key, "not-built", "value", value, "built", strings.Join(built, ", "))
 		return
 	}
-	r.oneOf(key, value, append([]string{built}, later...)...)
+	r.oneOf(key, value, built...)
 }
 
 func (r *reader) between(key string, value, least, most int) {
@@ -49,6 +49,14 @@ func (r *reader) between(key string, value, least, most int) {
 func (r *reader) duration(key string, value Duration, least, most time.Duration) {
 	if d := value.Std(); d < least || d > most {
 		r.wrong(key, "range", "value", value.String(), "least", Duration(least).String(), "most", Duration(most).String())
+	}
+}
+
+// rate keeps to what a base backup of PostgreSQL can be held to (manual,
+// pg_basebackup --max-rate).
+func (r *reader) rate(key string, value Rate) {
+	if least, most := Rate(32<<10), Rate(1<<30); value < least || value > most {
+		r.wrong(key, "range", "value", value.String(), "least", least.String(), "most", most.String())
 	}
 }
 
@@ -81,6 +89,13 @@ func (r *reader) address(key, value string) {
 		r.wrong(key, "address.port", "value", value)
 	case at.Addr().IsUnspecified():
 		r.wrong(key, "address.wildcard", "value", value)
+	}
+}
+
+// host is an address of one machine, without a port.
+func (r *reader) host(key, value string) {
+	if at, err := netip.ParseAddr(value); err != nil || at.IsMulticast() || at.IsUnspecified() {
+		r.wrong(key, "host", "value", value)
 	}
 }
 

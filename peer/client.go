@@ -58,7 +58,7 @@ func (p *Peer) dial(ctx context.Context, network, address string) (net.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	conn := tls.Client(raw, p.clientTLS())
+	conn := tls.Client(raw, p.mine.ClientTLS(p.other))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return nil, errors.Join(err, raw.Close())
 	}

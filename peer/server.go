@@ -44,7 +44,7 @@ func (p *Peer) newServer() *http.Server {
 	protocols.SetHTTP1(true)
 	return &http.Server{
 		Handler:           p.admit(p.routes()),
-		TLSConfig:         p.serverTLS(),
+		TLSConfig:         p.mine.ServerTLS(), // who it is is asked in admit, at each request
 		Protocols:         protocols,
 		MaxHeaderBytes:    maxHeader,
 		ReadHeaderTimeout: headerTimeout,

@@ -5,7 +5,8 @@
 // server's certificate names the site in its organisational unit and the seat in
 // its common name, which is also the name that PostgreSQL maps to a role
 // (manual §21.12). Host names and addresses are not looked at: a server may be
-// given another address without a new certificate.
+// given another address without a new certificate. The witness (RULES R5) bears
+// the name [Witness] where a server bears its seat.
 package identity
 
 import (
@@ -21,7 +22,11 @@ import (
 	"releve"
 )
 
-// Identity is a seat of a site.
+// Witness is the name in the certificate of a site's witness. It is no seat: who
+// bears it has no duty and no vote, and no server takes it for the other one.
+const Witness releve.Seat = "witness"
+
+// Identity is a seat of a site, or its witness.
 type Identity struct {
 	Site string
 	Seat releve.Seat
@@ -35,7 +40,7 @@ func (i Identity) Subject() pkix.Name {
 // Of reads the identity that a certificate carries, without believing it.
 func Of(cert *x509.Certificate) (Identity, error) {
 	units, seat := cert.Subject.OrganizationalUnit, releve.Seat(cert.Subject.CommonName)
-	if len(units) != 1 || units[0] == "" || !seat.Valid() {
+	if len(units) != 1 || units[0] == "" || !seat.Valid() && seat != Witness {
 		return Identity{}, fault(Nameless, "subject", cert.Subject.String())
 	}
 	return Identity{Site: units[0], Seat: seat}, nil
