@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"net/netip"
 	"os"
 	"strconv"
@@ -147,21 +148,30 @@ func (r *reader) checkCollisions(c *Config) {
 	}
 }
 
+// credentials are the files by which a program of the site is known, and the table
+// that names them.
+type credentials struct{ table, ca, certificate, key string }
+
 // checkCertificates looks at the files as the link itself will.
 func (r *reader) checkCertificates(c *Config) {
 	p, id := c.Peer, identity.Identity{Site: c.Site.ID, Seat: c.Site.Seat}
-	for _, file := range []struct{ key, path string }{
-		{"peer.ca", p.CA}, {"peer.certificate", p.Certificate}, {"peer.key", p.Key}, {"peer.other_certificate", p.OtherCertificate},
-	} {
-		r.required(file.key, file.path)
-	}
-	if info, err := os.Stat(p.Key); p.Key != "" && err == nil && info.Mode().Perm()&0o077 != 0 {
-		r.wrong("peer.key", "key.open", "file", p.Key)
-	}
-	authorities, err := identity.LoadAuthorities(p.CA)
-	r.fault("peer.ca", err)
-	r.fault("peer.key", identity.CheckPair(p.Certificate, p.Key))
-	r.checkCertificate("peer.certificate", p.Certificate, authorities, id)
+	authorities := r.checkCredentials(credentials{"peer", p.CA, p.Certificate, p.Key}, id)
+	r.required("peer.other_certificate", p.OtherCertificate)
 	id.Seat = id.Seat.Other()
 	r.checkCertificate("peer.other_certificate", p.OtherCertificate, authorities, id)
+}
+
+func (r *reader) checkCredentials(c credentials, id identity.Identity) *x509.CertPool {
+	ca, certificate, key := c.table+".ca", c.table+".certificate", c.table+".key"
+	r.required(ca, c.ca)
+	r.required(certificate, c.certificate)
+	r.required(key, c.key)
+	if info, err := os.Stat(c.key); c.key != "" && err == nil && info.Mode().Perm()&0o077 != 0 {
+		r.wrong(key, "key.open", "file", c.key)
+	}
+	authorities, err := identity.LoadAuthorities(c.ca)
+	r.fault(ca, err)
+	r.fault(key, identity.CheckPair(c.certificate, c.key))
+	r.checkCertificate(certificate, c.certificate, authorities, id)
+	return authorities
 }

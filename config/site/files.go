@@ -18,7 +18,7 @@ import (
 	"releve/peer/identity"
 )
 
-//go:embed en.toml.tmpl fr.toml.tmpl
+//go:embed *.toml.tmpl
 var templates embed.FS
 
 // file is one that Init writes, below Options.Dir.
@@ -47,7 +47,11 @@ func (o Options) files(id string, now time.Time) ([]file, error) {
 		}
 		files = append(files, own...)
 	}
-	return files, nil
+	if !o.Witness.At.IsValid() {
+		return files, nil
+	}
+	own, err := o.Witness.files(about{ID: id, Name: o.Name, Language: o.Language}, authority, valid)
+	return append(files, own...), err
 }
 
 // filesOf makes the configuration, the certificate and the key of one seat.
@@ -75,15 +79,6 @@ func (o Options) servers(seat releve.Seat) (mine, its Server) {
 
 // toml writes the configuration of one seat.
 func (o Options) toml(id identity.Identity, until time.Time) ([]byte, error) {
-	language := o.Language
-	if language != releve.French {
-		language = releve.English
-	}
-	t, err := template.New("").Funcs(template.FuncMap{"text": text, "at": at, "addrport": addrport}).
-		ParseFS(templates, "*.tmpl")
-	if err != nil {
-		return nil, err
-	}
 	data := struct {
 		Options
 		ID        string
@@ -92,9 +87,22 @@ func (o Options) toml(id identity.Identity, until time.Time) ([]byte, error) {
 		Until     string
 	}{Options: o, ID: id.Site, Seat: id.Seat, Until: until.Format(time.DateOnly)}
 	data.Mine, data.Its = o.servers(id.Seat)
+	return fillIn("server", o.Language, data)
+}
+
+// fillIn writes a file from its template, with the comments in one column.
+func fillIn(kind string, language releve.Language, data any) ([]byte, error) {
+	if language != releve.French {
+		language = releve.English
+	}
+	t, err := template.New("").Funcs(template.FuncMap{"text": text, "at": at, "addrport": addrport}).
+		ParseFS(templates, "*.tmpl")
+	if err != nil {
+		return nil, err
+	}
 	var out bytes.Buffer
 	aligned := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
-	if err := t.ExecuteTemplate(aligned, string(language)+".toml.tmpl", data); err != nil {
+	if err := t.ExecuteTemplate(aligned, kind+"."+string(language)+".toml.tmpl", data); err != nil {
 		return nil, err
 	}
 	err = aligned.Flush()

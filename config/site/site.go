@@ -38,6 +38,14 @@ type Options struct {
 
 	Binaries string // of PostgreSQL; "" searches
 	Account  string // of PostgreSQL under root
+
+	Witness Witness // without an address: the two servers decide alone
+}
+
+// Witness is the third machine of a site that has one (RULES R5).
+type Witness struct {
+	At   netip.AddrPort
+	Data string // relative paths start from where the files are written
 }
 
 // Server is what belongs to one seat. Two servers on one address, as for a
@@ -66,7 +74,7 @@ func Defaults() Options {
 		ReceptionUser: "reception", StandbyUser: "standby",
 		Expires: c.PBX.Expires, Evidence: c.PBX.Evidence,
 		Channels: c.SIP.Channels, ExtensionDigits: c.Attendant.ExtensionDigits,
-		Account: c.Database.Account,
+		Account: c.Database.Account, Witness: Witness{Data: "data/witness"},
 	}
 	o.Main.Data, o.Secondary.Data = "data/main", "data/secondary"
 	return o
@@ -76,6 +84,7 @@ func Defaults() Options {
 type Written struct {
 	SiteID          string
 	Main, Secondary string   // the two configurations
+	Witness         string   // and the witness's; "" without one
 	Files           []string // all files, in the order of writing
 }
 
@@ -97,7 +106,8 @@ func (e *MistakesError) Text(language releve.Language) string {
 // is called at night for a date.
 const years = 10
 
-// Init writes a site: two configurations and the certificates of both servers.
+// Init writes a site: two configurations and the certificates of both servers,
+// and the witness's when there is one.
 // It writes all of it or nothing and never over a file that is there: the error
 // then wraps fs.ErrExist. Options that make no site are a [*MistakesError].
 func Init(o Options) (Written, error) {
@@ -110,27 +120,47 @@ func Init(o Options) (Written, error) {
 		return Written{}, err
 	}
 	w := Written{SiteID: id, Main: filepath.Join(o.Dir, "main.toml"), Secondary: filepath.Join(o.Dir, "secondary.toml")}
-	if w.Files, err = writeAll(o.Dir, files); err != nil {
-		return Written{}, err
+	if o.Witness.At.IsValid() {
+		w.Witness = filepath.Join(o.Dir, "witness.toml")
 	}
-	if mistakes := loadBoth(w); len(mistakes) > 0 {
-		return Written{}, errors.Join(&MistakesError{mistakes}, remove(w.Files))
-	}
-	return w, nil
+	err = w.write(o.Dir, files)
+	return w, err
 }
 
-// loadBoth reads what was written as a server will: what it would not start with
-// is not left behind.
-func loadBoth(w Written) (mistakes []config.Mistake) {
-	for _, file := range []string{w.Main, w.Secondary} {
-		_, found := config.Load(file)
-		for _, m := range found {
+// write writes the files and reads them as a server and a witness will: what they
+// would not start with is not left behind.
+func (w *Written) write(dir string, files []file) (err error) {
+	if w.Files, err = writeAll(dir, files); err != nil {
+		*w = Written{}
+		return err
+	}
+	if mistakes := w.load(); len(mistakes) > 0 {
+		err = errors.Join(&MistakesError{mistakes}, remove(w.Files))
+		*w = Written{}
+	}
+	return err
+}
+
+func (w *Written) load() (mistakes []config.Mistake) {
+	for _, file := range w.Files {
+		for _, m := range mistakesOf(file) {
 			m.File, m.Line = "releve init", 0 // the file will be gone
 			same := func(other config.Mistake) bool { return other.Text(releve.English) == m.Text(releve.English) }
 			if !slices.ContainsFunc(mistakes, same) {
 				mistakes = append(mistakes, m)
 			}
 		}
+	}
+	return mistakes
+}
+
+func mistakesOf(file string) (mistakes []config.Mistake) {
+	switch {
+	case filepath.Ext(file) != ".toml": // a certificate or a key: read with its configuration
+	case config.IsWitness(file):
+		_, mistakes = config.LoadWitness(file)
+	default:
+		_, mistakes = config.Load(file)
 	}
 	return mistakes
 }

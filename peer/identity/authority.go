@@ -42,6 +42,23 @@ func NewAuthority(site string, valid Validity) (*Authority, error) {
 	return &Authority{cert: cert, key: key}, err
 }
 
+// LoadAuthority reads the PEM files of an authority that was made before. The
+// error is a [*Fault].
+func LoadAuthority(certificate, key string) (*Authority, error) {
+	pair, err := loadPair(certificate, key)
+	if err != nil {
+		return nil, err
+	}
+	signer, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok || !pair.Leaf.IsCA {
+		return nil, fault(NoPair, "file", certificate, "key", key, "cause", "it is not an authority that `releve init` made")
+	}
+	return &Authority{cert: pair.Leaf, key: signer}, nil
+}
+
+// Until is the last moment at which a certificate of this authority is believed.
+func (a *Authority) Until() time.Time { return a.cert.NotAfter }
+
 // Issue makes the certificate and the key of one seat, as PEM. The addresses are
 // for programs that insist on them, such as libpq with sslmode=verify-full.
 func (a *Authority) Issue(seat Identity, addresses []netip.Addr, valid Validity) (certificate, private []byte, err error) {

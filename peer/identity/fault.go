@@ -88,23 +88,23 @@ var words = map[string]struct{ en, fr said }{
 		said{"le certificat « {subject} » ne nomme ni établissement ni siège", "utilisez les certificats que `releve init` a écrits pour cet établissement"},
 	},
 	ForeignAuthority: {
-		said{"the certificate \"{subject}\" was not made by this site's authority ({cause})", "give both servers the files of one and the same `releve init`"},
-		said{"le certificat « {subject} » ne vient pas de l'autorité de cet établissement ({cause})", "donnez aux deux serveurs les fichiers d'un seul et même `releve init`"},
+		said{"the certificate \"{subject}\" was not made by this site's authority ({cause})", "give each machine of the site the files of one and the same `releve init`"},
+		said{"le certificat « {subject} » ne vient pas de l'autorité de cet établissement ({cause})", "donnez à chaque machine de l'établissement les fichiers d'un seul et même `releve init`"},
 	},
 	OtherSite: {
-		said{"the certificate belongs to site {site}, and this is site {expected}", "check the addresses of the other server, and that both servers have the files of one `releve init`"},
-		said{"le certificat appartient à l'établissement {site}, et celui-ci est {expected}", "vérifiez les adresses de l'autre serveur, et que les deux serveurs ont les fichiers d'un seul `releve init`"},
+		said{"the certificate belongs to site {site}, and this is site {expected}", "check the addresses, and that each machine of the site has the files of one `releve init`"},
+		said{"le certificat appartient à l'établissement {site}, et celui-ci est {expected}", "vérifiez les adresses, et que chaque machine de l'établissement a les fichiers d'un seul `releve init`"},
 	},
 	WrongSeat: {
-		said{"the certificate is that of the seat {seat}, and {expected} was expected", "check which file each server was given and the addresses of the other server"},
-		said{"le certificat est celui du siège {seat}, et {expected} était attendu", "vérifiez le fichier donné à chaque serveur et les adresses de l'autre serveur"},
+		said{"the certificate is that of the seat {seat}, and {expected} was expected", "check which files each machine was given, and the addresses"},
+		said{"le certificat est celui du siège {seat}, et {expected} était attendu", "vérifiez les fichiers donnés à chaque machine, et les adresses"},
 	},
 	Expired: {
-		said{"the certificate of {seat} expired on {date}", "check the clock of both servers, then write new certificates with `releve init` and copy them to both"},
-		said{"le certificat de {seat} a expiré le {date}", "vérifiez l'heure des deux serveurs, puis écrivez de nouveaux certificats avec `releve init` et copiez-les sur les deux"},
+		said{"the certificate of {seat} expired on {date}", "check the clock of each machine, then write new certificates with `releve init` and copy them to each"},
+		said{"le certificat de {seat} a expiré le {date}", "vérifiez l'heure de chaque machine, puis écrivez de nouveaux certificats avec `releve init` et copiez-les sur chacune"},
 	},
 	NotYetValid: {
-		said{"the certificate of {seat} is valid from {date} only", "check the clock of both servers"},
-		said{"le certificat de {seat} n'est valable qu'à partir du {date}", "vérifiez l'heure des deux serveurs"},
+		said{"the certificate of {seat} is valid from {date} only", "check the clock of each machine"},
+		said{"le certificat de {seat} n'est valable qu'à partir du {date}", "vérifiez l'heure de chaque machine"},
 	},
 }
