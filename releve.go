@@ -57,8 +57,11 @@ const (
 // Arbiter is who decides where the vote lies.
 type Arbiter string
 
-// Pair is the arbiter made of the two servers alone, without a third machine.
-const Pair Arbiter = "pair"
+// The arbiters. Pair is the two servers alone; Witness is a process on a third machine.
+const (
+	Pair    Arbiter = "pair"
+	Witness Arbiter = "witness"
+)
 
 // Language is a language that users read and callers hear.
 type Language string

@@ -21,8 +21,10 @@ type Options struct {
 	Refusal   int  // SIP code of a refusal to the PBX
 	Journal   Journal
 	Database  Database
+	Ward      Ward
 	Store     Store
 	Link      Link
+	Arbiter   Arbiter // nil: the site has no witness
 	Telephone Telephone
 	Voice     Voice
 	Diary     Diary
@@ -65,6 +67,7 @@ type Agent struct {
 	events chan report
 	offers chan *offer
 	gone   chan *offer
+	claims chan claim
 
 	machine takeover.Machine // owned by Run
 	written takeover.Durable // what the journal last took, owned by Run
@@ -77,6 +80,7 @@ type Agent struct {
 	kick     chan struct{} // tell the other now
 	changed  *broadcast
 	board    board
+	ill      atomic.Pointer[illness]
 	running  procedureSlot
 
 	work sync.WaitGroup
@@ -103,6 +107,7 @@ func New(o Options) *Agent {
 		events:  make(chan report, eventQueue),
 		offers:  make(chan *offer, offerQueue),
 		gone:    make(chan *offer, offerQueue),
+		claims:  make(chan claim, 1), // the machine has one out at a time
 		machine: takeover.New(o.Settings),
 		kick:    make(chan struct{}, 1),
 		changed: newBroadcast(),
@@ -260,10 +265,10 @@ func (a *Agent) Stop(ctx context.Context) {
 	a.send(ctx, takeover.Event{Command: takeover.Stop})
 	a.until(ctx, func(m takeover.Machine) bool {
 		_, _, heard := a.board.theirs()
-		silent := !before.Vote && !heard
-		news := before.Vote || m.OtherAt-asked > 2*exchangePeriod
+		silent := !before.Holds() && !heard
+		news := before.Holds() || m.OtherAt-asked > 2*exchangePeriod
 		lacks := m.Other.Owner == m.Seat.Other() && !m.Other.Vote
-		return m.Asked == takeover.Stop && !m.Vote && (silent || news && !lacks)
+		return m.Asked == takeover.Stop && !m.Holds() && (silent || news && !lacks)
 	})
 }
 

@@ -34,6 +34,13 @@ type board struct {
 	alone    map[releve.CallID]struct{} // calls with facts that only this server's database has
 	proof    *view.Procedure            // a verification that runs here
 	verified Verified
+	witness  error // what the last question to the witness failed with
+}
+
+func (b *board) arbiter(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.witness = err
 }
 
 // Verified is what the last verification found (M7).
@@ -131,7 +138,7 @@ func (b *board) store(facts []releve.Fact, alone bool) {
 // Stored is told of each acknowledged fact.
 func (a *Agent) Stored(facts []releve.Fact) {
 	m := a.Machine()
-	a.board.store(facts, m.Vote)
+	a.board.store(facts, m.CommitsAlone())
 }
 
 // own is a copy of the newest events of this server.
@@ -164,7 +171,7 @@ func (a *Agent) Message() Message {
 func (a *Agent) server(m takeover.Machine) view.Server {
 	load := a.Voice.Load()
 	return view.Server{
-		Seat: m.Seat, Duty: m.Duty(), Heard: true, HeardAt: time.Now().UTC(), Vote: m.Vote,
+		Seat: m.Seat, Duty: m.Duty(), Heard: true, HeardAt: time.Now().UTC(), Vote: m.Vote || m.Holds(),
 		Data: dataTier(m), Interfaces: view.Tier{State: view.TierWell}, Processing: a.processingTier(m),
 		Registered: a.registered(), ChannelsBusy: load.Busy, Channels: load.Channels,
 		WithoutDuty: m.WithoutDuty, SpoolWaiting: a.Spool.Waiting(),
@@ -189,7 +196,7 @@ func dataTier(m takeover.Machine) view.Tier {
 	switch {
 	case m.DB.Up && (m.Gate || m.DB.InRecovery):
 		return view.Tier{State: view.TierWell}
-	case m.Job == takeover.JobRejoin || m.Job == takeover.JobCreate || m.Job == takeover.JobStart || m.DB.Up:
+	case m.Job == takeover.JobRejoin || m.Job == takeover.JobRestore || m.Job == takeover.JobCreate || m.Job == takeover.JobStart || m.DB.Up:
 		return view.Tier{State: view.TierStarting, Why: view.Say("tier-data-starting")}
 	}
 	return view.Tier{State: view.TierDown, Why: view.Say("tier-data-down", "why", m.DB.Why)}
@@ -218,12 +225,21 @@ func (a *Agent) doing(m takeover.Machine) view.Sentence {
 	return view.Say("phase-" + string(m.Phase))
 }
 
+// arbiterOf is the one by which this server goes; a server that knows no term goes by
+// none but the pair.
+func arbiterOf(m takeover.Machine) releve.Arbiter {
+	if m.Witnessed() {
+		return releve.Witness
+	}
+	return releve.Pair
+}
+
 // View is the whole site.
 func (a *Agent) View() view.Site {
 	m := a.Machine()
 	other, heardAt, heard := a.board.theirs()
 	s := view.Site{
-		Name: a.Site.Name, Level: a.Site.Level, Arbiter: a.Site.Arbiter, Seat: m.Seat, At: time.Now().UTC(),
+		Name: a.Site.Name, Level: a.Site.Level, Arbiter: arbiterOf(m), Seat: m.Seat, At: time.Now().UTC(),
 		Term: max(m.Term, other.Status.Term), Owner: m.Owner, Mirror: a.siteMirror(m, other),
 		PBX:       view.PBX{Address: a.Site.PBX, Heard: m.PBX.Heard, Reception: a.Site.Reception},
 		Events:    a.board.all(),
@@ -260,7 +276,7 @@ func (a *Agent) mirrorView(m takeover.Machine) view.Mirror {
 	a.board.mu.Lock()
 	defer a.board.mu.Unlock()
 	v := view.Mirror{State: view.MirrorAway}
-	if m.Vote || !m.Issued {
+	if m.CommitsAlone() || !m.Vote && !m.Issued {
 		v.LostCalls = len(a.board.alone)
 	}
 	if last := a.board.verified; last.Data != "" && last.Data == m.Other.DataID {
@@ -273,7 +289,7 @@ func (a *Agent) mirrorView(m takeover.Machine) view.Mirror {
 		return v
 	}
 	v.State = view.MirrorCatchingUp
-	if m.Seen.Flush >= m.Seen.Own || m.Issued {
+	if m.Seen.Flush >= m.Seen.Own || !m.CommitsAlone() && (m.Vote || m.Issued) {
 		v.State = view.MirrorInSync
 	}
 	if m.Seen.Own > m.Seen.Flush {
@@ -319,8 +335,10 @@ func word(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
 		return view.NotProtected, view.Say("why-other-silent", "seat", string(passive.Seat))
 	case s.Mirror.Differences > 0:
 		return view.NotProtected, view.Say("why-mirror-differs", "seat", string(passive.Seat), "differences", itoa(s.Mirror.Differences))
-	case !passive.Vote:
+	case s.Level != releve.Mirroring && !passive.Vote, s.Level == releve.Mirroring && m.Alone() && m.CommitsAlone():
 		return view.NotProtected, view.Say("why-alone", "seat", string(active.Seat))
+	case m.Witnessed() && !m.WitnessHeard():
+		return view.NotProtected, view.Say("why-witness-silent")
 	case active.Processing.State != view.TierWell:
 		return view.NotProtected, active.Processing.Why
 	case passive.Processing.State != view.TierWell:

@@ -36,6 +36,8 @@ func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 	case takeover.Check:
 		m := a.machine
 		a.work.Go(func() { a.check(ctx, m) })
+	case takeover.Ask:
+		a.ask(ctx, act)
 	case takeover.Probe:
 		a.work.Go(func() { a.probe(ctx) })
 	case takeover.Answer:
@@ -133,6 +135,11 @@ func (a *Agent) perform(ctx context.Context, act takeover.Action, m takeover.Mac
 		err = a.Database.Follow(ctx)
 	case takeover.JobRejoin:
 		done.DataID, err = a.Database.Rejoin(ctx, m.Other.Promotion, a.progress)
+		if err == nil {
+			done.Database, err = a.look(ctx)
+		}
+	case takeover.JobRestore:
+		done.DataID, err = a.Ward.Restore(ctx, a.progress)
 		if err == nil {
 			done.Database, err = a.look(ctx)
 		}

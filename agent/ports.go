@@ -42,6 +42,15 @@ type Database interface {
 	Checkpoint(context.Context) error
 }
 
+// Ward proves the database's health and brings it back when it is lost.
+type Ward interface {
+	// Restore sets this server's data aside and makes a copy of the mirror's, which goes
+	// on as it is; it is left running, ready to be promoted (M5).
+	Restore(context.Context, func(view.Sentence, *view.Progress)) (releve.DataID, error)
+	// Health proves by doing that the data can be written and read (R12).
+	Health(context.Context) error
+}
+
 // Store is handed the database for a term and loses it at a fence.
 type Store interface {
 	Open(ctx context.Context, term releve.Term, lone bool, promotion releve.PromotionID) error

@@ -328,7 +328,7 @@ func serverOf(s takeover.Status, standby bool, spooled int) procedure.Server {
 		Serving: s.Serving && s.Owner == s.Seat && s.Phase == takeover.Serving, Copyable: aside,
 		Copying: s.Phase == takeover.Rejoining || s.Phase == takeover.Waiting, Follows: s.Phase == takeover.Following,
 		Mirrors: s.Phase == takeover.Following || s.Phase == takeover.Isolated,
-		Vote:    s.Vote, Reception: s.Reception, Standby: standby, PBX: s.PBXAgo >= 0 && s.PBXAgo < 2*time.Second,
+		Vote:    s.Vote || s.Holds(), Reception: s.Reception, Standby: standby, PBX: s.PBXAgo >= 0 && s.PBXAgo < 2*time.Second,
 		Spooled: spooled, Term: s.Term,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"releve/takeover"
+	"releve/view"
 )
 
 // How often the world is looked at. Together they cost an idle server well under
@@ -15,6 +16,8 @@ const (
 	databasePeriod = 250 * time.Millisecond
 	databaseLimit  = time.Second
 	patience       = 2 // looks that may fail in a row
+	healthPeriod   = 700 * time.Millisecond
+	healthLimit    = time.Second
 	pbxPeriod      = 700 * time.Millisecond
 	pbxLimit       = 400 * time.Millisecond
 	voicePeriod    = 500 * time.Millisecond
@@ -22,7 +25,7 @@ const (
 
 // watch starts those who turn the world into events. Each ends with ctx.
 func (a *Agent) watch(ctx context.Context) {
-	for _, watcher := range []func(context.Context){a.watchOther, a.watchDatabase, a.watchPBX, a.watchVoice} {
+	for _, watcher := range []func(context.Context){a.watchOther, a.watchDatabase, a.watchHealth, a.watchArbiter, a.watchPBX, a.watchVoice} {
 		a.work.Go(func() { watcher(ctx) })
 	}
 }
@@ -73,6 +76,9 @@ func (a *Agent) watchDatabase(ctx context.Context) {
 	for ok := true; ok; {
 		exited := a.Database.Exited()
 		now, err := a.lookAt(ctx, exited)
+		if ill := a.ill.Load(); ill != nil && now.Up && ill.start == exited {
+			now = takeover.Database{Why: ill.why}
+		}
 		known := a.Machine().DB
 		if err == nil {
 			failures = 0
@@ -90,6 +96,34 @@ func (a *Agent) watchDatabase(ctx context.Context) {
 			early = nil
 		}
 		ok = pause(ctx, databasePeriod, early)
+	}
+}
+
+// illness is what a proof by doing found, and of which start of PostgreSQL.
+type illness struct {
+	start <-chan struct{}
+	why   string
+}
+
+// watchHealth proves by doing that the database's disk takes a write and that its
+// files are there (R12). What it finds holds for that start of PostgreSQL: a database
+// that was ill is started again, or relieved, and proves itself anew.
+func (a *Agent) watchHealth(ctx context.Context) {
+	if a.Ward == nil {
+		return
+	}
+	for pause(ctx, healthPeriod, nil) {
+		start := a.Database.Exited()
+		if m := a.Machine(); !m.DB.Up || m.Job != takeover.NoJob {
+			continue
+		}
+		limit, cancel := context.WithTimeout(ctx, healthLimit)
+		err := a.Ward.Health(limit)
+		cancel()
+		if err != nil && ctx.Err() == nil && start == a.Database.Exited() {
+			a.Explain("critical", view.Say("event-database-ill", "seat", string(a.Settings.Seat), "why", err.Error()))
+			a.ill.Store(&illness{start, err.Error()})
+		}
 	}
 }
 

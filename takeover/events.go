@@ -20,6 +20,8 @@ type Event struct {
 	PBX       *PBX          `json:"pbx,omitempty"`
 	Done      *Done         `json:"done,omitempty"`
 	Command   Command       `json:"command,omitempty"`
+	Arbiter   *Word         `json:"arbiter,omitempty"`
+	Returned  *Return       `json:"returned,omitempty"`  // the other's abdication, carried by an operator (R3)
 	Woke      time.Duration `json:"woke,omitempty"`      // how long this process did not run
 	Reception *bool         `json:"reception,omitempty"` // is our binding of the reception user in place
 	Calls     *bool         `json:"calls,omitempty"`     // can the voice side of this server take a call
@@ -32,6 +34,21 @@ type Boot struct {
 	Disk    DiskKind      `json:"disk"`
 	DataID  releve.DataID `json:"data_id,omitempty"` // written beside the data
 	Found   bool          `json:"found,omitempty"`   // the operator asked to found the site without hearing the other
+}
+
+// Word is what came of asking the witness.
+type Word struct {
+	Heard    bool     `json:"heard"`
+	Register Register `json:"register"`       // as it is now
+	Turn     int      `json:"turn,omitempty"` // of the claim that this answers; 0: the register was only read
+	Granted  bool     `json:"granted,omitempty"`
+}
+
+// Return is a mirror's word that it gave hand-over Number of Term back (R3).
+type Return struct {
+	Seat   releve.Seat `json:"seat"` // who says so
+	Term   releve.Term `json:"term"`
+	Number uint64      `json:"number"`
 }
 
 // DiskKind is what lies where this server's data belongs.
@@ -69,6 +86,18 @@ type Status struct {
 	Reception bool               `json:"reception"`
 	Standby   bool               `json:"standby"` // it wants the standby user
 	Spooled   int                `json:"spooled"`
+
+	Arbiter     releve.Arbiter `json:"arbiter,omitempty"`
+	Incarnation uint64         `json:"incarnation,omitempty"`
+	Recall      bool           `json:"recall,omitempty"`   // the owner asks for the vote: the arbiter is to change
+	Lone        bool           `json:"lone,omitempty"`     // the owner's commits wait for no mirror
+	Lost        bool           `json:"lost,omitempty"`     // the owner no longer has the log that the mirror needs (M4)
+	Restored    bool           `json:"restored,omitempty"` // the owner's data came from the mirror, which is to keep its own (M5)
+}
+
+// Holds is what [Durable.Holds] says of the server that told this.
+func (s Status) Holds() bool {
+	return s.Owner != s.Seat && (s.Vote || s.Arbiter == releve.Witness && s.Number > s.Abdicated)
 }
 
 // Database is the state of the local PostgreSQL, sent at each change and as its
@@ -112,6 +141,13 @@ const (
 	Rejoin   Command = "rejoin"    // come back as the mirror
 	Rebuild  Command = "rebuild"   // throw this mirror's copy away and make another
 	Stop     Command = "stop"      // this server is being stopped
+	Abdicate Command = "abdicate"  // give the vote back, though the other may not hear it (R3)
+	Solo     Command = "solo"      // the other is off, says the operator: go on alone
+	Take     Command = "take"      // the other is off, says the operator: take the duty
+	Restore  Command = "restore"   // the database is lost: copy it back from the mirror (M5)
+
+	UsePair    Command = "use-pair"    // the arbiter is to be the pair …
+	UseWitness Command = "use-witness" // … or the witness
 )
 
 // Job is slow work that the agent carries out; its end comes back as Done.
@@ -129,6 +165,7 @@ const (
 	JobRetire  Job = "retire"  // close the store and stop PostgreSQL, in order
 	JobRejoin  Job = "rejoin"  // rewind or clone, then start as a copy
 	JobFollow  Job = "follow"  // stream from the owner
+	JobRestore Job = "restore" // set the data aside and copy the mirror's
 )
 
 // Done is the end of a job.
@@ -157,6 +194,7 @@ const (
 	Refuse ActionKind = "refuse" // the calls that wait go back to the other
 	Probe  ActionKind = "probe"  // call the reception: the PBX's own overflow is the proof (H8)
 	Say    ActionKind = "say"    // nothing but the sentence
+	Ask    ActionKind = "ask"    // put Claim to the witness
 )
 
 // Action is one thing to do. Rule names the row of the table that asked for it:
@@ -166,7 +204,8 @@ type Action struct {
 	Rule        string
 	Durable     Durable       // of Save
 	Job         Job           // of Begin
-	Turn        int           // of Begin: tells one job from another of the same kind
+	Turn        int           // of Begin and Ask: tells one from another of the same kind
+	Claim       Claim         // of Ask
 	Writable    bool          // of JobStart: as a primary
 	WithoutDuty bool          // of Answer
 	Call        releve.CallID // of Refuse: this call only

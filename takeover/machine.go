@@ -19,6 +19,7 @@ const (
 	Handed      Phase = "handed"      // released; the other takes it
 	Waiting     Phase = "waiting"     // no copy yet; waits for an owner to copy from
 	Rejoining   Phase = "rejoining"   // the copy is being made
+	Restoring   Phase = "restoring"   // the owner's lost database is being copied back from the mirror
 	Isolated    Phase = "isolated"    // a copy that streams from nobody
 	Following   Phase = "following"   // the mirror
 	Promoting   Phase = "promoting"   // took over; PostgreSQL is on its way
@@ -35,6 +36,10 @@ type Settings struct {
 	Watch  time.Duration
 	// OwnCalls: the server may call the reception itself (H8).
 	OwnCalls bool
+	Level    releve.Level // "" is high availability
+	Site     string       // as the witness's register names it
+	// Arbiter is that of a new site. Later the journal knows it.
+	Arbiter releve.Arbiter
 }
 
 // Times that are not settings.
@@ -77,6 +82,13 @@ type Machine struct {
 	Target     releve.LSN    // what the mirror must have flushed before the vote is issued: all that was written before the barrier
 	StreamLost time.Duration // when this copy stopped to stream, if it does not
 	Need       releve.LSN    // what the mirror must have flushed before the gate opens (R6)
+	Reg        Register      // what the witness last said …
+	RegAt      time.Duration // … and when; 0: it is not heard
+	Asking     int           // turn of the claim that is out; 0: none
+	Asks       int           // how many claims were made
+	Confirmed  bool          // the witness has confirmed since our start that we are alone (R6)
+	Regained   uint64        // the hand-over that the witness gave back to us
+	Told       Return        // an abdication that an operator carried
 	Gate       bool          // the store is open
 	Lone       bool          // the store may commit alone
 	Job        Job
@@ -127,9 +139,13 @@ func (m *Machine) Step(e Event) []Action {
 		}
 		for _, a := range row.do(m) {
 			a.Rule = row.name
-			if a.Kind == Begin {
+			switch a.Kind {
+			case Begin:
 				m.Turn++
 				a.Turn = m.Turn
+			case Ask:
+				m.Asks++
+				a.Turn, m.Asking = m.Asks, m.Asks
 			}
 			out = append(out, a)
 		}
@@ -198,6 +214,10 @@ func (m *Machine) observe(e Event) {
 		m.voice(*e.Calls)
 	case e.Command != "":
 		m.Asked = e.Command
+	case e.Arbiter != nil:
+		m.listen(*e.Arbiter)
+	case e.Returned != nil:
+		m.Told = *e.Returned
 	}
 }
 
@@ -273,11 +293,12 @@ func (m *Machine) finish(d Done) {
 		m.database(*d.Database)
 	}
 	switch d.Job {
-	case JobCreate, JobRejoin:
+	case JobCreate, JobRejoin, JobRestore:
 		m.DataID = d.DataID
 		m.Boot.Disk, m.Boot.DataID = DiskOurs, d.DataID
 	case JobStart:
 		m.Need, m.Seen = m.DB.Flush, Mirror{} // what was seen before was told by another PostgreSQL
+		m.SeenAt = m.Now                      // its mirror has time to come back
 	case JobOpen:
 		m.Gate = true
 	case JobBarrier:
@@ -303,9 +324,10 @@ func (m *Machine) otherOwns() bool {
 	return m.heard() && m.Other.Known && m.Other.Owner == m.Seat.Other() && m.Other.Term >= m.Term
 }
 
-// otherVotes says that the other server, heard lately, holds the vote of our term.
+// otherVotes says that the other server, heard lately, holds the vote of our term, or
+// may ask the witness for it.
 func (m *Machine) otherVotes() bool {
-	return m.heard() && m.Other.Term == m.Term && m.Other.Vote && m.Issued && m.Other.Number == m.Number
+	return m.heard() && m.Other.Term == m.Term && m.Other.Holds() && m.Issued && m.Other.Number == m.Number && (!m.Witnessed() || m.lodged())
 }
 
 // mirrors says that this server is a copy that could be promoted.
@@ -313,8 +335,18 @@ func (m *Machine) mirrors() bool {
 	return !m.Owns() && (m.Phase == Following || m.Phase == Isolated)
 }
 
+// oneVoice says that only the main answers calls: at level mirroring the secondary has
+// nothing but the mirror, and the vote never leaves the owner (R5).
+func (m *Machine) oneVoice() bool { return m.Settings.Level == releve.Mirroring }
+
+// soleVoice: an owner that stands still, and nobody else could answer its callers (M5).
+func (m *Machine) soleVoice() bool { return m.oneVoice() && m.Known && m.Owns() }
+
 // checks says whether this server verifies the other at all.
 func (m *Machine) checks() bool {
+	if m.oneVoice() {
+		return false
+	}
 	switch m.Phase {
 	case Following, Isolated, Waiting, Rejoining, Deposed, Stuck, Unconfirmed:
 		return m.OtherAt > 0 || m.Known
@@ -366,6 +398,8 @@ func (m *Machine) Status() Status {
 		Vote: m.Vote, Abdicated: m.Abdicated, Released: m.Released, Promotion: m.Promotion, DataID: data,
 		Upstream: m.Upstream, Phase: m.Phase, Serving: m.serves(), Gate: m.Gate, PBXAgo: ago, Reception: m.Reception,
 		Standby: m.Users().Standby,
+		Arbiter: m.Arbiter, Incarnation: m.Incarnation, Recall: m.recalls(), Lone: m.Gate && m.Lone,
+		Lost: m.Owns() && m.Gate && m.Seen.Lost, Restored: m.Restored,
 	}
 }
 
@@ -400,7 +434,12 @@ func (m *Machine) Stance() StanceKind {
 		return NoDuty
 	case Starting, Founding:
 		return Closed
+	case Restoring:
+		return OnDuty // its facts wait in the spool (C10)
 	case Unconfirmed, Stuck:
+		if m.soleVoice() {
+			return NoDuty
+		}
 		if m.WithoutDuty {
 			return NoDuty
 		}
@@ -431,7 +470,11 @@ func (m *Machine) Users() Users {
 	case Handed:
 		return Users{Reception: !(m.heard() && m.Other.Term > m.Term)}
 	case Isolated, Following, Waiting, Rejoining:
-		return Users{Standby: true}
+		return Users{Standby: !m.oneVoice()}
+	case Restoring:
+		return Users{Reception: true}
+	case Stuck:
+		return Users{Reception: m.soleVoice()}
 	}
 	return Users{}
 }
@@ -439,7 +482,7 @@ func (m *Machine) Users() Users {
 // Duty is the word of SPEC §1 for what this server does.
 func (m *Machine) Duty() releve.Duty {
 	switch m.Phase {
-	case Serving, Promoting:
+	case Serving, Promoting, Restoring:
 		return releve.Active
 	case Isolated, Following:
 		return releve.Passive
@@ -447,14 +490,26 @@ func (m *Machine) Duty() releve.Duty {
 	return releve.OutOfService
 }
 
+// CommitsAlone says that what the owner acknowledges is on its own disk only.
+func (m *Machine) CommitsAlone() bool {
+	if m.oneVoice() {
+		return m.Lone
+	}
+	return m.Vote && m.Owns()
+}
+
+// WitnessHeard says that the witness spoke lately.
+func (m *Machine) WitnessHeard() bool { return m.arbiterHeard() }
+
 // Protected says whether a failure now would lose nothing: the owner serves, the
 // mirror is in sync and holds the vote.
 func (m *Machine) Protected() bool {
 	switch m.Phase {
 	case Serving:
-		return m.Gate && m.otherVotes() && m.Seen.Streaming
+		return m.Gate && m.Seen.Streaming && (m.otherVotes() || m.oneVoice() && !m.Lone)
 	case Following:
-		return m.Vote && m.otherOwns() && m.Other.Serving && m.DB.Streaming
+		held := m.Vote || m.claimable() || m.oneVoice() && !m.Other.Lone
+		return held && m.otherOwns() && m.Other.Serving && m.DB.Streaming
 	}
 	return false
 }

@@ -25,6 +25,11 @@ type Register struct {
 	Version uint64 `json:"version"`
 }
 
+// grants says that the register gives the next term to the mirror d, for its copy.
+func (r Register) grants(d Durable) bool {
+	return r.Incarnation == d.Incarnation && r.Owner == d.Seat && r.Term == d.Term+1 && d.DataID != "" && r.Terms.DataID == d.DataID
+}
+
 // Claim is one compare-and-set: Want replaces the register whose incarnation and
 // version are Was's. What Want becomes has the next version, whatever it says itself.
 type Claim struct {

@@ -39,15 +39,27 @@ var table = []row{
 	{"site-begins", func(m *Machine) bool { return m.Phase == Founding && m.ended(JobCreate) }, (*Machine).found},
 
 	// The vote.
+	{"arbiter-adopted", (*Machine).adopts, (*Machine).adopt},
 	{"vote-returned", (*Machine).voteComesBack, (*Machine).takeReturned},
+	{"vote-returned-by-hand", (*Machine).voteCarriedBack, (*Machine).takeCarried},
+	{"vote-regained", (*Machine).regained, (*Machine).takeRegained},
+	{"vote-void", (*Machine).voteVoid, saved(Durable.Void)},
+	{"register-void", (*Machine).registerVoid, saved(Durable.Abdicate)},
+	{"vote-recalled", (*Machine).recalled, saved(Durable.Abdicate)},
 	{"vote-not-issued", func(m *Machine) bool { return m.halfHanded() && m.shut() }, saved(Durable.TakeBack)},
-	{"vote-accepted", func(m *Machine) bool { return m.voteOffered() && m.answered().Vote }, (*Machine).accept},
+	{"vote-accepted", func(m *Machine) bool { return m.voteOffered() && m.answered().Holds() }, (*Machine).accept},
 	{"vote-refused", (*Machine).voteOffered, (*Machine).accept},
 	{"mirror-abdicates", (*Machine).broken, saved(Durable.Abdicate)},
 	{"vote-barrier", func(m *Machine) bool { return m.canHandVote() && m.Lone && m.retryable(JobBarrier) }, begin(Serving, JobBarrier)},
 	{"vote-prepared", func(m *Machine) bool { return m.canHandVote() && !m.Lone }, (*Machine).prepare},
 	{"vote-issued", (*Machine).caughtUp, (*Machine).issue},
 	{"vote-taken-back", (*Machine).handOverFailed, saved(Durable.TakeBack)},
+	{"solo-by-order", (*Machine).soloAsked, (*Machine).solo},
+	{"arbiter-change-asked", (*Machine).movesToWitness, func(m *Machine) []Action { m.Asked = UseWitness; return said() }},
+	{"arbiter-changed", func(m *Machine) bool { return m.changes() && m.Alone() }, (*Machine).choose},
+	{"register-updated", (*Machine).registerBehind, (*Machine).register},
+	{"vote-lodged", (*Machine).canLodge, (*Machine).lodge},
+	{"vote-reclaimed", (*Machine).canReclaim, (*Machine).reclaim},
 
 	// An owner and its duty.
 	{"database-lost", func(m *Machine) bool { return m.handsOver() && !m.DB.Up }, (*Machine).release},
@@ -61,25 +73,36 @@ var table = []row{
 	{"owner-database-starts", (*Machine).ownerDown, (*Machine).restartOwner},
 	{"gate-opened", (*Machine).gateReady, (*Machine).open},
 	{"alone", (*Machine).canBeAlone, begin(Serving, JobLone)},
+	{"mirrored", (*Machine).canBeMirrored, begin(Serving, JobBarrier)},
 	{"duty-still-ours", (*Machine).stillOurs, func(m *Machine) []Action { m.Suspended = false; return said() }},
 	{"standby-user-left", (*Machine).standbyWanted, func(m *Machine) []Action { m.KeepStandby = false; return said() }},
+
+	// A database that is lost, and nobody to relieve its owner.
+	{"restore-begins", (*Machine).restoreAsked, (*Machine).restore},
+	{"restored", func(m *Machine) bool { return m.Phase == Restoring && m.ended(JobRestore) }, (*Machine).restored},
+	{"restore-failed", func(m *Machine) bool { return m.Phase == Restoring && m.Job == NoJob }, to(Stuck)},
 
 	// A mirror.
 	{"return-begins", (*Machine).rejoinAsked, func(m *Machine) []Action { m.Leaving = false; return to(Waiting)(m) }},
 	{"copy-condemned", (*Machine).rebuildAsked, (*Machine).condemn},
+	{"copy-too-old", (*Machine).tooOld, (*Machine).condemn},
 	{"copy-begins", (*Machine).copyPossible, (*Machine).rejoin},
 	{"copy-finished", func(m *Machine) bool { return m.Phase == Rejoining && m.ended(JobRejoin) }, (*Machine).rejoined},
 	{"copy-failed", func(m *Machine) bool { return m.Phase == Rejoining && m.Job == NoJob }, to(Waiting)},
 	{"mirror-database-starts", func(m *Machine) bool { return m.mirrors() && !m.DB.Up && m.retryable(JobStart) }, (*Machine).startCopy},
 	{"mirror-follows", (*Machine).canFollow, begin(Following, JobFollow)},
-	{"stop-asked", func(m *Machine) bool { return m.stopping() && !m.Owns() && m.Vote && !m.JournalLost }, saved(Durable.Abdicate)},
+	{"stop-asked", func(m *Machine) bool { return m.stopping() && m.givesBack() }, saved(Durable.Abdicate)},
+	{"abdication-asked", func(m *Machine) bool { return m.Asked == Abdicate && m.givesBack() }, (*Machine).abdicate},
 
 	// A verification and what comes of it.
 	{"busy-refused", (*Machine).knownBusy, (*Machine).refuseBusy},
+	{"duty-granted", (*Machine).granted, (*Machine).takeGranted},
+	{"duty-asked", (*Machine).canAsk, (*Machine).askForDuty},
 	{"duty-taken-from-released", (*Machine).released, (*Machine).takeOver},
+	{"duty-taken-by-order", (*Machine).takeAsked, (*Machine).takeAnyway},
 	{"answered-on-duty", func(m *Machine) bool { return m.serves() && m.Waiters > 0 }, (*Machine).answerOnDuty},
-	{"takeover", func(m *Machine) bool { return m.canTakeOver() && m.verdict() }, (*Machine).takeOver},
-	{"answered-without-duty", func(m *Machine) bool { return m.checks() && m.verdict() && !m.voteInHand() }, (*Machine).answer},
+	{"takeover", func(m *Machine) bool { return m.canTakeOver() && !m.Witnessed() && m.verdict() }, (*Machine).takeOver},
+	{"answered-without-duty", func(m *Machine) bool { return m.checks() && m.verdict() && !m.voteInHand() && m.Asking == 0 }, (*Machine).answer},
 	{"in-service", (*Machine).refusable, (*Machine).refuse},
 	{"owner-well-again", func(m *Machine) bool { return m.WithoutDuty && m.lastGood() }, func(m *Machine) []Action { m.WithoutDuty = false; return said() }},
 	{"round", (*Machine).due, (*Machine).check},
@@ -151,10 +174,20 @@ func (m *Machine) ended(j Job) bool { return m.Job == NoJob && m.Failed != j }
 // A server that is no longer on duty.
 
 func (m *Machine) superseded() bool {
-	if !m.Known || !m.Owns() || !m.heard() || !m.Other.Known || m.Other.Term <= m.Term {
+	if !m.Known || !m.Owns() || !m.otherLater() && !m.registerLater() {
 		return false
 	}
 	return m.Phase != Deposed && m.Phase != Handed && m.Phase != Waiting && m.Phase != Rejoining && m.Phase != Stuck
+}
+
+// otherLater: the other owns a later term. When operators forced both servers into the
+// same one, the main keeps it: somebody must give way, by a rule that both know.
+func (m *Machine) otherLater() bool {
+	if !m.heard() || !m.Other.Known {
+		return false
+	}
+	same := m.Other.Term == m.Term && m.Other.Owner == m.Other.Seat && m.Seat == releve.Secondary
+	return m.Other.Term > m.Term || same
 }
 
 func (m *Machine) fence() []Action {
@@ -167,14 +200,14 @@ func (m *Machine) fence() []Action {
 func (m *Machine) loseDuty() {
 	m.Job, m.Failed, m.Gate, m.Lone = NoJob, NoJob, false, false
 	m.Suspended, m.WithoutDuty, m.KeepStandby = false, false, false
-	m.DB = Database{}
+	m.DB, m.Confirmed, m.Regained = Database{}, false, 0
 }
 
 // forgetful: the other had a number of this term from this server itself that
 // the journal does not know (R6).
 func (m *Machine) forgetful() bool {
-	return m.Phase != Stuck && m.Known && m.Owns() && m.heard() && m.Other.Term == m.Term &&
-		m.Other.Owner == m.Seat && m.Other.Number > m.Number
+	told := m.heard() && m.Other.Term == m.Term && m.Other.Owner == m.Seat && m.Other.Number > m.Number
+	return m.Phase != Stuck && m.Known && m.Owns() && (told || m.registerLacks())
 }
 
 func (m *Machine) halt() []Action {
@@ -191,8 +224,13 @@ func (m *Machine) outdated() bool {
 	return m.Known && m.mirrors() && m.heard() && m.Other.Known && m.Other.Term > m.Term
 }
 
+// outdate: where the owner's data came from this copy, the copy is kept until an
+// operator gives it up (M5).
 func (m *Machine) outdate() []Action {
 	m.Phase = Waiting
+	if m.Other.Restored {
+		m.Phase = Deposed
+	}
 	m.Job, m.DB = NoJob, Database{}
 	return []Action{{Kind: Fence}}
 }
@@ -256,6 +294,34 @@ func (m *Machine) takeReturned() []Action {
 	return m.save()
 }
 
+// voteCarriedBack: an operator brought the mirror's abdication, for the link is cut (R3).
+func (m *Machine) voteCarriedBack() bool {
+	if !m.Known || m.JournalLost || m.Told.Seat != m.Seat.Other() {
+		return false
+	}
+	_, ok := m.Returned(m.Told.Term, m.Told.Number)
+	return ok
+}
+
+func (m *Machine) takeCarried() []Action {
+	m.Durable, _ = m.Returned(m.Told.Term, m.Told.Number)
+	m.Told = Return{}
+	return m.save()
+}
+
+// givesBack: there is a vote here, and a word is enough to give it back.
+func (m *Machine) givesBack() bool { return m.Holds() && !m.asked() && !m.JournalLost }
+
+// recalled: the owner asks for the vote, because the arbiter is to change.
+func (m *Machine) recalled() bool {
+	return m.givesBack() && m.heard() && m.Other.Recall && m.Other.Term == m.Term
+}
+
+func (m *Machine) abdicate() []Action {
+	m.Asked = ""
+	return saved(Durable.Abdicate)(m)
+}
+
 // shut: an owner whose gate is not open, so that no hand-over can go on.
 func (m *Machine) shut() bool { return m.Phase == Unconfirmed || m.Phase == Serving && !m.Gate }
 
@@ -268,7 +334,7 @@ func (m *Machine) halfHanded() bool {
 // that is still receiving what the vote names waits until it has it.
 func (m *Machine) voteOffered() bool {
 	o := m.Other
-	if !m.Known || m.JournalLost || m.Owns() || m.Vote || !m.heard() || o.Term != m.Term || !o.Issued || o.Number <= m.Number {
+	if !m.Known || m.JournalLost || m.Owns() || m.Vote || !m.heard() || o.Term != m.Term || !o.Issued || o.Number <= m.Number || o.Incarnation != m.Incarnation {
 		return false
 	}
 	if m.mirrors() && m.Job != NoJob {
@@ -297,7 +363,7 @@ func (m *Machine) accept() []Action {
 // broken: a mirror that holds the vote and could not use it, or that keeps an
 // owner waiting whose commits it no longer receives (M4).
 func (m *Machine) broken() bool {
-	if m.Owns() || !m.Vote || m.JournalLost || m.Job != NoJob {
+	if !m.givesBack() || m.Job != NoJob {
 		return false
 	}
 	if m.Phase == Waiting || m.Phase == Stuck {
@@ -319,8 +385,17 @@ func (m *Machine) otherGone() bool { return !m.heard() || m.Other.Released }
 // from this owner's promotion (R2, R10).
 func (m *Machine) canHandVote() bool {
 	o := m.Other
-	return m.Phase == Serving && m.Gate && m.Vote && !m.Released && m.Job == NoJob && m.streaming() && m.heard() &&
-		o.Term == m.Term && o.Owner == m.Seat && o.Phase == Following && o.DataID != "" && o.Upstream == m.Promotion.ID
+	ready := !m.Witnessed() || m.registerMine() && m.Reg.Alone && m.Confirmed
+	return m.mirrorFollows() && !m.oneVoice() && m.Vote && !m.Released && !m.changes() && ready &&
+		o.Owner == m.Seat && o.Incarnation == m.Incarnation
+}
+
+// mirrorFollows: the other's copy receives what this owner commits, and descends from
+// its promotion.
+func (m *Machine) mirrorFollows() bool {
+	o := m.Other
+	return m.Phase == Serving && m.Gate && m.Job == NoJob && m.streaming() && m.heard() &&
+		o.Term == m.Term && o.Phase == Following && o.DataID != "" && o.Upstream == m.Promotion.ID
 }
 
 func (m *Machine) streaming() bool { return m.Seen.Streaming && !m.Seen.Foreign }
@@ -353,8 +428,11 @@ func (m *Machine) handsOver() bool {
 
 // pbxGone: the PBX is silent to us and answers the other.
 func (m *Machine) pbxGone() bool {
-	silent := m.PBXAt > 0 && !m.PBX.Heard && m.PBX.Ago+m.Now-m.PBXAt >= pbxLost
-	return silent && m.Other.PBXAgo >= 0 && m.Other.PBXAgo < pbxFresh
+	return m.pbxSilent() && m.Other.PBXAgo >= 0 && m.Other.PBXAgo < pbxFresh
+}
+
+func (m *Machine) pbxSilent() bool {
+	return m.PBXAt > 0 && !m.PBX.Heard && m.PBX.Ago+m.Now-m.PBXAt >= pbxLost
 }
 
 func (m *Machine) voiceGone() bool { return m.VoiceDown && m.Now-m.VoiceAt >= time.Second }
@@ -383,9 +461,9 @@ func (m *Machine) release() []Action {
 
 func (m *Machine) reopen() []Action {
 	timeline := m.Promotion.Timeline
-	d, _ := m.Durable.Reopen(m.promotionID())
+	d, _ := m.Durable.Reopen(m.promotionID(m.Term))
 	d.Promotion.Timeline, d.Promotion.Done = timeline, true
-	m.Durable, m.Phase, m.Leaving = d, Unconfirmed, false
+	m.Durable, m.Phase, m.Leaving, m.Confirmed = d, Unconfirmed, false, false
 	return append(m.save(), start(true)(m)...)
 }
 
@@ -399,7 +477,7 @@ func (m *Machine) confirmed() bool {
 // read at once, and must not be seen before the mirror has it (R6).
 func (m *Machine) mayOpen() bool {
 	if m.Vote {
-		return true
+		return !m.Witnessed() || m.Confirmed
 	}
 	return m.Issued && m.DB.Up && !m.DB.InRecovery && m.Job == NoJob && m.streaming() && m.Seen.Flush >= m.Need &&
 		m.heard() && m.Other.Term == m.Term && m.Other.Owner == m.Seat && m.Other.DataID == m.Terms.DataID
@@ -420,7 +498,14 @@ func (m *Machine) gateReady() bool {
 }
 
 func (m *Machine) canBeAlone() bool {
-	return m.Phase == Serving && m.Gate && m.Vote && !m.Lone && m.retryable(JobLone)
+	alone := !m.oneVoice() || m.mirrorAway() && !m.streaming()
+	return m.Phase == Serving && m.Gate && m.Vote && !m.Lone && alone && m.retryable(JobLone)
+}
+
+// canBeMirrored: at level mirroring the owner keeps the vote, and waits for its mirror
+// all the same as long as it is there (M4).
+func (m *Machine) canBeMirrored() bool {
+	return m.oneVoice() && m.Lone && m.Vote && m.mirrorFollows() && m.retryable(JobBarrier)
 }
 
 func (m *Machine) open() []Action {
@@ -449,6 +534,12 @@ func (m *Machine) rejoinAsked() bool {
 // back, is a copy given up.
 func (m *Machine) rebuildAsked() bool {
 	return m.Asked == Rebuild && m.mirrors() && m.Job == NoJob && m.otherOwns() && m.Other.Serving && m.Other.Gate
+}
+
+// tooOld: the owner no longer keeps the log that this copy needs next. Away for days,
+// it is copied anew by itself (M4).
+func (m *Machine) tooOld() bool {
+	return m.mirrors() && m.Job == NoJob && !m.Holds() && !m.stopping() && !m.DB.Streaming && m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Lost
 }
 
 // condemn strikes the copy out, which gives the vote back, before anything happens to it (R2).
@@ -510,17 +601,29 @@ func (m *Machine) refuseBusy() []Action {
 }
 
 // released: the owner handed over by itself; no verdict is needed (R17).
-func (m *Machine) released() bool {
-	return m.canTakeOver() && m.heard() && m.Other.Term == m.Term && m.Other.Owner != m.Seat && m.Other.Released
+func (m *Machine) released() bool { return m.canTakeOver() && !m.Witnessed() && m.otherReleased() }
+
+func (m *Machine) otherReleased() bool {
+	return m.heard() && m.Other.Term == m.Term && m.Other.Owner != m.Seat && m.Other.Released
 }
 
-func (m *Machine) voteInHand() bool { return m.mirrors() && m.Vote }
+// voteInHand: this server may take over, by its own vote or by asking the witness.
+func (m *Machine) voteInHand() bool { return m.mirrors() && m.Vote || m.claimable() }
 
 func (m *Machine) canTakeOver() bool { return m.voteInHand() && m.DB.Up && m.Job == NoJob }
 
 // takeOver answers before it promotes: the verdict is enough to answer (H9, R13).
 func (m *Machine) takeOver() []Action {
-	d, err := m.TakeOver(m.promotionID())
+	return m.become(m.TakeOver(m.promotionID(m.Term)))
+}
+
+func (m *Machine) takeGranted() []Action {
+	m.Confirmed = true
+	return m.become(m.Granted(m.Reg, m.promotionID(m.Term)))
+}
+
+// become makes this server the owner, if the vote allows it.
+func (m *Machine) become(d Durable, err error) []Action {
 	if err != nil {
 		m.Cause = err.Error()
 		return m.halt()
@@ -532,8 +635,8 @@ func (m *Machine) takeOver() []Action {
 }
 
 // promotionID is unique without chance: a copy is promoted at most once a term.
-func (m *Machine) promotionID() releve.PromotionID {
-	return releve.PromotionID(fmt.Sprintf("%s-%d-%s", m.Seat, m.Term+1, m.DataID))
+func (m *Machine) promotionID(after releve.Term) releve.PromotionID {
+	return releve.PromotionID(fmt.Sprintf("%s-%d-%s", m.Seat, after+1, m.DataID))
 }
 
 func (m *Machine) answer() []Action {
@@ -597,4 +700,70 @@ func (m *Machine) canPromote() bool {
 func (m *Machine) promoted() []Action {
 	m.Phase = Serving
 	return m.save()
+}
+
+// What an operator forces. He says that the other server is off; one that is heard is
+// not, and then nothing is forced.
+
+func (m *Machine) forced(c Command) bool {
+	return m.Asked == c && m.Known && !m.JournalLost && !m.heard() && m.Job == NoJob
+}
+
+func (m *Machine) soloAsked() bool {
+	return m.forced(Solo) && m.Owns() && !m.Vote && !m.Released && (m.Phase == Serving || m.Phase == Unconfirmed)
+}
+
+func (m *Machine) solo() []Action {
+	m.Asked, m.Confirmed = "", true
+	return saved(Durable.GoAlone)(m)
+}
+
+// takeAsked: a mirror without the vote, or a server that had the duty once and has its
+// data, takes it because the other is off.
+func (m *Machine) takeAsked() bool {
+	return m.forced(Take) && m.DataID != "" && (m.mirrors() && m.DB.Up || m.standsAside())
+}
+
+// standsAside: it had the duty once, its database is stopped, and its data is whole.
+func (m *Machine) standsAside() bool {
+	return m.Owns() && m.Promotion.Done && (m.Phase == Deposed || m.Phase == Handed || m.Phase == Stuck)
+}
+
+func (m *Machine) takeAnyway() []Action {
+	m.Asked, m.Confirmed = "", true
+	after := max(m.Term, m.Other.Term)
+	if m.Witnessed() {
+		after = max(after, m.Reg.Term)
+	}
+	d, err := m.TakeAnyway(after, m.promotionID(after))
+	if err != nil || m.mirrors() {
+		return m.become(d, err)
+	}
+	d.Promotion.Timeline, d.Promotion.Done = m.Promotion.Timeline, true
+	m.Durable, m.Phase, m.Leaving = d, Unconfirmed, false
+	return append(m.save(), start(true)(m)...)
+}
+
+// A restore.
+
+// restoreAsked: the owner's database is lost, and its mirror is there to be copied. An
+// owner that was copied from for a mirror that is ahead of nothing else decides alone.
+func (m *Machine) restoreAsked() bool {
+	stands := m.Phase == Serving || m.Phase == Unconfirmed || m.Phase == Stuck
+	there := m.heard() && (m.Other.Phase == Following || m.Other.Phase == Isolated)
+	return m.Asked == Restore && m.Known && !m.JournalLost && m.Alone() && stands && !m.Gate && m.Job == NoJob && there
+}
+
+// restore strikes the lost data out before anything happens to it (R2).
+func (m *Machine) restore() []Action {
+	m.Asked, m.Phase = "", Restoring
+	m.loseDuty()
+	m.Durable = m.Strike()
+	actions := append([]Action{{Kind: Fence}}, m.save()...)
+	return append(actions, begin(Restoring, JobRestore)(m)...)
+}
+
+func (m *Machine) restored() []Action {
+	m.Phase, m.Gate = Promoting, false
+	return saved(func(d Durable) (Durable, error) { return d.Restore(m.promotionID(m.Term)) })(m)
 }

@@ -55,6 +55,16 @@ type Durable struct {
 	// rewind or clone: then no vote can be accepted for it (R2).
 	DataID    releve.DataID `json:"data_id"`
 	Promotion Promotion     `json:"promotion"`
+	// Arbiter decides where the vote of a pair in sync lies: with the mirror, or in
+	// the register of a witness (R5). Incarnation counts its changes.
+	Arbiter     releve.Arbiter `json:"arbiter,omitempty"`
+	Incarnation uint64         `json:"incarnation,omitempty"`
+	// Claimed, on the mirror: the hand-over for which it asks the witness, or may have
+	// asked it. The register alone says what came of that.
+	Claimed uint64 `json:"claimed,omitempty"`
+	// Restored: this term began with data that an operator had copied back from the
+	// mirror, whose own copy is kept until he gives it up (M5).
+	Restored bool `json:"restored,omitempty"`
 	// Earlier is the promotion of the term before, which a mirror that joined
 	// knows its data to descend from.
 	Upstream releve.PromotionID `json:"upstream,omitempty"`
@@ -66,6 +76,15 @@ func (d Durable) Owns() bool { return d.Owner == d.Seat }
 // Alone says whether the owner may acknowledge without the mirror.
 func (d Durable) Alone() bool { return d.Owns() && d.Vote }
 
+// Witnessed says that hand-overs of the vote go to the register of a witness.
+func (d Durable) Witnessed() bool { return d.Arbiter == releve.Witness }
+
+// Holds says whether the mirror has accepted a hand-over and not given it back. With
+// the pair as arbiter it then holds the vote; with a witness it may ask for it.
+func (d Durable) Holds() bool {
+	return !d.Owns() && (d.Vote || d.Witnessed() && d.Number > d.Abdicated)
+}
+
 var errNot = errors.New("not allowed by the vote")
 
 func refuse(format string, args ...any) error {
@@ -75,7 +94,7 @@ func refuse(format string, args ...any) error {
 // Found is the first term of a new site: the main owns it, alone.
 func Found(data releve.DataID) Durable {
 	return Durable{
-		Seat: releve.Main, Term: 1, Owner: releve.Main, Vote: true, DataID: data,
+		Seat: releve.Main, Term: 1, Owner: releve.Main, Vote: true, DataID: data, Arbiter: releve.Pair,
 		Promotion: Promotion{ID: releve.PromotionID("founded-" + data), Timeline: 1, Done: true},
 	}
 }
@@ -127,21 +146,109 @@ func (d Durable) Accept(term releve.Term, number uint64, terms Terms, flush rele
 	}
 	d.Number, d.Terms = number, terms
 	fits := d.DataID != "" && terms.DataID == d.DataID && timeline == terms.Timeline && flush >= terms.Position
-	if fits {
-		d.Vote = true
-	} else {
+	switch {
+	case !fits:
 		d.Abdicated = number
+	case !d.Witnessed():
+		d.Vote = true
 	}
 	return d, true
 }
 
-// Abdicate gives the vote back: durably first, then said until answered (R3).
+// Abdicate gives the vote back: durably first, then said until answered (R3). What
+// was asked of a witness can no longer be given back by word: it may be granted.
 func (d Durable) Abdicate() (Durable, error) {
-	if d.Owns() || !d.Vote {
+	if !d.Holds() || d.asked() {
 		return d, refuse("only a mirror that holds the vote can abdicate")
 	}
 	d.Vote, d.Abdicated = false, d.Number
 	return d, nil
+}
+
+func (d Durable) asked() bool { return d.Claimed > 0 && d.Claimed == d.Number }
+
+// Void gives up a hand-over that the owner has ended without us: a witness, or an
+// operator, gave it the vote.
+func (d Durable) Void() (Durable, error) {
+	if !d.Holds() {
+		return d, refuse("only a mirror that holds the vote can give it up")
+	}
+	d.Vote, d.Abdicated = false, d.Number
+	return d, nil
+}
+
+// Ask records that the witness is about to be asked for the duty of the next term (R5).
+func (d Durable) Ask() (Durable, error) {
+	if !d.Witnessed() || !d.Holds() {
+		return d, refuse("only a mirror whose hand-over lies with the witness can ask for it")
+	}
+	d.Claimed = d.Number
+	return d, nil
+}
+
+// Granted opens the next term with this server as its owner: the witness's register
+// names it (R5).
+func (d Durable) Granted(r Register, promotion releve.PromotionID) (Durable, error) {
+	if !d.Holds() || !d.asked() || !r.grants(d) {
+		return d, refuse("the witness has not granted the duty of the next term to this copy")
+	}
+	return d.open(promotion), nil
+}
+
+// Choose makes another arbiter that of the site, or the same anew. The owner is alone:
+// nothing of the vote is on its way (R5).
+func (d Durable) Choose(a releve.Arbiter) (Durable, error) {
+	if !d.Alone() {
+		return d, refuse("only an owner that holds the vote can change the arbiter")
+	}
+	d.Arbiter, d.Incarnation = a, d.Incarnation+1
+	return d, nil
+}
+
+// Adopt takes the owner's arbiter over. The owner was alone when it chose it, so that
+// nothing is left of the vote here.
+func (d Durable) Adopt(a releve.Arbiter, incarnation uint64) (Durable, error) {
+	if d.Owns() || incarnation <= d.Incarnation {
+		return d, refuse("only a mirror takes a later arbiter over from its owner")
+	}
+	d.Arbiter, d.Incarnation = a, incarnation
+	d.Vote, d.Abdicated = false, d.Number
+	return d, nil
+}
+
+// GoAlone takes the vote on an operator's word that the other server is off. It is
+// outside of what the vote promises.
+func (d Durable) GoAlone() (Durable, error) {
+	if !d.Owns() || d.Vote || d.Released {
+		return d, refuse("only an owner without the vote can be told to go on alone")
+	}
+	d.Vote, d.Issued, d.Terms = true, false, Terms{}
+	return d, nil
+}
+
+// TakeAnyway opens a term after all those known, on an operator's word that the other
+// server is off. It is outside of what the vote promises.
+func (d Durable) TakeAnyway(after releve.Term, promotion releve.PromotionID) (Durable, error) {
+	if d.DataID == "" {
+		return d, refuse("a server without a whole copy cannot take the duty")
+	}
+	d.Term = max(d.Term, after)
+	next := d.open(promotion)
+	if next.Witnessed() {
+		next.Incarnation++
+	}
+	return next, nil
+}
+
+// Restore opens the next term on the same owner with data that was copied back from
+// its mirror (M5).
+func (d Durable) Restore(promotion releve.PromotionID) (Durable, error) {
+	if !d.Alone() {
+		return d, refuse("only an owner that holds the vote can go on with its mirror's data")
+	}
+	next := d.open(promotion)
+	next.Restored = true
+	return next, nil
 }
 
 // TakeOver opens the next term with this server as its owner, alone from its
@@ -165,7 +272,7 @@ func (d Durable) Reopen(promotion releve.PromotionID) (Durable, error) {
 func (d Durable) open(promotion releve.PromotionID) Durable {
 	return Durable{
 		Seat: d.Seat, Term: d.Term + 1, Owner: d.Seat, Vote: true, DataID: d.DataID,
-		Terms: d.Terms, Promotion: Promotion{ID: promotion},
+		Terms: d.Terms, Promotion: Promotion{ID: promotion}, Arbiter: d.Arbiter, Incarnation: d.Incarnation,
 	}
 }
 
@@ -181,7 +288,7 @@ func (d Durable) Release() (Durable, error) {
 
 // Strike strikes the data id out, before a wipe, rewind, clone or restore (R2).
 func (d Durable) Strike() Durable {
-	if d.Vote && !d.Owns() {
+	if d.Holds() && !d.asked() {
 		d.Vote, d.Abdicated = false, d.Number
 	}
 	d.DataID = ""
@@ -198,5 +305,8 @@ func (d Durable) Join(term releve.Term, upstream releve.PromotionID) (Durable, e
 		d.Upstream = upstream
 		return d, nil
 	}
-	return Durable{Seat: d.Seat, Term: term, Owner: d.Seat.Other(), DataID: d.DataID, Upstream: upstream}, nil
+	return Durable{
+		Seat: d.Seat, Term: term, Owner: d.Seat.Other(), DataID: d.DataID, Upstream: upstream,
+		Arbiter: d.Arbiter, Incarnation: d.Incarnation,
+	}, nil
 }

@@ -1,0 +1,211 @@
+package takeover
+
+import (
+	"time"
+
+	"releve"
+)
+
+// arbiterSilence is how old the witness's last word may be to decide by. A claim names
+// the version that it goes by, so that an old word costs a refusal and no row.
+const arbiterSilence = 1500 * time.Millisecond
+
+// listen takes in the witness's word. The register may have moved on since; what
+// matters is asked for, not read.
+func (m *Machine) listen(w Word) {
+	if w.Turn != 0 && w.Turn == m.Asking {
+		m.Asking = 0
+	}
+	if !w.Heard {
+		m.RegAt = 0
+		return
+	}
+	m.Reg, m.RegAt = w.Register, m.Now
+	if !w.Granted || !m.Owns() || !m.registerOurs() {
+		return
+	}
+	// Our own change of the register: what we had asked for before can no longer arrive.
+	if m.Reg.Owner == m.Seat && m.Reg.Term == m.Term && m.Reg.Alone {
+		m.Confirmed = true
+		m.Regained = m.Reg.Number
+	}
+}
+
+func (m *Machine) arbiterHeard() bool { return m.RegAt > 0 && m.Now-m.RegAt < arbiterSilence }
+
+// registerOurs: the witness was heard lately, and speaks of the arbiter that we know.
+func (m *Machine) registerOurs() bool {
+	return m.Witnessed() && m.arbiterHeard() && m.Reg.Incarnation == m.Incarnation
+}
+
+// registerMine: … and names us as the owner of our term.
+func (m *Machine) registerMine() bool {
+	return m.registerOurs() && m.Reg.Owner == m.Seat && m.Reg.Term == m.Term
+}
+
+// lodged: our hand-over of the vote lies with the witness.
+func (m *Machine) lodged() bool {
+	return m.registerMine() && !m.Reg.Alone && m.Reg.Number == m.Number
+}
+
+// claimable: the witness would give this copy the duty of the next term.
+func (m *Machine) claimable() bool {
+	r := m.Reg
+	return m.mirrors() && m.Holds() && m.registerOurs() && r.Owner == m.Seat.Other() && r.Term == m.Term && !r.Alone &&
+		r.Number == m.Number && r.Terms.DataID == m.DataID && m.DataID != ""
+}
+
+// registerLater: the register knows of a term of the other's that we have not heard of.
+func (m *Machine) registerLater() bool {
+	return m.Witnessed() && m.arbiterHeard() && m.Reg.Incarnation >= m.Incarnation && m.Reg.Term > m.Term && m.Reg.Owner == m.Seat.Other()
+}
+
+// registerLacks: the register knows more of this server than its own journal (R6).
+func (m *Machine) registerLacks() bool {
+	return m.Witnessed() && m.arbiterHeard() && m.Reg.Owner == m.Seat &&
+		(m.Reg.Incarnation > m.Incarnation || m.Reg.Incarnation == m.Incarnation && m.Reg.Term > m.Term)
+}
+
+// ask puts one claim to the witness. It names the version that we know, so that it
+// changes nothing if another came first.
+func (m *Machine) ask(want Register) Action {
+	want.Site, want.Incarnation, want.Owner = m.Settings.Site, m.Incarnation, m.Seat
+	return Action{Kind: Ask, Claim: Claim{Was: m.Reg.Version, Inc: m.Reg.Incarnation, Want: want}}
+}
+
+// canLodge: the hand-over was issued, and the witness does not have it yet.
+func (m *Machine) canLodge() bool {
+	behind := m.Reg.Alone || m.Reg.Number < m.Number
+	return m.Asking == 0 && m.Owns() && m.Issued && !m.Released && m.registerMine() && behind && !m.mirrorAway()
+}
+
+func (m *Machine) lodge() []Action {
+	return []Action{m.ask(Register{Term: m.Term, Number: m.Number, Terms: m.Terms})}
+}
+
+// mirrorAway: the mirror's session is gone, and had time to come back.
+func (m *Machine) mirrorAway() bool {
+	return m.Now-m.SeenAt > mirrorGone && m.Now-m.Booted > mirrorGone && m.Now-m.PreparedAt > mirrorGone
+}
+
+// canReclaim: the mirror is gone without a word, and this server hears the PBX: it
+// asks the witness to go on alone (M4). One that hears no PBX leaves it to the other.
+func (m *Machine) canReclaim() bool {
+	stands := m.Phase == Serving || m.Phase == Unconfirmed
+	return m.Asking == 0 && stands && m.Owns() && m.Issued && !m.Released && m.registerMine() && m.mirrorAway() && !m.pbxSilent()
+}
+
+func (m *Machine) reclaim() []Action {
+	return []Action{m.ask(Register{Term: m.Term, Number: m.Number, Alone: true})}
+}
+
+// regained: the witness has written that we are alone, on our own claim of this number.
+func (m *Machine) regained() bool {
+	return m.Owns() && m.Issued && !m.Released && !m.JournalLost && m.Witnessed() && m.Regained == m.Number && m.Number > 0
+}
+
+func (m *Machine) takeRegained() []Action {
+	m.Regained = 0
+	return saved(func(d Durable) (Durable, error) {
+		d, ok := d.Returned(d.Term, d.Number)
+		if !ok {
+			return d, errNot
+		}
+		return d, nil
+	})(m)
+}
+
+// registerBehind: we hold the vote, and the register does not say so, or has not said
+// so since we started (R5).
+func (m *Machine) registerBehind() bool {
+	if m.Asking != 0 || !m.Known || m.JournalLost || !m.Alone() || !m.Witnessed() || !m.arbiterHeard() || m.Reg.Incarnation > m.Incarnation {
+		return false
+	}
+	return !m.Confirmed || m.Reg.Incarnation < m.Incarnation || !(m.registerMine() && m.Reg.Alone)
+}
+
+// register brings it up to date. One that was wiped begins a new incarnation: what was
+// asked of it before its loss must not arrive (R5).
+func (m *Machine) register() []Action {
+	want := Register{Term: m.Term, Number: m.Number, Alone: true}
+	if m.Reg.Incarnation == m.Incarnation {
+		return []Action{m.ask(want)}
+	}
+	actions := saved(func(d Durable) (Durable, error) { return d.Choose(d.Arbiter) })(m)
+	return append(actions, m.ask(want))
+}
+
+// canAsk: what makes a mirror take over, with a witness that would grant it.
+func (m *Machine) canAsk() bool {
+	reason := m.verdict() || m.otherReleased()
+	return m.Asking == 0 && !m.JournalLost && m.canTakeOver() && m.Witnessed() && reason
+}
+
+// askForDuty remembers that it asks before it does: what was asked may be granted at
+// any time, and then nothing may be given back by word.
+func (m *Machine) askForDuty() []Action {
+	actions := saved(Durable.Ask)(m)
+	return append(actions, m.ask(Register{Term: m.Term + 1, Number: m.Number, Alone: true, Terms: m.Reg.Terms}))
+}
+
+// granted: the witness's register names this copy as the next owner's.
+func (m *Machine) granted() bool {
+	return m.mirrors() && m.Job == NoJob && !m.JournalLost && m.Holds() && m.asked() && m.registerOurs() && m.Reg.grants(m.Durable)
+}
+
+// registerVoid: the witness lost its memory while our hand-over lay in it. Both servers
+// have a part in giving it a new one: the mirror gives the number back (R5).
+func (m *Machine) registerVoid() bool {
+	return m.Holds() && m.Witnessed() && !m.asked() && !m.JournalLost && m.arbiterHeard() && m.Reg.Incarnation < m.Incarnation &&
+		m.heard() && m.Other.Term == m.Term && m.Other.Owner != m.Seat
+}
+
+// voteVoid: the owner has the vote of the number that we took for ours: a witness, or
+// an operator, gave it to it.
+func (m *Machine) voteVoid() bool {
+	o := m.Other
+	return m.Holds() && !m.JournalLost && m.heard() && o.Owner == o.Seat && o.Term == m.Term && o.Vote && o.Number == m.Number
+}
+
+// Changing the arbiter while running.
+
+func (m *Machine) wanted() (releve.Arbiter, bool) {
+	switch m.Asked {
+	case UsePair:
+		return releve.Pair, true
+	case UseWitness:
+		return releve.Witness, true
+	}
+	return "", false
+}
+
+// changes: an operator wants another arbiter, and it can be had.
+func (m *Machine) changes() bool {
+	want, asked := m.wanted()
+	return asked && m.Owns() && m.Phase == Serving && m.Witnessed() != (want == releve.Witness) && (want != releve.Witness || m.arbiterHeard())
+}
+
+// recalls: the vote has to be here while the arbiter changes.
+func (m *Machine) recalls() bool { return m.changes() && !m.Vote }
+
+func (m *Machine) choose() []Action {
+	want, _ := m.wanted()
+	m.Asked, m.Confirmed = "", want != releve.Witness
+	return saved(func(d Durable) (Durable, error) { return d.Choose(want) })(m)
+}
+
+// founded: a new site whose configuration names a witness begins as a pair and moves
+// as soon as the witness is heard.
+func (m *Machine) movesToWitness() bool {
+	return m.Asked == "" && m.Settings.Arbiter == releve.Witness && m.Phase == Serving && m.Term == 1 && m.Incarnation == 0 && m.arbiterHeard()
+}
+
+// adopts: the owner was alone when it chose another arbiter.
+func (m *Machine) adopts() bool {
+	o := m.Other
+	return m.Known && !m.Owns() && !m.JournalLost && m.heard() && o.Owner == o.Seat && o.Term == m.Term && o.Incarnation > m.Incarnation
+}
+
+func (m *Machine) adopt() []Action {
+	return saved(func(d Durable) (Durable, error) { return d.Adopt(m.Other.Arbiter, m.Other.Incarnation) })(m)
+}
