@@ -17,6 +17,7 @@ import (
 
 	"releve"
 	"releve/agent"
+	"releve/arbiter"
 	"releve/attendant"
 	"releve/calls"
 	"releve/config"
@@ -97,7 +98,11 @@ func (a *App) build(found bool) error {
 	if err := a.makeCalls(); err != nil {
 		return err
 	}
-	a.makeAgent(saved, found)
+	witness, err := a.openWitness()
+	if err != nil {
+		return err
+	}
+	a.makeAgent(saved, witness, found)
 	a.makeSalvager(disk)
 	a.makeProver()
 	handler.agent, handler.salvage = a.agent, &salvageDesk{disk, a.salvager}
@@ -202,6 +207,25 @@ func (a *App) openSockets(h peer.Handler) (err error) {
 	return nil
 }
 
+// openWitness is the way to the witness, nil where the site has none. It connects
+// when it is first asked.
+func (a *App) openWitness() (agent.Arbiter, error) {
+	c := a.config
+	if c.Witness.Address == "" {
+		return nil, nil
+	}
+	o := arbiter.Options{Address: address(c.Witness.Address), Site: c.Site.ID, CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key}
+	if c.Witness.From != "" {
+		o.From = netip.MustParseAddr(c.Witness.From)
+	}
+	client, err := arbiter.NewClient(o)
+	if err != nil {
+		return nil, missing(err)
+	}
+	a.closers = append(a.closers, client.Close)
+	return client, nil
+}
+
 // missing: a port in use, or an address that is not this machine's, is for the
 // integrator to settle.
 func missing(err error) error {
@@ -235,7 +259,7 @@ func (a *App) Verify(ctx context.Context, o calls.Offer) calls.Decision {
 	return duty{a.agent}.Verify(ctx, o)
 }
 
-func (a *App) makeAgent(saved savedTerm, found bool) {
+func (a *App) makeAgent(saved savedTerm, witness agent.Arbiter, found bool) {
 	c := a.config
 	expires := c.PBX.Expires.Std()
 	a.telephone = &telephone{phone: a.phone, peer: a.peer, other: address(c.SIP.Other), number: c.PBX.ReceptionNumber}
@@ -252,8 +276,9 @@ func (a *App) makeAgent(saved savedTerm, found bool) {
 		Settings: takeover.Settings{
 			Seat: c.Site.Seat, Rounds: c.Takeover.Rounds, Limit: c.Takeover.Limit.Std(),
 			Pause: c.Takeover.Pause.Std(), Watch: c.Takeover.Watch.Std(), OwnCalls: c.Takeover.OwnCalls,
+			Level: c.Site.Level, Site: c.Site.ID, Arbiter: c.Site.Arbiter,
 		},
-		Found: found, Refusal: c.PBX.RefusalCode, Journal: saved, Database: a.database, Store: a.records,
+		Found: found, Refusal: c.PBX.RefusalCode, Journal: saved, Database: a.database, Store: a.records, Arbiter: witness,
 		Link: link{a.peer}, Telephone: a.telephone, Voice: voice{a.calls}, Diary: a.diary, Spool: a.spool, Log: a.log,
 	})
 }
