@@ -47,8 +47,9 @@ type Status struct {
 	Register takeover.Register         `json:"register"`
 	By       releve.Seat               `json:"by,omitempty"` // who made this version
 	At       time.Time                 `json:"at,omitzero"`  // when; zero: the register is empty
-	Started  time.Time                 `json:"started"`      // the witness's process
-	Heard    map[releve.Seat]time.Time `json:"heard"`        // since then, by server
+	Now      time.Time                 `json:"now"`
+	Started  time.Time                 `json:"started"` // the witness's process
+	Heard    map[releve.Seat]time.Time `json:"heard"`   // since then, by server
 }
 
 // problem is what is said instead of an answer.

@@ -257,7 +257,10 @@ func (s *Server) status(*http.Request, releve.Seat) (any, error) {
 	e, err := s.keeper.read()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Status{Register: e.Register, By: e.By, At: e.At, Started: s.started, Heard: maps.Clone(s.heard)}, err
+	return Status{
+		Register: e.Register, By: e.By, At: e.At,
+		Now: time.Now().UTC(), Started: s.started, Heard: maps.Clone(s.heard),
+	}, err
 }
 
 func (s *Server) hear(by releve.Seat) {

@@ -80,12 +80,12 @@ func newRoot(asked *settings) *cobra.Command {
 	root.SetUsageFunc(func(c *cobra.Command) error { explain(c, words); return nil })
 	root.AddCommand(
 		newInit(s), newServe(s), newCheck(s), newStatus(s), newCalls(s), newExplain(s),
-		newProcedure(s, "return"), newProcedure(s, "switchover"), newSalvage(s), newMirror(s),
+		newProcedure(s, "return"), newProcedure(s, "switchover"), newSalvage(s), newMirror(s), newWitness(s),
 		newDemo(s), newCompletion(s), newManual(s), newVersion(s),
 	)
 	root.SetHelpCommand(newHelp(s))
 	root.InitDefaultHelpCmd()
-	for _, name := range []string{"solo", "takeover", "witness", "restore", "drill", "study", "copy", "licence"} {
+	for _, name := range []string{"solo", "takeover", "restore", "drill", "study", "copy", "licence"} {
 		root.AddCommand(s.notBuilt(name))
 	}
 	addWords(root, words)

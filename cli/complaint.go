@@ -21,6 +21,8 @@ import (
 	"releve/config/site"
 	"releve/console"
 	"releve/console/client"
+	"releve/view"
+	"releve/view/words"
 )
 
 // Exit codes, by cause.
@@ -95,6 +97,9 @@ func (s *settings) verdict(err error) (code int, text string) {
 	for _, c := range causes {
 		if errors.Is(err, c.err) {
 			detail := strings.TrimPrefix(err.Error(), c.err.Error()+": ")
+			if fault, ok := errors.AsType[*view.Fault](err); ok {
+				detail = words.Say(s.lang(), fault.Why)
+			}
 			return c.code, s.say(c.sentence, "detail", detail, "file", s.file)
 		}
 	}

@@ -45,7 +45,7 @@ func newCheck(s *settings) *cobra.Command {
 			if err := s.named(); err != nil {
 				return err
 			}
-			_, mistakes := config.Load(s.file)
+			mistakes := mistakesOf(s.file)
 			if s.output == "json" {
 				if err := printJSON(c, s.told(mistakes)); err != nil {
 					return err
@@ -56,6 +56,16 @@ func newCheck(s *settings) *cobra.Command {
 			return s.mistakes(mistakes)
 		},
 	}
+}
+
+// mistakesOf reads a server's file, or a witness's.
+func mistakesOf(file string) (mistakes []config.Mistake) {
+	if config.IsWitness(file) {
+		_, mistakes = config.LoadWitness(file)
+	} else {
+		_, mistakes = config.Load(file)
+	}
+	return mistakes
 }
 
 // load reads the configuration; its mistakes are one error.

@@ -12,7 +12,7 @@ import (
 )
 
 // places are the addresses of a new site as they were typed.
-type places struct{ pbx, main, secondary string }
+type places struct{ pbx, main, secondary, witness string }
 
 func newInit(s *settings) *cobra.Command {
 	o := site.Defaults()
@@ -56,6 +56,8 @@ func newInit(s *settings) *cobra.Command {
 	f.StringVar(&o.Operator, "operator", "", "")
 	f.StringVar(&o.Binaries, "postgresql", "", "")
 	f.StringVar(&o.Account, "account", o.Account, "")
+	f.StringVar(&p.witness, "witness", "", "")
+	f.StringVar(&o.Witness.Data, "witness-data", o.Witness.Data, "")
 	serverFlags(c, "main", &o.Main)
 	serverFlags(c, "secondary", &o.Secondary)
 	return c
@@ -95,25 +97,50 @@ func (s *settings) place(o *site.Options, p places) error {
 			text = append(text, s.say(sentence, "flag", typed.flag, "value", typed.value, "form", s.say(typed.form)))
 		}
 	}
-	if text == nil {
+	if text != nil {
+		return &complaint{codeUsage, strings.Join(text, "\n")}
+	}
+	if p.witness == "" { // most sites have none
 		return nil
 	}
-	return &complaint{codeUsage, strings.Join(text, "\n")}
+	at, err := s.addressPort("--witness", p.witness)
+	o.Witness.At = at
+	return err
+}
+
+func (s *settings) addressPort(flag, value string) (netip.AddrPort, error) {
+	at, err := netip.ParseAddrPort(value)
+	if err == nil {
+		return at, nil
+	}
+	sentence := "address-bad"
+	if value == "" {
+		sentence = "address-missing"
+	}
+	return at, s.complaint(codeUsage, sentence, "flag", flag, "value", value, "form", s.say("form-address-port"))
+}
+
+// writtenFiles is what was written, for programs.
+type writtenFiles struct {
+	SiteID    string   `json:"site_id"`
+	Main      string   `json:"main,omitempty"`
+	Secondary string   `json:"secondary,omitempty"`
+	Witness   string   `json:"witness,omitempty"`
+	Files     []string `json:"files"`
 }
 
 // showWritten says what is on the disk now, and what comes next.
 func (s *settings) showWritten(c *cobra.Command, w site.Written) error {
 	if s.output == "json" {
-		return printJSON(c, struct {
-			SiteID    string   `json:"site_id"`
-			Main      string   `json:"main"`
-			Secondary string   `json:"secondary"`
-			Files     []string `json:"files"`
-		}{w.SiteID, w.Main, w.Secondary, w.Files})
+		return printJSON(c, writtenFiles(w))
 	}
 	for _, f := range w.Files {
 		fmt.Fprintln(c.OutOrStdout(), f)
 	}
-	_, err := fmt.Fprintln(c.OutOrStdout(), s.say("init-next", "main", w.Main, "secondary", w.Secondary))
+	next := s.say("init-next", "main", w.Main, "secondary", w.Secondary)
+	if w.Witness != "" {
+		next += " " + s.say("init-witness", "witness", w.Witness)
+	}
+	_, err := fmt.Fprintln(c.OutOrStdout(), next)
 	return err
 }

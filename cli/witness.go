@@ -1,0 +1,262 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"releve"
+	"releve/arbiter"
+	"releve/config"
+	"releve/config/site"
+	"releve/journal"
+	"releve/peer/identity"
+	"releve/takeover"
+	"releve/view/words"
+)
+
+// newWitness is the third machine of a site (RULES R5).
+func newWitness(s *settings) *cobra.Command {
+	c := &cobra.Command{
+		Use: "witness", Args: s.noArgs,
+		Example: "  releve witness -c witness.toml\n  releve witness show -c main.toml\n  releve witness init --dir site --listen 192.0.2.30:7444",
+		RunE:    func(c *cobra.Command, _ []string) error { return s.runWitness(c) },
+	}
+	c.AddCommand(newWitnessShow(s), newWitnessInit(s))
+	return c
+}
+
+func (s *settings) runWitness(c *cobra.Command) error {
+	if err := s.textOnly(c); err != nil {
+		return err
+	}
+	conf, err := s.loadWitness()
+	if err != nil {
+		return err
+	}
+	unlock, err := arbiter.Lock(conf.Witness.Data)
+	if err != nil {
+		return s.witnessTrouble(conf, err)
+	}
+	defer unlock()
+	server, err := newWitnessServer(conf, newLog(c.ErrOrStderr(), slog.LevelInfo))
+	if err == nil {
+		err = server.Run(c.Context())
+	}
+	return s.witnessTrouble(conf, err)
+}
+
+func newWitnessServer(conf config.WitnessFile, log *slog.Logger) (*arbiter.Server, error) {
+	listen, err := netip.ParseAddrPort(conf.Witness.Listen)
+	if err != nil {
+		return nil, err
+	}
+	record, err := journal.Open(conf.Witness.Data, conf.Site.ID, identity.Witness)
+	if err != nil {
+		return nil, err
+	}
+	return arbiter.NewServer(arbiter.ServerOptions{
+		Listen: listen, Site: conf.Site.ID, Record: record, Log: log,
+		CA: conf.Witness.CA, Cert: conf.Witness.Certificate, Key: conf.Witness.Key,
+	})
+}
+
+// loadWitness reads the configuration of a witness; its mistakes are one error.
+func (s *settings) loadWitness() (config.WitnessFile, error) {
+	if err := s.named(); err != nil {
+		return config.WitnessFile{}, err
+	}
+	conf, mistakes := config.LoadWitness(s.file)
+	return conf, s.mistakes(mistakes)
+}
+
+// witnessTrouble says why a witness does not run, and what to do about it.
+func (s *settings) witnessTrouble(conf config.WitnessFile, err error) error {
+	dir := conf.Witness.Data
+	switch sentence, _ := portTrouble(err); {
+	case err == nil, sentence != "":
+		return err
+	case errors.Is(err, arbiter.ErrTaken):
+		return s.complaint(codeForbidden, "witness-taken", "dir", dir)
+	case errors.Is(err, journal.ErrOtherSite), errors.Is(err, journal.ErrOtherSeat):
+		return s.complaint(codeForbidden, "register-foreign", "dir", dir, "file", s.file)
+	case errors.Is(err, journal.ErrDamaged):
+		return s.complaint(codeForbidden, "register-damaged", "dir", dir)
+	case errors.Is(err, arbiter.ErrUnsure):
+		return s.complaint(codeMissing, "register-unsure", "dir", dir, "detail", err.Error())
+	}
+	return s.complaint(codeMissing, "missing", "detail", err.Error())
+}
+
+func newWitnessInit(s *settings) *cobra.Command {
+	w := site.Defaults().Witness
+	var dir, listen string
+	c := &cobra.Command{
+		Use: "init", Args: s.noArgs,
+		Example: "  releve witness init --dir site --listen 192.0.2.30:7444",
+		RunE: func(c *cobra.Command, _ []string) error {
+			at, err := s.addressPort("--listen", listen)
+			if err != nil {
+				return err
+			}
+			w.At = at
+			written, err := site.AddWitness(dir, w)
+			if err != nil {
+				return s.initMistakes(s.certificateTrouble(err))
+			}
+			return s.showWitness(c, written, at)
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "site", "")
+	c.Flags().StringVar(&listen, "listen", "", "")
+	c.Flags().StringVar(&w.Data, "data", w.Data, "")
+	return c
+}
+
+// showWitness says what is on the disk now, and what comes next.
+func (s *settings) showWitness(c *cobra.Command, w site.Written, at netip.AddrPort) error {
+	if s.output == "json" {
+		return printJSON(c, writtenFiles{SiteID: w.SiteID, Witness: w.Witness, Files: w.Files})
+	}
+	for _, f := range w.Files {
+		fmt.Fprintln(c.OutOrStdout(), f)
+	}
+	_, err := fmt.Fprintln(c.OutOrStdout(), s.say("witness-next", "file", w.Witness, "address", at.String()))
+	return err
+}
+
+func newWitnessShow(s *settings) *cobra.Command {
+	return &cobra.Command{
+		Use: "show", Args: s.noArgs,
+		Example: "  releve witness show -c main.toml\n  releve witness show -c witness.toml --output json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			o, err := s.witnessOptions()
+			if err != nil {
+				return err
+			}
+			status, err := askWitness(c.Context(), o)
+			if err != nil {
+				return s.unheard(o, err)
+			}
+			return shown(s, c, status, nil, func(st arbiter.Status) string { return s.witnessText(o, st) })
+		},
+	}
+}
+
+// witnessOptions is the way to the witness from the machine of this
+// configuration: a server, or the witness itself.
+func (s *settings) witnessOptions() (arbiter.Options, error) {
+	if config.IsWitness(s.file) {
+		conf, err := s.loadWitness()
+		at, _ := netip.ParseAddrPort(conf.Witness.Listen) // checked by loadWitness
+		return arbiter.Options{
+			Address: at, Site: conf.Site.ID,
+			CA: conf.Witness.CA, Cert: conf.Witness.Certificate, Key: conf.Witness.Key,
+		}, err
+	}
+	conf, err := s.load()
+	if err != nil {
+		return arbiter.Options{}, err
+	}
+	at, from := conf.Witness.At()
+	if !at.IsValid() {
+		return arbiter.Options{}, s.complaint(codeForbidden, "no-witness", "file", s.file)
+	}
+	return arbiter.Options{
+		Address: at, From: from, Site: conf.Site.ID,
+		CA: conf.Peer.CA, Cert: conf.Peer.Certificate, Key: conf.Peer.Key,
+	}, nil
+}
+
+func askWitness(ctx context.Context, o arbiter.Options) (arbiter.Status, error) {
+	client, err := arbiter.NewClient(o)
+	if err != nil {
+		return arbiter.Status{}, err
+	}
+	defer client.Close()
+	return client.Status(ctx)
+}
+
+func (s *settings) unheard(o arbiter.Options, err error) error {
+	switch {
+	case errors.Is(err, arbiter.ErrForeign):
+		return s.certificateTrouble(err)
+	case errors.Is(err, arbiter.ErrNotHeard):
+		return s.complaint(codeUnreachable, "witness-unheard", "address", o.Address.String(), "detail", err.Error())
+	}
+	return err
+}
+
+// certificateTrouble says what is wrong with a certificate in the reader's language.
+func (s *settings) certificateTrouble(err error) error {
+	fault, ok := errors.AsType[*identity.Fault](err)
+	if !ok {
+		return err
+	}
+	what, todo := fault.Text(s.lang())
+	return s.complaint(codeForbidden, "certificate", "what", what, "todo", todo)
+}
+
+// witnessText is the register in words.
+func (s *settings) witnessText(o arbiter.Options, st arbiter.Status) string {
+	r, number := st.Register, func(n uint64) string { return strconv.FormatUint(n, 10) }
+	rows := [][2]string{{"witness-arbiter", s.say("witness-at", "address", o.Address.String(), "site", r.Site)}}
+	if r.Incarnation > 0 {
+		rows = append(rows, [][2]string{
+			{"witness-register", s.say("witness-version", "incarnation", number(r.Incarnation), "version", number(r.Version),
+				"since", st.At.Local().Format(time.DateTime), "seat", words.Seat(s.lang(), st.By))},
+			{"witness-owner", s.say("witness-term", "seat", words.Seat(s.lang(), r.Owner), "term", number(uint64(r.Term)))},
+			{"witness-vote", s.whereVote(r)},
+		}...)
+	}
+	rows = append(rows, [2]string{"witness-heard", s.whoWasHeard(st)})
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 3, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintf(table, "%s\t%s\n", s.say(row[0]), row[1])
+	}
+	_ = table.Flush() // into memory
+	return text.String() + "\n" + s.meaning(r) + "\n"
+}
+
+func (s *settings) whereVote(r takeover.Register) string {
+	if r.Alone {
+		return s.say("vote-owner", "seat", words.Seat(s.lang(), r.Owner))
+	}
+	return s.say("vote-here", "number", strconv.FormatUint(r.Number, 10), "data", string(r.Terms.DataID),
+		"timeline", strconv.FormatUint(uint64(r.Terms.Timeline), 10), "position", r.Terms.Position.String())
+}
+
+// whoWasHeard tells of both servers, by the witness's clock alone.
+func (s *settings) whoWasHeard(st arbiter.Status) string {
+	var all []string
+	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
+		name, at := words.Seat(s.lang(), seat), st.Heard[seat]
+		if at.IsZero() {
+			all = append(all, s.say("heard-never", "seat", name, "age", words.Duration(s.lang(), st.Now.Sub(st.Started))))
+			continue
+		}
+		all = append(all, s.say("heard", "seat", name, "age", words.Duration(s.lang(), st.Now.Sub(at))))
+	}
+	return strings.Join(all, s.say("heard-between"))
+}
+
+// meaning is the register in one sentence.
+func (s *settings) meaning(r takeover.Register) string {
+	sentence := "means-in-sync"
+	switch {
+	case r.Incarnation == 0:
+		sentence = "means-nothing"
+	case r.Alone:
+		sentence = "means-alone"
+	}
+	return s.say(sentence, "owner", words.Seat(s.lang(), r.Owner), "other", words.Seat(s.lang(), r.Owner.Other()))
+}
