@@ -173,7 +173,7 @@ func (a *App) findPostgres() error {
 		return fmt.Errorf("%w: %w", ErrMissing, err)
 	}
 	if state.Presence == postgres.Foreign {
-		return fmt.Errorf("%w: %s", ErrForbidden, state.Why)
+		return fmt.Errorf("%w: %w", ErrForbidden, state.Foreign)
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (d *database) Disk() (takeover.DiskKind, releve.DataID, error) {
 	}
 	switch {
 	case s.Presence == postgres.Foreign:
-		d.log.Error("the data directory is not this site's", "why", s.Why)
+		d.log.Error("PostgreSQL is not started", "err", s.Foreign)
 		return takeover.DiskForeign, "", nil
 	case s.Presence == postgres.Absent:
 		return takeover.DiskEmpty, "", nil

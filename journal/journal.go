@@ -19,17 +19,22 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"releve"
+	"releve/view"
 )
 
+// What Open fails with, in a [view.Fault] that says the way out, and what a save does.
 var (
 	// ErrDamaged says that the journal is cut, changed or gone although it had been written.
-	ErrDamaged = errors.New("journal is damaged: this server may not serve on it; keep the file and rebuild this server from the other")
+	ErrDamaged = errors.New("journal is damaged")
+	// ErrOtherVersion says that the journal is whole and not of a format that we read.
+	ErrOtherVersion = errors.New("journal is of another version")
 	// ErrOtherSite says that the journal is of another establishment.
-	ErrOtherSite = errors.New("journal is of another site: check the data directory and the site id in the configuration")
+	ErrOtherSite = errors.New("journal is of another site")
 	// ErrOtherSeat says that the journal is of the other server.
-	ErrOtherSeat = errors.New("journal is of the other seat: give this server its own data directory")
+	ErrOtherSeat = errors.New("journal is of the other seat")
 	// ErrUnsure says that an earlier save did not end well, so what the disk holds is not
 	// known. Open reads it again.
 	ErrUnsure = errors.New("journal is unsure since an earlier save: check the disk, then restart this server")
@@ -65,15 +70,14 @@ type header struct {
 }
 
 // Open reads the journal in dir. A directory that never had one is not an error: Load
-// then says so. Anything but a whole journal of this site and seat is refused with
-// ErrDamaged, ErrOtherSite or ErrOtherSeat, and left as it is.
+// then says so. Anything but a whole journal of this site and seat is refused with a
+// [view.Fault] of ErrDamaged, ErrOtherVersion, ErrOtherSite or ErrOtherSeat, and left as it is.
 func Open(dir, site string, seat releve.Seat) (*Journal, error) {
 	if err := errors.Join(os.MkdirAll(dir, 0o700), syncDir(filepath.Dir(dir))); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, name)
 	s := state{header: header{Format: format, Site: site, Seat: seat}}
-	content, err := os.ReadFile(path)
+	content, err := os.ReadFile(filepath.Join(dir, name))
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		err = neverWritten(dir)
@@ -81,11 +85,20 @@ func Open(dir, site string, seat releve.Seat) (*Journal, error) {
 		s.header, s.payload, err = decode(content, s.header)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, located(err, dir)
 	}
 	j := &Journal{dir: dir, turn: make(chan state, 1)}
 	j.turn <- s
 	return j, nil
+}
+
+// located says which journal it is that cannot be taken.
+func located(err error, dir string) error {
+	path := filepath.Join(dir, name)
+	if fault, ok := errors.AsType[*view.Fault](err); ok {
+		return fault.With("file", path, "directory", dir)
+	}
+	return fmt.Errorf("%s: %w", path, err)
 }
 
 // neverWritten tells a new directory from one that lost its journal: a save never
@@ -96,7 +109,7 @@ func neverWritten(dir string) error {
 		return nil
 	}
 	if err == nil {
-		return fmt.Errorf("%w: it is gone, only %s is left", ErrDamaged, previous)
+		return &view.Fault{Cause: ErrDamaged, Why: view.Say("journal-gone", "previous", previous)}
 	}
 	return err
 }
@@ -105,20 +118,20 @@ func neverWritten(dir string) error {
 func decode(content []byte, want header) (header, json.RawMessage, error) {
 	lines := bytes.Split(content, []byte("\n"))
 	if len(lines) != 4 || len(lines[3]) != 0 {
-		return header{}, nil, fmt.Errorf("%w: it has %d lines and must have 3", ErrDamaged, bytes.Count(content, []byte("\n")))
+		return header{}, nil, &view.Fault{Cause: ErrDamaged, Why: view.Say("journal-cut", "lines", strconv.Itoa(bytes.Count(content, []byte("\n"))))}
 	}
 	if digest(lines[0], lines[1]) != string(lines[2]) {
-		return header{}, nil, fmt.Errorf("%w: its SHA-256 does not match", ErrDamaged)
+		return header{}, nil, &view.Fault{Cause: ErrDamaged, Why: view.Say("journal-changed")}
 	}
 	var h header
 	if err := json.Unmarshal(lines[0], &h); err != nil || h.Format != format || !json.Valid(lines[1]) {
-		return header{}, nil, fmt.Errorf("%w: its format is %q and must be %q", ErrDamaged, h.Format, format)
+		return header{}, nil, &view.Fault{Cause: ErrOtherVersion, Why: view.Say("journal-other-version", "found", h.Format, "expected", format)}
 	}
 	switch {
 	case h.Site != want.Site:
-		return header{}, nil, fmt.Errorf("%w: it names %q, the configuration %q", ErrOtherSite, h.Site, want.Site)
+		return header{}, nil, &view.Fault{Cause: ErrOtherSite, Why: view.Say("journal-other-site", "found", h.Site, "expected", want.Site)}
 	case h.Seat != want.Seat:
-		return header{}, nil, fmt.Errorf("%w: it names %s, the configuration %s", ErrOtherSeat, h.Seat, want.Seat)
+		return header{}, nil, &view.Fault{Cause: ErrOtherSeat, Why: view.Say("journal-other-seat", "seat", string(h.Seat), "other", string(want.Seat))}
 	}
 	return h, lines[1], nil
 }

@@ -126,7 +126,7 @@ func TestAnotherFormatIsRefused(t *testing.T) {
 	content, err := encode(header{Format: "releve-journal-9", Site: "site-1", Seat: releve.Main}, json.RawMessage(`{}`))
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
-	refused(t, dir, "site-1", releve.Main, ErrDamaged)
+	refused(t, dir, "site-1", releve.Main, ErrOtherVersion)
 }
 
 func TestASaveThatCannotBeginLeavesTheOneBefore(t *testing.T) {

@@ -168,7 +168,7 @@ func (c *Cluster) requireStopped(ctx context.Context) error {
 		return err
 	}
 	if state.Presence == Foreign {
-		return errors.New(state.Why)
+		return state.Foreign
 	}
 	return c.waitQuiet(ctx)
 }

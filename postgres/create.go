@@ -37,7 +37,7 @@ func (c *Cluster) Create(ctx context.Context, id releve.DataID) error {
 	case err != nil:
 		return err
 	case state.Presence == Foreign:
-		return fmt.Errorf("refusing to create data: %s", state.Why)
+		return fmt.Errorf("refusing to create data: %w", state.Foreign)
 	case state.Presence == Ours:
 		return fmt.Errorf("refusing to create data: %s already holds this site's", c.dataDir())
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -214,7 +215,7 @@ func TestTheDataOfAnotherSiteIsRefusedUntouched(t *testing.T) {
 	c := newCluster(t, o)
 	state, err := c.State()
 	must(t, err)
-	if state.Presence != Foreign || !strings.Contains(state.Why, "another site") {
+	if state.Presence != Foreign || state.Foreign.Why.Code != "data-other-site" {
 		t.Errorf("%+v", state)
 	}
 	_, aside := c.SetAside(ctx, "test")
@@ -223,7 +224,7 @@ func TestTheDataOfAnotherSiteIsRefusedUntouched(t *testing.T) {
 		"Start": c.Start(ctx, Primary), "Create": c.Create(ctx, releve.NewDataID()), "SetAside": aside,
 		"Rewind": rewound, "Clone": c.Clone(ctx, o.Upstream, releve.NewDataID(), nil),
 	} {
-		if err == nil || !strings.Contains(err.Error(), "another site") {
+		if !errors.Is(err, ErrForeign) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -237,10 +238,10 @@ func TestADirectoryThatIsNotOursIsRefused(t *testing.T) {
 	must(t, os.MkdirAll(filepath.Join(o.Dir, "data"), 0o755))
 	must(t, os.WriteFile(filepath.Join(o.Dir, "data", "thesis.txt"), []byte("years of work"), 0o644))
 	c := newCluster(t, o)
-	if err := c.Create(within(t), releve.NewDataID()); err == nil || !strings.Contains(err.Error(), "not Relève's") {
+	if err := c.Create(within(t), releve.NewDataID()); !errors.Is(err, ErrForeign) {
 		t.Errorf("Create: %v", err)
 	}
-	if err := c.Start(within(t), Primary); err == nil || !strings.Contains(err.Error(), "not Relève's") {
+	if err := c.Start(within(t), Primary); !errors.Is(err, ErrForeign) {
 		t.Errorf("Start: %v", err)
 	}
 }

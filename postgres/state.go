@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/view"
 )
 
 // Presence is what stands in the data directory.
@@ -28,7 +29,7 @@ const (
 // State is the data directory as the disk shows it, PostgreSQL running or not.
 type State struct {
 	Presence Presence
-	Why      string        // Foreign: whose it is and what to do
+	Foreign  *view.Fault   // Presence is Foreign: whose it is and what to do
 	Unusable string        // Ours: why it must not be started, "" when it may
 	DataID   releve.DataID // Ours
 	Control                // Ours, and zero when Unusable
@@ -111,26 +112,29 @@ func (c *Cluster) ownership() (State, error) {
 			return State{}, fmt.Errorf("cannot read whose data this is: %w", err)
 		}
 		if err := json.Unmarshal(raw, &m); err != nil {
-			return foreign("%s is damaged (%v): restore it, or move %s away", path, err, c.dataDir()), nil
+			return c.foreign(view.Say("data-identity-damaged", "file", path, "cause", err.Error())), nil
 		}
 		return c.judge(m), nil
 	}
-	return foreign("%s is not Relève's: move it away, or set [site] data to another directory", c.dataDir()), nil
+	return c.foreign(view.Say("data-not-ours")), nil
 }
 
 func (c *Cluster) judge(m mark) State {
 	switch {
 	case m.Format != identityFormat:
-		return foreign("%s was written by another version of Relève (format %d): install that version", c.dataDir(), m.Format)
+		return c.foreign(view.Say("data-other-version", "found", strconv.Itoa(m.Format), "expected", strconv.Itoa(identityFormat)))
 	case m.Site != c.opts.SiteID:
-		return foreign("%s holds the data of another site (%s, this one is %s): check the configuration, or move the directory away",
-			c.dataDir(), m.Site, c.opts.SiteID)
+		return c.foreign(view.Say("data-other-site", "found", m.Site, "expected", c.opts.SiteID))
 	}
 	return State{Presence: Ours, DataID: m.Data, Unusable: m.Why}
 }
 
-func foreign(format string, args ...any) State {
-	return State{Presence: Foreign, Why: fmt.Sprintf(format, args...)}
+// ErrForeign says that the data directory holds what is not this site's.
+var ErrForeign = errors.New("the data directory is not this site's")
+
+func (c *Cluster) foreign(why view.Sentence) State {
+	fault := &view.Fault{Cause: ErrForeign, Why: why}
+	return State{Presence: Foreign, Foreign: fault.With("directory", c.dataDir())}
 }
 
 // requireUsable refuses what must not be touched or started.
@@ -142,7 +146,7 @@ func (c *Cluster) requireUsable() (State, error) {
 	case state.Presence == Absent:
 		return state, fmt.Errorf("there is no data in %s: create or clone it first", c.dataDir())
 	case state.Presence == Foreign:
-		return state, errors.New(state.Why)
+		return state, state.Foreign
 	case state.Unusable != "":
 		return state, fmt.Errorf("the data in %s must not be started: %s", c.dataDir(), state.Unusable)
 	}

@@ -5,11 +5,11 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"io"
 
 	"releve"
+	"releve/view"
 )
 
 // The file is a header line and then records, each of:
@@ -61,11 +61,11 @@ func readHeader(r io.ReaderAt) (header, []byte, error) {
 	}
 	line, _, ok := bytes.Cut(start[:n], []byte("\n"))
 	if !ok || json.Unmarshal(line, &h) != nil || h.Format != format || h.Incarnation == "" {
-		return h, nil, fmt.Errorf("%w: its first line is not the header of a spool", ErrDamaged)
+		return h, nil, &view.Fault{Cause: ErrDamaged, Why: view.Say("spool-headless")}
 	}
 	line, err = h.line()
-	if err != nil || !bytes.Equal(line, start[:min(n, len(line))]) {
-		return h, nil, fmt.Errorf("%w: its header is not as we write it", ErrDamaged)
+	if err != nil || !bytes.Equal(line, start[:min(n, len(line))]) { // JSON reads more than we write
+		return h, nil, &view.Fault{Cause: ErrDamaged, Why: view.Say("spool-headless")}
 	}
 	return h, line, nil
 }

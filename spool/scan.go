@@ -3,8 +3,10 @@ package spool
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
+	"strconv"
+
+	"releve/view"
 )
 
 // stride is how many records lie between two entries of the index: 1 GiB of
@@ -64,8 +66,8 @@ func provenTorn(r io.ReaderAt, l layout, size int64, seed uint32) error {
 			}
 			f, err := readFrame(r, at+int64(from+i), size, seed)
 			if err == nil && f.durable > l.last {
-				return fmt.Errorf("%w: record %d at byte %d does not read, and record %d behind it was written after it was safe",
-					ErrDamaged, l.last+1, l.end, f.sequence)
+				return &view.Fault{Cause: ErrDamaged, Why: view.Say("spool-damaged", "record", strconv.FormatUint(l.last+1, 10),
+					"byte", strconv.FormatInt(l.end, 10), "later", strconv.FormatUint(f.sequence, 10))}
 			}
 			from += i + 1
 		}

@@ -20,6 +20,7 @@ import (
 	"sync"
 
 	"releve"
+	"releve/view"
 )
 
 var (
@@ -27,11 +28,11 @@ var (
 	// messages are taken, calls are still answered (R14).
 	ErrFull = errors.New("spool is full: bring the database back so that it drains, or free its disk")
 	// ErrDamaged says that a record that had been safe can no longer be read.
-	ErrDamaged = errors.New("spool is damaged: keep the file for salvage, move it away and start again")
+	ErrDamaged = errors.New("spool is damaged")
 	// ErrOtherSeat says that the file was written by the other server.
-	ErrOtherSeat = errors.New("spool belongs to the other seat: give this server its own data directory")
+	ErrOtherSeat = errors.New("spool belongs to the other seat")
 	// ErrInUse says that another process has the file open.
-	ErrInUse = errors.New("spool is in use: stop the other releve of this data directory first")
+	ErrInUse = errors.New("spool is in use")
 	// ErrFailed says that the disk failed a write or an fsync. After that nothing the kernel says of
 	// this file can be trusted, so nothing more is appended to it.
 	ErrFailed = errors.New("spool failed: check the disk, then restart this server")
@@ -95,8 +96,8 @@ type file struct {
 }
 
 // Open opens the spool of a seat in dir, or creates it. A torn tail is cut off
-// and reported by Opened; a file that is damaged or of the other seat is
-// refused and left as it is.
+// and reported by Opened; a file that is damaged, in use or of the other seat is
+// refused with a [view.Fault] that says the way out, and left as it is.
 func Open(dir string, seat releve.Seat, opt Options) (*Spool, error) {
 	if opt.Bound == 0 {
 		opt.Bound = DefaultBound
@@ -113,10 +114,18 @@ func Open(dir string, seat releve.Seat, opt Options) (*Spool, error) {
 		closing: make(chan struct{}), done: make(chan struct{}), changed: make(chan struct{}),
 	}
 	if err := s.open(); err != nil {
-		return nil, fmt.Errorf("%s: %w", s.opened.Path, err)
+		return nil, s.located(err)
 	}
 	go s.write()
 	return s, nil
+}
+
+// located says which spool it is that cannot be taken.
+func (s *Spool) located(err error) error {
+	if fault, ok := errors.AsType[*view.Fault](err); ok {
+		return fault.With("file", s.opened.Path, "directory", filepath.Dir(s.opened.Path))
+	}
+	return fmt.Errorf("%s: %w", s.opened.Path, err)
 }
 
 func (s *Spool) open() error {
@@ -147,7 +156,7 @@ func (s *Spool) take(found *os.File) (*file, error) {
 		return nil, err
 	}
 	if h.Seat != s.seat {
-		return nil, fmt.Errorf("%w: it was written by %s, this server is %s", ErrOtherSeat, h.Seat, s.seat)
+		return nil, &view.Fault{Cause: ErrOtherSeat, Why: view.Say("spool-other-seat", "seat", string(h.Seat), "other", string(s.seat))}
 	}
 	info, err := found.Stat()
 	if err != nil {

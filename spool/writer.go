@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+
+	"releve/view"
 )
 
 const (
@@ -246,7 +248,7 @@ func (s *Spool) unstored() ([][]byte, error) {
 func lock(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return ErrInUse
+		return &view.Fault{Cause: ErrInUse, Why: view.Say("spool-in-use")}
 	}
 	return err
 }

@@ -110,7 +110,7 @@ var coded = regexp.MustCompile(`^(why|tier|phase|rule|round|evidence|step|before
 
 func TestEverySentenceOfTheProductHasWords(t *testing.T) {
 	found := 0
-	for _, room := range []string{"agent", "procedure", "app", "salvage", "verify", "diary"} {
+	for _, room := range []string{"agent", "procedure", "app", "salvage", "verify", "diary", "journal", "spool", "postgres"} {
 		for _, code := range codesOf(t, filepath.Join("..", "..", room)) {
 			found++
 			must(t, code)
