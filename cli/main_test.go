@@ -31,8 +31,8 @@ func (m leakChecked) Run() int {
 }
 
 // TestManual runs the scripts of testdata: they are the manual of the command line
-// as much as its test. Each has loopback addresses of its own, $PBX, $MAIN and
-// $SECONDARY, and a short directory that PostgreSQL's account may enter, $SITE.
+// as much as its test. Each has loopback addresses of its own, $PBX, $MAIN,
+// $SECONDARY and $WITNESS, and a short directory that PostgreSQL's account may enter, $SITE.
 func TestManual(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -53,6 +53,9 @@ func TestManual(t *testing.T) {
 			"untouched": onScene((*scene).untouched),
 			"spoil-row": onScene((*scene).spoilRow),
 			"replace":   replace,
+
+			"witness-up": witnessUp,
+			"claim":      claim,
 		},
 	})
 }
@@ -78,7 +81,7 @@ func setScene(t *testing.T, e *testscript.Env) error {
 	e.Defer(s.clear)
 	for name, value := range map[string]string{
 		"SITE": dir, "PBX": street.house(pbxHouse).String() + ":5060", "MAIN": street.house(mainHouse).String(),
-		"SECONDARY": street.house(secondaryHouse).String(), "LC_ALL": "C.UTF-8", "TZ": "Europe/Paris",
+		"SECONDARY": street.house(secondaryHouse).String(), "WITNESS": street.house(witnessHouse).String() + ":7444", "LC_ALL": "C.UTF-8", "TZ": "Europe/Paris",
 	} {
 		e.Setenv(name, value)
 	}
