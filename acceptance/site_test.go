@@ -23,6 +23,7 @@ type site struct {
 	ear             *ear
 	ledger          *ledger
 	main, secondary *server
+	replayed        testing.TB // the test that ends with a replay of the diaries
 }
 
 // plan is what a site is made with.
@@ -48,6 +49,7 @@ func normalSite(t *testing.T) *site {
 		shared = openSite(t, plan{})
 		shared.waitNormal(t)
 	} else {
+		shared.replayAtTheEnd(t)
 		shared.bringBack(t)
 	}
 	return shared
@@ -158,6 +160,7 @@ func (s *site) close() {
 
 func (s *site) startBoth(t testing.TB) {
 	t.Helper()
+	s.replayAtTheEnd(t)
 	s.main.start(t)
 	s.secondary.start(t)
 }
