@@ -54,7 +54,7 @@ func TestAnOldMainIsBroughtBackAsTheMirrorWithoutTheDuty(t *testing.T) {
 func TestAMirrorThatReceivesNothingIsCopiedAnew(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
 		_, copied, _ := s.secondary().postgres.Disk()
-		s.change(func() { s.secondary().postgres.lacks = true })
+		s.change(func() { s.secondary().postgres.deafness = true })
 		s.until("the main is alone", 5*time.Second, func() bool { return s.main().agent.Machine().Alone() })
 		var p told
 		began := time.Now()
@@ -65,6 +65,23 @@ func TestAMirrorThatReceivesNothingIsCopiedAnew(t *testing.T) {
 			t.Errorf("copy %s, before %s, after %s", now, copied, time.Since(began))
 		}
 		s.until("protected again", 2*time.Second, s.protected)
+	})
+}
+
+// A mirror that was away for so long that its owner no longer keeps the log it needs is
+// copied anew by itself (M4).
+func TestAMirrorThatIsTooOldIsCopiedAnewByItself(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		_, copied, _ := s.secondary().postgres.Disk()
+		s.change(func() { s.secondary().postgres.lacks = true })
+		s.until("commits go on", 2*time.Second, s.main().commit)
+		s.until("protected again", 10*time.Second, s.protected)
+		if _, now, _ := s.secondary().postgres.Disk(); now == copied {
+			t.Error("it is the same copy")
+		}
+		if got := s.main().store.terms; len(got) != 1 {
+			t.Errorf("terms opened: %v", got)
+		}
 	})
 }
 

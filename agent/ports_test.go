@@ -79,7 +79,7 @@ func (j *journal) Save(ctx context.Context, d takeover.Durable) error {
 		return j.refuses
 	}
 	j.kept, j.known = d, true
-	if o := j.other().journal; o.known && o.kept.Term == d.Term && o.kept.Vote && d.Vote {
+	if o := j.other().journal; o.known && o.kept.Term == d.Term && o.kept.Vote && d.Vote && !j.forced {
 		j.t.Errorf("both servers hold the vote of term %d", d.Term)
 	}
 	return nil
@@ -111,8 +111,10 @@ type postgres struct {
 	id       releve.DataID
 	runs     string
 	follows  bool
-	broken   bool // does not start, and stops
-	lacks    bool // the owner no longer has the log that this copy needs
+	broken   bool  // does not start, and stops
+	deafness bool  // nothing reaches this copy
+	lacks    bool  // … for the owner no longer has the log that it needs, and knows it
+	ill      error // what a proof of its health finds
 	flush    releve.LSN
 	timeline releve.Timeline
 	exited   chan struct{}
@@ -138,7 +140,7 @@ func (p *postgres) boot(runs string) {
 // streams says whether rows reach this copy. The caller holds the lock.
 func (p *postgres) streams() bool {
 	o := &p.other().postgres
-	return p.follows && !p.lacks && o.runs == primary && o.timeline == p.timeline && p.alive && o.alive && !p.frozen() && !o.server.frozen()
+	return p.follows && !p.lacks && !p.deafness && o.runs == primary && o.timeline == p.timeline && p.alive && o.alive && !p.frozen() && !o.server.frozen()
 }
 
 func (p *postgres) receive() {
@@ -249,7 +251,7 @@ func (p *postgres) Mirror(context.Context) (takeover.Mirror, error) {
 	defer p.mu.Unlock()
 	o := &p.other().postgres
 	o.receive()
-	return takeover.Mirror{Streaming: o.streams(), Flush: o.flush, Own: p.flush}, nil
+	return takeover.Mirror{Streaming: o.streams(), Lost: o.lacks, Flush: o.flush, Own: p.flush}, nil
 }
 
 func (p *postgres) Promote(ctx context.Context) (takeover.Promotion, error) {
@@ -277,7 +279,7 @@ func (p *postgres) Rejoin(ctx context.Context, _ takeover.Promotion, tell func(v
 			return errors.New("there is nothing to copy from")
 		}
 		p.exit("copied over")
-		p.lacks = false
+		p.lacks, p.deafness = false, false
 		p.kind, p.id, p.flush, p.timeline = takeover.DiskOurs, releve.NewDataID(), o.flush, o.timeline
 		p.boot(standby)
 		return nil
@@ -286,6 +288,28 @@ func (p *postgres) Rejoin(ctx context.Context, _ takeover.Promotion, tell func(v
 }
 
 func (p *postgres) Checkpoint(context.Context) error { return nil }
+
+// Restore copies the mirror, which goes on as it is.
+func (p *postgres) Restore(ctx context.Context, tell func(view.Sentence, *view.Progress)) (releve.DataID, error) {
+	defer tell(view.Sentence{}, nil)
+	p.change(func() { p.broken, p.ill = false, nil }) // what was broken is set aside
+	err := p.work(ctx, "restore", 300*time.Millisecond+p.slow, func() error {
+		o := p.other().postgres
+		if o.runs != standby {
+			return errors.New("there is no mirror to copy from")
+		}
+		p.kind, p.id, p.flush, p.timeline = takeover.DiskOurs, releve.NewDataID(), o.flush, o.timeline
+		p.boot(standby)
+		return nil
+	})
+	return p.id, err
+}
+
+func (p *postgres) Health(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ill
+}
 
 // store is the right to commit in a term.
 type store struct {

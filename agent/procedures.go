@@ -255,7 +255,7 @@ func (a *Agent) orderAt(ctx context.Context, at releve.Seat, order string) error
 // Order takes an order that a procedure gives to this server.
 func (a *Agent) Order(ctx context.Context, order string) error {
 	switch takeover.Command(order) {
-	case takeover.Rejoin, takeover.Rebuild, takeover.HandOver:
+	case takeover.Rejoin, takeover.Rebuild, takeover.HandOver, takeover.Restore, takeover.Solo, takeover.Take, takeover.UsePair, takeover.UseWitness:
 		a.send(ctx, takeover.Event{Command: takeover.Command(order)})
 		return nil
 	}

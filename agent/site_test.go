@@ -35,6 +35,9 @@ type site struct {
 	pbxDown   bool
 	reception releve.Seat // who is bound under the reception user
 	acked     releve.LSN  // the last row that anybody acknowledged
+	witness   *witness    // nil: the site has none
+	level     releve.Level
+	forced    bool // an operator forces what the vote does not allow
 }
 
 // server is one machine: its disks outlive its process.
@@ -63,7 +66,7 @@ type server struct {
 func play(t *testing.T, story func(*testing.T, *site)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s := &site{t: t, began: time.Now(), servers: map[releve.Seat]*server{}}
+		s := &site{t: t, began: time.Now(), servers: map[releve.Seat]*server{}, level: releve.HighAvailability}
 		for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
 			s.servers[seat] = newServer(s, seat)
 		}
@@ -115,13 +118,21 @@ func (s *server) start() {
 	}
 	ctx, cancel := context.WithCancel(s.t.Context())
 	s.cancel, s.ended = cancel, make(chan struct{})
+	settings := takeover.Settings{
+		Seat: s.seat, Rounds: 3, Limit: 300 * time.Millisecond, Pause: 100 * time.Millisecond, Watch: 500 * time.Millisecond, OwnCalls: true,
+		Level: s.level, Site: "clinique",
+	}
+	var arbiter agent.Arbiter
+	if s.witness != nil {
+		arbiter, settings.Arbiter = way{s}, s.witness.founding
+	}
 	built := agent.New(agent.Options{
 		Site: agent.SiteWords{
-			Name: "Clinique", Level: releve.HighAvailability, Arbiter: releve.Pair, PBX: "pbx", Reception: "8000",
+			Name: "Clinique", Level: s.level, Arbiter: releve.Pair, PBX: "pbx", Reception: "8000",
 			Reached: "reception", StandbyUser: "standby",
 		},
-		Settings: takeover.Settings{Seat: s.seat, Rounds: 3, Limit: 300 * time.Millisecond, Pause: 100 * time.Millisecond, Watch: 500 * time.Millisecond, OwnCalls: true},
-		Found:    s.found, Refusal: 486, Journal: &s.journal, Database: &s.postgres, Store: &s.store, Link: link{s},
+		Settings: settings, Arbiter: arbiter, Ward: &s.postgres,
+		Found: s.found, Refusal: 486, Journal: &s.journal, Database: &s.postgres, Store: &s.store, Link: link{s},
 		Telephone: telephone{s}, Voice: &s.voice, Diary: &s.diary, Spool: spool{s}, Log: slog.New(slog.DiscardHandler), Now: s.now,
 	})
 	s.change(func() { s.agent, s.alive = built, true })
@@ -152,7 +163,10 @@ func (s *server) kill() {
 }
 
 // freeze stops the process as SIGSTOP does: its clock no longer returns.
-func (s *server) freeze() { s.change(func() { s.thaw = make(chan struct{}) }) }
+func (s *server) freeze() {
+	s.change(func() { s.thaw = make(chan struct{}) })
+	time.Sleep(time.Millisecond) // as in kill
+}
 
 func (s *server) wake() {
 	s.change(func() {
