@@ -279,7 +279,7 @@ func (a *App) makeAgent(saved savedTerm, witness agent.Arbiter, found bool) {
 			Level: c.Site.Level, Site: c.Site.ID, Arbiter: c.Site.Arbiter,
 		},
 		Found: found, Refusal: c.PBX.RefusalCode, Journal: saved, Database: a.database, Store: a.records, Arbiter: witness,
-		Link: link{a.peer}, Telephone: a.telephone, Voice: voice{a.calls}, Diary: a.diary, Spool: a.spool, Log: a.log,
+		Link: &watchedLink{link: link{a.peer}, explain: explain}, Telephone: a.telephone, Voice: voice{a.calls}, Diary: a.diary, Spool: a.spool, Log: a.log,
 	})
 }
 

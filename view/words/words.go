@@ -17,6 +17,7 @@ import (
 	"golang.org/x/text/language"
 
 	"releve"
+	"releve/peer/identity"
 	"releve/view"
 )
 
@@ -68,7 +69,7 @@ func Say(lang releve.Language, s view.Sentence) string {
 	if !ok {
 		v = voices()[releve.English]
 	}
-	if said, ok := v.say(s.Code, v.args(s.Args)); ok {
+	if said, ok := v.say(s.Code, v.args(withFault(lang, s.Args))); ok {
 		return said
 	}
 	return bare(s)
@@ -77,6 +78,20 @@ func Say(lang releve.Language, s view.Sentence) string {
 // named are the arguments that are themselves codes, each with the prefix of its
 // sentences: a server's seat, the way a check went.
 var named = map[string]string{"seat": "seat-", "other": "seat-", "path": "path-", "procedure": "procedure-"}
+
+// withFault says the argument "fault", which is the code of what is wrong with a
+// certificate; the values that it names stand beside it. What to do about it is added
+// as "todo". Package identity has these words, for the configuration says them too.
+func withFault(lang releve.Language, given map[string]string) map[string]string {
+	fault := identity.Fault{Why: view.Sentence{Code: given["fault"], Args: given}}
+	what, todo := fault.Text(lang)
+	if todo == "" {
+		return given
+	}
+	said := maps.Clone(given)
+	said["fault"], said["todo"] = what, todo
+	return said
+}
 
 // args says those arguments that are codes. What has no sentence stays as it is.
 func (v voice) args(given map[string]string) map[string]string {

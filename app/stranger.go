@@ -1,0 +1,59 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"maps"
+
+	"releve/agent"
+	"releve/peer"
+	"releve/peer/identity"
+	"releve/view"
+)
+
+// watchedLink is the link with a word to the operator when it is not the other server
+// of this site that answers, or when the other does not take this one for its own: a
+// certificate that expired, an address that is another site's. Silence would look like
+// a dead server.
+type watchedLink struct {
+	link
+	explain func(severity string, what view.Sentence)
+	said    *view.Sentence // the last, until an exchange goes well; of the one watcher that exchanges
+}
+
+// Exchange is called by one goroutine.
+func (l *watchedLink) Exchange(ctx context.Context, m agent.Message) (agent.Message, error) {
+	heard, err := l.link.Exchange(ctx, m)
+	l.note(err)
+	return heard, err
+}
+
+func (l *watchedLink) note(err error) {
+	strange, ok := errors.AsType[*peer.Error](err)
+	switch {
+	case err == nil && l.said != nil:
+		l.said = nil
+		l.explain("cleared", view.Say("event-other-known"))
+	case ok && strange.Kind == peer.Foreign:
+		what := strangeness(strange)
+		if l.said == nil || l.said.Code != what.Code || !maps.Equal(l.said.Args, what.Args) {
+			l.said = &what
+			l.explain("major", what)
+		}
+	}
+}
+
+// strangeness says who refuses whom, and why. What is wrong with a certificate comes
+// as the argument "fault", with its own arguments beside it.
+func strangeness(e *peer.Error) view.Sentence {
+	code := "event-other-refused"
+	if _, ours := errors.AsType[*identity.Fault](e.Err); !ours {
+		code = "event-other-refuses"
+	}
+	if e.Why.Code == "peer."+string(peer.Foreign) {
+		return view.Say("event-other-stranger", "address", e.Other.String(), "cause", e.Err.Error())
+	}
+	what := view.Say(code, "address", e.Other.String(), "fault", e.Why.Code)
+	maps.Copy(what.Args, e.Why.Args)
+	return what
+}
