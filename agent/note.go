@@ -80,7 +80,7 @@ func (a *Agent) noteRule(act takeover.Action, input json.RawMessage) {
 // verdictRules are the rows that a verification leads to.
 var verdictRules = map[string]bool{
 	"takeover": true, "answered-without-duty": true, "in-service": true, "busy-refused": true,
-	"duty-taken-from-released": true, "answered-on-duty": true,
+	"duty-taken-from-released": true, "answered-on-duty": true, "duty-asked": true, "duty-granted": true,
 }
 
 // shownRules are the rows that an operator sees, with their severity.
@@ -93,6 +93,10 @@ var shownRules = map[string]string{
 	"duty-taken-from-released": "major", "takeover": "major", "answered-without-duty": "critical",
 	"owner-well-again": "cleared", "promoted": "info", "halted": "critical", "vote-accepted": "info", "vote-refused": "warning",
 	"duty-still-ours": "info", "own-call": "warning",
+	"duty-granted": "major", "vote-regained": "major", "vote-returned-by-hand": "major", "vote-void": "warning", "register-void": "warning",
+	"vote-recalled": "info", "arbiter-changed": "info", "arbiter-adopted": "info", "abdication-asked": "warning",
+	"solo-by-order": "critical", "duty-taken-by-order": "critical", "mirrored": "info", "copy-too-old": "warning",
+	"restore-begins": "info", "restored": "info", "restore-failed": "critical",
 }
 
 // noteRound keeps decisions not to act: a round while a call waits, or one that

@@ -42,6 +42,10 @@ type Database interface {
 	Checkpoint(context.Context) error
 }
 
+// ErrSlow marks a proof of health that was not answered in time: it may be a wedged disk,
+// or a busy one.
+var ErrSlow = errors.New("the database did not prove its health in time")
+
 // Ward proves the database's health and brings it back when it is lost.
 type Ward interface {
 	// Restore sets this server's data aside and makes a copy of the mirror's, which goes

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"releve/takeover"
@@ -18,6 +19,7 @@ const (
 	patience       = 2 // looks that may fail in a row
 	healthPeriod   = 700 * time.Millisecond
 	healthLimit    = time.Second
+	slowPatience   = 4 * time.Second // a busy disk answers late; callers are answered meanwhile
 	pbxPeriod      = 700 * time.Millisecond
 	pbxLimit       = 400 * time.Millisecond
 	voicePeriod    = 500 * time.Millisecond
@@ -106,22 +108,37 @@ type illness struct {
 }
 
 // watchHealth proves by doing that the database's disk takes a write and that its
-// files are there (R12). What it finds holds for that start of PostgreSQL: a database
-// that was ill is started again, or relieved, and proves itself anew.
+// files are there (R12). What it finds is said at once. It then holds for that start of
+// PostgreSQL, which is started again, or relieved, and proves itself anew; what may only
+// be slow has some time to pass.
 func (a *Agent) watchHealth(ctx context.Context) {
 	if a.Ward == nil {
 		return
 	}
+	var since time.Duration // when the illness that was said began, 0: there is none
 	for pause(ctx, healthPeriod, nil) {
 		start := a.Database.Exited()
 		if m := a.Machine(); !m.DB.Up || m.Job != takeover.NoJob {
 			continue
 		}
+		began := a.Now()
 		limit, cancel := context.WithTimeout(ctx, healthLimit)
 		err := a.Ward.Health(limit)
 		cancel()
-		if err != nil && ctx.Err() == nil && start == a.Database.Exited() {
+		switch {
+		case ctx.Err() != nil || start != a.Database.Exited():
+			continue
+		case err == nil && since > 0:
+			a.Explain("cleared", view.Say("event-database-well", "seat", string(a.Settings.Seat)))
+			since = 0
+			continue
+		case err == nil:
+			continue
+		case since == 0:
 			a.Explain("critical", view.Say("event-database-ill", "seat", string(a.Settings.Seat), "why", err.Error()))
+			since = began
+		}
+		if !errors.Is(err, ErrSlow) || a.Now()-since > slowPatience {
 			a.ill.Store(&illness{start, err.Error()})
 		}
 	}
