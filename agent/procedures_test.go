@@ -56,6 +56,11 @@ func relieved(t *testing.T, s *site) {
 	s.main().start()
 	s.until("the old main stands aside", 5*time.Second, func() bool { return s.phase(s.main()) == takeover.Deposed })
 	s.until("both are heard by both", 2*time.Second, s.bothSettled)
+	s.until("the old main has the standby line", 2*time.Second, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.main().standby && !s.secondary().standby && s.reception == releve.Secondary
+	})
 }
 
 func (s *site) bothSettled() bool {

@@ -366,3 +366,21 @@ func TestAMirrorWhoseDatabaseRestartsFollowsAgain(t *testing.T) {
 		}
 	})
 }
+
+// A main that was relieved keeps the standby line. When its successor is lost too, it
+// answers, without the duty (R13).
+func TestARelievedMainAnswersWhenItsSuccessorIsLost(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		relieved(t, s)
+		if d := s.decided(s.main().overflow(t.Context(), "one@pbx", "")); d.Answer {
+			t.Errorf("its successor is well, and the call: %+v", d)
+		}
+		s.secondary().kill()
+		if d := s.decided(s.main().overflow(t.Context(), "two@pbx", "")); !d.Answer || !d.WithoutDuty {
+			t.Errorf("the call: %+v\n%s", d, s.minutes())
+		}
+		if m := s.main().agent.Machine(); m.Owns() && m.Term > 1 {
+			t.Errorf("it took the duty, of term %d", m.Term)
+		}
+	})
+}

@@ -469,7 +469,7 @@ func (m *Machine) Users() Users {
 		return Users{Reception: true}
 	case Handed:
 		return Users{Reception: !(m.heard() && m.Other.Term > m.Term)}
-	case Isolated, Following, Waiting, Rejoining:
+	case Isolated, Following, Waiting, Rejoining, Deposed:
 		return Users{Standby: !m.oneVoice()}
 	case Restoring:
 		return Users{Reception: true}

@@ -520,7 +520,8 @@ func (m *Machine) stillOurs() bool {
 }
 
 func (m *Machine) standbyWanted() bool {
-	return m.KeepStandby && m.Reception && m.heard() && m.Other.Standby && m.Other.Term == m.Term
+	o := m.Other
+	return m.KeepStandby && m.Reception && m.heard() && o.Standby && o.Term <= m.Term && o.PBXAgo >= 0 && o.PBXAgo < pbxLost
 }
 
 // A mirror.
