@@ -106,6 +106,9 @@ func (d *database) Look(ctx context.Context) (takeover.Database, error) {
 	}, err
 }
 
+// Health is bounded by itself.
+func (d *database) Health(ctx context.Context) error { return d.cluster.Health(ctx) }
+
 // Mirror reads the owner's own position first: what the mirror has flushed later
 // is then at least as far as all that was written before.
 func (d *database) Mirror(ctx context.Context) (takeover.Mirror, error) {

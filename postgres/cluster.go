@@ -73,12 +73,12 @@ type Cluster struct {
 	log     *slog.Logger
 	account func() (account, error) // looked up once
 	work    chan struct{}           // held by what changes the data directory
-	disk    sync.Mutex              // held by a write probe, for ever if the disk is wedged
 	aside   bool                    // data that was set aside and is only read (OpenAside)
 
 	mu      sync.Mutex // for moments only: Fence takes it
 	current *postmaster
-	fences  int // a start that sees this change gives up
+	disk    *diskLook // Health's latest
+	fences  int       // a start that sees this change gives up
 }
 
 // New checks options without touching the disk.
@@ -114,9 +114,8 @@ func (o *Options) validate() error {
 	complain(o.Listen.IsValid() && (o.CA == "" || o.Cert == "" || o.Key == ""),
 		"PostgreSQL listens on %s for the other server but CA, certificate or key is not set", o.Listen)
 	complain(o.KeepWAL < 0, "KeepWAL is negative: %d", o.KeepWAL)
-	socket := filepath.Join(o.Dir, "run", fmt.Sprintf(".s.PGSQL.%d", o.port()))
-	complain(len(socket) > maxSocketPath, "the socket's path has %d bytes and the system allows %d: choose a directory with a shorter name than %s",
-		len(socket), maxSocketPath, o.Dir)
+	complain(len(o.socket()) > maxSocketPath, "the socket's path has %d bytes and the system allows %d: choose a directory with a shorter name than %s",
+		len(o.socket()), maxSocketPath, o.Dir)
 	return errors.Join(errs...)
 }
 
@@ -126,6 +125,10 @@ func (o *Options) port() uint16 {
 		return o.Listen.Port()
 	}
 	return defaultPort
+}
+
+func (o *Options) socket() string {
+	return filepath.Join(o.Dir, "run", fmt.Sprintf(".s.PGSQL.%d", o.port()))
 }
 
 func (c *Cluster) path(name ...string) string {

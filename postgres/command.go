@@ -105,7 +105,8 @@ const (
 
 // lineWriter hands on each line written to it and keeps the last ones.
 type lineWriter struct {
-	each func(string) // may be nil
+	read func(string) string // what is kept of a line, all of it when nil
+	each func(string)        // may be nil
 
 	mu      sync.Mutex
 	partial []byte
@@ -136,6 +137,9 @@ func (w *lineWriter) emit(line string) {
 	line = strings.TrimSpace(line)
 	if line == "" {
 		return
+	}
+	if w.read != nil {
+		line = w.read(line)
 	}
 	w.last = append(w.last, line)
 	if len(w.last) > lastLines {

@@ -29,7 +29,7 @@ func TestACreatedClusterIsOursAndServes(t *testing.T) {
 	id := releve.NewDataID()
 	must(t, c.Create(ctx, id))
 	must(t, c.Start(ctx, Primary))
-	must(t, c.Ready(ctx, limit))
+	must(t, c.Health(ctx))
 	if err := c.Start(ctx, Primary); err == nil || !strings.Contains(err.Error(), "stop it first") {
 		t.Errorf("a second start: %v", err)
 	}

@@ -553,23 +553,6 @@ func TestASlotThatLostItsWALIsMadeAnew(t *testing.T) {
 	}
 }
 
-func TestAFrozenPostgreSQLIsNotReady(t *testing.T) {
-	c := alone(t)
-	must(t, c.Ready(within(t), limit))
-	pids, err := c.members()
-	must(t, err)
-	for _, pid := range pids {
-		must(t, syscall.Kill(pid, syscall.SIGSTOP))
-	}
-	if err := c.Ready(within(t), 300*time.Millisecond); err == nil {
-		t.Error("stopped processes passed for ready")
-	}
-	for _, pid := range pids {
-		must(t, syscall.Kill(pid, syscall.SIGCONT))
-	}
-	until(t, "it is ready again", func() bool { return c.Ready(within(t), limit) == nil })
-}
-
 func TestDataCreatedApartIsNotRewound(t *testing.T) {
 	ctx := within(t)
 	owner := alone(t)

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"hash/fnv"
@@ -58,6 +59,16 @@ func commandLine(pid int) []string {
 		return nil
 	}
 	return strings.Split(strings.TrimRight(string(raw), "\x00"), "\x00")
+}
+
+// processState is the letter of a process's state in /proc/PID/stat (proc(5)), 0 when it is
+// gone. The name before it is in parentheses and may hold any character.
+func processState(pid int) byte {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if end := bytes.LastIndexByte(raw, ')'); err == nil && end >= 0 && end+2 < len(raw) {
+		return raw[end+2]
+	}
+	return 0
 }
 
 // pidFile is postmaster.pid: first the pid, on line 8 the status (PostgreSQL

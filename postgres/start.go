@@ -24,9 +24,13 @@ type postmaster struct {
 	cmd    *exec.Cmd
 	log    *lineWriter
 	pool   *pgxpool.Pool // our own questions; closed when the postmaster is gone
+	site   *pgxpool.Pool // those of Health, one at a time, in the site's database
 	exited chan struct{}
 	err    error         // how it ended, once exited is closed
 	logged chan struct{} // closed when its log is read to the end
+
+	ailments ailments
+	knocked  time.Time // Health has last seen it begin a session
 }
 
 // Start starts PostgreSQL in a mode and returns when it accepts connections in that
@@ -84,11 +88,10 @@ func (c *Cluster) spawn(before int) (*postmaster, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := c.newPool(superuser, superuser, controlSessions, controlName)
+	p, err := c.newPostmaster()
 	if err != nil {
 		return nil, err
 	}
-	p := &postmaster{pool: pool, exited: make(chan struct{}), logged: make(chan struct{}), log: &lineWriter{each: c.logLine}}
 	p.cmd = exec.Command(filepath.Join(c.opts.Bin, "postgres"), "-D", c.dataDir(), "-c", "config_file="+c.path("conf", "postgresql.conf"))
 	p.cmd.Dir, p.cmd.Env = c.opts.Dir, environment
 	p.cmd.SysProcAttr = who.process(syscall.SIGQUIT) // immediate shutdown, children included
@@ -96,15 +99,35 @@ func (c *Cluster) spawn(before int) (*postmaster, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fences != before {
-		pool.Close()
+		p.closePools()
 		return nil, ErrFenced
 	}
 	if err := p.launch(); err != nil {
-		pool.Close()
+		p.closePools()
 		return nil, c.notTraversable(who, err)
 	}
 	c.current = p
 	return p, nil
+}
+
+func (c *Cluster) newPostmaster() (*postmaster, error) {
+	pool, err := c.newPool(superuser, superuser, controlSessions, controlName)
+	if err != nil {
+		return nil, err
+	}
+	site, err := c.newPool(superuser, database, 1, controlName)
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	p := &postmaster{pool: pool, site: site, exited: make(chan struct{}), logged: make(chan struct{})}
+	p.log = &lineWriter{read: p.ailments.read, each: c.logLine}
+	return p, nil
+}
+
+func (p *postmaster) closePools() {
+	p.pool.Close()
+	p.site.Close()
 }
 
 // launch starts the process and the goroutine that lives as long as it.
@@ -139,7 +162,7 @@ func (p *postmaster) launch() error {
 func (p *postmaster) ended(err error) {
 	p.err = err
 	close(p.exited)
-	p.pool.Close()
+	p.closePools()
 }
 
 // logGrace is how long orphans of a dead postmaster may still write to its log.
