@@ -28,8 +28,8 @@ type board struct {
 	events   []view.Event // own, newest first
 	other    Message
 	heardAt  time.Time
-	seen     takeover.Mirror
-	behind   time.Time // since when the mirror lacks something
+	seen     takeover.Mirror // as it was when it last streamed
+	behind   time.Time       // since when the mirror lacks something
 	progress *view.Progress
 	alone    map[releve.CallID]struct{} // calls with facts that only this server's database has
 	proof    *view.Procedure            // a verification that runs here
@@ -102,7 +102,9 @@ func (b *board) theirs() (m Message, at time.Time, heard bool) {
 func (b *board) mirror(m takeover.Mirror) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.seen = m
+	if m.Streaming {
+		b.seen = m
+	}
 	if m.Streaming && m.Flush >= m.Own {
 		b.behind = time.Time{}
 	} else if b.behind.IsZero() {
@@ -176,7 +178,7 @@ func (a *Agent) server(m takeover.Machine) view.Server {
 		Registered: a.registered(), ChannelsBusy: load.Busy, Channels: load.Channels,
 		WithoutDuty: m.WithoutDuty, SpoolWaiting: a.Spool.Waiting(),
 		CallsOffered: load.Offered, CallsAnswered: load.Answered, CallsRefused: load.Refused,
-		Doing: a.doing(m),
+		Doing: a.doing(m), Witness: m.WitnessHeard(),
 	}
 }
 

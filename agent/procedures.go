@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -62,24 +63,37 @@ func (s *procedureSlot) latest() *view.Procedure {
 // each change. It may be asked of either server: each orders the other what
 // belongs there.
 func (a *Agent) Procedure(ctx context.Context, name string, dryRun bool, emit func(view.Procedure)) error {
-	p, known := procedure.All[name]
+	return a.Wish(ctx, Wish{Name: name, DryRun: dryRun}, emit)
+}
+
+// Wish is a procedure that an operator asks for, with what he says himself.
+type Wish struct {
+	Name       string
+	DryRun     bool
+	OtherIsOff bool            // his word that the other server is off
+	Carried    takeover.Return // the other's word, which he brought
+}
+
+// Wish runs a procedure as [Agent.Procedure] does, on an operator's word.
+func (a *Agent) Wish(ctx context.Context, w Wish, emit func(view.Procedure)) error {
+	p, known := procedure.All[w.Name]
 	if !known {
-		return fmt.Errorf("%w: %q", ErrUnknown, name)
+		return fmt.Errorf("%w: %q", ErrUnknown, w.Name)
 	}
 	if a.otherRuns() || !a.running.take() {
 		return ErrRunning
 	}
 	defer a.running.leave()
-	r := runner{agent: a, p: p, emit: emit}
-	if dryRun {
-		return r.run(ctx, true)
+	r := runner{agent: a, p: p, wish: w, emit: emit}
+	if w.DryRun {
+		return r.run(ctx)
 	}
-	a.Explain("info", view.Say("event-procedure-began", "procedure", name))
-	err := r.run(ctx, false)
+	a.Explain("info", view.Say("event-procedure-began", "procedure", w.Name))
+	err := r.run(ctx)
 	if err != nil {
-		a.Explain("warning", view.Say("event-procedure-failed", "procedure", name, "why", err.Error()))
+		a.Explain("warning", view.Say("event-procedure-failed", "procedure", w.Name, "why", err.Error()))
 	} else {
-		a.Explain("info", view.Say("event-procedure-ended", "procedure", name))
+		a.Explain("info", view.Say("event-procedure-ended", "procedure", w.Name))
 	}
 	return err
 }
@@ -94,28 +108,43 @@ func (a *Agent) otherRuns() bool {
 type runner struct {
 	agent  *Agent
 	p      procedure.Procedure
+	wish   Wish
 	target releve.Seat
 	proven bool
+	path   string        // by which the other answers a check, of a procedure that takes it for off
 	copied releve.DataID // the target's copy when the run began
 	emit   func(view.Procedure)
 	shown  view.Procedure
 }
 
-func (r *runner) run(ctx context.Context, dryRun bool) error {
-	site := r.site()
-	r.target = r.p.Target(site)
+func (r *runner) run(ctx context.Context) error {
+	r.target = r.p.Target(r.site(), r.agent.Settings.Seat)
 	r.copied = r.copyOf(r.target)
-	r.shown = view.Procedure{ID: rand.Text()[:8], Name: r.p.Name, DryRun: dryRun, Started: time.Now().UTC()}
+	r.shown = view.Procedure{ID: rand.Text()[:8], Name: r.p.Name, DryRun: r.wish.DryRun, Started: time.Now().UTC()}
 	for _, s := range r.p.Steps {
 		r.shown.Steps = append(r.shown.Steps, view.ProcedureStep{What: r.say(s.Code), State: "waiting"})
+	}
+	if r.p.Forced {
+		r.path = r.agent.otherAnswers(ctx)
 	}
 	if why := r.forbidden(ctx); len(why) > 0 {
 		return r.end(&why[0], ErrNotAllowed)
 	}
+	if r.p.Costs != nil {
+		r.shown.Costs = r.p.Costs(r.site(), r.target)
+	}
+	if r.p.Forced && !r.wish.DryRun && !r.wish.OtherIsOff {
+		why := r.say("before-word-needed")
+		return r.end(&why, ErrNotAllowed)
+	}
 	for i, s := range r.p.Steps {
-		if err := r.step(ctx, i, s, dryRun); err != nil {
+		if err := r.step(ctx, i, s); err != nil {
 			return err
 		}
+	}
+	if r.p.Next != "" && !r.wish.DryRun {
+		next := r.say(r.p.Next)
+		r.shown.Next = &next
 	}
 	return r.end(nil, nil)
 }
@@ -129,7 +158,7 @@ func (r *runner) forbidden(ctx context.Context) []view.Sentence {
 	ctx, cancel := context.WithTimeout(ctx, settling)
 	defer cancel()
 	for {
-		why := r.p.Before(r.site(), r.target)
+		why := append(r.p.Before(r.site(), r.target), r.misfit()...)
 		if len(why) == 0 || !pause(ctx, 100*time.Millisecond, nil) {
 			return why
 		}
@@ -156,14 +185,15 @@ func (r *runner) show() {
 	r.emit(r.shown)
 }
 
-func (r *runner) step(ctx context.Context, i int, s procedure.Step, dryRun bool) error {
+func (r *runner) step(ctx context.Context, i int, s procedure.Step) error {
 	shown := &r.shown.Steps[i]
 	if s.Done(r.site(), r.target) {
 		shown.State = "skipped"
+		r.find(i, s)
 		r.show()
 		return nil
 	}
-	if dryRun {
+	if r.wish.DryRun {
 		return nil
 	}
 	shown.State, shown.Started = "running", time.Now().UTC()
@@ -171,13 +201,23 @@ func (r *runner) step(ctx context.Context, i int, s procedure.Step, dryRun bool)
 	err := r.carry(ctx, i, s)
 	shown.Finished, shown.Progress = time.Now().UTC(), nil
 	if err != nil {
+		r.withdraw(ctx, s)
 		shown.State = "failed"
 		why := view.Say("step-failed", "step", s.Code, "why", err.Error())
 		return r.end(&why, fmt.Errorf("%s: %w", s.Code, err))
 	}
 	shown.State = "done"
+	r.find(i, s)
 	r.show()
 	return nil
+}
+
+// find says what a step has shown.
+func (r *runner) find(i int, s procedure.Step) {
+	if s.Found != nil {
+		found := s.Found(r.site(), r.target)
+		r.shown.Steps[i].Found = &found
+	}
 }
 
 // carry gives the step's order and waits until the site shows that it is done.
@@ -208,8 +248,8 @@ func (r *runner) carry(ctx context.Context, i int, s procedure.Step) error {
 // orderAgain is how long an order has to show an effect.
 const orderAgain = 3 * time.Second
 
-// wanted: an order to rejoin is for a server that stands aside, and one to rebuild for a
-// mirror, not for one that is on its way.
+// wanted: an order to rejoin is for a server that stands aside, one to rebuild for a
+// mirror, and one to restore for a lost database, not for one that is on its way.
 func (r *runner) wanted(s procedure.Step) bool {
 	at := r.site()[s.At(nil, r.target)]
 	switch s.Order {
@@ -217,12 +257,17 @@ func (r *runner) wanted(s procedure.Step) bool {
 		return at.Copyable
 	case procedure.Rebuild:
 		return at.Mirrors
+	case procedure.RestoreOwn:
+		return !at.Restoring && !at.Restored
 	}
 	return true
 }
 
 func (r *runner) follow(i int) {
 	progress := r.agent.View().Mirror.Progress
+	if r.p.Name == procedure.Restore.Name {
+		progress = r.agent.board.copying()
+	}
 	if progress != nil {
 		r.shown.Steps[i].Progress = progress
 		r.show()
@@ -239,6 +284,10 @@ func (r *runner) order(ctx context.Context, i int, s procedure.Step) error {
 		}
 		r.proven = true
 		r.shown.Steps[i].Found = &call
+		return nil
+	}
+	if s.Order == procedure.CarryWord {
+		a.Carry(ctx, r.wish.Carried)
 		return nil
 	}
 	return a.orderAt(ctx, at, string(s.Order))
@@ -295,12 +344,12 @@ func (a *Agent) TestCall(ctx context.Context) (view.Sentence, error) {
 func (r *runner) site() procedure.Site {
 	a := r.agent
 	m := a.Machine()
-	bound := a.Telephone.Bound()
-	own := serverOf(m.Status(), bound.Standby, a.Spool.Waiting())
-	own.Heard = true
-	other, _, heard := a.board.theirs()
-	theirs := serverOf(other.Status, slices.Contains(other.Server.Registered, a.Site.StandbyUser), other.Status.Spooled)
-	theirs.Heard = heard
+	own := r.serverOf(a.Message())
+	own.Heard, own.Protected = true, m.Protected()
+	own.Loss = a.ownLoss(m)
+	other, heardAt, heard := a.board.theirs()
+	theirs := r.serverOf(other)
+	theirs.Heard, theirs.Loss = heard, r.theirLoss(other, heardAt, heard)
 	site := procedure.Site{m.Seat: own, m.Seat.Other(): theirs}
 	tested := site[r.target.Other()]
 	tested.ProvenTest = r.proven
@@ -308,6 +357,7 @@ func (r *runner) site() procedure.Site {
 	target, copied := site[r.target], r.copyOf(r.target)
 	target.Receives = m.DB.Streaming || m.Gate && m.Seen.Streaming
 	target.Anew = copied != "" && copied != r.copied
+	target.Restored = target.Restored || target.Anew
 	site[r.target] = target
 	return site
 }
@@ -322,13 +372,25 @@ func (r *runner) copyOf(seat releve.Seat) releve.DataID {
 	return other.Status.DataID
 }
 
-func serverOf(s takeover.Status, standby bool, spooled int) procedure.Server {
-	aside := s.Phase == takeover.Deposed || s.Phase == takeover.Stuck
+// serverOf is a server by its own word.
+func (r *runner) serverOf(said Message) procedure.Server {
+	s := said.Status
+	owns := s.Known && s.Owner == s.Seat
+	mute := r.agent.Site.Level == releve.Mirroring && s.Seat == releve.Secondary
 	return procedure.Server{
-		Serving: s.Serving && s.Owner == s.Seat && s.Phase == takeover.Serving, Copyable: aside,
+		Serving: s.Serving && owns && s.Phase == takeover.Serving, Copyable: s.Phase == takeover.Deposed || s.Phase == takeover.Stuck,
 		Copying: s.Phase == takeover.Rejoining || s.Phase == takeover.Waiting, Follows: s.Phase == takeover.Following,
 		Mirrors: s.Phase == takeover.Following || s.Phase == takeover.Isolated,
-		Vote:    s.Vote || s.Holds(), Reception: s.Reception, Standby: standby, PBX: s.PBXAgo >= 0 && s.PBXAgo < 2*time.Second,
-		Spooled: spooled, Term: s.Term,
+		Vote:    s.Vote || s.Holds(), Reception: s.Reception, Standby: slices.Contains(said.Server.Registered, r.agent.Site.StandbyUser),
+		PBX: s.PBXAgo >= 0 && s.PBXAgo < 2*time.Second, Spooled: s.Spooled, Term: s.Term,
+
+		Mute: mute, Owner: owns, OnDuty: owns && onDuty(s.Phase), Released: owns && s.Released, Halted: s.Phase == takeover.Stuck,
+		Gate: s.Gate, Down: said.Server.Data.State == view.TierDown, Lone: s.Lone, Holds: owns && s.Vote, Whole: s.DataID != "",
+		Restoring: s.Phase == takeover.Restoring, Restored: s.Restored && s.Phase == takeover.Promoting,
+		Arbiter: cmp.Or(s.Arbiter, releve.Pair), Witness: said.Server.Witness,
 	}
+}
+
+func onDuty(p takeover.Phase) bool {
+	return p == takeover.Serving || p == takeover.Promoting || p == takeover.Unconfirmed || p == takeover.Restoring
 }

@@ -48,7 +48,7 @@ var ResumeMirror = Procedure{
 }
 
 // offDuty is the server that is the mirror, or should be.
-func offDuty(s Site) releve.Seat {
+func offDuty(s Site, _ releve.Seat) releve.Seat {
 	if s[releve.Main].Serving {
 		return releve.Secondary
 	}

@@ -31,6 +31,32 @@ type Server struct {
 	Spooled    int  // facts on its disk alone
 	Term       releve.Term
 	ProvenTest bool // a test call of this run was answered
+
+	Mute      bool // it takes no calls: the secondary at level mirroring
+	Owner     bool // on duty by its own journal, though another may have relieved it
+	OnDuty    bool // … and not fenced: it serves, or is on its way to
+	Released  bool // it handed its term over, and never resumes it
+	Halted    bool // it stands still until an operator acts
+	Gate      bool // its database takes records
+	Down      bool // its database is lost
+	Lone      bool // its commits wait for no mirror
+	Holds     bool // the vote of an owner: it may go on alone
+	Whole     bool // its data is whole: it could be the database of the site
+	Restoring bool // its data is being copied back from the mirror
+	Restored  bool // … and was, and the copy is being made the database
+	Protected bool // it says that a failure now would lose nothing
+	Loss      Loss
+	Arbiter   releve.Arbiter
+	Witness   bool // the witness answers it
+}
+
+// Loss is what is known of a server's records that may be nowhere else.
+type Loss struct {
+	Path   string        // by which the server answers though it is said to be off, "" when by none
+	Silent time.Duration // since its last word; negative: never heard
+	Unfed  time.Duration // since its copy received last; negative: it receives, or never did
+	Behind int64         // bytes that its mirror lacked when it was last seen
+	Calls  int           // calls recorded in its database alone
 }
 
 // Site is both servers.
@@ -41,11 +67,17 @@ type Order string
 
 // The orders.
 const (
-	Nothing  Order = ""
-	Rejoin   Order = "rejoin"
-	Rebuild  Order = "rebuild"
-	HandOver Order = "hand-over"
-	TestCall Order = "test-call"
+	Nothing    Order = ""
+	Rejoin     Order = "rejoin"
+	Rebuild    Order = "rebuild"
+	HandOver   Order = "hand-over"
+	TestCall   Order = "test-call"
+	GoAlone    Order = "solo"
+	TakeDuty   Order = "take"
+	CarryWord  Order = "carry" // take in the mirror's word that an operator brought
+	RestoreOwn Order = "restore"
+	UsePair    Order = "use-pair"
+	UseWitness Order = "use-witness"
 )
 
 // Step is one step of a procedure. target is the seat that is to be on duty at
@@ -58,14 +90,23 @@ type Step struct {
 	Limit time.Duration // after which the step has failed
 
 	Patience time.Duration // for the step to come about without its order
+
+	// Found says what the step has shown, once it is done; nil: nothing to say.
+	Found func(s Site, target releve.Seat) view.Sentence
 }
 
 // Procedure is a guided procedure.
 type Procedure struct {
-	Name   string
-	Target func(Site) releve.Seat
+	Name string
+	// Target is where it acts; here is the server that was asked.
+	Target func(s Site, here releve.Seat) releve.Seat
 	Before func(s Site, target releve.Seat) []view.Sentence // what forbids it, nothing when it may begin
 	Steps  []Step
+
+	// Forced: it rests on the operator's word that the other server is off.
+	Forced bool
+	Costs  func(s Site, target releve.Seat) []view.Sentence // what it may cost, and what is known of that
+	Next   string                                           // the sentence of what is left to do by hand
 }
 
 func former(_ Site, target releve.Seat) releve.Seat { return target.Other() }
@@ -79,7 +120,7 @@ var (
 	inSync = Step{
 		Code: "step-in-sync", Limit: time.Hour,
 		Done: func(s Site, t releve.Seat) bool {
-			return s[t].Serving || s[t].Vote && s[t].Follows && s[t.Other()].Serving
+			return s[t].Serving || synced(s, t)
 		},
 	}
 	emptySpool = Step{
@@ -110,16 +151,13 @@ var (
 // Return brings the site back to normal: the main on duty, the secondary its
 // mirror (H12).
 var Return = Procedure{
-	Name:   "return",
-	Target: func(Site) releve.Seat { return releve.Main },
-	Before: bothHeard,
-	Steps:  []Step{copyBack, inSync, emptySpool, duty, registration, mirrorBehind, proof},
+	Name: "return", Target: toMain, Before: bothHeard,
+	Steps: []Step{copyBack, inSync, emptySpool, duty, registration, mirrorBehind, proof},
 }
 
 // Switchover moves the duty to the other server, both well.
 var Switchover = Procedure{
-	Name:   "switchover",
-	Target: offDuty,
+	Name: "switchover", Target: offDuty,
 	Before: func(s Site, target releve.Seat) []view.Sentence {
 		why := bothHeard(s, target)
 		if len(why) == 0 && !(s[target].Follows && s[target].Vote) {
@@ -133,9 +171,24 @@ var Switchover = Procedure{
 // All are the procedures by name.
 var All = map[string]Procedure{
 	Return.Name: Return, Switchover.Name: Switchover, RebuildMirror.Name: RebuildMirror, ResumeMirror.Name: ResumeMirror,
+	Solo.Name: Solo, CarriedSolo.Name: CarriedSolo, Takeover.Name: Takeover, Restore.Name: Restore,
+	ToPair.Name: ToPair, ToWitness.Name: ToWitness,
+}
+
+func toMain(Site, releve.Seat) releve.Seat          { return releve.Main }
+func toItself(_ Site, here releve.Seat) releve.Seat { return here }
+
+// synced: the mirror holds the vote, or is waited for where the vote never leaves its
+// owner (R5).
+func synced(s Site, mirror releve.Seat) bool {
+	m, o := s[mirror], s[mirror.Other()]
+	return m.Follows && o.Serving && (m.Vote || m.Mute && m.Receives && !o.Lone)
 }
 
 func bothHeard(s Site, _ releve.Seat) []view.Sentence {
+	if s[releve.Secondary].Mute {
+		return []view.Sentence{view.Say("before-duty-stays", "seat", string(releve.Main))}
+	}
 	var why []view.Sentence
 	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
 		switch {

@@ -16,10 +16,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // On a normal site both servers are well and heard.
 var (
-	owner  = procedure.Server{Heard: true, Serving: true, Reception: true, PBX: true, Term: 1}
-	mirror = procedure.Server{Heard: true, Follows: true, Mirrors: true, Receives: true, Vote: true, Standby: true, PBX: true, Term: 1}
-	aside  = procedure.Server{Heard: true, Copyable: true, PBX: true, Term: 1}
+	owner  = procedure.Server{Heard: true, Serving: true, Owner: true, OnDuty: true, Gate: true, Whole: true, Reception: true, PBX: true, Term: 1}
+	mirror = procedure.Server{Heard: true, Follows: true, Mirrors: true, Receives: true, Whole: true, Vote: true, Standby: true, PBX: true, Term: 1}
+	aside  = procedure.Server{Heard: true, Copyable: true, Owner: true, Whole: true, PBX: true, Term: 1}
+	off    = procedure.Server{}
+	muted  = with(mirror, func(s *procedure.Server) { s.Mute, s.Vote, s.PBX, s.Standby = true, false, false, false }) // at level mirroring
+	lost   = with(owner, func(s *procedure.Server) { s.Serving, s.Gate, s.Down, s.Holds = false, false, true, true })
 )
+
+// on is a server that is said to be off, and answers.
+func on(s procedure.Server) procedure.Server {
+	return with(s, func(s *procedure.Server) { s.Loss.Path = "sip" })
+}
 
 // with changes one server.
 func with(s procedure.Server, change func(*procedure.Server)) procedure.Server {
@@ -92,6 +100,27 @@ func TestWhenAStepIsDone(t *testing.T) {
 		{"step-receives", "it receives", mirror, owner, true},
 		{"step-receives", "it is copied anew", procedure.Server{Heard: true, Copying: true}, owner, true},
 
+		{"step-in-sync", "nobody has the vote at level mirroring, and it is waited for", muted, owner, true},
+		{"step-in-sync", "at level mirroring, the owner is alone", muted, with(owner, func(s *procedure.Server) { s.Lone = true }), false},
+
+		{"step-alone", "its mirror has the vote", owner, off, false},
+		{"step-alone", "it has the vote", with(owner, func(s *procedure.Server) { s.Holds = true }), off, true},
+		{"step-commits", "it has the vote, and its commits still wait", with(owner, func(s *procedure.Server) { s.Holds = true }), off, false},
+		{"step-commits", "its mirror came back meanwhile", owner, mirror, true},
+		{"step-drained", "facts wait on its disk", with(owner, func(s *procedure.Server) { s.Spooled = 300 }), off, false},
+		{"step-drained", "what a busy site has on its way", with(owner, func(s *procedure.Server) { s.Spooled = 30 }), off, true},
+		{"step-commits", "they wait for nobody", with(owner, func(s *procedure.Server) { s.Holds, s.Lone = true, true }), off, true},
+		{"step-taken", "it stands aside", aside, off, false},
+		{"step-taken", "it is on its way", procedure.Server{Owner: true, OnDuty: true}, off, true},
+		{"step-promoted", "its database takes no records yet", with(owner, func(s *procedure.Server) { s.Gate = false }), off, false},
+		{"step-promoted", "its database takes records", owner, off, true},
+		{"step-answers", "the PBX is silent", with(owner, func(s *procedure.Server) { s.PBX = false }), off, false},
+		{"step-answers", "it is registered", owner, off, true},
+		{"step-restore", "the copy is on its way", procedure.Server{Restoring: true}, muted, false},
+		{"step-restore", "the copy is there", procedure.Server{Restored: true}, muted, true},
+		{"step-recalled", "the mirror has the vote", mirror, owner, false},
+		{"step-recalled", "the owner has it", mirror, with(owner, func(s *procedure.Server) { s.Holds = true }), true},
+
 		{"step-test-call", "no call was made", owner, mirror, false},
 		{"step-test-call", "a call proved it", owner, with(mirror, func(s *procedure.Server) { s.ProvenTest = true }), true},
 	} {
@@ -133,11 +162,44 @@ func TestWhatForbidsAProcedure(t *testing.T) {
 		{"mirror-resume", "normal", owner, mirror, nil},
 		{"mirror-resume", "the main stands aside", aside, owner, nil},
 		{"mirror-resume", "the secondary is silent", owner, procedure.Server{}, []string{"before-not-heard secondary"}},
+		{"mirror-resume", "the secondary has no telephone", owner, muted, nil},
+		{"return", "level mirroring", owner, muted, []string{"before-duty-stays main"}},
+		{"switchover", "level mirroring", owner, muted, []string{"before-duty-stays main"}},
+
+		{"solo", "the secondary is off", owner, off, nil},
+		{"solo", "the secondary answers", owner, on(off), []string{"before-other-on main"}},
+		{"solo", "the main holds the vote", with(owner, func(s *procedure.Server) { s.Holds = true }), off, []string{"before-holds-vote main"}},
+		{"solo", "the main is a mirror", mirror, off, []string{"before-not-on-duty main"}},
+		{"solo", "the main stands aside", aside, off, []string{"before-not-on-duty main"}},
+		{"solo", "the main stands still", with(aside, func(s *procedure.Server) { s.Halted = true }), off, []string{"before-halted main"}},
+		{"solo", "the main handed its term over", with(aside, func(s *procedure.Server) { s.Released = true }), off, []string{"before-released main"}},
+		{"solo-carried", "the secondary answers", owner, on(off), nil},
+		{"solo-carried", "the main holds the vote", with(owner, func(s *procedure.Server) { s.Holds = true }), off, []string{"before-holds-vote main"}},
+		{"takeover", "the main is a mirror without the vote", with(mirror, func(s *procedure.Server) { s.Vote = false }), off, nil},
+		{"takeover", "the main stands aside", aside, off, nil},
+		{"takeover", "the main is on duty, and both answer", owner, on(off), []string{"before-on-duty main", "before-other-on main"}},
+		{"takeover", "no PBX", with(mirror, func(s *procedure.Server) { s.PBX = false }), off, []string{"before-no-pbx main"}},
+		{"takeover", "its copy is on its way", procedure.Server{Copying: true, PBX: true}, off, []string{"before-no-data main"}},
+		{"restore", "the database is lost", lost, muted, nil},
+		{"restore", "the copy is on its way", with(lost, func(s *procedure.Server) { s.Restoring, s.Down = true, false }), muted, nil},
+		{"restore", "the main stands still", with(lost, func(s *procedure.Server) { s.Halted, s.Down, s.OnDuty = true, false, false }), muted, nil},
+		{"restore", "the database works", owner, muted, []string{"before-database-well main"}},
+		{"restore", "the database starts", with(lost, func(s *procedure.Server) { s.Down = false }), muted, []string{"before-database-well main"}},
+		{"restore", "the other answers calls too", lost, mirror, []string{"before-relieved main"}},
+		{"restore", "the mirror is silent", lost, procedure.Server{Mute: true}, []string{"before-not-heard secondary"}},
+		{"restore", "the mirror is copied itself", lost, procedure.Server{Mute: true, Heard: true, Copying: true}, []string{"before-no-copy secondary"}},
+		{"arbiter-pair", "normal", owner, mirror, nil},
+		{"arbiter-pair", "the mirror has no vote", owner, with(mirror, func(s *procedure.Server) { s.Vote = false }), []string{"before-not-in-sync secondary"}},
+		{"arbiter-witness", "the witness is silent", owner, mirror, []string{"before-no-witness main", "before-no-witness secondary"}},
+		{"arbiter-witness", "the witness answers", with(owner, hearsWitness), with(mirror, hearsWitness), nil},
+		{"arbiter-witness", "only one hears the witness", owner, with(mirror, hearsWitness), []string{"before-no-witness main"}},
+		{"arbiter-witness", "the secondary is silent", owner, off, []string{"before-not-heard secondary"}},
+		{"arbiter-witness", "level mirroring", owner, muted, []string{"before-vote-stays main"}},
 	} {
 		t.Run(c.procedure+": "+c.site, func(t *testing.T) {
 			p, s := procedure.All[c.procedure], site(c.main, c.secondary)
 			var why []string
-			for _, w := range p.Before(s, p.Target(s)) {
+			for _, w := range p.Before(s, p.Target(s, releve.Main)) {
 				sentence := w.Code
 				if seat := w.Args["seat"]; seat != "" {
 					sentence += " " + seat
@@ -151,15 +213,22 @@ func TestWhatForbidsAProcedure(t *testing.T) {
 	}
 }
 
+func hearsWitness(s *procedure.Server) { s.Witness = true }
+
 func TestTargets(t *testing.T) {
-	if got := procedure.Return.Target(site(aside, owner)); got != releve.Main {
-		t.Errorf("a return ends on the %s", got)
-	}
-	if got := procedure.Switchover.Target(site(owner, mirror)); got != releve.Secondary {
-		t.Errorf("a switchover from the main ends on the %s", got)
-	}
-	if got := procedure.Switchover.Target(site(mirror, owner)); got != releve.Main {
-		t.Errorf("a switchover from the secondary ends on the %s", got)
+	for _, here := range []releve.Seat{releve.Main, releve.Secondary} {
+		if got := procedure.Return.Target(site(aside, owner), here); got != releve.Main {
+			t.Errorf("a return ends on the %s", got)
+		}
+		if got := procedure.Switchover.Target(site(owner, mirror), here); got != releve.Secondary {
+			t.Errorf("a switchover from the main ends on the %s", got)
+		}
+		if got := procedure.Switchover.Target(site(mirror, owner), here); got != releve.Main {
+			t.Errorf("a switchover from the secondary ends on the %s", got)
+		}
+		if got := procedure.Solo.Target(site(mirror, owner), here); got != here {
+			t.Errorf("solo, asked of the %s, is of the %s", here, got)
+		}
 	}
 }
 
@@ -176,56 +245,97 @@ func obey(s procedure.Site, o procedure.Order, at releve.Seat) {
 		if own.Serving && other.Follows && other.Vote {
 			term := own.Term + 1
 			own = procedure.Server{Heard: true, PBX: own.PBX, Spooled: own.Spooled, Term: term, Copying: true}
-			other = procedure.Server{Heard: true, PBX: other.PBX, Spooled: other.Spooled, Term: term, Serving: true}
+			other = procedure.Server{Heard: true, PBX: other.PBX, Spooled: other.Spooled, Term: term, Serving: true, Owner: true, OnDuty: true}
 		}
 	case procedure.Rebuild:
 		if own.Mirrors && other.Serving {
-			own = procedure.Server{Heard: true, PBX: own.PBX, Spooled: own.Spooled, Term: own.Term, Copying: true}
+			own = procedure.Server{Heard: true, PBX: own.PBX, Spooled: own.Spooled, Term: own.Term, Mute: own.Mute, Copying: true}
 		}
 	case procedure.TestCall:
 		own.ProvenTest = other.Reception
+	case procedure.GoAlone, procedure.CarryWord:
+		if own.Owner && !own.Released && !own.Halted {
+			own.Holds = true
+		}
+	case procedure.TakeDuty:
+		if own.Whole && !own.OnDuty {
+			own = procedure.Server{Heard: true, PBX: own.PBX, Spooled: own.Spooled, Term: own.Term + 1, Serving: true, Owner: true, OnDuty: true, Holds: true}
+		}
+	case procedure.RestoreOwn:
+		if own.Owner && !own.Gate && other.Heard && other.Mirrors {
+			own.Restoring, own.Down, own.Halted = true, false, false
+		}
+	case procedure.UsePair, procedure.UseWitness:
+		if own.Serving && own.Arbiter != arbiters[o] {
+			own.Arbiter, other.Arbiter, other.Vote = arbiters[o], arbiters[o], false
+		}
 	}
 	s[at], s[at.Other()] = own, other
 }
 
+var arbiters = map[procedure.Order]releve.Arbiter{procedure.UsePair: releve.Pair, procedure.UseWitness: releve.Witness}
+
 // settle lets a moment pass.
 func settle(s procedure.Site) {
 	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
-		own, owned := s[seat], s[seat.Other()].Serving
+		own, other := s[seat], s[seat.Other()]
+		mirrored := other.Heard && other.Follows && (other.Vote || other.Mute)
 		switch {
+		case own.Restoring:
+			own.Restoring, own.Restored = false, true
+		case own.Restored:
+			own.Restored, own.Serving, own.OnDuty = false, true, true
 		case own.Serving:
-			own.Reception, own.Spooled = own.PBX, 0
-		case own.Copying && owned:
+			own.Reception, own.Gate, own.Lone = own.PBX, true, !mirrored && own.Holds
+			if mirrored || own.Holds {
+				own.Spooled = 0
+			}
+			own.Protected = mirrored
+		case own.Copying && other.Serving:
 			own.Copying, own.Follows, own.Mirrors, own.Receives, own.Anew = false, true, true, true, true
-		case own.Follows && owned:
-			own.Vote, own.Spooled, own.Standby = true, 0, own.PBX
+		case own.Follows && other.Serving:
+			own.Vote, own.Spooled, own.Standby = !own.Mute, 0, own.PBX
 		}
 		s[seat] = own
 	}
 }
 
 // roles are all that a server can be for a procedure.
-func roles() []procedure.Server {
+func roles(mute bool) []procedure.Server {
 	var all []procedure.Server
+	serves := func(s *procedure.Server) {
+		s.Serving, s.Owner, s.OnDuty, s.Gate, s.Whole = true, true, true, true, true
+	}
 	for _, role := range []func(*procedure.Server){
 		func(*procedure.Server) {},
-		func(s *procedure.Server) { s.Serving = true },
-		func(s *procedure.Server) { s.Serving, s.Reception = true, true },
-		func(s *procedure.Server) { s.Copyable = true },
+		serves,
+		func(s *procedure.Server) { serves(s); s.Reception = true },
+		func(s *procedure.Server) { serves(s); s.Holds, s.Lone = true, true },
+		func(s *procedure.Server) { s.Owner, s.OnDuty, s.Down, s.Holds = true, true, true, true }, // its database is lost
+		func(s *procedure.Server) { s.Owner, s.Halted, s.Holds, s.Copyable = true, true, true, true },
+		func(s *procedure.Server) { s.Copyable, s.Owner, s.Whole = true, true, true },
+		func(s *procedure.Server) { s.Copyable, s.Owner, s.Whole, s.Released = true, true, true, true },
 		func(s *procedure.Server) { s.Copying = true },
 		func(s *procedure.Server) { s.Mirrors = true }, // its database does not start
-		func(s *procedure.Server) { s.Mirrors, s.Follows, s.Standby = true, true, true },
-		func(s *procedure.Server) { s.Mirrors, s.Follows, s.Receives, s.Standby = true, true, true, true },
+		func(s *procedure.Server) { s.Mirrors, s.Follows, s.Whole, s.Standby = true, true, true, true },
 		func(s *procedure.Server) {
-			s.Mirrors, s.Follows, s.Receives, s.Standby, s.Vote = true, true, true, true, true
+			s.Mirrors, s.Follows, s.Whole, s.Receives, s.Standby = true, true, true, true, true
+		},
+		func(s *procedure.Server) {
+			s.Mirrors, s.Follows, s.Whole, s.Receives, s.Standby, s.Vote = true, true, true, true, true, true
 		},
 	} {
-		for _, spooled := range []int{0, 3} {
+		for _, spooled := range []int{0, 300} {
 			for _, heard := range []bool{true, false} {
 				for _, pbx := range []bool{true, false} {
-					s := procedure.Server{Heard: heard, PBX: pbx, Spooled: spooled, Term: 1}
+					s := procedure.Server{Heard: heard, PBX: pbx, Spooled: spooled, Term: 1, Mute: mute, Witness: pbx, Arbiter: releve.Pair}
 					role(&s)
-					all = append(all, s)
+					if heard {
+						s.Loss.Path = "peer"
+					}
+					if !mute || !s.OnDuty && !s.Vote {
+						all = append(all, s)
+					}
 				}
 			}
 		}
@@ -238,27 +348,16 @@ func roles() []procedure.Server {
 // be (H10).
 func TestEveryProcedureEndsOrSaysWhy(t *testing.T) {
 	ended := map[string]int{}
-	for _, a := range roles() {
-		for _, b := range roles() {
-			if a.Serving && b.Serving {
-				continue
-			}
-			for name, p := range procedure.All {
-				s := site(a, b)
-				target := p.Target(s)
-				if len(p.Before(s, target)) > 0 {
-					ended[name+" refused"]++
+	for _, mute := range []bool{false, true} {
+		for _, a := range roles(false) {
+			for _, b := range roles(mute) {
+				if a.Serving && b.Serving || mute && a.Follows {
 					continue
 				}
-				if stuck, ok := run(p, s, target); !ok {
-					if a.Copyable || b.Copyable || canMove(a) && canMove(b) {
-						t.Errorf("%s towards the %s waits for ever at %s:\nfrom main %+v\n secondary %+v\nat   main %+v\n secondary %+v", name, target, stuck, a, b, s[releve.Main], s[releve.Secondary])
+				for name := range procedure.All {
+					for _, here := range []releve.Seat{releve.Main, releve.Secondary} {
+						endsOrSaysWhy(t, name, a, b, here, ended)
 					}
-					continue
-				}
-				ended[name+" ended"]++
-				if !ends[name](s[target], s[target.Other()]) {
-					t.Errorf("%s ends with %+v", name, s)
 				}
 			}
 		}
@@ -270,10 +369,38 @@ func TestEveryProcedureEndsOrSaysWhy(t *testing.T) {
 	}
 }
 
+func endsOrSaysWhy(t *testing.T, name string, a, b procedure.Server, here releve.Seat, ended map[string]int) {
+	t.Helper()
+	p, s := procedure.All[name], site(a, b)
+	target := p.Target(s, here)
+	if len(p.Before(s, target)) > 0 {
+		ended[name+" refused"]++
+		return
+	}
+	if p.Costs != nil && len(p.Costs(s, target)) == 0 {
+		t.Errorf("%s costs nothing from %+v", name, s)
+	}
+	if stuck, ok := run(p, s, target); !ok {
+		if a.Copyable || b.Copyable || canMove(a) && canMove(b) {
+			t.Errorf("%s towards the %s waits for ever at %s:\nfrom main %+v\n secondary %+v\nat   main %+v\n secondary %+v", name, target, stuck, a, b, s[releve.Main], s[releve.Secondary])
+		}
+		return
+	}
+	ended[name+" ended"]++
+	if !ends[name](s[target], s[target.Other()]) {
+		t.Errorf("%s ends with %+v", name, s)
+	}
+}
+
 // ends are what each procedure is for.
 var ends = map[string]func(target, other procedure.Server) bool{
 	"return": dutyMoved, "switchover": dutyMoved, "mirror-resume": mirrored,
 	"mirror-rebuild": func(target, other procedure.Server) bool { return mirrored(target, other) && target.Anew },
+	"solo":           commitsAlone, "solo-carried": commitsAlone,
+	"takeover":        func(target, _ procedure.Server) bool { return target.Serving && target.Gate && target.Reception },
+	"restore":         func(target, other procedure.Server) bool { return target.Serving && target.Gate && other.Mirrors },
+	"arbiter-pair":    changedTo(releve.Pair),
+	"arbiter-witness": changedTo(releve.Witness),
 }
 
 func dutyMoved(target, other procedure.Server) bool {
@@ -281,7 +408,17 @@ func dutyMoved(target, other procedure.Server) bool {
 }
 
 func mirrored(target, other procedure.Server) bool {
-	return other.Serving && target.Follows && target.Vote
+	return other.Serving && target.Follows && (target.Vote || target.Mute)
+}
+
+func commitsAlone(target, _ procedure.Server) bool {
+	return target.Serving && target.Holds && target.Gate && target.Spooled == 0
+}
+
+func changedTo(a releve.Arbiter) func(target, other procedure.Server) bool {
+	return func(target, other procedure.Server) bool {
+		return mirrored(target, other) && target.Arbiter == a && other.Arbiter == a
+	}
 }
 
 // canMove: a server that is nothing at all is about to become something, which is

@@ -78,7 +78,8 @@ type Server struct {
 	CallsOffered  int64       `json:"calls_offered"` // since its start
 	CallsAnswered int64       `json:"calls_answered"`
 	CallsRefused  int64       `json:"calls_refused"`
-	Doing         Sentence    `json:"doing"` // what it is about to reach, "" when at rest
+	Doing         Sentence    `json:"doing"`   // what it is about to reach, "" when at rest
+	Witness       bool        `json:"witness"` // the witness answers it
 }
 
 // TierState is how one layer of a server is.
@@ -192,9 +193,11 @@ type Procedure struct {
 	Name     string          `json:"name"` // return, switchover …
 	DryRun   bool            `json:"dry_run"`
 	Started  time.Time       `json:"started"`
-	Finished time.Time       `json:"finished"` // zero while it runs
+	Finished time.Time       `json:"finished"`        // zero while it runs
+	Costs    []Sentence      `json:"costs,omitempty"` // what it may cost, in numbers, before it begins
 	Steps    []ProcedureStep `json:"steps"`
 	Failed   *Sentence       `json:"failed,omitempty"`
+	Next     *Sentence       `json:"next,omitempty"` // what is left to do by hand
 }
 
 // ProcedureStep is one step with its times and what it found.
