@@ -108,11 +108,8 @@ type spoilt struct {
 func newSpoilt(t *testing.T) spoilt {
 	t.Helper()
 	o := site.Defaults()
-	o.Dir, o.Name, o.ReceptionNumber, o.ReceptionPassword, o.StandbyPassword = t.TempDir(), "S", "9", "a", "b"
-	o.Main.Host, o.Secondary.Host = netip.MustParseAddr("127.0.0.21"), netip.MustParseAddr("127.0.0.22")
-	o.PBX = netip.MustParseAddrPort("127.0.0.10:5060")
-	// Below a temporary directory the sockets could be left without room.
-	o.Main.Data, o.Secondary.Data = "/var/lib/releve/main", "/var/lib/releve/secondary"
+	givePlaces(t, &o)
+	o.ReceptionNumber, o.ReceptionPassword, o.StandbyPassword = "9", "a", "b"
 	w, err := site.Init(o)
 	if err != nil {
 		t.Fatal(err)
@@ -122,6 +119,16 @@ func newSpoilt(t *testing.T) spoilt {
 	s.issue(t, s.id, releve.Main, -time.Hour, time.Hour)
 	s.issue(t, s.id, releve.Secondary, -time.Hour, time.Hour)
 	return s
+}
+
+// givePlaces gives a new site its addresses and directories.
+func givePlaces(t *testing.T, o *site.Options) {
+	t.Helper()
+	o.Dir, o.Name = t.TempDir(), "S"
+	o.Main.Host, o.Secondary.Host = netip.MustParseAddr("127.0.0.21"), netip.MustParseAddr("127.0.0.22")
+	o.PBX = netip.MustParseAddrPort("127.0.0.10:5060")
+	// Below a temporary directory the sockets could be left without room.
+	o.Main.Data, o.Secondary.Data = "/var/lib/releve/main", "/var/lib/releve/secondary"
 }
 
 func authority(t *testing.T) *identity.Authority {

@@ -16,14 +16,16 @@ import (
 // what concerns several stands at the end.
 func (r *reader) check(c *Config) {
 	r.checkSite(c.Site)
-	r.checkPBX(c.PBX)
-	r.checkSIP(c.SIP)
-	r.checkAttendant(c.Attendant)
+	if !c.Mute() {
+		r.checkPBX(c.PBX, c.oneVoice())
+		r.checkSIP(c.SIP, c.oneVoice())
+		r.checkAttendant(c.Attendant)
+	}
 	r.checkLinks(c)
 	r.checkTakeover(c.Takeover)
 	r.clock("mirror.verify", c.Mirror.Verify)
 	r.rate("mirror.copy_rate", c.Mirror.CopyRate)
-	r.checkWitness(c.Site.Arbiter, c.Witness)
+	r.checkWitness(c.Site, c.Witness)
 	r.checkCollisions(c)
 	r.checkCertificates(c)
 }
@@ -34,7 +36,7 @@ func (r *reader) checkSite(s Site) {
 	r.required("site.data", s.Data)
 	r.oneOf("site.seat", string(s.Seat), "main", "secondary")
 	r.oneOf("site.language", string(s.Language), "fr", "en")
-	r.built("site.level", string(s.Level), []string{"base", "mirroring", "backup"}, "high-availability")
+	r.built("site.level", string(s.Level), []string{"base", "backup"}, "high-availability", "mirroring")
 	r.built("site.arbiter", string(s.Arbiter), []string{"etcd"}, "pair", "witness")
 	r.checkData(s.Data)
 }
@@ -52,14 +54,18 @@ func (r *reader) checkData(dir string) {
 	}
 }
 
-func (r *reader) checkPBX(p PBX) {
+// checkPBX checks the PBX and its users: the standby's only where one server answers
+// for the other.
+func (r *reader) checkPBX(p PBX, oneVoice bool) {
 	r.address("pbx.address", p.Address)
 	r.required("pbx.domain", p.Domain)
 	r.required("pbx.reception_number", p.ReceptionNumber)
 	r.required("pbx.reception_user", p.ReceptionUser)
-	r.required("pbx.standby_user", p.StandbyUser)
 	r.required("pbx.reception_password", p.ReceptionPassword)
-	r.required("pbx.standby_password", p.StandbyPassword)
+	if !oneVoice {
+		r.required("pbx.standby_user", p.StandbyUser)
+		r.required("pbx.standby_password", p.StandbyPassword)
+	}
 	if p.ReceptionUser != "" && p.ReceptionUser == p.StandbyUser {
 		r.wrong("pbx.standby_user", "users.same", "user", p.StandbyUser)
 	}
@@ -69,9 +75,11 @@ func (r *reader) checkPBX(p PBX) {
 	r.code("pbx.busy_code", p.BusyCode)
 }
 
-func (r *reader) checkSIP(s SIP) {
+func (r *reader) checkSIP(s SIP, oneVoice bool) {
 	r.address("sip.listen", s.Listen)
-	r.address("sip.other", s.Other)
+	if !oneVoice {
+		r.address("sip.other", s.Other)
+	}
 	r.between("sip.channels", s.Channels, 1, 1000)
 	r.between("sip.rtp_first", s.RTPFirst, 1024, 65534)
 	r.between("sip.rtp_last", s.RTPLast, 1025, 65535)
@@ -112,11 +120,13 @@ func (r *reader) checkTakeover(t Takeover) {
 
 // checkWitness checks the way to the witness, which a site of the arbiter pair may
 // have prepared.
-func (r *reader) checkWitness(arbiter releve.Arbiter, w Witness) {
+func (r *reader) checkWitness(s Site, w Witness) {
 	switch {
+	case s.Arbiter == releve.Witness && s.Level == releve.Mirroring:
+		r.wrong("site.arbiter", "witness.mirroring")
 	case w.Address != "":
 		r.address("witness.address", w.Address)
-	case arbiter == releve.Witness:
+	case s.Arbiter == releve.Witness:
 		r.wrong("site.arbiter", "witness")
 	}
 	if w.From != "" {

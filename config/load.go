@@ -34,6 +34,7 @@ func Load(file string) (Config, []Mistake) {
 	if c.Mirror.CopyRate == 0 { // no copy is made without a limit
 		c.Mirror.CopyRate = Defaults().Mirror.CopyRate
 	}
+	c.forgetUnused()
 	resolvePaths(filepath.Dir(file),
 		&c.Site.Data, &c.Database.Binaries,
 		&c.Peer.CA, &c.Peer.Certificate, &c.Peer.Key, &c.Peer.OtherCertificate)

@@ -85,7 +85,9 @@ func (o Options) toml(id identity.Identity, until time.Time) ([]byte, error) {
 		Seat      releve.Seat
 		Mine, Its Server
 		Until     string
-	}{Options: o, ID: id.Site, Seat: id.Seat, Until: until.Format(time.DateOnly)}
+		Mute      bool // this server takes no calls
+		OneVoice  bool // nobody takes over from who does
+	}{Options: o, ID: id.Site, Seat: id.Seat, Until: until.Format(time.DateOnly), Mute: o.Mute(id.Seat), OneVoice: o.Mute(releve.Secondary)}
 	data.Mine, data.Its = o.servers(id.Seat)
 	return fillIn("server", o.Language, data)
 }

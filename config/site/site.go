@@ -19,6 +19,7 @@ type Options struct {
 	Dir      string // where the files are written; made when it is not there
 	Name     string
 	Language releve.Language
+	Level    releve.Level
 
 	Main, Secondary Server
 
@@ -60,6 +61,11 @@ type Server struct {
 	RTPFirst, RTPLast int
 }
 
+// Mute says that a seat has no telephone: then its file says nothing of one (SPEC §2).
+func (o Options) Mute(seat releve.Seat) bool {
+	return config.Config{Site: config.Site{Level: o.Level, Seat: seat}}.Mute()
+}
+
 // Defaults is a site of two machines, where only names, addresses, the number and
 // the passwords are left to say.
 func Defaults() Options {
@@ -70,7 +76,7 @@ func Defaults() Options {
 		RTPFirst:     c.SIP.RTPFirst, RTPLast: c.SIP.RTPLast,
 	}
 	o := Options{
-		Language: c.Site.Language, Main: server, Secondary: server,
+		Language: c.Site.Language, Level: c.Site.Level, Main: server, Secondary: server,
 		ReceptionUser: "reception", StandbyUser: "standby",
 		Expires: c.PBX.Expires, Evidence: c.PBX.Evidence,
 		Channels: c.SIP.Channels, ExtensionDigits: c.Attendant.ExtensionDigits,
