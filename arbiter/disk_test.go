@@ -55,14 +55,7 @@ func TestAWriteThatDidNotEndWellEndsTheWitness(t *testing.T) {
 			if !errors.Is(err, arbiter.ErrNotHeard) || errors.Is(err, takeover.ErrClaim) {
 				t.Errorf("the claim got %v", err)
 			}
-			select {
-			case err := <-r.ended:
-				if !errors.Is(err, arbiter.ErrUnsure) {
-					t.Errorf("it ended with %v", err)
-				}
-			case <-time.After(plenty):
-				t.Fatal("it goes on")
-			}
+			r.endsUnsure()
 			s.start(s.options(d.reread()))
 			want := uint64(1)
 			if saved {
@@ -72,6 +65,19 @@ func TestAWriteThatDidNotEndWellEndsTheWitness(t *testing.T) {
 				t.Errorf("started again it remembers %+v", now)
 			}
 		})
+	}
+}
+
+// endsUnsure waits until it ends by itself, because it does not know its disk.
+func (r *running) endsUnsure() {
+	r.t.Helper()
+	select {
+	case err := <-r.ended:
+		if !errors.Is(err, arbiter.ErrUnsure) {
+			r.t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(plenty):
+		r.t.Fatal("it goes on")
 	}
 }
 
@@ -88,14 +94,7 @@ func TestAWedgedDiskIsGivenUp(t *testing.T) {
 	if now := read(t, main); now != first { // which is on the disk for sure
 		t.Errorf("meanwhile it remembers %+v", now)
 	}
-	select {
-	case err := <-r.ended:
-		if !errors.Is(err, arbiter.ErrUnsure) {
-			t.Errorf("it ended with %v", err)
-		}
-	case <-time.After(plenty):
-		t.Fatal("it waits for the disk for ever")
-	}
+	r.endsUnsure()
 }
 
 // Given up with who asked for it, a write would leave everybody in doubt.
