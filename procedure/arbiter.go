@@ -21,7 +21,7 @@ func arbiterProcedure(name string, to releve.Arbiter, order Order) Procedure {
 		Done: func(s Site, t releve.Seat) bool { return s[t.Other()].Holds || s[t.Other()].Arbiter == to },
 	}
 	changed := Step{
-		Code: "step-arbiter", Limit: 30 * time.Second,
+		Code: "step-arbiter", Order: order, At: former, Limit: 30 * time.Second,
 		Done: func(s Site, t releve.Seat) bool { return s[t].Arbiter == to && s[t.Other()].Arbiter == to },
 	}
 	handed := Step{Code: "step-vote", Limit: time.Minute, Done: synced}

@@ -345,13 +345,13 @@ func roles(mute bool) []procedure.Server {
 
 // From every state of the site a procedure ends, or says what forbids it; it
 // never begins something that it cannot end. The states with two on duty cannot
-// be (H10).
+// be (H10), nor those with two votes, nor a vote that left its owner at level mirroring.
 func TestEveryProcedureEndsOrSaysWhy(t *testing.T) {
 	ended := map[string]int{}
 	for _, mute := range []bool{false, true} {
 		for _, a := range roles(false) {
 			for _, b := range roles(mute) {
-				if a.Serving && b.Serving || mute && a.Follows {
+				if a.Serving && b.Serving || a.Holds && b.Vote || a.Vote && b.Holds || mute && (a.Follows || a.OnDuty && !a.Holds) {
 					continue
 				}
 				for name := range procedure.All {
