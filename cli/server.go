@@ -3,11 +3,13 @@ package cli
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"releve/app"
 	"releve/config"
+	"releve/view/words"
 )
 
 func newServe(s *settings) *cobra.Command {
@@ -25,7 +27,11 @@ func newServe(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a, err := app.New(conf, found, newLog(c.ErrOrStderr(), levels[level]))
+			log := newLog(c.ErrOrStderr(), levels[level])
+			if unused := config.Unused(s.file, conf); len(unused) > 0 {
+				log.Info("not used at this level", "level", conf.Site.Level, "settings", strings.Join(unused, ", "))
+			}
+			a, err := app.New(conf, found, log)
 			if err != nil {
 				return err
 			}
@@ -51,11 +57,26 @@ func newCheck(s *settings) *cobra.Command {
 					return err
 				}
 			} else if len(mistakes) == 0 {
-				fmt.Fprintln(c.OutOrStdout(), s.say("check-ok", "file", s.file))
+				fmt.Fprintln(c.OutOrStdout(), s.say("check-ok", "file", s.file)+s.unused())
 			}
 			return s.mistakes(mistakes)
 		},
 	}
+}
+
+// unused says what a file without a mistake holds that its level has no use for: not
+// wrong, for both files of a site may look alike, but not to be relied on.
+func (s *settings) unused() string {
+	if config.IsWitness(s.file) {
+		return ""
+	}
+	conf, _ := config.Load(s.file)
+	names := config.Unused(s.file, conf)
+	if len(names) == 0 {
+		return ""
+	}
+	return " " + s.say("check-unused", "level", words.Level(s.lang(), conf.Site.Level), "seat", words.Seat(s.lang(), conf.Site.Seat),
+		"names", strings.Join(names, ", "))
 }
 
 // mistakesOf reads a server's file, or a witness's.

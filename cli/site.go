@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"releve"
 	"releve/config"
 	"releve/config/site"
 )
@@ -17,7 +18,7 @@ type places struct{ pbx, main, secondary, witness string }
 func newInit(s *settings) *cobra.Command {
 	o := site.Defaults()
 	var p places
-	var evidence string
+	var evidence, level string
 	c := &cobra.Command{
 		Use: "init", Args: s.noArgs,
 		Example: "  releve init --dir hospital --name \"Hôpital Saint-Luc\" --pbx 192.0.2.10:5060 --domain pbx.example \\\n" +
@@ -25,7 +26,7 @@ func newInit(s *settings) *cobra.Command {
 			"      --reception-password … --standby-password … --operator 1001",
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.Language = s.lang()
-			o.Evidence = config.Evidence(evidence)
+			o.Evidence, o.Level = config.Evidence(evidence), releve.Level(level)
 			if err := s.place(&o, p); err != nil {
 				return err
 			}
@@ -40,6 +41,7 @@ func newInit(s *settings) *cobra.Command {
 	f.SortFlags = false // as a person would fill in a form
 	f.StringVar(&o.Dir, "dir", "site", "")
 	f.StringVar(&o.Name, "name", "", "")
+	f.StringVar(&level, "level", string(o.Level), "")
 	f.StringVar(&p.pbx, "pbx", "", "")
 	f.StringVar(&o.Domain, "domain", "", "")
 	f.StringVar(&p.main, "main-host", "", "")
