@@ -53,6 +53,11 @@ func set(field reflect.Value, e entry) (expected string) {
 			return "number"
 		}
 		field.SetInt(n)
+	case field.Kind() == reflect.Bool:
+		if e.kind != unstable.Bool {
+			return "boolean"
+		}
+		field.SetBool(e.text == "true")
 	}
 	return ""
 }

@@ -119,6 +119,18 @@ func TestWhatAFileDoesNotSayIsTheDefault(t *testing.T) {
 	}
 }
 
+func TestASettingThatIsOnCanBeTurnedOff(t *testing.T) {
+	for value, want := range map[string]bool{"true": true, "false": false} {
+		file := filepath.Join(t.TempDir(), "main.toml")
+		if err := os.WriteFile(file, []byte("[takeover]\nown_calls = "+value+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if c, _ := config.Load(file); c.Takeover.OwnCalls != want {
+			t.Errorf("own_calls = %s is taken for %v", value, c.Takeover.OwnCalls)
+		}
+	}
+}
+
 // Of the issue's own list: each default as it was promised.
 func TestTheDefaultsAreThosePromised(t *testing.T) {
 	c := config.Defaults()
