@@ -36,7 +36,7 @@ func mayRestore(s Site, t releve.Seat) []view.Sentence {
 	case own.Restoring || own.Restored:
 		return nil // it is on its way, and this run follows it
 	case !own.Owner:
-		return sayOf("before-not-on-duty", t)
+		return sayOf("before-not-owner", t)
 	case own.Gate || !own.Down && !own.Halted:
 		return sayOf("before-database-well", t)
 	case !mirror.Heard:

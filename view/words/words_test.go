@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"releve"
+	"releve/procedure"
 	"releve/takeover"
 	"releve/view"
 	"releve/view/words"
@@ -106,7 +107,7 @@ func must(t *testing.T, code string) {
 
 // coded are the beginnings of codes that are kept in constants and tables before
 // they are said.
-var coded = regexp.MustCompile(`^(why|tier|phase|rule|round|evidence|step|before|found|check|event)-[a-z-]*[a-z]$`)
+var coded = regexp.MustCompile(`^(why|tier|phase|rule|round|evidence|step|before|cost|next|found|check|event)-[a-z-]*[a-z]$`)
 
 func TestEverySentenceOfTheProductHasWords(t *testing.T) {
 	found := 0
@@ -119,6 +120,10 @@ func TestEverySentenceOfTheProductHasWords(t *testing.T) {
 	for _, phase := range phases(t) {
 		found++
 		must(t, "phase-"+phase)
+	}
+	for name := range procedure.All {
+		found++
+		must(t, "procedure-"+name)
 	}
 	if found < 40 {
 		t.Errorf("only %d codes were found: the search is broken", found)
