@@ -65,6 +65,25 @@ func (r *runner) theirLoss(last Message, at time.Time, heard bool) procedure.Los
 	return loss
 }
 
+// ArbiterNow is by what this server decides, and what its witness last said.
+func (a *Agent) ArbiterNow() view.Arbiter {
+	m := a.Machine()
+	now := view.Arbiter{Arbiter: arbiterOf(m), Incarnation: m.Incarnation}
+	if a.Arbiter == nil {
+		return now
+	}
+	r := m.Reg
+	now.Witness = &view.Witness{
+		Heard: m.WitnessHeard(), Incarnation: r.Incarnation, Version: r.Version, Term: r.Term, Owner: r.Owner, Alone: r.Alone, Number: r.Number,
+	}
+	a.board.mu.Lock()
+	defer a.board.mu.Unlock()
+	if err := a.board.witness; err != nil && !now.Witness.Heard {
+		now.Witness.Why = err.Error()
+	}
+	return now
+}
+
 // misfit says why the word that an operator brought is not the one that this server
 // waits for.
 func (r *runner) misfit() []view.Sentence {

@@ -2,9 +2,11 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"releve/agent"
 	"releve/config"
@@ -18,9 +20,19 @@ func Socket(c config.Config) string { return filepath.Join(c.Site.Data, "control
 // faces is the site as the console needs it.
 type faces struct{ *App }
 
-// Procedure tells the console's causes from the agent's.
-func (f faces) Procedure(ctx context.Context, name string, dryRun bool, emit func(view.Procedure)) error {
-	err := f.agent.Procedure(ctx, name, dryRun, emit)
+// Procedure tells the console's causes from the agent's. A word that is not the other
+// server's ends it before it begins.
+func (f faces) Procedure(ctx context.Context, w console.Wish, emit func(view.Procedure)) error {
+	wish := agent.Wish{Name: w.Name, DryRun: w.DryRun, OtherIsOff: w.OtherIsOff}
+	if w.Abdication != nil {
+		var why *view.Sentence
+		if wish.Carried, why = f.believe(*w.Abdication); why != nil {
+			now := time.Now().UTC()
+			emit(view.Procedure{ID: rand.Text()[:8], Name: w.Name, DryRun: w.DryRun, Started: now, Finished: now, Failed: why})
+			return console.ErrNotAllowed
+		}
+	}
+	err := f.agent.Wish(ctx, wish, emit)
 	for from, to := range map[error]error{
 		agent.ErrRunning: console.ErrRunning, agent.ErrUnknown: console.ErrUnknown, agent.ErrNotAllowed: console.ErrNotAllowed,
 	} {

@@ -108,6 +108,9 @@ func (h *answers) Command(ctx context.Context, name string, args json.RawMessage
 	case verifyProve, verifyAnswer, verifyLineage, verifyPages:
 		return h.proof.command(ctx, name, args, emit)
 	}
+	if c := takeover.Command(name); c == takeover.Solo || c == takeover.Take {
+		return fmt.Errorf("%w: %q rests on an operator's word, which is given on the server itself", agent.ErrUnknown, name)
+	}
 	return h.agent.Order(ctx, name)
 }
 

@@ -24,6 +24,7 @@ func (s *Server) apiRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/site", s.site)
 	mux.HandleFunc("GET /api/calls", s.calls)
 	mux.HandleFunc("GET /api/stored", s.stored)
+	mux.HandleFunc("GET /api/arbiter", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.options.Site.Arbiter()) })
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /-/active", s.is(releve.Active))
 	mux.HandleFunc("GET /-/standby", s.is(releve.Passive))
@@ -34,6 +35,7 @@ func (s *Server) controlRoutes() http.Handler {
 	s.apiRoutes(mux)
 	mux.HandleFunc("GET /api/diary", s.diary)
 	mux.HandleFunc("POST /api/procedures/{name}", s.procedure)
+	mux.HandleFunc("POST /api/abdication", decision(func(r *http.Request) (any, error) { return s.options.Site.Abdicate(r.Context()) }))
 	s.salvageRoutes(mux)
 	s.mirrorRoutes(mux)
 	return mux
@@ -176,11 +178,21 @@ type Progress struct {
 }
 
 func (s *Server) procedure(w http.ResponseWriter, r *http.Request) {
-	dryRun := r.URL.Query().Get("dry-run") == "true"
+	query := r.URL.Query()
+	wish := Wish{Name: r.PathValue("name"), DryRun: query.Get("dry-run") == "true", OtherIsOff: query.Get("other-is-off") == "true"}
+	if r.ContentLength != 0 {
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, abdicationMost)).Decode(&wish.Abdication); err != nil {
+			refuse(w, http.StatusBadRequest, "bad-word", fmt.Errorf("the word that was brought cannot be read: %w", err))
+			return
+		}
+	}
 	s.stream(w, func(ctx context.Context, emit func(view.Procedure)) error {
-		return s.options.Site.Procedure(ctx, r.PathValue("name"), dryRun, emit)
+		return s.options.Site.Procedure(ctx, wish, emit)
 	})
 }
+
+// abdicationMost bounds, in bytes, the word that an operator brings: one has a few hundred.
+const abdicationMost = 1 << 16
 
 // stream runs a procedure and streams its steps. It goes on when the reader leaves:
 // nobody's terminal is part of it.

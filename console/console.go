@@ -24,15 +24,27 @@ type Site interface {
 	Watch(context.Context) <-chan view.Site // the latest after each change
 	Calls(ctx context.Context, limit int) ([]view.Call, error)
 	Diary(ctx context.Context, from, to time.Time, limit int) ([]view.Entry, error)
-	Procedure(ctx context.Context, name string, dryRun bool, emit func(view.Procedure)) error
+	Procedure(context.Context, Wish, func(view.Procedure)) error
+	Abdicate(context.Context) (view.Abdication, error) // gives the mirror's vote back (R3)
+	Arbiter() view.Arbiter
 	Stored(context.Context) <-chan []releve.Fact // each acknowledged fact, once
 }
 
-// What Procedure fails with, so that whoever asked can be told by cause.
+// Wish is a guided procedure that an operator asks for, with what he says himself.
+type Wish struct {
+	Name       string
+	DryRun     bool
+	OtherIsOff bool             // his word that the other server is off
+	Abdication *view.Abdication // the other's word, which he brought; nil: none
+}
+
+// What Procedure and Abdicate fail with, so that whoever asked can be told by cause.
 var (
 	ErrRunning    = errors.New("another procedure runs")
 	ErrUnknown    = errors.New("no such procedure")
 	ErrNotAllowed = errors.New("the procedure may not begin")
+	ErrNoVote     = errors.New("this server has no vote to give back")
+	ErrVoteAsked  = errors.New("the vote was asked of the witness and is no longer given back by word")
 )
 
 // Options say where to serve.

@@ -328,9 +328,9 @@ func TestEachStoredFactIsTold(t *testing.T) {
 
 func TestTheOperatorCommandsOverTheSocket(t *testing.T) {
 	s := newSite(t, "taken-over")
-	s.run = func(_ context.Context, name string, dryRun bool, emit func(view.Procedure)) error {
+	s.run = func(_ context.Context, w console.Wish, emit func(view.Procedure)) error {
 		for _, state := range []string{"running", "done"} {
-			emit(view.Procedure{ID: "1", Name: name, DryRun: dryRun, Steps: []view.ProcedureStep{{What: view.Say("step-copy"), State: state}}})
+			emit(view.Procedure{ID: "1", Name: w.Name, DryRun: w.DryRun, Steps: []view.ProcedureStep{{What: view.Say("step-copy"), State: state}}})
 		}
 		return nil
 	}
@@ -346,7 +346,7 @@ func TestTheOperatorCommandsOverTheSocket(t *testing.T) {
 		t.Errorf("the procedure showed %v (%v), want %v", states, err, want)
 	}
 	for _, cause := range []error{console.ErrRunning, console.ErrNotAllowed, console.ErrUnknown} {
-		s.run = func(context.Context, string, bool, func(view.Procedure)) error { return fmt.Errorf("no: %w", cause) }
+		s.run = func(context.Context, console.Wish, func(view.Procedure)) error { return fmt.Errorf("no: %w", cause) }
 		if err := operator.Procedure(t.Context(), "return", false, func(view.Procedure) {}); !errors.Is(err, cause) {
 			t.Errorf("%v came as %v", cause, err)
 		}

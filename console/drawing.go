@@ -39,7 +39,7 @@ type box struct {
 	BadgeAt   int // left edge of the duty's badge
 	BadgeText int // its middle
 	Tiers     []tier
-	Link      link
+	Link      *link // nil: it has no telephone
 	Users     string
 	Channels  string
 	Bar       int // width of the part in use
@@ -107,7 +107,9 @@ func (s *sheet) box(v view.Server, x, from, turn int) box {
 	b.BadgeAt = boxWidth - 20 - b.BadgeSize
 	b.BadgeText = b.BadgeAt + b.BadgeSize/2
 	b.Tiers = s.tiers(v)
-	b.Link = s.link(v, b, from, turn)
+	if v.Processing.State != view.TierNone {
+		b.Link = s.link(v, b, from, turn)
+	}
 	return b
 }
 
@@ -126,9 +128,9 @@ func (s *sheet) tiers(v view.Server) []tier {
 	return stack
 }
 
-func (s *sheet) link(v view.Server, b box, from, turn int) link {
+func (s *sheet) link(v view.Server, b box, from, turn int) *link {
 	const bend, corner = 112, 12
-	l := link{
+	l := &link{
 		Path: fmt.Sprintf("M%d 78 V%d Q%d %d %d %d H%d Q%d %d %d %d V%d", from, bend-corner, from, bend, from-turn*corner, bend,
 			b.Middle+turn*corner, b.Middle, bend, b.Middle, bend+corner, boxTop),
 		Class: "spare", LabelAt: (from + b.Middle) / 2,

@@ -77,7 +77,7 @@ func decision(do func(*http.Request) (any, error)) http.HandlerFunc {
 			answer(w, v)
 			return
 		}
-		for _, p := range salvageProblems {
+		for _, p := range problems {
 			if errors.Is(err, p.err) {
 				refuse(w, p.status, p.kind, err)
 				return
@@ -87,11 +87,11 @@ func decision(do func(*http.Request) (any, error)) http.HandlerFunc {
 			refuse(w, http.StatusBadRequest, "bad-number", err)
 			return
 		}
-		refuse(w, http.StatusServiceUnavailable, "salvage", err)
+		refuse(w, http.StatusServiceUnavailable, "failed", err)
 	}
 }
 
-var salvageProblems = []struct {
+var problems = []struct {
 	err    error
 	status int
 	kind   string
@@ -99,11 +99,13 @@ var salvageProblems = []struct {
 	{ErrNoSalvage, http.StatusNotFound, "no-salvage"},
 	{ErrDecided, http.StatusConflict, "salvage-decided"},
 	{ErrNotOnDuty, http.StatusServiceUnavailable, "not-on-duty"},
+	{ErrNoVote, http.StatusConflict, "no-vote"},
+	{ErrVoteAsked, http.StatusConflict, "vote-asked"},
 }
 
 // Problem is the error behind a problem's type (RFC 9457), nil when it has none of its own.
 func Problem(kind string) error {
-	for _, p := range salvageProblems {
+	for _, p := range problems {
 		if kind == problemPrefix+p.kind {
 			return p.err
 		}

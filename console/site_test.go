@@ -28,7 +28,10 @@ type site struct {
 	away     error // of the database
 	watchers map[chan view.Site]struct{}
 	stored   chan []releve.Fact
-	run      func(ctx context.Context, name string, dryRun bool, emit func(view.Procedure)) error
+	run      func(context.Context, console.Wish, func(view.Procedure)) error
+	word     view.Abdication
+	refuses  error // to abdicate
+	arbiter  view.Arbiter
 }
 
 func newSite(t *testing.T, name string) *site {
@@ -104,12 +107,16 @@ func (s *site) Diary(_ context.Context, from, to time.Time, limit int) ([]view.E
 	return []view.Entry{{At: at, Seat: releve.Secondary, Term: 8, Kind: "decision", What: view.Say("rule-takeover")}}, nil
 }
 
-func (s *site) Procedure(ctx context.Context, name string, dryRun bool, emit func(view.Procedure)) error {
+func (s *site) Procedure(ctx context.Context, w console.Wish, emit func(view.Procedure)) error {
 	if s.run == nil {
-		return errors.Join(console.ErrUnknown, errors.New(name))
+		return errors.Join(console.ErrUnknown, errors.New(w.Name))
 	}
-	return s.run(ctx, name, dryRun, emit)
+	return s.run(ctx, w, emit)
 }
+
+func (s *site) Abdicate(context.Context) (view.Abdication, error) { return s.word, s.refuses }
+
+func (s *site) Arbiter() view.Arbiter { return s.arbiter }
 
 func (s *site) Stored(ctx context.Context) <-chan []releve.Fact {
 	out := make(chan []releve.Fact)

@@ -92,6 +92,7 @@ const (
 	TierDegraded TierState = "degraded"
 	TierDown     TierState = "down"
 	TierUnknown  TierState = "unknown"
+	TierNone     TierState = "none" // the level gives this server none
 )
 
 // Tier is the state of one layer with its reason, "" when well.

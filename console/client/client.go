@@ -2,6 +2,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,7 +58,7 @@ func (c *Client) Diary(ctx context.Context, from, to time.Time, limit int) (entr
 }
 
 func (c *Client) get(ctx context.Context, path string, query url.Values, into any) error {
-	response, err := c.do(ctx, http.MethodGet, path, query)
+	response, err := c.do(ctx, http.MethodGet, path, query, nil)
 	if err != nil {
 		return err
 	}
@@ -65,8 +66,8 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, into an
 	return json.NewDecoder(response.Body).Decode(into)
 }
 
-func (c *Client) do(ctx context.Context, method, path string, query url.Values) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, method, "http://releve"+path+"?"+query.Encode(), nil)
+func (c *Client) do(ctx context.Context, method, path string, query url.Values, body []byte) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://releve"+path+"?"+query.Encode(), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -90,12 +91,35 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values) 
 
 // Procedure runs a guided procedure and shows each change of it.
 func (c *Client) Procedure(ctx context.Context, name string, dryRun bool, show func(view.Procedure)) error {
-	return c.follow(ctx, "/api/procedures/"+url.PathEscape(name), url.Values{"dry-run": {strconv.FormatBool(dryRun)}}, show)
+	return c.Wish(ctx, console.Wish{Name: name, DryRun: dryRun}, show)
+}
+
+// Wish runs a guided procedure on the operator's word, and shows each change of it.
+func (c *Client) Wish(ctx context.Context, w console.Wish, show func(view.Procedure)) error {
+	var word []byte
+	if w.Abdication != nil {
+		var err error
+		if word, err = json.Marshal(w.Abdication); err != nil {
+			return err
+		}
+	}
+	query := url.Values{"dry-run": {strconv.FormatBool(w.DryRun)}, "other-is-off": {strconv.FormatBool(w.OtherIsOff)}}
+	return c.follow(ctx, "/api/procedures/"+url.PathEscape(w.Name), query, word, show)
+}
+
+// Abdicate has a mirror give its vote back, and returns its signed word (R3).
+func (c *Client) Abdicate(ctx context.Context) (word view.Abdication, err error) {
+	return word, c.post(ctx, "/api/abdication", nil, &word)
+}
+
+// Arbiter is by what the site decides.
+func (c *Client) Arbiter(ctx context.Context) (a view.Arbiter, err error) {
+	return a, c.get(ctx, "/api/arbiter", nil, &a)
 }
 
 // follow reads what a procedure emits, to its end.
-func (c *Client) follow(ctx context.Context, path string, query url.Values, show func(view.Procedure)) error {
-	response, err := c.do(ctx, http.MethodPost, path, query)
+func (c *Client) follow(ctx context.Context, path string, query url.Values, body []byte, show func(view.Procedure)) error {
+	response, err := c.do(ctx, http.MethodPost, path, query, body)
 	if err != nil {
 		return err
 	}

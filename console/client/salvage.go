@@ -39,7 +39,7 @@ func (c *Client) DiscardSalvage(ctx context.Context, id int64) (after view.Salva
 func salvagePath(id int64) string { return "/api/salvages/" + strconv.FormatInt(id, 10) }
 
 func (c *Client) post(ctx context.Context, path string, query url.Values, into any) error {
-	response, err := c.do(ctx, http.MethodPost, path, query)
+	response, err := c.do(ctx, http.MethodPost, path, query, nil)
 	if err != nil {
 		return err
 	}

@@ -92,8 +92,8 @@ func Entries(entries []view.Entry, lang releve.Language) string {
 	return b.String()
 }
 
-// Steps are the lines of a procedure: its name, each step with its state and what
-// it found, and what ended it. A line changes only when there is news, so that a
+// Steps are the lines of a procedure: its name, what it may cost, each step with its
+// state and what it found, what ended it, and what is left to do. A line changes only when there is news, so that a
 // reader can print the new ones as they come.
 func Steps(p view.Procedure, lang releve.Language) []string {
 	say := func(code string, pairs ...string) string { return words.Say(lang, view.Say(code, pairs...)) }
@@ -102,6 +102,9 @@ func Steps(p view.Procedure, lang releve.Language) []string {
 		title += " (" + say("procedure-dry-run") + ")"
 	}
 	lines := []string{title}
+	for _, c := range p.Costs {
+		lines = append(lines, "· "+words.Say(lang, c))
+	}
 	for i, s := range p.Steps {
 		if s.State == "waiting" && !p.DryRun {
 			continue
@@ -119,6 +122,9 @@ func Steps(p view.Procedure, lang releve.Language) []string {
 		lines = append(lines, "✖ "+say("procedure-found", "findings", strconv.Itoa(found)))
 	case !p.Finished.IsZero() && !p.DryRun:
 		lines = append(lines, say("procedure-done"))
+	}
+	if p.Next != nil {
+		lines = append(lines, words.Say(lang, *p.Next))
 	}
 	return lines
 }

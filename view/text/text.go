@@ -207,15 +207,20 @@ func (p *page) rows(s view.Server) []row {
 	if registered == "" {
 		registered = p.say("ui-registered-none")
 	}
-	rows = append(rows,
-		row{" ", p.say("ui-channels"), fmt.Sprintf("%d/%d", s.ChannelsBusy, s.Channels), plain},
-		row{" ", p.say("ui-registered"), registered, plain})
+	channels := fmt.Sprintf("%d/%d", s.ChannelsBusy, s.Channels)
+	if s.Processing.State == view.TierNone {
+		channels, registered = nothing, nothing
+	}
+	rows = append(rows, row{" ", p.say("ui-channels"), channels, plain}, row{" ", p.say("ui-registered"), registered, plain})
 	vote := row{" ", "", "", plain}
 	if s.Vote {
 		vote = row{"◆", p.say("ui-vote"), "", plain}
 	}
 	return append(rows, vote)
 }
+
+// nothing stands for what a server does not have.
+const nothing = "–"
 
 // NamedTier is a tier with the end of its sentence code.
 type NamedTier struct {
@@ -228,6 +233,9 @@ type NamedTier struct {
 func Tiers(s view.Server) []NamedTier {
 	tiers := []NamedTier{{"processing", s.Processing}, {"interfaces", s.Interfaces}, {"data", s.Data}}
 	for i := range tiers {
+		if tiers[i].State == view.TierNone {
+			continue // heard or not, there is none
+		}
 		if !s.Heard || tiers[i].State == "" {
 			tiers[i].Tier = view.Tier{State: view.TierUnknown}
 		}
@@ -245,6 +253,8 @@ func tierLook(t view.TierState) (mark, style string) {
 		return "▲", amber
 	case view.TierDown:
 		return "✖", red
+	case view.TierNone:
+		return nothing, faint
 	}
 	return "?", faint
 }
@@ -297,8 +307,12 @@ func Cost(site view.Site, lang releve.Language) string {
 	return ""
 }
 
-// Promise is what the site's arbiter promises, and what it does not (SPEC H15).
+// Promise is what the site's arbiter promises, and what it does not (SPEC H15). Where
+// nobody takes over, it has nothing to decide, and the level makes the promise.
 func Promise(site view.Site, lang releve.Language) string {
+	if site.Level == releve.Mirroring {
+		return words.Say(lang, view.Say("promise-mirroring"))
+	}
 	return words.Say(lang, view.Say("promise-"+string(site.Arbiter)))
 }
 
