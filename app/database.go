@@ -183,6 +183,39 @@ func (d *database) copy(ctx context.Context, other takeover.Promotion, id releve
 	return d.cluster.DropReplaced()
 }
 
+// Restore replaces this server's lost or damaged data by a copy of the mirror's, which
+// goes on following, and leaves it running as a copy that has all that the mirror has. The
+// old data is set aside whole. It is removed only where the disk has no room for both, and
+// its log proves that the mirror has every commit.
+func (d *database) Restore(ctx context.Context, say func(view.Sentence, *view.Progress)) (releve.DataID, error) {
+	d.cluster.Fence()
+	id := releve.NewDataID()
+	say(view.Say("copy-clones"), nil)
+	report := progress("copy-clones", say)
+	aside, err := d.cluster.Restore(ctx, d.upstream, id, postgres.SetAside, report)
+	if errors.Is(err, postgres.ErrNoRoom) {
+		say(view.Say("copy-no-room"), nil)
+		aside, err = d.cluster.Restore(ctx, d.upstream, id, postgres.Removed, report)
+	}
+	if err != nil {
+		return "", err
+	}
+	if aside != "" {
+		say(view.Say("copy-set-aside", "commits", "0", "where", aside), nil)
+	}
+	return id, d.startRestored(ctx, say)
+}
+
+func (d *database) startRestored(ctx context.Context, say func(view.Sentence, *view.Progress)) error {
+	say(view.Say("copy-starts"), nil)
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	if err := d.cluster.Start(ctx, postgres.CatchUp); err != nil {
+		return err
+	}
+	return errors.Join(d.cluster.CatchUpWith(ctx, d.upstream), d.cluster.DropSlots(ctx), d.cluster.DropSalvageSlot(ctx))
+}
+
 // oldData is what lies on this disk before it becomes a copy of the other's.
 type oldData struct {
 	keep    string // why it must be kept whole, "" when nothing is only there

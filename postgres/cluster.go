@@ -56,13 +56,18 @@ type Options struct {
 	Key      string
 	Account  string // unix account for PostgreSQL when we run as root
 	KeepWAL  int64  // bytes kept for a mirror that is away; 0 is 4 GiB
+	CopyRate int64  // bytes a second of a copy, at most; 0 is 50 MB
 	Log      *slog.Logger
 }
 
 const (
-	defaultKeepWAL = 4 << 30
-	defaultPort    = 5432
-	maxSocketPath  = 107 // sun_path of sockaddr_un is 108 bytes with its final zero
+	defaultKeepWAL  = 4 << 30
+	defaultCopyRate = 50 << 20
+
+	leastCopyRate, mostCopyRate = 32 << 10, 1 << 30 // what pg_basebackup takes
+
+	defaultPort   = 5432
+	maxSocketPath = 107 // sun_path of sockaddr_un is 108 bytes with its final zero
 )
 
 // Cluster is this server's PostgreSQL. Its methods may be called from several
@@ -89,6 +94,9 @@ func New(o Options) (*Cluster, error) {
 	if o.KeepWAL == 0 {
 		o.KeepWAL = defaultKeepWAL
 	}
+	if o.CopyRate == 0 {
+		o.CopyRate = defaultCopyRate
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -114,6 +122,8 @@ func (o *Options) validate() error {
 	complain(o.Listen.IsValid() && (o.CA == "" || o.Cert == "" || o.Key == ""),
 		"PostgreSQL listens on %s for the other server but CA, certificate or key is not set", o.Listen)
 	complain(o.KeepWAL < 0, "KeepWAL is negative: %d", o.KeepWAL)
+	complain(o.CopyRate != 0 && (o.CopyRate < leastCopyRate || o.CopyRate > mostCopyRate),
+		"%d bytes a second is no rate for a copy: choose one from %d to %d", o.CopyRate, leastCopyRate, mostCopyRate)
 	complain(len(o.socket()) > maxSocketPath, "the socket's path has %d bytes and the system allows %d: choose a directory with a shorter name than %s",
 		len(o.socket()), maxSocketPath, o.Dir)
 	return errors.Join(errs...)

@@ -31,13 +31,33 @@ type origin struct {
 	systemID   string
 	major      int
 	identity   identity
+	timeline   releve.Timeline
+	received   releve.LSN // of a mirror: what it has, replayed or not
+	bytes      int64      // of its tables
 }
 
 const originLimit = 5 * time.Second // one connection with TLS and one query
 
-// inspectOrigin asks before anything of ours is touched. It takes the same road as
-// pg_basebackup and pg_rewind, so what would stop them stops us here with a sentence.
+// inspectOrigin accepts a server on duty only.
 func (c *Cluster) inspectOrigin(ctx context.Context, source netip.AddrPort) (origin, error) {
+	o, err := c.inspect(ctx, source)
+	if err == nil && o.inRecovery {
+		err = fmt.Errorf("the PostgreSQL at %s is itself a mirror: copy from the server on duty", source)
+	}
+	return o, err
+}
+
+// originQuery: the role that copies may list files and not ask for a database's size.
+const originQuery = `
+SELECT pg_is_in_recovery(), (SELECT system_identifier::text FROM pg_control_system()),
+       current_setting('server_version_num')::int, pg_read_binary_file($1),
+       greatest(k.timeline_id, r.min_recovery_end_timeline), greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()),
+       (SELECT sum((pg_stat_file(format('base/%s/%s', d, f), true)).size)::bigint FROM pg_ls_dir('base', false, false) AS d, pg_ls_dir('base/' || d, true, false) AS f)
+FROM pg_control_checkpoint() AS k, pg_control_recovery() AS r`
+
+// inspect asks before anything of ours is touched. It takes the same road as
+// pg_basebackup and pg_rewind, so what would stop them stops us here with a sentence.
+func (c *Cluster) inspect(ctx context.Context, source netip.AddrPort) (origin, error) {
 	ctx, cancel := context.WithTimeout(ctx, originLimit)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, c.cloneInfo(source))
@@ -48,14 +68,13 @@ func (c *Cluster) inspectOrigin(ctx context.Context, source netip.AddrPort) (ori
 	var o origin
 	var version int
 	var raw []byte
-	err = conn.QueryRow(ctx, `
-SELECT pg_is_in_recovery(), (SELECT system_identifier::text FROM pg_control_system()),
-       current_setting('server_version_num')::int, pg_read_binary_file($1)`, identityFile).
-		Scan(&o.inRecovery, &o.systemID, &version, &raw)
+	var received lsnText
+	err = conn.QueryRow(ctx, originQuery, identityFile).
+		Scan(&o.inRecovery, &o.systemID, &version, &raw, &o.timeline, &received, &o.bytes)
 	if err != nil {
 		return origin{}, fmt.Errorf("the PostgreSQL at %s does not say whose it is: %w", source, err)
 	}
-	o.major = version / 10000
+	o.major, o.received = version/10000, releve.LSN(received)
 	if err := json.Unmarshal(raw, &o.identity); err != nil {
 		return origin{}, fmt.Errorf("the PostgreSQL at %s does not say whose it is: %w", source, err)
 	}
@@ -66,8 +85,6 @@ func (c *Cluster) accept(source netip.AddrPort, o origin) error {
 	switch {
 	case o.identity.Site != c.opts.SiteID:
 		return fmt.Errorf("the PostgreSQL at %s belongs to another site (%s, ours is %s): check [database] other", source, o.identity.Site, c.opts.SiteID)
-	case o.inRecovery:
-		return fmt.Errorf("the PostgreSQL at %s is itself a mirror: copy from the server on duty", source)
 	case o.major != c.opts.Version.Major:
 		return fmt.Errorf("the PostgreSQL at %s is version %d, ours is %d: install the same on both servers", source, o.major, c.opts.Version.Major)
 	}
@@ -179,7 +196,7 @@ func (c *Cluster) Clone(ctx context.Context, source netip.AddrPort, newID releve
 	if _, err := c.inspectOrigin(ctx, source); err != nil {
 		return err
 	}
-	if err := c.copyFrom(ctx, source, fresh, progress); err != nil {
+	if err := c.copyFrom(ctx, source, fresh, progress.lines()); err != nil {
 		return fmt.Errorf("cannot clone the other server's data: %w", err)
 	}
 	if err := c.writeIdentity(fresh, newID); err != nil {
@@ -192,10 +209,11 @@ func (c *Cluster) Clone(ctx context.Context, source netip.AddrPort, newID releve
 }
 
 // copyFrom never uses the mirror's name: a base backup under it would acknowledge
-// commits onto half a directory (RULES R1).
-func (c *Cluster) copyFrom(ctx context.Context, source netip.AddrPort, dir string, progress Progress) error {
-	_, err := c.run(ctx, "", progress.lines(), "pg_basebackup", "--dbname="+c.cloneInfo(source), "--pgdata="+dir,
-		"--wal-method=stream", "--checkpoint=fast", "--progress")
+// commits onto half a directory (RULES R1). It is slow on purpose: calls share the disks
+// and the line.
+func (c *Cluster) copyFrom(ctx context.Context, source netip.AddrPort, dir string, line func(string)) error {
+	_, err := c.run(ctx, "", line, "pg_basebackup", "--dbname="+c.cloneInfo(source), "--pgdata="+dir,
+		"--wal-method=stream", "--checkpoint=fast", "--progress", fmt.Sprintf("--max-rate=%dk", c.opts.CopyRate>>10))
 	if err != nil {
 		return err
 	}

@@ -218,14 +218,19 @@ func alone(t testing.TB) *Cluster {
 // pair is a main on duty and its mirror on the secondary, in sync.
 func pair(t *testing.T) (main, secondary *Cluster) {
 	t.Helper()
-	ctx := within(t)
 	mainAddress, secondaryAddress := freeAddress(t), freeAddress(t)
-	main = newCluster(t, optionsFor(t, releve.Main, mainAddress, secondaryAddress))
-	secondary = newCluster(t, optionsFor(t, releve.Secondary, secondaryAddress, mainAddress))
+	return pairOf(t, newCluster(t, optionsFor(t, releve.Main, mainAddress, secondaryAddress)),
+		newCluster(t, optionsFor(t, releve.Secondary, secondaryAddress, mainAddress)))
+}
+
+// pairOf makes a pair of two clusters without data.
+func pairOf(t *testing.T, main, secondary *Cluster) (*Cluster, *Cluster) {
+	t.Helper()
+	ctx := within(t)
 	createFromTemplate(t, main)
 	must(t, main.Start(ctx, Primary))
 	must(t, main.EnsureSlot(ctx))
-	must(t, secondary.Clone(ctx, mainAddress, releve.NewDataID(), nil))
+	must(t, secondary.Clone(ctx, main.opts.Listen, releve.NewDataID(), nil))
 	follow(t, secondary, main)
 	return main, secondary
 }

@@ -29,6 +29,11 @@ func (c *Cluster) CheckPages(ctx context.Context, progress Progress) ([]releve.B
 	if _, err := c.control(); err != nil {
 		return nil, err
 	}
+	return c.checkPages(ctx, c.localInfo(RoleClone), progress)
+}
+
+// checkPages is CheckPages of the cluster that a connection leads to.
+func (c *Cluster) checkPages(ctx context.Context, info string, progress Progress) ([]releve.BadPage, error) {
 	var bad []releve.BadPage
 	report := progress.lines()
 	err := c.runTo(ctx, io.Discard, "", func(line string) {
@@ -36,7 +41,7 @@ func (c *Cluster) CheckPages(ctx context.Context, progress Progress) ([]releve.B
 			bad = append(bad, page)
 		}
 		report(line)
-	}, "pg_basebackup", "--dbname="+c.localInfo(RoleClone), "--pgdata=-", "--format=tar", "--wal-method=none", "--no-manifest",
+	}, "pg_basebackup", "--dbname="+info, "--pgdata=-", "--format=tar", "--wal-method=none", "--no-manifest",
 		"--checkpoint=fast", "--max-rate="+pagesRate, "--progress")
 	if said := (*programError)(nil); len(bad) > 0 && errors.As(err, &said) {
 		return bad, nil // that is why it complains at its end

@@ -189,6 +189,9 @@ func (c *Cluster) Control() (Control, error) {
 }
 
 func parseControl(out string) (Control, error) {
+	if strings.Contains(out, "CRC checksum does not match") { // it prints what it read all the same
+		return Control{}, errors.New("PostgreSQL's control file (global/pg_control) is damaged: copy the data anew from the other server")
+	}
 	fields := map[string]string{}
 	for line := range strings.Lines(out) {
 		name, value, _ := strings.Cut(line, ":")

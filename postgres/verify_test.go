@@ -184,11 +184,7 @@ func TestABrokenPageIsFoundOnTheDiskOfAMirror(t *testing.T) {
 	sql(t, pool, "CREATE INDEX facts_again ON facts (n)") // read by nobody
 	var file string
 	must(t, pool.QueryRow(ctx, "SELECT pg_relation_filepath('facts_again')").Scan(&file))
-	must(t, main.Checkpoint(ctx))
-	position, err := main.Position(ctx)
-	must(t, err)
-	must(t, secondary.waitReplay(ctx, position.Flush))
-	must(t, secondary.Checkpoint(ctx)) // a restartpoint: the pages are on its disk
+	onDisk(t, main, secondary)
 	var done, total int64
 	for _, c := range []*Cluster{main, secondary} {
 		if bad, err := c.CheckPages(ctx, func(d, n int64) { done, total = d, n }); err != nil || len(bad) > 0 || done == 0 || done > total {
@@ -204,6 +200,17 @@ func TestABrokenPageIsFoundOnTheDiskOfAMirror(t *testing.T) {
 	if p, err := secondary.Position(ctx); err != nil || !p.Streaming {
 		t.Errorf("the mirror after that: %+v (%v)", p, err)
 	}
+}
+
+// onDisk has every page written on both disks, behind which a restart begins.
+func onDisk(t *testing.T, owner, mirror *Cluster) {
+	t.Helper()
+	ctx := within(t)
+	must(t, owner.Checkpoint(ctx))
+	position, err := owner.Position(ctx)
+	must(t, err)
+	must(t, mirror.waitReplay(ctx, position.Flush))
+	must(t, mirror.Checkpoint(ctx)) // a restartpoint
 }
 
 func spoilPage(t *testing.T, path string, at int64) {
