@@ -232,6 +232,9 @@ func (c *Cluster) URL(database string) string {
 	return fmt.Sprintf("host=%s user=%s dbname=%s sslmode=disable", c.root, account, database)
 }
 
+// Data is the directory of the cluster's files.
+func (c *Cluster) Data() string { return c.data }
+
 // Exited is closed when the postmaster has ended.
 func (c *Cluster) Exited() <-chan struct{} { return c.exited }
 
