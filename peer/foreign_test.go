@@ -2,13 +2,16 @@ package peer_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +47,29 @@ func TestAServerThatIsNotTheOtherOfThisSiteIsRefused(t *testing.T) {
 	}
 }
 
+// The link was up: a certificate is looked at with each request, not once.
+func TestACertificateThatExpiresEndsALinkThatWasUp(t *testing.T) {
+	p := newPair(t)
+	until := time.Now().Add(3 * time.Second)
+	p.issue(identity.Identity{Site: siteID, Seat: releve.Main}, "main", identity.Validity{From: time.Now().Add(-time.Hour), Until: until})
+	p.secondary.Handler = handler{exchange: func(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return in, nil }}
+	main, _ := p.start(p.main), p.start(p.secondary)
+	if _, err := main.Exchange(within(t, plenty), json.RawMessage(`1`)); err != nil {
+		t.Fatalf("while it is valid: %v", err)
+	}
+	refused := func() error {
+		_, err := main.Exchange(within(t, plenty), json.RawMessage(`1`))
+		return err
+	}
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	err := refused()
+	for ; err == nil && time.Now().Before(until.Add(plenty)); err = refused() {
+		<-look.C
+	}
+	wantForeign(t, err, identity.Expired, "expired on")
+}
+
 // A site of the same name and seats, made by another `releve init`.
 func TestAServerOfAnotherAuthorityIsRefused(t *testing.T) {
 	p, stranger := newPair(t), newPair(t)
@@ -57,6 +83,8 @@ func TestAServerOfAnotherAuthorityIsRefused(t *testing.T) {
 func TestAStrangerWhoAsksAnywayIsToldWhyNot(t *testing.T) {
 	p, stranger := newPair(t), newPair(t)
 	p.secondary.Handler = handler{} // would panic
+	warnings := &counter{Handler: slog.DiscardHandler}
+	p.secondary.Log = slog.New(warnings)
 	p.start(p.secondary)
 	pair, err := tls.LoadX509KeyPair(stranger.main.Cert, stranger.main.Key)
 	if err != nil {
@@ -77,6 +105,24 @@ func TestAStrangerWhoAsksAnywayIsToldWhyNot(t *testing.T) {
 			t.Errorf("%s: %s %s %v", path, answer.Status, text, err)
 		}
 	}
+	if n := warnings.seen.Load(); n != 1 {
+		t.Errorf("the log has the same refusal %d times, want once", n)
+	}
+}
+
+// counter counts what would be logged.
+type counter struct {
+	slog.Handler
+	seen atomic.Int32
+}
+
+func (c *counter) Enabled(context.Context, slog.Level) bool { return true }
+
+func (c *counter) Handle(_ context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelWarn {
+		c.seen.Add(1)
+	}
+	return nil
 }
 
 func TestWithoutACertificateNobodyComesIn(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -73,19 +74,44 @@ func limitConnections() func(net.Conn, http.ConnState) {
 
 // admit lets the other server of this site in and tells anyone else why not.
 func (p *Peer) admit(next http.Handler) http.Handler {
+	said := &once{every: sayAgain}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := p.verifyOther(*r.TLS)
 		if err == nil {
 			next.ServeHTTP(w, r)
 			return
 		}
-		p.o.Log.Warn("peer link: refused a server that is not the other of this site", "from", r.RemoteAddr, "error", err)
-		said := problem{Error: fmt.Sprintf("it does not accept this server: %v", err)}
-		if fault := (*identity.Fault)(nil); errors.As(err, &fault) {
-			said.Why = fault.Why
+		if said.due(err.Error(), time.Now()) {
+			p.o.Log.Warn("peer link: refused a server that is not the other of this site", "from", r.RemoteAddr, "error", err)
 		}
-		reply(w, http.StatusForbidden, said)
+		refused := problem{Error: fmt.Sprintf("it does not accept this server: %v", err)}
+		if fault := (*identity.Fault)(nil); errors.As(err, &fault) {
+			refused.Why = fault.Why
+		}
+		reply(w, http.StatusForbidden, refused)
 	})
+}
+
+// sayAgain is how often the same refusal is logged: a stranger asks several times a second.
+const sayAgain = time.Minute
+
+// once keeps a log from saying the same over and over.
+type once struct {
+	every time.Duration
+	mu    sync.Mutex
+	last  string
+	at    time.Time
+}
+
+// due says whether a text is news at a moment.
+func (o *once) due(text string, now time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if text == o.last && now.Sub(o.at) < o.every {
+		return false
+	}
+	o.last, o.at = text, now
+	return true
 }
 
 func (p *Peer) routes() http.Handler {
