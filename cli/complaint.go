@@ -79,6 +79,8 @@ var causes = []struct {
 	{console.ErrNoSalvage, codeUsage, "no-salvage"},
 	{console.ErrDecided, codeForbidden, "salvage-decided"},
 	{console.ErrNotOnDuty, codeForbidden, "not-on-duty"},
+	{console.ErrNoVote, codeForbidden, "no-vote"},
+	{console.ErrVoteAsked, codeForbidden, "vote-asked"},
 	{client.ErrUnreachable, codeUnreachable, "unreachable"},
 	{os.ErrExist, codeForbidden, "exists"},
 }
