@@ -7,6 +7,7 @@ const (
 	pbxHost       = "127.0.0.10"
 	mainHost      = "127.0.0.21"
 	secondaryHost = "127.0.0.22"
+	witnessHost   = "127.0.0.41"
 	callersNet    = "127.0.9.0/24" // one address for each run of callers
 )
 

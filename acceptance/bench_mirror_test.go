@@ -25,7 +25,7 @@ func BenchmarkMirrorAbdicates(b *testing.B) {
 // commitsAgain is the time from a death to the end of the longest silence of the
 // main's acknowledgements after it. What was committed just before the death may
 // be heard of just after it: the first row heard is not the one that ends the wait.
-func (s *site) commitsAgain(b *testing.B, died time.Time) time.Duration {
+func (s *site) commitsAgain(b testing.TB, died time.Time) time.Duration {
 	b.Helper()
 	s.waitAlone(b)
 	s.waitStored(b, s.main, time.Now())
@@ -40,7 +40,7 @@ func (s *site) commitsAgain(b *testing.B, died time.Time) time.Duration {
 }
 
 // waitAlone waits until the main has the vote back, and so may commit alone.
-func (s *site) waitAlone(b *testing.B) {
+func (s *site) waitAlone(b testing.TB) {
 	b.Helper()
 	eventually(b, 20*time.Second, "the main alone", func() error {
 		v, err := s.main.view()

@@ -167,7 +167,7 @@ func (e pbxEvent) accepts(s *server) bool {
 }
 
 // waitStored waits until a server has acknowledged a row since a moment.
-func (s *site) waitStored(b *testing.B, by *server, since time.Time) {
+func (s *site) waitStored(b testing.TB, by *server, since time.Time) {
 	b.Helper()
 	eventually(b, 20*time.Second, "a row acknowledged by the "+string(by.seat), func() error {
 		if len(s.acknowledged(by, since)) == 0 {

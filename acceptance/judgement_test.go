@@ -105,21 +105,29 @@ func (s *server) promotions(t testing.TB) []string {
 	return rows
 }
 
+// ruleOfTakeover is the decision to take over, by the site's arbiter.
+func (s *site) ruleOfTakeover() string {
+	if s.witness != nil {
+		return "rule-duty-granted"
+	}
+	return "rule-takeover"
+}
+
 // checkExplained fails the test unless the diary names a call that this server
-// answered as the one that led to the takeover, with its evidence.
-func checkExplained(t testing.TB, s *server, since time.Time, calls []outcome) {
+// answered as the one that led to that decision, with its evidence.
+func checkExplained(t testing.TB, s *server, since time.Time, calls []outcome, decision string) {
 	t.Helper()
 	var decisions []string
 	for _, e := range s.explain(t, since) {
 		for _, o := range calls {
-			if strings.Contains(e.What.Code, "takeover") && e.Call == o.id && len(e.Evidence) > 0 && o.greeted() && heardFrom(o, []*server{s}) {
+			if e.What.Code == decision && e.Call == o.id && len(e.Evidence) > 0 && o.greeted() && heardFrom(o, []*server{s}) {
 				t.Logf("explained: %s, with %d pieces of evidence, for call %s", e.What.Code, len(e.Evidence), e.Call)
 				return
 			}
 		}
 		decisions = append(decisions, describe(e))
 	}
-	t.Errorf("the diary of the %s server has no decision with evidence for a call that it answered:\n%s", s.seat, strings.Join(decisions, "\n"))
+	t.Errorf("the diary of the %s server has no %s with evidence for a call that it answered:\n%s", s.seat, decision, strings.Join(decisions, "\n"))
 }
 
 func describe(e view.Entry) string {

@@ -207,7 +207,7 @@ func (s *site) checkExplainedAt(t testing.TB, by *server, since time.Time, term 
 	if err := json.Unmarshal([]byte(by.mustRun(t, "explain", "--at", moment, "--output", "json")), &entries); err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(entries, func(e view.Entry) bool { return e.What.Code == "rule-takeover" && e.Term == term })
+	i := slices.IndexFunc(entries, func(e view.Entry) bool { return e.What.Code == s.ruleOfTakeover() && e.Term == term })
 	if i < 0 {
 		t.Errorf("releve explain --at %s tells nothing of the takeover in term %d, in %d entries", moment, term, len(entries))
 		return

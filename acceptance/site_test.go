@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,12 +24,14 @@ type site struct {
 	ear             *ear
 	ledger          *ledger
 	main, secondary *server
+	witness         *witness   // nil in a site without one
 	replayed        testing.TB // the test that ends with a replay of the diaries
 }
 
 // plan is what a site is made with.
 type plan struct {
 	init     []string          // more flags of `releve init`
+	witness  bool              // a third machine keeps the register (R5)
 	settings map[string]string // of both configuration files: "section.key" to TOML value
 	pbx      map[string]string // of the PBX, by its environment
 }
@@ -91,6 +94,10 @@ func newSite(dir string, p plan) (*site, error) {
 	s := &site{dir: dir}
 	s.main = newServer(releve.Main, dir, mainHost)
 	s.secondary = newServer(releve.Secondary, dir, secondaryHost)
+	if p.witness {
+		s.witness = newWitness(dir)
+		p.init = append(slices.Clip(p.init), s.witness.flags()...)
+	}
 	if err := s.layOut(p); err != nil {
 		return nil, err
 	}
@@ -144,8 +151,8 @@ func (s *site) close() {
 	if s.ledger != nil {
 		s.ledger.close()
 	}
-	for _, server := range []*server{s.main, s.secondary} {
-		server.stop()
+	for _, m := range s.machines() {
+		m.stop()
 	}
 	for _, p := range s.phones {
 		p.close()
@@ -158,9 +165,23 @@ func (s *site) close() {
 	}
 }
 
+// machines are those that run what is ours.
+func (s *site) machines() []*machine {
+	all := []*machine{&s.main.machine, &s.secondary.machine}
+	if s.witness != nil {
+		all = append(all, &s.witness.machine)
+	}
+	return all
+}
+
+// startBoth starts the two servers, and the witness where there is one and it does
+// not run.
 func (s *site) startBoth(t testing.TB) {
 	t.Helper()
 	s.replayAtTheEnd(t)
+	if s.witness != nil && !s.witness.running() {
+		s.witness.start(t)
+	}
 	s.main.start(t)
 	s.secondary.start(t)
 }
@@ -239,9 +260,9 @@ func (s *site) phoneAgain(t testing.TB) {
 // the secondary.
 func (s *site) bringBack(t testing.TB) {
 	t.Helper()
-	for _, server := range []*server{s.main, s.secondary} {
-		if !server.process.running() {
-			server.start(t)
+	for _, m := range s.machines() {
+		if !m.running() {
+			m.start(t)
 		}
 	}
 	if s.onDuty(t) == s.secondary {

@@ -53,7 +53,7 @@ func (s *site) takeOver(t *testing.T, die func(testing.TB)) {
 	}
 	s.checkRecorded(t, s.secondary, after)
 	s.checkLedger(t, s.secondary)
-	checkExplained(t, s.secondary, began, calls)
+	checkExplained(t, s.secondary, began, calls, s.ruleOfTakeover())
 	s.checkExplainedAt(t, s.secondary, began, term+1)
 	if times := s.overflowToAnswer(began, s.secondary); len(times) > 0 {
 		t.Logf("from overflow to answer: first call %v, median of all %v", times[0], median(times))
