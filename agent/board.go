@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -81,6 +82,13 @@ func (b *board) add(e view.Event) {
 	defer b.mu.Unlock()
 	b.events = slices.Insert(b.events, 0, e)
 	b.events = b.events[:min(len(b.events), eventsKept)]
+}
+
+// newest says whether this was the last to be said here.
+func (b *board) newest(what view.Sentence) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.events) > 0 && reflect.DeepEqual(b.events[0].What, what)
 }
 
 func (b *board) hear(m Message) {
@@ -165,7 +173,7 @@ func (a *Agent) Message() Message {
 	m := a.Machine()
 	status := m.Status()
 	status.Spooled = a.Spool.Waiting()
-	return Message{Status: status, Server: a.server(m), Mirror: a.mirrorView(m), Events: a.board.own(eventsTold), Procedure: a.running.latest(),
+	return Message{Status: status, Server: a.server(m), Mirror: a.mirrorView(m), PBX: a.pbx(m), Events: a.board.own(eventsTold), Procedure: a.running.latest(),
 		Proof: a.board.proving()}
 }
 
@@ -176,10 +184,21 @@ func (a *Agent) server(m takeover.Machine) view.Server {
 		Seat: m.Seat, Duty: m.Duty(), Heard: true, HeardAt: time.Now().UTC(), Vote: m.Vote || m.Holds(),
 		Data: dataTier(m), Interfaces: view.Tier{State: view.TierWell}, Processing: a.processingTier(m),
 		Registered: a.registered(), ChannelsBusy: load.Busy, Channels: load.Channels,
-		WithoutDuty: m.WithoutDuty, SpoolWaiting: a.Spool.Waiting(),
+		WithoutDuty: a.withoutDuty(m), SpoolWaiting: a.Spool.Waiting(),
 		CallsOffered: load.Offered, CallsAnswered: load.Answered, CallsRefused: load.Refused,
 		Doing: a.doing(m), Witness: m.WitnessHeard(),
 	}
+}
+
+// withoutDuty: an owner that stands still answers all the same where nobody else could
+// (M5, R13).
+func (a *Agent) withoutDuty(m takeover.Machine) bool {
+	return m.WithoutDuty || a.Site.Level == releve.Mirroring && m.Phase != takeover.Starting && m.Stance() == takeover.NoDuty
+}
+
+// mute says that a seat has no telephone: the secondary at level mirroring (SPEC §2).
+func (a *Agent) mute(seat releve.Seat) bool {
+	return a.Site.Level == releve.Mirroring && seat == releve.Secondary
 }
 
 func (a *Agent) registered() []string {
@@ -206,6 +225,8 @@ func dataTier(m takeover.Machine) view.Tier {
 
 func (a *Agent) processingTier(m takeover.Machine) view.Tier {
 	switch {
+	case a.mute(m.Seat):
+		return view.Tier{State: view.TierNone}
 	case a.Voice.Well() != nil:
 		return view.Tier{State: view.TierDown, Why: view.Say("tier-voice-down", "why", a.Voice.Well().Error())}
 	case !m.PBX.Heard:
@@ -243,21 +264,25 @@ func (a *Agent) View() view.Site {
 	s := view.Site{
 		Name: a.Site.Name, Level: a.Site.Level, Arbiter: arbiterOf(m), Seat: m.Seat, At: time.Now().UTC(),
 		Term: max(m.Term, other.Status.Term), Owner: m.Owner, Mirror: a.siteMirror(m, other),
-		PBX:       view.PBX{Address: a.Site.PBX, Heard: m.PBX.Heard, Reception: a.Site.Reception},
+		PBX:       a.pbx(m),
 		Events:    a.board.all(),
 		Procedure: a.running.latest(), Proof: a.board.proving(),
 	}
 	if other.Status.Term > m.Term {
 		s.Owner = other.Status.Owner
 	}
-	if m.PBX.Heard {
-		s.PBX.HeardAt = s.At
+	if a.mute(m.Seat) { // it has no way to the PBX, and shows what the main knows
+		s.PBX = other.PBX
+		s.PBX.Heard = s.PBX.Heard && heard
 	}
 	theirs := other.Server
 	theirs.Seat = m.Seat.Other()
 	theirs.Heard, theirs.HeardAt = heard, heardAt.UTC()
 	if !heard {
 		theirs.Duty = releve.OutOfService
+	}
+	if a.mute(theirs.Seat) {
+		theirs.Processing = view.Tier{State: view.TierNone}
 	}
 	if p := other.Procedure; heard && p != nil && (s.Procedure == nil || p.Started.After(s.Procedure.Started)) {
 		s.Procedure = p
@@ -271,6 +296,15 @@ func (a *Agent) View() view.Site {
 	}
 	s.Word, s.Why = word(m, s)
 	return s
+}
+
+// pbx is what this server knows of the switch.
+func (a *Agent) pbx(m takeover.Machine) view.PBX {
+	v := view.PBX{Address: a.Site.PBX, Heard: m.PBX.Heard, Reception: a.Site.Reception}
+	if v.Heard {
+		v.HeardAt = time.Now().UTC()
+	}
+	return v
 }
 
 // mirrorView is the copy as its owner sees it.
@@ -322,6 +356,9 @@ func (a *Agent) siteMirror(m takeover.Machine, other Message) view.Mirror {
 
 // word is the one word on the screen with its reason (V2).
 func word(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
+	if s.Level == releve.Mirroring {
+		return wordOfOneVoice(m, s)
+	}
 	active, passive := s.Main, s.Secondary
 	if s.Owner == releve.Secondary {
 		active, passive = passive, active
@@ -337,7 +374,7 @@ func word(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
 		return view.NotProtected, view.Say("why-other-silent", "seat", string(passive.Seat))
 	case s.Mirror.Differences > 0:
 		return view.NotProtected, view.Say("why-mirror-differs", "seat", string(passive.Seat), "differences", itoa(s.Mirror.Differences))
-	case s.Level != releve.Mirroring && !passive.Vote, s.Level == releve.Mirroring && m.Alone() && m.CommitsAlone():
+	case !passive.Vote:
 		return view.NotProtected, view.Say("why-alone", "seat", string(active.Seat))
 	case m.Witnessed() && !m.WitnessHeard():
 		return view.NotProtected, view.Say("why-witness-silent")
@@ -349,4 +386,30 @@ func word(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
 		return view.NotProtected, view.Say("why-mirror-away")
 	}
 	return view.Protected, view.Say("why-protected", "seat", string(active.Seat))
+}
+
+// wordOfOneVoice is the word where only the main answers: it is protected while each
+// record is on both machines (SPEC §2).
+func wordOfOneVoice(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
+	main, mirror := s.Main, s.Secondary
+	alone := m.Owns() && m.CommitsAlone() || !m.Owns() && m.Other.Lone
+	switch {
+	case main.WithoutDuty:
+		return view.NotProtected, view.Say("why-without-duty", "seat", string(main.Seat))
+	case main.Duty != releve.Active:
+		return view.Stopped, view.Say("why-nobody-on-duty")
+	case main.Data.State != view.TierWell:
+		return view.NotProtected, view.Say("why-database-away", "seat", string(main.Seat))
+	case main.SpoolWaiting > spoolQuiet || mirror.SpoolWaiting > 0:
+		return view.NotProtected, view.Say("why-spool", "records", itoa(main.SpoolWaiting+mirror.SpoolWaiting))
+	case s.Mirror.Differences > 0:
+		return view.NotProtected, view.Say("why-mirror-differs", "seat", string(mirror.Seat), "differences", itoa(s.Mirror.Differences))
+	case alone:
+		return view.NotProtected, view.Say("why-alone", "seat", string(main.Seat))
+	case !mirror.Heard || !m.Protected():
+		return view.NotProtected, view.Say("why-mirror-away")
+	case main.Processing.State != view.TierWell:
+		return view.NotProtected, main.Processing.Why
+	}
+	return view.Protected, view.Say("why-mirrored", "seat", string(main.Seat), "other", string(mirror.Seat))
 }

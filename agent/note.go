@@ -61,7 +61,7 @@ func inputOf(before takeover.Machine, e takeover.Event) json.RawMessage {
 func (a *Agent) noteRule(act takeover.Action, input json.RawMessage) {
 	m := a.machine
 	what := view.Say("rule-"+act.Rule, "term", fmt.Sprint(m.Term), "seat", string(m.Seat), "other", string(m.Seat.Other()),
-		"number", fmt.Sprint(m.Number), "cause", m.Cause, "calls", itoa(len(a.waiting)))
+		"number", fmt.Sprint(m.Number), "cause", m.Cause, "why", m.DB.Why, "calls", itoa(len(a.waiting)))
 	entry := view.Entry{At: time.Now().UTC(), Seat: m.Seat, Term: m.Term, Kind: "decision", What: what, Input: input}
 	if verdictRules[act.Rule] {
 		entry.Evidence = a.evidence()
@@ -72,7 +72,9 @@ func (a *Agent) noteRule(act takeover.Action, input json.RawMessage) {
 	}
 	a.Diary.Write(entry)
 	a.Log.Info("decided", "rule", act.Rule, "term", m.Term, "phase", m.Phase, "call", entry.Call)
-	if severity, shown := shownRules[act.Rule]; shown {
+	// What only says the newest event again is no news: a database that does not start is
+	// tried every second.
+	if severity, shown := shownRules[act.Rule]; shown && !a.board.newest(what) {
 		a.board.add(view.Event{At: entry.At, Seat: m.Seat, Term: m.Term, Severity: severity, What: what, Call: entry.Call})
 	}
 }
@@ -96,7 +98,7 @@ var shownRules = map[string]string{
 	"duty-granted": "major", "vote-regained": "major", "vote-returned-by-hand": "major", "vote-void": "warning", "register-void": "warning",
 	"vote-recalled": "info", "arbiter-changed": "info", "arbiter-adopted": "info", "abdication-asked": "warning",
 	"solo-by-order": "critical", "duty-taken-by-order": "critical", "mirrored": "info", "copy-too-old": "warning",
-	"restore-begins": "info", "restored": "info", "restore-failed": "critical",
+	"owner-database-starts": "critical", "gate-opened": "info", "restore-begins": "info", "restored": "info", "restore-failed": "critical",
 }
 
 // noteRound keeps decisions not to act: a round while a call waits, or one that

@@ -73,6 +73,7 @@ type Message struct {
 	Status takeover.Status `json:"status"`
 	Server view.Server     `json:"server"`
 	Mirror view.Mirror     `json:"mirror"`
+	PBX    view.PBX        `json:"pbx"`
 	Events []view.Event    `json:"events"`
 
 	Procedure *view.Procedure `json:"procedure,omitempty"` // that it runs, or ran last

@@ -79,16 +79,91 @@ func TestTheWordAndItsReason(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			playProtected(t, func(t *testing.T, s *site) {
 				c.given(t, s)
-				at := s.servers[c.at].agent
-				s.until("the screen says "+c.why, 5*time.Second, func() bool { return at.View().Why.Code == c.why })
-				v := at.View()
-				if v.Word != c.word || v.Why.Args["seat"] != c.seat {
-					t.Errorf("%s, %+v", v.Word, v.Why)
-				}
-				s.stays("the screen says "+c.why, 2*time.Second, func() bool { v := at.View(); return v.Why.Code == c.why && v.Word == c.word })
+				c.isShown(t, s)
 			})
 		})
 	}
+}
+
+// isShown waits until the screen says the word and why, and then goes on to.
+func (c situation) isShown(t *testing.T, s *site) {
+	t.Helper()
+	at := s.servers[c.at].agent
+	s.until("the screen says "+c.why, 5*time.Second, func() bool { return at.View().Why.Code == c.why })
+	v := at.View()
+	if v.Word != c.word || v.Why.Args["seat"] != c.seat {
+		t.Errorf("%s, %+v", v.Word, v.Why)
+	}
+	s.stays("the screen says "+c.why, 2*time.Second, func() bool { v := at.View(); return v.Why.Code == c.why && v.Word == c.word })
+}
+
+var situationsOfOneVoice = []situation{
+	{"all is well, seen from the main", func(*testing.T, *site) {}, releve.Main, view.Protected, "why-mirrored", "main"},
+	{"all is well, seen from the secondary", func(*testing.T, *site) {}, releve.Secondary, view.Protected, "why-mirrored", "main"},
+	{"the secondary is off", func(_ *testing.T, s *site) { s.secondary().kill() }, releve.Main, view.NotProtected, "why-alone", "main"},
+	{"the mirror's database is gone, seen from it", func(_ *testing.T, s *site) {
+		s.change(func() { s.secondary().postgres.broken = true; s.secondary().postgres.exit("its files are gone") })
+	}, releve.Secondary, view.NotProtected, "why-alone", "main"},
+	{"the main is dead", func(_ *testing.T, s *site) { s.main().kill() }, releve.Secondary, view.Stopped, "why-nobody-on-duty", ""},
+	{"the main's database is lost", databaseLost, releve.Main, view.NotProtected, "why-database-away", "main"},
+	{"the main's database is lost, seen from the secondary", databaseLost, releve.Secondary, view.NotProtected, "why-database-away", "main"},
+	{"facts pile up on the main's disk", func(_ *testing.T, s *site) {
+		s.change(func() { s.main().spooled = 5000 })
+	}, releve.Secondary, view.NotProtected, "why-spool", ""},
+	{"the main's calls are broken", func(_ *testing.T, s *site) {
+		s.change(func() { s.main().voice.well = errors.New("the RTP ports are gone") })
+	}, releve.Main, view.NotProtected, "tier-voice-down", ""},
+	{"the mirror was found to differ", mirrorDiffers, releve.Secondary, view.NotProtected, "why-mirror-differs", "secondary"},
+}
+
+func databaseLost(_ *testing.T, s *site) {
+	s.change(func() { s.main().postgres.broken = true; s.main().postgres.exit("its files are gone") })
+}
+
+// At level mirroring protected means that each record is on both machines, and the
+// secondary has no telephone that could be ill (V2).
+func TestTheWordAtLevelMirroring(t *testing.T) {
+	for _, c := range situationsOfOneVoice {
+		t.Run(c.name, func(t *testing.T) {
+			playMirroring(t, func(t *testing.T, s *site) {
+				c.given(t, s)
+				c.isShown(t, s)
+				for _, srv := range s.servers {
+					v := srv.agent.View()
+					if v.Secondary.Processing.State != view.TierNone || v.Main.Processing.State == view.TierNone {
+						t.Errorf("the %s shows the calls of the main as %s, of the secondary as %s", srv.seat, v.Main.Processing.State, v.Secondary.Processing.State)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A database that does not start is tried again every second, and said once.
+func TestALostDatabaseIsSaidOnce(t *testing.T) {
+	playMirroring(t, func(t *testing.T, s *site) {
+		databaseLost(t, s)
+		said := func() (times int) {
+			for _, e := range s.main().agent.View().Events {
+				if e.What.Code == "rule-owner-database-starts" && e.Severity == "critical" {
+					times++
+				}
+			}
+			return times
+		}
+		s.until("it is said", 2*time.Second, func() bool { return said() > 0 })
+		s.stays("said no more than twice", 20*time.Second, func() bool { return said() <= 2 }) // lost, and why it does not start
+	})
+}
+
+// The secondary has no way to the PBX, and shows what the main knows of it.
+func TestTheMirrorShowsThePBXOfTheMain(t *testing.T) {
+	playMirroring(t, func(t *testing.T, s *site) {
+		main, mirror := s.main().agent.View().PBX, func() view.PBX { return s.secondary().agent.View().PBX }
+		s.until("it shows the PBX", 2*time.Second, func() bool { v := mirror(); return v.Heard && v.Address == main.Address })
+		s.main().kill()
+		s.until("nobody hears the PBX", 3*time.Second, func() bool { return !mirror().Heard })
+	})
 }
 
 // While a server promotes or copies, both screens show what it is about, and how

@@ -18,15 +18,12 @@ import (
 	"releve"
 	"releve/agent"
 	"releve/arbiter"
-	"releve/attendant"
-	"releve/calls"
 	"releve/config"
 	"releve/console"
 	"releve/diary"
 	"releve/journal"
 	"releve/outbox"
 	"releve/peer"
-	"releve/phone"
 	"releve/postgres"
 	"releve/salvage"
 	"releve/spool"
@@ -53,31 +50,24 @@ type App struct {
 	spool     *spool.Spool
 	diary     *diary.Diary
 	peer      *peer.Peer
-	phone     *phone.Phone
-	telephone *telephone
-	calls     *calls.Calls
+	telephony telephony
 	agent     *agent.Agent
 	salvager  *salvage.Salvager
 	prover    *verify.Prover
 	stored    *storedFacts
 	console   *console.Server
-
-	incoming chan *phone.Incoming
 }
 
 // New makes a server. It opens what belongs to this machine alone: the journal,
 // the spool, the sockets. Nothing is answered before Run.
 func New(c config.Config, found bool, log *slog.Logger) (*App, error) {
-	a := &App{config: c, log: log, stored: newStoredFacts(), incoming: make(chan *phone.Incoming, incomingQueue)}
+	a := &App{config: c, log: log, stored: newStoredFacts()}
 	if err := a.build(found); err != nil {
 		a.close()
 		return nil, err
 	}
 	return a, nil
 }
-
-// incomingQueue holds calls for the moment between the sockets' opening and Run.
-const incomingQueue = 1024
 
 func (a *App) build(found bool) error {
 	if err := a.findPostgres(); err != nil { // first: nothing is written beside data that is another's
@@ -87,15 +77,18 @@ func (a *App) build(found bool) error {
 	if err != nil {
 		return err
 	}
+	if err := a.refuseMuteOwner(saved); err != nil {
+		return err
+	}
 	a.closers = append(a.closers, a.closePostgres) // not before the disk's locks are ours: it may be another's that runs
 	disk := newOwnDisk(a.database.cluster, a.config.Site.Seat)
 	a.closers = append(a.closers, disk.wait)
 	handler := &answers{seat: a.config.Site.Seat, spool: a.spool}
 	handler.cluster = a.database.cluster
-	if err := a.openSockets(handler); err != nil {
+	if err := a.openPeer(handler); err != nil {
 		return err
 	}
-	if err := a.makeCalls(); err != nil {
+	if err := a.openTelephony(); err != nil {
 		return err
 	}
 	witness, err := a.openWitness()
@@ -133,6 +126,22 @@ func (a *App) openDisk() (savedTerm, error) {
 	return savedTerm{j}, nil
 }
 
+// refuseMuteOwner: a server that was last on duty cannot become one without a telephone:
+// nobody else may answer in its term.
+func (a *App) refuseMuteOwner(saved savedTerm) error {
+	d, known, err := saved.Load()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrForbidden, err)
+	}
+	if a.config.Mute() && known && d.Owns() {
+		return fmt.Errorf("%w: %w", ErrForbidden, &view.Fault{Cause: errMuteOwner, Why: view.Say("level-on-duty", "seat", string(d.Seat))})
+	}
+	return nil
+}
+
+// errMuteOwner is the cause for logs.
+var errMuteOwner = errors.New("this server was last on duty and has no telephone at level mirroring")
+
 // acknowledged is told of each fact that the database has.
 func (a *App) acknowledged(facts []releve.Fact) {
 	a.agent.Stored(facts)
@@ -161,7 +170,7 @@ func (a *App) findPostgres() error {
 	cluster, err := postgres.New(postgres.Options{
 		Installation: found, Dir: filepath.Join(c.Site.Data, "postgres"), Listen: listen, Upstream: upstream,
 		Seat: c.Site.Seat, SiteID: c.Site.ID, CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
-		Account: c.Database.Account, Log: a.log,
+		Account: c.Database.Account, CopyRate: int64(c.Mirror.CopyRate), Log: a.log,
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrMissing, err)
@@ -184,7 +193,7 @@ func (a *App) closePostgres() {
 	a.database.Fence()
 }
 
-func (a *App) openSockets(h peer.Handler) (err error) {
+func (a *App) openPeer(h peer.Handler) (err error) {
 	c := a.config
 	a.peer, err = peer.New(peer.Options{
 		Listen: address(c.Peer.Listen), Other: address(c.Peer.Other), CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
@@ -195,15 +204,6 @@ func (a *App) openSockets(h peer.Handler) (err error) {
 	}
 	a.database.prepare = link{a.peer}.PrepareCopy
 	a.closers = append(a.closers, func() { _ = a.peer.Close() })
-	a.phone, err = phone.New(phone.Options{
-		Listen: address(c.SIP.Listen), PBX: address(c.PBX.Address), Domain: c.PBX.Domain,
-		RTPFirst: c.SIP.RTPFirst, RTPLast: c.SIP.RTPLast, Log: a.log,
-		OnInvite: a.offered, OnCheck: a.checked,
-	})
-	if err != nil {
-		return missing(err)
-	}
-	a.closers = append(a.closers, func() { _ = a.phone.Close() })
 	return nil
 }
 
@@ -235,39 +235,9 @@ func missing(err error) error {
 	return err
 }
 
-func (a *App) makeCalls() (err error) {
-	c := a.config
-	a.calls, err = calls.New(calls.Options{
-		Seat: c.Site.Seat, Channels: c.SIP.Channels, Duty: a, Spool: a.spool, Log: a.log,
-		Profile: calls.Profile{
-			Evidence: calls.Evidence(c.PBX.Evidence), ReceptionUser: c.PBX.ReceptionUser, ReceptionNumber: c.PBX.ReceptionNumber,
-			StandbyUser: c.PBX.StandbyUser, RefusalCode: c.PBX.RefusalCode, BusyCode: c.PBX.BusyCode,
-		},
-		Script: attendant.Script{
-			Language: c.Attendant.Language, ExtensionDigits: c.Attendant.ExtensionDigits, Operator: c.Attendant.Operator,
-		},
-	})
-	return err
-}
-
-// Stance and Verify hand the calls' questions on to the agent, which is made
-// after them.
-func (a *App) Stance() calls.Stance { return duty{a.agent}.Stance() }
-
-// Verify waits for a verdict.
-func (a *App) Verify(ctx context.Context, o calls.Offer) calls.Decision {
-	return duty{a.agent}.Verify(ctx, o)
-}
-
 func (a *App) makeAgent(saved savedTerm, witness agent.Arbiter, found bool) {
 	c := a.config
-	expires := c.PBX.Expires.Std()
-	a.telephone = &telephone{phone: a.phone, peer: a.peer, other: address(c.SIP.Other), number: c.PBX.ReceptionNumber}
-	reception := phone.Account{User: c.PBX.ReceptionUser, Password: c.PBX.ReceptionPassword, Expires: expires}
-	standby := phone.Account{User: c.PBX.StandbyUser, Password: c.PBX.StandbyPassword, Expires: expires}
-	explain := func(severity string, what view.Sentence) { a.agent.Explain(severity, what) }
-	a.telephone.reception = newLine(a.phone, reception, func(own, any bool) bool { return a.agent.MayRegister(own, any) }, explain, a.log)
-	a.telephone.standby = newLine(a.phone, standby, func(own, any bool) bool { return a.agent.MayStandBy(own, any) }, explain, a.log)
+	telephone, voice := a.telephony.ports()
 	a.agent = agent.New(agent.Options{
 		Site: agent.SiteWords{
 			Name: c.Site.Name, Level: c.Site.Level, Arbiter: c.Site.Arbiter, PBX: c.PBX.Address,
@@ -278,13 +248,22 @@ func (a *App) makeAgent(saved savedTerm, witness agent.Arbiter, found bool) {
 			Pause: c.Takeover.Pause.Std(), Watch: c.Takeover.Watch.Std(), OwnCalls: c.Takeover.OwnCalls,
 			Level: c.Site.Level, Site: c.Site.ID, Arbiter: c.Site.Arbiter,
 		},
-		Found: found, Refusal: c.PBX.RefusalCode, Journal: saved, Database: a.database, Store: a.records, Arbiter: witness,
-		Link: &watchedLink{link: link{a.peer}, explain: explain}, Telephone: a.telephone, Voice: voice{a.calls}, Diary: a.diary, Spool: a.spool, Log: a.log,
+		Found: found, Refusal: c.PBX.RefusalCode, Journal: saved, Database: a.database, Ward: a.database, Store: a.records, Arbiter: witness,
+		Link: &watchedLink{link: link{a.peer}, explain: a.explain}, Telephone: telephone, Voice: voice, Diary: a.diary, Spool: a.spool, Log: a.log,
 	})
 }
 
-// address reads what the configuration has checked.
-func address(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+// explain tells the operator a fact. The agent is made after those who use it.
+func (a *App) explain(severity string, what view.Sentence) { a.agent.Explain(severity, what) }
+
+// address reads what the configuration has checked; what it does not need is the zero
+// value.
+func address(s string) netip.AddrPort {
+	if s == "" {
+		return netip.AddrPort{}
+	}
+	return netip.MustParseAddrPort(s)
+}
 
 // savedTerm is the journal as the agent needs it.
 type savedTerm struct{ journal *journal.Journal }
@@ -300,29 +279,6 @@ func (s savedTerm) Load() (takeover.Durable, bool, error) {
 
 func (s savedTerm) Save(ctx context.Context, d takeover.Durable) error {
 	return s.journal.SaveWithin(ctx, d)
-}
-
-// offered hands a call of the phone on; Run takes it up.
-func (a *App) offered(in *phone.Incoming) {
-	select {
-	case a.incoming <- in:
-		<-in.Gone()
-	default:
-		_ = in.Refuse(a.config.PBX.BusyCode) // more calls at once than any PBX sends
-	}
-}
-
-// checked answers the other server's question over SIP (H4).
-func (a *App) checked(ctx context.Context, nonce string) (string, bool) {
-	h := answers{seat: a.config.Site.Seat, agent: a.agent, spool: a.spool}
-	q := questionOf(nonce)
-	answer := h.Check(ctx, peer.CheckQuestion{Nonce: nonce, Call: q.Call})
-	sealed, err := a.peer.SealAnswer(nonce, answer)
-	if err != nil {
-		a.log.Error("a check over SIP could not be answered", "err", err)
-		return "", false
-	}
-	return sealed, answer.Well
 }
 
 // Run serves until ctx ends, then gives back the vote if it can, ends the calls
@@ -342,14 +298,11 @@ func (a *App) Run(ctx context.Context) error {
 			failed <- err
 		}
 	})
-	begin(func(ctx context.Context) { a.lost(a.calls.Run(ctx)) })
+	a.telephony.run(clips, begin)
 	begin(func(ctx context.Context) { outbox.Run(ctx, sink{a.records}, a.log, a.spools()...) })
 	begin(a.salvager.Run)
 	begin(a.prover.Run)
-	begin(a.telephone.reception.run)
-	begin(a.telephone.standby.run)
-	begin(a.notice)
-	begin(func(ctx context.Context) { a.take(ctx, clips) })
+	a.openingWords()
 	a.console.Start()
 	a.log.Info("serving", "seat", a.config.Site.Seat, "site", a.config.Site.Name, "page", "http://"+a.config.Console.Listen+"/")
 	select {
@@ -370,8 +323,7 @@ func (a *App) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveLimit)
 	defer cancel()
 	a.agent.Stop(ctx)
-	a.calls.Drop("this server is being stopped")
-	_ = a.calls.Drained(ctx)
+	a.telephony.leave(ctx)
 }
 
 func (a *App) spools() []outbox.Source {
@@ -379,61 +331,10 @@ func (a *App) spools() []outbox.Source {
 	return []outbox.Source{ownSpool{a.spool, seat}, otherSpool{a.peer, seat.Other()}}
 }
 
-// take begins a goroutine for each call.
-func (a *App) take(ctx context.Context, clips clips) {
-	var talks sync.WaitGroup
-	defer talks.Wait()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case in := <-a.incoming:
-			talks.Go(func() { a.calls.Offer(ctx, incoming{in, clips}) })
-		}
-	}
-}
-
-func (a *App) lost(err error) {
-	if err != nil {
-		a.log.Error("records of calls were lost", "err", err)
-	}
-}
-
-// saturatedAfter is how long all channels must be busy before it is said (H4).
-const saturatedAfter = 2 * time.Second
-
-// notice says what the calls show and no decision comes of.
-func (a *App) notice(ctx context.Context) {
-	a.openingWords()
-	look := time.NewTicker(500 * time.Millisecond)
-	defer look.Stop()
-	saturated, lost := false, int64(0)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-look.C:
-		}
-		s := a.calls.Snapshot()
-		now := !s.SaturatedSince.IsZero() && time.Since(s.SaturatedSince) > saturatedAfter
-		if now && !saturated {
-			a.agent.Explain("warning", view.Say("event-saturated", "channels", fmt.Sprint(s.Channels)))
-		} else if saturated && s.SaturatedSince.IsZero() {
-			a.agent.Explain("cleared", view.Say("event-unsaturated"))
-			saturated = false
-		}
-		saturated = saturated || now
-		if s.RecordsLost > lost {
-			lost = s.RecordsLost
-			a.agent.Explain("major", view.Say("event-records-lost", "count", fmt.Sprint(lost)))
-		}
-	}
-}
-
 // openingWords says what was found on the disk at the start.
 func (a *App) openingWords() {
 	if cut := a.spool.Opened().CutBytes; cut > 0 {
-		a.agent.Explain("warning", view.Say("event-spool-cut", "bytes", fmt.Sprint(cut)))
+		a.explain("warning", view.Say("event-spool-cut", "bytes", fmt.Sprint(cut)))
 	}
 }
 

@@ -22,7 +22,10 @@ import (
 	"releve/config"
 	"releve/config/site"
 	"releve/console/client"
+	"releve/journal"
 	"releve/practice"
+	"releve/takeover"
+	"releve/view"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -124,7 +127,7 @@ func TestAServerThatCannotBeMadeLeavesNothingOpen(t *testing.T) {
 		"the SIP port is taken":         {func(t *testing.T, c *config.Config) func() { return holdUDP(t, c.SIP.Listen) }, app.ErrMissing, "5060"},
 		"the page's port is taken":      {func(t *testing.T, c *config.Config) func() { return holdTCP(t, c.Console.Listen) }, app.ErrMissing, "8080"},
 		"PostgreSQL is not there":       {noPostgres, app.ErrMissing, "/nonexistent"},
-		"the database is a stranger's":  {strangersDatabase, app.ErrForbidden, "move it away"},
+		"the database is a stranger's":  {strangersDatabase, app.ErrForbidden, "data-not-ours"},
 		"the data directory is a file":  {dataIsAFile, app.ErrMissing, "data"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -291,4 +294,62 @@ func postmasterOf(t *testing.T, c config.Config) int {
 		t.Fatalf("no PostgreSQL runs as %q: %v", first, err)
 	}
 	return pid
+}
+
+// newMirroringSite lays a site of level mirroring out and reads both configurations.
+func newMirroringSite(t *testing.T) (main, secondary config.Config) {
+	t.Helper()
+	main = newSite(t)
+	dir := filepath.Dir(main.Site.Data)
+	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
+		file := filepath.Join(dir, string(seat)+".toml")
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := strings.Replace(string(text), `level = "high-availability"`, `level = "mirroring"`, 1)
+		if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, mistakes := config.Load(file)
+		for _, m := range mistakes {
+			t.Fatal(m)
+		}
+		if seat == releve.Main {
+			main = c
+		} else {
+			secondary = c
+		}
+	}
+	return main, secondary
+}
+
+// At level mirroring the secondary opens no socket of SIP, and is made although
+// somebody else has the port that its file names.
+func TestAServerWithoutATelephoneOpensNone(t *testing.T) {
+	_, c := newMirroringSite(t)
+	defer holdUDP(t, netip.AddrPortFrom(house(22), 5060).String())()
+	startAndStop(t, c)
+}
+
+// A server that was last on duty cannot become one without a telephone.
+func TestAServerOnDutyIsNotMadeMute(t *testing.T) {
+	_, c := newMirroringSite(t)
+	j, err := journal.Open(filepath.Join(c.Site.Data, "journal"), c.Site.ID, releve.Secondary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	onDuty := takeover.Durable{Seat: releve.Secondary, Owner: releve.Secondary, Term: 2, Vote: true}
+	if err := j.SaveWithin(t.Context(), onDuty); err != nil {
+		t.Fatal(err)
+	}
+	before := openFiles(t)
+	_, err = app.New(c, false, logOf(t))
+	fault, told := errors.AsType[*view.Fault](err)
+	if !errors.Is(err, app.ErrForbidden) || !told || fault.Why.Code != "level-on-duty" {
+		t.Errorf("got %v", err)
+	}
+	if after := openFiles(t); !slices.Equal(before, after) {
+		t.Errorf("open before:\n%q\nand after:\n%q", before, after)
+	}
 }

@@ -40,7 +40,7 @@ func (a *App) Watch(ctx context.Context) <-chan view.Site {
 // Calls are the latest calls, newest first: those in progress and those that only
 // memory has come from this server, the others from its database.
 func (a *App) Calls(ctx context.Context, limit int) ([]view.Call, error) {
-	all := slices.Concat(a.calls.Active(), a.calls.Recent(limit))
+	all := a.telephony.known(limit)
 	known := map[releve.CallID]int{}
 	for i, c := range all {
 		known[c.Call] = i

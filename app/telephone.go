@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -75,7 +76,11 @@ func (t *telephone) BindingThere(ctx context.Context) (bool, error) {
 
 func isOwn(b phone.Binding) bool { return b.Own }
 
+// TestCall calls as the standby: where there is none, nobody is there to call.
 func (t *telephone) TestCall(ctx context.Context, id string) (agent.TestCall, error) {
+	if t.standby.account.User == "" {
+		return agent.TestCall{}, errors.New("at level mirroring there is no standby user to call with")
+	}
 	call, err := t.phone.TestCall(ctx, t.standby.account, t.number, id)
 	return agent.TestCall{AnsweredAfter: call.AnsweredAfter, SoundAfter: call.SoundAfter, AnsweredBy: call.AnsweredBy}, err
 }

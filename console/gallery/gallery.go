@@ -29,6 +29,7 @@ func States(now time.Time) []State {
 	made := []State{
 		protected(now), takingOver(now), takenOver(now), withoutDuty(now), mainAway(now), secondaryAway(now),
 		catchingUp(now), cloning(now), returning(now), returned(now), failed(now), stuck(now), stopped(now), begins(now),
+		mirroring(now), databaseAway(now),
 	}
 	for i := range made {
 		made[i].Site.Events = stamped(made[i].Site.Events, now)
@@ -282,6 +283,40 @@ func begins(now time.Time) State {
 	s.Mirror = view.Mirror{State: view.MirrorAway}
 	s.Events = []view.Event{event(3*time.Second, releve.Main, "info", "rule-site-begins", "term", "1")}
 	return State{"begins", s, nil}
+}
+
+// mirroring is a quiet site of that level, seen from the secondary: it has no telephone.
+func mirroring(now time.Time) State {
+	s := quiet(now)
+	s.Level, s.Seat, s.Why = releve.Mirroring, releve.Secondary, view.Say("why-mirrored", "seat", "main", "other", "secondary")
+	s.Main.Vote, s.Secondary.Vote = true, false
+	s.Secondary = view.Server{
+		Seat: releve.Secondary, Duty: releve.Passive, Heard: true, HeardAt: now, Data: well(), Interfaces: well(),
+		Processing: view.Tier{State: view.TierNone},
+	}
+	s.Events = []view.Event{
+		event(31*time.Minute, releve.Main, "info", "rule-mirrored", "other", "secondary"),
+		event(33*time.Minute, releve.Main, "major", "rule-alone"),
+		event(26*time.Hour, releve.Main, "info", "rule-owner-confirmed"),
+	}
+	return State{"mirroring", s, calls(now, releve.Main)}
+}
+
+// databaseAway is the main's database lost at level mirroring: callers do not notice.
+func databaseAway(now time.Time) State {
+	s := mirroring(now).Site
+	s.Seat, s.Word, s.Why = releve.Main, view.NotProtected, view.Say("why-database-away", "seat", "main")
+	s.Main.Data = view.Tier{State: view.TierDown, Why: view.Say("tier-data-down", "why", "signal: killed")}
+	s.Main.SpoolWaiting = 57
+	s.Mirror = view.Mirror{State: view.MirrorAway}
+	s.Events = append([]view.Event{
+		event(3*time.Minute, releve.Main, "critical", "rule-owner-database-starts", "why", "signal: killed"),
+	}, s.Events...)
+	list := calls(now, releve.Main)
+	for i := range list[:4] {
+		list[i].Stored = false
+	}
+	return State{"database-away", s, list}
 }
 
 // calls are a few callers of a night: some talking, some put through.

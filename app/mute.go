@@ -1,0 +1,44 @@
+package app
+
+import (
+	"context"
+	"errors"
+
+	"releve/agent"
+	"releve/takeover"
+	"releve/view"
+)
+
+// errMute is what a server without a telephone answers whoever asks for it.
+var errMute = errors.New("this server has no telephone at level mirroring")
+
+// mute is the side towards callers of a server that has none: the secondary at level
+// mirroring opens no socket of SIP, registers nowhere and takes no call (SPEC §2). It
+// hears no PBX either, so that nothing is ever concluded from one.
+type mute struct{}
+
+func (m mute) ports() (agent.Telephone, agent.Voice) { return m, m }
+
+func (mute) run(clips, func(func(context.Context))) {}
+func (mute) leave(context.Context)                  {}
+func (mute) known(int) []view.Call                  { return nil }
+
+// The telephone that is not there.
+
+func (mute) Options(context.Context) error { return errMute }
+func (mute) CheckOther(context.Context, agent.CheckQuestion) (takeover.Reply, error) {
+	return takeover.Reply{}, errMute
+}
+func (mute) Keep(takeover.Users)                        {} // the table asks for none at this level
+func (mute) Bound() takeover.Users                      { return takeover.Users{} }
+func (mute) RegisterNow()                               {}
+func (mute) BindingThere(context.Context) (bool, error) { return false, errMute }
+func (mute) TestCall(context.Context, string) (agent.TestCall, error) {
+	return agent.TestCall{}, errMute
+}
+
+// The calls that are not there are not ill.
+
+func (mute) Drop()            {}
+func (mute) Well() error      { return nil }
+func (mute) Load() agent.Load { return agent.Load{} }

@@ -1,0 +1,193 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"releve/agent"
+	"releve/attendant"
+	"releve/calls"
+	"releve/peer"
+	"releve/phone"
+	"releve/view"
+)
+
+// telephony is the side of a server that callers reach: the switchboard, or nothing on
+// a server that is mute.
+type telephony interface {
+	ports() (agent.Telephone, agent.Voice)
+	run(clips clips, begin func(func(context.Context)))
+	leave(ctx context.Context) // lets callers go
+	known(limit int) []view.Call
+}
+
+// switchboard joins the telephone, the calls on it and the lines to the PBX.
+type switchboard struct {
+	*App
+	phone     *phone.Phone
+	telephone *telephone
+	calls     *calls.Calls
+	incoming  chan *phone.Incoming
+}
+
+// incomingQueue holds calls for the moment between the sockets' opening and Run.
+const incomingQueue = 1024
+
+// openTelephony opens the sockets of SIP. The agent is made after it.
+func (a *App) openTelephony() error {
+	if a.config.Mute() {
+		a.telephony = mute{}
+		return nil
+	}
+	s := &switchboard{App: a, incoming: make(chan *phone.Incoming, incomingQueue)}
+	a.telephony = s
+	if err := s.openPhone(); err != nil {
+		return err
+	}
+	s.openLines()
+	return s.makeCalls()
+}
+
+func (s *switchboard) openPhone() (err error) {
+	c := s.config
+	s.phone, err = phone.New(phone.Options{
+		Listen: address(c.SIP.Listen), PBX: address(c.PBX.Address), Domain: c.PBX.Domain,
+		RTPFirst: c.SIP.RTPFirst, RTPLast: c.SIP.RTPLast, Log: s.log,
+		OnInvite: s.offered, OnCheck: s.checked,
+	})
+	if err != nil {
+		return missing(err)
+	}
+	s.closers = append(s.closers, func() { _ = s.phone.Close() })
+	return nil
+}
+
+func (s *switchboard) openLines() {
+	c, expires := s.config, s.config.PBX.Expires.Std()
+	reception := phone.Account{User: c.PBX.ReceptionUser, Password: c.PBX.ReceptionPassword, Expires: expires}
+	standby := phone.Account{User: c.PBX.StandbyUser, Password: c.PBX.StandbyPassword, Expires: expires}
+	mayRegister := func(own, any bool) bool { return s.agent.MayRegister(own, any) }
+	mayStandBy := func(own, any bool) bool { return s.agent.MayStandBy(own, any) }
+	s.telephone = &telephone{
+		phone: s.phone, peer: s.peer, other: address(c.SIP.Other), number: c.PBX.ReceptionNumber,
+		reception: newLine(s.phone, reception, mayRegister, s.explain, s.log),
+		standby:   newLine(s.phone, standby, mayStandBy, s.explain, s.log),
+	}
+}
+
+func (s *switchboard) makeCalls() (err error) {
+	c := s.config
+	s.calls, err = calls.New(calls.Options{
+		Seat: c.Site.Seat, Channels: c.SIP.Channels, Duty: s, Spool: s.spool, Log: s.log,
+		Profile: calls.Profile{
+			Evidence: calls.Evidence(c.PBX.Evidence), ReceptionUser: c.PBX.ReceptionUser, ReceptionNumber: c.PBX.ReceptionNumber,
+			StandbyUser: c.PBX.StandbyUser, RefusalCode: c.PBX.RefusalCode, BusyCode: c.PBX.BusyCode,
+		},
+		Script: attendant.Script{
+			Language: c.Attendant.Language, ExtensionDigits: c.Attendant.ExtensionDigits, Operator: c.Attendant.Operator,
+		},
+	})
+	return err
+}
+
+func (s *switchboard) ports() (agent.Telephone, agent.Voice) { return s.telephone, voice{s.calls} }
+
+// Stance and Verify hand the calls' questions on to the agent, which is made
+// after them.
+func (s *switchboard) Stance() calls.Stance { return duty{s.agent}.Stance() }
+
+// Verify waits for a verdict.
+func (s *switchboard) Verify(ctx context.Context, o calls.Offer) calls.Decision {
+	return duty{s.agent}.Verify(ctx, o)
+}
+
+// offered hands a call of the phone on; take takes it up.
+func (s *switchboard) offered(in *phone.Incoming) {
+	select {
+	case s.incoming <- in:
+		<-in.Gone()
+	default:
+		_ = in.Refuse(s.config.PBX.BusyCode) // more calls at once than any PBX sends
+	}
+}
+
+// checked answers the other server's question over SIP (H4).
+func (s *switchboard) checked(ctx context.Context, nonce string) (string, bool) {
+	h := answers{seat: s.config.Site.Seat, agent: s.agent, spool: s.spool}
+	q := questionOf(nonce)
+	answer := h.Check(ctx, peer.CheckQuestion{Nonce: nonce, Call: q.Call})
+	sealed, err := s.peer.SealAnswer(nonce, answer)
+	if err != nil {
+		s.log.Error("a check over SIP could not be answered", "err", err)
+		return "", false
+	}
+	return sealed, answer.Well
+}
+
+func (s *switchboard) run(clips clips, begin func(func(context.Context))) {
+	begin(func(ctx context.Context) {
+		if err := s.calls.Run(ctx); err != nil {
+			s.log.Error("records of calls were lost", "err", err)
+		}
+	})
+	begin(s.telephone.reception.run)
+	begin(s.telephone.standby.run)
+	begin(s.notice)
+	begin(func(ctx context.Context) { s.take(ctx, clips) })
+}
+
+// take begins a goroutine for each call.
+func (s *switchboard) take(ctx context.Context, clips clips) {
+	var talks sync.WaitGroup
+	defer talks.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case in := <-s.incoming:
+			talks.Go(func() { s.calls.Offer(ctx, incoming{in, clips}) })
+		}
+	}
+}
+
+func (s *switchboard) leave(ctx context.Context) {
+	s.calls.Drop("this server is being stopped")
+	_ = s.calls.Drained(ctx)
+}
+
+// saturatedAfter is how long all channels must be busy before it is said (H4).
+const saturatedAfter = 2 * time.Second
+
+// notice says what the calls show and no decision comes of.
+func (s *switchboard) notice(ctx context.Context) {
+	look := time.NewTicker(500 * time.Millisecond)
+	defer look.Stop()
+	saturated, lost := false, int64(0)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+		seen := s.calls.Snapshot()
+		now := !seen.SaturatedSince.IsZero() && time.Since(seen.SaturatedSince) > saturatedAfter
+		if now && !saturated {
+			s.explain("warning", view.Say("event-saturated", "channels", fmt.Sprint(seen.Channels)))
+		} else if saturated && seen.SaturatedSince.IsZero() {
+			s.explain("cleared", view.Say("event-unsaturated"))
+			saturated = false
+		}
+		saturated = saturated || now
+		if seen.RecordsLost > lost {
+			lost = seen.RecordsLost
+			s.explain("major", view.Say("event-records-lost", "count", fmt.Sprint(lost)))
+		}
+	}
+}
+
+// known are the calls in progress and those that memory still has, newest first.
+func (s *switchboard) known(limit int) []view.Call {
+	return append(s.calls.Active(), s.calls.Recent(limit)...)
+}
