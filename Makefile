@@ -1,13 +1,14 @@
 # make          what there is to make
 # make demo     the main job in two minutes, on this machine; KEEP=1 leaves the site running
 # make test     everything, on real parts (root, or sudo without a password)
+# make chaos    whole sites through what a seed draws: N=20 schedules, SEED=1 to play one again
 # make bench    the figures of docs/benchmarks.md
 # make lint     formatting, vet, staticcheck, known vulnerabilities
 
 FOR_DEMO := postgresql
 FOR_TEST := $(FOR_DEMO) kamailio kamailio-extra-modules sip-tester baresip-core espeak-ng sox chromium nftables iproute2
 
-.PHONY: help build demo test bench lint
+.PHONY: help build demo test chaos bench lint
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -23,6 +24,10 @@ demo:
 test:
 	@scripts/install.sh $(FOR_TEST)
 	@scripts/test.sh $(ARGS)
+
+chaos:
+	@scripts/install.sh $(FOR_TEST)
+	@scripts/chaos.sh "$(or $(N),20)" "$(SEED)" "$(ONLY)"
 
 bench:
 	@scripts/install.sh $(FOR_TEST)

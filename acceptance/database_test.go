@@ -18,12 +18,22 @@ var recordTables = []string{"call", "call_step", "call_end"}
 
 // openDatabase opens a session of our own on a server's PostgreSQL.
 func (s *server) openDatabase(ctx context.Context) (*pgx.Conn, error) {
+	where, err := s.databaseSocket()
+	if err != nil {
+		return nil, err
+	}
+	return pgx.Connect(ctx, where)
+}
+
+// databaseSocket is how a session of our own reaches a server's PostgreSQL, as a
+// connection string.
+func (s *server) databaseSocket() (string, error) {
 	sockets, err := filepath.Glob(filepath.Join(s.data, "postgres", "run", ".s.PGSQL.*[0-9]"))
 	if err != nil || len(sockets) == 0 {
-		return nil, fmt.Errorf("the %s server has no PostgreSQL socket", s.seat)
+		return "", fmt.Errorf("the %s server has no PostgreSQL socket", s.seat)
 	}
 	_, port, _ := strings.Cut(filepath.Base(sockets[0]), "PGSQL.")
-	return pgx.Connect(ctx, fmt.Sprintf("host=%s port=%s user=releve dbname=releve application_name=acceptance", filepath.Dir(sockets[0]), port))
+	return fmt.Sprintf("host=%s port=%s user=releve dbname=releve application_name=acceptance", filepath.Dir(sockets[0]), port), nil
 }
 
 // query gives the text rows of one question to a server's database.

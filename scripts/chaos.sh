@@ -1,0 +1,15 @@
+#!/bin/sh
+# Whole sites through what a seed draws, on real parts: N schedules, the first of them
+# that of SEED and the others those that follow it. A schedule that fails prints a page
+# and keeps its logs; N=1 with its seed plays it again.
+#
+#   scripts/chaos.sh [N [SEED [ONLY]]]
+#
+# Without a seed a new one is drawn and printed. ONLY is a regular expression: the
+# schedules are drawn from the nemeses whose names match.
+set -eu
+n=${1:-20}
+seed=${2:-$(date +%s)}
+only=${3:-}
+echo "chaos: $n schedules from seed $seed"
+exec go test -count=1 -v -timeout 0 -run '^TestChaos$' ./acceptance -args -schedules "$n" -seed "$seed" -only "$only"
