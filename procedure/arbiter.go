@@ -20,14 +20,15 @@ func arbiterProcedure(name string, to releve.Arbiter, order Order) Procedure {
 		Code: "step-recalled", Order: order, At: former, Limit: 30 * time.Second,
 		Done: func(s Site, t releve.Seat) bool { return s[t.Other()].Holds || s[t.Other()].Arbiter == to },
 	}
-	changed := Step{
-		Code: "step-arbiter", Order: order, At: former, Limit: 30 * time.Second,
-		Done: func(s Site, t releve.Seat) bool { return s[t].Arbiter == to && s[t.Other()].Arbiter == to },
+	both := func(s Site, t releve.Seat) bool { return s[t].Arbiter == to && s[t.Other()].Arbiter == to }
+	changed := Step{Code: "step-arbiter", Order: order, At: former, Limit: 30 * time.Second, Done: both}
+	handed := Step{
+		Code: "step-vote", Limit: time.Minute,
+		Done: func(s Site, t releve.Seat) bool { return both(s, t) && synced(s, t) },
 	}
-	handed := Step{Code: "step-vote", Limit: time.Minute, Done: synced}
 	protected := Step{
 		Code: "step-protected", Limit: time.Minute,
-		Done: func(s Site, t releve.Seat) bool { return s[t].Protected || s[t.Other()].Protected },
+		Done: func(s Site, t releve.Seat) bool { return both(s, t) && (s[t].Protected || s[t.Other()].Protected) },
 	}
 	return Procedure{
 		Name: name, Target: offDuty, Steps: []Step{recalled, changed, handed, protected},
