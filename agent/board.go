@@ -220,7 +220,7 @@ func dataTier(m takeover.Machine) view.Tier {
 	case m.Job == takeover.JobRejoin || m.Job == takeover.JobRestore || m.Job == takeover.JobCreate || m.Job == takeover.JobStart || m.DB.Up:
 		return view.Tier{State: view.TierStarting, Why: view.Say("tier-data-starting")}
 	}
-	return view.Tier{State: view.TierDown, Why: view.Say("tier-data-down", "why", m.DB.Why)}
+	return view.Tier{State: view.TierDown, Why: view.Say("tier-data-down", "why", lossOf(m))}
 }
 
 func (a *Agent) processingTier(m takeover.Machine) view.Tier {

@@ -23,6 +23,7 @@ func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 		err := a.Journal.Save(limit, act.Durable)
 		if err == nil {
 			a.written = act.Durable
+			a.machine.Saved(act.Durable)
 		}
 		return err
 	case takeover.Tell:
@@ -160,6 +161,9 @@ func (a *Agent) start(ctx context.Context, writable bool) (done takeover.Done, e
 		err = a.Database.StartPrimary(ctx)
 	} else {
 		err = a.Database.StartCopy(ctx)
+	}
+	if err == nil {
+		err = a.healed(ctx)
 	}
 	if err == nil {
 		done.Database, err = a.look(ctx)

@@ -61,7 +61,7 @@ func inputOf(before takeover.Machine, e takeover.Event) json.RawMessage {
 func (a *Agent) noteRule(act takeover.Action, input json.RawMessage) {
 	m := a.machine
 	what := view.Say("rule-"+act.Rule, "term", fmt.Sprint(m.Term), "seat", string(m.Seat), "other", string(m.Seat.Other()),
-		"number", fmt.Sprint(m.Number), "cause", m.Cause, "why", m.DB.Why, "calls", itoa(len(a.waiting)))
+		"number", fmt.Sprint(m.Number), "cause", m.Cause, "why", lossOf(m), "calls", itoa(len(a.waiting)))
 	entry := view.Entry{At: time.Now().UTC(), Seat: m.Seat, Term: m.Term, Kind: "decision", What: what, Input: input}
 	if verdictRules[act.Rule] {
 		entry.Evidence = a.evidence()
@@ -77,6 +77,23 @@ func (a *Agent) noteRule(act takeover.Action, input json.RawMessage) {
 	if severity, shown := shownRules[act.Rule]; shown && !a.board.newest(what) {
 		a.board.add(view.Event{At: entry.At, Seat: m.Seat, Term: m.Term, Severity: severity, What: what, Call: entry.Call})
 	}
+}
+
+// causeShown is how much of a cause is shown: PostgreSQL's last words may be a page, and
+// its log has them.
+const causeShown = 160
+
+// lossOf is why a server's database is down, as far as it is known: why it does not start
+// tells more than how it ended.
+func lossOf(m takeover.Machine) string {
+	why := []rune(m.DB.Why)
+	if m.Failed == takeover.JobStart {
+		why = []rune(m.Cause)
+	}
+	if len(why) > causeShown {
+		return string(why[:causeShown]) + "…"
+	}
+	return string(why)
 }
 
 // verdictRules are the rows that a verification leads to.

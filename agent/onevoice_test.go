@@ -2,11 +2,13 @@ package agent_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"releve"
 	"releve/takeover"
+	"releve/view"
 )
 
 // playMirroring runs a story at level mirroring: only the main answers calls.
@@ -78,6 +80,22 @@ func TestALostDatabaseIsRestoredFromTheMirror(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.until("protected again", 20*time.Second, s.protected)
+	})
+}
+
+// A disk stays full: the database starts, and proves each time that it is not well. It is
+// down all the while, and is back by itself once there is room (R12).
+func TestAnIllDatabaseIsNotWellBetweenTwoProofs(t *testing.T) {
+	playMirroring(t, func(t *testing.T, s *site) {
+		s.change(func() { s.main().postgres.ill = errors.New("the disk is full") })
+		well := func() bool { return s.main().agent.View().Main.Data.State == view.TierWell }
+		s.until("it is seen", 2*time.Second, func() bool { return !well() })
+		s.stays("not well", 20*time.Second, func() bool { return !well() && !s.main().agent.Machine().Gate })
+		s.change(func() { s.main().postgres.ill = nil })
+		s.until("protected again", 10*time.Second, s.protected)
+		s.until("it is said", 2*time.Second, func() bool {
+			return slices.ContainsFunc(s.main().agent.View().Events, func(e view.Event) bool { return e.What.Code == "event-database-well" })
+		})
 	})
 }
 

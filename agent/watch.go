@@ -135,13 +135,45 @@ func (a *Agent) watchHealth(ctx context.Context) {
 		case err == nil:
 			continue
 		case since == 0:
-			a.Explain("critical", view.Say("event-database-ill", "seat", string(a.Settings.Seat), "why", err.Error()))
+			a.Explain("critical", a.illnessOf(err))
 			since = began
 		}
 		if !errors.Is(err, ErrSlow) || a.Now()-since > slowPatience {
-			a.ill.Store(&illness{start, err.Error()})
+			a.ill.Store(&illness{start, causeOf(err)})
 		}
 	}
+}
+
+// illnessOf is what an operator reads of it: the sentence of who found it, if it has one.
+func (a *Agent) illnessOf(err error) view.Sentence {
+	if fault, ok := errors.AsType[*view.Fault](err); ok {
+		return fault.Why
+	}
+	return view.Say("event-database-ill", "seat", string(a.Settings.Seat), "why", err.Error())
+}
+
+// causeOf is an error for the middle of a sentence.
+func causeOf(err error) string {
+	if fault, ok := errors.AsType[*view.Fault](err); ok {
+		return fault.Cause.Error()
+	}
+	return err.Error()
+}
+
+// healed: a database that was ill counts as started again only once it has proven itself.
+// Without that it would seem well until the next proof fails, over and over.
+func (a *Agent) healed(ctx context.Context) error {
+	if a.Ward == nil || a.ill.Load() == nil {
+		return nil
+	}
+	limit, cancel := context.WithTimeout(ctx, healthLimit)
+	defer cancel()
+	if err := a.Ward.Health(limit); err != nil {
+		a.Database.Fence()
+		return errors.New(causeOf(err))
+	}
+	a.ill.Store(nil)
+	return nil
 }
 
 // lookAt is the database's state. One that does not answer is down too, but only
