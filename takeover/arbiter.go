@@ -27,7 +27,9 @@ func (m *Machine) listen(w Word) {
 	// Our own change of the register: what we had asked for before can no longer arrive.
 	if m.Reg.Owner == m.Seat && m.Reg.Term == m.Term && m.Reg.Alone {
 		m.Confirmed = true
-		m.Regained = m.Reg.Number
+		if m.Issued && m.Reg.Number == m.Number {
+			m.Regained = m.Number
+		}
 	}
 }
 
@@ -76,7 +78,7 @@ func (m *Machine) ask(want Register) Action {
 // canLodge: the hand-over was issued, and the witness does not have it yet.
 func (m *Machine) canLodge() bool {
 	behind := m.Reg.Alone || m.Reg.Number < m.Number
-	return m.Asking == 0 && m.Owns() && m.Issued && !m.Released && m.registerMine() && behind && !m.mirrorAway()
+	return m.Asking == 0 && !m.JournalLost && m.Owns() && m.Issued && !m.Released && m.registerMine() && behind && !m.mirrorAway()
 }
 
 func (m *Machine) lodge() []Action {
@@ -89,11 +91,25 @@ func (m *Machine) mirrorAway() bool {
 }
 
 // canReclaim: the mirror is gone without a word, and this server hears the PBX: it
-// asks the witness to go on alone (M4). One that hears no PBX leaves it to the other.
+// asks the witness to go on alone (M4). One that hears no PBX leaves it to the other,
+// unless the other has no copy to serve from.
 func (m *Machine) canReclaim() bool {
 	stands := m.Phase == Serving || m.Phase == Unconfirmed
-	return m.Asking == 0 && stands && m.Owns() && m.Issued && !m.Released && m.registerMine() && m.mirrorAway() && !m.pbxSilent()
+	away := m.mirrorAway() && !m.pbxSilent()
+	serving := stands && !m.Released && (away || m.copyGone())
+	return m.Asking == 0 && !m.JournalLost && m.Owns() && m.Issued && m.registerMine() && (serving || m.Phase == Handed && (m.reclaimed() || m.copyGone()))
 }
+
+// copyGone: the copy that the hand-over names is no longer there, and its server cannot
+// give it back by word.
+func (m *Machine) copyGone() bool {
+	o := m.Other
+	return m.heard() && o.Term == m.Term && o.Owner == m.Seat && o.DataID != m.Terms.DataID
+}
+
+// reclaimed: the witness had granted what this server asked for before it released its
+// term.
+func (m *Machine) reclaimed() bool { return m.Reg.Alone && m.Reg.Number == m.Number }
 
 func (m *Machine) reclaim() []Action {
 	return []Action{m.ask(Register{Term: m.Term, Number: m.Number, Alone: true})}
@@ -101,7 +117,7 @@ func (m *Machine) reclaim() []Action {
 
 // regained: the witness has written that we are alone, on our own claim of this number.
 func (m *Machine) regained() bool {
-	return m.Owns() && m.Issued && !m.Released && !m.JournalLost && m.Witnessed() && m.Regained == m.Number && m.Number > 0
+	return m.Owns() && m.Issued && !m.JournalLost && m.Witnessed() && m.Regained == m.Number && m.Number > 0
 }
 
 func (m *Machine) takeRegained() []Action {
@@ -154,9 +170,10 @@ func (m *Machine) granted() bool {
 }
 
 // registerVoid: the witness lost its memory while our hand-over lay in it. Both servers
-// have a part in giving it a new one: the mirror gives the number back (R5).
+// have a part in giving it a new one: the mirror gives the number back (R5), also one
+// for which it had asked: no claim on what the witness remembered can be granted now.
 func (m *Machine) registerVoid() bool {
-	return m.Holds() && m.Witnessed() && !m.asked() && !m.JournalLost && m.arbiterHeard() && m.Reg.Incarnation < m.Incarnation &&
+	return m.Holds() && m.Witnessed() && !m.JournalLost && m.arbiterHeard() && m.Reg.Incarnation < m.Incarnation &&
 		m.heard() && m.Other.Term == m.Term && m.Other.Owner != m.Seat
 }
 

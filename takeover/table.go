@@ -44,7 +44,7 @@ var table = []row{
 	{"vote-returned-by-hand", (*Machine).voteCarriedBack, (*Machine).takeCarried},
 	{"vote-regained", (*Machine).regained, (*Machine).takeRegained},
 	{"vote-void", (*Machine).voteVoid, saved(Durable.Void)},
-	{"register-void", (*Machine).registerVoid, saved(Durable.Abdicate)},
+	{"register-void", (*Machine).registerVoid, saved(Durable.Void)},
 	{"vote-recalled", (*Machine).recalled, saved(Durable.Abdicate)},
 	{"vote-not-issued", func(m *Machine) bool { return m.halfHanded() && m.shut() }, saved(Durable.TakeBack)},
 	{"vote-accepted", func(m *Machine) bool { return m.voteOffered() && m.answered().Holds() }, (*Machine).accept},

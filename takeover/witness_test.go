@@ -1,0 +1,116 @@
+package takeover
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"releve"
+)
+
+// What the model's pages showed of a site with a witness (R5), told on one server.
+
+// owner is a main that serves, and whose hand-over 1 lies in the register for copy B.
+func owner() Machine {
+	m := New(Settings{Seat: releve.Main, Rounds: 3, Site: "site"})
+	m.Durable = Durable{
+		Seat: releve.Main, Term: 1, Owner: releve.Main, Number: 1, Issued: true, Terms: Terms{DataID: "B", Timeline: 1, Position: 1},
+		DataID: "A", Promotion: Promotion{Timeline: 1, Done: true}, Arbiter: releve.Witness, Incarnation: 2,
+	}
+	m.Known, m.Phase, m.Gate, m.DB = true, Serving, true, Database{Up: true, Timeline: 1}
+	m.SeenAt = time.Minute
+	m.Step(Event{Now: time.Minute, Arbiter: &Word{Heard: true, Register: lies()}})
+	m.Step(Event{Now: time.Minute, Peer: &Status{
+		Seat: releve.Secondary, Known: true, Term: 1, Owner: releve.Main, Number: 1, DataID: "B", Phase: Following, Arbiter: releve.Witness, Incarnation: 2,
+	}})
+	return m
+}
+
+// copied is the secondary, whose copy B may ask for the duty.
+func copied() Machine {
+	m := New(Settings{Seat: releve.Secondary, Rounds: 3, Site: "site"})
+	m.Durable = Durable{
+		Seat: releve.Secondary, Term: 1, Owner: releve.Main, Number: 1, DataID: "B", Arbiter: releve.Witness, Incarnation: 2,
+	}
+	m.Known, m.Phase, m.DB = true, Following, Database{Up: true, InRecovery: true, Streaming: true, Timeline: 1}
+	m.Step(Event{Now: time.Minute, Arbiter: &Word{Heard: true, Register: lies()}})
+	return m
+}
+
+func lies() Register {
+	return Register{Site: "site", Incarnation: 2, Term: 1, Owner: releve.Main, Number: 1, Terms: Terms{DataID: "B"}, Version: 2}
+}
+
+func reclaimed() Register {
+	r := lies()
+	r.Alone, r.Terms, r.Version = true, Terms{}, 3
+	return r
+}
+
+func rules(actions []Action) (names []string) {
+	for _, a := range actions {
+		names = append(names, a.Rule)
+	}
+	return slices.Compact(names)
+}
+
+func expect(t *testing.T, what string, actions []Action, rule string) {
+	t.Helper()
+	if !slices.Contains(rules(actions), rule) {
+		t.Fatalf("%s: %v, without %s", what, rules(actions), rule)
+	}
+}
+
+// The mirror's session is gone, and the owner asks for the vote. Before it has the
+// answer it loses the PBX, and releases its term to a mirror that nobody lets take over.
+func TestAnOwnerThatReleasedWhileItAskedForTheVoteGoesOn(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		m := owner()
+		later := time.Minute + 1100*time.Millisecond
+		expect(t, "the mirror is gone", m.Step(Event{Now: later}), "vote-reclaimed")
+		other := m.Other
+		other.PBXAgo = 0
+		m.Step(Event{Now: later, Peer: &other})
+		expect(t, "the PBX is gone", m.Step(Event{Now: later, PBX: &PBX{Ago: time.Minute}}), "pbx-lost")
+
+		answer := Word{Heard: true, Register: reclaimed(), Turn: m.Asking, Granted: true}
+		if lost {
+			m.Step(Event{Now: later, Arbiter: &Word{Turn: m.Asking}})
+			read := m.Step(Event{Now: later, Arbiter: &Word{Heard: true, Register: reclaimed()}})
+			expect(t, "the register says that it was granted", read, "vote-reclaimed")
+			answer.Turn, answer.Register.Version = m.Asking, 4
+		}
+		expect(t, "the witness granted it", m.Step(Event{Now: later, Arbiter: &answer}), "term-reopened")
+		if !m.Alone() || m.Term != 2 || m.Regained != 0 {
+			t.Errorf("term %d, alone %v, and hand-over %d of term 1 is remembered", m.Term, m.Alone(), m.Regained)
+		}
+	}
+}
+
+// The mirror asked the witness and then lost its copy: by word it cannot give the vote
+// back, and the copy for which the vote lies in the register is no more.
+func TestACopyThatIsGoneIsNotWaitedFor(t *testing.T) {
+	for _, phase := range []Phase{Serving, Handed} {
+		m := owner()
+		if m.Phase = phase; phase == Handed {
+			m.Released, m.Gate, m.DB = true, false, Database{}
+		}
+		other := m.Other
+		other.DataID = ""
+		expect(t, "the mirror has no copy", m.Step(Event{Now: time.Minute, Peer: &other}), "vote-reclaimed")
+	}
+}
+
+// The mirror asked, and the witness loses its memory. Nothing that was asked of it can
+// be granted any more, and the owner waits for the vote.
+func TestAMirrorThatAskedGivesBackWhatTheWitnessForgot(t *testing.T) {
+	m := copied()
+	m.Claimed = 1
+	m.Step(Event{Now: time.Minute, Peer: &Status{
+		Seat: releve.Main, Known: true, Term: 1, Owner: releve.Main, Number: 1, Issued: true, Arbiter: releve.Witness, Incarnation: 2, Phase: Serving,
+	}})
+	expect(t, "the witness forgot", m.Step(Event{Now: time.Minute, Arbiter: &Word{Heard: true, Register: Register{Site: "site"}}}), "register-void")
+	if m.Abdicated != 1 {
+		t.Errorf("%d was given back", m.Abdicated)
+	}
+}
