@@ -245,3 +245,19 @@ func TestADeadMainDoesNotFillTheDiary(t *testing.T) {
 		}
 	})
 }
+
+// The mirror's disk was full for a moment: it halts, and when there is room again it is
+// the mirror again by itself, and holds the vote.
+func TestAMirrorThatHaltedComesBackByItself(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.secondary().journal.refuses = errors.New("no space left on device") })
+		s.secondary().abdicate()
+		s.until("it halts", 5*time.Second, func() bool { return s.phase(s.secondary()) == takeover.Stuck })
+		s.stays("no commit", 15*time.Second, func() bool { return !s.main().commit() })
+		s.change(func() { s.secondary().journal.refuses, s.secondary().postgres.broken = nil, false })
+		s.until("protected again", 15*time.Second, s.protected)
+		if !s.main().commit() {
+			t.Error("the main does not acknowledge a row")
+		}
+	})
+}

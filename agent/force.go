@@ -84,6 +84,18 @@ func (a *Agent) ArbiterNow() view.Arbiter {
 	return now
 }
 
+// told keeps in the diary what an operator was told that he may lose: what came of it
+// can be judged afterwards.
+func (a *Agent) told(p view.Procedure) {
+	if p.DryRun {
+		return
+	}
+	m := a.Machine()
+	for _, cost := range p.Costs {
+		a.Diary.Write(view.Entry{At: time.Now().UTC(), Seat: m.Seat, Term: m.Term, Kind: "fact", What: cost})
+	}
+}
+
 // misfit says why the word that an operator brought is not the one that this server
 // waits for.
 func (r *runner) misfit() []view.Sentence {

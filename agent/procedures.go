@@ -137,6 +137,7 @@ func (r *runner) run(ctx context.Context) error {
 		why := r.say("before-word-needed")
 		return r.end(&why, ErrNotAllowed)
 	}
+	r.agent.told(r.shown)
 	for i, s := range r.p.Steps {
 		if err := r.step(ctx, i, s); err != nil {
 			return err

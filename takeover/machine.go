@@ -54,6 +54,7 @@ const (
 	bootGrace    = time.Minute             // after a power cut the other may only be slower to start
 	probeDoubled = 4                       // … up to here
 	retry        = time.Second             // before a failed job is tried again
+	haltedFor    = 10 * time.Second        // before a mirror whose journal failed tries it again
 )
 
 // Machine is one server's view of who is on duty. It is a value: copy it to look
@@ -64,9 +65,10 @@ type Machine struct {
 	Known bool
 	Phase Phase
 	Cause string // why it is stuck: a sentence
-	// JournalLost: a save failed. Until the server is started again, nothing more is
-	// decided that would have to be remembered.
+	// JournalLost: a save failed, so that nobody knows what the disk holds. Until one
+	// succeeds, nothing is decided that would have to be remembered.
 	JournalLost bool
+	HaltedAt    time.Duration // when it was lost
 	Now         time.Duration
 
 	Boot    Boot
@@ -161,7 +163,7 @@ const maxRows = 16
 // remembered, so that it was not decided, and the other must not hear of it. written
 // is what the journal last took. The actions fence the server.
 func (m *Machine) Halt(cause string, written Durable) []Action {
-	m.Cause, m.JournalLost = cause, true
+	m.Cause, m.JournalLost, m.HaltedAt = cause, true, m.Now
 	m.Durable, m.Known = written, written.Term > 0
 	out := m.halt()
 	for i := range out {
@@ -169,6 +171,9 @@ func (m *Machine) Halt(cause string, written Durable) []Action {
 	}
 	return out
 }
+
+// Saved is told that the journal has taken d: the disk holds what memory does.
+func (m *Machine) Saved(d Durable) { m.JournalLost = m.JournalLost && d != m.Durable }
 
 func (m *Machine) next() *row {
 	for i := range table {
@@ -445,10 +450,10 @@ func (m *Machine) Stance() StanceKind {
 		}
 		return VerifyingAll
 	}
-	if m.WithoutDuty {
+	if m.WithoutDuty && !m.voteInHand() {
 		return NoDuty
 	}
-	return Verifying
+	return Verifying // also where the duty can be asked for again since the witness is back
 }
 
 // Users says which SIP users this server should keep bound at the PBX.

@@ -83,6 +83,7 @@ var table = []row{
 	{"restore-failed", func(m *Machine) bool { return m.Phase == Restoring && m.Job == NoJob }, to(Stuck)},
 
 	// A mirror.
+	{"halted-mirror-returns", (*Machine).haltedMirror, to(Waiting)},
 	{"return-begins", (*Machine).rejoinAsked, func(m *Machine) []Action { m.Leaving = false; return to(Waiting)(m) }},
 	{"copy-condemned", (*Machine).rebuildAsked, (*Machine).condemn},
 	{"copy-too-old", (*Machine).tooOld, (*Machine).condemn},
@@ -525,6 +526,13 @@ func (m *Machine) standbyWanted() bool {
 }
 
 // A mirror.
+
+// haltedMirror: a mirror whose journal could not be written tries again: its disk was
+// full, perhaps, and has room now. The copy begins with a save; if that fails it halts
+// again. An owner that halted waits for an operator.
+func (m *Machine) haltedMirror() bool {
+	return m.Phase == Stuck && m.JournalLost && m.Known && !m.Owns() && !m.stopping() && m.Now-m.HaltedAt >= haltedFor && m.otherOwns() && m.Other.Serving
+}
 
 func (m *Machine) rejoinAsked() bool {
 	asked := m.Phase == Deposed && (m.Asked == Rejoin || m.Leaving) || m.Phase == Stuck && m.Asked == Rejoin
