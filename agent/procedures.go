@@ -228,8 +228,13 @@ func (r *runner) carry(ctx context.Context, i int, s procedure.Step) error {
 	defer cancel()
 	look := time.NewTicker(100 * time.Millisecond)
 	defer look.Stop()
-	began := time.Now()
+	began, sound := time.Now(), time.Now()
 	for ordered := (time.Time{}); !s.Done(r.site(), r.target); {
+		if lost := r.undone(i); lost == "" {
+			sound = time.Now()
+		} else if time.Since(sound) > undoneFor {
+			return fmt.Errorf("%w (what %s had reached holds no longer)", ErrInterrupted, lost)
+		}
 		if s.Order != procedure.Nothing && time.Since(began) >= s.Patience && time.Since(ordered) > orderAgain && r.wanted(s) {
 			ordered = time.Now()
 			if err := r.order(ctx, i, s); err != nil {
@@ -248,6 +253,22 @@ func (r *runner) carry(ctx context.Context, i int, s procedure.Step) error {
 
 // orderAgain is how long an order has to show an effect.
 const orderAgain = 3 * time.Second
+
+// undoneFor is how long what an earlier step had reached may be gone: a duty that moves
+// is nobody's for a moment.
+const undoneFor = 15 * time.Second
+
+// undone is a step before the i-th that does not hold any more: the duty changed
+// meanwhile, or was looked at just as it did. Nothing that comes after would be reached.
+func (r *runner) undone(i int) string {
+	site := r.site()
+	for _, s := range r.p.Steps[:i] {
+		if !site[r.target].Heard || !s.Done(site, r.target) { // of a server that is not heard, only the past is known
+			return s.Code
+		}
+	}
+	return ""
+}
 
 // wanted: an order to rejoin is for a server that stands aside, one to rebuild for a
 // mirror, and one to restore for a lost database, not for one that is on its way.

@@ -315,3 +315,26 @@ func TestAFailedProofIsTold(t *testing.T) {
 		}
 	})
 }
+
+// The main is lost again while the return waits for the mirror behind it: the return does
+// not wait for what cannot come. Run again, it goes on.
+func TestAReturnEndsWhenTheDutyChangesUnderIt(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		relieved(t, s)
+		s.change(func() { s.secondary().postgres.slow = 5 * time.Second })
+		var p told
+		ended := make(chan error, 1)
+		go func() { ended <- s.secondary().agent.Procedure(t.Context(), "return", false, p.emit) }()
+		running := func() bool { return strings.Contains(p.states(), "mirror running") }
+		s.until("the return waits for the mirror", 30*time.Second, running)
+		s.main().kill()
+		select {
+		case err := <-ended:
+			if !errors.Is(err, agent.ErrInterrupted) {
+				t.Errorf("it ended with %v", err)
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("it waits for ever: %s\n%s", p.states(), s.minutes())
+		}
+	})
+}
