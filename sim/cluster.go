@@ -161,7 +161,7 @@ func (p postgres) work(ctx context.Context, low, high time.Duration, change func
 	if err := p.acts(); err != nil {
 		return err
 	}
-	if err := p.takes(ctx, p.die().between(low, high)); err != nil {
+	if err := p.takes(ctx, p.die().mostly(low, high)); err != nil {
 		return err
 	}
 	if err := p.postgres().awake(ctx); err != nil {
@@ -326,7 +326,6 @@ func (p postgres) Rejoin(ctx context.Context, _ takeover.Promotion, tell func(vi
 		return "", err
 	}
 	tell(view.Say("copy-clones"), &view.Progress{Done: 1, Total: 2, Unit: "B"})
-	defer tell(view.Sentence{}, nil)
 	err = p.work(ctx, 100*time.Millisecond, 1500*time.Millisecond, func() error {
 		o := &p.other().database
 		if !o.lives(primary) || !p.network.both() {

@@ -25,6 +25,8 @@ const (
 	ofRegister
 	ofAnswer
 	ofCalls
+	ofWitness
+	ofClock
 	matters
 )
 
@@ -92,4 +94,11 @@ func (d die) one(n int) bool { return d.below(n) == 0 }
 // the nanosecond, so that two things seldom happen at one moment.
 func (d die) between(low, high time.Duration) time.Duration {
 	return low + time.Duration(d.below(int(high-low)))
+}
+
+// mostly is a duration near low for the most part, and now and then up to high: half of all are
+// in the lowest eighth, as with work that is quick unless the machine is busy.
+func (d die) mostly(low, high time.Duration) time.Duration {
+	u := float64(d.next()>>11) / (1 << 53)
+	return low + time.Duration(u*u*u*float64(high-low))
 }

@@ -85,8 +85,9 @@ func (j saver) write(d takeover.Durable) {
 	if j.dead {
 		return
 	}
+	before := j.journal.kept
 	j.journal.kept, j.journal.known = d, true
-	j.ledger.saved(j.server)
+	j.ledger.saved(j.server, before)
 }
 
 // spoolFile is a server's spool on its disk.

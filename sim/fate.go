@@ -2,8 +2,10 @@ package sim
 
 import (
 	"context"
+	"slices"
 	"time"
 
+	"releve/procedure"
 	"releve/view"
 )
 
@@ -34,28 +36,50 @@ var faults = []fault{
 	{3, func(_ *site, v *server, _ die) func() { return v.databaseDies() }},
 	{3, func(_ *site, v *server, _ die) func() { return v.diskFull() }},
 	{2, func(_ *site, v *server, d die) func() { return v.slowJournal(d) }},
-	{2, func(_ *site, v *server, _ die) func() { v.operator("return"); return nil }},
-	{3, func(_ *site, v *server, _ die) func() { v.operator("switchover"); return nil }},
+	{2, asksFor(procedure.Return.Name)},
+	{3, asksFor(procedure.Switchover.Name)},
+	{1, asksFor(procedure.ResumeMirror.Name)},
+	{1, asksFor(procedure.RebuildMirror.Name)},
+	{1, func(_ *site, v *server, _ die) func() { return v.standsStill() }},
+	{1, func(_ *site, v *server, d die) func() { return v.wallJumps(d) }},
+}
+
+// witnessFaults come on top at a site with a witness.
+var witnessFaults = []fault{
+	{3, func(s *site, _ *server, _ die) func() { return s.witnessDies() }},
+	{2, func(s *site, _ *server, _ die) func() { return s.witnessFreezes() }},
+	{2, func(s *site, _ *server, _ die) func() { return s.witnessIsWiped() }},
+	{3, func(_ *site, v *server, d die) func() { return v.roomIsDark(d) }},
+	{3, func(s *site, _ *server, _ die) func() { s.witness.fatal = true; return nil }},
+	{1, func(s *site, _ *server, d die) func() { return s.witnessIsSlow(d) }},
+	{2, func(_ *site, v *server, _ die) func() { return v.cutWitness(way{true, true}) }},
+	{2, func(_ *site, v *server, _ die) func() { return v.cutWitness(way{there: true}) }},
+	{2, func(_ *site, v *server, _ die) func() { return v.cutWitness(way{back: true}) }},
+	{2, func(_ *site, v *server, _ die) func() { return v.isCutOff() }},
+	{2, func(s *site, _ *server, d die) func() { return s.badWitnessLink(d) }},
+	{3, asksFor(procedure.ToPair.Name)},
+	{3, asksFor(procedure.ToWitness.Name)},
 }
 
 // The time in which faults begin, and after which all are mended.
 const (
-	troubleFrom = 3 * time.Second // a new site is protected by then
-	troubleLast = 6 * time.Second
+	wellWithin  = 4 * time.Second // a new site is protected by then
+	troubleLast = 4 * time.Second
 	faultsMost  = 6
 )
 
 // trouble lets faults happen, and returns when their time is over.
 func (s *site) trouble() {
 	d := s.dice.of("", ofFate)
-	from := troubleFrom
 	if d.one(6) {
-		from = d.between(0, troubleFrom) // while the site is being founded
+		sleep(s.ctx, d.between(0, wellWithin/2)) // while the site is being founded
+	} else {
+		s.until(wellWithin, s.protected)
 	}
 	for range 1 + d.below(faultsMost) {
-		s.later(from+d.between(0, troubleLast), func() { s.strike(d) })
+		s.later(d.between(0, troubleLast), func() { s.strike(d) })
 	}
-	sleep(s.ctx, from+troubleLast+d.between(0, time.Second))
+	sleep(s.ctx, troubleLast+d.between(0, time.Second))
 }
 
 // strike chooses one fault and how long it lasts.
@@ -69,7 +93,7 @@ func (s *site) strike(d die) {
 	}
 	s.figures.Faults++
 	s.stirred = s.elapsed()
-	end := choose(d).begin(s, v, d)
+	end := s.choose(d).begin(s, v, d)
 	s.review()
 	if end == nil {
 		return
@@ -84,9 +108,17 @@ func (s *site) strike(d die) {
 	})
 }
 
-func choose(d die) fault {
-	n := d.below(totalWeight)
-	for _, f := range faults {
+func (s *site) choose(d die) fault {
+	all := faults
+	if s.witnessed {
+		all = bothFaults
+	}
+	total := 0
+	for _, f := range all {
+		total += f.weight
+	}
+	n := d.below(total)
+	for _, f := range all {
 		if n -= f.weight; n < 0 {
 			return f
 		}
@@ -94,12 +126,7 @@ func choose(d die) fault {
 	panic("weights do not add up")
 }
 
-var totalWeight = func() (sum int) {
-	for _, f := range faults {
-		sum += f.weight
-	}
-	return sum
-}()
+var bothFaults = slices.Concat(faults, witnessFaults)
 
 // mend ends every fault.
 func (s *site) mend() {
@@ -109,6 +136,7 @@ func (s *site) mend() {
 		s.network.cut, s.network.sip = [2]bool{}, false
 		s.network.lossy, s.network.slow, s.network.double = 0, 0, 0
 		s.pbx.up, s.pbx.path = true, [2]bool{true, true}
+		s.witness.mended()
 		for _, v := range s.servers {
 			v.journal.slow, v.journal.fatal, v.spool.fatal, v.database.broken = 0, false, false, false
 			v.unfrozen()
@@ -238,14 +266,16 @@ func (v *server) slowJournal(d die) func() {
 	}
 }
 
-// operator runs a procedure at this server, until it ends or the operator is sent home.
-func (v *server) operator(name string) {
-	p := v.running
-	if p == nil {
-		return
+// asksFor is an operator at one server, until the procedure ends or he is sent home.
+func asksFor(name string) func(*site, *server, die) func() {
+	return func(s *site, v *server, _ die) func() {
+		if p := v.running; p != nil {
+			s.figures.Asked++
+			s.note(v.seat, "The operator asks for the procedure %s.", name)
+			s.work.Go(func() { _ = p.orders(s.shift, name) }) // it may well be refused
+		}
+		return nil
 	}
-	v.note(v.seat, "The operator asks for a %s.", name)
-	v.work.Go(func() { _ = p.orders(v.shift, name) }) // it may well be refused
 }
 
 // orders runs a procedure. It ends with the process, and with the operator's shift.
@@ -254,4 +284,98 @@ func (p *process) orders(ctx context.Context, name string) error {
 	defer cancel()
 	defer context.AfterFunc(p.ctx, cancel)()
 	return p.agent.Procedure(ctx, name, false, func(view.Procedure) {})
+}
+
+// standsStill: the machine is halted by its host, and its clocks do not know it.
+func (v *server) standsStill() func() {
+	if v.frozen() {
+		return nil
+	}
+	end := v.freezes("whole, and its clocks with it", true, true)
+	v.clocks.stand(v.elapsed())
+	return end
+}
+
+// wallJumps: nothing of the decision may depend on the time of day (R19).
+func (v *server) wallJumps(d die) func() {
+	by := time.Hour
+	if d.one(2) {
+		by = -by
+	}
+	v.note(v.seat, "The time of day jumps by %s.", by)
+	v.clocks.wall += by
+	return nil
+}
+
+func (s *site) witnessDies() func() {
+	s.witness.stops("is killed")
+	return s.witness.starts
+}
+
+func (s *site) witnessFreezes() func() {
+	s.note("", "The witness is frozen.")
+	s.witness.freeze()
+	return func() {
+		s.note("", "The witness runs again.")
+		s.witness.thawed()
+	}
+}
+
+func (s *site) witnessIsWiped() func() {
+	s.witness.stops("is killed")
+	s.witness.wiped()
+	return s.witness.starts
+}
+
+// roomIsDark: the witness stands in one room with a server, and that loses its power. Now
+// and then the witness has a new disk afterwards.
+func (v *server) roomIsDark(d die) func() {
+	v.dies()
+	if d.one(2) {
+		return v.witnessIsWiped()
+	}
+	return v.witnessDies()
+}
+
+func (s *site) witnessIsSlow(d die) func() {
+	s.witness.slow = d.between(50*time.Millisecond, time.Second)
+	s.note("", "The witness's disk takes %s more for each write.", s.witness.slow.Round(time.Millisecond))
+	return func() {
+		s.note("", "The witness's disk is fast again.")
+		s.witness.slow = 0
+	}
+}
+
+func (v *server) cutWitness(w way) func() {
+	at := side(v.seat)
+	switch {
+	case w.there && w.back:
+		v.note(v.seat, "The server and the witness do not reach each other.")
+	case w.there:
+		v.note(v.seat, "Nothing reaches the witness from here.")
+	default:
+		v.note(v.seat, "Nothing from the witness arrives here.")
+	}
+	v.witness.ways[at] = w
+	return func() {
+		v.note(v.seat, "The server and the witness reach each other again.")
+		v.witness.ways[at] = way{}
+	}
+}
+
+// isCutOff: the server reaches neither the other nor the witness; its PBX it may.
+func (v *server) isCutOff() func() {
+	witness, link := v.cutWitness(way{true, true}), v.cutLink(0, 1)
+	return func() { witness(); link() }
+}
+
+func (s *site) badWitnessLink(d die) func() {
+	w := s.witness
+	w.lossy, w.late, w.twice = 2+d.below(8), d.between(0, 600*time.Millisecond), 1+d.below(3)
+	s.note("", "The way to the witness is bad: one packet in %d is lost, each may be %s late, and a claim may come again.",
+		w.lossy, w.late.Round(time.Millisecond))
+	return func() {
+		s.note("", "The way to the witness is good again.")
+		w.lossy, w.late, w.twice = 0, 0, 0
+	}
 }

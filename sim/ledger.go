@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"releve"
+	"releve/takeover"
 )
 
 // ledger is the witness outside of both servers: it knows what was promised, and
@@ -14,9 +15,19 @@ type ledger struct {
 	acked    []*commit
 	latest   *commit // of those, the last in the highest term
 	promised []releve.FactID
+	owners   map[releve.Term]releve.Seat // by the journals
+	grants   map[grant]releve.Seat       // by the register
 }
 
-func newLedger(s *site) ledger { return ledger{site: s} }
+// grant is a term as the register knows it: what it knew before it was wiped is nothing.
+type grant struct {
+	incarnation uint64
+	term        releve.Term
+}
+
+func newLedger(s *site) ledger {
+	return ledger{site: s, owners: map[releve.Term]releve.Seat{}, grants: map[grant]releve.Seat{}}
+}
 
 // breaks says which promise is broken, and ends the story. The caller holds the lock.
 func (s *site) breaks(format string, args ...any) {
@@ -28,11 +39,49 @@ func (s *site) breaks(format string, args ...any) {
 	s.end()
 }
 
-// saved: in each term exactly one server holds the vote, by what is on their disks (R2).
-func (l *ledger) saved(v *server) {
-	ours, theirs := v.journal, v.other().journal
-	if theirs.known && ours.kept.Term == theirs.kept.Term && ours.kept.Vote && theirs.kept.Vote {
-		l.site.breaks("both servers hold the vote of term %d", ours.kept.Term)
+// saved: in each term exactly one server holds the vote, by what is on their disks (R2),
+// and who opens a term with a witness has its grant (R5).
+func (l *ledger) saved(v *server, before takeover.Durable) {
+	ours, theirs := v.journal.kept, v.other().journal
+	if theirs.known && ours.Term == theirs.kept.Term && ours.Vote && theirs.kept.Vote {
+		l.site.breaks("both servers hold the vote of term %d", ours.Term)
+	}
+	if owner, known := l.owners[ours.Term]; ours.Owns() && known && owner != v.seat {
+		l.site.breaks("both servers own term %d", ours.Term)
+	}
+	if ours.Owns() {
+		l.owners[ours.Term] = v.seat
+	}
+	opens := before.Term > 0 && !before.Owns() && ours.Owns()
+	if opens && ours.Witnessed() && l.grants[grant{ours.Incarnation, ours.Term}] != v.seat {
+		l.site.breaks("the %s opens term %d, which the witness has not given it", v.seat, ours.Term)
+	}
+	l.decides()
+}
+
+// registered: the register has one history, and goes by it (R5).
+func (l *ledger) registered(before takeover.Register, c takeover.Claim, after takeover.Register) {
+	g := grant{after.Incarnation, after.Term}
+	switch owner, known := l.grants[g]; {
+	case c.Was != before.Version || c.Inc != before.Incarnation:
+		l.site.breaks("the register changes on a claim that goes by version %d of incarnation %d, and has version %d of %d",
+			c.Was, c.Inc, before.Version, before.Incarnation)
+	case known && owner != after.Owner:
+		l.site.breaks("the register gives term %d to both servers", after.Term)
+	case before.Incarnation == 0 && !after.Alone:
+		l.site.breaks("a register without memory takes in a hand-over")
+	}
+	l.grants[g] = after.Owner
+	l.decides()
+}
+
+// decides: who holds the vote alone has not been relieved by the register (R5).
+func (l *ledger) decides() {
+	r := l.site.witness.kept
+	for _, v := range l.site.servers {
+		if d := v.journal.kept; d.Alone() && r.Alone && r.Owner != v.seat && r.Term > d.Term {
+			l.site.breaks("the %s holds the vote of term %d, and the register has given term %d to the %s", v.seat, d.Term, r.Term, r.Owner)
+		}
 	}
 }
 

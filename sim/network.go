@@ -142,14 +142,19 @@ type answer[A any] struct {
 type link struct{ *process }
 
 func (l link) Exchange(ctx context.Context, m agent.Message) (agent.Message, error) {
-	m.Status = l.without.forge(m.Status, l.other())
-	heard, err := ask(ctx, l.process, peerLink, func(ctx context.Context, there *process) (agent.Message, error) {
+	m = l.tells(m, l.other())
+	return ask(ctx, l.process, peerLink, func(ctx context.Context, there *process) (agent.Message, error) {
 		l.again(m)
-		heard := there.agent.Heard(ctx, m)
-		heard.Status = l.without.forge(heard.Status, l.server)
-		return heard, nil
+		return there.tells(there.agent.Heard(ctx, m), l.server), nil
 	})
-	return heard, err
+}
+
+// tells is a message as it arrives.
+func (v *server) tells(m agent.Message, to *server) agent.Message {
+	m.Status = v.without.forge(m.Status, to)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.clocks.dated(m)
 }
 
 // again: a status may come twice, the second time much later, and to another life

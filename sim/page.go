@@ -43,6 +43,9 @@ func (o Outcome) Page() string {
 // diary turns each entry of an agent into a line of the page.
 type diary struct{ *process }
 
+// takeovers are the rows by which a mirror becomes the owner.
+var takeovers = map[string]bool{"rule-takeover": true, "rule-duty-granted": true, "rule-duty-taken-from-released": true}
+
 // Write never waits.
 func (d diary) Write(e view.Entry) {
 	d.mu.Lock()
@@ -50,7 +53,7 @@ func (d diary) Write(e view.Entry) {
 	if d.dead {
 		return
 	}
-	if e.What.Code == "rule-takeover" {
+	if takeovers[e.What.Code] {
 		d.figures.Takeovers++
 	}
 	d.minutes = append(d.minutes, minute{at: d.elapsed(), seat: d.seat, said: e.What})

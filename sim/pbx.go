@@ -201,6 +201,8 @@ func (p *process) wants(user string) bool {
 // talk is the caller's part of the conversation.
 func (c *caller) talk(in *incoming) {
 	l := in.leg
+	defer l.hangUp()
+	defer context.AfterFunc(c.chatter, l.hangUp)()
 	if c.test == "" && sleep(l.ctx, c.die.between(100*time.Millisecond, 1500*time.Millisecond)) {
 		for _, key := range []byte("201") {
 			l.digits <- key
@@ -211,7 +213,6 @@ func (c *caller) talk(in *incoming) {
 		limit = c.die.between(50*time.Millisecond, 2*time.Second)
 	}
 	sleep(l.ctx, limit)
-	l.hangUp()
 }
 
 // answered is the status of a call that was answered.

@@ -25,6 +25,7 @@ type server struct {
 
 	running *process      // nil: off
 	thaw    chan struct{} // closed while its processes may run
+	clocks  clocks
 }
 
 // process is one life of a server's program. One that has died goes on for a while as
@@ -57,6 +58,7 @@ func newServer(s *site, seat releve.Seat) *server {
 	close(v.thaw)
 	v.spool = newSpoolFile(seat)
 	v.database = newCluster()
+	v.clocks = newClocks(s.dice.of(seat, ofClock))
 	return v
 }
 
@@ -130,15 +132,19 @@ var quiet = slog.New(slog.DiscardHandler)
 
 func (p *process) makeAgent() {
 	set := settings
-	set.Seat, set.OwnCalls = p.seat, p.ownCalls
-	p.agent = agent.New(agent.Options{
+	set.Seat, set.OwnCalls, set.Site, set.Arbiter = p.seat, p.ownCalls, siteName, p.founding
+	options := agent.Options{
 		Site: agent.SiteWords{
-			Name: "Clinique", Level: releve.HighAvailability, Arbiter: releve.Pair, PBX: "pbx", Reception: receptionNumber,
+			Name: "Clinique", Level: releve.HighAvailability, Arbiter: p.founding, PBX: "pbx", Reception: receptionNumber,
 			Reached: receptionUser, StandbyUser: standbyUser,
 		},
 		Settings: set, Refusal: refusalCode, Journal: saver{p}, Database: postgres{p}, Store: p.store, Link: link{p},
 		Telephone: telephone{p}, Voice: voice{p}, Diary: diary{p}, Spool: p.records, Log: quiet, Now: p.now,
-	})
+	}
+	if p.witnessed {
+		options.Arbiter = arbiter{p}
+	}
+	p.agent = agent.New(options)
 }
 
 // run begins what a server's program does. The caller holds the lock.
@@ -155,8 +161,7 @@ func (p *process) run() {
 	p.work.Go(p.rooms.Wait)
 }
 
-// now is CLOCK_BOOTTIME, which begins long before any server does. A frozen process
-// does not get to read it.
+// now is CLOCK_BOOTTIME of this machine. A frozen process does not get to read it.
 func (p *process) now() time.Duration {
 	p.awake()
 	p.mu.Lock()
@@ -165,7 +170,7 @@ func (p *process) now() time.Duration {
 	if !p.dead && p.pace.tooFast(at) {
 		p.breaks("the %s reads its clock %d times within a second: it turns in circles", p.seat, paceMost)
 	}
-	return at + time.Hour
+	return p.clocks.boot(at)
 }
 
 // pace counts what a process does in each virtual second.
@@ -271,6 +276,7 @@ func (v *server) off() {
 // thawed lets the server's processes run. The caller holds the lock.
 func (v *server) thawed() {
 	if v.frozen() {
+		v.clocks.run(v.elapsed())
 		close(v.thaw)
 	}
 }

@@ -1,11 +1,12 @@
 // Package sim plays stories of a site in virtual time, each from one seed: two
 // whole agents with their calls and their outboxes, all the product's own, in a
-// simulated world of disks, PostgreSQLs, a link and a PBX.
+// simulated world of disks, PostgreSQLs, a link, a PBX and, at each second site, a witness.
 //
 // The seed decides what goes wrong and when: servers are killed at any action, frozen,
-// cut off in one direction, their databases die, statuses come late, twice or never,
-// an operator acts at the worst moment. Then everything is mended, and the site
-// must become protected again. All along, what RULES.md promises is checked.
+// cut off in one direction, their databases die, statuses and claims come late, twice or
+// never, the witness is wiped, an operator acts at the worst moment or has the site go by
+// the other arbiter. Then everything is mended, and the site must become protected
+// again. All along, what RULES.md promises is checked.
 //
 // What is simulated, and how honestly:
 //
@@ -15,12 +16,17 @@
 //     receives it prefix by prefix. A commit without the vote is acknowledged when the
 //     mirror's disk has it and the owner has heard so. Like the real one it trusts
 //     timeline numbers, and follows a log that only looks like its own (R10).
+//   - The witness goes by the product's own rule, [takeover.Register.Apply], and has
+//     its register on its disk before it answers. A claim arrives though its server
+//     waits no longer, and may arrive twice.
+//   - Clocks. Each machine has its own, that goes too fast or too slow, stands still
+//     with its machine, and may be hours off in what it writes to the other (R19).
 //   - The PBX has one binding a user, a timer for silence, and gives a refused call
 //     back. A caller is patient, but not for ever.
 //
-// Not simulated: SIP, SQL and files as such (those rooms have tests of their own), wall clocks that
-// jump (no decision reads one, R19, and a Go time keeps its monotonic part), disks that
-// lie, what an operator forces.
+// Not simulated: SIP, SQL and files as such (those rooms have tests of their own), a
+// time of day that jumps under one process (a Go time keeps its monotonic part), disks
+// that lie, what an operator forces.
 package sim
 
 import (
@@ -54,7 +60,11 @@ type Figures struct {
 	Offered   int // calls
 	Answered  int
 	Salvage   int // rows set aside that only one server had, acknowledged to nobody
-	Returns   int // times the operator was needed at the end
+	Asked     int // procedures in the middle of it all
+	Helped    int // times that an operator was needed at the end
+	Witnessed int // sites with a witness
+	Granted   int // claims that the witness wrote down
+	Wiped     int // times that its disk was replaced
 }
 
 // Add sums up.
@@ -68,13 +78,18 @@ func (f *Figures) Add(g Figures) {
 	f.Offered += g.Offered
 	f.Answered += g.Answered
 	f.Salvage += g.Salvage
-	f.Returns += g.Returns
+	f.Asked += g.Asked
+	f.Helped += g.Helped
+	f.Witnessed += g.Witnessed
+	f.Granted += g.Granted
+	f.Wiped += g.Wiped
 }
 
 // String is one line for people.
 func (f Figures) String() string {
-	return fmt.Sprintf("%s of virtual time, %d faults, %d crashes, %d takeovers, %d rows acknowledged, %d facts promised, %d calls offered, %d answered, %d unacknowledged rows set aside, %d returns at the end",
-		f.Lasted.Round(time.Second), f.Faults, f.Crashes, f.Takeovers, f.Rows, f.Facts, f.Offered, f.Answered, f.Salvage, f.Returns)
+	return fmt.Sprintf("%s of virtual time, %d faults, %d crashes, %d takeovers, %d rows acknowledged, %d facts promised, %d calls offered, %d answered, %d unacknowledged rows set aside, %d procedures asked for and %d at the end; %d sites with a witness, %d claims granted, %d registers wiped",
+		f.Lasted.Round(time.Second), f.Faults, f.Crashes, f.Takeovers, f.Rows, f.Facts, f.Offered, f.Answered, f.Salvage, f.Asked, f.Helped,
+		f.Witnessed, f.Granted, f.Wiped)
 }
 
 // site is the whole world of a story.
@@ -84,7 +99,9 @@ type site struct {
 	dice    *dice
 	began   time.Time
 
-	ownCalls bool // a standby may call the reception itself (H8)
+	ownCalls  bool           // a standby may call the reception itself (H8)
+	witnessed bool           // there is a third machine
+	founding  releve.Arbiter // of the configuration
 
 	ctx  context.Context // of the story
 	end  context.CancelFunc
@@ -93,10 +110,14 @@ type site struct {
 	shift    context.Context // of the operator who acts while things go wrong
 	endShift context.CancelFunc
 
+	chatter context.Context // while it lasts callers call, and talk as long as they like
+	hush    context.CancelFunc
+
 	mu      sync.Mutex // guards all that follows, and every server's outside
 	servers [2]*server
 	network network
 	pbx     pbx
+	witness *witness
 	ledger  ledger
 	minutes []minute
 	figures Figures
@@ -122,12 +143,28 @@ func newSite(seed uint64, without Without) *site {
 	s := &site{seed: seed, without: without, dice: newDice(seed), began: time.Now()}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	s.shift, s.endShift = context.WithCancel(s.ctx)
+	s.chatter, s.hush = context.WithCancel(s.ctx)
+	s.choosesArbiter()
 	s.servers = [2]*server{newServer(s, releve.Main), newServer(s, releve.Secondary)}
 	s.network = network{die: s.dice.of("", ofLink)}
 	s.pbx = newPBX(s)
 	s.ownCalls = !s.dice.of("", ofFate).one(3)
+	s.witness = newWitness(s)
 	s.ledger = newLedger(s)
 	return s
+}
+
+// choosesArbiter: each second site has a witness, and most of those go by it from the
+// start.
+func (s *site) choosesArbiter() {
+	s.founding = releve.Pair
+	if s.seed%2 != 0 {
+		return
+	}
+	s.witnessed, s.figures.Witnessed = true, 1
+	if !s.dice.of("", ofWitness).one(5) {
+		s.founding = releve.Witness
+	}
 }
 
 func (s *site) at(seat releve.Seat) *server {
@@ -147,8 +184,15 @@ func (s *site) change(f func()) {
 	s.review()
 }
 
+// moment is a wait that nothing cuts short: that of one packet, or of one write.
+const moment = 10 * time.Millisecond
+
 // sleep waits in virtual time, and says whether to go on.
 func sleep(ctx context.Context, d time.Duration) bool {
+	if d < moment {
+		time.Sleep(d)
+		return ctx.Err() == nil
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -161,27 +205,36 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // later does something in the world after a while, unless the story has ended.
 func (s *site) later(d time.Duration, f func()) {
-	s.work.Go(func() {
-		if sleep(s.ctx, d) {
+	s.work.Add(1)
+	time.AfterFunc(d, func() {
+		defer s.work.Done()
+		if s.ctx.Err() == nil {
 			f()
 		}
 	})
 }
 
-// protected says that the site is whole again: by the word on the screens of both
-// servers, and by the bindings that the PBX has, which may have forgotten them.
+// protected says that the site is whole again: by the bindings that the PBX has, which
+// may have forgotten them, and by the word on the screens of both servers.
 func (s *site) protected() bool {
-	for _, v := range s.servers {
-		p := v.process()
-		if p == nil {
-			return false
-		}
-		if m := p.agent.Machine(); !m.Protected() || p.agent.View().Word != view.Protected {
-			return false
-		}
-	}
+	return s.bound() && s.both(func(p *process) bool { m := p.agent.Machine(); return m.Protected() }) &&
+		s.both(func(p *process) bool { return p.agent.View().Word == view.Protected })
+}
+
+// bound says that a server on duty has the reception, and the other the standby user.
+func (s *site) bound() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	reception, standby := s.pbx.contact(receptionUser), s.pbx.contact(standbyUser)
 	return reception != nil && reception.serves() && standby == reception.other()
+}
+
+// both says that two servers run and ok is true of each.
+func (s *site) both(ok func(*process) bool) bool {
+	for _, v := range s.servers {
+		if p := v.process(); p == nil || !ok(p) {
+			return false
+		}
+	}
+	return true
 }

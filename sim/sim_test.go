@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,16 +15,16 @@ import (
 
 var (
 	one   = flag.Uint64("seed", 0, "play the story of this seed alone and print it")
-	count = flag.Int("seeds", 0, "play so many stories; 0: as many as fit in the budget")
+	count = flag.Int("seeds", 0, "play so many stories; 0: what an everyday run plays")
 	first = flag.Uint64("first", 1, "the seed to begin with")
 )
 
 // TestMain plays on one processor: the goroutines of a story then run in the same order
-// each time, and a seed replays what it showed.
+// each time, and a seed replays what it showed. Other processors have their own process.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	runtime.GOMAXPROCS(1)
-	debug.SetGCPercent(800) // a story is short and its garbage small
+	debug.SetGCPercent(2000) // a story is short and its garbage small
 	code := m.Run()
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
@@ -34,8 +33,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// budget is what an everyday run may take.
-const budget = time.Minute
+// everyday is how many stories are played when nobody says: some ten seconds. The race
+// detector makes each twenty times as long.
+func everyday() int {
+	if raced {
+		return 200
+	}
+	return 5000
+}
 
 func play(t *testing.T, seed uint64, w Without) (o Outcome) {
 	t.Helper()
@@ -71,59 +76,21 @@ func TestASeedTellsTheSameStoryAgain(t *testing.T) {
 	}
 }
 
-// TestSeed plays one story after the other until one breaks a promise.
+// TestSeed plays one story after the other, on every processor, until one breaks a promise.
 func TestSeed(t *testing.T) {
-	if *one > 0 {
+	switch {
+	case *one > 0:
 		o := again(t, *one)
 		t.Logf("%s%s", o.Page(), o.Figures)
 		if o.Broken != "" {
 			t.Fail()
 		}
-		return
-	}
-	var sum Figures
-	n, began := 0, time.Now()
-	for ; *count == 0 && time.Since(began) < budget || n < *count; n++ {
-		seed := *first + uint64(n)
-		o := play(t, seed, Without{})
-		sum.Add(o.Figures)
-		if o.Broken != "" {
-			t.Errorf("%sreplay: go test ./sim -run Seed -seed %d", o.Page(), seed)
-			break
-		}
-	}
-	took := time.Since(began)
-	t.Logf("%d seeds in %s, %.0f a second: %s", n, took.Round(time.Millisecond), float64(n)/took.Seconds(), sum)
-}
-
-// broken are rules taken out one by one, each with what must then be found, and after
-// how many seeds at most: some ten times what it took when this was written.
-var broken = []struct {
-	Without
-	finds string
-	most  uint64
-}{
-	{Without{Rule: "R2", Name: "an issued vote is taken back", Issued: true}, "both servers hold the vote", 20},
-	{Without{Rule: "R2, R3", Name: "what is decided is told before it is on the disk", Saving: true}, "both servers hold the vote", 100},
-	{Without{Rule: "R4", Name: "a mirror takes over without the vote", Vote: true}, "an acknowledged row is missing", 600},
-	{Without{Rule: "R6", Name: "an owner opens its gate on memory", Memory: true}, "row", 1000},
-	{Without{Rule: "R8", Name: "commits go on alone behind the barrier", Barrier: true}, "an acknowledged row is missing", 800},
-	{Without{Rule: "R11", Name: "a copy is made without a rewind", Rewind: true}, "an acknowledged row is missing", 800},
-	{Without{Rule: "R14", Name: "facts are stored without a look at the position", Position: true}, "stored 2 times", 20},
-	{Without{Rule: "R14", Name: "a spool promises what is not on its disk", Fsync: true}, "stored 0 times", 20},
-}
-
-// The simulation is worth its name only if it finds what is wrong.
-func TestEachRuleTakenOutIsFound(t *testing.T) {
-	for _, b := range broken {
-		t.Run(b.Name, func(t *testing.T) {
-			for seed := uint64(1); seed <= b.most; seed++ {
-				if o := play(t, seed, b.Without); strings.Contains(o.Broken, b.finds) {
-					t.Logf("without %s: found at seed %d: %s", b.Rule, seed, o.Broken)
-					return
-				}
-			}
-			t.Errorf("%d seeds do not find that %s", b.most, b.Name)
-		})
+	case *share != "":
+		playShare(t)
+	default:
+		began := time.Now()
+		sum := playAll(t, *first, max(*count, 0))
+		took := time.Since(began)
+		t.Logf("%d seeds in %s, %.0f a second: %s", sum.Seeds, took.Round(time.Millisecond), float64(sum.Seeds)/took.Seconds(), sum.Figures)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/procedure"
 	"releve/takeover"
 )
 
@@ -14,7 +15,7 @@ import (
 const (
 	aloneLimit  = 20 * time.Second // to be protected without help
 	helpAfter   = 1 * time.Second  // before an operator comes who was called
-	helpedLimit = 30 * time.Second // for his `return` to end
+	helpedLimit = 30 * time.Second // for his procedure to end
 	helpMost    = 3                // which he may have to ask for again, as the product tells him
 	drainLimit  = 45 * time.Second // for spools to empty and calls to end
 	callersStay = 15 * time.Second // in a mended site
@@ -27,23 +28,22 @@ func (s *site) story() {
 	for _, v := range s.servers {
 		s.later(d.between(0, 500*time.Millisecond), v.start)
 	}
-	steady, stop := context.WithCancel(s.ctx)
-	defer stop()
-	s.work.Go(func() { s.callers(steady) })
+	defer s.hush()
+	s.work.Go(s.callers)
 	s.trouble()
 	s.mend()
-	s.later(callersStay, stop)
+	s.later(callersStay, s.hush)
 	if s.recovers() {
-		stop()
+		s.hush()
 		s.proves()
 	}
 }
 
-// callers call at a steady rate until ctx ends.
-func (s *site) callers(ctx context.Context) {
+// callers call at a steady rate.
+func (s *site) callers() {
 	d := s.dice.of("", ofPBX)
 	rate := d.between(400*time.Millisecond, 3*time.Second)
-	for n := 1; sleep(ctx, d.between(rate/2, rate+rate/2)); n++ {
+	for n := 1; sleep(s.chatter, d.between(rate/2, rate+rate/2)); n++ {
 		c := s.newCaller(releve.CallID(fmt.Sprintf("%d@pbx", n)))
 		s.work.Go(func() {
 			c.calls(s.ctx)
@@ -106,8 +106,8 @@ func (s *site) helpless() bool {
 	return waits
 }
 
-// help is an operator who does what a stuck server's sentence says, or else asks for a
-// return where a server is on duty.
+// help is an operator who does what a stuck server's sentence says, or else has the other
+// server be the mirror again, where one is on duty.
 func (s *site) help() {
 	at := s.servers[0]
 	for _, v := range s.servers {
@@ -127,17 +127,20 @@ func (s *site) help() {
 		}
 	}
 	if p := at.process(); p != nil {
-		s.returns(p)
+		s.puts(p, ways[s.dice.of("", ofFate).below(len(ways))])
 	}
 }
 
-// returns is the operator's `return`, asked of one server.
-func (s *site) returns(p *process) {
-	s.change(func() { s.figures.Returns++; s.note(p.seat, "The operator asks for a return to normal.") })
+// ways are the procedures that end in a protected site.
+var ways = []string{procedure.Return.Name, procedure.ResumeMirror.Name, procedure.ResumeMirror.Name}
+
+// puts the site in order by a procedure, asked of one server.
+func (s *site) puts(p *process, in string) {
+	s.change(func() { s.figures.Helped++; s.note(p.seat, "The operator asks for the procedure %s.", in) })
 	ctx, cancel := context.WithTimeout(s.ctx, helpedLimit)
 	defer cancel()
-	if err := p.orders(ctx, "return"); err != nil {
-		s.change(func() { s.note(p.seat, "The return did not succeed: %v.", err) })
+	if err := p.orders(ctx, in); err != nil {
+		s.change(func() { s.note(p.seat, "The procedure %s did not succeed: %v.", in, err) })
 	}
 }
 
@@ -163,7 +166,7 @@ func (s *site) phases() string {
 		}
 		said += fmt.Sprintf("the %s is %s (%s), ", v.seat, phase, cause)
 	}
-	return said + "and the operator has asked for a return"
+	return said + "and the operator has asked for a procedure"
 }
 
 // until waits for something, and says whether it came before the limit. It does

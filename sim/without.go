@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"releve"
 	"releve/takeover"
 )
 
@@ -18,6 +19,12 @@ type Without struct {
 	Barrier  bool // commits go on alone behind the barrier
 	Rewind   bool // a copy is made without a rewind
 	Fsync    bool // a spool promises what is not on its disk
+
+	Version bool // a claim is granted whatever version it goes by
+	Granted bool // what was asked of the witness is taken for granted
+	Wiped   bool // a witness without memory takes the word of who asks for its own
+	Claimed bool // what is asked of the witness is not remembered before
+	Forgets bool // the witness answers before its register is on the disk
 }
 
 // String ends a title.
@@ -30,6 +37,9 @@ func (w Without) String() string {
 
 // remembers changes what a server finds in its journal.
 func (w Without) remembers(d takeover.Durable) takeover.Durable {
+	if w.Claimed {
+		d.Claimed = 0
+	}
 	if w.Memory && d.Owns() {
 		d.Vote, d.Issued = true, false
 	}
@@ -50,4 +60,25 @@ func (w Without) forge(s takeover.Status, listener *server) takeover.Status {
 		s.Abdicated = m.Number
 	}
 	return s
+}
+
+// recalled is what a witness tells of its register.
+func (w Without) recalled(r takeover.Register, to *server) takeover.Register {
+	if d := to.journal.kept; w.Wiped && r.Incarnation == 0 && d.Holds() {
+		r.Incarnation, r.Term, r.Owner, r.Number, r.Terms = d.Incarnation, d.Term, d.Owner, d.Number, d.Terms
+	}
+	return r
+}
+
+// apply is what a witness makes of a claim.
+func (w Without) apply(r takeover.Register, c takeover.Claim, by releve.Seat) (takeover.Register, error) {
+	if w.Version {
+		c.Was, c.Inc = r.Version, r.Incarnation
+	}
+	if w.Wiped && r.Incarnation == 0 {
+		r = c.Want
+		r.Version++
+		return r, nil
+	}
+	return r.Apply(c, by)
 }
