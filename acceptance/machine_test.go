@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +12,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/pelletier/go-toml/v2"
 
 	"releve/arbiter"
 	"releve/takeover"
@@ -181,17 +178,4 @@ func (w *witness) show() (arbiter.Status, error) {
 func (w *witness) mustShow(t testing.TB) takeover.Register {
 	t.Helper()
 	return must(w.show())(t).Register
-}
-
-// port is where it listens.
-func (w *witness) port(t testing.TB) uint16 {
-	t.Helper()
-	raw := must(os.ReadFile(w.file))(t)
-	var c struct {
-		Witness struct{ Listen netip.AddrPort }
-	}
-	if err := toml.Unmarshal(raw, &c); err != nil {
-		t.Fatal(err)
-	}
-	return c.Witness.Listen.Port()
 }

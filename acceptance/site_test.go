@@ -199,7 +199,21 @@ func (s *site) protectedUnder(active *server) error {
 			return fmt.Errorf("the %s server says %s (%s %v), %s on duty, mirror %s", teller.seat, v.Word, v.Why.Code, v.Why.Args, v.Owner, v.Mirror.State)
 		}
 	}
-	return errors.Join(s.pbx.registered("reception", active.host), s.pbx.registered("standby", passive.host))
+	return errors.Join(s.pbx.registered("reception", active.host), s.pbx.registered("standby", passive.host), s.lodgedUnder(active))
+}
+
+// lodgedUnder says why the witness would not grant a takeover from that server, at a
+// site that goes by it.
+func (s *site) lodgedUnder(active *server) error {
+	v, err := active.view()
+	if err != nil || v.Arbiter != releve.Witness {
+		return err
+	}
+	status, err := s.witness.show()
+	if r := status.Register; err == nil && (r.Owner != active.seat || r.Term != v.Term || r.Alone) {
+		err = fmt.Errorf("the witness has the register %+v", r)
+	}
+	return err
 }
 
 // waitNormal waits for the normal state, and tells what the servers said when it

@@ -29,15 +29,22 @@ func TestTwoHundredCallersArePutThroughAndRecordedOnBothServers(t *testing.T) {
 // and records went through. It leaves the secondary on duty.
 func (s *site) takeOver(t *testing.T, die func(testing.TB)) {
 	t.Helper()
+	s.takeOverAmong(t, callsToPhone(0, 10), 30, 60, die)
+}
+
+// takeOverAmong is takeOver with those callers, so many of them greeted before the
+// death and so many after it.
+func (s *site) takeOverAmong(t *testing.T, l load, early, late int, die func(testing.TB)) {
+	t.Helper()
 	term := s.main.mustView(t).Term
 	promotions := len(s.main.promotions(t))
-	load := s.callIn(t, callsToPhone(0, 10))
-	load.waitGreeted(t, 30, time.Time{})
+	load := s.callIn(t, l)
+	load.waitGreeted(t, early, time.Time{})
 
 	began := time.Now()
 	die(t)
 	died := time.Now() // until here the main may have answered, and died with the call in progress
-	load.waitGreeted(t, 60, died)
+	load.waitGreeted(t, late, died)
 	calls := load.finish(t)
 
 	before, after := split(calls, died)
@@ -82,7 +89,7 @@ func TestTheMainFreezesIsRelievedAndLearnsItWhenItWakes(t *testing.T) {
 	}
 
 	woken := time.Now()
-	committed := sessions.commitInVain()
+	committed := sessions.commit() // to a PostgreSQL that does not run at the moment
 	s.main.thawPostgres()
 	select {
 	case err := <-committed:
@@ -167,9 +174,8 @@ func (s *site) holdSessions(t *testing.T) *sessions {
 	return &held
 }
 
-// commitInVain sends COMMIT to a PostgreSQL that does not run at the moment; the
-// channel tells how it was answered.
-func (held *sessions) commitInVain() <-chan error {
+// commit sends COMMIT; the channel tells how it was answered.
+func (held *sessions) commit() <-chan error {
 	answer := make(chan error, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -178,6 +184,21 @@ func (held *sessions) commitInVain() <-chan error {
 		answer <- err
 	}()
 	return answer
+}
+
+// untilEnd tells when PostgreSQL ends the idle session, or after half a minute that it
+// did not.
+func (held *sessions) untilEnd() <-chan time.Time {
+	ended := make(chan time.Time, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if _, err := held.idle.Exec(ctx, "select pg_sleep(30)"); err != nil {
+			ended <- time.Now()
+		}
+		close(ended)
+	}()
+	return ended
 }
 
 // stillOpen is nil when the idle session still answers.

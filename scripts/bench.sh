@@ -23,6 +23,7 @@ rows() {
 		… → first row stored|MainFrozen:stored|ms|worst|1.8 s, worst 3 s|0.8 s
 		active killed, nobody calls → secondary on duty, without the PBX's own timer|MainKilledAtNight:relieved|ms|worst|3.5 s|2 s
 		mirror's PostgreSQL killed → commits flow again|MirrorAbdicates:commits-again|ms|worst|2 s|0.5 s
+		whole secondary killed, with a witness → commits flow again|SecondaryKilledWithWitness:commits-again|ms|worst|2 s|0.5 s
 		active killed while alone: overflow → 200 OK without the duty|MainKilledWhileAlone:answer|ms|worst|0.7 s, worst 2 s|0.25 s
 		return to normal, from the command to protected|MainKilled:return|ms|worst|–|–
 		… callers refused or not answered in one return|MainKilled:return-refused|calls|worst|0|0
