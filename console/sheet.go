@@ -19,6 +19,7 @@ const (
 	callsOnScreen  = 8
 	callsBeside    = 3 // a procedure that runs or failed
 	eventsOnScreen = 12
+	eventsBeside   = 4 // what a procedure may cost
 )
 
 // sheet is a scene in a language, as the templates read it.
@@ -100,7 +101,21 @@ func (s *sheet) Notes() []text.Remark {
 }
 
 // Latest are the events that fit.
-func (s *sheet) Latest() []view.Event { return s.Events[:min(eventsOnScreen, len(s.Events))] }
+func (s *sheet) Latest() []view.Event {
+	most := eventsOnScreen
+	if len(s.Costs()) > 0 {
+		most = eventsBeside
+	}
+	return s.Events[:min(most, len(s.Events))]
+}
+
+// Costs are what the procedure may cost, until it went well.
+func (s *sheet) Costs() []view.Sentence {
+	if p := s.Guide(); p != nil && s.GuideEnd() == "" {
+		return p.Costs
+	}
+	return nil
+}
 
 // Shape names the mark of an event's severity.
 func (s *sheet) Shape(severity string) string {

@@ -29,7 +29,7 @@ func States(now time.Time) []State {
 	made := []State{
 		protected(now), takingOver(now), takenOver(now), withoutDuty(now), mainAway(now), secondaryAway(now),
 		catchingUp(now), cloning(now), returning(now), returned(now), failed(now), stuck(now), stopped(now), begins(now),
-		mirroring(now), databaseAway(now),
+		mirroring(now), databaseAway(now), alone(now), witnessSilent(now),
 	}
 	for i := range made {
 		made[i].Site.Events = stamped(made[i].Site.Events, now)
@@ -244,6 +244,38 @@ func failed(now time.Time) State {
 	why := view.Say("step-failed", "step", "step-copy", "why", "no space left on device")
 	s.Procedure.Failed, s.Procedure.Finished = &why, now.Add(-2*time.Minute)
 	return State{"failed", s, calls(now, releve.Secondary)}
+}
+
+// alone is a main that an operator lets go on without its mirror.
+func alone(now time.Time) State {
+	s := quiet(now)
+	s.Secondary.Heard, s.Secondary.HeardAt, s.Secondary.Duty, s.Secondary.Vote = false, now.Add(-4*time.Minute), releve.OutOfService, false
+	s.Main.Vote, s.Main.SpoolWaiting = true, 212
+	s.Word, s.Why = view.NotProtected, view.Say("why-spool", "records", "212")
+	s.Mirror = view.Mirror{State: view.MirrorAway}
+	s.Procedure = &view.Procedure{
+		ID: "F4QJ7ZWB", Name: "solo", Started: now.Add(-2 * time.Second),
+		Costs: []view.Sentence{
+			view.Say("cost-heard", "other", "secondary", "since", "3m58s"), view.Say("cost-waiting", "seat", "main", "records", "1312"),
+			view.Say("cost-mirror", "bytes", "0", "calls", "0"), view.Say("cost-one-disk", "seat", "main"),
+			view.Say("cost-other-on", "seat", "main", "other", "secondary"),
+		},
+		Steps: []view.ProcedureStep{
+			{What: view.Say("step-alone", "seat", "main"), State: "done", Started: now.Add(-2 * time.Second), Finished: now.Add(-1900 * time.Millisecond)},
+			{What: view.Say("step-commits"), State: "done", Started: now.Add(-1900 * time.Millisecond), Finished: now.Add(-1400 * time.Millisecond)},
+			{What: view.Say("step-drained"), State: "running", Started: now.Add(-1400 * time.Millisecond)},
+		},
+	}
+	s.Events = append([]view.Event{event(2*time.Second, releve.Main, "major", "rule-solo-by-order", "other", "secondary")}, s.Events...)
+	return State{"alone", s, calls(now, releve.Main)}
+}
+
+// witnessSilent is a site in sync whose witness is away.
+func witnessSilent(now time.Time) State {
+	s := quiet(now)
+	s.Arbiter = releve.Witness
+	s.Word, s.Why = view.NotProtected, view.Say("why-witness-silent")
+	return State{"witness-silent", s, calls(now, releve.Main)}
 }
 
 func stuck(now time.Time) State {

@@ -286,6 +286,9 @@ func Remarks(site view.Site, lang releve.Language) []Remark {
 		if s.WithoutDuty {
 			add(s.Seat, view.Say("ui-without-duty"))
 		}
+		if site.Arbiter == releve.Witness && !s.Witness {
+			add(s.Seat, view.Say("ui-witness-silent"))
+		}
 		if s.SpoolWaiting > 0 {
 			add(s.Seat, view.Say("ui-spool", "records", strconv.Itoa(s.SpoolWaiting)))
 		}
