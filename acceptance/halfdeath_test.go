@@ -40,7 +40,7 @@ func linkCut(t *testing.T, s *site) {
 	}
 	s.pbx.change(t, "skip_main", "1")
 	heal := cut(t, "link", tcpPorts(peer.Peer.Listen.Port(), peer.Database.Listen.Port())...)
-	calls := s.callIn(t, callsToPhone(30, 5)).wait(t, time.Minute)
+	calls := s.callIn(t, callsToPhone(30, 10)).wait(t, time.Minute)
 
 	checkServed(t, calls, s.main)
 	if refused := s.pbx.events(start, "standby-refused"); len(refused) != len(calls) {
@@ -62,7 +62,7 @@ func linkCut(t *testing.T, s *site) {
 func standbyCutFromPBX(t *testing.T, s *site) {
 	term := s.main.mustView(t).Term
 	heal := cut(t, "standby", between(pbxHost, secondaryHost)...)
-	checkServed(t, s.callIn(t, callsToPhone(50, 5)).wait(t, time.Minute), s.main)
+	checkServed(t, s.callIn(t, callsToPhone(50, 10)).wait(t, time.Minute), s.main)
 	s.checkDuty(t, s.main, term)
 	heal()
 	s.waitNormal(t)
@@ -74,7 +74,7 @@ func pbxRestarted(t *testing.T, s *site) {
 	term, start := s.main.mustView(t).Term, time.Now()
 	s.pbx.restart(t)
 	s.phoneAgain(t)
-	early := s.callIn(t, load{rate: 2, calls: 10, digits: "1001", patience: 12 * time.Second})
+	early := s.callIn(t, load{rate: 2, calls: 10, digits: "1001", patience: 6 * time.Second})
 	eventually(t, 20*time.Second, "the main's binding", func() error { return s.pbx.registered("reception", mainHost) })
 	t.Logf("the reception user was back after %v", time.Since(start))
 	early.wait(t, time.Minute)
@@ -87,7 +87,7 @@ func pbxRestarted(t *testing.T, s *site) {
 func mainSIPBlocked(t *testing.T, s *site) {
 	rules := append(between(pbxHost, mainHost), between(secondaryHost, mainHost)...)
 	heal := cut(t, "sip", rules...)
-	checkServed(t, s.callIn(t, callsToPhone(30, 5)).wait(t, time.Minute), s.secondary)
+	checkServed(t, s.callIn(t, callsToPhone(30, 10)).wait(t, time.Minute), s.secondary)
 	heal()
 	s.checkLedger(t, s.onDuty(t))
 }
@@ -97,7 +97,7 @@ func mainSIPBlocked(t *testing.T, s *site) {
 func mainAnswers500(t *testing.T, s *site) {
 	take := s.takeMediaPorts(t)
 	start := time.Now()
-	calls := s.callIn(t, callsToPhone(30, 5)).wait(t, time.Minute)
+	calls := s.callIn(t, callsToPhone(30, 10)).wait(t, time.Minute)
 	checkServed(t, calls, s.secondary)
 	for _, e := range s.pbx.events(start, "main-refused")[:1] {
 		if e.args["code"] != "500" {
@@ -134,7 +134,7 @@ func (s *site) takeMediaPorts(t *testing.T) (release func()) {
 
 // Its agent lives, hands over, and answers nobody's questions about records.
 func mainPostgresKilled(t *testing.T, s *site) {
-	load := s.callIn(t, callsToPhone(0, 5))
+	load := s.callIn(t, callsToPhone(0, 10))
 	load.waitGreeted(t, 5, time.Time{})
 	killAll(freeze(s.main.postgres))
 	s.waitOwner(t, s.secondary, 20*time.Second)
@@ -166,7 +166,7 @@ func TestNobodyHasTheVoteAndCallersAreAnsweredAllTheSame(t *testing.T) {
 	t.Logf("solo after %v", time.Since(stopped))
 	heal := cut(t, "database", tcpPorts(set.Database.Listen.Port())...) // the mirror stays away
 
-	alone := s.callIn(t, callsToPhone(20, 5)).wait(t, time.Minute)
+	alone := s.callIn(t, callsToPhone(20, 10)).wait(t, time.Minute)
 	checkServed(t, alone, s.main)
 	s.checkRecorded(t, s.main, alone)
 	if len(s.ledger.since(stopped, releve.Main)) == 0 {
@@ -174,7 +174,7 @@ func TestNobodyHasTheVoteAndCallersAreAnsweredAllTheSame(t *testing.T) {
 	}
 
 	died := s.main.kill9(t)
-	unowned := s.callIn(t, callsToPhone(20, 5)).wait(t, time.Minute)
+	unowned := s.callIn(t, callsToPhone(20, 10)).wait(t, time.Minute)
 	checkServed(t, unowned, s.secondary)
 	s.checkDuty(t, s.main, term)
 	if !s.secondary.mustView(t).Secondary.WithoutDuty {

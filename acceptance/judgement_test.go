@@ -11,9 +11,11 @@ import (
 	"releve/view"
 )
 
-// callsToPhone is the load of most proofs: callers who ask for telephone 1001.
+// callsToPhone is the load of most proofs: callers who ask for telephone 1001. They are
+// put through two seconds after the answer; whoever hears nothing for three times as
+// long hangs up, as do those whose server died in the middle of their call.
 func callsToPhone(calls, rate int) load {
-	return load{rate: rate, calls: calls, digits: "1001", patience: 12 * time.Second}
+	return load{rate: rate, calls: calls, digits: "1001", patience: 6 * time.Second}
 }
 
 // checkServed fails the test for each caller who did not hear a greeting, was not

@@ -146,12 +146,13 @@ func (s *site) startParts(p plan) error {
 	return nil
 }
 
-// close stops everything, in the reverse of the order of its start.
+// close stops everything, in the reverse of the order of its start: a mirror that is
+// stopped last has nobody to give the vote back to, and waits to be heard.
 func (s *site) close() {
 	if s.ledger != nil {
 		s.ledger.close()
 	}
-	for _, m := range s.machines() {
+	for _, m := range slices.Backward(s.machines()) {
 		m.stop()
 	}
 	for _, p := range s.phones {

@@ -15,7 +15,7 @@ import (
 
 func TestTwoHundredCallersArePutThroughAndRecordedOnBothServers(t *testing.T) {
 	s := normalSite(t)
-	calls := s.callIn(t, callsToPhone(200, 10)).wait(t, 2*time.Minute)
+	calls := s.callIn(t, callsToPhone(200, 20)).wait(t, 2*time.Minute)
 	if len(calls) != 200 {
 		t.Errorf("%d callers, want 200", len(calls))
 	}
