@@ -30,6 +30,7 @@ const (
 	stopLimit    = 10 * time.Second
 	promoteLimit = 30 * time.Second
 	followLimit  = 15 * time.Second
+	streamLimit  = 5 * time.Second // a receiver tries five times a second
 	checkLimit   = 30 * time.Second
 )
 
@@ -120,7 +121,7 @@ func (d *database) Mirror(ctx context.Context) (takeover.Mirror, error) {
 	if err != nil {
 		return takeover.Mirror{}, err
 	}
-	return takeover.Mirror{Streaming: m.InSync(), Foreign: m.Foreign != "", Flush: m.Flush, Own: own.Flush}, nil
+	return takeover.Mirror{Streaming: m.InSync(), Foreign: m.Foreign != "", Lost: m.Lost, Flush: m.Flush, Own: own.Flush}, nil
 }
 
 func (d *database) Promote(ctx context.Context) (takeover.Promotion, error) {
@@ -146,41 +147,60 @@ func (d *database) Promote(ctx context.Context) (takeover.Promotion, error) {
 func (d *database) Rejoin(ctx context.Context, other takeover.Promotion, say func(view.Sentence, *view.Progress)) (releve.DataID, error) {
 	d.cluster.Fence()
 	id := releve.NewDataID()
-	if err := d.copy(ctx, other, id, say); err != nil {
-		return "", err
-	}
-	say(view.Say("copy-starts"), nil)
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
-	defer cancel()
-	if err := d.cluster.Start(ctx, postgres.CatchUp); err != nil {
-		return "", err
-	}
-	return id, errors.Join(d.cluster.DropSlots(ctx), d.cluster.DropSalvageSlot(ctx))
-}
-
-func (d *database) copy(ctx context.Context, other takeover.Promotion, id releve.DataID, say func(view.Sentence, *view.Progress)) error {
 	forks, err := d.prepare(ctx)
 	if err != nil {
-		return fmt.Errorf("the other server cannot be copied from yet: %w", err)
+		return "", fmt.Errorf("the other server cannot be copied from yet: %w", err)
 	}
 	old := d.weigh(ctx, forks, other.Timeline)
 	if old.keep != "" {
 		if err := d.setAside(ctx, old, say); err != nil {
-			return err
+			return "", err
 		}
 	}
 	if old.rewind {
-		say(view.Say("copy-rewinds"), nil)
-		if _, err = d.cluster.Rewind(ctx, d.upstream, id, progress("copy-rewinds", say)); err == nil {
-			return nil
+		if err = d.rewind(ctx, id, say); err == nil {
+			return id, nil
 		}
-		d.log.Warn("the rewind failed, a clone follows", "err", err)
+		d.log.Warn("the rewind led nowhere, a clone follows", "err", err)
+		d.cluster.Fence()
 	}
+	if err := d.clone(ctx, id, say); err != nil {
+		return "", err
+	}
+	return id, nil
+}
+
+func (d *database) rewind(ctx context.Context, id releve.DataID, say func(view.Sentence, *view.Progress)) error {
+	say(view.Say("copy-rewinds"), nil)
+	if _, err := d.cluster.Rewind(ctx, d.upstream, id, progress("copy-rewinds", say)); err != nil {
+		return err
+	}
+	return d.startCopied(ctx, say)
+}
+
+func (d *database) clone(ctx context.Context, id releve.DataID, say func(view.Sentence, *view.Progress)) error {
 	say(view.Say("copy-clones"), nil)
 	if err := d.cluster.Clone(ctx, d.upstream, id, progress("copy-clones", say)); err != nil {
 		return err
 	}
-	return d.cluster.DropReplaced()
+	return errors.Join(d.cluster.DropReplaced(), d.startCopied(ctx, say))
+}
+
+// startCopied fails where the other server no longer has the log that the copy needs
+// next. A copy that merely does not receive yet is finished all the same.
+func (d *database) startCopied(ctx context.Context, say func(view.Sentence, *view.Progress)) error {
+	say(view.Say("copy-starts"), nil)
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	if err := d.cluster.Start(ctx, postgres.CatchUp); err != nil {
+		return err
+	}
+	wait, enough := context.WithTimeout(ctx, streamLimit)
+	defer enough()
+	if err := d.cluster.AwaitStream(wait); errors.Is(err, postgres.ErrLogGone) {
+		return err
+	}
+	return errors.Join(d.cluster.DropSlots(ctx), d.cluster.DropSalvageSlot(ctx))
 }
 
 // Restore replaces this server's lost or damaged data by a copy of the mirror's, which
@@ -203,7 +223,10 @@ func (d *database) Restore(ctx context.Context, say func(view.Sentence, *view.Pr
 	if aside != "" {
 		say(view.Say("copy-set-aside", "commits", "0", "where", aside), nil)
 	}
-	return id, d.startRestored(ctx, say)
+	if err := d.startRestored(ctx, say); err != nil {
+		return "", err
+	}
+	return id, nil
 }
 
 func (d *database) startRestored(ctx context.Context, say func(view.Sentence, *view.Progress)) error {
@@ -242,7 +265,21 @@ func (d *database) weigh(ctx context.Context, forks []postgres.Fork, theirs rele
 			return d.weighBeyond(ctx, f)
 		}
 	}
+	if ours == theirs {
+		return d.weighCopy(ctx)
+	}
 	return oldData{keep: fmt.Sprintf("the other server's history does not tell where timeline %d (theirs is %d) was left", ours, theirs)}
+}
+
+// weighCopy judges data that may never have been anything but a mirror's: the log that it
+// needs is gone, or an operator wants another copy.
+func (d *database) weighCopy(ctx context.Context) oldData {
+	ctx, cancel := context.WithTimeout(ctx, checkLimit)
+	defer cancel()
+	if err := d.cluster.OnlyFollowed(ctx, d.upstream); err != nil {
+		return oldData{keep: err.Error()}
+	}
+	return oldData{}
 }
 
 func (d *database) weighBeyond(ctx context.Context, f postgres.Fork) oldData {

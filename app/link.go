@@ -61,8 +61,9 @@ func (l link) Command(ctx context.Context, name string, args map[string]string, 
 	})
 }
 
-// prepareCopy is the order to make ready for being copied from: a checkpoint, so
-// that the control file names the timeline (R11), and the history of that timeline.
+// prepareCopy is the order to make ready for being copied from: a slot that keeps what
+// the copy will need (M4), a checkpoint, so that the control file names the timeline (R11),
+// and the history of that timeline.
 const prepareCopy = "prepare-copy"
 
 // PrepareCopy asks the owner to be ready, and returns where its ancestors forked.
@@ -123,6 +124,9 @@ func (h *answers) testCall(ctx context.Context, emit func(json.RawMessage) error
 }
 
 func (h *answers) prepareCopy(ctx context.Context, emit func(json.RawMessage) error) error {
+	if err := h.cluster.RenewSlot(ctx); err != nil {
+		return err
+	}
 	if err := h.cluster.Checkpoint(ctx); err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"sync"
@@ -26,11 +28,29 @@ type ailments struct {
 	mu      sync.Mutex
 	lasting ailment
 	full    ailment
+	gone    string // the WAL file that a copy needs next and its source no longer has
 }
 
 // stated is a line of the log behind its SQLSTATE. Lines from before the configuration is
 // read, and those that go on from the one before, have none.
 var stated = regexp.MustCompile(`^([0-9A-Z]{5}) ([A-Z]+[0-9]?:.*)$`)
+
+// ErrLogGone says that the other server no longer has the log that a copy needs next. Only
+// a new copy helps.
+var ErrLogGone = errors.New("the other server no longer keeps the log that this copy needs next")
+
+// gone is how a receiver passes on its source's answer (src/backend/replication/walsender.c).
+var gone = regexp.MustCompile(`requested WAL segment ([0-9A-F]{24}) has already been removed`)
+
+// starved is ErrLogGone once a receiver was told so.
+func (a *ailments) starved() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.gone == "" {
+		return nil
+	}
+	return fmt.Errorf("%w (%s)", ErrLogGone, a.gone)
+}
 
 // read notes what a line complains of, and returns the line without its SQLSTATE.
 func (a *ailments) read(line string) string {
@@ -39,6 +59,9 @@ func (a *ailments) read(line string) string {
 		return line
 	}
 	severity, message, _ := strings.Cut(found[2], ":")
+	if segment := gone.FindStringSubmatch(message); segment != nil && severity == "FATAL" { // ERROR: we are the source
+		a.starve(segment[1])
+	}
 	switch severity {
 	case "WARNING", "ERROR", "LOG", "FATAL", "PANIC":
 		if kind := ailmentOf(found[1], message); kind != nil {
@@ -46,6 +69,12 @@ func (a *ailments) read(line string) string {
 		}
 	}
 	return found[2]
+}
+
+func (a *ailments) starve(segment string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.gone = segment
 }
 
 func (a *ailments) note(one ailment) {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net/netip"
 	"os"
 	"regexp"
 
@@ -26,6 +28,56 @@ func (c *Cluster) Beyond(ctx context.Context, timeline releve.Timeline, fork rel
 		return 0, fmt.Errorf("cannot tell what this server's log holds after %s of timeline %d: %w", fork, timeline, err)
 	}
 	return commits, nil
+}
+
+// OnlyFollowed is nil when nothing is only in this server's data: it was copied whole, has
+// only followed since, and the server on duty at source, on the same timeline, has all that
+// it received. A timeline's number proves nothing of that (RULES R10).
+func (c *Cluster) OnlyFollowed(ctx context.Context, source netip.AddrPort) error {
+	end, err := c.beginStopped(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	state, err := c.requireUsable()
+	if err != nil {
+		return err
+	}
+	if !state.Copy {
+		return errors.New("it was writable since it was copied")
+	}
+	if _, err := c.prepare(); err != nil {
+		return err
+	}
+	o, err := c.inspectOrigin(ctx, source)
+	if err != nil {
+		return err
+	}
+	return c.receivedFrom(ctx, state.Control, o)
+}
+
+// receivedFrom is nil when a copy has no commit that its source lacks. Where it has no file
+// for the source's position, it never came that far: it removes only what it has replayed.
+func (c *Cluster) receivedFrom(ctx context.Context, copied Control, o origin) error {
+	latest, err := c.LatestTimeline()
+	switch {
+	case err != nil:
+		return err
+	case copied.SystemID != o.systemID:
+		return ErrOtherCluster
+	case latest != o.timeline:
+		return fmt.Errorf("it is on timeline %d, the other server on %d", latest, o.timeline)
+	case copied.MinRecovery > o.received:
+		return fmt.Errorf("it has come to %s, the other server to %s only", copied.MinRecovery, o.received)
+	}
+	if _, err := os.Stat(c.path("data", "pg_wal", segmentName(latest, o.received))); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	commits, err := c.countCommits(ctx, latest, o.received)
+	if err == nil && commits > 0 {
+		err = fmt.Errorf("it holds %d commits that the other server never had", commits)
+	}
+	return err
 }
 
 // LatestTimeline is the newest timeline of which this server's log has a file. After

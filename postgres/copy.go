@@ -32,7 +32,7 @@ type origin struct {
 	major      int
 	identity   identity
 	timeline   releve.Timeline
-	received   releve.LSN // of a mirror: what it has, replayed or not
+	received   releve.LSN // what it has on its disk, replayed or not
 	bytes      int64      // of its tables
 }
 
@@ -51,7 +51,7 @@ func (c *Cluster) inspectOrigin(ctx context.Context, source netip.AddrPort) (ori
 const originQuery = `
 SELECT pg_is_in_recovery(), (SELECT system_identifier::text FROM pg_control_system()),
        current_setting('server_version_num')::int, pg_read_binary_file($1),
-       greatest(k.timeline_id, r.min_recovery_end_timeline), greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()),
+       greatest(k.timeline_id, r.min_recovery_end_timeline), CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_flush_lsn() END,
        (SELECT sum((pg_stat_file(format('base/%s/%s', d, f), true)).size)::bigint FROM pg_ls_dir('base', false, false) AS d, pg_ls_dir('base/' || d, true, false) AS f)
 FROM pg_control_checkpoint() AS k, pg_control_recovery() AS r`
 
@@ -199,7 +199,7 @@ func (c *Cluster) Clone(ctx context.Context, source netip.AddrPort, newID releve
 	if err := c.copyFrom(ctx, source, fresh, progress.lines()); err != nil {
 		return fmt.Errorf("cannot clone the other server's data: %w", err)
 	}
-	if err := c.writeIdentity(fresh, newID); err != nil {
+	if err := c.writeCopyIdentity(fresh, newID); err != nil {
 		return err
 	}
 	if _, err := c.setAside(replacedBy + source.String()); err != nil {

@@ -144,6 +144,7 @@ type MirrorSession struct {
 	PID       int // of the local process that sends
 	User      string
 	SlotHeld  bool // it holds the slot that keeps its WAL
+	Lost      bool // the slot no longer keeps what the mirror needs next: only a copy helps (SPEC M4)
 }
 
 // InSync says whether commits are acknowledged by this mirror.
@@ -152,10 +153,14 @@ func (m MirrorSession) InSync() bool {
 }
 
 // PostgreSQL compares names without regard to case, so do we.
+// A slot may still be caught up with while it is unreserved, and never once it is lost
+// (manual §54.19).
 const mirrorQuery = `
-SELECT r.pid, coalesce(r.usename, ''), coalesce(r.state, ''), coalesce(r.sync_state, ''), r.flush_lsn, coalesce(s.active_pid = r.pid, false)
-FROM pg_stat_replication AS r LEFT JOIN pg_replication_slots AS s ON s.slot_name = $1
-WHERE lower(r.application_name) = $1`
+SELECT r.pid IS NOT NULL, coalesce(r.pid, 0), coalesce(r.usename, ''), coalesce(r.state, ''), coalesce(r.sync_state, ''), r.flush_lsn,
+       coalesce(s.active_pid = r.pid, false), coalesce(s.wal_status = 'lost', false)
+FROM (VALUES ($1::text)) AS m (name)
+LEFT JOIN pg_replication_slots AS s ON s.slot_name = m.name
+LEFT JOIN pg_stat_replication AS r ON lower(r.application_name) = m.name`
 
 // Mirror says who bears the mirror's name. More than one bearer, or one with another
 // role, is reported as foreign: its acknowledgements would prove nothing (RULES R1).
@@ -171,48 +176,53 @@ func (c *Cluster) Mirror(ctx context.Context) (MirrorSession, error) {
 		return MirrorSession{}, err
 	}
 	bearers, err := pgx.CollectRows(rows, scanMirror)
-	if err != nil || len(bearers) == 0 {
+	if err != nil {
 		return MirrorSession{}, err
 	}
 	m := bearers[0]
 	switch {
 	case len(bearers) > 1:
 		m.Foreign = fmt.Sprintf("%d receivers bear the name %s", len(bearers), RoleMirror)
-	case m.User != RoleMirror:
+	case m.Present && m.User != RoleMirror:
 		m.Foreign = fmt.Sprintf("the receiver named %s has the role %s", RoleMirror, m.User)
 	}
 	return m, nil
 }
 
 func scanMirror(row pgx.CollectableRow) (MirrorSession, error) {
-	m := MirrorSession{Present: true}
+	var m MirrorSession
 	var flush lsnText
-	err := row.Scan(&m.PID, &m.User, &m.State, &m.SyncState, &flush, &m.SlotHeld)
+	err := row.Scan(&m.Present, &m.PID, &m.User, &m.State, &m.SyncState, &flush, &m.SlotHeld, &m.Lost)
 	m.Flush = releve.LSN(flush)
 	return m, err
 }
 
 // EnsureSlot makes the owner keep, from now on and up to KeepWAL, what a mirror that
-// is away will need. A slot that has already lost it is made anew: its mirror needs a clone.
+// is away will need. A slot that has lost it stays as the witness of that, until RenewSlot.
 func (c *Cluster) EnsureSlot(ctx context.Context) error {
-	var exists, lost bool
-	err := c.ask(ctx, askLimit, []any{&exists, &lost}, `
-SELECT count(*) > 0, coalesce(bool_or(wal_status = 'lost' AND NOT active), false) FROM pg_replication_slots WHERE slot_name = $1`, RoleMirror)
+	var exists bool
+	err := c.ask(ctx, askLimit, []any{&exists}, `SELECT count(*) > 0 FROM pg_replication_slots WHERE slot_name = $1`, RoleMirror)
 	if err != nil {
 		return fmt.Errorf("cannot look at the mirror's slot: %w", err)
 	}
-	if lost {
-		if err := c.do(ctx, changeLimit, `SELECT pg_drop_replication_slot($1)`, RoleMirror); err != nil {
-			return fmt.Errorf("cannot drop the slot that lost the mirror's WAL: %w", err)
-		}
-	}
-	if exists && !lost {
+	if exists {
 		return nil
 	}
 	if err := c.do(ctx, changeLimit, `SELECT pg_create_physical_replication_slot($1, true)`, RoleMirror); err != nil {
 		return fmt.Errorf("cannot create the mirror's slot: %w", err)
 	}
 	return nil
+}
+
+// RenewSlot is EnsureSlot for a mirror that is about to be copied anew: what it needs is
+// kept from now on, before the copy begins.
+func (c *Cluster) RenewSlot(ctx context.Context) error {
+	err := c.do(ctx, changeLimit, `
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1 AND wal_status = 'lost' AND NOT active`, RoleMirror)
+	if err != nil {
+		return fmt.Errorf("cannot drop the slot that lost the mirror's WAL: %w", err)
+	}
+	return c.EnsureSlot(ctx)
 }
 
 // DropSlots drops what a mirror kept of the time when it was the owner: it would fill
@@ -262,6 +272,26 @@ func (c *Cluster) BecomeMirror(ctx context.Context) error {
 		return fmt.Errorf("cannot take the mirror's name: %w", err)
 	}
 	return c.waitNamed(ctx)
+}
+
+// AwaitStream waits, after a start, until a copy receives from the other server, and fails
+// with ErrLogGone when that no longer has what the copy needs next. A receiver shows
+// streaming before the sender has opened its log: something must have come.
+func (c *Cluster) AwaitStream(ctx context.Context) error {
+	for {
+		var received bool
+		err := c.ask(ctx, askLimit, []any{&received},
+			`SELECT count(*) > 0 FROM pg_stat_wal_receiver WHERE status = 'streaming' AND latest_end_lsn IS NOT NULL`)
+		if err != nil || received {
+			return err
+		}
+		if err := c.postmaster().ailments.starved(); err != nil {
+			return err
+		}
+		if err := pause(ctx, lookEvery); err != nil {
+			return fmt.Errorf("the copy does not receive yet (%s): %w", c.postmaster().lastLine(), err)
+		}
+	}
 }
 
 func (c *Cluster) waitNamed(ctx context.Context) error {

@@ -521,35 +521,76 @@ func TestAReceiverThatOnlyBearsTheNameIsForeign(t *testing.T) {
 	})
 }
 
-func TestASlotThatLostItsWALIsMadeAnew(t *testing.T) {
-	o := optionsFor(t, releve.Main, freeAddress(t), freeAddress(t))
-	o.KeepWAL = 32 << 20
-	c := newCluster(t, o)
+func TestALostLogIsToldUntilTheMirrorIsCopiedAnew(t *testing.T) {
+	mainAddress, secondaryAddress := freeAddress(t), freeAddress(t)
+	o := optionsFor(t, releve.Main, mainAddress, secondaryAddress)
+	o.KeepWAL = 64 << 20
+	c, secondary := pairOf(t, newCluster(t, o), newCluster(t, optionsFor(t, releve.Secondary, secondaryAddress, mainAddress)))
 	ctx := within(t)
-	createFromTemplate(t, c)
-	must(t, c.Start(ctx, Primary))
-	must(t, c.EnsureSlot(ctx))
-	status := func() (s string) {
-		must(t, c.ask(ctx, limit, []any{&s}, "SELECT wal_status FROM pg_replication_slots"))
-		return s
+	lost := func() bool {
+		m, err := c.Mirror(ctx)
+		must(t, err)
+		return m.Lost
 	}
-	if s := status(); s != "reserved" {
-		t.Fatalf("at first: %s", s)
+	if lost() {
+		t.Fatal("it is lost while it streams")
 	}
+	must(t, secondary.Stop(ctx, true))
+	switches := 0
 	until(t, "the slot has lost its WAL", func() bool {
 		must(t, c.do(ctx, limit, "SELECT pg_logical_emit_message(false, 'test', 'x'), pg_switch_wal()"))
 		must(t, c.Checkpoint(ctx))
-		return status() == "lost"
+		switches++
+		return lost()
 	})
-	must(t, c.EnsureSlot(ctx))
-	if s := status(); s != "reserved" {
-		t.Errorf("made anew: %s", s)
+	if kept := int64(switches) * segmentSize; kept < o.KeepWAL {
+		t.Errorf("lost after %d bytes, and %d are to be kept", kept, o.KeepWAL)
 	}
+	must(t, c.Stop(ctx, true))
+	must(t, c.Start(ctx, Primary))
+	must(t, c.EnsureSlot(ctx))
+	if !lost() {
+		t.Error("a restart has forgotten it")
+	}
+
+	must(t, secondary.Start(ctx, CatchUp))
+	if err := secondary.AwaitStream(ctx); !errors.Is(err, ErrLogGone) {
+		t.Errorf("the mirror learns: %v", err)
+	}
+	secondary.Fence()
+	must(t, secondary.OnlyFollowed(ctx, mainAddress))
+	must(t, c.RenewSlot(ctx))
+	if lost() {
+		t.Error("made anew, it is still lost")
+	}
+	must(t, secondary.Clone(ctx, mainAddress, releve.NewDataID(), nil))
+	follow(t, secondary, c)
+	must(t, secondary.Stop(ctx, true))
 	must(t, c.DropSlots(ctx))
 	var slots int
 	must(t, c.ask(ctx, limit, []any{&slots}, "SELECT count(*) FROM pg_replication_slots"))
 	if slots != 0 {
 		t.Errorf("%d slots are left", slots)
+	}
+}
+
+func TestDataThatWasWritableIsNoMereCopy(t *testing.T) {
+	main, secondary := pair(t)
+	ctx := within(t)
+	must(t, secondary.Stop(ctx, true))
+	must(t, secondary.OnlyFollowed(ctx, main.opts.Listen))
+	if err := main.OnlyFollowed(ctx, secondary.opts.Listen); err == nil {
+		t.Error("an owner that runs is a copy")
+	}
+	must(t, secondary.Start(ctx, Isolated))
+	_, err := secondary.Promote(ctx)
+	must(t, err)
+	secondary.Fence()
+	if err := secondary.OnlyFollowed(ctx, main.opts.Listen); err == nil || !strings.Contains(err.Error(), "writable") {
+		t.Errorf("after a promotion: %v", err)
+	}
+	if state, err := secondary.State(); err != nil || state.Copy {
+		t.Errorf("%+v (%v)", state, err)
 	}
 }
 

@@ -71,6 +71,9 @@ func (c *Cluster) Promote(ctx context.Context) (Promotion, error) {
 	if err := c.do(ctx, askLimit, "SELECT pg_promote(false)"); err != nil {
 		return Promotion{}, fmt.Errorf("%w: %w", ErrStillPromoting, err)
 	}
+	if err := c.leaveCopy(); err != nil { // while it promotes: nobody commits before we return
+		return Promotion{}, fmt.Errorf("%w: %w", ErrStillPromoting, err)
+	}
 	after, err := c.waitPrimary(ctx)
 	if err != nil {
 		return Promotion{}, fmt.Errorf("%w: %w", ErrStillPromoting, err)

@@ -56,7 +56,7 @@ func (c *Cluster) Restore(ctx context.Context, source netip.AddrPort, newID rele
 	if err := c.copyMirror(ctx, source, fresh, progress); err != nil {
 		return "", err
 	}
-	if err := c.writeIdentity(fresh, newID); err != nil {
+	if err := c.writeCopyIdentity(fresh, newID); err != nil {
 		return "", err
 	}
 	reason := "restored from the mirror at " + source.String()

@@ -73,6 +73,11 @@ func (c *Cluster) readyToStart(mode Mode) error {
 	if err := c.forgetAlterSystem(); err != nil {
 		return err
 	}
+	if mode == Primary {
+		if err := c.leaveCopy(); err != nil {
+			return err
+		}
+	}
 	return c.setSignals(mode)
 }
 
@@ -212,6 +217,9 @@ func (c *Cluster) waitReady(ctx context.Context, p *postmaster) error {
 		file, err := c.readPidFile()
 		if err == nil && file.pid == p.cmd.Process.Pid && file.status == "ready" {
 			return nil
+		}
+		if err := p.ailments.starved(); err != nil {
+			return err
 		}
 		select {
 		case <-p.exited:

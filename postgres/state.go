@@ -32,6 +32,7 @@ type State struct {
 	Foreign  *view.Fault   // Presence is Foreign: whose it is and what to do
 	Unusable string        // Ours: why it must not be started, "" when it may
 	DataID   releve.DataID // Ours
+	Copy     bool          // Ours: it has only followed since it was copied whole, so that no row is its own
 	Control                // Ours, and zero when Unusable
 }
 
@@ -73,6 +74,7 @@ type identity struct {
 	Format int           `json:"format"`
 	Site   string        `json:"site"`
 	Data   releve.DataID `json:"data"`
+	Copy   bool          `json:"copy,omitempty"` // it has only followed since it was copied whole
 }
 
 // mark is what stands beside data that must not be started. It says whose the data is,
@@ -126,7 +128,7 @@ func (c *Cluster) judge(m mark) State {
 	case m.Site != c.opts.SiteID:
 		return c.foreign(view.Say("data-other-site", "found", m.Site, "expected", c.opts.SiteID))
 	}
-	return State{Presence: Ours, DataID: m.Data, Unusable: m.Why}
+	return State{Presence: Ours, DataID: m.Data, Unusable: m.Why, Copy: m.Copy}
 }
 
 // ErrForeign says that the data directory holds what is not this site's.
@@ -159,6 +161,22 @@ func (c *Cluster) identify(id releve.DataID) identity {
 
 func (c *Cluster) writeIdentity(dir string, id releve.DataID) error {
 	return c.writeJSON(filepath.Join(dir, identityFile), c.identify(id))
+}
+
+// writeCopyIdentity is writeIdentity for a whole copy of the other server's data.
+func (c *Cluster) writeCopyIdentity(dir string, id releve.DataID) error {
+	of := c.identify(id)
+	of.Copy = true
+	return c.writeJSON(filepath.Join(dir, identityFile), of)
+}
+
+// leaveCopy notes, before anything can be committed here, that rows may be this data's own.
+func (c *Cluster) leaveCopy() error {
+	state, err := c.ownership()
+	if err != nil || state.Presence != Ours || !state.Copy {
+		return err
+	}
+	return c.writeIdentity(c.dataDir(), state.DataID)
 }
 
 func (c *Cluster) markUnusable(id releve.DataID, why string) error {

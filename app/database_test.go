@@ -1,0 +1,295 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"releve"
+	"releve/config"
+	"releve/config/site"
+	"releve/postgres"
+	"releve/takeover"
+	"releve/view"
+)
+
+// limit ends a test that hangs.
+const limit = 2 * time.Minute
+
+func within(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !holds(); {
+		if time.Now().After(end) {
+			t.Fatalf("waited %s in vain: %s", limit, what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// shortLog is how much log a main keeps for its mirror in these tests.
+const shortLog = 64 << 20
+
+// home is a database with its directory.
+type home struct {
+	*database
+	dir string
+}
+
+// databases are those of both servers of a site, each of which prepares the other's copies.
+func databases(t *testing.T) (main, secondary home) {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "rlv-") // short: it will hold PostgreSQL's sockets
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	must(t, os.Chmod(dir, 0o755)) // PostgreSQL runs under another account
+	o := site.Defaults()
+	o.Dir, o.Name, o.PBX, o.Domain = dir, "Hôpital", netip.MustParseAddrPort("127.0.0.1:5060"), "ipbx.test"
+	house := func(n byte) netip.Addr { return netip.AddrFrom4([4]byte{127, 65, byte(os.Getpid()), n}) }
+	o.Main.Host, o.Secondary.Host = house(21), house(22)
+	o.Main.Data, o.Secondary.Data = "m", "s"
+	o.ReceptionNumber, o.ReceptionPassword, o.StandbyPassword = "9", "reception-secret", "standby-secret"
+	written, err := site.Init(o)
+	must(t, err)
+	main, secondary = databaseOf(t, written.Main), databaseOf(t, written.Secondary)
+	main.prepare, secondary.prepare = preparedBy(secondary), preparedBy(main)
+	return main, secondary
+}
+
+func databaseOf(t *testing.T, file string) home {
+	t.Helper()
+	c, mistakes := config.Load(file)
+	if len(mistakes) > 0 {
+		t.Fatal(mistakes)
+	}
+	found, err := postgres.Find("")
+	must(t, err)
+	log := slog.New(slog.NewTextHandler(t.Output(), nil)).With("seat", c.Site.Seat)
+	must(t, os.MkdirAll(c.Site.Data, 0o755))
+	dir := filepath.Join(c.Site.Data, "postgres")
+	cluster, err := postgres.New(postgres.Options{
+		Installation: found, Dir: dir, Listen: address(c.Database.Listen), Upstream: address(c.Database.Other),
+		Seat: c.Site.Seat, SiteID: c.Site.ID, CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
+		Account: c.Database.Account, KeepWAL: shortLog, Log: log,
+	})
+	must(t, err)
+	t.Cleanup(func() {
+		cluster.Fence()
+		<-cluster.Exited()
+	})
+	return home{&database{cluster: cluster, upstream: address(c.Database.Other), log: log}, dir}
+}
+
+// preparedBy asks the other server as its link does.
+func preparedBy(other home) func(context.Context) ([]postgres.Fork, error) {
+	return func(ctx context.Context) (forks []postgres.Fork, err error) {
+		h := &answers{cluster: other.cluster}
+		err = h.prepareCopy(ctx, func(line json.RawMessage) error { return json.Unmarshal(line, &forks) })
+		return forks, err
+	}
+}
+
+// said are the codes of what a copy says, each once.
+type said []string
+
+func (s *said) say(what view.Sentence, _ *view.Progress) {
+	if !slices.Contains(*s, what.Code) {
+		*s = append(*s, what.Code)
+	}
+}
+
+func inSync(t *testing.T, owner home) {
+	t.Helper()
+	until(t, "the mirror is in sync", func() bool {
+		m, err := owner.Mirror(within(t))
+		must(t, err)
+		return m.Streaming
+	})
+}
+
+// protected is a main on duty with its mirror in sync, and a table on both.
+func protected(t *testing.T) (main, secondary home) {
+	t.Helper()
+	ctx := within(t)
+	main, secondary = databases(t)
+	_, err := main.Create(ctx)
+	must(t, err)
+	must(t, main.StartPrimary(ctx))
+	_, err = secondary.Rejoin(ctx, takeover.Promotion{Timeline: 1}, new(said).say)
+	must(t, err)
+	must(t, secondary.Follow(ctx))
+	inSync(t, main)
+	run(t, main, "CREATE TABLE facts ()")
+	until(t, "the mirror has the table", func() bool {
+		own, err := main.Mirror(ctx)
+		must(t, err)
+		copied, err := secondary.cluster.Position(ctx)
+		must(t, err)
+		return copied.Replay >= own.Own
+	})
+	return main, secondary
+}
+
+// run runs statements as the owner of the database, whose commits wait for nobody.
+func run(t *testing.T, d home, statements ...string) {
+	t.Helper()
+	ctx := within(t)
+	pool, err := d.cluster.Pool(ctx, 1)
+	must(t, err)
+	defer pool.Close()
+	for _, statement := range statements {
+		_, err := pool.Exec(ctx, "BEGIN; SET LOCAL synchronous_commit = local; "+statement+"; COMMIT")
+		must(t, err)
+	}
+}
+
+func rows(t *testing.T, d home) (n int) {
+	t.Helper()
+	pool, err := d.cluster.Pool(within(t), 1)
+	must(t, err)
+	defer pool.Close()
+	must(t, pool.QueryRow(within(t), "SELECT count(*) FROM facts").Scan(&n))
+	return n
+}
+
+// outgrow writes until the log that the mirror needs is gone.
+func outgrow(t *testing.T, owner home) {
+	t.Helper()
+	written := 0
+	until(t, "the slot has lost the mirror's log", func() bool {
+		run(t, owner, "INSERT INTO facts SELECT FROM generate_series(1, 200000)")
+		written++
+		must(t, owner.Checkpoint(within(t)))
+		m, err := owner.Mirror(within(t))
+		must(t, err)
+		if m.Streaming {
+			t.Fatal("a mirror that is away is in sync")
+		}
+		return m.Lost
+	})
+	if written < 3 {
+		t.Errorf("%d bytes of log are to be kept, and they were lost after %d checkpoints", shortLog, written)
+	}
+}
+
+func asides(t *testing.T, d home) []string {
+	t.Helper()
+	found, err := d.cluster.Unsalvaged()
+	must(t, err)
+	return found
+}
+
+func TestAMirrorThatWasAwayForTooLongIsClonedAnewByItself(t *testing.T) {
+	main, secondary := protected(t)
+	ctx := within(t)
+	must(t, secondary.Stop(ctx))
+	outgrow(t, main)
+	must(t, main.Stop(ctx))
+	must(t, main.StartPrimary(ctx))
+	if m, err := main.Mirror(ctx); err != nil || !m.Lost {
+		t.Fatalf("after a restart it is forgotten: %+v (%v)", m, err)
+	}
+
+	var all said
+	id, err := secondary.Rejoin(ctx, takeover.Promotion{Timeline: 1}, all.say)
+	must(t, err)
+	if want := (said{"copy-clones", "copy-starts"}); !slices.Equal(all, want) {
+		t.Errorf("it said %v, expected %v", all, want)
+	}
+	if _, now, err := secondary.Disk(); err != nil || now != id {
+		t.Errorf("the data is %s, expected %s (%v)", now, id, err)
+	}
+	must(t, secondary.Follow(ctx))
+	inSync(t, main)
+	if m, err := main.Mirror(ctx); err != nil || m.Lost {
+		t.Errorf("the log is still said to be gone: %+v (%v)", m, err)
+	}
+	until(t, "the mirror has all rows", func() bool { return rows(t, secondary) == rows(t, main) })
+	kept, err := filepath.Glob(filepath.Join(secondary.dir, "data.aside-*"))
+	if err != nil || len(kept) > 0 {
+		t.Errorf("a copy of which nothing was its own is kept: %v (%v)", kept, err)
+	}
+}
+
+func TestAnOldOwnerWhoseRewindLeadsNowhereIsClonedAtOnce(t *testing.T) {
+	main, secondary := protected(t)
+	ctx := within(t)
+	main.Fence()
+	p, err := secondary.Promote(ctx)
+	must(t, err)
+	outgrow(t, secondary)
+
+	var all said
+	began := time.Now()
+	_, err = main.Rejoin(ctx, p, all.say)
+	must(t, err)
+	t.Logf("%v in %s", all, time.Since(began))
+	if want := (said{"copy-rewinds", "copy-starts", "copy-clones"}); !slices.Equal(all, want) || len(asides(t, main)) > 0 {
+		t.Errorf("it said %v, expected %v, and kept %v", all, want, asides(t, main))
+	}
+	must(t, main.Follow(ctx))
+	inSync(t, secondary)
+	until(t, "the old owner has all rows", func() bool { return rows(t, main) == rows(t, secondary) })
+}
+
+func TestAMirrorThatWasWritableIsNeverThrownAway(t *testing.T) {
+	main, secondary := protected(t)
+	ctx := within(t)
+	must(t, secondary.Stop(ctx))
+	must(t, secondary.StartPrimary(ctx)) // whatever made it so
+	run(t, secondary, "INSERT INTO facts DEFAULT VALUES")
+	must(t, secondary.Stop(ctx))
+	run(t, main, "INSERT INTO facts SELECT FROM generate_series(1, 1000)")
+
+	var all said
+	_, err := secondary.Rejoin(ctx, takeover.Promotion{Timeline: 1}, all.say)
+	must(t, err)
+	if !slices.Contains(all, "copy-set-aside") || len(asides(t, secondary)) != 1 {
+		t.Errorf("it said %v and kept %v", all, asides(t, secondary))
+	}
+}
+
+func TestLostDataComesBackAsACopyToPromote(t *testing.T) {
+	main, secondary := protected(t)
+	ctx := within(t)
+	run(t, main, "INSERT INTO facts SELECT FROM generate_series(1, 1000)")
+	until(t, "the mirror has all rows", func() bool { return rows(t, secondary) == 1000 })
+	main.Fence()
+	must(t, os.RemoveAll(filepath.Join(main.dir, "data", "base")))
+	var all said
+	id, err := main.Restore(ctx, all.say)
+	must(t, err)
+	if kind, now, err := main.Disk(); err != nil || kind != takeover.DiskOurs || now != id {
+		t.Errorf("%s %s, expected %s (%v)", kind, now, id, err)
+	}
+	if db, err := main.Look(ctx); err != nil || !db.InRecovery {
+		t.Errorf("it is no copy: %+v (%v)", db, err)
+	}
+	_, err = main.Promote(ctx)
+	must(t, err)
+	inSync(t, main)
+	if n := rows(t, main); n != 1000 || id == releve.DataID("") {
+		t.Errorf("%d rows of 1000", n)
+	}
+	if want := (said{"copy-clones", "copy-set-aside", "copy-starts"}); !slices.Equal(all, want) {
+		t.Errorf("it said %v, expected %v", all, want)
+	}
+}
