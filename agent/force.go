@@ -117,8 +117,8 @@ func (r *runner) misfit() []view.Sentence {
 // forgotten is a command that asks for nothing, and takes the place of one that did.
 const forgotten takeover.Command = "forget"
 
-// withdraw takes back an order that came to nothing: what an operator forced must not
-// happen by itself on another day.
+// withdraw takes back an order that nothing came of, whether the step was reached without
+// it or not: what an operator forced must not happen by itself on another day.
 func (r *runner) withdraw(ctx context.Context, s procedure.Step) {
 	if own := takeover.Command(s.Order); own == "" || r.agent.Machine().Asked != own {
 		return

@@ -201,8 +201,8 @@ func (r *runner) step(ctx context.Context, i int, s procedure.Step) error {
 	r.show()
 	err := r.carry(ctx, i, s)
 	shown.Finished, shown.Progress = time.Now().UTC(), nil
+	r.withdraw(ctx, s)
 	if err != nil {
-		r.withdraw(ctx, s)
 		shown.State = "failed"
 		why := view.Say("step-failed", "step", s.Code, "why", err.Error())
 		return r.end(&why, fmt.Errorf("%s: %w", s.Code, err))

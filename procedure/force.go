@@ -14,19 +14,14 @@ const quietSpool = 100
 
 var (
 	alone = Step{
-		Code: "step-alone", Order: GoAlone, At: itself, Limit: 10 * time.Second,
-		Done: func(s Site, t releve.Seat) bool { return s[t].Holds },
+		Code: "step-alone", Order: GoAlone, At: itself, Limit: 10 * time.Second, Done: needsNobody,
 	}
 	carried = Step{
-		Code: "step-carried", Order: CarryWord, At: itself, Limit: 10 * time.Second,
-		Done: func(s Site, t releve.Seat) bool { return s[t].Holds },
+		Code: "step-carried", Order: CarryWord, At: itself, Limit: 10 * time.Second, Done: needsNobody,
 	}
 	commits = Step{
 		Code: "step-commits", Limit: 3 * time.Minute,
-		Done: func(s Site, t releve.Seat) bool {
-			back := s[t.Other()].Heard && synced(s, t.Other()) // the mirror is, and has the vote again
-			return s[t].Serving && s[t].Gate && (s[t].Lone || back)
-		},
+		Done: func(s Site, t releve.Seat) bool { return s[t].Serving && s[t].Gate && (s[t].Lone || mirrorBack(s, t)) },
 	}
 	drained = Step{
 		Code: "step-drained", Limit: 10 * time.Minute,
@@ -68,6 +63,14 @@ var Takeover = Procedure{
 	Name: "takeover", Target: toItself, Forced: true, Before: mayTake, Costs: costOfTakeover, Next: "next-salvage",
 	Steps: []Step{taken, promoted, registration, answers},
 }
+
+// mirrorBack: the mirror of the owner came back meanwhile, and has the vote again.
+func mirrorBack(s Site, owner releve.Seat) bool {
+	return s[owner.Other()].Heard && synced(s, owner.Other())
+}
+
+// needsNobody: the owner may go on alone, or needs not, for its mirror is back.
+func needsNobody(s Site, t releve.Seat) bool { return s[t].Holds || mirrorBack(s, t) }
 
 // needsVote: an owner that waits for a vote which its mirror has, or had.
 func needsVote(s Site, t releve.Seat) []view.Sentence {

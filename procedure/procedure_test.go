@@ -117,6 +117,8 @@ func TestWhenAStepIsDone(t *testing.T) {
 		{"step-answers", "the PBX is silent", with(owner, func(s *procedure.Server) { s.PBX = false }), off, false},
 		{"step-answers", "it is registered", owner, off, true},
 		{"step-restore", "the copy is on its way", procedure.Server{Restoring: true}, muted, false},
+		{"step-restore", "it serves with it", owner, muted, true},
+		{"step-alone", "its mirror came back and has the vote", owner, mirror, true},
 		{"step-restore", "the copy is there", procedure.Server{Restored: true}, muted, true},
 		{"step-recalled", "the mirror has the vote", mirror, owner, false},
 		{"step-recalled", "the owner has it", mirror, with(owner, func(s *procedure.Server) { s.Holds = true }), true},

@@ -11,7 +11,7 @@ import (
 var (
 	copiedBack = Step{
 		Code: "step-restore", Order: RestoreOwn, At: itself, Limit: 24 * time.Hour, // as large as it is, at the rate that calls leave
-		Done: func(s Site, t releve.Seat) bool { return s[t].Restored },
+		Done: func(s Site, t releve.Seat) bool { return s[t].Restored || s[t].Serving && s[t].Gate },
 	}
 	inService = Step{
 		Code: "step-in-service", Limit: 3 * time.Minute,
