@@ -34,56 +34,72 @@ type blow struct {
 
 // schedule is what a site goes through, drawn from a seed.
 type schedule struct {
-	seed  uint64
-	blows []blow
+	seed    uint64
+	arbiter releve.Arbiter // of the site
+	blows   []blow
 }
 
 func (s schedule) String() string {
-	var lines []string
+	lines := []string{fmt.Sprintf("a site whose arbiter is %s", s.arbiter)}
 	for _, b := range s.blows {
 		lines = append(lines, fmt.Sprintf("%v after the site was well: %s, for %v", b.after, b.name, b.lasts))
 	}
 	return strings.Join(lines, "\n")
 }
 
-// drawSchedule draws two to four blows. Seeds that follow each other take their cards one
-// after the other from decks that are shuffled once each, and so go through all of it.
+// drawSchedule draws two to four blows. Schedules that follow each other take their cards
+// one after the other from decks that are shuffled once each, and so go through all of it.
 func drawSchedule(seed uint64) schedule {
-	s := schedule{seed: seed}
+	arbiter, place := arbiterOf(seed)
+	s := schedule{seed: seed, arbiter: arbiter}
 	draw := rand.New(rand.NewPCG(seed, seed))
-	first, number := cardsOf(seed)
+	first, number := cardsOf(place)
 	for card := first; card < first+number; card++ {
 		s.blows = append(s.blows, blow{
-			nemesis: cardOf(card),
-			after:   time.Duration(draw.IntN(500)) * time.Millisecond,
+			nemesis: cardOf(card, arbiter),
+			after:   time.Duration(draw.IntN(200)) * time.Millisecond,
 			lasts:   time.Duration(200+draw.IntN(2200)) * time.Millisecond,
 		})
 	}
 	return s
 }
 
-// cardsOf says which cards a seed has: of eight seeds six have two, one three and one
-// four.
-func cardsOf(seed uint64) (first, number uint64) {
-	number = []uint64{2, 2, 2, 3, 2, 2, 2, 4}[seed%8]
-	return seed/8*19 + []uint64{0, 2, 4, 6, 9, 11, 13, 15}[seed%8], number
+// arbiterOf says which arbiter a seed's site has, and the how manieth of such schedules it
+// is: ten seeds share a site without a witness, the next ten one with.
+func arbiterOf(seed uint64) (arbiter releve.Arbiter, place uint64) {
+	ten := (seed + 9) / 10
+	arbiter = releve.Pair
+	if ten%2 == 0 {
+		arbiter = releve.Witness
+	}
+	return arbiter, ten/2*10 + (seed+9)%10
 }
 
-// deck are the nemeses to draw from.
-func deck() []nemesis {
+// cardsOf says which cards a schedule has: of eight six have two, one three and one four.
+func cardsOf(place uint64) (first, number uint64) {
+	number = []uint64{2, 2, 2, 3, 2, 2, 2, 4}[place%8]
+	return place/8*19 + []uint64{0, 2, 4, 6, 9, 11, 13, 15}[place%8], number
+}
+
+// deckFor are the nemeses to draw from for a site.
+func deckFor(arbiter releve.Arbiter) []nemesis {
+	all := nemeses()
+	if arbiter == releve.Witness {
+		all = append(all, witnessTroubles()...)
+	}
 	wanted := regexp.MustCompile(*chaosOnly)
-	return slices.DeleteFunc(nemeses(), func(n nemesis) bool { return !wanted.MatchString(n.name) })
+	return slices.DeleteFunc(all, func(n nemesis) bool { return !wanted.MatchString(n.name) })
 }
 
 // cardOf is the card at a place in an endless row of shuffled decks.
-func cardOf(place uint64) nemesis {
-	deck := deck()
+func cardOf(place uint64, arbiter releve.Arbiter) nemesis {
+	deck := deckFor(arbiter)
 	size := uint64(len(deck))
 	order := rand.New(rand.NewPCG(place/size, size)).Perm(len(deck))
 	return deck[order[place%size]]
 }
 
-// nemeses are all there are, always in the same order: a seed counts on it.
+// nemeses are all there are for every site, always in the same order: a seed counts on it.
 func nemeses() []nemesis {
 	var all []nemesis
 	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
@@ -92,6 +108,7 @@ func nemeses() []nemesis {
 		all = append(all, diskTroubles(seat)...)
 	}
 	all = append(all, cables()...)
+	all = append(all, lonelyDeaths()...)
 	all = append(all, reboots()...)
 	all = append(all, nemesis{"the PBX is restarted", always, restartPBX})
 	for _, step := range procedure.Return.Steps {
@@ -236,6 +253,23 @@ func cables() []nemesis {
 	}
 }
 
+// lonelyDeaths are deaths of the main while its mirror hears little or nothing of it: what it
+// acknowledged by then must not depend on what the mirror was still to get (R1, R3).
+func lonelyDeaths() []nemesis {
+	var all []nemesis
+	for _, c := range cables() {
+		if !strings.Contains(c.name, "PBX") && !strings.Contains(c.name, "reaches") {
+			all = append(all, nemesis{c.name + ", and then the main loses its power", c.absent, func(t testing.TB, a *arena) func() {
+				heal := c.strike(t, a)
+				<-time.After(time.Second) // some callers later
+				a.main.kill9(t)
+				return heal
+			}})
+		}
+	}
+	return all
+}
+
 // towards are the rules for all that one server sends to the other. A connection's packets
 // are told by the listening end: the other has whatever address the kernel gave it.
 func towards(to, from string) func(settings) []string {
@@ -346,12 +380,47 @@ func (a *arena) relieve(t testing.TB) {
 	a.waitMainHearsPBX(t)
 }
 
+// witnessTroubles are what goes wrong with the third machine. While it is away nobody takes
+// over and nobody goes on alone (R5).
+func witnessTroubles() []nemesis {
+	return []nemesis{
+		{"the witness loses its power", always, func(t testing.TB, a *arena) func() {
+			a.witness.kill9(t)
+			return nothing
+		}},
+		{"the witness freezes", always, func(_ testing.TB, a *arena) func() {
+			a.witness.freeze()
+			return a.witness.thaw
+		}},
+		{"the witness is cut from both servers", always, func(t testing.TB, a *arena) func() {
+			return cut(t, "chaos", "ip saddr "+witnessHost, "ip daddr "+witnessHost)
+		}},
+		{"the witness is wiped", always, func(t testing.TB, a *arena) func() {
+			a.witness.kill9(t)
+			a.witness.wipe(t)
+			return nothing
+		}},
+		{"the witness and the secondary lose their power", always, func(t testing.TB, a *arena) func() {
+			a.witness.kill9(t)
+			a.secondary.kill9(t)
+			return nothing
+		}},
+		{"the witness is wiped and the main loses its power", always, func(t testing.TB, a *arena) func() {
+			a.witness.kill9(t)
+			a.witness.wipe(t)
+			a.witness.start(t)
+			a.main.kill9(t)
+			return nothing
+		}},
+	}
+}
+
 // beyond are the nemeses that this harness cannot apply, with the reason: they stand in
 // the table of each run.
 func beyond() map[string]string {
 	return map[string]string{
 		"the wall clock jumps by an hour": "a Go program reads the wall clock from the kernel's own page (vDSO): no time namespace " +
 			"and no preloaded library shifts that, and date -s would shift the whole machine's",
-		"the witness is killed, cut, wiped": "the site has no witness",
+		"one server alone is cut from the witness": "both ask it from the same loopback address, so that their packets cannot be told apart",
 	}
 }

@@ -25,7 +25,11 @@ func (a *arena) recover(t testing.TB) {
 	err := await(recoveryLimit, func() error {
 		o.startWhatStopped(t)
 		err := a.protectedUnder(a.main)
-		if err != nil && o.shouldReturn() {
+		if err == nil {
+			return o.steady()
+		}
+		o.protected = time.Time{}
+		if o.shouldReturn() {
 			o.orderReturn(t)
 		}
 		return err
@@ -38,22 +42,37 @@ func (a *arena) recover(t testing.TB) {
 // operator is who comes when something has gone wrong.
 type operator struct {
 	*arena
-	came    time.Time
-	ordered time.Time // his last `releve return`
-	running *part     // it, until its end was seen
+	came      time.Time
+	ordered   time.Time // his last `releve return`
+	running   *part     // it, until its end was seen
+	protected time.Time // since when the site is; zero while it is not
+}
+
+// steadyFor is how long a site must be protected to be taken for it: what ended a moment
+// ago is not known to everybody yet.
+const steadyFor = 400 * time.Millisecond
+
+func (o *operator) steady() error {
+	if o.protected.IsZero() {
+		o.protected = time.Now()
+	}
+	if time.Since(o.protected) < steadyFor {
+		return errNotYet
+	}
+	return nil
 }
 
 func (o *operator) startWhatStopped(t testing.TB) {
 	t.Helper()
-	for _, s := range []*server{o.main, o.secondary} {
-		if s.process.running() {
+	for _, m := range o.machines() {
+		if m.running() {
 			continue
 		}
-		if s.process.cmd.ProcessState.Exited() {
-			o.page.say("the %s server has ended with exit code %d", s.seat, s.process.cmd.ProcessState.ExitCode())
+		if m.process.cmd.ProcessState.Exited() {
+			o.page.say("the %s has ended with exit code %d", m.name, m.process.cmd.ProcessState.ExitCode())
 		}
-		o.page.say("the %s server is started", s.seat)
-		s.start(t)
+		o.page.say("the %s is started", m.name)
+		m.start(t)
 	}
 }
 

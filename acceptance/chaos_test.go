@@ -28,7 +28,7 @@ var (
 // the end each row that was acknowledged is there once, and no two servers have
 // committed (R1 to R14).
 func TestChaos(t *testing.T) {
-	if len(deck()) == 0 {
+	if len(deckFor(releve.Pair)) == 0 || len(deckFor(releve.Witness)) == 0 {
 		t.Fatalf("no nemesis matches -only %q", *chaosOnly)
 	}
 	closeSharedSite()
@@ -52,6 +52,7 @@ type chaos struct {
 // stop, and somebody who looks at both servers all the time.
 type arena struct {
 	*site
+	arbiter releve.Arbiter
 	disks   map[releve.Seat]*disk
 	callers *crowd
 	watch   *watch
@@ -93,9 +94,9 @@ func (s *span) has(moment time.Time) bool {
 // callRate is how many callers a second there are.
 const callRate = 4
 
-func openArena(t testing.TB) (*arena, error) {
+func openArena(t testing.TB, arbiter releve.Arbiter) (*arena, error) {
 	dir := newDir(t)
-	a := &arena{disks: map[releve.Seat]*disk{}}
+	a := &arena{arbiter: arbiter, disks: map[releve.Seat]*disk{}}
 	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
 		d, err := openDisk(filepath.Join(dir, string(seat)))
 		if err != nil {
@@ -104,7 +105,7 @@ func openArena(t testing.TB) (*arena, error) {
 		a.disks[seat] = d
 	}
 	var err error
-	if a.site, err = newSite(dir, plan{settings: map[string]string{"pbx.expires": `"10s"`}}); err != nil {
+	if a.site, err = newSite(dir, plan{witness: arbiter == releve.Witness, settings: map[string]string{"pbx.expires": `"10s"`}}); err != nil {
 		return a, err
 	}
 	a.startBoth(t)
@@ -183,9 +184,12 @@ func (c *chaos) run(t *testing.T, s schedule) {
 			c.failed(t, p)
 		}
 	})
+	if c.arena != nil && c.arena.arbiter != s.arbiter {
+		c.leave(t)
+	}
 	if c.arena == nil {
 		var err error
-		if c.arena, err = openArena(t); err != nil {
+		if c.arena, err = openArena(t, s.arbiter); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -200,7 +204,7 @@ func (c *chaos) run(t *testing.T, s schedule) {
 		c.apply(t, a, b)
 	}
 	now := a.now()
-	a.callers.waitGreeted(t, 4, now.well)
+	a.callers.waitGreeted(t, 3, now.well)
 	c.judge(t, a, clients.close())
 	now.end()
 	t.Logf("%s\n%s", p, c.report.silence(now, a.callers))
@@ -236,7 +240,7 @@ func (a *arena) suffer(t testing.TB, b blow) {
 	healed := time.Now()
 	a.recover(t)
 	a.now().well = time.Now()
-	a.page.say("protected again after %v", time.Since(healed).Round(time.Millisecond))
+	a.page.say("protected again, %v after it was healed", time.Since(healed).Round(time.Millisecond))
 }
 
 // judge is what must hold at the end of each schedule.
@@ -447,7 +451,7 @@ func (r *report) String() string {
 	line("calls offered while all was well", "%d", r.peaceful)
 	line("longest time without an answer", "%v (%s)", r.longest.Round(time.Millisecond), r.longestIn)
 	b.WriteString("\nnemeses, and how often each was applied\n")
-	for _, n := range nemeses() {
+	for _, n := range append(nemeses(), witnessTroubles()...) {
 		if r.absent[n.name] == "" {
 			line("  "+n.name, "%d", r.applied[n.name])
 		}
