@@ -105,12 +105,25 @@ func (p *page) servers() {
 	box := (p.width - between) / 2
 	left, right := box/2, box+between+box/2
 	p.add(p.paint(style, strings.TrimRight(center(pbx, right+box/2), " ")))
-	p.add(strings.Repeat(" ", left) + "┌" + strings.Repeat("─", right-left-1) + "┐")
+	p.add(p.wires(left, right))
 	a, b := p.box(p.site.Main, box), p.box(p.site.Secondary, box)
 	for i := range a {
 		p.add(a[i] + p.link(i) + b[i])
 	}
 }
+
+// wires are the lines from the PBX to those servers that have a telephone, their middles
+// at left and right.
+func (p *page) wires(left, right int) string {
+	end, to := "┐", right
+	if mute(p.site.Secondary) { // the main always has one
+		end, to = "┘", (left+right)/2
+	}
+	return strings.Repeat(" ", left) + "┌" + strings.Repeat("─", to-left-1) + end
+}
+
+// mute says that a server has no telephone.
+func mute(s view.Server) bool { return s.Processing.State == view.TierNone }
 
 // link is what stands between both servers on a line of their boxes.
 func (p *page) link(line int) string {
@@ -175,8 +188,11 @@ func (p *page) box(s view.Server, width int) []string {
 	if s.Duty == releve.Active {
 		frame = []rune("╔═╗║╚╝╧")
 	}
-	half := width/2 - 1
-	top := string(frame[0]) + strings.Repeat(string(frame[1]), half) + string(frame[6])
+	half, plug := width/2-1, frame[6]
+	if mute(s) {
+		plug = frame[1]
+	}
+	top := string(frame[0]) + strings.Repeat(string(frame[1]), half) + string(plug)
 	lines := []string{top + strings.Repeat(string(frame[1]), width-3-half) + string(frame[2])}
 	for _, r := range p.rows(s) {
 		side := string(frame[3])
@@ -208,7 +224,7 @@ func (p *page) rows(s view.Server) []row {
 		registered = p.say("ui-registered-none")
 	}
 	channels := fmt.Sprintf("%d/%d", s.ChannelsBusy, s.Channels)
-	if s.Processing.State == view.TierNone {
+	if mute(s) {
 		channels, registered = nothing, nothing
 	}
 	rows = append(rows, row{" ", p.say("ui-channels"), channels, plain}, row{" ", p.say("ui-registered"), registered, plain})

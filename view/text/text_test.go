@@ -1,6 +1,7 @@
 package text_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +73,30 @@ func TestTheArrowPointsWhereTheCopyGoes(t *testing.T) {
 		}
 		if drawn := text.Status(state.Site, releve.English, false, 90); !strings.Contains(drawn, arrow) {
 			t.Errorf("%s has no %s:\n%s", name, arrow, drawn)
+		}
+	}
+}
+
+// A server without a telephone has no line to the PBX, and a dash for what it has not.
+func TestAServerWithoutATelephoneHasNoLine(t *testing.T) {
+	for name, want := range map[string]struct{ end, plugs string }{"protected": {"┐", "╧┴"}, "mirroring": {"┘", "╧"}} {
+		state, err := gallery.Find(name, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(text.Status(state.Site, releve.English, false, 90), "\n")
+		i := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(strings.TrimSpace(l), "┌──") })
+		if i < 0 || !strings.HasSuffix(lines[i], want.end) {
+			t.Fatalf("%s has no wire that ends with %s:\n%s", name, want.end, strings.Join(lines, "\n"))
+		}
+		plugs := strings.Map(func(r rune) rune {
+			if strings.ContainsRune("╧┴", r) {
+				return r
+			}
+			return -1
+		}, lines[i+1])
+		if none := strings.Count(strings.Join(lines, "\n"), " – "); plugs != want.plugs || (none > 0) != (name == "mirroring") {
+			t.Errorf("%s is plugged %q, want %q, and has %d dashes:\n%s", name, plugs, want.plugs, none, strings.Join(lines, "\n"))
 		}
 	}
 }
