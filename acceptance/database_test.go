@@ -115,15 +115,26 @@ func (s *site) checkEqual(t testing.TB, active *server) {
 	})
 }
 
-// recordOf is what a server's database holds of one call: which tables, how often.
-func (s *server) recordOf(call releve.CallID) (map[string]int, error) {
-	found := map[string]int{}
+// record is what a database holds of one call: which tables, how often.
+type record map[string]int
+
+// whole says whether a call has its beginning, its steps and its end, once.
+func (r record) whole() bool { return r["call"] == 1 && r["call_end"] == 1 && r["call_step"] > 0 }
+
+// records are what a server's database holds, by call.
+func (s *server) records() (map[releve.CallID]record, error) {
+	found := map[releve.CallID]record{}
 	for _, table := range recordTables {
-		rows, err := s.query("select fact_id::text from "+pgx.Identifier{table}.Sanitize()+" where call = $1", string(call))
+		calls, err := s.query("select call from " + pgx.Identifier{table}.Sanitize())
 		if err != nil {
 			return nil, err
 		}
-		found[table] = len(rows)
+		for _, call := range calls {
+			if found[releve.CallID(call)] == nil {
+				found[releve.CallID(call)] = record{}
+			}
+			found[releve.CallID(call)][table]++
+		}
 	}
 	return found, nil
 }
@@ -132,13 +143,13 @@ func (s *server) recordOf(call releve.CallID) (map[string]int, error) {
 // a server's database, once.
 func (s *site) checkRecorded(t testing.TB, active *server, calls []outcome) {
 	t.Helper()
-	for _, o := range calls {
-		eventually(t, 20*time.Second, fmt.Sprintf("whole record of call %s", o.id), func() error {
-			record, err := active.recordOf(o.id)
-			if err == nil && (record["call"] != 1 || record["call_end"] != 1 || record["call_step"] == 0) {
-				err = fmt.Errorf("%v", record)
+	eventually(t, 20*time.Second, "the whole record of each call", func() error {
+		found, err := active.records()
+		for _, o := range calls {
+			if r := found[o.id]; err == nil && !r.whole() {
+				err = fmt.Errorf("call %s has %v", o.id, r)
 			}
-			return err
-		})
-	}
+		}
+		return err
+	})
 }

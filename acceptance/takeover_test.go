@@ -213,7 +213,7 @@ func (held *sessions) stillOpen() error {
 // another: callers are answered on the standby's own user meanwhile (DESIGN §4).
 func TestARegistrarThatRefusesASecondContact(t *testing.T) {
 	s := ownSite(t, plan{
-		settings: map[string]string{"pbx.expires": `"15s"`},
+		settings: map[string]string{"pbx.expires": `"10s"`},
 		pbx:      map[string]string{"IPBX_REGISTER_EXTRA": "refuse"},
 	})
 	for cycle := range 3 {
