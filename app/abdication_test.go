@@ -1,0 +1,121 @@
+package app
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"releve"
+	"releve/agent"
+	"releve/config"
+	"releve/peer"
+	"releve/peer/identity"
+	"releve/takeover"
+	"releve/view"
+)
+
+const wordSite = "THISSITE"
+
+// certify writes the certificates of a site into a new directory; the secondary's is good
+// until then.
+func certify(t *testing.T, until time.Time) string {
+	t.Helper()
+	dir, hourAgo := t.TempDir(), time.Now().Add(-time.Hour)
+	write := func(name string, text []byte) {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	authority, err := identity.NewAuthority(wordSite, identity.Validity{From: hourAgo, Until: time.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("ca.pem", authority.Certificate())
+	for seat, end := range map[releve.Seat]time.Time{releve.Main: time.Now().Add(time.Hour), releve.Secondary: until} {
+		certificate, key, err := authority.Issue(identity.Identity{Site: wordSite, Seat: seat}, nil, identity.Validity{From: hourAgo, Until: end})
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(string(seat)+".pem", certificate)
+		write(string(seat)+".key", key)
+	}
+	return dir
+}
+
+// signer is one server's end of a link that nobody uses: it signs and verifies.
+func signer(t *testing.T, dir string, seat releve.Seat) *peer.Peer {
+	t.Helper()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	p, err := peer.New(peer.Options{
+		Listen: netip.MustParseAddrPort("127.0.0.1:0"), Other: netip.MustParseAddrPort("127.0.0.1:1"),
+		CA: file("ca.pem"), Cert: file(string(seat) + ".pem"), Key: file(string(seat) + ".key"), OtherCert: file(string(seat.Other()) + ".pem"),
+		Seat: seat, SiteID: wordSite, Log: slog.New(slog.DiscardHandler), Handler: &answers{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+// The main believes the secondary's word as it was written, and nobody else's (R3).
+func TestWhoseWordIsBelieved(t *testing.T) {
+	dir := certify(t, time.Now().Add(time.Hour))
+	mirror := signer(t, dir, releve.Secondary)
+	main := faces{&App{
+		config: config.Config{Site: config.Site{ID: wordSite, Seat: releve.Main}}, peer: signer(t, dir, releve.Main), log: slog.New(slog.DiscardHandler),
+	}}
+	word := view.Abdication{Site: wordSite, Seat: releve.Secondary, Term: 4, Number: 9}
+	signature, err := mirror.Sign(word.Statement())
+	if err != nil {
+		t.Fatal(err)
+	}
+	word.Signature = signature
+	said, why := main.believe(word)
+	if want := (takeover.Return{Seat: releve.Secondary, Term: 4, Number: 9}); why != nil || said != want {
+		t.Fatalf("%+v, %+v", said, why)
+	}
+	stranger := signer(t, certify(t, time.Now().Add(time.Hour)), releve.Secondary)
+	for name, c := range map[string]struct {
+		change func(*view.Abdication)
+		code   string
+	}{
+		"another number":    {func(w *view.Abdication) { w.Number++ }, "before-word-forged"},
+		"another term":      {func(w *view.Abdication) { w.Term++ }, "before-word-forged"},
+		"another site":      {func(w *view.Abdication) { w.Site = "OTHERSITE" }, "before-word-foreign"},
+		"our own":           {func(w *view.Abdication) { w.Seat = releve.Main }, "before-word-own"},
+		"no signature":      {func(w *view.Abdication) { w.Signature = "" }, "before-word-forged"},
+		"half a signature":  {func(w *view.Abdication) { w.Signature = w.Signature[:20] }, "before-word-forged"},
+		"another authority": {func(w *view.Abdication) { w.Signature, _ = stranger.Sign(w.Statement()) }, "before-word-forged"},
+	} {
+		changed := word
+		c.change(&changed)
+		if _, why := main.believe(changed); why == nil || why.Code != c.code {
+			t.Errorf("%s: %+v, want %s", name, why, c.code)
+		}
+	}
+}
+
+func TestAWordOfAnExpiredCertificateProvesNothing(t *testing.T) {
+	dir := certify(t, time.Now().Add(-time.Minute))
+	main := faces{&App{
+		config: config.Config{Site: config.Site{ID: wordSite, Seat: releve.Main}}, peer: signer(t, dir, releve.Main), log: slog.New(slog.DiscardHandler),
+	}}
+	if _, why := main.believe(view.Abdication{Site: wordSite, Seat: releve.Secondary, Signature: "c2ln"}); why == nil || why.Code != "before-word-certificate" {
+		t.Errorf("%+v", why)
+	}
+}
+
+// What rests on an operator's word is not taken from the other server.
+func TestNoServerForcesAnother(t *testing.T) {
+	for _, c := range []takeover.Command{takeover.Solo, takeover.Take, takeover.Abdicate, takeover.Stop} {
+		h := &answers{agent: agent.New(agent.Options{})}
+		if err := h.Command(t.Context(), string(c), nil, nil); !errors.Is(err, agent.ErrUnknown) {
+			t.Errorf("%s over the link: %v", c, err)
+		}
+	}
+}
