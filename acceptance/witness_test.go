@@ -240,18 +240,26 @@ func (s *site) checkWaits(t testing.TB, since time.Time) {
 }
 
 // The main cannot know that it was relieved but from the register, and fences itself:
-// an open session of its database ends, and an open call (H10, R9).
+// an open session of its database ends, and an open call (H10, R9). The link goes first,
+// for a main that lost the PBX and still heard the other would hand over (R17).
 func mainCutOffFromAllButTheWitness(t *testing.T, s *site) {
 	term := s.main.mustView(t).Term
 	set := must(s.main.settings())(t)
 	sessions := s.holdSessions(t)
 	ended := sessions.untilEnd()
+	joinLink := cut(t, "link", tcpPorts(set.Peer.Listen.Port())...)
+	eventually(t, 10*time.Second, "the main hears the secondary no longer", func() error {
+		if s.main.mustView(t).Secondary.Heard {
+			return errNotYet
+		}
+		return nil
+	})
 	held := s.callIn(t, load{rate: 1, calls: 1, patience: time.Minute})
 	held.waitGreeted(t, 1, time.Time{})
 	rules := append(between(pbxHost, mainHost), between(secondaryHost, mainHost)...)
-	heal := cut(t, "main", append(rules, tcpPorts(set.Peer.Listen.Port(), set.Database.Listen.Port())...)...)
+	joinRest := cut(t, "main", append(rules, tcpPorts(set.Database.Listen.Port())...)...)
 	committed := sessions.commit()
-	calls := s.callIn(t, callsToPhone(15, 5)).wait(t, time.Minute)
+	calls := s.callIn(t, callsToPhone(10, 5)).wait(t, time.Minute)
 	checkServed(t, calls, s.secondary)
 
 	granted := must(s.witness.show())(t)
@@ -271,7 +279,8 @@ func mainCutOffFromAllButTheWitness(t *testing.T, s *site) {
 	if v := s.secondary.mustView(t); v.Owner != releve.Secondary || v.Term != term+1 {
 		t.Errorf("the secondary says that %s is on duty in term %d", v.Owner, v.Term)
 	}
-	heal()
+	joinLink()
+	joinRest()
 	s.bringBack(t)
 	s.checkKept(t, calls)
 }
@@ -330,7 +339,7 @@ func (s *site) databasesStarted(t testing.TB) (moments [2]string) {
 // takes over for that.
 func sitePowerCut(t *testing.T, s *site) {
 	term := s.main.mustView(t).Term
-	calls := s.callIn(t, callsToPhone(10, 5)).wait(t, time.Minute)
+	calls := s.callIn(t, callsToPhone(5, 10)).wait(t, time.Minute)
 	m, p, w := &s.main.machine, &s.secondary.machine, &s.witness.machine
 	for _, order := range [][]*machine{{m, p, w}, {m, w, p}, {p, m, w}, {p, w, m}, {w, m, p}, {w, p, m}} {
 		s.cutPower(t)
@@ -343,7 +352,7 @@ func sitePowerCut(t *testing.T, s *site) {
 		t.Logf("%s, %s, %s: protected after %v", order[0].name, order[1].name, order[2].name, time.Since(began))
 		s.checkDuty(t, s.main, term)
 	}
-	calls = append(calls, s.callIn(t, callsToPhone(5, 5)).wait(t, time.Minute)...)
+	calls = append(calls, s.callIn(t, callsToPhone(5, 10)).wait(t, time.Minute)...)
 	checkServed(t, calls, s.main)
 	s.checkKept(t, calls)
 }
