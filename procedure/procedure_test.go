@@ -398,7 +398,7 @@ func endsOrSaysWhy(t *testing.T, name string, a, b procedure.Server, here releve
 var ends = map[string]func(target, other procedure.Server) bool{
 	"return": dutyMoved, "switchover": dutyMoved, "mirror-resume": mirrored,
 	"mirror-rebuild": func(target, other procedure.Server) bool { return mirrored(target, other) && target.Anew },
-	"solo":           commitsAlone, "solo-carried": commitsAlone,
+	"solo":           commits, "solo-carried": commits,
 	"takeover":        func(target, _ procedure.Server) bool { return target.Serving && target.Gate && target.Reception },
 	"restore":         func(target, other procedure.Server) bool { return target.Serving && target.Gate && other.Mirrors },
 	"arbiter-pair":    changedTo(releve.Pair),
@@ -413,8 +413,10 @@ func mirrored(target, other procedure.Server) bool {
 	return other.Serving && target.Follows && (target.Vote || target.Mute)
 }
 
-func commitsAlone(target, _ procedure.Server) bool {
-	return target.Serving && target.Holds && target.Gate && target.Spooled == 0
+// commits: alone, or with the mirror that came back meanwhile.
+func commits(target, other procedure.Server) bool {
+	back := other.Heard && other.Follows && other.Vote
+	return target.Serving && (target.Holds || back) && target.Gate && target.Spooled == 0
 }
 
 func changedTo(a releve.Arbiter) func(target, other procedure.Server) bool {
