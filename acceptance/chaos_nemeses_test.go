@@ -106,6 +106,7 @@ func nemeses() []nemesis {
 		all = append(all, deaths(seat)...)
 		all = append(all, freezes(seat)...)
 		all = append(all, diskTroubles(seat)...)
+		all = append(all, clockJumps(seat))
 	}
 	all = append(all, cables()...)
 	all = append(all, lonelyDeaths()...)
@@ -217,6 +218,29 @@ func diskTroubles(seat releve.Seat) []nemesis {
 			return d.thaw
 		}},
 	}
+}
+
+// clockJumps restarts a server with a wall clock of its own, which then goes an hour forward or
+// back while the server is well, and back again. Nothing that decides may look at it (R19).
+func clockJumps(seat releve.Seat) nemesis {
+	cannot := func(a *arena) string { return a.noClock }
+	return nemesis{fmt.Sprintf("the %s server's wall clock jumps by an hour", seat), cannot, func(t testing.TB, a *arena) func() {
+		s, by := a.server(seat), []time.Duration{time.Hour, -time.Hour}[a.draw.IntN(2)]
+		s.stop()
+		var err error
+		if s.process, err = launch(s.said, a.clock.command("serve", "-c", s.file)); err != nil {
+			t.Fatal(err)
+		}
+		a.recover(t)
+		jump := func(by time.Duration) {
+			a.page.say("its clock is off by %v", by)
+			if err := a.clock.jump(by); err != nil {
+				t.Error(err)
+			}
+		}
+		jump(by)
+		return func() { jump(0) }
+	}}
 }
 
 func cannotFreeze(seat releve.Seat) func(*arena) string {
@@ -419,8 +443,6 @@ func witnessTroubles() []nemesis {
 // the table of each run.
 func beyond() map[string]string {
 	return map[string]string{
-		"the wall clock jumps by an hour": "a Go program reads the wall clock from the kernel's own page (vDSO): no time namespace " +
-			"and no preloaded library shifts that, and date -s would shift the whole machine's",
 		"one server alone is cut from the witness": "both ask it from the same loopback address, so that their packets cannot be told apart",
 	}
 }

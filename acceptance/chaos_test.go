@@ -56,7 +56,9 @@ type arena struct {
 	disks   map[releve.Seat]*disk
 	callers *crowd
 	watch   *watch
-	page    *page // of the schedule that runs
+	clock   ownClock
+	noClock string // why no process can have a clock of its own here, "" when one can
+	page    *page  // of the schedule that runs
 	draw    *rand.Rand
 	spans   []*span // of the schedules so far
 }
@@ -107,6 +109,12 @@ func openArena(t testing.TB, arbiter releve.Arbiter) (*arena, error) {
 	var err error
 	if a.site, err = newSite(dir, plan{witness: arbiter == releve.Witness, settings: map[string]string{"pbx.expires": `"10s"`}}); err != nil {
 		return a, err
+	}
+	if a.clock, err = giveClock(product(), dir); err == nil {
+		err = a.clock.command("version").Run()
+	}
+	if err != nil {
+		a.noClock = fmt.Sprintf("no clock for one process alone: %v", err)
 	}
 	a.startBoth(t)
 	a.waitNormal(t)
@@ -346,7 +354,7 @@ func (p *page) String() string {
 type report struct {
 	schedules              int
 	failed                 []uint64
-	facts, lost, putBack   int
+	lost, putBack          int
 	known, unknown, double int
 	wrong                  int
 	offered, greeted       int

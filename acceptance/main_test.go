@@ -25,6 +25,7 @@ const (
 // TestMain runs the tests in namespaces of their own: with a process namespace,
 // not even a postmaster whose parent was killed can outlive them.
 func TestMain(m *testing.M) {
+	playClock()
 	if os.Getenv(envDir) == "" {
 		os.Exit(enter())
 	}
