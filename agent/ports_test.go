@@ -113,6 +113,7 @@ type postgres struct {
 	follows  bool
 	broken   bool  // does not start, and stops
 	deafness bool  // nothing reaches this copy
+	hangs    bool  // … and its owner's PostgreSQL still takes it for connected
 	lacks    bool  // … for the owner no longer has the log that it needs, and knows it
 	ill      error // what a proof of its health finds
 	flush    releve.LSN
@@ -251,7 +252,7 @@ func (p *postgres) Mirror(context.Context) (takeover.Mirror, error) {
 	defer p.mu.Unlock()
 	o := &p.other().postgres
 	o.receive()
-	return takeover.Mirror{Streaming: o.streams(), Lost: o.lacks, Flush: o.flush, Own: p.flush}, nil
+	return takeover.Mirror{Streaming: o.streams() || o.hangs, Lost: o.lacks, Flush: o.flush, Own: p.flush}, nil
 }
 
 func (p *postgres) Promote(ctx context.Context) (takeover.Promotion, error) {

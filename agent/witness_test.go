@@ -262,3 +262,22 @@ func TestASiteMovesToAWitnessAndBack(t *testing.T) {
 		}
 	})
 }
+
+// The secondary's machine freezes, and PostgreSQL takes it for connected: whoever may go on
+// alone does so when its server is silent and a commit waits (M4).
+func TestAFrozenMachineIsNotWaitedForUntilPostgreSQLNotices(t *testing.T) {
+	stories := map[string]func(*testing.T, func(*testing.T, *site)){"mirroring": playMirroring, "witness": playWitness}
+	for name, play := range stories {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *site) {
+				s.change(func() { s.secondary().postgres.hangs = true })
+				s.secondary().freeze()
+				s.main().commit()
+				s.until("commits go on", 2*time.Second, s.main().commit)
+				s.change(func() { s.secondary().postgres.hangs = false })
+				s.secondary().wake()
+				s.until("protected again", 20*time.Second, s.protected)
+			})
+		})
+	}
+}

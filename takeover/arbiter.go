@@ -85,9 +85,12 @@ func (m *Machine) lodge() []Action {
 	return []Action{m.ask(Register{Term: m.Term, Number: m.Number, Terms: m.Terms})}
 }
 
-// mirrorAway: the mirror's session is gone, and had time to come back.
+// mirrorAway: the mirror's session is gone, and had time to come back; or its server is
+// silent, and what was written waits for it. PostgreSQL notices that only later.
 func (m *Machine) mirrorAway() bool {
-	return m.Now-m.SeenAt > mirrorGone && m.Now-m.Booted > mirrorGone && m.Now-m.PreparedAt > mirrorGone
+	settled := m.Now-m.Booted > mirrorGone && m.Now-m.PreparedAt > mirrorGone
+	silent := !m.heard() && m.Now-m.MovedAt > mirrorGone
+	return settled && (m.Now-m.SeenAt > mirrorGone || silent)
 }
 
 // canReclaim: the mirror is gone without a word, and this server hears the PBX: it

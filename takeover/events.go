@@ -90,6 +90,7 @@ type Status struct {
 	Arbiter     releve.Arbiter `json:"arbiter,omitempty"`
 	Incarnation uint64         `json:"incarnation,omitempty"`
 	Recall      bool           `json:"recall,omitempty"`   // the owner asks for the vote: the arbiter is to change
+	Mute        bool           `json:"mute,omitempty"`     // it has no telephone, and could not use a vote
 	Lone        bool           `json:"lone,omitempty"`     // the owner's commits wait for no mirror
 	Lost        bool           `json:"lost,omitempty"`     // the owner no longer has the log that the mirror needs (M4)
 	Restored    bool           `json:"restored,omitempty"` // the owner's data came from the mirror, which is to keep its own (M5)

@@ -79,6 +79,7 @@ type Machine struct {
 	DB         Database
 	Seen       Mirror
 	SeenAt     time.Duration // when the mirror's session was last streaming
+	MovedAt    time.Duration // … and when it last had everything, or more than before
 	PreparedAt time.Duration // when the hand-over of the vote was prepared
 	Looked     bool          // the mirror's session was looked at since then
 	Target     releve.LSN    // what the mirror must have flushed before the vote is issued: all that was written before the barrier
@@ -250,6 +251,9 @@ func (m *Machine) database(db Database) {
 // not: it may have been measured before the barrier and told only now. Looks follow
 // one another, so the second was measured after the first was told.
 func (m *Machine) look(seen Mirror) {
+	if seen.Streaming && (seen.Flush >= seen.Own || seen.Flush > m.Seen.Flush) {
+		m.MovedAt = m.Now
+	}
 	m.Seen = seen
 	if seen.Streaming {
 		m.SeenAt = m.Now
@@ -303,7 +307,7 @@ func (m *Machine) finish(d Done) {
 		m.Boot.Disk, m.Boot.DataID = DiskOurs, d.DataID
 	case JobStart:
 		m.Need, m.Seen = m.DB.Flush, Mirror{} // what was seen before was told by another PostgreSQL
-		m.SeenAt = m.Now                      // its mirror has time to come back
+		m.SeenAt, m.MovedAt = m.Now, m.Now    // its mirror has time to come back
 	case JobOpen:
 		m.Gate = true
 	case JobBarrier:
@@ -403,7 +407,7 @@ func (m *Machine) Status() Status {
 		Vote: m.Vote, Abdicated: m.Abdicated, Released: m.Released, Promotion: m.Promotion, DataID: data,
 		Upstream: m.Upstream, Phase: m.Phase, Serving: m.serves(), Gate: m.Gate, PBXAgo: ago, Reception: m.Reception,
 		Standby: m.Users().Standby,
-		Arbiter: m.Arbiter, Incarnation: m.Incarnation, Recall: m.recalls(), Lone: m.Gate && m.Lone,
+		Mute:    m.oneVoice() && m.Seat == releve.Secondary, Arbiter: m.Arbiter, Incarnation: m.Incarnation, Recall: m.recalls(), Lone: m.Gate && m.Lone,
 		Lost: m.Owns() && m.Gate && m.Seen.Lost, Restored: m.Restored,
 	}
 }

@@ -109,6 +109,8 @@ var table = []row{
 	{"round", (*Machine).due, (*Machine).check},
 	{"own-call", (*Machine).suspects, (*Machine).probe},
 
+	{"order-refused", (*Machine).orderVain, forget},
+
 	// A promotion.
 	{"promotion-database-starts", (*Machine).promotionDown, start(false)},
 	{"promotion", (*Machine).canPromote, begin(Promoting, JobPromote)},
@@ -367,8 +369,8 @@ func (m *Machine) broken() bool {
 	if !m.givesBack() || m.Job != NoJob {
 		return false
 	}
-	if m.Phase == Waiting || m.Phase == Stuck {
-		return true
+	if m.Phase == Waiting || m.Phase == Stuck || m.oneVoice() {
+		return true // it could not use the vote
 	}
 	if !m.mirrors() || m.otherGone() {
 		return false
@@ -387,7 +389,7 @@ func (m *Machine) otherGone() bool { return !m.heard() || m.Other.Released }
 func (m *Machine) canHandVote() bool {
 	o := m.Other
 	ready := !m.Witnessed() || m.registerMine() && m.Reg.Alone && m.Confirmed
-	return m.mirrorFollows() && !m.oneVoice() && m.Vote && !m.Released && !m.changes() && ready &&
+	return m.mirrorFollows() && !m.oneVoice() && !o.Mute && m.Vote && !m.Released && !m.changes() && ready &&
 		o.Owner == m.Seat && o.Incarnation == m.Incarnation
 }
 
@@ -499,7 +501,7 @@ func (m *Machine) gateReady() bool {
 }
 
 func (m *Machine) canBeAlone() bool {
-	alone := !m.oneVoice() || m.mirrorAway() && !m.streaming()
+	alone := !m.oneVoice() || m.mirrorAway()
 	return m.Phase == Serving && m.Gate && m.Vote && !m.Lone && alone && m.retryable(JobLone)
 }
 
@@ -751,6 +753,27 @@ func (m *Machine) takeAnyway() []Action {
 	d.Promotion.Timeline, d.Promotion.Done = m.Promotion.Timeline, true
 	m.Durable, m.Phase, m.Leaving = d, Unconfirmed, false
 	return append(m.save(), start(true)(m)...)
+}
+
+// orderVain: an order that cannot be carried out now is forgotten. Kept, it would be
+// carried out on a later day, when nobody means it any more.
+func (m *Machine) orderVain() bool {
+	if m.Job != NoJob {
+		return false
+	}
+	switch m.Asked {
+	case Solo:
+		return !m.soloAsked()
+	case Take:
+		return !m.takeAsked()
+	case Abdicate:
+		return !m.givesBack()
+	case Restore:
+		return !m.restoreAsked()
+	case UsePair, UseWitness:
+		return !m.changes()
+	}
+	return false
 }
 
 // A restore.

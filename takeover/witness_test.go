@@ -18,7 +18,7 @@ func owner() Machine {
 		DataID: "A", Promotion: Promotion{Timeline: 1, Done: true}, Arbiter: releve.Witness, Incarnation: 2,
 	}
 	m.Known, m.Phase, m.Gate, m.DB = true, Serving, true, Database{Up: true, Timeline: 1}
-	m.SeenAt = time.Minute
+	m.SeenAt, m.MovedAt = time.Minute, time.Minute
 	m.Step(Event{Now: time.Minute, Arbiter: &Word{Heard: true, Register: lies()}})
 	m.Step(Event{Now: time.Minute, Peer: &Status{
 		Seat: releve.Secondary, Known: true, Term: 1, Owner: releve.Main, Number: 1, DataID: "B", Phase: Following, Arbiter: releve.Witness, Incarnation: 2,
