@@ -27,6 +27,7 @@ const (
 	ofCalls
 	ofWitness
 	ofClock
+	ofPast
 	matters
 )
 

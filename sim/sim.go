@@ -125,20 +125,6 @@ type site struct {
 	mended  bool
 }
 
-// Play plays the story of a seed. It must be called in a bubble of testing/synctest, whose
-// clock it uses, and leaves nothing behind in it.
-func Play(seed uint64, without Without) Outcome {
-	s := newSite(seed, without)
-	s.story()
-	s.figures.Lasted = s.elapsed()
-	s.end()
-	for _, v := range s.servers {
-		v.off()
-	}
-	s.work.Wait()
-	return Outcome{Seed: seed, Broken: s.ledger.broken, Figures: s.figures, without: without, minutes: s.minutes}
-}
-
 func newSite(seed uint64, without Without) *site {
 	s := &site{seed: seed, without: without, dice: newDice(seed), began: time.Now()}
 	s.ctx, s.end = context.WithCancel(context.Background())

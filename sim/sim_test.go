@@ -42,9 +42,12 @@ func everyday() int {
 	return 5000
 }
 
+// stage is that of this process.
+var stage = NewStage()
+
 func play(t *testing.T, seed uint64, w Without) (o Outcome) {
 	t.Helper()
-	synctest.Test(t, func(*testing.T) { o = Play(seed, w) })
+	synctest.Test(t, func(*testing.T) { o = stage.Play(seed, w) })
 	return o
 }
 
