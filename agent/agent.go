@@ -191,10 +191,10 @@ func (a *Agent) predates(e report) bool {
 }
 
 func (a *Agent) nextLook() time.Duration {
-	if a.machine.Waiters > 0 || a.machine.Count.Failed > 0 {
+	if a.machine.Waiters > 0 {
 		return tick
 	}
-	return quiet
+	return max(min(quiet, a.machine.RoundDue()-a.Now()), time.Millisecond)
 }
 
 // step lets the machine take in one event and carries out what it says. A list

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"sync"
@@ -363,7 +364,9 @@ func word(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
 	if s.Owner == releve.Secondary {
 		active, passive = passive, active
 	}
-	switch {
+	switch relieved, known := m.Relieved(); {
+	case known && !active.Heard:
+		return view.NotProtected, view.Say("why-witness-names-other", "seat", string(relieved.Owner), "term", fmt.Sprint(relieved.Term))
 	case active.Duty != releve.Active && passive.WithoutDuty:
 		return view.NotProtected, view.Say("why-without-duty", "seat", string(passive.Seat))
 	case active.Duty != releve.Active:

@@ -219,6 +219,10 @@ func TestARelievedMainLearnsItFromTheWitness(t *testing.T) {
 		if s.main().commit() {
 			t.Error("the old main acknowledges a row")
 		}
+		s.until("its own page says so", 5*time.Second, func() bool {
+			v := s.main().agent.View()
+			return v.Why.Code == "why-witness-names-other" && v.Owner == releve.Secondary && v.Term == 2
+		})
 	})
 }
 

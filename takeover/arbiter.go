@@ -62,6 +62,9 @@ func (m *Machine) registerLater() bool {
 	return m.Witnessed() && m.arbiterHeard() && m.Reg.Incarnation >= m.Incarnation && m.Reg.Term > m.Term && m.Reg.Owner == m.Seat.Other()
 }
 
+// Relieved is the witness's word that the other took the duty in a later term.
+func (m *Machine) Relieved() (Register, bool) { return m.Reg, m.registerLater() }
+
 // registerLacks: the register knows more of this server than its own journal (R6).
 func (m *Machine) registerLacks() bool {
 	return m.Witnessed() && m.arbiterHeard() && m.Reg.Owner == m.Seat &&

@@ -374,14 +374,24 @@ func (m *Machine) due() bool {
 	if m.Waiters > 0 && m.Began < m.Earliest && m.Checking < roundsOut {
 		return true // the first call that waits arrived after the last round began
 	}
-	if m.Checking > 0 {
-		return false
-	}
-	period := m.Settings.Watch
+	return m.Checking == 0 && m.Now-m.Count.LastTo >= m.period()
+}
+
+// period is the pause between two rounds.
+func (m *Machine) period() time.Duration {
 	if m.Waiters > 0 || m.Count.Failed > 0 && m.Count.Failed < m.Settings.Rounds {
-		period = m.Settings.Pause
+		return m.Settings.Pause
 	}
-	return m.Now-m.Count.LastTo >= period
+	return m.Settings.Watch
+}
+
+// RoundDue is when time alone brings the next round, while nobody calls. One that is out
+// ends by an event.
+func (m *Machine) RoundDue() time.Duration {
+	if !m.checks() || m.Checking > 0 {
+		return m.Now + time.Hour
+	}
+	return m.Count.LastTo + m.period()
 }
 
 func (m *Machine) verdict() bool {

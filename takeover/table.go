@@ -431,7 +431,8 @@ func (m *Machine) handsOver() bool {
 
 // pbxGone: the PBX is silent to us and answers the other.
 func (m *Machine) pbxGone() bool {
-	return m.pbxSilent() && m.Other.PBXAgo >= 0 && m.Other.PBXAgo < pbxFresh
+	told := m.Other.PBXAgo + m.Now - m.OtherAt // what the other told has an age of its own
+	return m.pbxSilent() && m.Other.PBXAgo >= 0 && told < pbxFresh
 }
 
 func (m *Machine) pbxSilent() bool {
