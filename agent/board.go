@@ -272,6 +272,9 @@ func (a *Agent) View() view.Site {
 	if other.Status.Term > m.Term {
 		s.Owner = other.Status.Owner
 	}
+	if r, known := m.Relieved(); known && r.Term > s.Term {
+		s.Owner, s.Term = r.Owner, r.Term
+	}
 	if a.mute(m.Seat) { // it has no way to the PBX, and shows what the main knows
 		s.PBX = other.PBX
 		s.PBX.Heard = s.PBX.Heard && heard

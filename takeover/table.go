@@ -289,7 +289,7 @@ func (m *Machine) voteComesBack() bool {
 		return false
 	}
 	_, ok := m.Returned(m.Other.Term, m.Other.Abdicated)
-	return ok && m.Other.Owner == m.Seat
+	return ok && m.Other.Owner == m.Seat && m.Other.Number <= m.Number // a later number is one that our journal has forgotten
 }
 
 func (m *Machine) takeReturned() []Action {

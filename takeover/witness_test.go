@@ -114,3 +114,18 @@ func TestAMirrorThatAskedGivesBackWhatTheWitnessForgot(t *testing.T) {
 		t.Errorf("%d was given back", m.Abdicated)
 	}
 }
+
+// A main whose journal was put back from an older copy: the mirror holds a later number, and
+// its old abdication is none of this one (R6).
+func TestAnOldJournalDoesNotTakeAnOldAbdicationForANewOne(t *testing.T) {
+	m := New(Settings{Seat: releve.Main, Rounds: 3})
+	m.Step(Event{Now: time.Second, Boot: &Boot{Known: true, Disk: DiskOurs, DataID: "A", Durable: Durable{
+		Seat: releve.Main, Term: 1, Owner: releve.Main, Number: 1, Issued: true, Terms: Terms{DataID: "B"}, DataID: "A", Promotion: Promotion{Done: true},
+	}}})
+	expect(t, "the mirror knows more", m.Step(Event{Now: time.Second, Peer: &Status{
+		Seat: releve.Secondary, Known: true, Term: 1, Owner: releve.Main, Number: 2, Vote: true, Abdicated: 1, DataID: "B",
+	}}), "journal-lacks")
+	if m.Vote {
+		t.Error("both hold the vote")
+	}
+}
