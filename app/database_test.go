@@ -293,3 +293,31 @@ func TestLostDataComesBackAsACopyToPromote(t *testing.T) {
 		t.Errorf("it said %v, expected %v", all, want)
 	}
 }
+
+// Two promotions to one timeline's number pass for one with pg_rewind (R10).
+func TestDataPromotedToTheSameNumberIsSetAsideAndNeverRewound(t *testing.T) {
+	main, secondary := protected(t)
+	ctx := within(t)
+	must(t, main.Stop(ctx))
+	must(t, secondary.Stop(ctx))
+	var both [2]takeover.Promotion
+	for i, d := range []home{main, secondary} {
+		must(t, d.StartCopy(ctx))
+		p, err := d.Promote(ctx)
+		must(t, err)
+		both[i] = p
+		run(t, d, "INSERT INTO facts DEFAULT VALUES")
+		if i == 0 {
+			must(t, d.Stop(ctx))
+		}
+	}
+	if both[0] != both[1] {
+		t.Fatalf("they can be told apart: %v", both)
+	}
+	var all said
+	_, err := main.Rejoin(ctx, both[1], all.say)
+	must(t, err)
+	if slices.Contains(all, "copy-rewinds") || len(asides(t, main)) != 1 {
+		t.Errorf("it said %v and kept %v", all, asides(t, main))
+	}
+}

@@ -54,7 +54,7 @@ func TestMain(m *testing.M) {
 // limit of each thing that a test waits for; generous, because machines are noisy.
 const limit = 60 * time.Second
 
-func within(t *testing.T) context.Context {
+func within(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	t.Cleanup(cancel)
@@ -62,7 +62,7 @@ func within(t *testing.T) context.Context {
 }
 
 // until looks again and again until true, and fails the test at the limit.
-func until(t *testing.T, what string, true func() bool) {
+func until(t testing.TB, what string, true func() bool) {
 	t.Helper()
 	for end := time.Now().Add(limit); !true(); {
 		if time.Now().After(end) {
@@ -72,7 +72,7 @@ func until(t *testing.T, what string, true func() bool) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +216,7 @@ func alone(t testing.TB) *Cluster {
 }
 
 // pair is a main on duty and its mirror on the secondary, in sync.
-func pair(t *testing.T) (main, secondary *Cluster) {
+func pair(t testing.TB) (main, secondary *Cluster) {
 	t.Helper()
 	mainAddress, secondaryAddress := freeAddress(t), freeAddress(t)
 	return pairOf(t, newCluster(t, optionsFor(t, releve.Main, mainAddress, secondaryAddress)),
@@ -224,7 +224,7 @@ func pair(t *testing.T) (main, secondary *Cluster) {
 }
 
 // pairOf makes a pair of two clusters without data.
-func pairOf(t *testing.T, main, secondary *Cluster) (*Cluster, *Cluster) {
+func pairOf(t testing.TB, main, secondary *Cluster) (*Cluster, *Cluster) {
 	t.Helper()
 	ctx := within(t)
 	createFromTemplate(t, main)
@@ -236,7 +236,7 @@ func pairOf(t *testing.T, main, secondary *Cluster) (*Cluster, *Cluster) {
 }
 
 // follow starts c as owner's mirror and waits until commits wait for it.
-func follow(t *testing.T, c, owner *Cluster) {
+func follow(t testing.TB, c, owner *Cluster) {
 	t.Helper()
 	ctx := within(t)
 	must(t, c.Start(ctx, CatchUp))
@@ -250,7 +250,7 @@ func follow(t *testing.T, c, owner *Cluster) {
 	inSync(t, owner)
 }
 
-func inSync(t *testing.T, owner *Cluster) {
+func inSync(t testing.TB, owner *Cluster) {
 	t.Helper()
 	until(t, "the mirror is in sync", func() bool {
 		m, err := owner.Mirror(within(t))
@@ -269,7 +269,7 @@ func openPool(t testing.TB, c *Cluster) *pgxpool.Pool {
 	return pool
 }
 
-func sql(t *testing.T, pool *pgxpool.Pool, statement string, args ...any) {
+func sql(t testing.TB, pool *pgxpool.Pool, statement string, args ...any) {
 	t.Helper()
 	if _, err := pool.Exec(within(t), statement, args...); err != nil {
 		t.Fatalf("%s: %v", statement, err)
@@ -277,7 +277,7 @@ func sql(t *testing.T, pool *pgxpool.Pool, statement string, args ...any) {
 }
 
 // local runs a statement whose commit waits for nobody.
-func local(t *testing.T, pool *pgxpool.Pool, statement string, args ...any) {
+func local(t testing.TB, pool *pgxpool.Pool, statement string, args ...any) {
 	t.Helper()
 	ctx := within(t)
 	tx, err := pool.Begin(ctx)
@@ -291,7 +291,7 @@ func local(t *testing.T, pool *pgxpool.Pool, statement string, args ...any) {
 	must(t, tx.Commit(ctx))
 }
 
-func count(t *testing.T, pool *pgxpool.Pool, query string, args ...any) (n int) {
+func count(t testing.TB, pool *pgxpool.Pool, query string, args ...any) (n int) {
 	t.Helper()
 	if err := pool.QueryRow(within(t), query, args...).Scan(&n); err != nil {
 		t.Fatalf("%s: %v", query, err)

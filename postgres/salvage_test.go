@@ -237,7 +237,7 @@ func TestTheSlotFollowsTheMirrorAndStaysWhenItIsAway(t *testing.T) {
 		must(t, owner.ask(ctx, askLimit, []any{&at}, "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = $1", salvageSlot))
 		return at
 	}
-	write := func(statement func(*testing.T, *pgxpool.Pool, string, ...any), from int) {
+	write := func(statement func(testing.TB, *pgxpool.Pool, string, ...any), from int) {
 		statement(t, pool, "INSERT INTO fact SELECT 'number ' || n FROM generate_series($1::int, $1::int + 5000) AS n", from)
 	}
 	before := confirmed()
