@@ -15,12 +15,13 @@ type minute struct {
 	at   time.Duration
 	seat releve.Seat // "" for the world
 	text string
+	args []any // of text, put in when the page is read: few pages are
 	said view.Sentence
 }
 
 // note writes what happens in the world. The caller holds the lock.
 func (s *site) note(seat releve.Seat, format string, args ...any) {
-	s.minutes = append(s.minutes, minute{at: s.elapsed(), seat: seat, text: fmt.Sprintf(format, args...)})
+	s.minutes = append(s.minutes, minute{at: s.elapsed(), seat: seat, text: format, args: args})
 }
 
 // Page is the story, to be read aloud.
@@ -28,8 +29,8 @@ func (o Outcome) Page() string {
 	var page strings.Builder
 	fmt.Fprintf(&page, "The story of seed %d%s\n", o.Seed, o.without)
 	for _, m := range o.minutes {
-		text := m.text
-		if text == "" {
+		text := fmt.Sprintf(m.text, m.args...)
+		if m.text == "" {
 			text = words.Say(releve.English, m.said)
 		}
 		fmt.Fprintf(&page, "%8.3f s  %-9s  %s\n", m.at.Seconds(), m.seat, text)

@@ -9,10 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 var share = flag.String("share", "", "`i/n`: play the i-th, counted from 0, of each n seeds in this process, and tell the sum on a line of its own")
@@ -22,12 +22,15 @@ type played struct {
 	Seeds   int
 	Figures Figures
 	Broken  string // the page of the story that broke a promise, with the way to replay it
+
+	work time.Duration // of one processor
 }
 
 func (p *played) add(q played) {
 	p.Seeds += q.Seeds
 	p.Figures.Add(q.Figures)
 	p.Broken += q.Broken
+	p.work += q.work
 }
 
 // told begins the line on which a share is told.
@@ -110,5 +113,7 @@ func inProcess(ctx context.Context, first uint64, seeds, i, n int) (p played, er
 		return p, fmt.Errorf("share %d/%d of the seeds does not tell what came of it:\n%s", i, n, out)
 	}
 	line, _, _ = bytes.Cut(line, []byte("\n"))
-	return p, json.NewDecoder(strings.NewReader(string(line))).Decode(&p)
+	err = json.Unmarshal(line, &p)
+	p.work = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	return p, err
 }

@@ -94,6 +94,8 @@ func TestSeed(t *testing.T) {
 		began := time.Now()
 		sum := playAll(t, *first, max(*count, 0))
 		took := time.Since(began)
-		t.Logf("%d seeds in %s, %.0f a second: %s", sum.Seeds, took.Round(time.Millisecond), float64(sum.Seeds)/took.Seconds(), sum.Figures)
+		n := float64(sum.Seeds)
+		t.Logf("%d seeds in %s, %.0f a second; %s of one processor, %.0f a second: %s", sum.Seeds, took.Round(time.Millisecond), n/took.Seconds(),
+			sum.work.Round(time.Millisecond), n/sum.work.Seconds(), sum.Figures)
 	}
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"releve"
@@ -77,18 +78,24 @@ func (s *site) judge(c *caller) {
 // recovers waits until the mended site is protected, with an operator if it must.
 func (s *site) recovers() bool {
 	for range helpMost + 1 {
-		s.until(aloneLimit, func() bool { return s.protected() || s.helpless() })
+		settles := s.until(aloneLimit, func() bool { return s.protected() || s.helpless() })
 		if s.until(helpAfter, s.protected) {
 			return true
 		}
 		if s.ctx.Err() != nil {
 			return false
 		}
+		if !settles {
+			s.change(func() {
+				s.breaks("the site is not protected, and neither server says that it waits for an operator: %s", s.phases())
+			})
+			return false
+		}
 		s.help()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.breaks("the site does not become protected again: %s", s.phases())
+	s.breaks("the site does not become protected again, whatever the operator asks for: %s", s.phases())
 	return false
 }
 
@@ -164,9 +171,13 @@ func (s *site) phases() string {
 			m := v.running.agent.Machine()
 			phase, cause = string(m.Phase), m.Cause
 		}
-		said += fmt.Sprintf("the %s is %s (%s), ", v.seat, phase, cause)
+		said += fmt.Sprintf("the %s is %s", v.seat, phase)
+		if cause != "" {
+			said += fmt.Sprintf(" (%s)", cause)
+		}
+		said += ", "
 	}
-	return said + "and the operator has asked for a procedure"
+	return strings.TrimSuffix(said, ", ")
 }
 
 // until waits for something, and says whether it came before the limit. It does

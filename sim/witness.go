@@ -65,7 +65,7 @@ func (w *witness) starts() {
 	if w.up {
 		return
 	}
-	w.note("", "The witness starts: %s.", registerSays(w.kept))
+	w.note("", "The witness starts: %s.", aloud(w.kept))
 	w.up, w.told = true, w.kept
 	w.turn <- struct{}{}
 }
@@ -305,13 +305,15 @@ func (w *witness) write(life int, c takeover.Claim, next takeover.Register) bool
 	before := w.kept
 	w.kept = next
 	w.figures.Granted++
-	w.note("", "The witness writes: %s.", registerSays(next))
+	w.note("", "The witness writes: %s.", aloud(next))
 	w.ledger.registered(before, c, next)
 	return true
 }
 
-// registerSays is a register to be read aloud.
-func registerSays(r takeover.Register) string {
+// aloud is a register as a page says it.
+type aloud takeover.Register
+
+func (r aloud) String() string {
 	switch {
 	case r.Incarnation == 0:
 		return "it remembers nothing"
