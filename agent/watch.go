@@ -204,7 +204,7 @@ func (a *Agent) lookAtMirror(ctx context.Context) {
 
 // watchPBX asks the PBX whether it is there.
 func (a *Agent) watchPBX(ctx context.Context) {
-	last := time.Duration(0)
+	last := a.Now() // a PBX that was never heard has been silent since we started
 	for ok := true; ok; ok = pause(ctx, pbxPeriod, nil) {
 		limit, cancel := context.WithTimeout(ctx, pbxLimit)
 		err := a.Telephone.Options(limit)
@@ -212,9 +212,7 @@ func (a *Agent) watchPBX(ctx context.Context) {
 		if err == nil {
 			last = a.Now()
 		}
-		if last > 0 {
-			a.send(ctx, takeover.Event{PBX: &takeover.PBX{Heard: err == nil, Ago: a.Now() - last}})
-		}
+		a.send(ctx, takeover.Event{PBX: &takeover.PBX{Heard: err == nil, Ago: a.Now() - last}})
 	}
 }
 

@@ -285,3 +285,16 @@ func TestAFrozenMachineIsNotWaitedForUntilPostgreSQLNotices(t *testing.T) {
 		})
 	}
 }
+
+// A main that is cut off from the PBX as well as from its mirror leaves the vote where it
+// lies: who reaches the PBX is to have it, however late the first caller comes.
+func TestAMainThatIsCutOffDoesNotGoOnAlone(t *testing.T) {
+	playWitness(t, func(t *testing.T, s *site) {
+		s.change(func() { s.cut, s.main().mute = true, true; s.secondary().postgres.deafness = true })
+		s.main().commit()
+		s.stays("the main has no vote", 5*time.Second, func() bool { return !s.main().agent.Machine().Vote })
+		s.until("the secondary is on duty, by its own call or a caller's", 5*time.Second, func() bool {
+			return s.secondary().agent.Machine().Owns()
+		})
+	})
+}

@@ -88,12 +88,31 @@ func (m *Machine) lodge() []Action {
 	return []Action{m.ask(Register{Term: m.Term, Number: m.Number, Terms: m.Terms})}
 }
 
-// mirrorAway: the mirror's session is gone, and had time to come back; or its server is
-// silent, and what was written waits for it. PostgreSQL notices that only later.
-func (m *Machine) mirrorAway() bool {
+// awaySince: since when the mirror's session is gone, after it had time to come back; or
+// its server is silent, and what was written waits for it. PostgreSQL notices that later.
+func (m *Machine) awaySince() (since time.Duration, away bool) {
 	settled := m.Now-m.Booted > mirrorGone && m.Now-m.PreparedAt > mirrorGone
+	if m.Now-m.SeenAt > mirrorGone {
+		return m.SeenAt, settled
+	}
 	silent := !m.heard() && m.Now-m.MovedAt > mirrorGone
-	return settled && (m.Now-m.SeenAt > mirrorGone || silent)
+	return m.OtherAt, settled && silent
+}
+
+func (m *Machine) mirrorAway() bool {
+	_, away := m.awaySince()
+	return away
+}
+
+// pbxAfter is how long after the mirror was last seen an answer of the PBX proves that it
+// is not this server that was cut off: by then the mirror would have been seen again.
+const pbxAfter = 500 * time.Millisecond
+
+// leftAlone: the mirror is gone without a word, and the PBX answered this server since.
+func (m *Machine) leftAlone() bool {
+	since, away := m.awaySince()
+	answered := m.PBXAt == 0 || m.PBX.Heard && m.PBXAt-m.PBX.Ago >= since+pbxAfter
+	return away && answered && !m.pbxSilent()
 }
 
 // canReclaim: the mirror is gone without a word, and this server hears the PBX: it
@@ -101,8 +120,7 @@ func (m *Machine) mirrorAway() bool {
 // unless the other has no copy to serve from.
 func (m *Machine) canReclaim() bool {
 	stands := m.Phase == Serving || m.Phase == Unconfirmed
-	away := m.mirrorAway() && !m.pbxSilent()
-	serving := stands && !m.Released && (away || m.copyGone())
+	serving := stands && !m.Released && (m.leftAlone() || m.copyGone())
 	return m.Asking == 0 && !m.JournalLost && m.Owns() && m.Issued && m.registerMine() && (serving || m.Phase == Handed && (m.reclaimed() || m.copyGone()))
 }
 
