@@ -96,7 +96,7 @@ func (m *Machine) awaySince() (since time.Duration, away bool) {
 		return m.SeenAt, settled
 	}
 	silent := !m.heard() && m.Now-m.MovedAt > mirrorGone
-	return m.OtherAt, settled && silent
+	return max(m.OtherAt, m.MovedAt), settled && silent
 }
 
 func (m *Machine) mirrorAway() bool {
