@@ -75,10 +75,10 @@ func arbiterOf(seed uint64) (arbiter releve.Arbiter, place uint64) {
 	return arbiter, ten/2*10 + (seed+9)%10
 }
 
-// cardsOf says which cards a schedule has: of eight six have two, one three and one four.
+// cardsOf says which cards a schedule has: of ten eight have two, one three and one four.
 func cardsOf(place uint64) (first, number uint64) {
-	number = []uint64{2, 2, 2, 3, 2, 2, 2, 4}[place%8]
-	return place/8*19 + []uint64{0, 2, 4, 6, 9, 11, 13, 15}[place%8], number
+	number = []uint64{2, 2, 2, 2, 3, 2, 2, 2, 2, 4}[place%10]
+	return place/10*23 + []uint64{0, 2, 4, 6, 8, 11, 13, 15, 17, 19}[place%10], number
 }
 
 // deckFor are the nemeses to draw from for a site.
@@ -175,7 +175,7 @@ func signalled(t testing.TB, which func() (int, error), signal syscall.Signal) (
 
 // agent is the process that runs `releve serve`.
 func (s *server) agent() (int, error) {
-	if !s.process.running() {
+	if !s.running() {
 		return 0, fmt.Errorf("the %s server does not run", s.seat)
 	}
 	return s.process.cmd.Process.Pid, nil
@@ -252,8 +252,7 @@ func cannotFreeze(seat releve.Seat) func(*arena) string {
 	}
 }
 
-// cables are cuts, in both directions and in one, and a bad line. All leave each
-// server its way to the PBX.
+// cables are cuts, in both directions and in one, and a bad line.
 func cables() []nemesis {
 	toSecondary := towards(secondaryHost, mainHost)
 	toMain := towards(mainHost, secondaryHost)
@@ -267,6 +266,10 @@ func cables() []nemesis {
 		{"nothing of the secondary reaches the main", always, pulled(toMain)},
 		{"the main is cut from the PBX", always, pulled(func(settings) []string { return between(pbxHost, mainHost) })},
 		{"the secondary is cut from the PBX", always, pulled(func(settings) []string { return between(pbxHost, secondaryHost) })},
+		{"the main is cut from everybody", always, pulled(func(s settings) []string {
+			rules := append(tcpPorts(s.Peer.Listen.Port(), s.Database.Listen.Port()), between(mainHost, secondaryHost)...)
+			return append(rules, between(pbxHost, mainHost)...)
+		})},
 		{"a slow link: every third packet is lost", always, pulled(func(s settings) []string {
 			var rules []string
 			for _, rule := range tcpPorts(s.Peer.Listen.Port(), s.Database.Listen.Port()) {
@@ -282,7 +285,7 @@ func cables() []nemesis {
 func lonelyDeaths() []nemesis {
 	var all []nemesis
 	for _, c := range cables() {
-		if !strings.Contains(c.name, "PBX") && !strings.Contains(c.name, "reaches") {
+		if !strings.Contains(c.name, "PBX") && !strings.Contains(c.name, "reaches") && !strings.Contains(c.name, "everybody") {
 			all = append(all, nemesis{c.name + ", and then the main loses its power", c.absent, func(t testing.TB, a *arena) func() {
 				heal := c.strike(t, a)
 				<-time.After(time.Second) // some callers later
@@ -291,7 +294,25 @@ func lonelyDeaths() []nemesis {
 			}})
 		}
 	}
-	return all
+	return append(all, nemesis{"the main commits alone, and then loses its power", always, func(t testing.TB, a *arena) func() {
+		heal := pulled(func(s settings) []string { return tcpPorts(s.Database.Listen.Port()) })(t, a)
+		killAll(freeze(a.secondary.postgres))
+		if err := await(5*time.Second, a.mainCommits(time.Now())); err != nil {
+			a.page.say("the main does not commit alone: %v", err) // with a silent witness it may not
+		}
+		a.main.kill9(t)
+		return heal
+	}})
+}
+
+// mainCommits is a condition: the main acknowledged several facts since a moment.
+func (a *arena) mainCommits(since time.Time) func() error {
+	return func() error {
+		if n := len(a.ledger.since(since, releve.Main)); n < 20 {
+			return fmt.Errorf("%d facts", n)
+		}
+		return nil
+	}
 }
 
 // towards are the rules for all that one server sends to the other. A connection's packets
@@ -420,8 +441,7 @@ func witnessTroubles() []nemesis {
 			return cut(t, "chaos", "ip saddr "+witnessHost, "ip daddr "+witnessHost)
 		}},
 		{"the witness is wiped", always, func(t testing.TB, a *arena) func() {
-			a.witness.kill9(t)
-			a.witness.wipe(t)
+			a.wipeWitness(t)
 			return nothing
 		}},
 		{"the witness and the secondary lose their power", always, func(t testing.TB, a *arena) func() {
@@ -430,13 +450,22 @@ func witnessTroubles() []nemesis {
 			return nothing
 		}},
 		{"the witness is wiped and the main loses its power", always, func(t testing.TB, a *arena) func() {
-			a.witness.kill9(t)
-			a.witness.wipe(t)
+			a.wipeWitness(t)
 			a.witness.start(t)
 			a.main.kill9(t)
 			return nothing
 		}},
 	}
+}
+
+// wipeWitness takes the witness's power and its memory.
+func (a *arena) wipeWitness(t testing.TB) {
+	t.Helper()
+	a.witness.kill9(t)
+	if _, err := a.witness.process.wait(5 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	a.witness.wipe(t)
 }
 
 // beyond are the nemeses that this harness cannot apply, with the reason: they stand in

@@ -96,19 +96,20 @@ func (s *span) has(moment time.Time) bool {
 // callRate is how many callers a second there are.
 const callRate = 4
 
-func openArena(t testing.TB, arbiter releve.Arbiter) (*arena, error) {
+// open builds the site and starts everything. When it fails, close still stops what was
+// started.
+func (a *arena) open(t testing.TB) error {
 	dir := newDir(t)
-	a := &arena{arbiter: arbiter, disks: map[releve.Seat]*disk{}}
 	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
 		d, err := openDisk(filepath.Join(dir, string(seat)))
 		if err != nil {
-			return a, err
+			return err
 		}
 		a.disks[seat] = d
 	}
 	var err error
-	if a.site, err = newSite(dir, plan{witness: arbiter == releve.Witness, settings: map[string]string{"pbx.expires": `"10s"`}}); err != nil {
-		return a, err
+	if a.site, err = newSite(dir, plan{witness: a.arbiter == releve.Witness, settings: map[string]string{"pbx.expires": `"10s"`}}); err != nil {
+		return err
 	}
 	if a.clock, err = giveClock(product(), dir); err == nil {
 		err = a.clock.command("version").Run()
@@ -119,13 +120,13 @@ func openArena(t testing.TB, arbiter releve.Arbiter) (*arena, error) {
 	a.startBoth(t)
 	a.waitNormal(t)
 	if err := createRegister(a.main); err != nil {
-		return a, err
+		return err
 	}
 	a.watch = watchDuty(a.main, a.secondary)
 	load := callsToPhone(0, callRate)
 	load.patience = 6 * time.Second
 	a.callers, err = startCallers(a.dir, a.ear, load)
-	return a, err
+	return err
 }
 
 // close stops everything; what callers lived through can be read afterwards.
@@ -196,8 +197,8 @@ func (c *chaos) run(t *testing.T, s schedule) {
 		c.leave(t)
 	}
 	if c.arena == nil {
-		var err error
-		if c.arena, err = openArena(t, s.arbiter); err != nil {
+		c.arena = &arena{arbiter: s.arbiter, disks: map[releve.Seat]*disk{}}
+		if err := c.arena.open(t); err != nil {
 			t.Fatal(err)
 		}
 	}
