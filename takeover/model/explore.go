@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"releve"
 	"releve/takeover"
 )
 
@@ -20,6 +21,7 @@ type Report struct {
 	Page      []string // how it came to that, from the start
 	Stuck     int      // states from which the site cannot become protected again
 	StuckPage []string
+	Orphaned  int // states in which nothing is left that may decide, see orphaned
 	AtBounds  int // states of which that is not known, for moves beyond the bounds are open to them
 	Whole     bool
 	Rows      []string // rows of the table that were carried out
@@ -30,12 +32,13 @@ func (r Report) String() string {
 	if r.Broken != "" {
 		return fmt.Sprintf("%d states: broken after %d moves: %s", r.States, len(r.Page), r.Broken)
 	}
-	return fmt.Sprintf("%d states, %d moves, %d machines (%s): nothing broken, %d states from which the site cannot become protected, %d of which the bounds hide it",
-		r.States, r.Moves, r.Machines, r.Bounds, r.Stuck, r.AtBounds)
+	return fmt.Sprintf("%d states, %d moves, %d machines (%s): nothing broken, %d states from which the site cannot become protected, %d of which the bounds hide it, %d in which nothing is left that may decide",
+		r.States, r.Moves, r.Machines, r.Bounds, r.Stuck, r.AtBounds, r.Orphaned)
 }
 
 // Options of a walk.
 type Options struct {
+	Site     Site
 	Bounds   Bounds
 	Variant  Variant
 	Liveness bool // look, too, whether each state can become protected
@@ -52,7 +55,8 @@ type explorer struct {
 	parent []int32
 	slots  []int32 // open addressing: index into states + 1
 	edges  []int32
-	begin  []int // of each state's edges
+	begin  []int    // of each state's edges
+	beyond []uint64 // a set of states: a move from there is beyond the bounds
 	rules  map[string]bool
 	broken string
 	moves  int
@@ -68,8 +72,8 @@ type breach struct {
 
 // Explore walks from a site that has just been installed.
 func Explore(o Options) Report {
-	n := newInterned()
-	from := state{link: true}
+	n := newInterned(o.Site)
+	from := state{link: true, register: n.blank()}
 	if o.InSync {
 		from = inSync(n, o.Bounds)
 	}
@@ -81,10 +85,10 @@ func Explore(o Options) Report {
 // inSync is the first protected state of a site where nothing goes wrong.
 func inSync(n *interned, b Bounds) state {
 	b.Faults, b.Orders = 0, 0
-	x := newExplorer(Options{Bounds: b}, n, state{link: true})
+	x := newExplorer(Options{Bounds: b}, n, state{link: true, register: n.blank()})
 	found := state{}
 	x.explore(func(s *state) bool {
-		if x.protected(s) {
+		if x.protected(s) && x.journals.values[s.servers[0].journal].Witnessed() == (n.site.Arbiter == releve.Witness) {
 			found = *s
 		}
 		return found != state{}
@@ -140,8 +144,22 @@ func (x *explorer) expand(at int) {
 			x.brokenBy = breach{int32(at), m}
 		}
 	}
+	x.dropped = false
 	x.from(from)
+	x.note(at, x.dropped)
 }
+
+// note remembers whether a move from the state is beyond the bounds.
+func (x *explorer) note(at int, dropped bool) {
+	if at/64 >= len(x.beyond) {
+		x.beyond = append(x.beyond, 0)
+	}
+	if dropped {
+		x.beyond[at/64] |= 1 << (at % 64)
+	}
+}
+
+func (x *explorer) leaves(n int) bool { return x.beyond[n/64]&(1<<(n%64)) != 0 }
 
 func (x *explorer) arrive(s state, from int) {
 	n, isNew := x.add(s, from)
@@ -165,7 +183,10 @@ func (x *explorer) inStep(from *state, m move) string {
 		if a.kind == takeover.Begin && busy {
 			return "a job is begun while another runs: " + a.rule
 		}
-		if a.rule == "duty-taken-from-released" && !x.journals[from.servers[1-m.who].journal].Released {
+		if a.kind == takeover.Ask && from.servers[m.who].claim != 0 && m.what != claimAnswered && m.what != claimGivenUp {
+			return "a claim is put while another is out: " + a.rule
+		}
+		if a.rule == "duty-taken-from-released" && !x.journals.values[from.servers[1-m.who].journal].Released {
 			return "the duty was taken from a server that has not released it"
 		}
 	}
@@ -203,20 +224,37 @@ func (x *explorer) grow() {
 
 // wrong says which promise a state breaks.
 func (x *explorer) wrong(s *state) string {
+	decide := [2]bool{x.decides(s, 0), x.decides(s, 1)}
 	for i := range s.servers {
 		v, o := &s.servers[i], &s.servers[1-i]
-		d := x.journals[v.journal]
+		d := &x.journals.values[v.journal]
 		switch {
-		case v.known && d.Vote && v.disk == ours && s.acked&^v.log.mask() != 0:
-			return fmt.Sprintf("an acknowledged row is missing at the %s, which holds the vote", seats[i])
-		case v.known && o.known && d.Vote && x.journals[o.journal].Vote:
-			return "two servers hold the vote"
+		case decide[i] && v.disk == ours && s.acked&^v.log.mask() != 0:
+			return fmt.Sprintf("an acknowledged row is missing at the %s, which %s", seats[i], holding(d))
+		case decide[0] && decide[1]:
+			return "two servers hold the vote" + x.whereItLies(s)
 		case s.streaming(1-i) && !o.log.beginsLike(v.log):
 			return "the mirror in sync holds a row that its owner lacks"
 		case x.acknowledges(s, i) && x.acknowledges(s, 1-i):
 			return "two servers commit"
-		case v.ending == free && !v.up && d.Vote && !d.Owns():
+		case v.ending == free && !v.up && decide[i] && !d.Owns():
 			return fmt.Sprintf("the %s was stopped in order and took the vote with it", seats[i])
+		}
+	}
+	return ""
+}
+
+func holding(d *takeover.Durable) string {
+	if d.Vote {
+		return "holds the vote"
+	}
+	return "may have the duty from the witness"
+}
+
+func (x *explorer) whereItLies(s *state) string {
+	for i := range s.servers {
+		if !x.journals.values[s.servers[i].journal].Vote {
+			return fmt.Sprintf(": the %s may have the duty from the witness", seats[i])
 		}
 	}
 	return ""
@@ -228,11 +266,12 @@ func (x *explorer) acknowledges(s *state, i int) bool {
 	return v.store && v.postgres == primary && (v.lone || s.streaming(1-i))
 }
 
-// protected: the owner serves, and its mirror, in sync, holds the vote.
+// protected: the owner serves, and its mirror, in sync, holds the vote, or may have
+// the duty from the witness.
 func (x *explorer) protected(s *state) bool {
 	for i := range s.servers {
 		m := &x.machines[s.servers[i].machine]
-		if s.servers[i].up && m.Owns() && m.Protected() && x.journals[s.servers[1-i].journal].Vote && s.streaming(1-i) {
+		if s.servers[i].up && m.Owns() && m.Protected() && s.streaming(1-i) && (x.oneVoice() || x.decides(s, 1-i)) {
 			return true
 		}
 	}
@@ -242,13 +281,15 @@ func (x *explorer) protected(s *state) bool {
 // liveness looks for states from which no moves lead to a protected one.
 func (x *explorer) liveness(r *Report) {
 	into, begin := x.reversed()
-	can := x.reaching(into, begin, x.protected)
-	leaves := x.reaching(into, begin, x.atBounds)
+	can := x.reaching(into, begin, func(n int) bool { return x.protected(&x.states[n]) })
+	leaves := x.reaching(into, begin, x.leaves)
 	for n := range x.states {
 		switch {
 		case can[n]:
 		case leaves[n]:
 			r.AtBounds++
+		case x.orphaned(&x.states[n]):
+			r.Orphaned++
 		default:
 			if r.Stuck++; r.Stuck == 1 {
 				r.StuckPage = x.page(n)
@@ -258,11 +299,11 @@ func (x *explorer) liveness(r *Report) {
 }
 
 // reaching are the states from which moves lead to one of that kind.
-func (x *explorer) reaching(into []int32, begin []int, kind func(*state) bool) []bool {
+func (x *explorer) reaching(into []int32, begin []int, kind func(n int) bool) []bool {
 	can := make([]bool, len(x.states))
 	var queue []int32
 	for n := range x.states {
-		if kind(&x.states[n]) {
+		if kind(n) {
 			can[n] = true
 			queue = append(queue, int32(n))
 		}
@@ -298,15 +339,4 @@ func (x *explorer) reversed() (into []int32, begin []int) {
 		}
 	}
 	return into, begin
-}
-
-// atBounds: the next hand-over or term that could help is beyond the bounds.
-func (x *explorer) atBounds(s *state) bool {
-	for i := range s.servers {
-		d := x.journals[s.servers[i].journal]
-		if int(d.Term) >= x.bounds.Terms || int(d.Number) >= x.bounds.Number {
-			return true
-		}
-	}
-	return false
 }

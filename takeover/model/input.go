@@ -21,6 +21,8 @@ const (
 	pbxGone       // the PBX is silent to this server and answers the other
 	woke          // the process was stopped for a while
 	ordered       // an operator's command
+	witness       // a word of the witness
+	carried       // an operator brings the other's abdication
 )
 
 // input is an event for a machine, small and comparable.
@@ -41,6 +43,7 @@ type input struct {
 	timeline uint8
 	seen     seen
 	command  takeover.Command
+	word     uint16
 }
 
 // age makes the machine's clocks as old as the input wants them.
@@ -49,7 +52,7 @@ func (in input) age(m *takeover.Machine) {
 		m.OtherAt = old
 	}
 	if in.late {
-		m.SeenAt, m.PreparedAt, m.StreamLost, m.FailedAt = old, old, old, old
+		m.SeenAt, m.MovedAt, m.PreparedAt, m.StreamLost, m.FailedAt = old, old, old, old, old
 	}
 }
 
@@ -58,16 +61,16 @@ func (n *interned) events(m *takeover.Machine, in input) []takeover.Event {
 	switch in.kind {
 	case booted:
 		return []takeover.Event{{Boot: &takeover.Boot{
-			Known: in.known, Durable: n.journals[in.journal], Disk: diskKinds[in.disk], DataID: dataID(in.data),
+			Known: in.known, Durable: n.journals.values[in.journal], Disk: diskKinds[in.disk], DataID: dataID(in.data),
 		}}}
 	case hears:
-		status := n.statuses[in.status]
+		status := n.statuses.values[in.status]
 		return []takeover.Event{{Peer: &status}}
 	case database:
 		return []takeover.Event{{Database: in.database()}}
 	case mirror:
 		return []takeover.Event{{Mirror: &takeover.Mirror{
-			Streaming: in.seen.streaming, Flush: releve.LSN(in.seen.flush), Own: releve.LSN(in.seen.own),
+			Streaming: in.seen.streaming, Lost: in.seen.lost, Flush: releve.LSN(in.seen.flush), Own: releve.LSN(in.seen.own),
 		}}}
 	case ended:
 		return []takeover.Event{{Done: in.done()}}
@@ -80,6 +83,12 @@ func (n *interned) events(m *takeover.Machine, in input) []takeover.Event {
 		return []takeover.Event{{Woke: time.Minute}}
 	case ordered:
 		return []takeover.Event{{Command: in.command}}
+	case witness:
+		word := n.words.values[in.word]
+		return []takeover.Event{{Arbiter: &word}}
+	case carried:
+		d := n.journals.values[in.journal]
+		return []takeover.Event{{Returned: &takeover.Return{Seat: d.Seat, Term: d.Term, Number: d.Abdicated}}}
 	}
 	return []takeover.Event{{}}
 }
@@ -105,7 +114,7 @@ func (in input) done() *takeover.Done {
 	switch in.work.job {
 	case promote:
 		d.Promotion = takeover.Promotion{Timeline: releve.Timeline(in.timeline)}
-	case start, rejoin:
+	case start, rejoin, restore:
 		d.Database = in.database()
 	}
 	return d

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +31,11 @@ type identity struct {
 	job, failed        takeover.Job
 	suspended, leaving bool
 	asked              takeover.Command
+	register           takeover.Register
+	registerHeard      bool
+	asking, confirmed  bool
+	regained           uint64
+	told               takeover.Return
 }
 
 func identify(m *takeover.Machine) identity {
@@ -36,6 +43,7 @@ func identify(m *takeover.Machine) identity {
 		Durable: m.Durable, known: m.Known, heard: m.OtherAt > 0, phase: m.Phase, boot: m.Boot, other: m.Other,
 		db: m.DB, seen: m.Seen, target: m.Target, need: m.Need, gate: m.Gate, lone: m.Lone, looked: m.Looked, job: m.Job, failed: m.Failed,
 		suspended: m.Suspended, leaving: m.Leaving, asked: m.Asked,
+		register: m.Reg, registerHeard: m.RegAt > 0, asking: m.Asking > 0, confirmed: m.Confirmed, regained: m.Regained, told: m.Told,
 	}
 }
 
@@ -48,7 +56,7 @@ func settle(m *takeover.Machine) {
 	if m.OtherAt > 0 {
 		m.OtherAt = fresh
 	}
-	m.SeenAt, m.PreparedAt, m.StreamLost, m.FailedAt = now, now, now, now
+	m.SeenAt, m.MovedAt, m.PreparedAt, m.StreamLost, m.FailedAt, m.HaltedAt = now, now, now, now, now, 0
 	m.WokeAt, m.ReceptionAt, m.PBXAt, m.VoiceAt = 0, 0, 0, 0
 	if m.Suspended {
 		m.WokeAt = now - time.Microsecond
@@ -76,6 +84,37 @@ func settle(m *takeover.Machine) {
 	m.Durable, m.Other = plain(m.Durable), quiet(m.Other)
 }
 
+// settleWitness: of the witness only what can still be acted on. One claim is out at a
+// time, so that its turn needs no more than two values.
+func (n *interned) settleWitness(m *takeover.Machine) {
+	m.Reg = bare(m.Reg)
+	if m.RegAt > 0 {
+		m.RegAt = fresh
+	}
+	if m.RegAt == 0 || !n.asks(m) {
+		m.Reg, m.RegAt = takeover.Register{}, 0
+	}
+	m.Asking = min(m.Asking, 1)
+	m.Asks = m.Asking
+	m.Confirmed = m.Confirmed && m.Owns() && m.Witnessed()
+	if m.Told.Term < m.Term || m.Told.Number < m.Number || !m.Issued {
+		m.Told = takeover.Return{}
+	}
+}
+
+// asks: what the witness says can matter to this server.
+func (n *interned) asks(m *takeover.Machine) bool {
+	founding := n.site.Arbiter == releve.Witness && m.Term == 1 && m.Incarnation == 0
+	moves := founding || slices.Contains(n.site.Told, takeover.UseWitness)
+	return m.Known && (m.Witnessed() || m.Owns() && moves)
+}
+
+// bare is a register without what its readers do not look at.
+func bare(r takeover.Register) takeover.Register {
+	r.Terms = takeover.Terms{DataID: r.Terms.DataID}
+	return r
+}
+
 // plain is a Durable without what nobody will ask for.
 func plain(d takeover.Durable) takeover.Durable {
 	d.Promotion.Fork = 0
@@ -83,13 +122,16 @@ func plain(d takeover.Durable) takeover.Durable {
 	if !d.Owns() || !d.Issued {
 		d.Terms = takeover.Terms{}
 	}
+	if d.Claimed != d.Number || !d.Holds() {
+		d.Claimed = 0
+	}
 	return d
 }
 
 // quiet is a status without what nobody will ask for. The PBX always answers the
 // other server: whether a silent PBX is a reason to go is thereby left open.
 func quiet(s takeover.Status) takeover.Status {
-	s.PBXAgo, s.Standby, s.Spooled, s.Promotion.Fork = 0, false, 0, 0
+	s.PBXAgo, s.Standby, s.Spooled, s.Lone, s.Promotion.Fork = 0, false, 0, false, 0
 	s.Promotion.ID, s.Upstream = promotion(s.Promotion.ID), promotion(s.Upstream)
 	switch {
 	case s.Owner == s.Seat:
@@ -100,7 +142,7 @@ func quiet(s takeover.Status) takeover.Status {
 	if s.Owner != s.Seat || !s.Issued {
 		s.Terms = takeover.Terms{}
 	}
-	if s.Owner == s.Seat && !s.Issued {
+	if s.Owner == s.Seat && !s.Issued && s.Arbiter != releve.Witness {
 		s.Number = 0
 	}
 	if s.Owner != s.Seat {
@@ -124,6 +166,7 @@ type action struct {
 	rule    string
 	journal uint32
 	work    work
+	claim   uint16
 }
 
 // outcome is what one input makes of one machine.
@@ -134,17 +177,39 @@ type outcome struct {
 	silent  bool   // nothing changed
 }
 
+// numbered gives each distinct value a number; 0 is none.
+type numbered[T comparable] struct {
+	values []T
+	number map[T]uint32
+}
+
+func newNumbered[T comparable]() numbered[T] {
+	return numbered[T]{values: make([]T, 1), number: map[T]uint32{}}
+}
+
+func (n *numbered[T]) of(value T) uint32 {
+	id, known := n.number[value]
+	if !known {
+		id = uint32(len(n.values))
+		n.values = append(n.values, value)
+		n.number[value] = id
+	}
+	return id
+}
+
 // interned gives each distinct value a number, and remembers each step: the same
 // machine with the same input need not be asked twice.
 type interned struct {
+	site      Site
 	variant   Variant
 	machines  []takeover.Machine
 	machineOf map[identity]uint32
-	statuses  []takeover.Status
-	statusOf  map[takeover.Status]uint32
 	said      []uint32 // by machine: its status
-	journals  []takeover.Durable
-	journalOf map[takeover.Durable]uint32
+	statuses  numbered[takeover.Status]
+	journals  numbered[takeover.Durable]
+	registers numbered[takeover.Register]
+	claims    numbered[takeover.Claim]
+	words     numbered[takeover.Word]
 	outcomes  []outcome
 	steps     map[step]uint32
 }
@@ -154,11 +219,11 @@ type step struct {
 	input   input
 }
 
-func newInterned() *interned {
+func newInterned(site Site) *interned {
 	return &interned{
-		machines: make([]takeover.Machine, 1), machineOf: map[identity]uint32{},
-		statuses: make([]takeover.Status, 1), statusOf: map[takeover.Status]uint32{}, said: make([]uint32, 1),
-		journals: make([]takeover.Durable, 1), journalOf: map[takeover.Durable]uint32{},
+		site: site, machines: make([]takeover.Machine, 1), machineOf: map[identity]uint32{}, said: make([]uint32, 1),
+		statuses: newNumbered[takeover.Status](), journals: newNumbered[takeover.Durable](),
+		registers: newNumbered[takeover.Register](), claims: newNumbered[takeover.Claim](), words: newNumbered[takeover.Word](),
 		outcomes: make([]outcome, 1), steps: map[step]uint32{},
 	}
 }
@@ -169,33 +234,38 @@ func (n *interned) become(v Variant) { n.variant, n.steps = v, map[step]uint32{}
 
 func (n *interned) machine(m takeover.Machine) uint32 {
 	settle(&m)
+	n.settleWitness(&m)
 	key := identify(&m)
 	if id, known := n.machineOf[key]; known {
 		return id
 	}
 	id := uint32(len(n.machines))
 	n.machines, n.machineOf[key] = append(n.machines, m), id
-	n.said = append(n.said, n.status(quiet(m.Status())))
+	n.said = append(n.said, n.statuses.of(quiet(m.Status())))
 	return id
 }
 
-func (n *interned) status(s takeover.Status) uint32 {
-	id, known := n.statusOf[s]
-	if !known {
-		id = uint32(len(n.statuses))
-		n.statuses, n.statusOf[s] = append(n.statuses, s), id
+func (n *interned) journal(d takeover.Durable) uint32 { return n.journals.of(plain(d)) }
+
+// small numbers what few values there are of.
+func small[T comparable](n *numbered[T], value T) uint16 {
+	id := n.of(value)
+	if id > math.MaxUint16 {
+		panic("more registers, claims or words than the model can number")
 	}
-	return id
+	return uint16(id)
 }
 
-func (n *interned) journal(d takeover.Durable) uint32 {
-	d = plain(d)
-	id, known := n.journalOf[d]
-	if !known {
-		id = uint32(len(n.journals))
-		n.journals, n.journalOf[d] = append(n.journals, d), id
-	}
-	return id
+func (n *interned) register(r takeover.Register) uint16 { return small(&n.registers, bare(r)) }
+
+func (n *interned) claim(c takeover.Claim) uint16 {
+	c.Want = bare(c.Want)
+	return small(&n.claims, c)
+}
+
+func (n *interned) word(w takeover.Word) uint16 {
+	w.Register = bare(w.Register)
+	return small(&n.words, w)
 }
 
 // step lets the machine take in the input, or remembers that it did.
@@ -233,14 +303,16 @@ func (n *interned) compute(machine uint32, in input) outcome {
 }
 
 func (n *interned) action(a takeover.Action, m *takeover.Machine) action {
-	small := action{kind: a.Kind, rule: a.Rule}
+	brief := action{kind: a.Kind, rule: a.Rule}
 	switch a.Kind {
 	case takeover.Save:
-		small.journal = n.journal(a.Durable)
+		brief.journal = n.journal(a.Durable)
 	case takeover.Begin:
-		small.work = work{job: jobOf(a.Job), writable: a.Writable, lone: m.Lone}
+		brief.work = work{job: jobOf(a.Job), writable: a.Writable, lone: m.Lone}
+	case takeover.Ask:
+		brief.claim = n.claim(a.Claim)
 	}
-	return small
+	return brief
 }
 
 // unsound finds what no step may do, whatever the world is like.

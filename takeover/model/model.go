@@ -15,10 +15,17 @@
 //     database and its mirror's session at once, or it is slow and sees them at any
 //     moment. The mirror's position may be told late when a barrier is in between. The
 //     end of a job that a fence cut off is told apart by its turn, and not told here.
+//   - The witness is its register and the product's Register.Apply. It is read at any
+//     moment or never. That it falls silent to a server stands for its own stop and for a
+//     cut to it. A claim is answered at once; or its answer is held up,
+//     and told late or lost; or it is given up, and arrives after that or never. What was
+//     read may be held up, too. A server puts no question before the last is answered or
+//     given up. The register may be wiped.
 //   - Verdicts come at any moment, rightly or wrongly (R16 is not needed here).
 //   - Crashes fall between any two actions; what a Save wrote is then on disk.
 //
-// Not modelled: arbiters, what an operator forces, lost journals, the spool, calls.
+// Not modelled: what an operator forces, lost journals, a register that was put back
+// from an older copy, the spool, calls.
 package model
 
 import (
@@ -34,13 +41,25 @@ type Bounds struct {
 	Number int // hand-overs of the vote within one term
 	Rows   int // rows ever written, at most maxRows
 	Faults int // crashes, cuts, databases that die, jobs that fail, late messages, together
-	Orders int // hand-overs and stops that the operator asks for
+	Orders int // of the operator, of those that Site.Told names; what ends a trouble is not counted
+
+	Incarnations int // of the arbiter
 }
 
 // String is the bounds as a report names them.
 func (b Bounds) String() string {
-	return fmt.Sprintf("terms up to %d, %d hand-overs of the vote in a term, %d rows, %d faults, %d orders",
-		b.Terms, b.Number, b.Rows, b.Faults, b.Orders)
+	return fmt.Sprintf("terms up to %d, %d hand-overs of the vote in a term, %d rows, %d faults, %d orders, %d incarnations of the arbiter",
+		b.Terms, b.Number, b.Rows, b.Faults, b.Orders, b.Incarnations)
+}
+
+// Site is what is walked through: what its configuration says, and what may happen to
+// it beyond the faults that every site knows.
+type Site struct {
+	Arbiter releve.Arbiter     // "" is the pair
+	Level   releve.Level       // "" is high availability
+	Told    []takeover.Command // the orders that its operator may give
+	Wiped   bool               // the witness may lose its memory
+	Aged    bool               // a mirror may be away until its owner no longer keeps what it needs
 }
 
 const maxRows = 3
@@ -71,7 +90,7 @@ type job uint8
 
 var jobs = [...]takeover.Job{
 	takeover.NoJob, takeover.JobCreate, takeover.JobStart, takeover.JobOpen, takeover.JobBarrier, takeover.JobLone,
-	takeover.JobPromote, takeover.JobRetire, takeover.JobRejoin, takeover.JobFollow,
+	takeover.JobPromote, takeover.JobRetire, takeover.JobRejoin, takeover.JobFollow, takeover.JobRestore,
 }
 
 const (
@@ -85,6 +104,7 @@ const (
 	retire
 	rejoin
 	follow
+	restore
 )
 
 func jobOf(j takeover.Job) job {
@@ -141,6 +161,7 @@ type work struct {
 type seen struct {
 	there     bool
 	streaming bool
+	lost      bool
 	flush     uint8
 	own       uint8
 }
@@ -173,28 +194,41 @@ type server struct {
 	work     work
 	look     seen // measured, not yet told
 	ending   ending
-	slow     bool // what happens around it is told late
+	slow     bool   // what happens around it is told late
+	aged     bool   // its owner no longer keeps what its copy needs next
+	claim    uint16 // see interned: out, and waited for; 0: none
+	late     uint16 // out, and no longer waited for
+	held     uint16 // a word of the witness that is not told yet; 0: none
 }
 
 // state is the whole site.
 type state struct {
-	servers [2]server
-	link    bool
-	acked   uint8
-	written uint8
-	faults  uint8
-	orders  uint8
+	servers  [2]server
+	register uint16 // see interned
+	link     bool
+	acked    uint8
+	written  uint8
+	faults   uint8
+	orders   uint8
 }
 
 func (s *state) streaming(mirror int) bool {
 	m, o := &s.servers[mirror], &s.servers[1-mirror]
-	return s.link && m.postgres == follower && o.postgres == primary
+	return s.link && m.postgres == follower && o.postgres == primary && !m.aged
 }
 
-// crash takes everything away that is not on disk.
+// crash takes everything away that is not on disk. What it asked of the witness may
+// still arrive.
 func (s *state) crash(i int) {
 	v := &s.servers[i]
-	*v = server{journal: v.journal, wire: v.wire, known: v.known, disk: v.disk, data: v.data, log: v.log, timeline: v.timeline}
+	late := v.late
+	if v.claim != 0 {
+		late = v.claim
+	}
+	*v = server{
+		journal: v.journal, wire: v.wire, known: v.known, disk: v.disk, data: v.data, log: v.log, timeline: v.timeline,
+		aged: v.aged, late: late,
+	}
 }
 
 var seats = [2]releve.Seat{releve.Main, releve.Secondary}

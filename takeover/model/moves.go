@@ -46,13 +46,30 @@ const (
 	linkHeals
 	rowWritten
 	rowMirrored
+	toldAbdicate
+	abdicationCarried
+	toldPair
+	toldWitness
+	toldRestore
+	mirrorAged
+	registerRead
+	readHeld
+	claimAnswered
+	claimGivenUp
+	answerHeld
+	answerLost
+	wordLate
+	claimArrives
+	witnessSilent
+	registerWiped
 )
 
 // walk makes the moves of one state.
 type walk struct {
 	*interned
-	bounds Bounds
-	emit   func(state, move)
+	bounds  Bounds
+	emit    func(state, move)
+	dropped bool // a move was beyond the bounds
 }
 
 func (w *walk) from(s state) {
@@ -63,11 +80,13 @@ func (w *walk) from(s state) {
 		}
 	}
 	for i := range s.servers {
+		w.arrives(s, i)
 		if !s.servers[i].up {
 			w.boot(s, i)
 			continue
 		}
 		w.messages(s, i)
+		w.listen(s, i)
 		w.observations(s, i)
 		w.times(s, i)
 		w.work(s, i)
@@ -76,6 +95,7 @@ func (w *walk) from(s state) {
 		w.faults(s, i)
 	}
 	w.links(s)
+	w.wipe(s)
 }
 
 // step feeds the input to server i and emits what comes of it: all actions carried
@@ -105,20 +125,21 @@ func (w *walk) step(s state, i int, in input, m move) {
 
 // lasting: an action after which a crash leaves another world than before it.
 func lasting(k takeover.ActionKind) bool {
-	return k == takeover.Save || k == takeover.Fence || k == takeover.Begin
+	return k == takeover.Save || k == takeover.Fence || k == takeover.Begin || k == takeover.Ask
 }
 
 // put keeps to the bounds.
 func (w *walk) put(s state, m move) {
 	for i := range s.servers {
 		v := &s.servers[i]
-		if d := w.journals[v.journal]; v.known && (int(d.Term) > w.bounds.Terms || int(d.Number) > w.bounds.Number) {
+		if d := w.journals.values[v.journal]; v.known && (int(d.Term) > w.bounds.Terms || int(d.Number) > w.bounds.Number || int(d.Incarnation) > w.bounds.Incarnations) {
+			w.dropped = true
 			return
 		}
 		if s.streaming(1 - i) {
 			v.reported = s.servers[1-i].log.position()
 		}
-		s.acknowledge(v)
+		w.acknowledge(&s, v)
 	}
 	w.emit(s, m)
 }
@@ -128,7 +149,7 @@ func (w *walk) carry(s *state, i int, a action) {
 	v := &s.servers[i]
 	switch a.kind {
 	case takeover.Save:
-		if w.variant.forgets != nil && w.variant.forgets(w.journals[v.journal], w.journals[a.journal]) {
+		if w.variant.forgets != nil && w.variant.forgets(w.journals.values[v.journal], w.journals.values[a.journal]) {
 			return
 		}
 		v.journal, v.known = a.journal, true
@@ -137,12 +158,14 @@ func (w *walk) carry(s *state, i int, a action) {
 		v.postgres, v.store, v.lone, v.reported = down, false, false, 0
 	case takeover.Begin:
 		v.work = a.work
+	case takeover.Ask:
+		v.claim = a.claim
 	}
 }
 
 func (w *walk) boot(s state, i int) {
 	v := &s.servers[i]
-	v.up, v.ending, v.machine = true, running, w.machine(takeover.New(takeover.Settings{Seat: seats[i], Rounds: 1, Limit: now, Pause: now, Watch: now}))
+	v.up, v.ending, v.machine = true, running, w.machine(takeover.New(w.settings(i)))
 	in := input{kind: booted, known: v.known, journal: v.journal, disk: v.disk}
 	if v.disk == ours {
 		in.data = v.data
@@ -165,7 +188,7 @@ func (w *walk) messages(s state, i int) {
 // look is the owner's view of the mirror's session as it is now.
 func (s *state) look(i int) seen {
 	v := &s.servers[i]
-	return seen{there: true, streaming: s.streaming(1 - i), flush: v.reported, own: v.log.position()}
+	return seen{there: true, streaming: s.streaming(1 - i), lost: s.servers[1-i].aged, flush: v.reported, own: v.log.position()}
 }
 
 // view is the local PostgreSQL as it is now.
@@ -247,23 +270,59 @@ func (w *walk) canSucceed(s state, i int) bool { return w.perform(&s, i, s.serve
 func (w *walk) orders(s state, i int) {
 	v := s.servers[i]
 	m := &w.machines[v.machine]
-	if (m.Phase == takeover.Deposed || m.Phase == takeover.Stuck) && m.Asked != takeover.Rejoin {
-		w.step(s, i, input{kind: ordered, command: takeover.Rejoin}, move{what: toldRejoin})
-	}
+	w.repairs(s, i)
 	w.stopping(s, i)
+	w.carries(s, i)
 	if s.orders >= uint8(w.bounds.Orders) {
 		return
 	}
 	s.orders++
-	if m.Phase == takeover.Serving {
-		w.step(s, i, input{kind: ordered, command: takeover.HandOver}, move{what: toldHandOver})
+	for _, o := range orders {
+		if !slices.Contains(w.site.Told, o.command) || !o.sense(m) {
+			continue
+		}
+		t := s
+		if o.command == takeover.Stop {
+			if v.ending != running {
+				continue
+			}
+			t.servers[i].ending = asked
+		}
+		w.step(t, i, input{kind: ordered, command: o.command}, move{what: o.what})
 	}
-	if m.Phase == takeover.Following {
-		w.step(s, i, input{kind: ordered, command: takeover.Rebuild}, move{what: toldRebuild})
+}
+
+// orders are those of an operator, and when there is a sense in them.
+var orders = []struct {
+	command takeover.Command
+	what    what
+	sense   func(*takeover.Machine) bool
+}{
+	{takeover.HandOver, toldHandOver, func(m *takeover.Machine) bool { return m.Phase == takeover.Serving }},
+	{takeover.Rebuild, toldRebuild, func(m *takeover.Machine) bool { return m.Phase == takeover.Following }},
+	{takeover.Stop, toldStop, func(m *takeover.Machine) bool { return m.Holds() }},
+	{takeover.Abdicate, toldAbdicate, func(m *takeover.Machine) bool { return m.Holds() }},
+	{takeover.UsePair, toldPair, func(m *takeover.Machine) bool { return m.Phase == takeover.Serving && m.Witnessed() }},
+	{takeover.UseWitness, toldWitness, func(m *takeover.Machine) bool { return m.Phase == takeover.Serving && !m.Witnessed() }},
+}
+
+// repairs are the orders that end a trouble. They are given whenever they help.
+func (w *walk) repairs(s state, i int) {
+	m := &w.machines[s.servers[i].machine]
+	lost := w.oneVoice() && m.Alone() && !m.Gate && m.Phase != takeover.Restoring
+	switch {
+	case lost && m.Asked != takeover.Restore:
+		w.step(s, i, input{kind: ordered, command: takeover.Restore}, move{what: toldRestore})
+	case !lost && (m.Phase == takeover.Deposed || m.Phase == takeover.Stuck) && m.Asked != takeover.Rejoin:
+		w.step(s, i, input{kind: ordered, command: takeover.Rejoin}, move{what: toldRejoin})
 	}
-	if !m.Owns() && m.Vote && v.ending == running {
-		s.servers[i].ending = asked
-		w.step(s, i, input{kind: ordered, command: takeover.Stop}, move{what: toldStop})
+}
+
+// carries: an operator brings what the other's screen shows, for the link is cut (R3).
+func (w *walk) carries(s state, i int) {
+	o := &s.servers[1-i]
+	if d := &w.journals.values[o.journal]; slices.Contains(w.site.Told, takeover.Abdicate) && o.known && d.Abdicated > 0 {
+		w.step(s, i, input{kind: carried, journal: o.journal}, move{what: abdicationCarried})
 	}
 }
 
@@ -273,9 +332,12 @@ func (w *walk) stopping(s state, i int) {
 	v := &s.servers[i]
 	m := &w.machines[v.machine]
 	switch {
-	case v.ending == asked && !m.Vote && m.OtherAt > 0 && m.Other.Vote:
+	case v.ending == asked && !m.Holds() && m.OtherAt > 0 && m.Other.Vote:
 		v.ending = free
 		w.put(s, move{what: stopFree, who: uint8(i)})
+	case v.ending == asked && m.Claimed > 0: // no word can give it back: the stop's limit ends it
+		s.crash(i)
+		w.put(s, move{what: stops, who: uint8(i)})
 	case v.ending == free:
 		s.crash(i)
 		s.servers[i].ending = free // told from a crash until the next start
@@ -300,9 +362,10 @@ func (w *walk) rows(s state, i int) {
 }
 
 // acknowledge does so as soon as it is allowed: nothing depends on a row being
-// acknowledged but the promise to keep it, so that the soonest is the worst.
-func (s *state) acknowledge(v *server) {
-	if v.postgres != primary || !v.store {
+// acknowledged but the promise to keep it, so that the soonest is the worst. At level
+// mirroring only what is told to be mirrored is promised.
+func (w *walk) acknowledge(s *state, v *server) {
+	if v.postgres != primary || !v.store || w.oneVoice() && w.machines[v.machine].Lone {
 		return
 	}
 	for k, id := range v.log.row[:v.log.n] {
@@ -327,7 +390,7 @@ func (w *walk) faults(s state, i int) {
 		}
 		w.put(t, m)
 	}
-	if d := w.journals[v.journal]; v.known && !d.Owns() && v.disk == ours {
+	if d := w.journals.values[v.journal]; v.known && (!d.Owns() || w.oneVoice()) && v.disk == ours {
 		t := s
 		t.crash(i)
 		t.servers[i].disk, t.servers[i].data, t.servers[i].log = empty, 0, rows{}
@@ -347,6 +410,11 @@ func (w *walk) faults(s state, i int) {
 		t := s
 		t.servers[i].look = s.look(i)
 		w.put(t, move{what: lookDelayed, who: uint8(i)})
+	}
+	if w.site.Aged && v.postgres != down && !v.aged && s.servers[1-i].postgres == primary && !s.streaming(i) {
+		t := s
+		t.servers[i].aged = true
+		w.put(t, move{what: mirrorAged, who: uint8(i)})
 	}
 	if v.postgres != down {
 		t := s
@@ -376,12 +444,13 @@ func (w *walk) unused(s *state) uint8 {
 	if w.variant.sameCopy {
 		return 1
 	}
-	var named []string
+	named := []string{string(w.registers.values[s.register].Terms.DataID)}
 	for i := range s.servers {
 		v := &s.servers[i]
-		d, m, t := &w.journals[v.journal], &w.machines[v.machine], &w.statuses[v.wire]
+		d, m, t := &w.journals.values[v.journal], &w.machines[v.machine], &w.statuses.values[v.wire]
 		named = append(named, string(dataID(v.data)), string(d.DataID), string(d.Terms.DataID), string(m.DataID), string(m.Durable.Terms.DataID),
-			string(m.Other.DataID), string(m.Other.Terms.DataID), string(t.DataID), string(t.Terms.DataID))
+			string(m.Other.DataID), string(m.Other.Terms.DataID), string(t.DataID), string(t.Terms.DataID), string(m.Reg.Terms.DataID),
+			string(w.claims.values[v.claim].Want.Terms.DataID), string(w.claims.values[v.late].Want.Terms.DataID), string(w.words.values[v.held].Register.Terms.DataID))
 	}
 	for n := uint8(1); ; n++ {
 		if !slices.Contains(named, string(dataID(n))) {

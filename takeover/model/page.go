@@ -19,6 +19,15 @@ var sentences = [...]string{
 	crashes: "the %[1]s is killed", crashesHavingDone: "the %[1]s is killed within a job (%[3]s) that its disk shows",
 	statusDelayed: "a word of the %[1]s is held up on its way", lookDelayed: "the %[1]s measures its mirror and is slow to tell",
 	databaseDies: "the database of the %[1]s dies", diskLost: "the %[1]s is killed and loses its disk, not its journal", becomesSlow: "the %[1]s becomes slow to see", linkCut: "the link is cut", linkHeals: "the link heals",
+	toldAbdicate: "the operator has the %[1]s give the vote back", abdicationCarried: "the operator brings the %[1]s the abdication of the %[2]s",
+	toldPair: "the operator makes the pair its own arbiter", toldWitness: "the operator makes the witness the arbiter",
+	toldRestore:  "the operator has the database of the %[1]s copied back from its mirror",
+	mirrorAged:   "the %[2]s no longer keeps what the copy of the %[1]s needs next",
+	registerRead: "the %[1]s reads the register", readHeld: "the %[1]s reads the register and is slow to tell",
+	claimAnswered: "the witness answers the %[1]s", claimGivenUp: "the %[1]s no longer waits for the witness's answer, and its claim is still on its way",
+	answerHeld: "the witness decides on the claim of the %[1]s, and its answer is held up", answerLost: "the answer of the witness to the %[1]s is lost",
+	wordLate: "the %[1]s learns late what the witness had said", claimArrives: "the late claim of the %[1]s reaches the witness",
+	witnessSilent: "the %[1]s no longer hears the witness", registerWiped: "the witness loses its memory",
 	rowWritten: "the %[1]s writes a row", rowMirrored: "a row reaches the %[1]s",
 }
 
@@ -79,7 +88,7 @@ func (x *explorer) act(a action) string {
 	name := strings.ReplaceAll(a.rule, "-", " ")
 	switch a.kind {
 	case takeover.Save:
-		return name + " (" + remembers(x.journals[a.journal]) + ")"
+		return name + " (" + remembers(x.journals.values[a.journal]) + ")"
 	case takeover.Begin:
 		return name + " (begins to " + string(jobs[a.work.job]) + ")"
 	case takeover.Fence:

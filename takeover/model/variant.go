@@ -14,6 +14,9 @@ type Variant struct {
 	// wakes is what a server remembers after a crash.
 	wakes func(takeover.Durable) takeover.Durable
 
+	// arrives changes a claim, and the register that it finds.
+	arrives func(*takeover.Register, *takeover.Claim)
+
 	leaks        bool // commits go on alone behind the barrier
 	sameCopy     bool // all copies have the same data id
 	keepsOwnRows bool // a copy is made without a rewind or clone
@@ -21,6 +24,6 @@ type Variant struct {
 
 func (v Variant) crashed(n *interned, s *server) {
 	if v.wakes != nil && s.known {
-		s.journal = n.journal(v.wakes(n.journals[s.journal]))
+		s.journal = n.journal(v.wakes(n.journals.values[s.journal]))
 	}
 }

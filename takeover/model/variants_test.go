@@ -1,44 +1,53 @@
 package model
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"releve/takeover"
 )
 
-// without are the product with one rule of RULES taken out, each with what then breaks.
-var without = []struct {
+// taken is the product with one rule of RULES taken out, and what then breaks.
+type taken struct {
 	Variant
+	site   Site
 	bounds Bounds
-	breaks string
-}{
+	breaks string // "": the promise that the site can become protected again
+}
+
+// without are rules of every site.
+var without = []taken{
 	{Variant{Name: "commits go on alone behind the barrier", Rule: "R2, R8", leaks: true},
-		Bounds{1, 2, 1, 1, 0}, "an acknowledged row is missing"},
+		pair, Bounds{1, 2, 1, 1, 0, 0}, "an acknowledged row is missing"},
 	{Variant{Name: "the vote is issued before the mirror has everything", Rule: "R2", tamper: issueAtOnce},
-		Bounds{1, 2, 1, 1, 0}, "an acknowledged row is missing"},
+		pair, Bounds{1, 2, 1, 1, 0, 0}, "an acknowledged row is missing"},
 	{Variant{Name: "a look measured before the barrier counts", Rule: "R2", tamper: firstLookCounts},
-		Bounds{1, 2, 1, 2, 0}, "an acknowledged row is missing"},
+		pair, Bounds{1, 2, 1, 2, 0, 0}, "an acknowledged row is missing"},
 	{Variant{Name: "a late abdication counts", Rule: "R2", tamper: anyAbdication},
-		Bounds{1, 2, 1, 2, 0}, "two servers hold the vote"},
+		pair, Bounds{1, 2, 1, 2, 0, 0}, "two servers hold the vote"},
 	{Variant{Name: "a late vote counts", Rule: "R2", tamper: anyVote},
-		Bounds{1, 2, 1, 1, 0}, "two servers hold the vote"},
+		pair, Bounds{1, 2, 1, 1, 0, 0}, "two servers hold the vote"},
 	{Variant{Name: "an issued vote is taken back", Rule: "R2", tamper: takeBackIssued},
-		Bounds{1, 2, 1, 0, 0}, "two servers hold the vote"},
+		pair, Bounds{1, 2, 1, 0, 0, 0}, "two servers hold the vote"},
 	{Variant{Name: "a server that is being stopped takes the vote again", Rule: "R3", tamper: forgetStop},
-		Bounds{1, 3, 1, 0, 2}, "took the vote with it"},
+		pair, Bounds{1, 3, 1, 0, 2, 0}, "took the vote with it"},
 	{Variant{Name: "an abdication is told before it is written", Rule: "R3", forgets: abdication},
-		Bounds{1, 2, 1, 1, 0}, "two servers hold the vote"},
+		pair, Bounds{1, 2, 1, 1, 0, 0}, "two servers hold the vote"},
 	{Variant{Name: "a mirror takes over without the vote", Rule: "R4", tamper: takeOverAnyway},
-		Bounds{2, 2, 1, 1, 0}, "two servers hold the vote"},
+		pair, Bounds{2, 2, 1, 1, 0, 0}, "two servers hold the vote"},
 	{Variant{Name: "a restarted owner opens its gate on memory", Rule: "R6", tamper: confirmAnyway},
-		Bounds{1, 2, 1, 2, 0}, "an acknowledged row is missing"},
+		pair, Bounds{1, 2, 1, 2, 0, 0}, "an acknowledged row is missing"},
 	{Variant{Name: "the vote's whereabouts are lost in a crash", Rule: "R6", wakes: voteAgain},
-		Bounds{1, 2, 1, 1, 0}, "two servers hold the vote"},
+		pair, Bounds{1, 2, 1, 1, 0, 0}, "two servers hold the vote"},
 	{Variant{Name: "a copy is made without a rewind", Rule: "R11", keepsOwnRows: true},
-		Bounds{2, 2, 2, 1, 0}, "a row that its owner lacks"},
+		pair, Bounds{2, 2, 2, 1, 0, 0}, "a row that its owner lacks"},
 	{Variant{Name: "a release is told before it is written", Rule: "R17", forgets: release},
-		Bounds{2, 2, 1, 1, 0}, "has not released it"},
+		pair, Bounds{2, 2, 1, 1, 0, 0}, "has not released it"},
+	{Variant{Name: "any abdication that an operator carries counts", Rule: "R3", tamper: anyCarried},
+		cut, Bounds{1, 3, 1, 0, 1, 0}, "two servers hold the vote"},
+	{Variant{Name: "at level mirroring commits go on alone behind the barrier", Rule: "R1, R8", leaks: true},
+		oneVoice, Bounds{2, 2, 1, 1, 0, 0}, "an acknowledged row is missing"},
 }
 
 func issueAtOnce(_ *takeover.Machine, e *takeover.Event) {
@@ -117,13 +126,23 @@ func voteAgain(d takeover.Durable) takeover.Durable {
 
 func release(was, is takeover.Durable) bool { return is.Released && !was.Released }
 
+func anyCarried(m *takeover.Machine, e *takeover.Event) {
+	if e.Returned != nil {
+		e.Returned.Number = m.Number
+	}
+}
+
 func TestEachRuleTakenOutBreaksAPromise(t *testing.T) {
-	for _, v := range without {
+	for _, v := range slices.Concat(without, withoutWitness) {
 		t.Run(v.Name, func(t *testing.T) {
-			r := Explore(Options{Bounds: v.bounds, Variant: v.Variant, InSync: true})
-			t.Logf("The main serves, the secondary holds the vote. Without %s, %s:\n%s\n%s (%d states)",
-				v.Rule, v.Name, strings.Join(r.Page, "\n"), r.Broken, r.States)
-			if !strings.Contains(r.Broken, v.breaks) {
+			r := Explore(Options{Site: v.site, Bounds: v.bounds, Variant: v.Variant, InSync: true, Liveness: v.breaks == ""})
+			page, broken := r.Page, r.Broken
+			if v.breaks == "" && r.Stuck > 0 {
+				page, broken = r.StuckPage, "the site cannot become protected again"
+			}
+			t.Logf("The site is protected. Without %s, %s:\n%s\n%s (%d states)",
+				v.Rule, v.Name, strings.Join(page, "\n"), broken, r.States)
+			if broken == "" || !strings.Contains(broken, v.breaks) {
 				t.Errorf("it should have broken: %s", v.breaks)
 			}
 		})
@@ -141,11 +160,17 @@ var unseen = []Variant{
 
 func TestWhatTheModelCannotSee(t *testing.T) {
 	for _, v := range unseen {
-		t.Run(v.Name, func(t *testing.T) {
-			r := Explore(Options{Bounds: Bounds{2, 2, 2, 1, 0}, Variant: v, InSync: true})
-			if r.Broken != "" {
-				t.Errorf("the model sees it now, move it to the rules that it shows:\n%s\n%s", strings.Join(r.Page, "\n"), r.Broken)
-			}
-		})
+		notSeen(t, Options{Site: pair, Bounds: Bounds{2, 2, 2, 1, 0, 0}, Variant: v, InSync: true})
 	}
+	for _, v := range unseenWitness {
+		notSeen(t, Options{Site: witnessed, Bounds: Bounds{1, 2, 1, 1, 0, 3}, Variant: v, InSync: true, Liveness: true})
+	}
+}
+
+func notSeen(t *testing.T, o Options) {
+	t.Run(o.Variant.Name, func(t *testing.T) {
+		if r := Explore(o); r.Broken != "" || r.Stuck > 0 {
+			t.Errorf("the model sees it now, move it to the rules that it shows:\n%s\n%s", strings.Join(slices.Concat(r.Page, r.StuckPage), "\n"), r.Broken)
+		}
+	})
 }

@@ -7,14 +7,14 @@ func (w *walk) perform(s *state, i int, j work) bool {
 	case create:
 		v.disk, v.data, v.timeline, v.log = ours, w.unused(s), 1, rows{}
 	case start:
-		return s.start(i, j.writable)
+		return w.start(s, i, j.writable)
 	case open:
 		if v.postgres != primary {
 			return false
 		}
 		// What was recovered can be read from now on, and is acted upon (R7).
 		v.store, v.lone = true, j.lone
-		s.acked |= v.log.mask()
+		w.read(s, v)
 	case barrier, lone:
 		if !v.store || v.postgres != primary {
 			return false
@@ -39,11 +39,21 @@ func (w *walk) perform(s *state, i int, j work) bool {
 			return false
 		}
 		v.postgres = follower
+	case restore:
+		return w.restore(s, i)
 	}
 	return true
 }
 
-func (s *state) start(i int, writable bool) bool {
+// read: what a PostgreSQL recovered is read when its store is opened, and acted upon
+// (R7). At level mirroring a row that no mirror confirmed is not promised.
+func (w *walk) read(s *state, v *server) {
+	if !w.oneVoice() {
+		s.acked |= v.log.mask()
+	}
+}
+
+func (w *walk) start(s *state, i int, writable bool) bool {
 	v := &s.servers[i]
 	if v.disk != ours {
 		return false
@@ -53,8 +63,18 @@ func (s *state) start(i int, writable bool) bool {
 		v.postgres = primary
 	}
 	if writable && v.store { // sessions of before find it by themselves, and read
-		s.acked |= v.log.mask()
+		w.read(s, v)
 	}
+	return true
+}
+
+// restore makes the owner's data what its mirror's is (M5).
+func (w *walk) restore(s *state, i int) bool {
+	v, o := &s.servers[i], &s.servers[1-i]
+	if !s.link || o.postgres != isolated && o.postgres != follower {
+		return false
+	}
+	v.disk, v.data, v.timeline, v.log, v.postgres = ours, w.unused(s), o.timeline, o.log, isolated
 	return true
 }
 
@@ -65,7 +85,7 @@ func (w *walk) copy(s *state, i int) bool {
 		return false
 	}
 	data := w.unused(s)
-	v.disk, v.data, v.timeline, v.postgres = ours, data, o.timeline, isolated
+	v.disk, v.data, v.timeline, v.postgres, v.aged = ours, data, o.timeline, isolated, false
 	if !w.variant.keepsOwnRows || v.log.n == 0 {
 		v.log = o.log
 	}
@@ -77,7 +97,7 @@ func (w *walk) interrupted(s state, i int) []state {
 	all := []state{s}
 	j := s.servers[i].work
 	switch j.job {
-	case rejoin:
+	case rejoin, restore:
 		half := s
 		half.servers[i].disk = unusable
 		all = append(all, half)
