@@ -12,6 +12,7 @@
 //	data.aside-T/   data that was replaced, whole, kept until somebody deletes it
 //	aside/          where data set aside runs while its rows are salvaged
 //	data.unusable   why data/ must not be started again
+//	probe           what Health writes and syncs
 //	tail-T/         WAL that a promotion left behind and should not have (RULES R4)
 //	conf/           configuration, written by us before every start
 //	run/            the socket, closed to every other account
