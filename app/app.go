@@ -289,6 +289,10 @@ func (a *App) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	certificates, err := certificatesIn(a.config.Peer)
+	if err != nil {
+		return err
+	}
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var rooms sync.WaitGroup
 	failed := make(chan error, 1)
@@ -302,6 +306,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(func(ctx context.Context) { outbox.Run(ctx, sink{a.records}, a.log, a.spools()...) })
 	begin(a.salvager.Run)
 	begin(a.prover.Run)
+	begin(func(ctx context.Context) { noticeCertificates(ctx, certificates, a.explain) })
 	a.openingWords()
 	a.console.Start()
 	a.log.Info("serving", "seat", a.config.Site.Seat, "site", a.config.Site.Name, "page", "http://"+a.config.Console.Listen+"/")

@@ -102,7 +102,7 @@ func TestWhoIsNoServerOfThisSiteIsRefusedWithTheWayOut(t *testing.T) {
 		says  string
 	}{
 		"of another site":  {identity.Identity{Site: "ELSEWHERE", Seat: releve.Main}, lasting(), "files of one `releve init`"},
-		"expired":          {identity.Identity{Site: siteID, Seat: releve.Main}, expired, "write new certificates with `releve init`"},
+		"expired":          {identity.Identity{Site: siteID, Seat: releve.Main}, expired, "`releve certificates renew`"},
 		"of the future":    {identity.Identity{Site: siteID, Seat: releve.Main}, future, "check the clock"},
 		"without identity": {identity.Identity{}, lasting(), "use the certificates that `releve init` wrote"},
 		"a witness":        {identity.Identity{Site: siteID, Seat: identity.Witness}, lasting(), "ask with a server's certificate"},

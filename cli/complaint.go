@@ -127,14 +127,23 @@ func portTrouble(err error) (sentence, address string) {
 // toldMistake is a mistake for programs, with its words for people.
 type toldMistake struct {
 	config.Mistake
-	What string `json:"what"`
-	Todo string `json:"todo"`
+	What    string `json:"what"`
+	Todo    string `json:"todo"`
+	Warning bool   `json:"warning,omitempty"` // nothing is wrong yet, and the server starts
 }
 
 func (s *settings) told(mistakes []config.Mistake) []toldMistake {
 	all := make([]toldMistake, 0, len(mistakes))
 	for _, m := range mistakes {
-		all = append(all, toldMistake{m, m.What(s.lang()), m.Todo(s.lang())})
+		all = append(all, toldMistake{Mistake: m, What: m.What(s.lang()), Todo: m.Todo(s.lang())})
+	}
+	return all
+}
+
+func (s *settings) warned(warnings []config.Mistake) []toldMistake {
+	all := s.told(warnings)
+	for i := range all {
+		all[i].Warning = true
 	}
 	return all
 }

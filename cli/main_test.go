@@ -58,6 +58,7 @@ func TestManual(t *testing.T) {
 			"spoil-row": onScene((*scene).spoilRow),
 			"replace":   replace,
 
+			"ends-in":    endsIn,
 			"witness-up": witnessUp,
 			"claim":      claim,
 		},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -51,13 +52,18 @@ func newCheck(s *settings) *cobra.Command {
 			if err := s.named(); err != nil {
 				return err
 			}
-			mistakes := mistakesOf(s.file)
+			mistakes, warnings := mistakesOf(s.file), endings(s.file, time.Now())
 			if s.output == "json" {
-				if err := printJSON(c, s.told(mistakes)); err != nil {
+				if err := printJSON(c, append(s.told(mistakes), s.warned(warnings)...)); err != nil {
 					return err
 				}
-			} else if len(mistakes) == 0 {
+				return s.mistakes(mistakes)
+			}
+			if len(mistakes) == 0 {
 				fmt.Fprintln(c.OutOrStdout(), s.say("check-ok", "file", s.file)+s.unused())
+			}
+			for _, w := range warnings {
+				fmt.Fprintln(c.OutOrStdout(), s.say("check-warning", "what", w.Text(s.lang())))
 			}
 			return s.mistakes(mistakes)
 		},

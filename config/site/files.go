@@ -29,8 +29,7 @@ type file struct {
 
 // files makes the content of the whole site, in memory.
 func (o Options) files(id string, now time.Time) ([]file, error) {
-	// A day of grace: the two machines need not agree on the hour yet.
-	valid := identity.Validity{From: now.AddDate(0, 0, -1), Until: now.AddDate(years, 0, 0)}
+	valid := validity(now)
 	authority, err := identity.NewAuthority(id, valid)
 	if err != nil {
 		return nil, err
@@ -54,6 +53,13 @@ func (o Options) files(id string, now time.Time) ([]file, error) {
 	return append(files, own...), err
 }
 
+// grace is by how much the clocks of the machines may differ at first.
+const grace = 24 * time.Hour
+
+func validity(now time.Time) identity.Validity {
+	return identity.Validity{From: now.Add(-grace), Until: now.AddDate(years, 0, 0)}
+}
+
 // filesOf makes the configuration, the certificate and the key of one seat.
 func (o Options) filesOf(id identity.Identity, authority *identity.Authority, valid identity.Validity) ([]file, error) {
 	mine, _ := o.servers(id.Seat)
@@ -65,7 +71,7 @@ func (o Options) filesOf(id identity.Identity, authority *identity.Authority, va
 	if err != nil {
 		return nil, err
 	}
-	toml, err := o.toml(id, valid.Until)
+	toml, err := o.toml(id)
 	name := string(id.Seat)
 	return []file{{name + ".toml", toml}, {"tls/" + name + ".pem", certificate}, {"tls/" + name + ".key", key}}, err
 }
@@ -78,16 +84,15 @@ func (o Options) servers(seat releve.Seat) (mine, its Server) {
 }
 
 // toml writes the configuration of one seat.
-func (o Options) toml(id identity.Identity, until time.Time) ([]byte, error) {
+func (o Options) toml(id identity.Identity) ([]byte, error) {
 	data := struct {
 		Options
 		ID        string
 		Seat      releve.Seat
 		Mine, Its Server
-		Until     string
 		Mute      bool // this server takes no calls
 		OneVoice  bool // nobody takes over from who does
-	}{Options: o, ID: id.Site, Seat: id.Seat, Until: until.Format(time.DateOnly), Mute: o.Mute(id.Seat), OneVoice: o.Mute(releve.Secondary)}
+	}{Options: o, ID: id.Site, Seat: id.Seat, Mute: o.Mute(id.Seat), OneVoice: o.Mute(releve.Secondary)}
 	data.Mine, data.Its = o.servers(id.Seat)
 	return fillIn("server", o.Language, data)
 }

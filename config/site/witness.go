@@ -50,7 +50,6 @@ func (w Witness) files(site about, authority *identity.Authority, valid identity
 	toml, err := fillIn("witness", site.Language, struct {
 		about
 		Witness
-		Until string
-	}{site, w, valid.Until.Format(time.DateOnly)})
+	}{site, w})
 	return []file{{"witness.toml", toml}, {"tls/witness.pem", certificate}, {"tls/witness.key", key}}, err
 }

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -29,8 +30,14 @@ func NewAuthority(site string, valid Validity) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	template := &x509.Certificate{
-		Subject:               pkix.Name{OrganizationalUnit: []string{site}, CommonName: "Relève authority"},
+	template := authorityTemplate(valid)
+	template.Subject = pkix.Name{OrganizationalUnit: []string{site}, CommonName: "Relève authority"}
+	cert, err := create(template, template, key.Public(), key)
+	return &Authority{cert: cert, key: key}, err
+}
+
+func authorityTemplate(valid Validity) *x509.Certificate {
+	return &x509.Certificate{
 		NotBefore:             valid.From,
 		NotAfter:              valid.Until,
 		IsCA:                  true,
@@ -38,8 +45,6 @@ func NewAuthority(site string, valid Validity) (*Authority, error) {
 		MaxPathLenZero:        true,
 		KeyUsage:              x509.KeyUsageCertSign,
 	}
-	cert, err := create(template, template, key, key)
-	return &Authority{cert: cert, key: key}, err
 }
 
 // LoadAuthority reads the PEM files of an authority that was made before. The
@@ -50,7 +55,7 @@ func LoadAuthority(certificate, key string) (*Authority, error) {
 		return nil, err
 	}
 	signer, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
-	if !ok || !pair.Leaf.IsCA {
+	if !ok || !pair.Leaf.IsCA || len(pair.Leaf.Subject.OrganizationalUnit) != 1 {
 		return nil, fault(NoPair, "file", certificate, "key", key, "cause", "it is not an authority that `releve init` made")
 	}
 	return &Authority{cert: pair.Leaf, key: signer}, nil
@@ -66,19 +71,28 @@ func (a *Authority) Issue(seat Identity, addresses []netip.Addr, valid Validity)
 	if err != nil {
 		return nil, nil, err
 	}
+	certificate, err = a.certify(seat, key.Public(), asIPs(addresses), valid)
+	if err != nil {
+		return nil, nil, err
+	}
+	private, err = keyPEM(key)
+	return certificate, private, err
+}
+
+// certify makes the certificate of a seat for its public key, as PEM.
+func (a *Authority) certify(seat Identity, key crypto.PublicKey, addresses []net.IP, valid Validity) ([]byte, error) {
 	cert, err := create(&x509.Certificate{
 		Subject:     seat.Subject(),
 		NotBefore:   valid.From,
 		NotAfter:    valid.Until,
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		IPAddresses: asIPs(addresses),
+		IPAddresses: addresses,
 	}, a.cert, key, a.key)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	private, err = keyPEM(key)
-	return certificatePEM(cert), private, err
+	return certificatePEM(cert), nil
 }
 
 // Certificate is the authority's own certificate, as PEM.
@@ -87,8 +101,8 @@ func (a *Authority) Certificate() []byte { return certificatePEM(a.cert) }
 // Key is the authority's key, as PEM.
 func (a *Authority) Key() ([]byte, error) { return keyPEM(a.key) }
 
-func create(template, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) (*x509.Certificate, error) {
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
+func create(template, parent *x509.Certificate, key crypto.PublicKey, signer *ecdsa.PrivateKey) (*x509.Certificate, error) {
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key, signer)
 	if err != nil {
 		return nil, err
 	}

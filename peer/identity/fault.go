@@ -21,6 +21,10 @@ const (
 	WrongSeat        = "certificate.wrong-seat"
 	Expired          = "certificate.expired"
 	NotYetValid      = "certificate.not-yet-valid"
+	EndsSoon         = "certificate.ends-soon"
+
+	AuthorityExpired  = "certificate.authority-expired"
+	AuthorityEndsSoon = "certificate.authority-ends-soon"
 )
 
 // Fault is why a certificate is not accepted.
@@ -80,8 +84,8 @@ var words = map[string]struct{ en, fr said }{
 		said{"le fichier {file} n'est pas un certificat PEM ({cause})", "recopiez-le depuis le répertoire écrit par `releve init`"},
 	},
 	NoPair: {
-		said{"the certificate {file} and the key {key} do not belong together ({cause})", "give the two files of the same seat"},
-		said{"le certificat {file} et la clé {key} ne vont pas ensemble ({cause})", "indiquez les deux fichiers du même siège"},
+		said{"the certificate {file} and the key {key} do not belong together ({cause})", "give two files that were written together"},
+		said{"le certificat {file} et la clé {key} ne vont pas ensemble ({cause})", "indiquez deux fichiers écrits ensemble"},
 	},
 	Nameless: {
 		said{"the certificate \"{subject}\" names no site and seat", "use the certificates that `releve init` wrote for this site"},
@@ -100,8 +104,20 @@ var words = map[string]struct{ en, fr said }{
 		said{"le certificat est celui du siège {seat}, et {expected} était attendu", "vérifiez les fichiers donnés à chaque machine, et les adresses"},
 	},
 	Expired: {
-		said{"the certificate of {seat} expired on {date}", "check the clock of each machine, then write new certificates with `releve init` and copy them to each"},
-		said{"le certificat de {seat} a expiré le {date}", "vérifiez l'heure de chaque machine, puis écrivez de nouveaux certificats avec `releve init` et copiez-les sur chacune"},
+		said{"the certificate of {seat} expired on {date}", "check the clock of each machine, then run `releve certificates renew` where `releve init` wrote this site, and do what it says"},
+		said{"le certificat de {seat} a expiré le {date}", "vérifiez l'heure de chaque machine, puis lancez `releve certificates renew` là où `releve init` a écrit cet établissement, et faites ce qu'il dit"},
+	},
+	AuthorityExpired: {
+		said{"the certificate {file} of this site's authority expired on {date}", "check the clock of each machine, then run `releve certificates renew` where `releve init` wrote this site, and do what it says"},
+		said{"le certificat {file} de l'autorité de cet établissement a expiré le {date}", "vérifiez l'heure de chaque machine, puis lancez `releve certificates renew` là où `releve init` a écrit cet établissement, et faites ce qu'il dit"},
+	},
+	EndsSoon: {
+		said{"the certificate of {seat} will expire on {date}", "run `releve certificates renew` where `releve init` wrote this site, and do what it says"},
+		said{"le certificat de {seat} expirera le {date}", "lancez `releve certificates renew` là où `releve init` a écrit cet établissement, et faites ce qu'il dit"},
+	},
+	AuthorityEndsSoon: {
+		said{"the certificate {file} of this site's authority will expire on {date}", "run `releve certificates renew` where `releve init` wrote this site, and do what it says"},
+		said{"le certificat {file} de l'autorité de cet établissement expirera le {date}", "lancez `releve certificates renew` là où `releve init` a écrit cet établissement, et faites ce qu'il dit"},
 	},
 	NotYetValid: {
 		said{"the certificate of {seat} is valid from {date} only", "check the clock of each machine"},

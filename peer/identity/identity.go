@@ -108,6 +108,10 @@ func LoadAuthorities(file string) (*x509.CertPool, error) {
 	if !pool.AppendCertsFromPEM(text) {
 		return nil, fault(NotPEM, "file", file, "cause", "it holds no certificate")
 	}
+	// Said here: of a certificate below it, it could only be said that nobody known made it.
+	if err := expired(file, time.Now()); err != nil {
+		return nil, err
+	}
 	return pool, nil
 }
 

@@ -218,7 +218,7 @@ func TestWhatIsSaid(t *testing.T) {
 			"réponse de releve en 12\u00a0ms, voix entendue après 1,2\u00a0s"},
 		{releve.French, view.Say("event-other-refused", "address", "192.0.2.22:7443", "fault", "certificate.expired", "seat", "secondary", "date", "2036-01-02"),
 			"Ce qui répond à 192.0.2.22:7443 n'est pas accepté comme l'autre serveur : le certificat de secondary a expiré le 2036-01-02 ; " +
-				"vérifiez l'heure de chaque machine, puis écrivez de nouveaux certificats avec `releve init` et copiez-les sur chacune."},
+				"vérifiez l'heure de chaque machine, puis lancez `releve certificates renew` là où `releve init` a écrit cet établissement, et faites ce qu'il dit."},
 		{releve.English, view.Say("never-written", "b", "2", "a", "1"), `never-written a="1" b="2"`},
 		{releve.English, view.Sentence{}, ""},
 	} {

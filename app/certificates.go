@@ -1,0 +1,49 @@
+package app
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"releve/config"
+	"releve/peer/identity"
+	"releve/view"
+)
+
+// certificatesIn are those that a server is started with. Others that are put in their
+// place later count when it is started again.
+func certificatesIn(p config.Peer) ([]identity.Lasting, error) {
+	var all []identity.Lasting
+	for _, file := range []string{p.CA, p.Certificate, p.OtherCertificate} {
+		held, err := identity.Look(file)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, held)
+	}
+	return all, nil
+}
+
+// repeatCertificates is how often the end of a certificate is said again.
+const repeatCertificates = 24 * time.Hour
+
+// noticeCertificates says once a day that a certificate will expire before long, or has:
+// the first of them, for what is to be done is the same for all.
+func noticeCertificates(ctx context.Context, held []identity.Lasting, explain func(severity string, what view.Sentence)) {
+	first := slices.MinFunc(held, func(a, b identity.Lasting) int { return a.Until.Compare(b.Until) })
+	daily := time.NewTicker(repeatCertificates)
+	defer daily.Stop()
+	for {
+		if why := first.Ending(time.Now()); why != nil {
+			what := view.Say("event-certificate", "fault", why.Why.Code)
+			maps.Copy(what.Args, why.Why.Args)
+			explain("warning", what)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-daily.C:
+		}
+	}
+}

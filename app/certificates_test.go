@@ -1,0 +1,86 @@
+package app
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"releve"
+	"releve/config"
+	"releve/peer/identity"
+	"releve/view"
+	"releve/view/words"
+)
+
+// The days are virtual: from 40 days before the end of the secondary's certificate.
+func TestTheEndOfACertificateIsSaidOnceADayForThirtyDays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun, day := time.Now(), 24*time.Hour
+		held := []identity.Lasting{
+			{Name: identity.AuthorityName, Until: begun.Add(3650 * day)},
+			{Name: "secondary", Until: begun.Add(40*day + time.Hour)},
+			{Name: "main", Until: begun.Add(41 * day)},
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var days []int
+		var said []view.Sentence
+		go noticeCertificates(ctx, held, func(severity string, what view.Sentence) {
+			if severity != "warning" {
+				t.Errorf("its severity is %q", severity)
+			}
+			days = append(days, int(time.Since(begun)/day))
+			said = append(said, what)
+		})
+		time.Sleep(43*day - time.Hour)
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		var want []int
+		for d := 11; d <= 42; d++ {
+			want = append(want, d)
+		}
+		if !slices.Equal(days, want) {
+			t.Fatalf("said on the days %v, want %v", days, want)
+		}
+		date := held[1].Until.Format(time.DateOnly)
+		for _, c := range []struct {
+			lang releve.Language
+			what view.Sentence
+			want string
+		}{
+			{releve.English, said[0], "The servers of this site know each other by their certificates: the certificate of secondary will expire on " + date +
+				"; run `releve certificates renew` where `releve init` wrote this site, and do what it says."},
+			{releve.French, said[31], "Les serveurs de cet établissement se reconnaissent à leurs certificats : le certificat de secondary a expiré le " + date +
+				" ; vérifiez l'heure de chaque machine, puis lancez `releve certificates renew` là où `releve init` a écrit cet établissement, et faites ce qu'il dit."},
+		} {
+			if got := words.Say(c.lang, c.what); got != c.want {
+				t.Errorf("got %q\nwant %q", got, c.want)
+			}
+		}
+	})
+}
+
+func TestTheCertificatesThatAServerIsStartedWith(t *testing.T) {
+	until := time.Now().Add(time.Minute).Truncate(time.Second)
+	dir := certify(t, until)
+	p := config.Peer{CA: filepath.Join(dir, "ca.pem"), Certificate: filepath.Join(dir, "main.pem"), OtherCertificate: filepath.Join(dir, "secondary.pem")}
+	held, err := certificatesIn(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{identity.AuthorityName, "main", "secondary"} {
+		if held[i].Name != name || held[i].Site != wordSite {
+			t.Errorf("got %+v, want %s", held[i], name)
+		}
+	}
+	if !held[2].Until.Equal(until) {
+		t.Errorf("the secondary's lasts until %s, want %s", held[2].Until, until)
+	}
+	p.OtherCertificate = filepath.Join(dir, "gone.pem")
+	if _, err := certificatesIn(p); err == nil {
+		t.Error("a file that is not there is taken")
+	}
+}
