@@ -494,6 +494,7 @@ func (m *Machine) ownerDown() bool {
 // restartOwner takes the database away from the store first: its sessions would
 // find the new PostgreSQL by themselves and commit before the gate is opened.
 func (m *Machine) restartOwner() []Action {
+	m.Gate, m.Lone = false, false
 	return append([]Action{{Kind: Fence}}, start(true)(m)...)
 }
 

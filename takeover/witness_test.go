@@ -129,3 +129,16 @@ func TestAnOldJournalDoesNotTakeAnOldAbdicationForANewOne(t *testing.T) {
 		t.Error("both hold the vote")
 	}
 }
+
+// A database that froze while its gate was being opened: what was opened is gone with the
+// fence before its next start, and is opened again (R6).
+func TestAGateThatOpenedLateIsOpenedAgain(t *testing.T) {
+	m := New(Settings{Seat: releve.Main, Rounds: 3})
+	m.Known, m.Phase, m.Durable = true, Serving, Found("A")
+	up := Database{Up: true, Timeline: 1}
+	expect(t, "the database is up", m.Step(Event{Now: time.Minute, Database: &up}), "gate-opened")
+	m.Step(Event{Now: time.Minute, Database: &Database{Why: "it does not answer"}})
+	expect(t, "the gate opens late", m.Step(Event{Now: time.Minute, Done: &Done{Job: JobOpen, Turn: m.Turn}}), "owner-database-starts")
+	started := Done{Job: JobStart, Turn: m.Turn, Database: &up}
+	expect(t, "it is started again", m.Step(Event{Now: time.Minute, Done: &started}), "gate-opened")
+}
