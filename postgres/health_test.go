@@ -78,7 +78,7 @@ func TestADamagedPageIsKnownAsSoonAsItIsRead(t *testing.T) {
 	if _, err := openPool(t, c).Exec(within(t), "SELECT sum(n) FROM facts"); err == nil {
 		t.Fatal("a damaged page was read")
 	}
-	ill(t, c, ErrDamaged, "page verification failed")
+	ill(t, c, ErrDamaged, "page") // from the log or from the count, whichever is first
 }
 
 func TestADamagedPageThatWasCountedBeforeIsStillKnown(t *testing.T) {

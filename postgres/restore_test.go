@@ -136,7 +136,15 @@ func TestAFullDiskIsRestoredWithoutRoomForBoth(t *testing.T) {
 	o := optionsFor(t, releve.Main, mainAddress, secondaryAddress)
 	o.Dir = filepath.Join(disk, "pg")
 	main, secondary := pairOf(t, newCluster(t, o), newCluster(t, optionsFor(t, releve.Secondary, secondaryAddress, mainAddress)))
-	l := workload(t, main)
+	// Nothing on its way when it dies: that would be a commit that only this server has.
+	pool := openPool(t, main)
+	sql(t, pool, "CREATE TABLE facts (n int PRIMARY KEY)")
+	l := &load{}
+	for n := range 100 {
+		sql(t, pool, "INSERT INTO facts VALUES ($1)", n)
+		l.acknowledged = append(l.acknowledged, n)
+	}
+	main.Fence()
 	fill(t, disk, 8<<20)
 	_, err := main.Restore(within(t), secondary.opts.Listen, releve.NewDataID(), SetAside, nil)
 	if !errors.Is(err, ErrNoRoom) {

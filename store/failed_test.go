@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -25,11 +24,16 @@ func TestADatabaseThatFailsIsToldFromAStatementThatDoes(t *testing.T) {
 		t.Error("without a SQLSTATE nothing is known")
 	}
 
-	ended := s.Write(within(t), func(tx pgx.Tx) error {
-		_, err := p.own.Exec(within(t), "SELECT pg_terminate_backend($1)", tx.Conn().PgConn().PID())
-		must(t, err)
-		return insert(context.Background(), "11")(tx)
+	sleeping := inBackground(func() error {
+		return s.Write(within(t), func(tx pgx.Tx) error {
+			_, err := tx.Exec(within(t), "SELECT pg_sleep(600)")
+			return err
+		})
 	})
+	eventually(t, "the session that sleeps is ended", func() bool {
+		return p.count("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'") == 1
+	})
+	ended := answer(t, sleeping)
 	if !store.DatabaseFailed(ended) {
 		t.Errorf("a session that PostgreSQL ended: %v", ended)
 	}
