@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"releve"
 	"releve/procedure"
 	"releve/view"
 )
@@ -51,6 +52,7 @@ var witnessFaults = []fault{
 	{2, func(s *site, _ *server, _ die) func() { return s.witnessIsWiped() }},
 	{3, func(_ *site, v *server, d die) func() { return v.roomIsDark(d) }},
 	{3, func(s *site, _ *server, _ die) func() { s.witness.fatal = true; return nil }},
+	{5, func(s *site, _ *server, d die) func() { s.witness.omen = s.grantIsFatal(d); return nil }},
 	{1, func(s *site, _ *server, d die) func() { return s.witnessIsSlow(d) }},
 	{2, func(_ *site, v *server, _ die) func() { return v.cutWitness(way{true, true}) }},
 	{2, func(_ *site, v *server, _ die) func() { return v.cutWitness(way{there: true}) }},
@@ -335,6 +337,25 @@ func (v *server) roomIsDark(d die) func() {
 		return v.witnessIsWiped()
 	}
 	return v.witnessDies()
+}
+
+// grantIsFatal: soon after the witness has written, it dies, or the server for which it
+// wrote, or both. They come back by themselves.
+func (s *site) grantIsFatal(d die) func(releve.Seat) {
+	soon, server, witness := d.between(0, 600*time.Millisecond), d.one(2), d.one(2)
+	return func(to releve.Seat) {
+		s.later(soon, func() {
+			s.change(func() {
+				if server {
+					s.at(to).dies()
+				}
+				if witness || !server {
+					s.witness.stops("is killed")
+					s.later(d.between(50*time.Millisecond, 2*time.Second), func() { s.change(s.witness.starts) })
+				}
+			})
+		})
+	}
 }
 
 func (s *site) witnessIsSlow(d die) func() {

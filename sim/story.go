@@ -134,20 +134,20 @@ func (s *site) help() {
 		}
 	}
 	if p := at.process(); p != nil {
-		s.puts(p, ways[s.dice.of("", ofFate).below(len(ways))])
+		s.putInOrder(p, remedies[s.dice.of("", ofFate).below(len(remedies))])
 	}
 }
 
-// ways are the procedures that end in a protected site.
-var ways = []string{procedure.Return.Name, procedure.ResumeMirror.Name, procedure.ResumeMirror.Name}
+// remedies are the procedures that end in a protected site.
+var remedies = []string{procedure.Return.Name, procedure.ResumeMirror.Name, procedure.ResumeMirror.Name}
 
-// puts the site in order by a procedure, asked of one server.
-func (s *site) puts(p *process, in string) {
-	s.change(func() { s.figures.Helped++; s.note(p.seat, "The operator asks for the procedure %s.", in) })
+// putInOrder runs a procedure, asked of one server, to its end.
+func (s *site) putInOrder(p *process, name string) {
+	s.change(func() { s.figures.Helped++; s.note(p.seat, "The operator asks for the procedure %s.", name) })
 	ctx, cancel := context.WithTimeout(s.ctx, helpedLimit)
 	defer cancel()
-	if err := p.orders(ctx, in); err != nil {
-		s.change(func() { s.note(p.seat, "The procedure %s did not succeed: %v.", in, err) })
+	if err := p.orders(ctx, name); err != nil {
+		s.change(func() { s.note(p.seat, "The procedure %s did not succeed: %v.", name, err) })
 	}
 }
 

@@ -21,6 +21,7 @@ type witness struct {
 	told  takeover.Register // by its program: never ahead of the disk
 	slow  time.Duration     // added to each write
 	fatal bool              // it is killed in the middle of its next write
+	omen  func(releve.Seat) // of what comes soon after its next write, for whom it wrote, nil: nothing
 
 	up   bool
 	life int           // of its program
@@ -79,7 +80,7 @@ func (w *witness) wiped() {
 
 // mended ends all that ails it. The caller holds the lock.
 func (w *witness) mended() {
-	w.slow, w.fatal, w.ways = 0, false, [2]way{}
+	w.slow, w.fatal, w.omen, w.ways = 0, false, nil, [2]way{}
 	w.lossy, w.late, w.twice = 0, 0, 0
 	w.thawed()
 	w.starts()
@@ -307,6 +308,10 @@ func (w *witness) write(life int, c takeover.Claim, next takeover.Register) bool
 	w.figures.Granted++
 	w.note("", "The witness writes: %s.", aloud(next))
 	w.ledger.registered(before, c, next)
+	if omen := w.omen; omen != nil {
+		w.omen = nil
+		omen(next.Owner)
+	}
 	return true
 }
 
