@@ -107,8 +107,15 @@ func (d *database) Look(ctx context.Context) (takeover.Database, error) {
 	}, err
 }
 
-// Health is bounded by itself.
-func (d *database) Health(ctx context.Context) error { return d.cluster.Health(ctx) }
+// Health is bounded by itself. A disk or a database that did not answer in time may only
+// be busy.
+func (d *database) Health(ctx context.Context) error {
+	err := d.cluster.Health(ctx)
+	if errors.Is(err, postgres.ErrDiskWedged) || errors.Is(err, postgres.ErrNoAnswer) {
+		return fmt.Errorf("%w: %w", agent.ErrSlow, err)
+	}
+	return err
+}
 
 // Mirror reads the owner's own position first: what the mirror has flushed later
 // is then at least as far as all that was written before.
