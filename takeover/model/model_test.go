@@ -47,13 +47,13 @@ var everyDay = []Options{
 
 // withDetector are small, for the race detector makes a walk ten times slower.
 var withDetector = []Options{
-	{Site: pair, Bounds: Bounds{Terms: 2, Number: 2, Rows: 1, Faults: 1, Orders: 1}},
-	{Site: cut, Bounds: Bounds{Terms: 1, Number: 2, Rows: 1, Faults: 1, Orders: 1}, InSync: true},
+	{Site: pair, Bounds: Bounds{Terms: 2, Number: 2, Rows: 1, Faults: 1}},
+	{Site: pair, Bounds: Bounds{Terms: 2, Number: 2, Rows: 1, Orders: 1}},
+	{Site: cut, Bounds: Bounds{Terms: 1, Number: 2, Rows: 1, Orders: 1}, InSync: true},
 	{Site: moving, Bounds: Bounds{Terms: 1, Number: 2, Rows: 1, Orders: 2, Incarnations: 4}, InSync: true},
-	{Site: oneVoice, Bounds: Bounds{Terms: 2, Number: 2, Rows: 1, Faults: 2}, InSync: true},
+	{Site: oneVoice, Bounds: Bounds{Terms: 2, Number: 2, Rows: 1, Faults: 1}, InSync: true},
 	{Site: founding, Bounds: Bounds{Terms: 2, Number: 2, Rows: 1, Incarnations: 2}, InSync: true},
 	{Site: witnessed, Bounds: Bounds{Terms: 1, Number: 1, Rows: 1, Faults: 1, Incarnations: 3}, InSync: true},
-	{Site: commanded, Bounds: Bounds{Terms: 1, Number: 2, Rows: 1, Orders: 1, Incarnations: 2}, InSync: true},
 }
 
 // deep takes an hour or more, and up to 10 GiB: RELEVE_MODEL=deep go test -timeout 0.
@@ -105,6 +105,9 @@ func TestNoStateBreaksAPromise(t *testing.T) {
 			})
 		}
 	})
+	if raced {
+		return // the walks are too small to reach every row: without the detector they do
+	}
 	for _, row := range takeover.Rules() {
 		if !seen.rows[row] && beyond[row] == "" && !t.Failed() {
 			t.Errorf("the row %s was never carried out: give the walk a move that leads to it, or name it among those beyond the model", row)
