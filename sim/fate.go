@@ -81,7 +81,7 @@ func (s *site) trouble() {
 	for range 1 + d.below(faultsMost) {
 		s.later(d.between(0, troubleLast), func() { s.strike(d) })
 	}
-	sleep(s.ctx, troubleLast+d.between(0, time.Second))
+	sleep(s.ctx, troubleLast+d.between(0, 400*time.Millisecond))
 }
 
 // strike chooses one fault and how long it lasts.

@@ -14,12 +14,12 @@ import (
 // How long the mended site may take. They are far above what it takes, for what is
 // looked for is a site that never comes back.
 const (
-	aloneLimit  = 20 * time.Second // to be protected without help
-	helpAfter   = 1 * time.Second  // before an operator comes who was called
-	helpedLimit = 30 * time.Second // for his procedure to end
-	helpMost    = 3                // which he may have to ask for again, as the product tells him
-	drainLimit  = 45 * time.Second // for spools to empty and calls to end
-	callersStay = 15 * time.Second // in a mended site
+	aloneLimit  = 20 * time.Second       // to be protected without help
+	helpAfter   = 400 * time.Millisecond // before an operator comes who was called
+	helpedLimit = 30 * time.Second       // for his procedure to end
+	helpMost    = 3                      // which he may have to ask for again, as the product tells him
+	drainLimit  = 45 * time.Second       // for spools to empty and calls to end
+	callersStay = 15 * time.Second       // in a mended site
 	look        = 100 * time.Millisecond
 )
 
