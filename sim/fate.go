@@ -20,6 +20,8 @@ type fault struct {
 // faults are all that a seed can choose from.
 var faults = []fault{
 	{6, func(_ *site, v *server, _ die) func() { return v.dies() }},
+	{2, func(s *site, _ *server, _ die) func() { return s.losesPower() }},
+	{4, func(_ *site, v *server, d die) func() { return v.leavesTheOtherToDie(d) }},
 	{10, func(_ *site, v *server, d die) func() { return v.diesAtAction(d) }},
 	{5, func(_ *site, v *server, _ die) func() { v.journal.fatal = true; return nil }},
 	{3, func(_ *site, v *server, _ die) func() { v.spool.fatal = true; return nil }},
@@ -156,6 +158,27 @@ func (s *site) mend() {
 func (v *server) dies() func() {
 	if v.running != nil {
 		v.running.die("is killed")
+	}
+	return nil
+}
+
+// leavesTheOtherToDie: the server is stopped, and while the other goes on alone, that is killed.
+func (v *server) leavesTheOtherToDie(d die) func() {
+	v.leaves()
+	v.later(d.between(200*time.Millisecond, 2*time.Second), func() {
+		v.change(func() {
+			if !v.mended {
+				v.other().dies()
+			}
+		})
+	})
+	return nil
+}
+
+// losesPower: both servers go, and come back in any order.
+func (s *site) losesPower() func() {
+	for _, v := range s.servers {
+		v.dies()
 	}
 	return nil
 }

@@ -2,11 +2,13 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"releve"
+	"releve/agent"
 	"releve/procedure"
 	"releve/takeover"
 )
@@ -77,26 +79,26 @@ func (s *site) judge(c *caller) {
 
 // recovers waits until the mended site is protected, with an operator if it must.
 func (s *site) recovers() bool {
-	for range helpMost + 1 {
+	for times := 0; ; times++ {
 		settles := s.until(aloneLimit, func() bool { return s.protected() || s.helpless() })
-		if s.until(helpAfter, s.protected) {
+		switch {
+		case s.until(helpAfter, s.protected):
 			return true
-		}
-		if s.ctx.Err() != nil {
+		case s.ctx.Err() != nil:
 			return false
-		}
-		if !settles {
+		case !settles:
 			s.change(func() {
 				s.breaks("the site is not protected, and neither server says that it waits for an operator: %s", s.phases())
+			})
+			return false
+		case times > helpMost:
+			s.change(func() {
+				s.breaks("the site does not become protected again, whatever the operator asks for: %s", s.phases())
 			})
 			return false
 		}
 		s.help()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.breaks("the site does not become protected again, whatever the operator asks for: %s", s.phases())
-	return false
 }
 
 // helpless: both servers run, and one says that it waits for an operator.
@@ -141,12 +143,17 @@ func (s *site) help() {
 // remedies are the procedures that end in a protected site.
 var remedies = []string{procedure.Return.Name, procedure.ResumeMirror.Name, procedure.ResumeMirror.Name}
 
-// putInOrder runs a procedure, asked of one server, to its end.
+// putInOrder runs a procedure, asked of one server, to its end. While another runs, the
+// operator waits, as he is told.
 func (s *site) putInOrder(p *process, name string) {
 	s.change(func() { s.figures.Helped++; s.note(p.seat, "The operator asks for the procedure %s.", name) })
 	ctx, cancel := context.WithTimeout(s.ctx, helpedLimit)
 	defer cancel()
-	if err := p.orders(ctx, name); err != nil {
+	err := p.orders(ctx, name)
+	for errors.Is(err, agent.ErrRunning) && sleep(ctx, time.Second) {
+		err = p.orders(ctx, name)
+	}
+	if err != nil {
 		s.change(func() { s.note(p.seat, "The procedure %s did not succeed: %v.", name, err) })
 	}
 }
