@@ -86,7 +86,7 @@ type programError struct {
 
 func (e *programError) Error() string {
 	if len(e.lines) == 0 {
-		return fmt.Sprintf("%s: %v and no message", e.program, e.err)
+		return fmt.Sprintf("%s: %v", e.program, e.err)
 	}
 	return fmt.Sprintf("%s: %v: %s", e.program, e.err, e.text())
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -239,13 +240,16 @@ func (p *postmaster) lastLine() string {
 	return "it said nothing"
 }
 
+// remedy is what to do about what a program said.
+type remedy struct{ said, do string }
+
 // advice for what PostgreSQL's log says most often when it does not start.
-var advice = []struct{ said, do string }{
+var advice = []remedy{
 	{"Address already in use", "another program listens there: stop it, or change [database] listen"},
 	{"Cannot assign requested address", "this machine does not have that address: correct [database] listen"},
 	{"No space left on device", "the disk is full: make room"},
-	{"certificate file", "renew the certificates with `releve init`"},
-	{"private key file", "renew the certificates with `releve init`"},
+	{"certificate file", "renew the certificates with `releve certificates renew`"},
+	{"private key file", "renew the certificates with `releve certificates renew`"},
 	{"could not locate a valid checkpoint record", "the data is damaged: set it aside and clone it from the other server"},
 	{"does not contain minimum recovery point", "the data left the other server's history: rewind it or clone it"},
 	{"is not a child of this server's history", "the data left the other server's history: rewind it or clone it"},
@@ -254,12 +258,20 @@ var advice = []struct{ said, do string }{
 // failure explains the end of a postmaster by the last lines of its log.
 func (p *postmaster) failure() error {
 	end := &programError{program: "PostgreSQL ended", err: p.ending(), lines: p.log.lines()}
-	for _, a := range advice {
-		if end.said(a.said) {
-			return fmt.Errorf("%w: %s", end, a.do)
-		}
+	advised := slices.IndexFunc(advice, func(a remedy) bool { return end.said(a.said) })
+	end.lines = grave(end.lines)
+	if advised < 0 {
+		return end
 	}
-	return end
+	return fmt.Errorf("%w: %s", end, advice[advised].do)
+}
+
+// grave are the lines of a log that can tell why its program ended (manual, table 20.2);
+// what it went about before is no reason.
+func grave(lines []string) []string {
+	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
+		return !strings.Contains(line, "FATAL:") && !strings.Contains(line, "PANIC:")
+	})
 }
 
 func (p *postmaster) ending() error {
