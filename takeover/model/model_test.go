@@ -62,7 +62,7 @@ var deep = []Options{
 	{Site: pair, Bounds: Bounds{Terms: 2, Number: 3, Rows: 1, Faults: 2}},
 	{Site: pair, Bounds: Bounds{Terms: 2, Number: 2, Rows: 2, Faults: 2}},
 	{Site: aged, Bounds: Bounds{Terms: 2, Number: 2, Rows: 2, Faults: 2}, InSync: true},
-	{Site: oneVoice, Bounds: Bounds{Terms: 3, Number: 2, Rows: 2, Faults: 3}, InSync: true},
+	{Site: oneVoice, Bounds: Bounds{Terms: 3, Number: 2, Rows: 2, Faults: 2}, InSync: true},
 	{Site: witnessed, Bounds: Bounds{Terms: 2, Number: 2, Rows: 1, Faults: 1, Incarnations: 4}, InSync: true},
 	{Site: witnessed, Bounds: Bounds{Terms: 1, Number: 2, Rows: 1, Faults: 2, Incarnations: 4}, InSync: true},
 	{Site: founding, Bounds: Bounds{Terms: 3, Number: 2, Rows: 1, Incarnations: 2}, InSync: true},
