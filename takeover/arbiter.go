@@ -188,6 +188,10 @@ func (m *Machine) askForDuty() []Action {
 	return append(actions, m.ask(Register{Term: m.Term + 1, Number: m.Number, Alone: true, Terms: m.Reg.Terms}))
 }
 
+// claimOut: this copy may be given the duty at any moment, for it has asked. It must not
+// be wiped before the owner has ended the hand-over through the register (R2).
+func (m *Machine) claimOut() bool { return m.Holds() && m.asked() && m.Other.Term == m.Term }
+
 // granted: the witness's register names this copy as the next owner's.
 func (m *Machine) granted() bool {
 	return m.mirrors() && m.Job == NoJob && !m.JournalLost && m.Holds() && m.asked() && m.registerOurs() && m.Reg.grants(m.Durable)

@@ -409,7 +409,7 @@ func (m *Machine) Status() Status {
 		ago = m.PBX.Ago + m.Now - m.PBXAt
 	}
 	data := m.DataID
-	if m.stopping() {
+	if m.stopping() || m.claimOut() && (m.Asked == Rebuild || m.Phase == Waiting) {
 		data = "" // no vote can be accepted for this copy any more
 	}
 	return Status{

@@ -546,7 +546,7 @@ func (m *Machine) rejoinAsked() bool {
 // rebuildAsked: only while the owner is there to be copied from, and to take the vote
 // back, is a copy given up.
 func (m *Machine) rebuildAsked() bool {
-	return m.Asked == Rebuild && m.mirrors() && m.Job == NoJob && m.otherOwns() && m.Other.Serving && m.Other.Gate
+	return m.Asked == Rebuild && m.mirrors() && m.Job == NoJob && m.otherOwns() && m.Other.Serving && m.Other.Gate && !m.claimOut()
 }
 
 // tooOld: the owner no longer keeps the log that this copy needs next. Away for days,
@@ -563,7 +563,7 @@ func (m *Machine) condemn() []Action {
 }
 
 func (m *Machine) copyPossible() bool {
-	return m.Phase == Waiting && !m.stopping() && m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Promotion.Done && m.retryable(JobRejoin)
+	return m.Phase == Waiting && !m.stopping() && !m.claimOut() && m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Promotion.Done && m.retryable(JobRejoin)
 }
 
 func (m *Machine) rejoin() []Action {

@@ -142,3 +142,25 @@ func TestAGateThatOpenedLateIsOpenedAgain(t *testing.T) {
 	started := Done{Job: JobStart, Turn: m.Turn, Database: &up}
 	expect(t, "it is started again", m.Step(Event{Now: time.Minute, Done: &started}), "gate-opened")
 }
+
+// An operator gives up a copy that has asked the witness for the duty: it may be granted at
+// any moment. The owner ends the hand-over first, and only then is the copy given up (R2).
+func TestACopyThatAskedIsNotWipedBeforeTheOwnerEndedIt(t *testing.T) {
+	m := copied()
+	m.Claimed = 1
+	main := Status{
+		Seat: releve.Main, Known: true, Term: 1, Owner: releve.Main, Number: 1, Issued: true, Arbiter: releve.Witness, Incarnation: 2,
+		Phase: Serving, Serving: true, Gate: true,
+	}
+	m.Step(Event{Now: time.Minute, Peer: &main})
+	if got := rules(m.Step(Event{Now: time.Minute, Command: Rebuild})); slices.Contains(got, "copy-condemned") {
+		t.Fatalf("its claim is out: %v", got)
+	}
+	if said := m.Status().DataID; said != "" {
+		t.Errorf("the owner is told of copy %q", said)
+	}
+	main.Issued, main.Vote = false, true
+	got := m.Step(Event{Now: time.Minute, Peer: &main})
+	expect(t, "the owner has the vote again", got, "vote-void")
+	expect(t, "the owner has the vote again", got, "copy-condemned")
+}
