@@ -125,3 +125,23 @@ func TestARestoreIsBegunAgain(t *testing.T) {
 		s.until("the main commits again", 20*time.Second, s.main().commit)
 	})
 }
+
+// What was copied back is lost again before mirroring was put back in service: the copy
+// that the mirror kept is there to be copied once more (M5).
+func TestALostDatabaseIsRestoredTwice(t *testing.T) {
+	playMirroring(t, func(t *testing.T, s *site) {
+		s.main().commit()
+		for range 2 {
+			s.change(func() { s.main().postgres.broken = true; s.main().postgres.exit("its files are gone") })
+			s.until("it is seen", 3*time.Second, func() bool { return s.main().agent.Machine().Failed == takeover.JobStart })
+			s.until("the main serves again", 20*time.Second, func() bool { // what it commits now is on its disk alone
+				order(t, s.main(), takeover.Restore)
+				time.Sleep(time.Second)
+				return s.main().serves()
+			})
+			s.until("the mirror stands aside", 5*time.Second, func() bool { return s.phase(s.secondary()) == takeover.Deposed })
+		}
+		order(t, s.secondary(), takeover.Rejoin)
+		s.until("protected again", 20*time.Second, s.protected)
+	})
+}

@@ -93,6 +93,7 @@ type Status struct {
 	Mute        bool           `json:"mute,omitempty"`     // it has no telephone, and could not use a vote
 	Lone        bool           `json:"lone,omitempty"`     // the owner's commits wait for no mirror
 	Lost        bool           `json:"lost,omitempty"`     // the owner no longer has the log that the mirror needs (M4)
+	Bereft      bool           `json:"bereft,omitempty"`   // … and is lost again: that copy is needed once more
 	Restored    bool           `json:"restored,omitempty"` // the owner's data came from the mirror, which is to keep its own (M5)
 }
 

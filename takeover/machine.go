@@ -418,7 +418,7 @@ func (m *Machine) Status() Status {
 		Upstream: m.Upstream, Phase: m.Phase, Serving: m.serves(), Gate: m.Gate, PBXAgo: ago, Reception: m.Reception,
 		Standby: m.Users().Standby,
 		Mute:    m.oneVoice() && m.Seat == releve.Secondary, Arbiter: m.Arbiter, Incarnation: m.Incarnation, Recall: m.recalls(), Lone: m.Gate && m.Lone,
-		Lost: m.Owns() && m.Gate && m.Seen.Lost, Restored: m.Restored,
+		Lost: m.Owns() && m.Gate && m.Seen.Lost, Restored: m.Restored, Bereft: m.bereft(),
 	}
 }
 

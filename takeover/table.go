@@ -84,7 +84,8 @@ var table = []row{
 
 	// A mirror.
 	{"halted-mirror-returns", (*Machine).haltedMirror, to(Waiting)},
-	{"return-begins", (*Machine).rejoinAsked, func(m *Machine) []Action { m.Leaving = false; return to(Waiting)(m) }},
+	{"return-begins", (*Machine).rejoinAsked, (*Machine).comeBack},
+	{"kept-copy-starts", (*Machine).keptCopyNeeded, start(false)},
 	{"copy-condemned", (*Machine).rebuildAsked, (*Machine).condemn},
 	{"copy-too-old", (*Machine).tooOld, (*Machine).condemn},
 	{"copy-begins", (*Machine).copyPossible, (*Machine).rejoin},
@@ -562,6 +563,12 @@ func (m *Machine) condemn() []Action {
 	return append(m.save(), Action{Kind: Fence})
 }
 
+// comeBack ends what ran of the copy, which is made anew or rewound.
+func (m *Machine) comeBack() []Action {
+	m.Leaving, m.Phase, m.DB = false, Waiting, Database{}
+	return []Action{{Kind: Fence}}
+}
+
 func (m *Machine) copyPossible() bool {
 	return m.Phase == Waiting && !m.stopping() && !m.claimOut() && m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Promotion.Done && m.retryable(JobRejoin)
 }
@@ -784,8 +791,21 @@ func (m *Machine) orderVain() bool {
 // owner that was copied from for a mirror that is ahead of nothing else decides alone.
 func (m *Machine) restoreAsked() bool {
 	stands := m.Phase == Serving || m.Phase == Unconfirmed || m.Phase == Stuck
-	there := m.heard() && (m.Other.Phase == Following || m.Other.Phase == Isolated)
+	kept := m.Other.Phase == Deposed && m.bereft()
+	there := m.heard() && (m.Other.Phase == Following || m.Other.Phase == Isolated || kept)
 	return m.Asked == Restore && m.Known && !m.JournalLost && m.Alone() && stands && !m.Gate && m.Job == NoJob && there
+}
+
+// bereft: the data that came from the mirror is lost again, before the mirror received
+// anything of it. The mirror's own copy, kept aside, is what there is.
+func (m *Machine) bereft() bool {
+	return m.oneVoice() && m.Known && m.Alone() && m.Restored && !m.Gate && (m.Phase == Stuck || m.Failed == JobStart)
+}
+
+// keptCopyNeeded: the copy that was kept aside is to be copied from once more.
+func (m *Machine) keptCopyNeeded() bool {
+	o := m.Other
+	return m.Phase == Deposed && !m.Owns() && m.DataID != "" && !m.DB.Up && m.heard() && o.Owner == o.Seat && o.Bereft && m.retryable(JobStart)
 }
 
 // restore strikes the lost data out before anything happens to it (R2).
