@@ -132,16 +132,9 @@ func (s diaryStep) check(maybeCut bool) error {
 	return nil
 }
 
-// halted is the one decision that no event leads to: the journal took no more.
-const halted = "halted"
-
 // again lets the machine as it was take in the event again.
 func (s diaryStep) again() (after takeover.Machine, actions []takeover.Action) {
 	m := s.input.Machine
-	if what := s.entries[0].What; what.Code == "rule-"+halted {
-		actions = m.Halt(what.Args["cause"], takeover.Durable{Term: s.entries[0].Term, Seat: m.Seat, Number: m.Number})
-		return m, actions
-	}
 	actions = m.Step(s.input.Event)
 	return m, actions
 }

@@ -55,8 +55,9 @@ func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 func (a *Agent) failed(ctx context.Context, act takeover.Action, err error) {
 	a.Log.Error("a decision could not be carried out", "action", act.Kind, "rule", act.Rule, "err", err)
 	before := a.machine
-	actions := a.machine.Halt(fmt.Sprintf("the journal could not be written: %v", err), a.written)
-	a.note(before, takeover.Event{Now: a.Now()}, actions)
+	e := takeover.Event{Now: a.Now(), Unsaved: &takeover.Unsaved{Cause: fmt.Sprintf("the journal could not be written: %v", err), Written: a.written}}
+	actions := a.machine.Step(e)
+	a.note(before, e, actions)
 	for _, next := range actions {
 		_ = a.carry(ctx, next) // a fence and a word to the other: neither can fail
 	}

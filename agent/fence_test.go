@@ -261,3 +261,19 @@ func TestAMirrorThatHaltedComesBackByItself(t *testing.T) {
 		}
 	})
 }
+
+// The secondary's disk stalls in the middle of a takeover, which is not carried out; the main
+// comes back without the vote. Nobody is called: both go on from what their disks hold.
+func TestADiskThatStallsInATakeoverLeavesNobodyWaiting(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.secondary().journal.hangs = true })
+		s.main().kill()
+		checkFenced(t, s, s.decided(s.secondary().overflow(t.Context(), "one@pbx", "")))
+		s.main().start()
+		s.change(func() { s.secondary().journal.hangs = false })
+		s.until("protected again", 20*time.Second, s.protected)
+		if m := s.main().agent.Machine(); m.Term != 1 || !s.main().commit() {
+			t.Errorf("term %d", m.Term)
+		}
+	})
+}

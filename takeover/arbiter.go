@@ -205,11 +205,12 @@ func (m *Machine) registerVoid() bool {
 		m.heard() && m.Other.Term == m.Term && m.Other.Owner != m.Seat
 }
 
-// voteVoid: the owner has the vote of the number that we took for ours: a witness, or
-// an operator, gave it to it.
+// voteVoid: the owner has, or had, the vote of the number that we took for ours: a witness,
+// or an operator, gave it to it.
 func (m *Machine) voteVoid() bool {
 	o := m.Other
-	return m.Holds() && !m.JournalLost && m.heard() && o.Owner == o.Seat && o.Term == m.Term && o.Vote && o.Number == m.Number
+	ended := o.Vote && o.Number == m.Number || o.Number > m.Number
+	return m.Holds() && !m.JournalLost && m.heard() && o.Owner == o.Seat && o.Term == m.Term && ended
 }
 
 // Changing the arbiter while running.

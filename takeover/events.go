@@ -22,6 +22,7 @@ type Event struct {
 	Command   Command       `json:"command,omitempty"`
 	Arbiter   *Word         `json:"arbiter,omitempty"`
 	Returned  *Return       `json:"returned,omitempty"`  // the other's abdication, carried by an operator (R3)
+	Unsaved   *Unsaved      `json:"unsaved,omitempty"`   // a save failed
 	Woke      time.Duration `json:"woke,omitempty"`      // how long this process did not run
 	Reception *bool         `json:"reception,omitempty"` // is our binding of the reception user in place
 	Calls     *bool         `json:"calls,omitempty"`     // can the voice side of this server take a call
@@ -34,6 +35,12 @@ type Boot struct {
 	Disk    DiskKind      `json:"disk"`
 	DataID  releve.DataID `json:"data_id,omitempty"` // written beside the data
 	Found   bool          `json:"found,omitempty"`   // the operator asked to found the site without hearing the other
+}
+
+// Unsaved is a save that failed: whether it reached the disk nobody knows.
+type Unsaved struct {
+	Cause   string  `json:"cause"`   // a sentence
+	Written Durable `json:"written"` // what the journal last took for sure
 }
 
 // Word is what came of asking the witness.

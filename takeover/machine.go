@@ -54,7 +54,8 @@ const (
 	bootGrace    = time.Minute             // after a power cut the other may only be slower to start
 	probeDoubled = 4                       // … up to here
 	retry        = time.Second             // before a failed job is tried again
-	haltedFor    = 10 * time.Second        // before a mirror whose journal failed tries it again
+	haltedFor    = 5 * time.Second         // before a journal that failed is tried again, doubled each time …
+	haltsDoubled = 4                       // … up to here
 )
 
 // Machine is one server's view of who is on duty. It is a value: copy it to look
@@ -68,7 +69,9 @@ type Machine struct {
 	// JournalLost: a save failed, so that nobody knows what the disk holds. Until one
 	// succeeds, nothing is decided that would have to be remembered.
 	JournalLost bool
-	HaltedAt    time.Duration // when it was lost
+	Halted      bool          // the server stands still for that …
+	HaltedAt    time.Duration // … since then, or since it last tried again …
+	Halts       int           // … so many times
 	Now         time.Duration
 
 	Boot    Boot
@@ -133,6 +136,9 @@ func New(s Settings) Machine {
 // whose condition holds is carried out, in the order of the table.
 func (m *Machine) Step(e Event) []Action {
 	m.Now, m.Arrived = e.Now, Overflow{}
+	if e.Unsaved != nil {
+		return m.halted(*e.Unsaved)
+	}
 	m.observe(e)
 	var out []Action
 	for range maxRows {
@@ -160,12 +166,11 @@ func (m *Machine) Step(e Event) []Action {
 // the table is half as long.
 const maxRows = 16
 
-// Halt stops the server until an operator acts: what it decided could not be
-// remembered, so that it was not decided, and the other must not hear of it. written
-// is what the journal last took. The actions fence the server.
-func (m *Machine) Halt(cause string, written Durable) []Action {
-	m.Cause, m.JournalLost, m.HaltedAt = cause, true, m.Now
-	m.Durable, m.Known = written, written.Term > 0
+// halted stops the server: what it decided could not be remembered, so that it was not
+// decided, and the other must not hear of it. The actions fence the server.
+func (m *Machine) halted(u Unsaved) []Action {
+	m.Cause, m.JournalLost, m.Halted, m.HaltedAt, m.Halts = u.Cause, true, true, m.Now, m.Halts+1
+	m.Durable, m.Known = u.Written, u.Written.Term > 0
 	out := m.halt()
 	for i := range out {
 		out[i].Rule = "halted"

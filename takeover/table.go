@@ -24,6 +24,10 @@ var table = []row{
 	{"duty-handed-over", (*Machine).relieved, to(Deposed)},
 	{"mirror-superseded", (*Machine).outdated, (*Machine).outdate},
 
+	// A server whose journal failed: its disk was full, perhaps, and has room again.
+	{"journal-tried-again", (*Machine).journalTry, (*Machine).tryJournal},
+	{"journal-takes-again", func(m *Machine) bool { return m.Halted && !m.JournalLost }, (*Machine).goOn},
+
 	// A server that has just started.
 	{"data-foreign", starting(func(m *Machine) bool { return m.Boot.Disk == DiskForeign }), to(Stuck)},
 	{"data-unknown", starting((*Machine).dataWithoutMemory), to(Stuck)},
@@ -70,7 +74,7 @@ var table = []row{
 	{"duty-released", func(m *Machine) bool { return m.Phase == Handing && m.Job == NoJob }, (*Machine).release},
 	{"term-reopened", func(m *Machine) bool { return m.Phase == Handed && m.Alone() }, (*Machine).reopen},
 	{"owner-confirmed", (*Machine).confirmed, to(Serving)},
-	{"owner-database-starts", (*Machine).ownerDown, (*Machine).restartOwner},
+	{"owner-database-starts", (*Machine).ownerDown, startAgain(true)},
 	{"gate-opened", (*Machine).gateReady, (*Machine).open},
 	{"alone", (*Machine).canBeAlone, begin(Serving, JobLone)},
 	{"mirrored", (*Machine).canBeMirrored, begin(Serving, JobBarrier)},
@@ -83,9 +87,8 @@ var table = []row{
 	{"restore-failed", func(m *Machine) bool { return m.Phase == Restoring && m.Job == NoJob }, to(Stuck)},
 
 	// A mirror.
-	{"halted-mirror-returns", (*Machine).haltedMirror, to(Waiting)},
 	{"return-begins", (*Machine).rejoinAsked, (*Machine).comeBack},
-	{"kept-copy-starts", (*Machine).keptCopyNeeded, start(false)},
+	{"kept-copy-starts", (*Machine).keptCopyNeeded, startAgain(false)},
 	{"copy-condemned", (*Machine).rebuildAsked, (*Machine).condemn},
 	{"copy-too-old", (*Machine).tooOld, (*Machine).condemn},
 	{"copy-begins", (*Machine).copyPossible, (*Machine).rejoin},
@@ -113,7 +116,7 @@ var table = []row{
 	{"order-refused", (*Machine).orderVain, forget},
 
 	// A promotion.
-	{"promotion-database-starts", (*Machine).promotionDown, start(false)},
+	{"promotion-database-starts", (*Machine).promotionDown, startAgain(false)},
 	{"promotion", (*Machine).canPromote, begin(Promoting, JobPromote)},
 	{"promoted", func(m *Machine) bool { return m.Phase == Promoting && m.Promotion.Done && m.Job == NoJob }, (*Machine).promoted},
 }
@@ -146,6 +149,15 @@ func start(writable bool) func(*Machine) []Action {
 	return func(m *Machine) []Action {
 		m.Job = JobStart
 		return []Action{{Kind: Begin, Job: JobStart, Writable: writable}}
+	}
+}
+
+// startAgain ends first what may still run: a PostgreSQL that does not answer has not
+// ended, and the store's sessions would find its successor by themselves.
+func startAgain(writable bool) func(*Machine) []Action {
+	return func(m *Machine) []Action {
+		m.Gate, m.Lone = false, false
+		return append([]Action{{Kind: Fence}}, start(writable)(m)...)
 	}
 }
 
@@ -237,6 +249,25 @@ func (m *Machine) outdate() []Action {
 	}
 	m.Job, m.DB = NoJob, Database{}
 	return []Action{{Kind: Fence}}
+}
+
+// A server whose journal failed.
+
+func (m *Machine) journalTry() bool {
+	return m.Halted && m.JournalLost && m.Known && !m.stopping() && m.Now-m.HaltedAt >= haltedFor<<min(m.Halts-1, haltsDoubled)
+}
+
+// tryJournal saves what the journal took last. What was to be saved later was neither
+// done nor told: over it may be written what was there before.
+func (m *Machine) tryJournal() []Action {
+	m.HaltedAt = m.Now
+	return []Action{{Kind: Save, Durable: m.Durable}}
+}
+
+// goOn starts from the journal, as after a restart.
+func (m *Machine) goOn() []Action {
+	m.Halted, m.Halts, m.Cause, m.Phase = false, 0, "", Starting
+	return said()
 }
 
 // A server that has just started.
@@ -492,13 +523,6 @@ func (m *Machine) ownerDown() bool {
 	return (m.Phase == Unconfirmed || m.Phase == Serving) && !m.DB.Up && m.retryable(JobStart)
 }
 
-// restartOwner takes the database away from the store first: its sessions would
-// find the new PostgreSQL by themselves and commit before the gate is opened.
-func (m *Machine) restartOwner() []Action {
-	m.Gate, m.Lone = false, false
-	return append([]Action{{Kind: Fence}}, start(true)(m)...)
-}
-
 func (m *Machine) gateReady() bool {
 	return m.Phase == Serving && m.DB.Up && !m.DB.InRecovery && !m.Gate && m.retryable(JobOpen) && m.mayOpen()
 }
@@ -531,13 +555,6 @@ func (m *Machine) standbyWanted() bool {
 }
 
 // A mirror.
-
-// haltedMirror: a mirror whose journal could not be written tries again: its disk was
-// full, perhaps, and has room now. The copy begins with a save; if that fails it halts
-// again. An owner that halted waits for an operator.
-func (m *Machine) haltedMirror() bool {
-	return m.Phase == Stuck && m.JournalLost && m.Known && !m.Owns() && !m.stopping() && m.Now-m.HaltedAt >= haltedFor && m.otherOwns() && m.Other.Serving
-}
 
 func (m *Machine) rejoinAsked() bool {
 	asked := m.Phase == Deposed && (m.Asked == Rejoin || m.Leaving) || m.Phase == Stuck && m.Asked == Rejoin
@@ -591,7 +608,7 @@ func (m *Machine) rejoined() []Action {
 // startCopy: whatever it followed before, a copy comes up streaming from nobody.
 func (m *Machine) startCopy() []Action {
 	m.Phase = Isolated
-	return start(false)(m)
+	return startAgain(false)(m)
 }
 
 func (m *Machine) canFollow() bool {
