@@ -19,6 +19,7 @@ func playMirroring(t *testing.T, story func(*testing.T, *site)) {
 		s.main().start()
 		s.secondary().start()
 		s.until("a new site is protected", 10*time.Second, s.protected)
+		time.Sleep(time.Millisecond) // as in playProtected
 		story(t, s)
 	})
 }

@@ -73,6 +73,7 @@ func playWitness(t *testing.T, story func(*testing.T, *site)) {
 		s.main().start()
 		s.secondary().start()
 		s.until("the site is protected, with its witness", 10*time.Second, func() bool { return s.protected() && s.lodged() })
+		time.Sleep(time.Millisecond) // as in playProtected
 		story(t, s)
 	})
 }
