@@ -13,7 +13,7 @@ import (
 )
 
 // recoveryLimit is how long an operator may need until the site is protected again.
-const recoveryLimit = 60 * time.Second
+const recoveryLimit = 2 * time.Minute
 
 // recover does what an operator does until the site is in its normal state: he starts what
 // does not run, and when both servers say that the secondary is on duty, he asks for

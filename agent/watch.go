@@ -18,7 +18,7 @@ const (
 	databaseLimit  = time.Second
 	patience       = 2 // looks that may fail in a row
 	healthPeriod   = 700 * time.Millisecond
-	healthLimit    = time.Second
+	healthLimit    = 2 * time.Second // a proof has a shorter limit of its own
 	slowPatience   = 4 * time.Second // a busy disk answers late; callers are answered meanwhile
 	pbxPeriod      = 700 * time.Millisecond
 	pbxLimit       = 400 * time.Millisecond
@@ -110,7 +110,7 @@ type illness struct {
 // watchHealth proves by doing that the database's disk takes a write and that its
 // files are there (R12). What it finds is said at once. It then holds for that start of
 // PostgreSQL, which is started again, or relieved, and proves itself anew; what may only
-// be slow has some time to pass.
+// be slow has some time to pass, and as long as it takes where nobody could do better.
 func (a *Agent) watchHealth(ctx context.Context) {
 	if a.Ward == nil {
 		return
@@ -138,7 +138,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 			a.Explain("critical", a.illnessOf(err))
 			since = began
 		}
-		if !errors.Is(err, ErrSlow) || a.Now()-since > slowPatience {
+		if m := a.Machine(); !errors.Is(err, ErrSlow) || a.Now()-since > slowPatience && m.Relievable() {
 			a.ill.Store(&illness{start, causeOf(err)})
 		}
 	}

@@ -111,7 +111,7 @@ func (d *database) Look(ctx context.Context) (takeover.Database, error) {
 // be busy.
 func (d *database) Health(ctx context.Context) error {
 	err := d.cluster.Health(ctx)
-	if errors.Is(err, postgres.ErrDiskWedged) || errors.Is(err, postgres.ErrNoAnswer) {
+	if errors.Is(err, postgres.ErrDiskWedged) || errors.Is(err, postgres.ErrNoAnswer) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%w: %w", agent.ErrSlow, err)
 	}
 	return err

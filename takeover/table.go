@@ -461,6 +461,10 @@ func (m *Machine) handsOver() bool {
 	return m.Phase == Serving && !m.Suspended && m.Known && !m.Vote && m.otherVotes()
 }
 
+// Relievable: a database that is only slow is still better than none, unless there is
+// another that has all of it: an owner can hand over, and a mirror can give the vote back.
+func (m *Machine) Relievable() bool { return !m.Owns() || m.handsOver() }
+
 // pbxGone: the PBX is silent to us and answers the other.
 func (m *Machine) pbxGone() bool {
 	told := m.Other.PBXAgo + m.Now - m.OtherAt // what the other told has an age of its own
