@@ -107,7 +107,7 @@ var shownRules = map[string]string{
 	"duty-lost": "major", "journal-lacks": "critical", "duty-handed-over": "info", "data-foreign": "critical",
 	"data-missing": "critical", "data-unknown": "critical", "site-begins": "info", "vote-returned": "major", "mirror-abdicates": "warning",
 	"vote-issued": "info", "database-lost": "major", "pbx-lost": "major", "voice-lost": "major", "duty-given": "info",
-	"term-reopened": "warning", "owner-confirmed": "info", "alone": "major", "return-begins": "info", "journal-takes-again": "warning",
+	"term-reopened": "warning", "owner-confirmed": "info", "alone": "major", "return-begins": "info", "journal-takes-again": "warning", "duty-ours-after-all": "major",
 	"copy-begins": "info", "copy-finished": "info", "copy-failed": "warning", "mirror-follows": "info",
 	"duty-taken-from-released": "major", "takeover": "major", "answered-without-duty": "critical",
 	"owner-well-again": "cleared", "promoted": "info", "halted": "critical", "vote-accepted": "info", "vote-refused": "warning",

@@ -23,6 +23,7 @@ var table = []row{
 	{"journal-lacks", (*Machine).forgetful, (*Machine).halt},
 	{"duty-handed-over", (*Machine).relieved, to(Deposed)},
 	{"mirror-superseded", (*Machine).outdated, (*Machine).outdate},
+	{"duty-ours-after-all", (*Machine).oursAfterAll, (*Machine).takeUpAgain},
 
 	// A server whose journal failed: its disk was full, perhaps, and has room again.
 	{"journal-tried-again", (*Machine).journalTry, (*Machine).tryJournal},
@@ -249,6 +250,19 @@ func (m *Machine) outdate() []Action {
 	}
 	m.Job, m.DB = NoJob, Database{}
 	return []Action{{Kind: Fence}}
+}
+
+// oursAfterAll: a witness that has lost its memory since had given the duty to the other,
+// which gave it up before it acted on it: the vote is here, and the register's new memory
+// says so (R5).
+func (m *Machine) oursAfterAll() bool {
+	return m.Phase == Deposed && m.Job == NoJob && m.Alone() && m.Promotion.Done && m.DataID != "" && m.Other.Term <= m.Term &&
+		m.Confirmed && m.registerMine() && m.Reg.Alone
+}
+
+func (m *Machine) takeUpAgain() []Action {
+	m.Phase = Unconfirmed
+	return startAgain(true)(m)
 }
 
 // A server whose journal failed.

@@ -164,3 +164,22 @@ func TestACopyThatAskedIsNotWipedBeforeTheOwnerEndedIt(t *testing.T) {
 	expect(t, "the owner has the vote again", got, "vote-void")
 	expect(t, "the owner has the vote again", got, "copy-condemned")
 }
+
+// The witness gave the duty to the mirror, which never heard of it, and then lost its memory.
+// The owner had stood aside on the register's word: it takes its duty up again (R5).
+func TestAnOwnerThatStoodAsideForAGrantThatIsVoidGoesOn(t *testing.T) {
+	m := owner()
+	given := lies()
+	given.Owner, given.Term, given.Alone, given.Version = releve.Secondary, 2, true, 3
+	expect(t, "the register names the other", m.Step(Event{Now: time.Minute, Arbiter: &Word{Heard: true, Register: given}}), "duty-lost")
+	other := m.Other
+	other.Abdicated = 1
+	m.Step(Event{Now: time.Minute, Arbiter: &Word{Heard: true, Register: Register{Site: "site"}}})
+	expect(t, "the mirror gave it up", m.Step(Event{Now: time.Minute, Peer: &other}), "register-updated")
+	written := Register{Site: "site", Incarnation: m.Incarnation, Term: 1, Owner: releve.Main, Alone: true, Number: 1, Version: 1}
+	answer := Word{Heard: true, Register: written, Turn: m.Asking, Granted: true}
+	expect(t, "the register has a new memory", m.Step(Event{Now: time.Minute, Arbiter: &answer}), "duty-ours-after-all")
+	if m.Phase != Serving || m.Term != 1 {
+		t.Errorf("phase %s, term %d", m.Phase, m.Term)
+	}
+}
