@@ -137,6 +137,7 @@ var beyond = map[string]string{
 	"data-unknown":        "a lost journal",
 	"journal-tried-again": "a journal that cannot be written",
 	"journal-takes-again": "a journal that cannot be written",
+	"duty-ours-after-all": "a witness wiped after it granted a term: two terms and a wipe are in the deep walks",
 	"data-foreign":        "a foreign database",
 	"data-missing":        "an owner that lost its data where it cannot have it back",
 	"voice-lost":          "a voice side that can take no call",
