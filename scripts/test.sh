@@ -13,7 +13,7 @@ echo "== go vet"
 go vet ./... || failed=1
 echo "== rooms"
 # shellcheck disable=SC2086 # one word a package
-go test -race -timeout 10m "$@" $rooms || failed=1
+go test -race -timeout 25m "$@" $rooms || failed=1
 
 # What only computes takes what the real parts leave of the processors: callers are timed.
 idle() { chrt --idle 0 nice -n 19 go test -count=1 -v -timeout 45m "$@"; }
