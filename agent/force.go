@@ -114,9 +114,6 @@ func (r *runner) misfit() []view.Sentence {
 		"term", itoa(int(word.Term)), "number", itoa(int(word.Number)), "own", itoa(int(m.Term)), "current", itoa(int(m.Number)))}
 }
 
-// forgotten is a command that asks for nothing, and takes the place of one that did.
-const forgotten takeover.Command = "forget"
-
 // withdraw takes back an order that nothing came of, whether the step was reached without
 // it or not: what an operator forced must not happen by itself on another day.
 func (r *runner) withdraw(ctx context.Context, s procedure.Step) {
@@ -125,7 +122,7 @@ func (r *runner) withdraw(ctx context.Context, s procedure.Step) {
 	}
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	r.agent.send(limit, takeover.Event{Command: forgotten})
+	r.agent.send(limit, takeover.Event{Command: takeover.Forget})
 }
 
 // copying is how far the copy is that is made here, nil when none is.

@@ -71,6 +71,10 @@ func (m *Machine) registerLacks() bool {
 		(m.Reg.Incarnation > m.Incarnation || m.Reg.Incarnation == m.Incarnation && m.Reg.Term > m.Term)
 }
 
+// mayAsk: one claim is out at a time, and none leaves a server that does not know what its
+// disk holds.
+func (m *Machine) mayAsk() bool { return m.Asking == 0 && !m.JournalLost }
+
 // ask puts one claim to the witness. It names the version that we know, so that it
 // changes nothing if another came first.
 func (m *Machine) ask(want Register) Action {
@@ -81,7 +85,7 @@ func (m *Machine) ask(want Register) Action {
 // canLodge: the hand-over was issued, and the witness does not have it yet.
 func (m *Machine) canLodge() bool {
 	behind := m.Reg.Alone || m.Reg.Number < m.Number
-	return m.Asking == 0 && !m.JournalLost && m.Owns() && m.Issued && !m.Released && m.registerMine() && behind && !m.mirrorAway()
+	return m.mayAsk() && m.Owns() && m.Issued && !m.Released && m.registerMine() && behind && !m.mirrorAway()
 }
 
 func (m *Machine) lodge() []Action {
@@ -121,7 +125,7 @@ func (m *Machine) leftAlone() bool {
 func (m *Machine) canReclaim() bool {
 	stands := m.Phase == Serving || m.Phase == Unconfirmed
 	serving := stands && !m.Released && (m.leftAlone() || m.copyGone())
-	return m.Asking == 0 && !m.JournalLost && m.Owns() && m.Issued && m.registerMine() && (serving || m.Phase == Handed && (m.reclaimed() || m.copyGone()))
+	return m.mayAsk() && m.Owns() && m.Issued && m.registerMine() && (serving || m.Phase == Handed && (m.reclaimed() || m.copyGone()))
 }
 
 // copyGone: the copy that the hand-over names is no longer there, and its server cannot
@@ -158,7 +162,7 @@ func (m *Machine) takeRegained() []Action {
 // registerBehind: we hold the vote, and the register does not say so, or has not said
 // so since we started (R5).
 func (m *Machine) registerBehind() bool {
-	if m.Asking != 0 || !m.Known || m.JournalLost || !m.Alone() || !m.Witnessed() || !m.arbiterHeard() || m.Reg.Incarnation > m.Incarnation {
+	if !m.mayAsk() || !m.Known || !m.Alone() || !m.Witnessed() || !m.arbiterHeard() || m.Reg.Incarnation > m.Incarnation {
 		return false
 	}
 	return !m.Confirmed || m.Reg.Incarnation < m.Incarnation || !(m.registerMine() && m.Reg.Alone)
@@ -178,7 +182,7 @@ func (m *Machine) register() []Action {
 // canAsk: what makes a mirror take over, with a witness that would grant it.
 func (m *Machine) canAsk() bool {
 	reason := m.verdict() || m.otherReleased()
-	return m.Asking == 0 && !m.JournalLost && m.canTakeOver() && m.Witnessed() && reason
+	return m.mayAsk() && m.canTakeOver() && m.Witnessed() && reason
 }
 
 // askForDuty remembers that it asks before it does: what was asked may be granted at
@@ -240,7 +244,7 @@ func (m *Machine) choose() []Action {
 	return saved(func(d Durable) (Durable, error) { return d.Choose(want) })(m)
 }
 
-// founded: a new site whose configuration names a witness begins as a pair and moves
+// movesToWitness: a new site whose configuration names a witness begins as a pair and moves
 // as soon as the witness is heard.
 func (m *Machine) movesToWitness() bool {
 	return m.Asked == "" && m.Settings.Arbiter == releve.Witness && m.Phase == Serving && m.Term == 1 && m.Incarnation == 0 && m.arbiterHeard()

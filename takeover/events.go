@@ -155,6 +155,8 @@ const (
 	Take     Command = "take"      // the other is off, says the operator: take the duty
 	Restore  Command = "restore"   // the database is lost: copy it back from the mirror (M5)
 
+	Forget Command = "forget" // what was asked last is asked no more
+
 	UsePair    Command = "use-pair"    // the arbiter is to be the pair …
 	UseWitness Command = "use-witness" // … or the witness
 )

@@ -69,9 +69,8 @@ type Machine struct {
 	// JournalLost: a save failed, so that nobody knows what the disk holds. Until one
 	// succeeds, nothing is decided that would have to be remembered.
 	JournalLost bool
-	Halted      bool          // the server stands still for that …
-	HaltedAt    time.Duration // … since then, or since it last tried again …
-	Halts       int           // … so many times
+	Halts       int           // how often in a row: while it is not 0, the server stands still for that …
+	HaltedAt    time.Duration // … since then, or since it last tried again
 	Now         time.Duration
 
 	Boot    Boot
@@ -169,7 +168,7 @@ const maxRows = 16
 // halted stops the server: what it decided could not be remembered, so that it was not
 // decided, and the other must not hear of it. The actions fence the server.
 func (m *Machine) halted(u Unsaved) []Action {
-	m.Cause, m.JournalLost, m.Halted, m.HaltedAt, m.Halts = u.Cause, true, true, m.Now, m.Halts+1
+	m.Cause, m.JournalLost, m.HaltedAt, m.Halts = u.Cause, true, m.Now, m.Halts+1
 	m.Durable, m.Known = u.Written, u.Written.Term > 0
 	out := m.halt()
 	for i := range out {
@@ -223,6 +222,8 @@ func (m *Machine) observe(e Event) {
 		m.Reception, m.ReceptionAt = *e.Reception, e.Now
 	case e.Calls != nil:
 		m.voice(*e.Calls)
+	case e.Command == Forget:
+		m.Asked = ""
 	case e.Command != "":
 		m.Asked = e.Command
 	case e.Arbiter != nil:

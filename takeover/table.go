@@ -27,7 +27,7 @@ var table = []row{
 
 	// A server whose journal failed: its disk was full, perhaps, and has room again.
 	{"journal-tried-again", (*Machine).journalTry, (*Machine).tryJournal},
-	{"journal-takes-again", func(m *Machine) bool { return m.Halted && !m.JournalLost }, (*Machine).goOn},
+	{"journal-takes-again", func(m *Machine) bool { return m.Halts > 0 && !m.JournalLost }, (*Machine).goOn},
 
 	// A server that has just started.
 	{"data-foreign", starting(func(m *Machine) bool { return m.Boot.Disk == DiskForeign }), to(Stuck)},
@@ -268,7 +268,7 @@ func (m *Machine) takeUpAgain() []Action {
 // A server whose journal failed.
 
 func (m *Machine) journalTry() bool {
-	return m.Halted && m.JournalLost && m.Known && !m.stopping() && m.Now-m.HaltedAt >= haltedFor<<min(m.Halts-1, haltsDoubled)
+	return m.Halts > 0 && m.JournalLost && m.Known && !m.stopping() && m.Now-m.HaltedAt >= haltedFor<<min(m.Halts-1, haltsDoubled)
 }
 
 // tryJournal saves what the journal took last. What was to be saved later was neither
@@ -280,7 +280,7 @@ func (m *Machine) tryJournal() []Action {
 
 // goOn starts from the journal, as after a restart.
 func (m *Machine) goOn() []Action {
-	m.Halted, m.Halts, m.Cause, m.Phase = false, 0, "", Starting
+	m.Halts, m.Cause, m.Phase = 0, "", Starting
 	return said()
 }
 

@@ -65,7 +65,7 @@ type Durable struct {
 	// Restored: this term began with data that an operator had copied back from the
 	// mirror, whose own copy is kept until he gives it up (M5).
 	Restored bool `json:"restored,omitempty"`
-	// Earlier is the promotion of the term before, which a mirror that joined
+	// Upstream is the owner's promotion, which a mirror that joined
 	// knows its data to descend from.
 	Upstream releve.PromotionID `json:"upstream,omitempty"`
 }
