@@ -3,8 +3,6 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,38 +10,15 @@ import (
 	"time"
 
 	"releve"
-	"releve/config"
-	"releve/config/site"
 	"releve/postgres"
+	"releve/postgres/sitetest"
 	"releve/takeover"
 	"releve/view"
 )
 
-// limit ends a test that hangs.
-const limit = 2 * time.Minute
+const limit = sitetest.Limit(2 * time.Minute)
 
-func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func until(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(limit); !holds(); {
-		if time.Now().After(end) {
-			t.Fatalf("waited %s in vain: %s", limit, what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
+var within, must, until = limit.Within, sitetest.Must, limit.Until
 
 // shortLog is how much log a main keeps for its mirror in these tests.
 const shortLog = 64 << 20
@@ -57,45 +32,15 @@ type home struct {
 // databases are those of both servers of a site, each of which prepares the other's copies.
 func databases(t *testing.T) (main, secondary home) {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "rlv-") // short: it will hold PostgreSQL's sockets
-	must(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	must(t, os.Chmod(dir, 0o755)) // PostgreSQL runs under another account
-	o := site.Defaults()
-	o.Dir, o.Name, o.PBX, o.Domain = dir, "Hôpital", netip.MustParseAddrPort("127.0.0.1:5060"), "ipbx.test"
-	house := func(n byte) netip.Addr { return netip.AddrFrom4([4]byte{127, 65, byte(os.Getpid()), n}) }
-	o.Main.Host, o.Secondary.Host = house(21), house(22)
-	o.Main.Data, o.Secondary.Data = "m", "s"
-	o.ReceptionNumber, o.ReceptionPassword, o.StandbyPassword = "9", "reception-secret", "standby-secret"
-	written, err := site.Init(o)
-	must(t, err)
-	main, secondary = databaseOf(t, written.Main), databaseOf(t, written.Secondary)
+	first, second := sitetest.New(t, func(o *postgres.Options) { o.KeepWAL = shortLog })
+	main, secondary = databaseOf(first), databaseOf(second)
 	main.prepare, secondary.prepare = preparedBy(secondary), preparedBy(main)
 	return main, secondary
 }
 
-func databaseOf(t *testing.T, file string) home {
-	t.Helper()
-	c, mistakes := config.Load(file)
-	if len(mistakes) > 0 {
-		t.Fatal(mistakes)
-	}
-	found, err := postgres.Find("")
-	must(t, err)
-	log := slog.New(slog.NewTextHandler(t.Output(), nil)).With("seat", c.Site.Seat)
-	must(t, os.MkdirAll(c.Site.Data, 0o755))
-	dir := filepath.Join(c.Site.Data, "postgres")
-	cluster, err := postgres.New(postgres.Options{
-		Installation: found, Dir: dir, Listen: address(c.Database.Listen), Upstream: address(c.Database.Other),
-		Seat: c.Site.Seat, SiteID: c.Site.ID, CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
-		Account: c.Database.Account, KeepWAL: shortLog, Log: log,
-	})
-	must(t, err)
-	t.Cleanup(func() {
-		cluster.Fence()
-		<-cluster.Exited()
-	})
-	return home{&database{cluster: cluster, upstream: address(c.Database.Other), log: log}, dir}
+func databaseOf(made sitetest.Server) home {
+	o := made.Options
+	return home{&database{cluster: made.Cluster, upstream: o.Upstream, log: o.Log}, o.Dir}
 }
 
 // preparedBy asks the other server as its link does.

@@ -3,12 +3,8 @@ package salvage_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -17,9 +13,8 @@ import (
 	"go.uber.org/goleak"
 
 	"releve"
-	"releve/config"
-	"releve/config/site"
 	"releve/postgres"
+	"releve/postgres/sitetest"
 	"releve/salvage"
 	"releve/store"
 	"releve/view"
@@ -27,34 +22,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// limit ends a test that hangs; nothing is measured by it.
-const limit = 60 * time.Second
+const limit = sitetest.Limit(60 * time.Second)
 
-func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline, tick := time.After(limit), time.NewTicker(5*time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("never happened: %s", what)
-		}
-	}
-}
+var within, must, eventually = limit.Within, sitetest.Must, limit.Until
 
 // server is one of the two, with as much of it as salvage needs.
 type server struct {
@@ -68,50 +38,12 @@ type server struct {
 // newPair lays a site out and makes its main the owner and its secondary the mirror.
 func newPair(t *testing.T) (main, secondary *server) {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "slv-") // short: it will hold PostgreSQL's sockets
-	must(t, err)
-	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
-	must(t, os.Chmod(dir, 0o755)) // PostgreSQL runs under another account
-	o := site.Defaults()
-	o.Dir, o.Name, o.PBX, o.Domain = dir, "Hôpital", netip.MustParseAddrPort("127.0.0.1:5060"), "ipbx.test"
-	o.Main.Host, o.Secondary.Host = netip.MustParseAddr("127.89.0.21"), netip.MustParseAddr("127.89.0.22")
-	o.ReceptionNumber, o.ReceptionPassword, o.StandbyPassword = "9", "reception-secret", "standby-secret"
-	written, err := site.Init(o)
-	must(t, err)
-	addresses := map[releve.Seat]netip.AddrPort{releve.Main: freeAddress(t, 21), releve.Secondary: freeAddress(t, 22)}
-	main = newServer(t, written.Main, dir, addresses)
-	secondary = newServer(t, written.Secondary, dir, addresses)
-	return main, secondary
+	first, second := sitetest.New(t, nil)
+	return newServer(t, first), newServer(t, second)
 }
 
-func freeAddress(t *testing.T, house byte) netip.AddrPort {
-	t.Helper()
-	l, err := net.Listen("tcp", fmt.Sprintf("127.89.%d.%d:0", os.Getpid()%250, house))
-	must(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).AddrPort()
-}
-
-func newServer(t *testing.T, file, dir string, addresses map[releve.Seat]netip.AddrPort) *server {
-	t.Helper()
-	c, mistakes := config.Load(file)
-	for _, m := range mistakes {
-		t.Fatal(m)
-	}
-	found, err := postgres.Find(c.Database.Binaries)
-	must(t, err)
-	seat := c.Site.Seat
-	cluster, err := postgres.New(postgres.Options{
-		Installation: found, Dir: filepath.Join(dir, string(seat)[:1]), Listen: addresses[seat], Upstream: addresses[seat.Other()],
-		Seat: seat, SiteID: c.Site.ID, CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key, Account: c.Database.Account,
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)).With("seat", seat),
-	})
-	must(t, err)
-	t.Cleanup(func() {
-		cluster.Fence()
-		<-cluster.Exited()
-	})
-	return &server{t: t, seat: seat, cluster: cluster, listen: addresses[seat]}
+func newServer(t *testing.T, made sitetest.Server) *server {
+	return &server{t: t, seat: made.Options.Seat, cluster: made.Cluster, listen: made.Options.Listen}
 }
 
 // open hands the database to a store for a term.
