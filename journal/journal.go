@@ -36,8 +36,9 @@ var (
 	// ErrOtherSeat says that the journal is of the other server.
 	ErrOtherSeat = errors.New("journal is of the other seat")
 	// ErrUnsure says that an earlier save did not end well, so what the disk holds is not
-	// known. Open reads it again.
-	ErrUnsure = errors.New("journal is unsure since an earlier save: check the disk, then restart this server")
+	// known. If that save was given up and has ended since, the next one goes by how it ended;
+	// if the disk refused its end, only Open reads it again.
+	ErrUnsure = errors.New("journal is unsure since an earlier save: check the disk")
 )
 
 const (
@@ -59,6 +60,18 @@ type state struct {
 	header  header
 	payload json.RawMessage // nil until the first save
 	unsure  error
+	begun   <-chan result // a save that was given up and has not ended
+}
+
+// now is the state after what has ended of a save that was given up: how it ended says
+// what the disk holds.
+func (s state) now() state {
+	select {
+	case r := <-s.begun:
+		return r.state
+	default:
+		return s
+	}
 }
 
 // header is the first line.
@@ -156,7 +169,7 @@ func encode(h header, payload json.RawMessage) ([]byte, error) {
 // Load returns the payload last saved; ok is false when nothing ever was. It fails
 // with ErrUnsure after a save that did not end well, and waits for one that runs.
 func (j *Journal) Load() (payload json.RawMessage, ok bool, err error) {
-	s := <-j.turn
+	s := (<-j.turn).now()
 	j.turn <- s
 	return s.payload, s.payload != nil && s.unsure == nil, s.unsure
 }
@@ -166,7 +179,8 @@ func (j *Journal) Save(payload any) error { return j.SaveWithin(context.Backgrou
 
 // SaveWithin makes a payload durable before it returns, or gives up when ctx ends: a
 // wedged disk looks alive (R12). After giving up, the disk may hold the old payload or
-// the new one, so every later Load and Save fails with ErrUnsure until Open reads again.
+// the new one, so every later Load and Save fails with ErrUnsure, at once, until the disk has
+// ended what was given up: a disk that stalled and answers again takes the next payload.
 func (j *Journal) SaveWithin(ctx context.Context, payload any) error {
 	line, err := json.Marshal(payload)
 	if err != nil {
@@ -178,7 +192,7 @@ func (j *Journal) SaveWithin(ctx context.Context, payload any) error {
 	case <-ctx.Done():
 		return fmt.Errorf("journal: not saved, another save is running: %w", context.Cause(ctx))
 	}
-	if s.unsure != nil {
+	if s = s.now(); s.unsure != nil {
 		j.turn <- s
 		return s.unsure
 	}
@@ -189,7 +203,7 @@ func (j *Journal) SaveWithin(ctx context.Context, payload any) error {
 		j.turn <- r.state
 		return r.err
 	case <-ctx.Done():
-		s.unsure = fmt.Errorf("%w: %w", ErrUnsure, context.Cause(ctx))
+		s.unsure, s.begun = fmt.Errorf("%w: %w", ErrUnsure, context.Cause(ctx)), saved
 		j.turn <- s
 		return fmt.Errorf("journal: the disk did not answer in time: %w", context.Cause(ctx))
 	}
@@ -212,7 +226,7 @@ func (j *Journal) save(s state, payload json.RawMessage) result {
 		return result{s, fmt.Errorf("journal: not saved, the one before stands: %w", err)}
 	}
 	if err := j.install(); err != nil {
-		s.unsure = fmt.Errorf("%w: %w", ErrUnsure, err)
+		s.unsure = fmt.Errorf("%w, then restart this server: %w", ErrUnsure, err)
 		return result{s, s.unsure}
 	}
 	return result{next, nil}

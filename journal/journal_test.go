@@ -154,29 +154,76 @@ func TestASaveThatCannotEndMakesTheJournalUnsure(t *testing.T) {
 	}
 }
 
-// TestAWedgedDiskEndsTheSave writes to a pipe that nobody reads: the kernel holds the
-// writer as a wedged disk does.
-func TestAWedgedDiskEndsTheSave(t *testing.T) {
-	dir := t.TempDir()
-	j := open(t, dir)
+// wedged leaves a journal of duty 1 with a save of duty 2 that was given up: it writes to a
+// pipe that nobody reads, and the kernel holds the writer as a wedged disk does.
+func wedged(t *testing.T, dir string) (j *Journal, pipe string) {
+	t.Helper()
+	j = open(t, dir)
 	must(t, j.Save(duty{1, "main"}))
-	pipe := filepath.Join(dir, fresh)
+	pipe = filepath.Join(dir, fresh)
 	must(t, syscall.Mkfifo(pipe, 0o600))
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-	defer cancel()
-	if err := j.SaveWithin(ctx, duty{2, "main"}); !errors.Is(err, context.DeadlineExceeded) {
+	if err := j.SaveWithin(briefly(t), duty{2, "main"}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
+	return j, pipe
+}
+
+func briefly(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestAWedgedDiskEndsTheSave(t *testing.T) {
+	dir := t.TempDir()
+	j, pipe := wedged(t, dir)
 	if err := j.Save(duty{3, "main"}); !errors.Is(err, ErrUnsure) {
 		t.Errorf("a save after a wedged one: %v", err)
 	}
 	if _, ok, err := j.Load(); ok || !errors.Is(err, ErrUnsure) {
 		t.Errorf("a load after a wedged save: %t, %v", ok, err)
 	}
-	reader, err := os.Open(pipe) // the disk answers again
+	reader, err := os.Open(pipe) // the save that was given up ends, not well: a pipe takes no fsync
 	must(t, err)
 	defer reader.Close()
-	holds(t, open(t, dir), duty{1, "main"})
+	must(t, os.Remove(pipe))
+	goesOn(t, j, dir, 2)
+}
+
+// goesOn fails unless j, once the save that was given up has ended, takes the next one with
+// this sequence: a server whose disk stalled and answers again goes on without a restart.
+func goesOn(t *testing.T, j *Journal, dir string, sequence uint64) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		err := j.Save(duty{3, "main"})
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, ErrUnsure) || time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	holds(t, j, duty{3, "main"})
+	again := open(t, dir)
+	holds(t, again, duty{3, "main"})
+	if s := <-again.turn; s.header.Sequence != sequence {
+		t.Errorf("sequence %d, expected %d", s.header.Sequence, sequence)
+	}
+}
+
+// The save that was given up can have ended well: what the disk holds then is its payload.
+func TestASaveThatWasGivenUpCanHaveEndedWell(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir)
+	must(t, j.Save(duty{1, "main"}))
+	s := <-j.turn
+	begun := make(chan result, 1)
+	j.turn <- state{header: s.header, payload: s.payload, unsure: ErrUnsure, begun: begun}
+	line, err := json.Marshal(duty{2, "main"})
+	must(t, err)
+	begun <- j.save(s, line)
+	holds(t, j, duty{2, "main"})
+	goesOn(t, j, dir, 3)
 }
 
 func TestASaveWaitsForItsTurnNoLongerThanItsContext(t *testing.T) {
