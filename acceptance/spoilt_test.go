@@ -79,7 +79,14 @@ const spooled = 5
 
 func (s *site) keepSpool(t *testing.T, seat releve.Seat) {
 	t.Helper()
-	kept := must(spool.Open(filepath.Dir(s.main.spoolFile()), seat, spool.Options{}))(t)
+	var kept *spool.Spool
+	err := await(10*time.Second, func() (err error) { // a child that the killed server was starting may hold its lock a moment longer
+		kept, err = spool.Open(filepath.Dir(s.main.spoolFile()), seat, spool.Options{})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := range spooled {
 		fact := must(releve.NewFact(releve.CallStepped, releve.CallID(fmt.Sprint("call-", i)), seat, 1, time.Now(), releve.StepBody{Number: 1, Name: "greeting"}))(t)
 		if err := kept.Append(t.Context(), fact); err != nil {
