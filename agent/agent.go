@@ -75,6 +75,7 @@ type Agent struct {
 	job     context.CancelFunc
 	rounds  []takeover.Round // the latest, for evidence
 	kept    takeover.Users   // what the telephone was last told
+	news    bool             // the other is to be told of this step
 
 	snapshot atomic.Pointer[snapshot]
 	kick     chan struct{} // tell the other now
@@ -212,6 +213,7 @@ func (a *Agent) step(ctx context.Context, e takeover.Event) {
 		}
 	}
 	a.publish()
+	a.tell()
 	a.keep(e.Boot != nil)
 	if shown(before) != shown(a.machine) {
 		a.changed.announce()

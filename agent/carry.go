@@ -27,7 +27,7 @@ func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 		}
 		return err
 	case takeover.Tell:
-		a.tell()
+		a.news = true // told once it is published: what is told is read from there
 	case takeover.Fence:
 		a.fence()
 	case takeover.Drop:
@@ -80,7 +80,12 @@ func (a *Agent) askAgain() {
 	}
 }
 
+// tell has the other told at once what this step decided, if it is to be.
 func (a *Agent) tell() {
+	if !a.news {
+		return
+	}
+	a.news = false
 	select {
 	case a.kick <- struct{}{}:
 	default: // already about to

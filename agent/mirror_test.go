@@ -97,3 +97,17 @@ func TestAMirrorThatIsInSyncHasNothingToResume(t *testing.T) {
 		}
 	})
 }
+
+// What the other is told is what was decided, and not the state of a moment before: it
+// would wait for the next exchange to hear the news.
+func TestADecisionIsToldAtOnce(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		for range 10 {
+			s.secondary().abdicate()
+			s.until("the secondary abdicates", 5*time.Second, func() bool { return !s.secondary().agent.Machine().Holds() })
+			s.until("the main knows it", 100*time.Millisecond, func() bool { return s.main().agent.Machine().Vote })
+			s.change(func() { s.secondary().postgres.broken = false })
+			s.until("protected again", 10*time.Second, s.protected)
+		}
+	})
+}
