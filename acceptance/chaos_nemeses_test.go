@@ -51,6 +51,9 @@ func (s schedule) String() string {
 // one after the other from decks that are shuffled once each, and so go through all of it.
 func drawSchedule(seed uint64) schedule {
 	arbiter, place := arbiterOf(seed)
+	if len(deckFor(arbiter)) == 0 {
+		arbiter = releve.Witness // only what is the witness's is asked for
+	}
 	s := schedule{seed: seed, arbiter: arbiter}
 	draw := rand.New(rand.NewPCG(seed, seed))
 	first, number := cardsOf(place)
@@ -428,7 +431,8 @@ func (a *arena) relieve(t testing.TB) {
 // witnessTroubles are what goes wrong with the third machine. While it is away nobody takes
 // over and nobody goes on alone (R5).
 func witnessTroubles() []nemesis {
-	return []nemesis{
+	all := append(cutFromWitness(releve.Main), cutFromWitness(releve.Secondary)...)
+	return append(all, []nemesis{
 		{"the witness loses its power", always, func(t testing.TB, a *arena) func() {
 			a.witness.kill9(t)
 			return nothing
@@ -455,6 +459,23 @@ func witnessTroubles() []nemesis {
 			a.main.kill9(t)
 			return nothing
 		}},
+	}...)
+}
+
+// cutFromWitness are a server that alone hears nothing of the witness: while the other lives,
+// and when it has to take the other's place, or go on alone, by a witness that does not answer.
+func cutFromWitness(seat releve.Seat) []nemesis {
+	cutOff := func(t testing.TB, a *arena) func() {
+		host := a.server(seat).host
+		return cut(t, "chaos", fmt.Sprintf("ip saddr %s ip daddr %s", host, witnessHost), fmt.Sprintf("ip saddr %s ip daddr %s", witnessHost, host))
+	}
+	return []nemesis{
+		{fmt.Sprintf("the %s server alone is cut from the witness", seat), always, cutOff},
+		{fmt.Sprintf("the %s server alone is cut from the witness, and the other loses its power", seat), always, func(t testing.TB, a *arena) func() {
+			heal := cutOff(t, a)
+			a.server(seat.Other()).kill9(t)
+			return heal
+		}},
 	}
 }
 
@@ -466,12 +487,4 @@ func (a *arena) wipeWitness(t testing.TB) {
 		t.Fatal(err)
 	}
 	a.witness.wipe(t)
-}
-
-// beyond are the nemeses that this harness cannot apply, with the reason: they stand in
-// the table of each run.
-func beyond() map[string]string {
-	return map[string]string{
-		"one server alone is cut from the witness": "both ask it from the same loopback address, so that their packets cannot be told apart",
-	}
 }

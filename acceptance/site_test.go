@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,11 @@ func (s *site) layOut(p plan) error {
 		return fmt.Errorf("releve init: exit code %d: %s", r.code, r.stderr)
 	}
 	for _, server := range []*server{s.main, s.secondary} {
+		if p.witness { // so that a cut can tell who asks it
+			if err := setInFile(server.file, "witness.from", strconv.Quote(server.host)); err != nil {
+				return err
+			}
+		}
 		for key, value := range p.settings {
 			if err := setInFile(server.file, key, value); err != nil {
 				return err
