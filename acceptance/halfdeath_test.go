@@ -154,6 +154,7 @@ func TestNobodyHasTheVoteAndCallersAreAnsweredAllTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	heal := cut(t, "database", tcpPorts(set.Database.Listen.Port())...) // the mirror stays away
 	killAll(freeze(s.secondary.postgres))
 	stopped := time.Now()
 	eventually(t, 2*time.Second, "the main is solo", func() error {
@@ -164,7 +165,6 @@ func TestNobodyHasTheVoteAndCallersAreAnsweredAllTheSame(t *testing.T) {
 		return err
 	})
 	t.Logf("solo after %v", time.Since(stopped))
-	heal := cut(t, "database", tcpPorts(set.Database.Listen.Port())...) // the mirror stays away
 
 	alone := s.callIn(t, callsToPhone(20, 10)).wait(t, time.Minute)
 	checkServed(t, alone, s.main)
