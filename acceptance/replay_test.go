@@ -69,13 +69,19 @@ func (s *server) diaryOnDisk() ([]view.Entry, error) {
 // replay takes each step of a diary again, and says how many decisions, those not to
 // act included, came out as they are told. The error joins what did not.
 func replay(entries []view.Entry) (decisions int, err error) {
-	whole := !slices.ContainsFunc(entries, func(e view.Entry) bool { return e.What.Code == diary.Dropped })
+	dropped := slices.ContainsFunc(entries, func(e view.Entry) bool { return e.What.Code == diary.Dropped })
 	steps := stepsOf(entries)
 	for i, s := range steps {
 		// The last entries before a power cut may be missing, and so may those that the
-		// diary says it dropped; all others are there.
-		maybeCut := !whole || i == len(steps)-1 || steps[i+1].boots()
-		if fault := s.check(maybeCut); fault != nil {
+		// diary says it dropped, wherever they stood; all others are there.
+		is := slices.Equal[[]string]
+		switch {
+		case dropped:
+			is = partOf
+		case i == len(steps)-1 || steps[i+1].boots():
+			is = beginningOf
+		}
+		if fault := s.check(is); fault != nil {
 			first := s.entries[0]
 			err = errors.Join(err, fmt.Errorf("%s, %s in term %d: %w", first.At.Format("15:04:05.000"), first.What.Code, first.Term, fault))
 			continue
@@ -113,14 +119,15 @@ func stepsOf(entries []view.Entry) (steps []diaryStep) {
 // boots says whether this is the first step of a process.
 func (s diaryStep) boots() bool { return s.input.Event.Boot != nil }
 
-// check takes the step again and compares rules, their order and what each is told with.
-func (s diaryStep) check(maybeCut bool) error {
+// check takes the step again and compares rules, their order and what each is told with:
+// is says whether the rules of the diary are those of the step.
+func (s diaryStep) check(is func(told, decided []string) bool) error {
 	if s.fault != nil {
 		return fmt.Errorf("its input cannot be read: %w", s.fault)
 	}
 	after, actions := s.again()
 	want, got := toldRules(actions), s.rules()
-	if !slices.Equal(got, want) && !(maybeCut && partOf(got, want)) {
+	if !is(got, want) {
 		return fmt.Errorf("the diary has the decisions %q, the same step decides %q", got, want)
 	}
 	for _, e := range s.entries {
@@ -129,6 +136,10 @@ func (s diaryStep) check(maybeCut bool) error {
 		}
 	}
 	return nil
+}
+
+func beginningOf(part, whole []string) bool {
+	return len(part) <= len(whole) && slices.Equal(part, whole[:len(part)])
 }
 
 // partOf says whether all of part stands in whole, in the same order.
@@ -262,6 +273,10 @@ func TestTheReplayFindsADiaryThatTellsSomethingElse(t *testing.T) {
 	}
 	if n, err := replay(told()[:1]); n != 1 || err != nil {
 		t.Errorf("replayed %d decisions of a diary whose writer was killed, want 1: %v", n, err)
+	}
+	full := append(told()[1:], view.Entry{Kind: "fact", What: view.Say(diary.Dropped)})
+	if n, err := replay(full); n != 2 || err != nil {
+		t.Errorf("replayed %d decisions of a diary that a full disk dropped one of, want 2: %v", n, err)
 	}
 	for what, change := range map[string]func(all []view.Entry) []view.Entry{
 		"another rule":      func(all []view.Entry) []view.Entry { all[0].What.Code = "rule-data-missing"; return all },
