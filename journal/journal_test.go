@@ -154,29 +154,19 @@ func TestASaveThatCannotEndMakesTheJournalUnsure(t *testing.T) {
 	}
 }
 
-// wedged leaves a journal of duty 1 with a save of duty 2 that was given up: it writes to a
-// pipe that nobody reads, and the kernel holds the writer as a wedged disk does.
-func wedged(t *testing.T, dir string) (j *Journal, pipe string) {
-	t.Helper()
-	j = open(t, dir)
-	must(t, j.Save(duty{1, "main"}))
-	pipe = filepath.Join(dir, fresh)
-	must(t, syscall.Mkfifo(pipe, 0o600))
-	if err := j.SaveWithin(briefly(t), duty{2, "main"}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v", err)
-	}
-	return j, pipe
-}
-
-func briefly(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	t.Cleanup(cancel)
-	return ctx
-}
-
+// TestAWedgedDiskEndsTheSave writes to a pipe that nobody reads: the kernel holds the
+// writer as a wedged disk does.
 func TestAWedgedDiskEndsTheSave(t *testing.T) {
 	dir := t.TempDir()
-	j, pipe := wedged(t, dir)
+	j := open(t, dir)
+	must(t, j.Save(duty{1, "main"}))
+	pipe := filepath.Join(dir, fresh)
+	must(t, syscall.Mkfifo(pipe, 0o600))
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if err := j.SaveWithin(ctx, duty{2, "main"}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
 	if err := j.Save(duty{3, "main"}); !errors.Is(err, ErrUnsure) {
 		t.Errorf("a save after a wedged one: %v", err)
 	}
@@ -186,6 +176,7 @@ func TestAWedgedDiskEndsTheSave(t *testing.T) {
 	reader, err := os.Open(pipe) // the save that was given up ends, not well: a pipe takes no fsync
 	must(t, err)
 	defer reader.Close()
+	holds(t, open(t, dir), duty{1, "main"})
 	must(t, os.Remove(pipe))
 	goesOn(t, j, dir, 2)
 }
