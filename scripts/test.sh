@@ -1,23 +1,38 @@
 #!/bin/sh
 # Tests everything: each room with the race detector, then the whole product on
-# real parts. Goes on after a failure, to show all of them at once.
+# real parts. Goes on after a failure, to show all of them at once, and ends with the
+# ten tests that took longest.
 #
 #   scripts/test.sh [arguments of go test, for example -run Return]
 set -u
 failed=0
 rooms=$(go list ./... | grep -v /acceptance) || exit 1
+GOBIN=$PWD/bin go -C tools install gotest.tools/gotestsum || exit 1
+events=$(mktemp -d)
+trap 'rm -rf "$events"' EXIT
+trap 'exit 130' INT TERM
+
+# tests NAME FORMAT ARGUMENTS... is go test with its own lines, whose events are kept.
+tests() {
+	name=$1 format=$2
+	shift 2
+	bin/gotestsum --format "$format" --hide-summary=all --jsonfile "$events/$name" -- "$@" || failed=1
+}
 
 echo "== go vet"
 go vet ./... || failed=1
 echo "== rooms"
 # shellcheck disable=SC2086 # one word a package
-go test -race -timeout 25m "$@" $rooms || failed=1
+tests rooms standard-quiet -race -timeout 25m "$@" $rooms
 
 echo "== every state of two machines and a witness, to the full default bounds"
-go test -count=1 -v -timeout 45m "$@" ./takeover/model || failed=1
+tests model standard-verbose -count=1 -timeout 45m "$@" ./takeover/model
 echo "== 100,000 stories of a site, each from its seed"
-go test -count=1 -v -timeout 45m "$@" ./sim -args -seeds 100000 || failed=1
+tests stories standard-verbose -count=1 -timeout 45m "$@" ./sim -args -seeds 100000
 # Alone on the machine: callers are timed, and a stalled disk counts as a lost one.
 echo "== acceptance, on real parts"
-go test -count=1 -v -timeout 45m "$@" ./acceptance || failed=1
+tests acceptance standard-verbose -count=1 -timeout 45m "$@" ./acceptance
+
+echo "== the ten dearest tests"
+cat "$events"/* | bin/gotestsum tool slowest --num 10
 exit $failed
