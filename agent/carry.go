@@ -126,7 +126,8 @@ func (a *Agent) perform(ctx context.Context, act takeover.Action, m takeover.Mac
 	case takeover.JobStart:
 		return a.start(ctx, act.Writable)
 	case takeover.JobOpen:
-		if err = a.Store.Open(ctx, m.Term, m.Lone, m.Promotion.ID); err == nil {
+		sure := func() error { return a.stillSure(m) }
+		if err = a.Store.Open(ctx, m.Term, m.Lone, m.Promotion.ID, sure); err == nil {
 			a.work.Go(a.checkpoint)
 		}
 	case takeover.JobBarrier:
@@ -152,6 +153,17 @@ func (a *Agent) perform(ctx context.Context, act takeover.Action, m takeover.Mac
 		}
 	}
 	return done, err
+}
+
+var errSlept = errors.New("this process was stopped in the middle: whether the duty is still here must be heard first")
+
+// stillSure: without the vote the other may have taken the duty while this process was
+// stopped. What was decided before is decided anew, as a call's stance is (H10, R19).
+func (a *Agent) stillSure(decided takeover.Machine) error {
+	if now := a.snapshot.Load(); !decided.Vote && (now.Suspended || a.Now()-now.Now > asleep) {
+		return errSlept
+	}
+	return nil
 }
 
 // checkpoint brings the control file to the term's timeline soon, though nobody

@@ -277,3 +277,25 @@ func TestADiskThatStallsInATakeoverLeavesNobodyWaiting(t *testing.T) {
 		}
 	})
 }
+
+// An action that is carried out on a decision that slept looks again (R9, R19): the gate
+// that an owner was about to open when its agent was stopped stays shut as it wakes.
+func TestAGateIsNotOpenedOnADecisionThatSlept(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.main().store.slow = 500 * time.Millisecond })
+		s.main().kill()
+		s.main().start()
+		s.until("the main opens its gate", 5*time.Second, func() bool { return s.main().agent.Machine().Job == takeover.JobOpen })
+		s.main().freeze()
+		if d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", "")); !d.Took {
+			t.Fatalf("the call: %+v\n%s", d, s.minutes())
+		}
+		s.until("the secondary records", 3*time.Second, s.secondary().commit)
+		time.Sleep(time.Second) // its decision is more than a second old now
+		s.main().wake()
+		s.until("the main has lost the duty", 2*time.Second, func() bool { return s.phase(s.main()) == takeover.Deposed })
+		if opened := s.main().store.terms; !slices.Equal(opened, []releve.Term{1}) {
+			t.Errorf("the main opened its gate in the terms %v\n%s", opened, s.minutes())
+		}
+	})
+}

@@ -57,7 +57,9 @@ type Ward interface {
 
 // Store is handed the database for a term and loses it at a fence.
 type Store interface {
-	Open(ctx context.Context, term releve.Term, lone bool, promotion releve.PromotionID) error
+	// Open writes the term's first commit, and then opens the gate if sure still says
+	// that nothing speaks against it: the commit may have taken any time, asleep (R9, R19).
+	Open(ctx context.Context, term releve.Term, lone bool, promotion releve.PromotionID, sure func() error) error
 	SetLone(context.Context, bool) error // a barrier (R8)
 	Close()                              // at once
 }

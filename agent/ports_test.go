@@ -316,14 +316,24 @@ func (p *postgres) Health(context.Context) error {
 type store struct {
 	*server
 	open, lone bool
+	slow       time.Duration // added to each opening
 	terms      []releve.Term // opened, in order
 }
 
-func (s *store) Open(ctx context.Context, term releve.Term, lone bool, _ releve.PromotionID) error {
-	return s.postgres.work(ctx, "open", 20*time.Millisecond, func() error {
+func (s *store) Open(ctx context.Context, term releve.Term, lone bool, _ releve.PromotionID, sure func() error) error {
+	err := s.postgres.work(ctx, "open", 20*time.Millisecond+s.slow, func() error {
 		if s.postgres.runs != primary {
 			return errors.New("the database takes no writes")
 		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := sure(); err != nil {
+		return err
+	}
+	return s.postgres.work(ctx, "opened", 0, func() error {
 		s.open, s.lone, s.terms = true, lone, append(s.terms, term)
 		return nil
 	})

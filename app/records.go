@@ -39,7 +39,7 @@ func newRecords(cluster *postgres.Cluster, seat releve.Seat, onStored func([]rel
 }
 
 // Open hands PostgreSQL to a new store. A former one has lost it.
-func (r *records) Open(ctx context.Context, term releve.Term, lone bool, promotion releve.PromotionID) error {
+func (r *records) Open(ctx context.Context, term releve.Term, lone bool, promotion releve.PromotionID, sure func() error) error {
 	r.Close()
 	pool, err := r.cluster.Pool(ctx, sessions)
 	if err != nil {
@@ -59,6 +59,11 @@ func (r *records) Open(ctx context.Context, term releve.Term, lone bool, promoti
 	})
 	if err != nil {
 		go pool.Close() // it waits for sessions that may hang until PostgreSQL is stopped
+		return err
+	}
+	if err := sure(); err != nil {
+		s.Release()
+		go pool.Close()
 		return err
 	}
 	r.mu.Lock()

@@ -27,8 +27,8 @@ tests rooms standard-quiet -race -timeout 25m "$@" $rooms
 
 echo "== every state of two machines and a witness, to the full default bounds"
 tests model standard-verbose -count=1 -timeout 45m "$@" ./takeover/model
-echo "== 100,000 stories of a site, each from its seed"
-tests stories standard-verbose -count=1 -timeout 45m "$@" ./sim -args -seeds 100000
+echo "== 20,000 stories of a site that no commit before this one has played, and those that once broke a promise"
+tests stories standard-verbose -count=1 -timeout 45m "$@" ./sim -args -fresh -seeds 20000
 # Alone on the machine: callers are timed, and a stalled disk counts as a lost one.
 echo "== acceptance, on real parts"
 tests acceptance standard-verbose -count=1 -timeout 45m "$@" ./acceptance

@@ -17,6 +17,7 @@ type commit struct {
 	term      releve.Term
 	owner     *server
 	promotion releve.PromotionID // of a term's first commit
+	opens     bool               // … and of each later start's
 	spool     string             // whose records these are, by incarnation …
 	upTo      uint64             // … and how far that spool is stored with it
 	facts     []releve.FactID

@@ -39,13 +39,14 @@ func (j saver) Save(ctx context.Context, d takeover.Durable) error {
 		return nil
 	}
 	j.mu.Lock()
-	slow := j.journal.slow
+	lasts, unsure, began := j.journal.slow, j.unsure, j.elapsed()
 	j.mu.Unlock()
-	if j.unsure {
+	if unsure {
 		return errUnsure
 	}
-	if err := j.takes(ctx, slow+j.dice.of(j.seat, ofJournal).between(500*time.Microsecond, 4*time.Millisecond)); err != nil {
-		return j.lost(d, err)
+	lasts += j.dice.of(j.seat, ofJournal).between(500*time.Microsecond, 4*time.Millisecond)
+	if err := j.takes(ctx, lasts); err != nil {
+		return j.lost(d, began+lasts, err)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -63,11 +64,11 @@ func (j saver) Save(ctx context.Context, d takeover.Durable) error {
 	return nil
 }
 
-var errUnsure = errors.New("the journal's disk did not answer in time: what it holds is not known until a restart")
+var errUnsure = errors.New("the journal's disk has not ended an earlier save: what it holds is not known until it does")
 
-// lost: the disk was too slow. It may write what it was given all the same, and until
-// a restart reads it again nothing more is saved.
-func (j saver) lost(d takeover.Durable, err error) error {
+// lost: the disk was too slow. It may have written what it was given before it has ended;
+// once it has, it holds that, and the journal takes the next save, as the product's does.
+func (j saver) lost(d takeover.Durable, ends time.Duration, err error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.dead {
@@ -77,6 +78,12 @@ func (j saver) lost(d takeover.Durable, err error) error {
 	if j.dice.of(j.seat, ofJournal).one(2) {
 		j.write(d)
 	}
+	j.later(max(0, ends-j.elapsed()), func() {
+		j.change(func() {
+			j.write(d)
+			j.unsure = false
+		})
+	})
 	return errors.Join(errUnsure, err)
 }
 

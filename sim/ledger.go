@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"time"
 
 	"releve"
 	"releve/takeover"
@@ -89,6 +90,9 @@ func (l *ledger) decides() {
 // earlier term may still say so of a row that its successor has, for an answer can be
 // late; of no other (H10).
 func (l *ledger) acknowledge(v *server, x *commit) {
+	if x.opens {
+		l.opened(v)
+	}
 	if x.acked {
 		return
 	}
@@ -108,13 +112,23 @@ func (l *ledger) acknowledge(v *server, x *commit) {
 	}
 }
 
-// opened: whoever opens its gate has every row that was acknowledged (R1).
+// opened: whoever opens its gate has every row that was acknowledged (R1). What counts is
+// the moment at which its first commit is acknowledged, for that is what the mirror has
+// answered for: a server that is stopped after it has seen nothing of what came since, as
+// one that was stopped with its gate open, and neither can acknowledge anything more.
 func (l *ledger) opened(v *server) {
 	for _, x := range l.acked {
 		if !v.database.has(x) {
 			l.site.breaks("an acknowledged row is missing: the %s serves without row %d of term %d", v.seat, x.position, x.term)
 			return
 		}
+	}
+}
+
+// opensAwake: without the vote, no gate is opened on a decision that slept (R9, R19).
+func (l *ledger) opensAwake(v *server, lone bool) {
+	if slept := l.site.elapsed() - v.thawedAt; !lone && v.sleptFor > asleep && slept < moment {
+		l.site.breaks("the %s was frozen for %s, and opens its gate as it wakes", v.seat, v.sleptFor.Round(time.Millisecond))
 	}
 }
 

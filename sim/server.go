@@ -23,9 +23,11 @@ type server struct {
 	spool    spoolFile
 	database cluster
 
-	running *process      // nil: off
-	thaw    chan struct{} // closed while its processes may run
-	clocks  clocks
+	running           *process      // nil: off
+	thaw              chan struct{} // closed while its processes may run
+	frozeAt, thawedAt time.Duration // when they were last stopped, and last went on …
+	sleptFor          time.Duration // … after so long
+	clocks            clocks
 }
 
 // process is one life of a server's program. One that has died goes on for a while as
@@ -43,7 +45,7 @@ type process struct {
 	rooms  sync.WaitGroup
 	dead   bool
 	fuse   int  // boundaries until it is killed at one, 0: not meant to
-	unsure bool // its journal did not answer in time: owned by the agent's loop
+	unsure bool // its journal's disk has not ended a save that was given up
 	pace   pace
 }
 
@@ -277,6 +279,8 @@ func (v *server) off() {
 func (v *server) thawed() {
 	if v.frozen() {
 		v.clocks.run(v.elapsed())
+		v.thawedAt = v.elapsed()
+		v.sleptFor = v.thawedAt - v.frozeAt
 		close(v.thaw)
 	}
 }
@@ -293,12 +297,15 @@ func (v *server) frozen() bool {
 // freeze stops what runs of the server, as SIGSTOP does. The caller holds the lock.
 func (v *server) freeze(program, database bool) {
 	if program && !v.frozen() {
-		v.thaw = make(chan struct{})
+		v.thaw, v.frozeAt = make(chan struct{}), v.elapsed()
 	}
 	if database && v.database.runs != stopped {
 		v.database.freeze()
 	}
 }
+
+// asleep is how long the product lets a decision be old before it looks again.
+const asleep = time.Second
 
 // leaveLimit is that of the product.
 const leaveLimit = 3 * time.Second

@@ -17,6 +17,7 @@ var (
 	one   = flag.Uint64("seed", 0, "play the story of this seed alone and print it")
 	count = flag.Int("seeds", 0, "play so many stories; 0: what an everyday run plays")
 	first = flag.Uint64("first", 1, "the seed to begin with")
+	fresh = flag.Bool("fresh", false, "begin with a seed that is drawn from the commit, and say which")
 )
 
 // TestMain plays on one processor: the goroutines of a story then run in the same order
@@ -91,6 +92,11 @@ func TestSeed(t *testing.T) {
 	case *share != "":
 		playShare(t)
 	default:
+		if *fresh {
+			at := checkedOut()
+			*first = freshFirst(at)
+			t.Logf("the stories of %s: go test ./sim -run '^TestSeed$' -args -first %d -seeds %d", at, *first, max(*count, 0))
+		}
 		began := time.Now()
 		sum := playAll(t, *first, max(*count, 0))
 		took := time.Since(began)

@@ -27,12 +27,12 @@ type store struct {
 var errFenced = errors.New("the database was taken away")
 
 // Open writes the term's first commit. Without the vote it waits for the mirror.
-func (s *store) Open(ctx context.Context, term releve.Term, lone bool, promotion releve.PromotionID) error {
+func (s *store) Open(ctx context.Context, term releve.Term, lone bool, promotion releve.PromotionID, sure func() error) error {
 	s.Close()
 	var w *waiting
 	err := s.postgres().work(ctx, 5*time.Millisecond, 40*time.Millisecond, func() (err error) {
 		if err = s.mayWrite(term); err == nil {
-			w = s.append(&commit{term: term, owner: s.server, promotion: promotion}, lone)
+			w = s.append(&commit{term: term, owner: s.server, promotion: promotion, opens: true}, lone)
 		}
 		return err
 	})
@@ -47,6 +47,9 @@ func (s *store) Open(ctx context.Context, term releve.Term, lone bool, promotion
 	if err = errors.Join(err, s.alive()); err != nil {
 		return err
 	}
+	if err = sure(); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dead || s.database.runs != primary || ctx.Err() != nil {
@@ -55,7 +58,7 @@ func (s *store) Open(ctx context.Context, term releve.Term, lone bool, promotion
 	s.mine, s.lone, s.term, s.barrier = true, lone, term, false
 	s.index()
 	close(s.open)
-	s.ledger.opened(s.server)
+	s.ledger.opensAwake(s.server, lone)
 	return nil
 }
 
