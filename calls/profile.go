@@ -13,6 +13,7 @@ type Evidence string
 
 // The evidence that a PBX can give.
 const (
+	EvidenceAuto       Evidence = "auto"         // any of what follows, until a lesson says which
 	EvidenceDiversion  Evidence = "diversion"    // a Diversion header names the reception
 	EvidenceHistory    Evidence = "history-info" // a History-Info entry does
 	EvidenceTo         Evidence = "to"           // To keeps what the caller dialled
@@ -34,14 +35,14 @@ type Profile struct {
 func (p Profile) Check() error {
 	var wrong []error
 	switch p.Evidence {
-	case EvidenceDiversion, EvidenceHistory, EvidenceTo, EvidenceNone:
+	case EvidenceAuto, EvidenceDiversion, EvidenceHistory, EvidenceTo, EvidenceNone:
 	case EvidenceRequestURI:
 		if p.ReceptionNumber == p.ReceptionUser {
 			wrong = append(wrong, errors.New("overflow_evidence request-uri cannot tell an overflow from a direct call "+
 				"where reception_number and reception_user are the same: give the user another name, or choose other evidence"))
 		}
 	default:
-		wrong = append(wrong, fmt.Errorf("overflow_evidence %q is unknown: choose diversion, history-info, to, request-uri or none", p.Evidence))
+		wrong = append(wrong, fmt.Errorf("overflow_evidence %q is unknown: choose auto, diversion, history-info, to, request-uri or none", p.Evidence))
 	}
 	return errors.Join(append(wrong, refusal("refusal_code", p.RefusalCode), refusal("busy_code", p.BusyCode))...)
 }
@@ -85,8 +86,19 @@ func (p Profile) offer(in releve.Invite) Offer {
 	return o
 }
 
+// shown are the kinds of evidence that a call can bear, the most telling first.
+var shown = []Evidence{EvidenceDiversion, EvidenceHistory, EvidenceTo, EvidenceRequestURI}
+
 func (p Profile) overflowed(in releve.Invite) bool {
-	switch p.Evidence {
+	if p.Evidence == EvidenceAuto {
+		return slices.ContainsFunc(shown, func(e Evidence) bool { return p.shows(e, in) })
+	}
+	return p.shows(p.Evidence, in)
+}
+
+// shows says whether a call bears one kind of evidence.
+func (p Profile) shows(e Evidence, in releve.Invite) bool {
+	switch e {
 	case EvidenceDiversion:
 		return slices.ContainsFunc(in.Diversion, p.fromReception)
 	case EvidenceHistory:
@@ -94,7 +106,7 @@ func (p Profile) overflowed(in releve.Invite) bool {
 	case EvidenceTo:
 		return in.To != "" && in.To != p.StandbyUser
 	case EvidenceRequestURI:
-		return in.Target == p.ReceptionNumber
+		return in.Target == p.ReceptionNumber && p.ReceptionNumber != p.ReceptionUser
 	}
 	return true
 }

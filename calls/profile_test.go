@@ -33,6 +33,9 @@ func TestEvidence(t *testing.T) {
 		{"To is empty", EvidenceTo, releve.Invite{Target: "standby"}, false, ""},
 		{"the Request-URI is what was dialled", EvidenceRequestURI, releve.Invite{To: "8000", Target: "8000"}, true, ""},
 		{"the Request-URI is the standby", EvidenceRequestURI, releve.Invite{To: "8000", Target: "standby"}, false, ""},
+		{"any of them, with auto: a Diversion", EvidenceAuto, releve.Invite{To: "standby", Target: "standby", Diversion: reception}, true, releve.ReasonBusy},
+		{"any of them, with auto: To", EvidenceAuto, releve.Invite{To: "8000", Target: "standby"}, true, ""},
+		{"none of them, with auto", EvidenceAuto, direct, false, ""},
 		{"no evidence to be had", EvidenceNone, direct, true, ""},
 	} {
 		t.Run(row.story, func(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 func complete(root *cobra.Command) {
 	choices := map[string][]string{
 		"output": {"text", "json"}, "language": {"en", "fr"}, "log": {"info", "debug"},
-		"overflow-evidence": {"to", "diversion", "history-info", "request-uri", "none"},
+		"overflow-evidence": {"auto", "to", "diversion", "history-info", "request-uri", "none"},
 	}
 	for _, c := range append(root.Commands(), root) {
 		for flag, values := range choices {

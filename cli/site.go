@@ -56,6 +56,7 @@ func newInit(s *settings) *cobra.Command {
 	f.IntVar(&o.Channels, "channels", o.Channels, "")
 	f.IntVar(&o.ExtensionDigits, "extension-digits", o.ExtensionDigits, "")
 	f.StringVar(&o.Operator, "operator", "", "")
+	f.StringSliceVar(&o.Extensions, "extensions", nil, "")
 	f.StringVar(&o.Binaries, "postgresql", "", "")
 	f.StringVar(&o.Account, "account", o.Account, "")
 	f.StringVar(&p.witness, "witness", "", "")
@@ -128,18 +129,24 @@ type writtenFiles struct {
 	Main      string   `json:"main,omitempty"`
 	Secondary string   `json:"secondary,omitempty"`
 	Witness   string   `json:"witness,omitempty"`
+	Derived   []string `json:"derived_extensions,omitempty"`
 	Files     []string `json:"files"`
 }
 
 // showWritten says what is on the disk now, and what comes next.
 func (s *settings) showWritten(c *cobra.Command, w site.Written) error {
 	if s.output == "json" {
-		return printJSON(c, writtenFiles(w))
+		return printJSON(c, writtenFiles{
+			SiteID: w.SiteID, Main: w.Main, Secondary: w.Secondary, Witness: w.Witness, Derived: w.Derived, Files: w.Files,
+		})
 	}
 	for _, f := range w.Files {
 		fmt.Fprintln(c.OutOrStdout(), f)
 	}
 	next := s.say("init-next", "main", w.Main, "secondary", w.Secondary)
+	if w.Derived != nil {
+		next += "\n" + s.say("init-plan", "plan", strings.Join(w.Derived, ", "))
+	}
 	if w.Witness != "" {
 		next += " " + s.say("init-witness", "witness", w.Witness)
 	}

@@ -70,7 +70,10 @@ func (r *reader) checkPBX(p PBX, oneVoice bool) {
 		r.wrong("pbx.standby_user", "users.same", "user", p.StandbyUser)
 	}
 	r.duration("pbx.expires", p.Expires, 5*time.Second, time.Hour)
-	r.oneOf("pbx.overflow_evidence", string(p.Evidence), "to", "diversion", "history-info", "request-uri", "none")
+	r.oneOf("pbx.overflow_evidence", string(p.Evidence), "auto", "to", "diversion", "history-info", "request-uri", "none")
+	r.countryCode("pbx.country_code", p.CountryCode)
+	r.networks("pbx.sources", "source", true)
+	r.networks("pbx.networks", "network", false)
 	r.code("pbx.refusal_code", p.RefusalCode)
 	r.code("pbx.busy_code", p.BusyCode)
 }
@@ -96,6 +99,7 @@ func (r *reader) checkAttendant(a Attendant) {
 	if strings.Trim(a.Operator, "0123456789*#") != "" { // "" means that the site has no operator
 		r.wrong("attendant.operator", "operator", "value", a.Operator)
 	}
+	r.plan(a)
 }
 
 // checkLinks checks the addresses of the peer link, the database and the page.

@@ -49,6 +49,16 @@ type PBX struct {
 	Evidence          Evidence `toml:"overflow_evidence"` // how an overflowed call is told (H7)
 	RefusalCode       int      `toml:"refusal_code"`
 	BusyCode          int      `toml:"busy_code"` // all channels busy
+
+	// CountryCode is of the published number in its international form, such as 33; ""
+	// compares the ends of such numbers.
+	CountryCode string `toml:"country_code"`
+	// Sources are addresses, prefixes and names from which SIP is taken beside Address
+	// (SPEC K1).
+	Sources []string `toml:"sources"`
+	// Networks are the addresses and prefixes to which sound may go (SPEC K4); none: those
+	// of the PBX.
+	Networks []string `toml:"networks"`
 }
 
 // Evidence is how the profile tells an overflowed call from a direct one.
@@ -56,6 +66,7 @@ type Evidence string
 
 // The evidence a profile can name (SPEC H7).
 const (
+	EvidenceAuto       Evidence = "auto" // what the standby's own call shows
 	EvidenceDiversion  Evidence = "diversion"
 	EvidenceHistory    Evidence = "history-info"
 	EvidenceTo         Evidence = "to"
@@ -77,6 +88,10 @@ type Attendant struct {
 	Language        releve.Language `toml:"language"`
 	ExtensionDigits int             `toml:"extension_digits"` // how many digits an extension has
 	Operator        string          `toml:"operator"`
+
+	// Extensions is the number plan: what callers may be put through to, and nothing
+	// else (SPEC K7).
+	Extensions []string `toml:"extensions"`
 }
 
 // Peer is the link to the other server.

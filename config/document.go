@@ -17,6 +17,14 @@ type entry struct {
 	line int
 	kind unstable.Kind
 	text string // of a value that is no array and no table
+	list []item // of an array
+}
+
+// item is one value of an array, which may stand on a line of its own.
+type item struct {
+	line int
+	kind unstable.Kind
+	text string
 }
 
 // syntaxError is a line that is no TOML.
@@ -88,13 +96,34 @@ func appendValue(entries []entry, p *unstable.Parser, table string, node *unstab
 	}
 	value := node.Value()
 	if value.Kind != unstable.InlineTable {
-		return append(entries, entry{key: key, line: line, kind: value.Kind, text: string(value.Data)})
+		e := entry{key: key, line: line, kind: value.Kind, text: string(value.Data)}
+		if value.Kind == unstable.Array {
+			e.list = itemsOf(p, value, line)
+		}
+		return append(entries, e)
 	}
 	entries = append(entries, entry{key: key, line: line, kind: unstable.Table})
 	for inner := value.Children(); inner.Next(); {
 		entries = appendValue(entries, p, key, inner.Node())
 	}
 	return entries
+}
+
+// itemsOf lists the values of an array. One that has no place of its own in the tree,
+// such as an array within it, stands at the line of the key.
+func itemsOf(p *unstable.Parser, array *unstable.Node, line int) (items []item) {
+	for it := array.Children(); it.Next(); {
+		node := it.Node()
+		if node.Kind == unstable.Comment {
+			continue
+		}
+		at := line
+		if node.Raw.Length > 0 {
+			at = p.Shape(node.Raw).Start.Line
+		}
+		items = append(items, item{line: at, kind: node.Kind, text: string(node.Data)})
+	}
+	return items
 }
 
 func keyOf(p *unstable.Parser, node *unstable.Node) (key string, line int) {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,6 +43,15 @@ func set(field reflect.Value, e entry) (expected string) {
 			return "rate"
 		}
 		field.SetInt(int64(rate))
+	case field.Type() == reflect.TypeFor[[]string]():
+		if e.kind != unstable.Array || slices.ContainsFunc(e.list, func(i item) bool { return i.kind != unstable.String }) {
+			return "list"
+		}
+		texts := make([]string, 0, len(e.list))
+		for _, i := range e.list {
+			texts = append(texts, i.text)
+		}
+		field.Set(reflect.ValueOf(texts))
 	case field.Kind() == reflect.String:
 		if e.kind != unstable.String {
 			return "text"

@@ -71,14 +71,15 @@ func resolvePaths(dir string, paths ...*string) {
 // reader collects the mistakes of one file.
 type reader struct {
 	file     string
-	lines    map[string]int  // where each table and key stands
-	said     map[string]bool // the keys and tables that have their mistake
-	meant    map[string]bool // those that an unknown one was probably meant to be
+	lines    map[string]int    // where each table and key stands
+	items    map[string][]item // the values of each list, with their lines
+	said     map[string]bool   // the keys and tables that have their mistake
+	meant    map[string]bool   // those that an unknown one was probably meant to be
 	mistakes []Mistake
 }
 
 func newReader(file string) *reader {
-	return &reader{file: file, lines: map[string]int{}, said: map[string]bool{}, meant: map[string]bool{}}
+	return &reader{file: file, lines: map[string]int{}, items: map[string][]item{}, said: map[string]bool{}, meant: map[string]bool{}}
 }
 
 // wrong reports a mistake at a key: at its line, or at its table's when the key
@@ -97,6 +98,12 @@ func (r *reader) say(key string, why view.Sentence) {
 // misspelt one that was probably meant to be it.
 func (r *reader) explained(key string) bool {
 	return r.said[key] || r.meant[key] && r.lines[key] == 0
+}
+
+// sayItem reports a mistake at a value of a list. Each value has its own.
+func (r *reader) sayItem(key string, i item, code string, pairs ...string) {
+	r.said[key] = true
+	r.sayAt(i.line, key, view.Say(code, pairs...))
 }
 
 func (r *reader) sayAt(line int, key string, why view.Sentence) {
@@ -119,7 +126,7 @@ func (r *reader) read(text []byte, c any) {
 		case r.lines[e.key] != 0:
 			r.sayAt(e.line, e.key, view.Say("twice", "line", strconv.Itoa(r.lines[e.key])))
 		default:
-			r.lines[e.key] = e.line
+			r.lines[e.key], r.items[e.key] = e.line, e.list
 			r.take(field, e)
 		}
 	}
@@ -131,8 +138,20 @@ func (r *reader) take(field reflect.Value, e entry) {
 		return
 	}
 	if expected := set(field, e); expected != "" {
+		r.lines[e.key] = cmp.Or(lineOfOther(e.list), e.line)
 		r.wrong(e.key, "type."+expected)
 	}
+}
+
+// lineOfOther is where a list that should hold texts holds something else; 0 when it
+// does not.
+func lineOfOther(list []item) int {
+	for _, i := range list {
+		if i.kind != unstable.String {
+			return i.line
+		}
+	}
+	return 0
 }
 
 // unknown reports a key or a table that the program does not know, and for what

@@ -92,6 +92,13 @@ func (r *reader) address(key, value string) {
 	}
 }
 
+// countryCode is one to three digits, the first no zero (ITU-T E.164 §6.2.1).
+func (r *reader) countryCode(key, value string) {
+	if n, err := strconv.ParseUint(value, 10, 16); value != "" && (err != nil || n < 1 || n > 999 || value[0] == '0') {
+		r.wrong(key, "country-code", "value", value)
+	}
+}
+
 // host is an address of one machine, without a port.
 func (r *reader) host(key, value string) {
 	if at, err := netip.ParseAddr(value); err != nil || at.IsMulticast() || at.IsUnspecified() {

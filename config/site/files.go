@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"text/template"
 	"time"
@@ -92,7 +93,9 @@ func (o Options) toml(id identity.Identity) ([]byte, error) {
 		Mine, Its Server
 		Mute      bool // this server takes no calls
 		OneVoice  bool // nobody takes over from who does
-	}{Options: o, ID: id.Site, Seat: id.Seat, Mute: o.Mute(id.Seat), OneVoice: o.Mute(releve.Secondary)}
+
+		PlanDerived bool // nobody gave the extensions
+	}{Options: o, ID: id.Site, Seat: id.Seat, Mute: o.Mute(id.Seat), OneVoice: o.Mute(releve.Secondary), PlanDerived: o.planDerived}
 	data.Mine, data.Its = o.servers(id.Seat)
 	return fillIn("server", o.Language, data)
 }
@@ -102,7 +105,7 @@ func fillIn(kind string, language releve.Language, data any) ([]byte, error) {
 	if language != releve.French {
 		language = releve.English
 	}
-	t, err := template.New("").Funcs(template.FuncMap{"text": text, "at": at, "addrport": addrport}).
+	t, err := template.New("").Funcs(template.FuncMap{"text": text, "list": list, "at": at, "addrport": addrport}).
 		ParseFS(templates, "*.tmpl")
 	if err != nil {
 		return nil, err
@@ -123,6 +126,19 @@ func text(v any) (string, error) {
 	e.SetEscapeHTML(false)
 	err := e.Encode(v)
 	return string(bytes.TrimSpace(out.Bytes())), err
+}
+
+// list writes a TOML array of texts.
+func list(values []string) (string, error) {
+	texts := make([]string, 0, len(values))
+	for _, v := range values {
+		t, err := text(v)
+		if err != nil {
+			return "", err
+		}
+		texts = append(texts, t)
+	}
+	return "[" + strings.Join(texts, ", ") + "]", nil
 }
 
 // at and addrport write an address, and "" for one that was not given: the check

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/attendant"
 	"releve/config"
 )
 
@@ -36,6 +37,11 @@ type Options struct {
 	Channels        int
 	ExtensionDigits int
 	Operator        string // "": none
+
+	// Extensions is the number plan; without one, Init writes [attendant.Derived] and says
+	// in the file that nobody chose it.
+	Extensions  []string
+	planDerived bool
 
 	Binaries string // of PostgreSQL; "" searches
 	Account  string // of PostgreSQL under root
@@ -91,6 +97,7 @@ type Written struct {
 	SiteID          string
 	Main, Secondary string   // the two configurations
 	Witness         string   // and the witness's; "" without one
+	Derived         []string // the number plan, where nobody gave one
 	Files           []string // all files, in the order of writing
 }
 
@@ -120,6 +127,7 @@ func Init(o Options) (Written, error) {
 	if o.Domain == "" && o.PBX.IsValid() {
 		o.Domain = o.PBX.Addr().String()
 	}
+	derived := o.derivePlan()
 	id := rand.Text()
 	files, err := o.files(id, time.Now())
 	if err != nil {
@@ -129,8 +137,18 @@ func Init(o Options) (Written, error) {
 	if o.Witness.At.IsValid() {
 		w.Witness = filepath.Join(o.Dir, "witness.toml")
 	}
+	w.Derived = derived
 	err = w.write(o.Dir, files)
 	return w, err
+}
+
+// derivePlan gives a site that was given no number plan one to begin with.
+func (o *Options) derivePlan() (derived []string) {
+	if len(o.Extensions) == 0 {
+		derived = attendant.Derived(o.ExtensionDigits, o.Operator)
+		o.Extensions, o.planDerived = derived, true
+	}
+	return derived
 }
 
 // write writes the files and reads them as a server and a witness will: what they

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -69,7 +70,7 @@ func TestANewSiteIsOneSeenFromTwoSides(t *testing.T) {
 				t.Errorf("one listens on %s and the other looks for it at %s", link[0], link[1])
 			}
 		}
-		if main.PBX != secondary.PBX || main.Takeover != secondary.Takeover || main.Takeover != config.Defaults().Takeover {
+		if !reflect.DeepEqual(main.PBX, secondary.PBX) || main.Takeover != secondary.Takeover || main.Takeover != config.Defaults().Takeover {
 			t.Errorf("the two sides differ: %+v %+v", main, secondary)
 		}
 	}
@@ -97,6 +98,42 @@ func TestWhatWasAskedIsWhatIsWritten(t *testing.T) {
 	} {
 		if pair[0] != pair[1] {
 			t.Errorf("%s is %v, asked %v", what, pair[0], pair[1])
+		}
+	}
+}
+
+// A site that gives no number plan gets one that says so, and one that gives its own has
+// no word about it.
+func TestASiteBeginsWithANumberPlan(t *testing.T) {
+	for story, c := range map[string]struct {
+		digits   int
+		operator string
+		given    []string
+		want     []string
+	}{
+		"four digits, the operator among them": {4, "1001", nil, []string{"1000-8999"}},
+		"an operator of his own":               {4, "9", nil, []string{"1000-8999", "9"}},
+		"an operator behind a star":            {4, "*9", nil, []string{"1000-8999", "*9"}},
+		"three digits, and no 112":             {3, "", nil, []string{"200-899"}},
+		"two digits, and no 15":                {2, "", nil, []string{"20-89"}},
+		"one digit":                            {1, "", nil, []string{"1-8"}},
+		"given":                                {4, "9", []string{"9", "2000-2999"}, []string{"9", "2000-2999"}},
+	} {
+		for _, language := range []releve.Language{releve.French, releve.English} {
+			o := hospital(t)
+			o.Language, o.ExtensionDigits, o.Operator, o.Extensions = language, c.digits, c.operator, c.given
+			main, secondary := load(t, o)
+			if !slices.Equal(main.Attendant.Extensions, c.want) || !slices.Equal(secondary.Attendant.Extensions, c.want) {
+				t.Errorf("%s: %q and %q, not %q", story, main.Attendant.Extensions, secondary.Attendant.Extensions, c.want)
+			}
+			text, err := os.ReadFile(filepath.Join(o.Dir, "main.toml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			derived := map[releve.Language]string{releve.English: "this one is derived", releve.French: "celui-ci est déduit"}
+			if said := strings.Contains(string(text), derived[language]); said != (c.given == nil) {
+				t.Errorf("%s: the file says that the plan is derived: %v", story, said)
+			}
 		}
 	}
 }

@@ -1,0 +1,79 @@
+package config
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"releve/attendant"
+)
+
+// The rules of settings that are lists: each value that is wrong is told at its line.
+
+// each looks at every value of a list; why gives what is wrong with one, as a code of
+// package words and its arguments, and nothing for a good one.
+func (r *reader) each(key string, why func(value string) (code string, pairs []string)) {
+	if r.explained(key) {
+		return
+	}
+	for _, i := range r.items[key] {
+		if code, pairs := why(i.text); code != "" {
+			r.sayItem(key, i, code, pairs...)
+		}
+	}
+}
+
+// plan checks the numbers that may be dialled, and that the operator is one of them.
+func (r *reader) plan(a Attendant) {
+	const key = "attendant.extensions"
+	if len(a.Extensions) == 0 && !r.explained(key) {
+		r.wrong(key, "plan.missing")
+		return
+	}
+	r.each(key, func(value string) (string, []string) {
+		one, err := attendant.ParsePlan(value)
+		switch {
+		case err != nil:
+			return "plan", []string{"value", value}
+		case one.Longest() > a.ExtensionDigits && !(one.Holds(a.Operator) && value == a.Operator):
+			return "plan.long", []string{"value", value, "digits", strconv.Itoa(one.Longest()), "most", strconv.Itoa(a.ExtensionDigits)}
+		}
+		return "", nil
+	})
+	if plan, err := attendant.ParsePlan(a.Extensions...); err == nil && a.Operator != "" && !plan.Holds(a.Operator) {
+		r.wrong("attendant.operator", "plan.operator", "value", a.Operator)
+	}
+}
+
+// networks checks addresses and prefixes, and where names are allowed, names.
+func (r *reader) networks(key, code string, names bool) {
+	r.each(key, func(value string) (string, []string) {
+		if _, ok := ParseNetwork(value); ok || names && isName(value) {
+			return "", nil
+		}
+		return code, []string{"value", value}
+	})
+}
+
+// ParseNetwork reads an address or a prefix; an address is a prefix of its own length.
+func ParseNetwork(text string) (netip.Prefix, bool) {
+	if at, err := netip.ParseAddr(text); err == nil {
+		at = at.Unmap()
+		return netip.PrefixFrom(at, at.BitLen()), at.Zone() == "" && !at.IsMulticast() && !at.IsUnspecified()
+	}
+	prefix, err := netip.ParsePrefix(text)
+	return prefix.Masked(), err == nil
+}
+
+// isName says whether a text can be a host's name (RFC 1123 §2.1). What is made of
+// digits and dots alone is a mistyped address.
+func isName(text string) bool {
+	if len(text) > 253 || strings.Trim(text, "0123456789.") == "" {
+		return false
+	}
+	return !slices.ContainsFunc(strings.Split(strings.TrimSuffix(text, "."), "."), func(label string) bool {
+		return label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
+			strings.Trim(strings.ToLower(label), "abcdefghijklmnopqrstuvwxyz0123456789-_") != ""
+	})
+}
