@@ -256,6 +256,10 @@ func (a *Agent) report(ctx context.Context, r report) {
 // Machine is the latest snapshot, for those who look and do not decide.
 func (a *Agent) Machine() takeover.Machine { return a.snapshot.Load().Machine }
 
+// Turned is how long ago the loop took its last step. It takes one several times a
+// second; a longer time says that it hangs, or that the process was stopped.
+func (a *Agent) Turned() time.Duration { return a.Now() - a.snapshot.Load().Now }
+
 // Stop gives the vote back before this server is stopped, and waits until the
 // other has it or ctx ends (R3). A server without the vote waits for a word of the
 // other from after it knew: a vote on its way to us must not go down with us.

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+
 	"releve"
 	"releve/agent"
 	"releve/arbiter"
@@ -309,9 +311,13 @@ func (a *App) Run(ctx context.Context) error {
 	begin(func(ctx context.Context) { noticeCertificates(ctx, certificates, a.explain) })
 	a.openingWords()
 	a.console.Start()
+	manager := newSupervisor(a.log)
+	begin(func(ctx context.Context) { manager.feed(ctx, a.agent.Turned) })
+	manager.tell(daemon.SdNotifyReady)
 	a.log.Info("serving", "seat", a.config.Site.Seat, "site", a.config.Site.Name, "page", "http://"+a.config.Console.Listen+"/")
 	select {
 	case <-ctx.Done():
+		manager.tell(daemon.SdNotifyStopping)
 		a.leave()
 	case err = <-failed:
 	}

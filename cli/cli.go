@@ -79,7 +79,7 @@ func newRoot(asked *settings) *cobra.Command {
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { explain(c, words) })
 	root.SetUsageFunc(func(c *cobra.Command) error { explain(c, words); return nil })
 	root.AddCommand(
-		newInit(s), newServe(s), newCheck(s), newCertificates(s), newStatus(s), newCalls(s), newExplain(s),
+		newInit(s), newServe(s), newUnit(s), newCheck(s), newCertificates(s), newStatus(s), newCalls(s), newExplain(s),
 		newProcedure(s, "return"), newProcedure(s, "switchover"), newSalvage(s), newMirror(s), newWitness(s),
 		newSolo(s), newAbdicate(s), newTakeover(s), newProcedure(s, "restore"), newArbiter(s),
 		newDemo(s), newCompletion(s), newManual(s), newVersion(s),

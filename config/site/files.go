@@ -19,7 +19,7 @@ import (
 	"releve/peer/identity"
 )
 
-//go:embed *.toml.tmpl
+//go:embed *.tmpl
 var templates embed.FS
 
 // file is one that Init writes, below Options.Dir.
