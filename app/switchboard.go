@@ -77,8 +77,12 @@ func (s *switchboard) openLines() {
 	}
 }
 
-func (s *switchboard) makeCalls() (err error) {
+func (s *switchboard) makeCalls() error {
 	c := s.config
+	plan, err := attendant.ParsePlan(c.Attendant.Extensions...)
+	if err != nil {
+		return err
+	}
 	s.calls, err = calls.New(calls.Options{
 		Seat: c.Site.Seat, Channels: c.SIP.Channels, Duty: s, Spool: s.spool, Log: s.log,
 		Profile: calls.Profile{
@@ -87,6 +91,7 @@ func (s *switchboard) makeCalls() (err error) {
 		},
 		Script: attendant.Script{
 			Language: c.Attendant.Language, ExtensionDigits: c.Attendant.ExtensionDigits, Operator: c.Attendant.Operator,
+			Plan: plan,
 		},
 	})
 	return err

@@ -25,10 +25,8 @@ type Script struct {
 	ExtensionDigits int    // how many digits an extension has, 1 to 15
 	Operator        string // SIP user of the operator; "" where nobody takes calls
 
-	// Known says whether a number is in the directory. It is asked in the middle
-	// of a call, so it answers from memory (SPEC C10). nil: no directory, the PBX
-	// judges each full number.
-	Known func(extension string) bool
+	// Plan is what may be dialled, the operator's number too, and nothing else (SPEC K7).
+	Plan Plan
 }
 
 // maxExtensionDigits is the longest number of the public network (E.164).
@@ -43,6 +41,12 @@ func (s Script) Check() error {
 	if s.ExtensionDigits < 1 || s.ExtensionDigits > maxExtensionDigits {
 		wrong = append(wrong, fmt.Errorf("extensions of %d digits: set extension_digits between 1 and %d",
 			s.ExtensionDigits, maxExtensionDigits))
+	}
+	if len(s.Plan) == 0 {
+		wrong = append(wrong, errors.New("no number may be dialled: set extensions"))
+	}
+	if s.Operator != "" && !s.Plan.Holds(s.Operator) {
+		wrong = append(wrong, fmt.Errorf("the operator %q is not among the extensions: add the number", s.Operator))
 	}
 	return errors.Join(wrong...)
 }

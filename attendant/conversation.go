@@ -103,7 +103,7 @@ func (c *Conversation) listen(Event) []Action {
 func (c *Conversation) press(e Event) []Action {
 	first := c.dialled == ""
 	switch {
-	case first && e.Key == '0' && c.script.Operator != "":
+	case first && e.Key == '0' && c.hasOperator():
 		return append([]Action{Note{"digits", "0"}}, c.callOperator()...)
 	case !first && e.Key == '#':
 		return c.dial()
@@ -111,30 +111,33 @@ func (c *Conversation) press(e Event) []Action {
 		return c.mistake()
 	}
 	c.dialled += string(e.Key)
-	if len(c.dialled) >= c.script.ExtensionDigits {
+	if c.complete() {
 		return c.dial()
 	}
 	c.phase = dialling
 	return []Action{Collect{patience}}
 }
 
+// complete says that no further key is waited for: the number has all its digits, or is in
+// the plan and begins no other.
+func (c *Conversation) complete() bool {
+	plan := c.script.Plan
+	return len(c.dialled) >= c.script.ExtensionDigits || plan.Holds(c.dialled) && !plan.GoesOn(c.dialled)
+}
+
+// dial puts the caller through to what the plan holds, whatever ended the number: its last
+// digit, a #, or silence. All else may be an emergency number, an outside line or some
+// feature code of the PBX (SPEC K7).
 func (c *Conversation) dial() []Action {
 	number := c.dialled
-	if c.script.Known != nil && !c.script.Known(number) {
+	if !c.script.Plan.Holds(number) {
 		return c.mistake()
 	}
 	note := Note{"digits", Mask(number)}
 	return append([]Action{note}, c.announce(Transfer{number, Extension}, "transfer")...)
 }
 
-// leaveUnfinished tries a short number only if the directory has it: without a
-// directory, its first digits may be some feature code of the PBX.
-func (c *Conversation) leaveUnfinished(Event) []Action {
-	if c.script.Known == nil {
-		return c.mistake()
-	}
-	return c.dial()
-}
+func (c *Conversation) leaveUnfinished(Event) []Action { return c.dial() }
 
 func (c *Conversation) mistake() []Action {
 	note := Note{"invalid", Mask(c.dialled)}
@@ -159,13 +162,15 @@ func (c *Conversation) staySilent(Event) []Action {
 // callOperator says what led there, then puts the caller through to the
 // operator.
 func (c *Conversation) callOperator(reason ...string) []Action {
-	if c.script.Operator == "" {
+	if !c.hasOperator() {
 		c.lastFailure = "this site has no operator"
 		return c.close(reason...)
 	}
 	c.operatorCalls++
 	return c.announce(Transfer{c.script.Operator, Operator}, append(reason, "operator")...)
 }
+
+func (c *Conversation) hasOperator() bool { return c.script.Plan.Holds(c.script.Operator) }
 
 func (c *Conversation) announce(to Transfer, prompts ...string) []Action {
 	c.phase = announcing

@@ -22,10 +22,87 @@ func scripts(t *rapid.T) Script {
 		ExtensionDigits: rapid.IntRange(1, maxExtensionDigits).Draw(t, "digits"),
 		Operator:        rapid.SampledFrom([]string{"", "9"}).Draw(t, "operator"),
 	}
-	if rapid.Bool().Draw(t, "directory") {
-		s.Known = func(number string) bool { return strings.Contains(number, "1") }
-	}
+	s.Plan = plans(t, s)
 	return s
+}
+
+// plans draws a number plan, in which the operator may be missing.
+func plans(t *rapid.T, s Script) Plan {
+	number := rapid.StringMatching(`[0-9]{1,4}|[*][0-9]`)
+	entries := rapid.SliceOfN(number, 0, 4).Draw(t, "numbers")
+	for n := range rapid.IntRange(1, min(4, s.ExtensionDigits)).Draw(t, "lengths") {
+		entries = append(entries, strings.Repeat("2", n+1)+"-"+strings.Repeat("7", n+1))
+	}
+	if s.Operator != "" && rapid.Bool().Draw(t, "operator in the plan") {
+		entries = append(entries, s.Operator)
+	}
+	plan, err := ParsePlan(entries...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+// mostAttempts is how often one caller can have something dialled, and how often he can
+// key in what is no number: then the operator has him, or nobody.
+const mostAttempts = returnsForOperator + mistakesForOperator + operatorAttempts + 1
+
+// Whatever is pressed, and in whatever order things happen: nothing outside the plan is
+// ever dialled, and the attempts of one caller come to an end (SPEC K7).
+func TestNothingOutsideThePlanIsEverDialled(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := scripts(t)
+		c := New(s)
+		actions, _ := c.Step(Event{What: Started})
+		attempts, invalid := 0, 0
+		for doing := underway(actions); ; {
+			for _, a := range actions {
+				if x, ok := a.(Transfer); ok {
+					if attempts++; !s.Plan.Holds(x.User) {
+						t.Fatalf("%q is dialled, and the plan is %v", x.User, s.Plan)
+					}
+				}
+				if n, ok := a.(Note); ok && n.Name == "invalid" {
+					invalid++
+				}
+			}
+			if _, over := doing.(Hangup); over {
+				break
+			}
+			actions, _ = c.Step(answerTo(t, doing))
+			if next := underway(actions); next != nil {
+				doing = next
+			}
+		}
+		if attempts > mostAttempts || invalid > mostAttempts {
+			t.Fatalf("one caller had %d numbers dialled and %d refused", attempts, invalid)
+		}
+	})
+}
+
+// Each of these is refused whatever ends it: the rest of its digits, #, or silence. The
+// caller is told that it is no number.
+func TestShortNumbersAndCodesAreNoExtensions(t *testing.T) {
+	plan, err := ParsePlan("1000-1999", "2345")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, number := range []string{"15", "112", "72", "1", "17", "18", "911", "0", "00", "9112", "0112", "2344", "2346", "199", "3000"} {
+		for ending, last := range map[string]Event{"#": {What: Digit, Key: '#'}, "silence": {What: Silence}} {
+			c := New(Script{Language: releve.English, ExtensionDigits: 10, Plan: plan})
+			actions, _ := c.Step(Event{What: Started})
+			for _, key := range []byte(number) {
+				actions, _ = c.Step(Event{What: Digit, Key: key})
+			}
+			if len(c.dialled) > 0 {
+				actions, _ = c.Step(last)
+			}
+			play, ok := underway(actions).(Play)
+			if !ok || play.Prompts[0] != "en/invalid" {
+				t.Errorf("%s, then %s: %v", number, ending, actions)
+			}
+		}
+	}
 }
 
 func events(t *rapid.T) Event {
@@ -118,7 +195,11 @@ func checkOver(t *rapid.T, c *Conversation, doing Action) {
 func TestNotesAreMasked(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		number := rapid.StringMatching(`[1-9][0-9]{2,7}`).Draw(t, "number")
-		c := New(Script{Language: releve.French, ExtensionDigits: len(number), Operator: "9"})
+		plan, err := ParsePlan(number, "9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := New(Script{Language: releve.French, ExtensionDigits: len(number), Operator: "9", Plan: plan})
 		var steps []Event
 		for _, key := range []byte(number) {
 			steps = append(steps, Event{What: Digit, Key: key})
@@ -153,8 +234,8 @@ func TestMask(t *testing.T) {
 }
 
 func TestCheckNamesEveryMistake(t *testing.T) {
-	err := Script{Language: "de", ExtensionDigits: 16}.Check()
-	for _, part := range []string{`"de"`, "fr or en", "16 digits", "extension_digits"} {
+	err := Script{Language: "de", ExtensionDigits: 16, Operator: "9"}.Check()
+	for _, part := range []string{`"de"`, "fr or en", "16 digits", "extension_digits", "set extensions", "the operator"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%v does not say %s", err, part)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -123,7 +122,7 @@ func sentence(a Action) string {
 	return fmt.Sprintf("unknown action %T", a)
 }
 
-// siteOf reads, for example, "fr digits=4 operator=9 knows=1001,1002".
+// siteOf reads, for example, "fr digits=4 operator=9 plan=1000-1999,9".
 func siteOf(t *testing.T, line string) Script {
 	var s Script
 	for _, word := range strings.Fields(line) {
@@ -135,8 +134,11 @@ func siteOf(t *testing.T, line string) Script {
 			s.ExtensionDigits, _ = strconv.Atoi(value)
 		case "operator":
 			s.Operator = value
-		case "knows":
-			s.Known = func(x string) bool { return slices.Contains(strings.Split(value, ","), x) }
+		case "plan":
+			var err error
+			if s.Plan, err = ParsePlan(strings.Split(value, ",")...); err != nil {
+				t.Fatal(err)
+			}
 		default:
 			t.Fatalf("%q is no word of a site", word)
 		}

@@ -324,9 +324,13 @@ type server struct {
 func newServer(t *testing.T, kind StanceKind, channels int) *server {
 	t.Helper()
 	s := &server{post: newPost(kind), disk: &disk{}}
+	plan, err := attendant.ParsePlan("1000-1999", "9")
+	if err != nil {
+		t.Fatal(err)
+	}
 	calls, err := New(Options{
 		Seat: releve.Secondary, Channels: channels, Profile: profile,
-		Script: attendant.Script{Language: releve.French, ExtensionDigits: 4, Operator: "9"},
+		Script: attendant.Script{Language: releve.French, ExtensionDigits: 4, Operator: "9", Plan: plan},
 		Duty:   s.post, Spool: s.disk, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -79,6 +79,7 @@ func (v *server) serves() bool { return v.running != nil && v.running.store.mine
 // Users and numbers of the site.
 const (
 	receptionUser   = "reception"
+	operator        = "9"
 	standbyUser     = "standby"
 	receptionNumber = "8000"
 	refusalCode     = 486
@@ -116,13 +117,17 @@ func (v *server) start() {
 }
 
 func (p *process) makeCalls() {
+	plan, err := attendant.ParsePlan("100-899", operator)
+	if err != nil {
+		panic("the simulated site has no number plan: " + err.Error())
+	}
 	c, err := calls.New(calls.Options{
 		Seat: p.seat, Channels: channels, Duty: duty{p}, Spool: p.records, Log: quiet,
 		Profile: calls.Profile{
 			Evidence: calls.EvidenceTo, ReceptionUser: receptionUser, ReceptionNumber: receptionNumber,
 			StandbyUser: standbyUser, RefusalCode: refusalCode, BusyCode: busyCode,
 		},
-		Script: attendant.Script{Language: releve.French, ExtensionDigits: 3, Operator: "operator"},
+		Script: attendant.Script{Language: releve.French, ExtensionDigits: 3, Operator: operator, Plan: plan},
 	})
 	if err != nil {
 		panic("the simulated site is not what the calls expect: " + err.Error())
