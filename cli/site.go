@@ -19,15 +19,24 @@ func newInit(s *settings) *cobra.Command {
 	o := site.Defaults()
 	var p places
 	var evidence, level string
+	reception := password{flag: "--reception-password", into: &o.ReceptionPassword}
+	standby := password{flag: "--standby-password", into: &o.StandbyPassword}
 	c := &cobra.Command{
 		Use: "init", Args: s.noArgs,
 		Example: "  releve init --dir hospital --name \"Hôpital Saint-Luc\" --pbx 192.0.2.10:5060 --domain pbx.example \\\n" +
 			"      --main-host 192.0.2.21 --secondary-host 192.0.2.22 --reception-number 9 \\\n" +
-			"      --reception-password … --standby-password … --operator 1001",
+			"      --reception-password-file reception.txt --standby-password-file standby.txt --operator 1001",
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.Language = s.lang()
 			o.Evidence, o.Level = config.Evidence(evidence), releve.Level(level)
 			if err := s.place(&o, p); err != nil {
+				return err
+			}
+			passwords := []password{reception, standby}
+			if o.Level == releve.Mirroring { // nobody is overflowed to
+				passwords = passwords[:1]
+			}
+			if err := s.take(c, passwords...); err != nil {
 				return err
 			}
 			written, err := site.Init(o)
@@ -49,8 +58,10 @@ func newInit(s *settings) *cobra.Command {
 	f.StringVar(&o.ReceptionNumber, "reception-number", "", "")
 	f.StringVar(&o.ReceptionUser, "reception-user", o.ReceptionUser, "")
 	f.StringVar(&o.ReceptionPassword, "reception-password", "", "")
+	f.StringVar(&reception.file, "reception-password-file", "", "")
 	f.StringVar(&o.StandbyUser, "standby-user", o.StandbyUser, "")
 	f.StringVar(&o.StandbyPassword, "standby-password", "", "")
+	f.StringVar(&standby.file, "standby-password-file", "", "")
 	f.TextVar(&o.Expires, "expires", o.Expires, "")
 	f.StringVar(&evidence, "overflow-evidence", string(o.Evidence), "")
 	f.IntVar(&o.Channels, "channels", o.Channels, "")
@@ -80,7 +91,7 @@ func serverFlags(c *cobra.Command, seat string, s *site.Server) {
 // place reads the addresses, and says of all at once which are wrong.
 func (s *settings) place(o *site.Options, p places) error {
 	var errPBX, errMain, errSecondary error
-	o.PBX, errPBX = netip.ParseAddrPort(p.pbx)
+	o.PBX, errPBX = pbxAddress(p.pbx)
 	o.Main.Host, errMain = netip.ParseAddr(p.main)
 	o.Secondary.Host, errSecondary = netip.ParseAddr(p.secondary)
 	var text []string
@@ -109,6 +120,14 @@ func (s *settings) place(o *site.Options, p places) error {
 	at, err := s.addressPort("--witness", p.witness)
 	o.Witness.At = at
 	return err
+}
+
+// pbxAddress reads an address whose port may be left to SIP's own (RFC 3261 §19.1.2).
+func pbxAddress(typed string) (netip.AddrPort, error) {
+	if host, err := netip.ParseAddr(typed); err == nil {
+		return netip.AddrPortFrom(host, 5060), nil
+	}
+	return netip.ParseAddrPort(typed)
 }
 
 func (s *settings) addressPort(flag, value string) (netip.AddrPort, error) {

@@ -2,8 +2,10 @@ package config
 
 import (
 	"crypto/x509"
+	"maps"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +30,22 @@ func (r *reader) check(c *Config) {
 	r.checkWitness(c.Site, c.Witness)
 	r.checkCollisions(c)
 	r.checkCertificates(c)
+	r.checkSecrets()
+}
+
+// checkSecrets: whoever can read a file with a password in it can register as the
+// reception. One mistake tells of the whole file.
+func (r *reader) checkSecrets() {
+	info, err := os.Stat(r.file)
+	if err != nil || info.Mode().Perm()&0o077 == 0 {
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(r.lines)) {
+		if strings.HasSuffix(key, "_password") {
+			r.wrong(key, "secret.open", "file", r.file)
+			return
+		}
+	}
 }
 
 func (r *reader) checkSite(s Site) {
