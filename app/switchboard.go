@@ -87,6 +87,7 @@ func (s *switchboard) makeCalls() error {
 		Seat: c.Site.Seat, Channels: c.SIP.Channels, Duty: s, Spool: s.spool, Log: s.log,
 		Profile: calls.Profile{
 			Evidence: calls.Evidence(c.PBX.Evidence), ReceptionUser: c.PBX.ReceptionUser, ReceptionNumber: c.PBX.ReceptionNumber,
+			CountryCode: c.PBX.CountryCode,
 			StandbyUser: c.PBX.StandbyUser, RefusalCode: c.PBX.RefusalCode, BusyCode: c.PBX.BusyCode,
 		},
 		Script: attendant.Script{

@@ -42,7 +42,7 @@ type call struct {
 }
 
 func newCall(c *Calls, in Incoming, drop context.CancelCauseFunc) *call {
-	o := c.profile.offer(in.Invite())
+	o := c.profile.offer(in.Invite(), c.duty.Stance().Kind)
 	return &call{Calls: c, in: in, offer: o, drop: drop, log: c.log.With("call", o.Invite.Call)}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"releve"
 )
@@ -26,6 +27,7 @@ type Profile struct {
 	Evidence        Evidence
 	ReceptionUser   string // SIP user of the server on duty
 	ReceptionNumber string // the published number
+	CountryCode     string // of that number; "": any
 	StandbyUser     string // SIP user that the PBX overflows to
 	RefusalCode     int    // gives an overflowed call back to the PBX
 	BusyCode        int    // all channels busy
@@ -72,10 +74,11 @@ type Offer struct {
 }
 
 // offer judges an INVITE. A call through the reception binding did not overflow,
-// whatever was diverted before it came to the reception.
-func (p Profile) offer(in releve.Invite) Offer {
+// whatever was diverted before it came to the reception. Nor did one that a PBX sends to
+// the server on duty by the published number itself.
+func (p Profile) offer(in releve.Invite, s StanceKind) Offer {
 	o := Offer{Invite: in, Binding: Standby}
-	if in.Target == p.ReceptionUser {
+	if in.Target == p.ReceptionUser || s == OnDuty && p.published(in.Target) {
 		o.Binding = Reception
 		return o
 	}
@@ -106,7 +109,7 @@ func (p Profile) shows(e Evidence, in releve.Invite) bool {
 	case EvidenceTo:
 		return in.To != "" && in.To != p.StandbyUser
 	case EvidenceRequestURI:
-		return in.Target == p.ReceptionNumber && p.ReceptionNumber != p.ReceptionUser
+		return p.published(in.Target) && p.ReceptionNumber != p.ReceptionUser
 	}
 	return true
 }
@@ -123,7 +126,44 @@ func (p Profile) reason(in releve.Invite) releve.OverflowReason {
 }
 
 func (p Profile) fromReception(d releve.Diversion) bool {
-	return d.User != "" && (d.User == p.ReceptionUser || d.User == p.ReceptionNumber)
+	return d.User != "" && (d.User == p.ReceptionUser || p.published(d.User))
+}
+
+// published says whether a number is the published one in another form: with a country
+// code, or with the zero that a country dials in front.
+func (p Profile) published(number string) bool {
+	return sameNumber(number, p.ReceptionNumber, p.CountryCode)
+}
+
+// leastDigits is how many digits a number must have for its end to be compared: the end of
+// a foreign number may be any extension.
+const leastDigits = 6
+
+// sameNumber compares two numbers, of which either may be international. Without a country
+// code, any of one to three digits may stand in front (ITU-T E.164 §6).
+func sameNumber(a, b, country string) bool {
+	if a == b {
+		return a != ""
+	}
+	a, b = significant(a), significant(b)
+	if len(a) < len(b) {
+		a, b = b, a
+	}
+	if len(b) < leastDigits || !strings.HasSuffix(a, b) {
+		return false
+	}
+	front := a[:len(a)-len(b)]
+	return front == "" || front == country || country == "" && len(front) <= 3
+}
+
+// significant are the digits of a number without a plus and without the zeros in front, by
+// which one dials out of a house, a region or a country; "" when it is none.
+func significant(number string) string {
+	number = strings.TrimLeft(strings.TrimPrefix(number, "+"), "0")
+	if strings.Trim(number, "0123456789") != "" {
+		return ""
+	}
+	return number
 }
 
 // test says whether a call was made by a procedure, not by a caller.

@@ -41,14 +41,63 @@ func TestEvidence(t *testing.T) {
 		t.Run(row.story, func(t *testing.T) {
 			p := profile
 			p.Evidence = row.evidence
-			if o := p.offer(row.invite); o.Overflowed != row.want || o.Reason != row.reason || o.Binding != Standby {
+			if o := p.offer(row.invite, Passive); o.Overflowed != row.want || o.Reason != row.reason || o.Binding != Standby {
 				t.Errorf("overflowed %v for %q on %s", o.Overflowed, o.Reason, o.Binding)
 			}
 			row.invite.Target = "reception"
-			if o := p.offer(row.invite); o.Overflowed || o.Binding != Reception {
+			if o := p.offer(row.invite, Passive); o.Overflowed || o.Binding != Reception {
 				t.Error("a call to the reception counts as overflowed")
 			}
 		})
+	}
+}
+
+// The published number in the forms that a PBX may give it (RFC 3966, RFC 5806 §4).
+func TestThePublishedNumberInAnotherForm(t *testing.T) {
+	for _, row := range []struct {
+		published, country, seen string
+		want                     bool
+	}{
+		{"0199000123", "", "0199000123", true},
+		{"0199000123", "", "+33199000123", true},
+		{"0199000123", "", "0033199000123", true},
+		{"0199000123", "", "33199000123", true},
+		{"0199000123", "", "199000123", true},
+		{"0199000123", "33", "+33199000123", true},
+		{"0199000123", "33", "+44199000123", false},
+		{"0199000123", "", "+4420199000123", false},
+		{"+33199000123", "33", "0199000123", true},
+		{"+33199000123", "", "0199000123", true},
+		{"0199000123", "33", "+33199000124", false},
+		{"9", "33", "9", true},
+		{"9", "", "+339", false},
+		{"9", "", "0199000129", false},
+		{"8000", "33", "+33199008000", false},
+		{"accueil", "", "accueil", true},
+		{"accueil", "", "1accueil", false},
+		{"9", "", "", false},
+		{"", "", "", false},
+	} {
+		p := Profile{ReceptionNumber: row.published, CountryCode: row.country}
+		if got := p.published(row.seen); got != row.want {
+			t.Errorf("%q is taken for %q of country %q: %v", row.seen, row.published, row.country, got)
+		}
+	}
+}
+
+// A server on duty that is called by the published number has no overflow before it,
+// whatever the profile counts as evidence.
+func TestACallToTheServerOnDutyDidNotOverflow(t *testing.T) {
+	for _, evidence := range []Evidence{EvidenceAuto, EvidenceTo, EvidenceRequestURI, EvidenceNone} {
+		p := profile
+		p.Evidence = evidence
+		call := releve.Invite{To: "8000", Target: "8000"}
+		if o := p.offer(call, OnDuty); o.Overflowed || o.Binding != Reception {
+			t.Errorf("%s: overflowed %v, to the %s", evidence, o.Overflowed, o.Binding)
+		}
+		if o := p.offer(call, Passive); !o.Overflowed {
+			t.Errorf("%s: at the standby it did not overflow", evidence)
+		}
 	}
 }
 

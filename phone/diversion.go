@@ -1,22 +1,17 @@
 package phone
 
 import (
-	"net/url"
 	"strings"
 
 	"releve"
-	"releve/phone/sip"
 )
 
 // diversions reads Diversion values (RFC 5806): who sent the call on, and why.
 func diversions(values []string) []releve.Diversion {
 	var all []releve.Diversion
 	for _, v := range values {
-		a, err := sip.ParseAddress(v)
-		if err != nil {
-			continue // it is evidence at best: what cannot be read proves nothing
-		}
-		all = append(all, releve.Diversion{User: sip.User(a.URI), Reason: diversionReason(a.Params["reason"])})
+		w := readWhom(v)
+		all = append(all, releve.Diversion{User: w.user, Reason: diversionReason(w.around["reason"])})
 	}
 	return all
 }
@@ -34,24 +29,22 @@ func diversionReason(text string) releve.OverflowReason {
 	return releve.ReasonUnknown
 }
 
-// history reads the History-Info values (RFC 7044) that name a diversion. An entry
-// that failed bears a Reason among its URI's headers; one that was diverted to bears
-// a cause parameter (RFC 4458), and then it is the entry before it that diverted.
+// history reads the History-Info values (RFC 7044) that sent the call on: each that
+// another follows. An entry that failed bears a Reason among its URI's headers; the one
+// after it may bear a cause parameter (RFC 4458) in its place, or nothing says why.
 func history(values []string) []releve.Diversion {
 	var all []releve.Diversion
-	before := ""
-	for _, v := range values {
-		a, err := sip.ParseAddress(v)
-		if err != nil {
-			continue
+	for i, v := range values {
+		w := readWhom(v)
+		d := releve.Diversion{User: w.user, Reason: causeReason(w.headers["reason"])}
+		if i+1 < len(values) {
+			if next := readWhom(values[i+1]); d.Reason == releve.ReasonUnknown && next.params["cause"] != "" {
+				d.Reason = causeReason("SIP;cause=" + next.params["cause"])
+			}
+		} else if w.headers["reason"] == "" {
+			break // the last is where the call was sent to
 		}
-		user := sip.User(a.URI)
-		if reason := a.URI.Headers.GetOr("Reason", a.URI.Headers.GetOr("reason", "")); reason != "" {
-			all = append(all, releve.Diversion{User: user, Reason: causeReason(unescape(reason))})
-		} else if cause := a.URI.UriParams.GetOr("cause", ""); cause != "" && before != "" {
-			all = append(all, releve.Diversion{User: before, Reason: causeReason("SIP;cause=" + cause)})
-		}
-		before = user
+		all = append(all, d)
 	}
 	return all
 }
@@ -77,11 +70,4 @@ var causes = map[string]releve.OverflowReason{
 	"Q.850 17": releve.ReasonBusy,
 	"Q.850 18": releve.ReasonNoAnswer, "Q.850 19": releve.ReasonNoAnswer,
 	"Q.850 20": releve.ReasonUnavailable, "Q.850 27": releve.ReasonUnavailable, "Q.850 41": releve.ReasonUnavailable,
-}
-
-func unescape(text string) string {
-	if plain, err := url.QueryUnescape(text); err == nil {
-		return plain
-	}
-	return text
 }

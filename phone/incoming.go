@@ -241,8 +241,8 @@ func (in *Incoming) connect(stream *media.Stream) (*Leg, error) {
 func readInvite(req *sip.Request) releve.Invite {
 	return releve.Invite{
 		Call:       releve.CallID(req.CallID().Value()),
-		From:       sip.User(req.From().Address),
-		To:         sip.User(req.To().Address),
+		From:       readWhom(sip.Value(req, "From")).user,
+		To:         readWhom(sip.Value(req, "To")).user,
 		Target:     sip.User(req.Recipient),
 		Diversion:  diversions(sip.Values(req, "Diversion")),
 		History:    history(sip.Values(req, "History-Info")),
