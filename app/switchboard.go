@@ -54,6 +54,7 @@ func (s *switchboard) openPhone() (err error) {
 	c := s.config
 	s.phone, err = phone.New(phone.Options{
 		Listen: address(c.SIP.Listen), PBX: address(c.PBX.Address), Domain: c.PBX.Domain,
+		Sources: written(c.PBX.Sources), Other: address(c.SIP.Other).Addr(),
 		RTPFirst: c.SIP.RTPFirst, RTPLast: c.SIP.RTPLast, Log: s.log,
 		OnInvite: s.offered, OnCheck: s.checked,
 	})
@@ -141,6 +142,7 @@ func (s *switchboard) run(clips clips, begin func(func(context.Context))) {
 	begin(s.telephone.reception.run)
 	begin(s.telephone.standby.run)
 	begin(s.notice)
+	begin(s.watchDoor)
 	begin(func(ctx context.Context) { s.take(ctx, clips) })
 }
 

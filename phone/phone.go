@@ -45,8 +45,12 @@ var (
 
 // Options are the settings of a telephone.
 type Options struct {
-	Listen   netip.AddrPort // one address of this server; port 0 takes a free one
-	PBX      netip.AddrPort
+	Listen netip.AddrPort // one address of this server; port 0 takes a free one
+	PBX    netip.AddrPort
+	// Sources are addresses beside the PBX's from which SIP is taken, and Other is the
+	// other server, from which OPTIONS is: of all others nothing is (SPEC K1).
+	Sources  []netip.Prefix
+	Other    netip.Addr
 	Domain   string // of the SIP users
 	RTPFirst int
 	RTPLast  int
@@ -95,7 +99,7 @@ func New(o Options) (*Phone, error) {
 	// Messages may arrive before Listen returns; they wait for the rest of New.
 	ready := make(chan struct{})
 	p.endpoint, err = sip.Listen(sip.Options{
-		Listen: o.Listen, Log: o.Log,
+		Listen: o.Listen, Log: o.Log, Sources: o.sources(o.Sources),
 		Handle: func(req *sip.Request, t *sip.Transaction) { <-ready; p.receive(req, t) },
 		Stray:  func(res *sip.Response) { <-ready; _ = p.acknowledgeAgain(res) },
 	})
@@ -109,6 +113,22 @@ func New(o Options) (*Phone, error) {
 	close(ready)
 	return p, nil
 }
+
+// sources are the PBX and what is given beside it, and the other server for OPTIONS.
+func (o Options) sources(beside []netip.Prefix) sip.Sources {
+	pbx := o.PBX.Addr().Unmap()
+	s := sip.Sources{Calls: append([]netip.Prefix{netip.PrefixFrom(pbx, pbx.BitLen())}, beside...)}
+	if o.Other.IsValid() {
+		s.Checks = []netip.Addr{o.Other.Unmap()}
+	}
+	return s
+}
+
+// SetSources replaces the addresses beside the PBX's from which SIP is taken.
+func (p *Phone) SetSources(beside []netip.Prefix) { p.endpoint.SetSources(p.options.sources(beside)) }
+
+// Strangers tells what came from elsewhere and was dropped.
+func (p *Phone) Strangers() sip.Strangers { return p.endpoint.Strangers() }
 
 // Addr is where the telephone listens.
 func (p *Phone) Addr() netip.AddrPort { return p.endpoint.Addr() }

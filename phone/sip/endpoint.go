@@ -29,6 +29,8 @@ var ErrTimeout = errors.New("no answer to the SIP request within 32 s")
 type Options struct {
 	Listen netip.AddrPort // a specific address; port 0 takes a free one
 	Log    *slog.Logger
+	// Sources are the addresses from which SIP is taken; of others nothing is.
+	Sources Sources
 	// Senders is how many addresses are remembered at a time; 0: 4096.
 	Senders int
 	// Handle takes each new request, in a goroutine of its own. A panic in it is
@@ -53,6 +55,7 @@ type Endpoint struct {
 	senders      int
 	readers      sync.WaitGroup
 	done         chan struct{} // closed by Close
+	door         door
 
 	// mu keeps Close from passing between "still open" and the sending: the
 	// library would open the address anew for whoever sends after the socket
@@ -89,6 +92,7 @@ func Listen(o Options) (*Endpoint, error) {
 		senders:  cmp.Or(o.Senders, maxSenders),
 		done:     make(chan struct{}),
 	}
+	e.SetSources(o.Sources)
 	e.transport = gosip.NewTransportLayer(net.DefaultResolver, gosip.NewParser(), nil, gosip.WithTransportLayerLogger(e.log))
 	// Before the transaction layer is told of them, messages pass here one by one
 	// in the order of their arrival.

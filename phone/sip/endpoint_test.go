@@ -20,8 +20,9 @@ func newEndpoint(t *testing.T, senders int) *Endpoint {
 	t.Helper()
 	e, err := Listen(Options{
 		Listen: netip.MustParseAddrPort("127.0.0.1:0"), Log: slog.New(slog.DiscardHandler), Senders: senders,
-		Handle: func(req *Request, tx *Transaction) { _ = tx.Respond(Reply(req, 200)) },
-		Stray:  func(*Response) {},
+		Sources: Sources{Calls: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+		Handle:  func(req *Request, tx *Transaction) { _ = tx.Respond(Reply(req, 200)) },
+		Stray:   func(*Response) {},
 	})
 	if err != nil {
 		t.Fatal(err)

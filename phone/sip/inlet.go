@@ -63,6 +63,9 @@ func (in *inlet) ReadFrom(b []byte) (int, net.Addr, error) {
 			continue
 		}
 		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+		if !in.endpoint.door.admits(from.Addr(), buf[:n]) {
+			continue
+		}
 		if clean := in.endpoint.admit(buf[:n], from); clean != nil {
 			in.senders[from] = struct{}{}
 			return copy(b, clean), net.UDPAddrFromAddrPort(from), nil

@@ -1,0 +1,124 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"releve/config"
+	"releve/view"
+)
+
+const (
+	// resolveEvery is how often names among the sources are looked up again, and
+	// resolveFirst the first pause after one that could not be, which grows to that.
+	resolveEvery = 5 * time.Minute
+	resolveFirst = time.Second
+	// doorQuiet is how long nobody strange must have knocked before it is said that it
+	// is over.
+	doorQuiet = 5 * time.Minute
+	// doorLook is how often the count of strangers is looked at.
+	doorLook = 2 * time.Second
+)
+
+// written are the sources of SIP that are addresses and prefixes.
+func written(sources []string) []netip.Prefix {
+	var all []netip.Prefix
+	for _, s := range sources {
+		if p, ok := config.ParseNetwork(s); ok {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// watchDoor looks names among the sources up, and tells of strangers (SPEC K1). A
+// resolver that does not answer keeps what was known: no call waits for it.
+func (s *switchboard) watchDoor(ctx context.Context) {
+	look := time.NewTicker(doorLook)
+	defer look.Stop()
+	var seen strangers
+	known := make(map[string][]netip.Prefix)
+	pause, next := resolveFirst, time.Now()
+	for {
+		if time.Now().After(next) {
+			if s.resolve(ctx, known) {
+				pause = resolveEvery
+			} else {
+				pause = min(2*pause, resolveEvery)
+			}
+			next = time.Now().Add(pause)
+		}
+		now := s.phone.Strangers()
+		if what, severity := seen.judge(now.Dropped, now.Last, time.Now()); what != nil {
+			s.explain(severity, *what)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+	}
+}
+
+// resolve looks every name up and puts what is known in force.
+func (s *switchboard) resolve(ctx context.Context, known map[string][]netip.Prefix) (all bool) {
+	all, sources := true, written(s.config.PBX.Sources)
+	for _, name := range s.config.PBX.Sources {
+		if _, isAddress := config.ParseNetwork(name); isAddress {
+			continue
+		}
+		limit, cancel := context.WithTimeout(ctx, doorLook)
+		found, err := net.DefaultResolver.LookupNetIP(limit, "ip", name)
+		cancel()
+		if err != nil {
+			all = false
+			s.log.Warn("a name in [pbx] sources has no address now: what was known of it stays", "name", name, "error", err)
+		} else {
+			known[name] = prefixes(found)
+		}
+		sources = append(sources, known[name]...)
+	}
+	s.phone.SetSources(sources)
+	return all
+}
+
+func prefixes(addresses []netip.Addr) []netip.Prefix {
+	var all []netip.Prefix
+	for _, a := range addresses {
+		a = a.Unmap()
+		all = append(all, netip.PrefixFrom(a, a.BitLen()))
+	}
+	return all
+}
+
+// strangers is what the operator was told of them.
+type strangers struct {
+	count int64
+	begun bool
+	last  time.Time
+}
+
+// judge says when strangers begin to knock, and when they have stopped: in between
+// there may be thousands.
+func (k *strangers) judge(count int64, from netip.Addr, now time.Time) (what *view.Sentence, severity string) {
+	more := count > k.count
+	k.count = count
+	switch {
+	case more:
+		k.last = now
+		if k.begun {
+			return nil, ""
+		}
+		k.begun = true
+		said := view.Say("event-strangers", "address", from.String())
+		return &said, "warning"
+	case k.begun && now.Sub(k.last) >= doorQuiet:
+		k.begun = false
+		said := view.Say("event-no-strangers", "count", fmt.Sprint(count))
+		return &said, "cleared"
+	}
+	return nil, ""
+}

@@ -1,0 +1,38 @@
+package app
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// Strangers are told of when they begin, not for each of thousands, and when it is over.
+func TestStrangersAreToldOfOnce(t *testing.T) {
+	var k strangers
+	from, at := netip.MustParseAddr("192.0.2.66"), time.Unix(0, 0)
+	for _, step := range []struct {
+		after time.Duration
+		count int64
+		want  string
+	}{
+		{0, 0, ""}, {time.Second, 5, "event-strangers"}, {time.Second, 9000, ""}, {doorQuiet - time.Second, 9000, ""},
+		{time.Second, 9001, ""}, {doorQuiet, 9001, "event-no-strangers"}, {time.Hour, 9001, ""}, {time.Second, 9002, "event-strangers"},
+	} {
+		at = at.Add(step.after)
+		what, _ := k.judge(step.count, from, at)
+		got := ""
+		if what != nil {
+			got = what.Code
+		}
+		if got != step.want {
+			t.Errorf("at %s with %d: said %q, not %q", at.UTC().Format(time.TimeOnly), step.count, got, step.want)
+		}
+	}
+}
+
+func TestSourcesThatAreWritten(t *testing.T) {
+	got := written([]string{"192.0.2.10", "trunk.example", "198.51.100.0/24", "2001:db8::5"})
+	if len(got) != 3 || got[0].String() != "192.0.2.10/32" || got[1].String() != "198.51.100.0/24" || got[2].String() != "2001:db8::5/128" {
+		t.Errorf("%v", got)
+	}
+}
