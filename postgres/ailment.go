@@ -7,11 +7,14 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// PostgreSQL says in its log what any of its processes met, its own writers included, and
-// before each line the SQLSTATE (log_line_prefix %e). That is read here: it costs nothing,
-// and no query tells as much.
+// What PostgreSQL's own processes complain of in the log is believed, and so is what our own
+// sessions meet: both do what nobody asked for. What other sessions meet is not: any of them
+// may raise any SQLSTATE, and find no room on a device that is not the database's. Only that
+// they found none in the database's own directories makes us try it ourselves (RULES R12).
 
 // ailment is what PostgreSQL complained of that makes its data doubtful.
 type ailment struct {
@@ -25,15 +28,12 @@ const fullFor = 3 * time.Second
 
 // ailments keeps the first complaint of what does not heal, and the last of what may.
 type ailments struct {
-	mu      sync.Mutex
-	lasting ailment
-	full    ailment
-	gone    string // the WAL file that a copy needs next and its source no longer has
+	mu       sync.Mutex
+	lasting  ailment
+	full     ailment
+	roomless string // the directory in which a session found no room, until we have tried
+	gone     string // the WAL file that a copy needs next and its source no longer has
 }
-
-// stated is a line of the log behind its SQLSTATE. Lines from before the configuration is
-// read, and those that go on from the one before, have none.
-var stated = regexp.MustCompile(`^([0-9A-Z]{5}) ([A-Z]+[0-9]?:.*)$`)
 
 // ErrLogGone says that the other server no longer has the log that a copy needs next. Only
 // a new copy helps.
@@ -52,24 +52,35 @@ func (a *ailments) starved() error {
 	return fmt.Errorf("%w (%s)", ErrLogGone, a.gone)
 }
 
-// read notes what a line complains of, and returns the line without its SQLSTATE.
-func (a *ailments) read(line string) string {
-	found := stated.FindStringSubmatch(line)
-	if found == nil {
-		return line
-	}
-	severity, message, _ := strings.Cut(found[2], ":")
-	if segment := gone.FindStringSubmatch(message); segment != nil && severity == "FATAL" { // ERROR: we are the source
+// read notes what an entry of the log complains of.
+func (a *ailments) read(e logEntry) {
+	if segment := gone.FindStringSubmatch(e.message); segment != nil && e.process == "walreceiver" {
 		a.starve(segment[1])
 	}
-	switch severity {
-	case "WARNING", "ERROR", "LOG", "FATAL", "PANIC":
-		if kind := ailmentOf(found[1], message); kind != nil {
-			a.note(ailment{kind: kind, said: strings.TrimSpace(message), at: time.Now()})
+	switch {
+	case e.severity == "STATEMENT", e.severity == "CONTEXT", e.severity == "QUERY":
+	case e.severity == "PANIC":
+		a.believe(kindOf(e.code), e.message)
+	case e.own():
+		a.hear(e.code, e.message)
+	default:
+		if dir := roomless(e.code, e.message); dir != "" {
+			a.suspect(dir)
 		}
 	}
-	return found[2]
 }
+
+// met notes what one of our own sessions was answered.
+func (a *ailments) met(err *pgconn.PgError) {
+	said := err.Message + " " + err.Detail
+	if dir := roomless(err.Code, said); dir != "" {
+		a.suspect(dir)
+		return
+	}
+	a.hear(err.Code, said)
+}
+
+func (a *ailments) hear(code, said string) { a.believe(ailmentOf(code, said), said) }
 
 func (a *ailments) starve(segment string) {
 	a.mu.Lock()
@@ -77,11 +88,13 @@ func (a *ailments) starve(segment string) {
 	a.gone = segment
 }
 
-func (a *ailments) note(one ailment) {
+func (a *ailments) believe(kind error, said string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	one := ailment{kind: kind, said: strings.TrimSpace(said), at: time.Now()}
 	switch {
-	case one.kind == ErrDiskFull:
+	case kind == nil:
+	case kind == ErrDiskFull:
 		a.full = one
 	case a.lasting.kind == nil:
 		a.lasting = one
@@ -99,20 +112,70 @@ func (a *ailments) current() ailment {
 }
 
 // ownFile is in a complaint about a file that holds data. Others are asked for and not
-// there as a matter of course: WAL and histories that a receiver asks for.
-var ownFile = regexp.MustCompile(`"(?:base|global|pg_xact|pg_multixact)/`)
+// there as a matter of course (histories that a receiver asks for), or are a query's own.
+var ownFile = regexp.MustCompile(`(?:"|relation )(?:(base)/[0-9]|(global|pg_wal|pg_xact|pg_multixact)/)`)
 
-// ailmentOf judges a SQLSTATE (manual, appendix A), nil when it says nothing of the data.
-func ailmentOf(code, message string) error {
+// dirOf is the directory of the data that a complaint is about, "" for any other place.
+func dirOf(said string) string {
+	if found := ownFile.FindStringSubmatch(said); found != nil {
+		return found[1] + found[2]
+	}
+	return ""
+}
+
+// full says that something was written where there was no room. A quota has no SQLSTATE of
+// its own.
+func full(code, said string) bool {
+	return code == "53100" || code == "XX000" && strings.Contains(said, "Disk quota exceeded")
+}
+
+// roomless is the directory of the data in which there was no room, "" when it was elsewhere.
+func roomless(code, said string) (dir string) {
+	if !full(code, said) {
+		return ""
+	}
+	return dirOf(said)
+}
+
+// suspect keeps the directory in which a session found no room.
+func (a *ailments) suspect(dir string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.roomless = dir
+}
+
+// suspected is the directory that is to be tried, "" for none; it is tried once.
+func (a *ailments) suspected() (dir string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	dir, a.roomless = a.roomless, ""
+	return dir
+}
+
+// ailmentOf judges a complaint by its SQLSTATE (manual, appendix A) and the file that it
+// names, nil when it says nothing of the data.
+func ailmentOf(code, said string) error {
+	dir := dirOf(said)
+	switch {
+	case roomless(code, said) != "": // a quota too
+		return ErrDiskFull
+	case code == "XX001", code == "XX002": // data_corrupted, index_corrupted
+		return ErrDamaged
+	case dir == "", code == "58P01" && dir == "pg_wal":
+		return nil
+	}
+	return kindOf(code)
+}
+
+// kindOf is what a SQLSTATE stands for where it is about the data.
+func kindOf(code string) error {
 	switch code {
-	case "XX001", "XX002", "58030": // data_corrupted, index_corrupted, io_error
+	case "XX001", "XX002", "58030": // io_error
 		return ErrDamaged
 	case "53100": // disk_full
 		return ErrDiskFull
 	case "58P01": // undefined_file
-		if ownFile.MatchString(message) {
-			return ErrFilesGone
-		}
+		return ErrFilesGone
 	}
 	return nil
 }

@@ -81,6 +81,8 @@ type Cluster struct {
 	work    chan struct{}           // held by what changes the data directory
 	aside   bool                    // data that was set aside and is only read (OpenAside)
 
+	logToken string // of the latest start: what begins the lines of PostgreSQL's log; the turn's holder changes it
+
 	mu      sync.Mutex // for moments only: Fence takes it
 	current *postmaster
 	disk    *diskLook // Health's latest
@@ -92,6 +94,7 @@ func New(o Options) (*Cluster, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
+	forgetVariables()
 	if o.KeepWAL == 0 {
 		o.KeepWAL = defaultKeepWAL
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -19,6 +20,16 @@ import (
 // environment of every program: nothing of ours leaks into it, and its messages
 // are the English ones that we read.
 var environment = []string{"LC_ALL=C.UTF-8", "TZ=UTC", "PATH=/usr/bin:/bin"}
+
+// forgetVariables takes PostgreSQL's variables out of our own environment. The driver of our
+// sessions reads them by itself, and whoever starts us may have set them for his own.
+func forgetVariables() {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "PG") {
+			_ = os.Unsetenv(name) // a name without "=" can always be unset
+		}
+	}
+}
 
 // run is runTo for a program whose output is short.
 func (c *Cluster) run(ctx context.Context, in string, line func(string), program string, args ...string) (string, error) {
@@ -105,8 +116,7 @@ const (
 
 // lineWriter hands on each line written to it and keeps the last ones.
 type lineWriter struct {
-	read func(string) string // what is kept of a line, all of it when nil
-	each func(string)        // may be nil
+	each func(string) // may be nil
 
 	mu      sync.Mutex
 	partial []byte
@@ -137,9 +147,6 @@ func (w *lineWriter) emit(line string) {
 	line = strings.TrimSpace(line)
 	if line == "" {
 		return
-	}
-	if w.read != nil {
-		line = w.read(line)
 	}
 	w.last = append(w.last, line)
 	if len(w.last) > lastLines {

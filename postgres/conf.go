@@ -65,7 +65,7 @@ func (c *Cluster) settings(mode Mode) []setting {
 		{"log_timezone", "UTC"},
 		{"log_destination", "stderr"}, // our pipe
 		{"logging_collector", "off"},
-		{"log_line_prefix", "%e "}, // the SQLSTATE, for Health
+		{"log_line_prefix", logPrefix(c.logToken)},
 		{"log_checkpoints", "off"},
 	}
 	s = append(s, c.networkSettings()...)

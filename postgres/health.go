@@ -227,6 +227,9 @@ func (c *Cluster) examineAnswer(ctx context.Context) error {
 	case damaged > 0:
 		return c.fault(ErrDamaged, "database-pages-damaged", "pages", strconv.FormatInt(damaged, 10))
 	}
+	if dir := p.ailments.suspected(); dir != "" {
+		return c.tryRoom(ctx, p, dir)
+	}
 	return nil
 }
 
@@ -234,6 +237,26 @@ func (c *Cluster) examineAnswer(ctx context.Context) error {
 func (p *postmaster) ask(ctx context.Context) (damaged int64, missing string, err error) {
 	err = p.site.QueryRow(ctx, healthQuery, firstOfUsers).Scan(&damaged, &missing)
 	return damaged, missing, err
+}
+
+// roomProbe has PostgreSQL write as much as its next WAL file takes, by its own account: a
+// quota binds it and not us. A base backup and pg_rewind pass over a file of this name.
+const roomProbe = "pgsql_tmp.releve_probe"
+
+// tryRoom finds out by doing whether a session of somebody's found no room because there is
+// none. It is tried again at each look until there is some.
+func (c *Cluster) tryRoom(ctx context.Context, p *postmaster, dir string) error {
+	file := c.path("data", dir, roomProbe)
+	_, err := p.site.Exec(ctx, fmt.Sprintf(`COPY (SELECT repeat('0', 8191) FROM generate_series(1, %d)) TO '%s'`,
+		leastFree/8192, strings.ReplaceAll(file, "'", "''")))
+	if err := removeFile(file); err != nil {
+		return c.diskFault(err)
+	}
+	if refusal := (*pgconn.PgError)(nil); errors.As(err, &refusal) && full(refusal.Code, refusal.Message) {
+		p.ailments.suspect(dir)
+		return c.fault(ErrDiskFull, "database-disk-full")
+	}
+	return nil
 }
 
 // answerFault: an answer by error is an answer, unless it says that files or the disk are.
@@ -270,7 +293,8 @@ func (c *Cluster) held(ctx context.Context, p *postmaster) error {
 
 // knock has the postmaster fork a session that ends before it begins: it asks for
 // encryption and hears no (manual §55.2.10, SSLRequest), which costs half a session. A
-// postmaster that is held takes no part in the connection itself, the kernel makes it.
+// postmaster that is held takes no part in the connection itself, the kernel makes it; one
+// that can fork no more answers by itself, with an error, or closes before we have asked.
 func (c *Cluster) knock(ctx context.Context) error {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "unix", c.opts.socket())
@@ -286,6 +310,13 @@ func (c *Cluster) knock(ctx context.Context) error {
 	if _, err := conn.Write([]byte{0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f}); err != nil {
 		return err
 	}
-	_, err = io.ReadFull(conn, make([]byte, 1))
-	return err
+	answer := make([]byte, 512)
+	if _, err := io.ReadFull(conn, answer[:1]); err != nil {
+		return err
+	}
+	if answer[0] != 'N' && answer[0] != 'S' {
+		n, _ := io.ReadFull(conn, answer[1:]) // what came tells the cause, whole or not
+		return fmt.Errorf("it answers %q", strings.TrimRight(string(answer[1:n+1]), "\x00\n"))
+	}
+	return nil
 }

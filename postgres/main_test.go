@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -134,6 +136,38 @@ type testOutput struct{ t testing.TB }
 func (o testOutput) Write(p []byte) (int, error) {
 	fmt.Fprintf(o.t.Output(), "%s", p)
 	return len(p), nil
+}
+
+// record is a log that is read while it is written.
+type record struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (r *record) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(p)
+}
+
+func (r *record) has(text string) bool { return r.times(text) > 0 }
+
+func (r *record) times(text string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Count(r.text.String(), text)
+}
+
+// overheard is alone, with all that it and its PostgreSQL say.
+func overheard(t testing.TB) (*Cluster, *record) {
+	t.Helper()
+	log := new(record)
+	o := optionsFor(t, releve.Main, freeAddress(t), freeAddress(t))
+	o.Log = slog.New(slog.NewTextHandler(io.MultiWriter(testOutput{t}, log), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	c := newCluster(t, o)
+	createFromTemplate(t, c)
+	must(t, c.Start(within(t), Primary))
+	return c, log
 }
 
 func newCluster(t testing.TB, o Options) *Cluster {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"releve"
@@ -33,14 +35,42 @@ func (c *Cluster) newPool(role, db string, sessions int, name string) (*pgxpool.
 	if sessions < 1 {
 		return nil, fmt.Errorf("a pool of %d sessions is none", sessions)
 	}
-	info := fmt.Sprintf("host=%s port=%d user=%s dbname=%s application_name=%s sslmode=disable",
-		quoteConninfo(c.path("run")), c.opts.port(), role, db, name)
+	info := fmt.Sprintf("host=%s port=%d user=%s dbname=%s sslmode=disable",
+		quoteConninfo(c.path("run")), c.opts.port(), role, db)
 	config, err := pgxpool.ParseConfig(info)
 	if err != nil {
 		return nil, err
 	}
 	config.MaxConns = int32(sessions)
+	session := config.ConnConfig
+	session.RuntimeParams = maps.Clone(sessionSettings)
+	session.RuntimeParams["application_name"] = name
+	closes := session.OnPgError
+	session.OnPgError = func(conn *pgconn.PgConn, err *pgconn.PgError) bool {
+		if p := c.postmaster(); p != nil {
+			p.ailments.met(err)
+		}
+		return closes(conn, err)
+	}
 	return pgxpool.NewWithConfig(context.Background(), config)
+}
+
+// sessionSettings are said at the beginning of each session of ours, so that nothing an
+// administrator gave a role or a database by ALTER … SET bends what we read, or limits a
+// COMMIT (RULES R7). A session that waits for another's lock gives up and tries again, so
+// that who closes the gate waits for nobody's forgotten transaction.
+var sessionSettings = map[string]string{
+	"client_encoding":                     "UTF8",
+	"TimeZone":                            "UTC",
+	"DateStyle":                           "ISO, MDY",
+	"IntervalStyle":                       "postgres",
+	"bytea_output":                        "hex",
+	"search_path":                         `"$user", public`,
+	"default_transaction_isolation":       "read committed",
+	"default_transaction_read_only":       "off",
+	"statement_timeout":                   "0",
+	"idle_in_transaction_session_timeout": "0",
+	"lock_timeout":                        "2s",
 }
 
 // control is the pool for our own questions to the PostgreSQL that runs.

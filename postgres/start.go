@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -23,7 +22,7 @@ var ErrFenced = errors.New("PostgreSQL was fenced while it started")
 // postmaster is one running PostgreSQL, from its start to its end.
 type postmaster struct {
 	cmd    *exec.Cmd
-	log    *lineWriter
+	log    *serverLog
 	pool   *pgxpool.Pool // our own questions; closed when the postmaster is gone
 	site   *pgxpool.Pool // those of Health, one at a time, in the site's database
 	exited chan struct{}
@@ -68,6 +67,7 @@ func (c *Cluster) readyToStart(mode Mode) error {
 	if mode != Primary && !c.opts.Upstream.IsValid() {
 		return errors.New("a mirror needs the address of the other server's PostgreSQL: set [database] other")
 	}
+	c.logToken = newLogToken()
 	if err := c.configure(mode); err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (c *Cluster) newPostmaster() (*postmaster, error) {
 		return nil, err
 	}
 	p := &postmaster{pool: pool, site: site, exited: make(chan struct{}), logged: make(chan struct{})}
-	p.log = &lineWriter{read: p.ailments.read, each: c.logLine}
+	p.log = &serverLog{token: c.logToken, note: p.ailments.read, each: c.logEntry}
 	return p, nil
 }
 
@@ -185,17 +185,17 @@ func (p *postmaster) readLog(r *os.File) {
 	p.log.flush()
 }
 
-// logLine passes on a line of PostgreSQL's log. FATAL is the end of one session, and a
-// mirror whose owner is away says it five times a second.
-func (c *Cluster) logLine(line string) {
+// logEntry passes on what PostgreSQL says. FATAL is the end of one session, and a mirror
+// whose owner is away says it five times a second.
+func (c *Cluster) logEntry(e logEntry) {
 	level := slog.LevelDebug
-	switch severity, _, _ := strings.Cut(line, ":"); severity {
+	switch e.severity {
 	case "PANIC":
 		level = slog.LevelError
 	case "ERROR":
 		level = slog.LevelWarn
 	}
-	c.log.Log(context.Background(), level, line, "from", "postgres")
+	c.log.Log(context.Background(), level, e.text(), "from", "postgres", "process", e.process)
 }
 
 func (c *Cluster) waitServing(ctx context.Context, p *postmaster, mode Mode) error {
@@ -234,8 +234,8 @@ func (c *Cluster) waitReady(ctx context.Context, p *postmaster) error {
 }
 
 func (p *postmaster) lastLine() string {
-	if lines := p.log.lines(); len(lines) > 0 {
-		return lines[len(lines)-1]
+	if said := p.log.entries(); len(said) > 0 {
+		return said[len(said)-1].text()
 	}
 	return "it said nothing"
 }
@@ -255,23 +255,37 @@ var advice = []remedy{
 	{"is not a child of this server's history", "the data left the other server's history: rewind it or clone it"},
 }
 
-// failure explains the end of a postmaster by the last lines of its log.
+// failure explains the end of a postmaster by the last entries of its log.
 func (p *postmaster) failure() error {
-	end := &programError{program: "PostgreSQL ended", err: p.ending(), lines: p.log.lines()}
+	said := p.log.entries()
+	end := &programError{program: "PostgreSQL ended", err: p.ending(), lines: spoken(said)}
 	advised := slices.IndexFunc(advice, func(a remedy) bool { return end.said(a.said) })
-	end.lines = grave(end.lines)
+	end.lines = spoken(grave(said))
 	if advised < 0 {
 		return end
 	}
 	return fmt.Errorf("%w: %s", end, advice[advised].do)
 }
 
-// grave are the lines of a log that can tell why its program ended (manual, table 20.2);
-// what it went about before is no reason.
-func grave(lines []string) []string {
-	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
-		return !strings.Contains(line, "FATAL:") && !strings.Contains(line, "PANIC:")
-	})
+// grave are the entries of a log that can tell why its program ended (manual, table 20.2),
+// each with its detail and hint; what it went about before is no reason.
+func grave(said []logEntry) (reasons []logEntry) {
+	told := false
+	for _, e := range said {
+		told = e.severity == "FATAL" || e.severity == "PANIC" || e.goesOn() && told
+		if told {
+			reasons = append(reasons, e)
+		}
+	}
+	return reasons
+}
+
+func spoken(said []logEntry) []string {
+	lines := make([]string, len(said))
+	for i, e := range said {
+		lines[i] = e.text()
+	}
+	return lines
 }
 
 func (p *postmaster) ending() error {
