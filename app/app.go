@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -166,27 +167,57 @@ func (a *App) findPostgres() error {
 	if errors.Is(err, postgres.ErrOldMinor) {
 		a.log.Warn("PostgreSQL should be updated", "err", err)
 	} else if err != nil {
-		return fmt.Errorf("%w: %w", ErrMissing, err)
+		found = postgres.Installation{}
 	}
-	listen, upstream := address(c.Database.Listen), address(c.Database.Other)
-	cluster, err := postgres.New(postgres.Options{
-		Installation: found, Dir: filepath.Join(c.Site.Data, "postgres"), Listen: listen, Upstream: upstream,
-		Seat: c.Site.Seat, SiteID: c.Site.ID, CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
-		Account: c.Database.Account, CopyRate: int64(c.Mirror.CopyRate), Log: a.log,
-	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrMissing, err)
+	cluster, wrong := newCluster(c, found, a.log)
+	if wrong != nil {
+		return fmt.Errorf("%w: %w", ErrMissing, wrong)
 	}
-	a.database = &database{cluster: cluster, upstream: upstream, log: a.log}
+	upstream := address(c.Database.Other)
+	a.database = &database{cluster: cluster, upstream: upstream, starts: newAttempts(c.Site.Seat), log: a.log}
+	a.database.starts.explain = a.explain
 	a.records = newRecords(cluster, c.Site.Seat, a.acknowledged, a.log)
-	state, err := cluster.State()
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrMissing, err)
-	}
-	if state.Presence == postgres.Foreign {
+	state, unknown := cluster.Whose()
+	switch {
+	case unknown != nil:
+		a.log.Error("the database will not start", "err", unknown)
+	case state.Presence == postgres.Foreign:
 		return fmt.Errorf("%w: %w", ErrForbidden, state.Foreign)
+	case state.Presence == postgres.Absent && found.Bin == "":
+		return fmt.Errorf("%w: %w", ErrMissing, err)
+	case found.Bin == "": // a site that lives answers its calls all the same
+		a.log.Error("the database will not start", "err", err)
 	}
 	return nil
+}
+
+func newCluster(c config.Config, found postgres.Installation, log *slog.Logger) (*postgres.Cluster, error) {
+	return postgres.New(postgres.Options{
+		Installation: found, Hint: c.Database.Binaries, Dir: filepath.Join(c.Site.Data, "postgres"),
+		Listen: address(c.Database.Listen), Upstream: address(c.Database.Other),
+		Seat: c.Site.Seat, SiteID: c.Site.ID, CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
+		Account: c.Database.Account, CopyRate: int64(c.Mirror.CopyRate), Log: log,
+	})
+}
+
+// CheckDatabase finds what would keep the database from starting, without changing anything.
+// Its error is of ErrMissing or ErrForbidden.
+func CheckDatabase(c config.Config) error {
+	found, err := postgres.Find(c.Database.Binaries)
+	if err != nil && !errors.Is(err, postgres.ErrOldMinor) {
+		return fmt.Errorf("%w: %w", ErrMissing, err)
+	}
+	cluster, err := newCluster(c, found, nil)
+	if err == nil {
+		err = cluster.Examine()
+	}
+	switch {
+	case err == nil, errors.Is(err, fs.ErrPermission): // who asks may have fewer rights than the server
+		return nil
+	case errors.Is(err, postgres.ErrForeign):
+		return fmt.Errorf("%w: %w", ErrForbidden, err)
+	}
+	return fmt.Errorf("%w: %w", ErrMissing, err)
 }
 
 func (a *App) closePostgres() {

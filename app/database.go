@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -20,6 +21,7 @@ type database struct {
 	cluster  *postgres.Cluster
 	upstream netip.AddrPort
 	prepare  func(context.Context) ([]postgres.Fork, error) // asks the other for a checkpoint and its history
+	starts   *attempts
 	log      *slog.Logger
 }
 
@@ -35,7 +37,11 @@ const (
 )
 
 func (d *database) Disk() (takeover.DiskKind, releve.DataID, error) {
-	s, err := d.cluster.State()
+	s, err := d.cluster.Whose()
+	if errors.Is(err, fs.ErrPermission) { // nobody knows whose it is, and the telephone answers all the same
+		d.log.Error("PostgreSQL is not started", "err", err)
+		return takeover.DiskForeign, "", nil
+	}
 	if err != nil {
 		return "", "", err
 	}
@@ -72,9 +78,11 @@ func (d *database) StartCopy(ctx context.Context) error {
 
 func (d *database) start(ctx context.Context, mode postgres.Mode) error {
 	d.cluster.Fence() // what still runs from before runs in another mode, or hangs
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
-	defer cancel()
-	return d.cluster.Start(ctx, mode)
+	return d.starts.try(ctx, mode, func() error {
+		ctx, cancel := context.WithTimeout(ctx, startLimit)
+		defer cancel()
+		return d.cluster.Start(ctx, mode)
+	})
 }
 
 func (d *database) Follow(ctx context.Context) error {

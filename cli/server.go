@@ -57,7 +57,13 @@ func newCheck(s *settings) *cobra.Command {
 				if err := printJSON(c, append(s.told(mistakes), s.warned(warnings)...)); err != nil {
 					return err
 				}
+				if err := s.databaseFault(mistakes); err != nil {
+					return err
+				}
 				return s.mistakes(mistakes)
+			}
+			if err := s.databaseFault(mistakes); err != nil {
+				return err
 			}
 			if len(mistakes) == 0 {
 				fmt.Fprintln(c.OutOrStdout(), s.say("check-ok", "file", s.file)+s.unused())
@@ -68,6 +74,15 @@ func newCheck(s *settings) *cobra.Command {
 			return s.mistakes(mistakes)
 		},
 	}
+}
+
+// databaseFault is what would keep the database of a file without a mistake from starting.
+func (s *settings) databaseFault(mistakes []config.Mistake) error {
+	if len(mistakes) > 0 || config.IsWitness(s.file) {
+		return nil
+	}
+	conf, _ := config.Load(s.file)
+	return app.CheckDatabase(conf)
 }
 
 // unused says what a file without a mistake holds that its level has no use for: not

@@ -65,8 +65,8 @@ func (a account) mkdir(path string) error {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if !a.root {
-		return nil
+	if err := os.Chmod(path, 0o700); err != nil || !a.root {
+		return err
 	}
 	return os.Lchown(path, a.uid, a.gid)
 }

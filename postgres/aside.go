@@ -86,7 +86,7 @@ func (c *Cluster) OpenAside(ctx context.Context, name string) (*Aside, error) {
 		return nil, fmt.Errorf("%w: %q", ErrNoSuchAside, name)
 	}
 	own, err := New(Options{
-		Installation: c.opts.Installation, Dir: c.path("aside"), Seat: c.opts.Seat, SiteID: c.opts.SiteID,
+		Installation: c.installation(), Hint: c.opts.Hint, Dir: c.path("aside"), Seat: c.opts.Seat, SiteID: c.opts.SiteID,
 		Account: c.opts.Account, Log: c.log.With("aside", name),
 	})
 	if err != nil {

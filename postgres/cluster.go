@@ -46,19 +46,20 @@ const (
 
 // Options say where the cluster lives and whom it talks to.
 type Options struct {
-	Installation
-	Dir      string         // of everything above; created when missing
-	Listen   netip.AddrPort // for the other server's mirror, TLS only; the zero value listens nowhere
-	Upstream netip.AddrPort // the other server's PostgreSQL
-	Seat     releve.Seat
-	SiteID   string
-	CA       string // PEM files, copied before every start
-	Cert     string
-	Key      string
-	Account  string // unix account for PostgreSQL when we run as root
-	KeepWAL  int64  // bytes kept for a mirror that is away; 0 is 4 GiB
-	CopyRate int64  // bytes a second of a copy, at most; 0 is 50 MB
-	Log      *slog.Logger
+	Installation                // zero when none was found: what needs it looks again, and fails
+	Hint         string         // of Find: where programs of the data's own version are looked for
+	Dir          string         // of everything above; created when missing
+	Listen       netip.AddrPort // for the other server's mirror, TLS only; the zero value listens nowhere
+	Upstream     netip.AddrPort // the other server's PostgreSQL
+	Seat         releve.Seat
+	SiteID       string
+	CA           string // PEM files, copied before every start
+	Cert         string
+	Key          string
+	Account      string // unix account for PostgreSQL when we run as root
+	KeepWAL      int64  // bytes kept for a mirror that is away; 0 is 4 GiB
+	CopyRate     int64  // bytes a second of a copy, at most; 0 is 50 MB
+	Log          *slog.Logger
 }
 
 const (
@@ -84,6 +85,7 @@ type Cluster struct {
 	logToken string // of the latest start: what begins the lines of PostgreSQL's log; the turn's holder changes it
 
 	mu      sync.Mutex // for moments only: Fence takes it
+	found   Installation
 	current *postmaster
 	disk    *diskLook // Health's latest
 	fences  int       // a start that sees this change gives up
@@ -106,6 +108,7 @@ func New(o Options) (*Cluster, error) {
 	}
 	return &Cluster{
 		opts:    o,
+		found:   o.Installation,
 		log:     o.Log,
 		account: sync.OnceValues(func() (account, error) { return lookupAccount(o.Account) }),
 		work:    make(chan struct{}, 1),
@@ -119,7 +122,6 @@ func (o *Options) validate() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	complain(o.Bin == "", "no PostgreSQL programs: call Find first")
 	complain(!filepath.IsAbs(o.Dir), "PostgreSQL's directory %q is not an absolute path", o.Dir)
 	complain(!o.Seat.Valid(), "seat %q is neither main nor secondary", o.Seat)
 	complain(o.SiteID == "", "the site has no id: take the one that `releve init` wrote")

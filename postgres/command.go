@@ -46,8 +46,12 @@ func (c *Cluster) runTo(ctx context.Context, out io.Writer, in string, line func
 	if err != nil {
 		return err
 	}
+	programs, err := c.programs()
+	if err != nil {
+		return err
+	}
 	complaints := &lineWriter{each: line}
-	cmd := exec.CommandContext(ctx, filepath.Join(c.opts.Bin, program), args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(programs.Bin, program), args...)
 	cmd.Dir, cmd.Env, cmd.Stdin = c.opts.Dir, environment, strings.NewReader(in)
 	cmd.Stdout, cmd.Stderr = out, complaints
 	cmd.SysProcAttr = who.process(syscall.SIGKILL)
@@ -68,7 +72,7 @@ func (c *Cluster) runTo(ctx context.Context, out io.Writer, in string, line func
 
 // notTraversable explains why the account could not even start a program.
 func (c *Cluster) notTraversable(who account, err error) error {
-	for _, path := range []string{c.opts.Dir, c.opts.Bin} {
+	for _, path := range []string{c.opts.Dir, c.installation().Bin} {
 		if dir := who.blame(path); dir != "" {
 			return fmt.Errorf("the account %q may not pass through %s: run `chmod o+x %s`, or choose another directory: %w", who.name, dir, dir, err)
 		}

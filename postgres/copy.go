@@ -85,8 +85,8 @@ func (c *Cluster) accept(source netip.AddrPort, o origin) error {
 	switch {
 	case o.identity.Site != c.opts.SiteID:
 		return fmt.Errorf("the PostgreSQL at %s belongs to another site (%s, ours is %s): check [database] other", source, o.identity.Site, c.opts.SiteID)
-	case o.major != c.opts.Version.Major:
-		return fmt.Errorf("the PostgreSQL at %s is version %d, ours is %d: install the same on both servers", source, o.major, c.opts.Version.Major)
+	case o.major != c.installation().Version.Major:
+		return fmt.Errorf("the PostgreSQL at %s is version %d, ours is %d: install the same on both servers", source, o.major, c.installation().Version.Major)
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"releve/view"
 )
 
 // ErrOldMinor is returned with an Installation that runs, but whose minor version
@@ -30,7 +32,11 @@ type Installation struct {
 // programs that we run.
 var programs = []string{"initdb", "postgres", "pg_controldata", "pg_basebackup", "pg_verifybackup", "pg_rewind", "pg_waldump"}
 
-// majors in the order tried: 15 first, because it is the one tested.
+// oldest and newest bound what is accepted: the newest is the newest that is tried.
+const oldest, newest = 15, 18
+
+// majors in the order tried for data that is still to be made: 15 first, because it is the
+// one tested most. Data that is there is served by programs of its own version.
 var majors = []int{15, 18, 17, 16}
 
 // startupRaceMended is the first minor version of each major in which commits of
@@ -43,6 +49,35 @@ var startupRaceMended = map[int]int{15: 13, 16: 9, 17: 5}
 // with an error that wraps ErrOldMinor.
 func Find(hint string) (Installation, error) {
 	return find(hint, "/usr/lib/postgresql", os.Getenv("PATH"))
+}
+
+// ErrOtherMajor says that no programs of the data's major version are there.
+var ErrOtherMajor = errors.New("the data is of another major version than the programs")
+
+// FindFor is Find for data of a major version, 0 for none: PostgreSQL reads no other's.
+func FindFor(hint string, major int) (Installation, error) {
+	switch {
+	case major == 0:
+		return Find(hint)
+	case major < oldest || major > newest:
+		return Installation{}, majorFault("database-major-untried", major)
+	}
+	dirs := candidates("/usr/lib/postgresql", os.Getenv("PATH"))
+	if hint != "" {
+		dirs = []string{hint}
+	}
+	for _, dir := range dirs {
+		inst, err := inspect(dir)
+		if inst.Version.Major == major && (err == nil || errors.Is(err, ErrOldMinor)) {
+			return inst, err
+		}
+	}
+	return Installation{}, majorFault("database-other-major", major)
+}
+
+func majorFault(code string, major int) error {
+	return &view.Fault{Cause: ErrOtherMajor, Why: view.Say(code, "found", strconv.Itoa(major),
+		"oldest", strconv.Itoa(oldest), "newest", strconv.Itoa(newest))}
 }
 
 func find(hint, debian, path string) (Installation, error) {
@@ -131,8 +166,9 @@ func parseVersion(out string) (Version, error) {
 
 func judge(inst Installation) (Installation, error) {
 	v := inst.Version
-	if v.Major < 15 || v.Major > 18 {
-		return Installation{}, fmt.Errorf("PostgreSQL %s in %s is not one of 15 to 18: run `apt install postgresql-15`", v, inst.Bin)
+	if v.Major < oldest || v.Major > newest {
+		return Installation{}, fmt.Errorf("PostgreSQL %s in %s is not one of %d to %d, which Relève was tried with: run `apt install postgresql-15`",
+			v, inst.Bin, oldest, newest)
 	}
 	if need := startupRaceMended[v.Major]; v.Minor < need {
 		inst.Warning = fmt.Sprintf("PostgreSQL %s can acknowledge a commit without the mirror just after a start; %d.%d mends it: run `apt upgrade postgresql-%d`",

@@ -286,7 +286,6 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 		"no site":        {func(o *Options) { o.SiteID = "" }, "releve init"},
 		"no seat":        {func(o *Options) { o.Seat = "third" }, "neither main nor secondary"},
 		"no certificate": {func(o *Options) { o.Cert = "" }, "certificate"},
-		"no programs":    {func(o *Options) { o.Bin = "" }, "Find"},
 	} {
 		o := good
 		c.spoil(&o)

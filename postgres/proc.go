@@ -138,7 +138,7 @@ func (c *Cluster) waitQuiet(ctx context.Context) error {
 			return err
 		}
 		if holder == 0 && len(pids) == 0 {
-			return c.removeStalePidFile()
+			return c.removeStaleLocks()
 		}
 		if holder == 0 {
 			c.killBackends(pids)
@@ -159,10 +159,20 @@ func (c *Cluster) stillHeld(holder int, pids []int) error {
 	return fmt.Errorf("processes %v of a dead PostgreSQL do not end: the disk under %s may hang; restart this machine if they stay", pids, c.dataDir())
 }
 
-// removeStalePidFile spares PostgreSQL a wrong refusal when the number in it now
-// belongs to some other process.
-func (c *Cluster) removeStalePidFile() error {
-	return removeFile(c.path("data", "postmaster.pid"))
+// removeStaleLocks spares PostgreSQL a wrong refusal: the number in a lock that was left
+// may now belong to some other process, or the file be empty after a power cut. No process of
+// this cluster lives, and the directory of its socket is nobody else's.
+func (c *Cluster) removeStaleLocks() error {
+	left, err := filepath.Glob(c.path("run", ".s.PGSQL.*"))
+	if err != nil {
+		return err
+	}
+	for _, file := range append(left, c.path("data", "postmaster.pid")) {
+		if err := removeFile(file); err != nil {
+			return fmt.Errorf("cannot remove what a PostgreSQL that is gone has left: %w", err)
+		}
+	}
+	return nil
 }
 
 // killBackends spares what may be a postmaster that is just starting.

@@ -61,6 +61,9 @@ func (c *Cluster) Start(ctx context.Context, mode Mode) error {
 }
 
 func (c *Cluster) readyToStart(mode Mode) error {
+	if err := c.tend(); err != nil {
+		return err
+	}
 	if _, err := c.requireUsable(); err != nil {
 		return err
 	}
@@ -98,7 +101,7 @@ func (c *Cluster) spawn(before int) (*postmaster, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.cmd = exec.Command(filepath.Join(c.opts.Bin, "postgres"), "-D", c.dataDir(), "-c", "config_file="+c.path("conf", "postgresql.conf"))
+	p.cmd = exec.Command(filepath.Join(c.installation().Bin, "postgres"), "-D", c.dataDir(), "-c", "config_file="+c.path("conf", "postgresql.conf"))
 	p.cmd.Dir, p.cmd.Env = c.opts.Dir, environment
 	p.cmd.SysProcAttr = who.process(syscall.SIGQUIT) // immediate shutdown, children included
 

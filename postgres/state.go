@@ -84,11 +84,17 @@ type mark struct {
 	Why string `json:"why"`
 }
 
+// Whose is State without the control file, which takes PostgreSQL's programs.
+func (c *Cluster) Whose() (State, error) { return c.ownership() }
+
 // State reads the data directory. An error means that it could not be read, which
 // says nothing of what is there.
 func (c *Cluster) State() (State, error) {
 	state, err := c.ownership()
 	if err != nil || state.Presence != Ours || state.Unusable != "" {
+		return state, err
+	}
+	if err := c.matchPrograms(); err != nil {
 		return state, err
 	}
 	state.Control, err = c.Control()

@@ -1,0 +1,92 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"releve"
+	"releve/postgres"
+	"releve/view"
+)
+
+// told is what an operator was told, and a clock that only the test moves.
+type told struct {
+	words []string
+	clock time.Time
+}
+
+func watched() (*attempts, *told) {
+	w := &told{clock: time.Unix(0, 0)}
+	a := newAttempts(releve.Main)
+	a.explain = func(severity string, what view.Sentence) { w.words = append(w.words, severity+" "+what.Code) }
+	a.now = func() time.Time { return w.clock }
+	return a, w
+}
+
+// A database that does not start is tried ever less often, up to a bound, and it is said why
+// from the second time on.
+func TestStartsInVainGrowRarer(t *testing.T) {
+	a, w := watched()
+	var tried []time.Duration
+	wrong := &view.Fault{Cause: postgres.ErrOtherMajor, Why: view.Say("database-other-major")}
+	for range 60 {
+		err := a.try(t.Context(), postgres.Primary, func() error {
+			tried = append(tried, w.clock.Sub(time.Unix(0, 0)))
+			return wrong
+		})
+		if !errors.Is(err, postgres.ErrOtherMajor) {
+			t.Fatal(err)
+		}
+		w.clock = w.clock.Add(time.Second)
+	}
+	seconds := []time.Duration{0, 1, 3, 7, 15, 30, 45}
+	for i := range seconds {
+		seconds[i] *= time.Second
+	}
+	if !slices.Equal(tried, seconds) {
+		t.Errorf("tried after %v, want %v", tried, seconds)
+	}
+	if want := []string{"critical database-other-major"}; !slices.Equal(w.words, want) {
+		t.Errorf("said %v, want %v", w.words, want)
+	}
+	w.clock = w.clock.Add(mostWait)
+	if err := a.try(t.Context(), postgres.Primary, func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"critical database-other-major", "cleared event-database-well"}; !slices.Equal(w.words, want) {
+		t.Errorf("said %v, want %v", w.words, want)
+	}
+}
+
+// Another cause is news, another kind of start has a row of its own, and a start that
+// nobody wanted any more counts for nothing.
+func TestWhatIsOneRowOfStarts(t *testing.T) {
+	a, w := watched()
+	fails := func(why string) func() error { return func() error { return errors.New(why) } }
+	for _, why := range []string{"one", "one", "one", "two"} {
+		_ = a.try(t.Context(), postgres.Primary, fails(why))
+		w.clock = w.clock.Add(mostWait)
+	}
+	if want := []string{"critical event-database-not-started", "critical event-database-not-started"}; !slices.Equal(w.words, want) {
+		t.Errorf("said %v, want %v", w.words, want)
+	}
+	a, w = watched()
+	_ = a.try(t.Context(), postgres.Primary, fails("one"))
+	began := false
+	_ = a.try(t.Context(), postgres.Isolated, func() error { began = true; return nil })
+	if !began {
+		t.Error("a copy waited for what an owner did in vain")
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 3 {
+		_ = a.try(gone, postgres.Primary, fails("cancelled"))
+		_ = a.try(t.Context(), postgres.Isolated, func() error { return postgres.ErrFenced })
+	}
+	if len(w.words) > 0 {
+		t.Errorf("said %v", w.words)
+	}
+}
