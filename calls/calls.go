@@ -41,6 +41,9 @@ var ErrNotAcceptable = errors.New("the offer of the call cannot be accepted")
 // Leg is an answered call. Its methods return soon after their context ends or
 // the leg is gone.
 type Leg interface {
+	// Confirmed is closed when the caller has acknowledged the call. Nothing is said
+	// before, and no silence is his.
+	Confirmed() <-chan struct{}
 	// Play says a prompt, named language/name as package attendant does, and
 	// returns when it is said.
 	Play(ctx context.Context, prompt string) error

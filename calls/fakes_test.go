@@ -34,6 +34,7 @@ type caller struct {
 	ringFor   time.Duration // how long a transfer takes
 	codes     []int         // how transfers end, in order; none left: never
 
+	acked     chan struct{} // closed with the ACK
 	cancelled chan struct{}
 	keys      chan byte
 	bye       chan struct{}
@@ -49,7 +50,15 @@ type caller struct {
 }
 
 func newCaller(id string) *caller {
+	c := unacknowledged(id)
+	close(c.acked)
+	return c
+}
+
+// unacknowledged is a caller whose ACK the test sends, or never does.
+func unacknowledged(id string) *caller {
 	return &caller{
+		acked: make(chan struct{}),
 		invite: releve.Invite{
 			Call: releve.CallID(id), From: "0612345678", To: "8000", Target: "reception", ReceivedAt: time.Now(),
 		},
@@ -70,6 +79,13 @@ func (c *caller) press(keys string) *caller {
 		c.keys <- key
 	}
 	return c
+}
+
+// heard is what was said to the caller so far.
+func (c *caller) heard() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.said)
 }
 
 func (c *caller) Invite() releve.Invite { return c.invite }
@@ -105,8 +121,9 @@ func (c *caller) Refuse(code int) error {
 
 type leg struct{ *caller }
 
-func (l *leg) Digits() <-chan byte   { return l.keys }
-func (l *leg) Gone() <-chan struct{} { return l.bye }
+func (l *leg) Confirmed() <-chan struct{} { return l.acked }
+func (l *leg) Digits() <-chan byte        { return l.keys }
+func (l *leg) Gone() <-chan struct{}      { return l.bye }
 
 func (l *leg) Play(ctx context.Context, prompt string) error {
 	defer l.alone()()

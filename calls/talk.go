@@ -40,18 +40,29 @@ func (k *call) talk(ctx context.Context, leg Leg) (attendant.Outcome, string) {
 	defer t.hangUp(ctx)
 	defer func() { t.stop() }()
 	script := attendant.New(k.script)
-	event := attendant.Event{What: attendant.Started}
+	event := t.confirmed(ctx)
 	for {
+		if ctx.Err() != nil {
+			return Dropped, context.Cause(ctx).Error()
+		}
 		actions, why := script.Step(event)
 		k.log.Debug("conversation", "event", event.What, "why", why)
 		if end, over := t.carryOut(ctx, actions); over {
 			return end.Outcome, end.Detail
 		}
 		event = t.next(ctx)
-		if ctx.Err() != nil {
-			return Dropped, context.Cause(ctx).Error()
-		}
 	}
+}
+
+// confirmed waits for the caller to acknowledge the call: the conversation begins there.
+func (t *talk) confirmed(ctx context.Context) attendant.Event {
+	select {
+	case <-t.leg.Confirmed():
+		return attendant.Event{What: attendant.Started}
+	case <-t.leg.Gone():
+	case <-ctx.Done():
+	}
+	return attendant.Event{What: attendant.CallerGone}
 }
 
 func (t *talk) carryOut(ctx context.Context, actions []attendant.Action) (end attendant.Hangup, over bool) {

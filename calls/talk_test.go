@@ -197,3 +197,38 @@ func TestOfferContextEnds(t *testing.T) {
 		}
 	})
 }
+
+// The conversation begins at the ACK: what is said and every silence counts from there.
+func TestNothingCountsBeforeTheAcknowledgement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := unacknowledged("a@pbx")
+		call := conversation(t, c, func() {
+			time.Sleep(20 * time.Second) // four silences of a caller who is there
+			if said := c.heard(); len(said) > 0 {
+				t.Errorf("said %v to nobody", said)
+			}
+			close(c.acked)
+			time.Sleep(1500 * time.Millisecond)
+			if said := c.heard(); !slices.Equal(said, []string{"fr/greeting", "fr/menu"}) {
+				t.Errorf("said %v after the ACK", said)
+			}
+			close(c.bye)
+		})
+		if call.Outcome != string(attendant.Abandoned) {
+			t.Errorf("ended as %s", call.Outcome)
+		}
+	})
+}
+
+func TestACallThatIsNeverAcknowledgedIsAbandoned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := unacknowledged("a@pbx")
+		call := conversation(t, c, func() {
+			time.Sleep(32 * time.Second)
+			close(c.bye) // by the telephone, which gave it up
+		})
+		if len(c.said) > 0 || call.Outcome != string(attendant.Abandoned) {
+			t.Errorf("said %v, ended as %s", c.said, call.Outcome)
+		}
+	})
+}

@@ -90,7 +90,7 @@ func (l *Leg) describe(offer []byte) (late bool, err error) {
 		}
 	}
 	s.LocalSDP, s.RemoteSDP = string(answer), string(offer)
-	l.stream.Start(remote, format)
+	l.stream.Agree(remote, format)
 	return false, nil
 }
 
@@ -139,17 +139,24 @@ func (l *Leg) acknowledged(ack *sip.Request) {
 	}
 	delete(l.accepted, seq)
 	close(a.acked)
-	l.confirm.Do(func() { close(l.confirmed) })
-	if !a.late {
-		return
-	}
-	remote, format, err := media.ParseAnswer(ack.Body())
-	if err != nil {
+	if err := l.settle(a, ack.Body()); err != nil {
 		go l.drop(fmt.Errorf("%w: %w", ErrNotAcceptable, err))
-		return
 	}
-	l.state.RemoteSDP = string(ack.Body())
-	l.stream.Start(remote, format)
+	l.confirm.Do(func() { close(l.confirmed) })
+}
+
+// settle takes the answer that an ACK brings, where it has to, and lets the call speak.
+func (l *Leg) settle(a *acceptance, answer []byte) error {
+	if a.late {
+		remote, format, err := media.ParseAnswer(answer)
+		if err != nil {
+			return err
+		}
+		l.state.RemoteSDP = string(answer)
+		l.stream.Agree(remote, format)
+	}
+	l.stream.Speak()
+	return nil
 }
 
 // reinvited takes a re-INVITE: a new target, hold, other media (RFC 3261 §14.2). It
@@ -196,9 +203,20 @@ func (l *Leg) note(req *sip.Request) {
 	l.state.Note(req, source(req))
 }
 
-// Play plays a clip and returns when it is over. It fails with ctx's cause, or with
-// why the call ended.
+// Confirmed is closed when the caller has acknowledged the call. Before that nothing can
+// be said to him: an INVITE alone may be forged, or bring no description yet.
+func (l *Leg) Confirmed() <-chan struct{} { return l.confirmed }
+
+// Play plays a clip and returns when it is over, once the call is confirmed. It fails
+// with ctx's cause, or with why the call ended.
 func (l *Leg) Play(ctx context.Context, clip media.Clip) error {
+	select {
+	case <-l.confirmed:
+	case <-l.ctx.Done():
+		return context.Cause(l.ctx)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stop := context.AfterFunc(l.ctx, func() { cancel(context.Cause(l.ctx)) })

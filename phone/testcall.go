@@ -237,7 +237,8 @@ func (p *Phone) establish(res *sip.Response, stream *media.Stream) (*Leg, error)
 	if err != nil {
 		return nil, errors.Join(err, l.drop(err))
 	}
-	stream.Start(remote, format)
+	stream.Agree(remote, format)
+	stream.Speak()
 	return l, nil
 }
 

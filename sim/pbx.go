@@ -316,6 +316,14 @@ func newLeg(in *incoming) *leg {
 
 func (l *leg) hangUp()               { l.end() }
 func (l *leg) Digits() <-chan byte   { return l.digits }
+
+// Confirmed at once: an ACK of the simulation is never lost.
+func (l *leg) Confirmed() <-chan struct{} {
+	acked := make(chan struct{})
+	close(acked)
+	return acked
+}
+
 func (l *leg) Gone() <-chan struct{} { return l.ctx.Done() }
 
 func (l *leg) Play(ctx context.Context, _ string) error {

@@ -58,7 +58,7 @@ func player() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	s.Start(remote, Format{})
+	start(s, remote, Format{})
 	go s.Play(context.Background(), numbered(100))
 	io.Copy(io.Discard, os.Stdin)
 }

@@ -121,7 +121,7 @@ func startCall(t *testing.T) (*Engine, *Stream, *caller) {
 	e := startEngine(t)
 	s := open(t, e)
 	c := newCaller(t, loopback())
-	s.Start(c.address(), Format{PayloadType: payloadPCMU, DTMF: payloadEvent})
+	start(s, c.address(), Format{PayloadType: payloadPCMU, DTMF: payloadEvent})
 	return e, s, c
 }
 

@@ -81,3 +81,9 @@ func eventually(t testing.TB, what string, holds func() bool) {
 		}
 	}
 }
+
+// start agrees on a format with a caller who has acknowledged the call.
+func start(s *Stream, remote netip.AddrPort, f Format) {
+	s.Agree(remote, f)
+	s.Speak()
+}

@@ -130,7 +130,7 @@ func playThroughEngine(b *testing.B, to []netip.AddrPort) {
 	for i := range benchStreams {
 		s := open(b, e)
 		calls.Go(func() {
-			s.Start(to[i%len(to)], Format{})
+			start(s, to[i%len(to)], Format{})
 			if err := s.Play(b.Context(), clip); err != nil {
 				b.Error(err)
 			}

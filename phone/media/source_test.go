@@ -63,7 +63,7 @@ func TestSoundGoesToWhereTheCallersComesFrom(t *testing.T) {
 	s := open(t, e)
 	announced := newCaller(t, loopback())
 	behindNAT := newCaller(t, announced.address().Addr())
-	s.Start(announced.address(), Format{})
+	start(s, announced.address(), Format{})
 	announced.hear()
 	behindNAT.say(s, rtp.Packet{})
 	behindNAT.hear()

@@ -9,8 +9,8 @@ import (
 )
 
 var (
-	// ErrNotStarted says that nobody told the stream yet where to send.
-	ErrNotStarted = errors.New("the stream is not started")
+	// ErrMute says that the stream may not speak yet: the call is not acknowledged.
+	ErrMute = errors.New("the stream may not speak yet")
 	// ErrPlaying says that another clip is being played: stop it first.
 	ErrPlaying = errors.New("the stream is playing another clip")
 )
@@ -39,7 +39,7 @@ type Stream struct {
 	in       incoming      // of the receiving goroutine alone
 
 	mu      sync.Mutex
-	started bool
+	speaks  bool // the engine's loop has it
 	format  Format
 	source  source
 	playing *playback
@@ -77,19 +77,24 @@ func newStream(e *Engine, conn *net.UDPConn) (*Stream, error) {
 // Port is the UDP port on the engine's address, for the session description.
 func (s *Stream) Port() int { return s.port }
 
-// Start begins the flow of packets to a caller, silent until a clip is played. Called
-// again, after a re-INVITE, it changes the destination and the format and learns anew
-// where the caller's packets come from. On a closed stream it does nothing.
-func (s *Stream) Start(remote netip.AddrPort, f Format) {
+// Agree takes over what two descriptions agreed on. From here on the caller is heard,
+// and nothing is sent before [Stream.Speak]. Called again, after a re-INVITE, it changes
+// destination and format. On a closed stream it does nothing.
+func (s *Stream) Agree(remote netip.AddrPort, f Format) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed() {
-		return
-	}
 	s.format = f
 	s.source = source{announced: remote}
-	if !s.started {
-		s.started = true
+}
+
+// Speak begins the flow of packets to the caller, silent until a clip is played. Not to
+// be called before the caller acknowledged the call: one forged INVITE would have sound
+// sent to whomever it names. On a closed stream it does nothing.
+func (s *Stream) Speak() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.speaks && !s.closed() {
+		s.speaks = true
 		s.engine.pacer.join(s)
 	}
 }
@@ -119,8 +124,8 @@ func (s *Stream) begin(p *playback) error {
 	switch {
 	case s.closed():
 		return ErrClosed
-	case !s.started:
-		return ErrNotStarted
+	case !s.speaks:
+		return ErrMute
 	case s.playing != nil:
 		return ErrPlaying
 	case len(p.clip.MuLaw) == 0:

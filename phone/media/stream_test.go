@@ -113,7 +113,7 @@ func TestOneClipAtATime(t *testing.T) {
 
 func TestAStreamThatWasNotStartedPlaysNothing(t *testing.T) {
 	s := open(t, startEngine(t))
-	if err := s.Play(t.Context(), numbered(1)); !errors.Is(err, ErrNotStarted) {
+	if err := s.Play(t.Context(), numbered(1)); !errors.Is(err, ErrMute) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -138,7 +138,7 @@ func TestAClipWaitsWhileTheCallerIsOnHold(t *testing.T) {
 		}
 	})
 	heard := c.hearPacket(10)
-	s.Start(c.address(), Format{Direction: RecvOnly})
+	start(s, c.address(), Format{Direction: RecvOnly})
 	sent := s.Stats().Sent
 	for range 15 {
 		other.hear()
@@ -146,7 +146,7 @@ func TestAClipWaitsWhileTheCallerIsOnHold(t *testing.T) {
 	if got := s.Stats().Sent; got > sent+1 {
 		t.Errorf("%d packets sent while on hold", got-sent)
 	}
-	s.Start(c.address(), Format{})
+	start(s, c.address(), Format{})
 	heard = append(heard, c.hearPacket(39)...)
 	playing.Wait()
 	checkFlow(t, heard)
@@ -169,7 +169,7 @@ func TestClosingAStreamEndsWhatItDoes(t *testing.T) {
 	if err := s.Play(t.Context(), numbered(1)); !errors.Is(err, ErrClosed) {
 		t.Errorf("playing on a closed stream: %v", err)
 	}
-	s.Start(c.address(), Format{})
+	start(s, c.address(), Format{})
 	if busy := s.engine.pacer.streams.Load(); busy != 0 {
 		t.Errorf("the loop still runs for %d streams", busy)
 	}
@@ -286,7 +286,7 @@ func startSounding(t testing.TB, e *Engine, f Format) (*Stream, *caller) {
 	t.Helper()
 	s := open(t, e)
 	c := newCaller(t, loopback())
-	s.Start(c.address(), f)
+	start(s, c.address(), f)
 	if first := c.hear(); !first.Marker || first.PayloadType != f.PayloadType {
 		t.Errorf("the first packet is marked: %t, of type %d", first.Marker, first.PayloadType)
 	}
