@@ -37,6 +37,7 @@ type board struct {
 	proof    *view.Procedure            // a verification that runs here
 	verified Verified
 	witness  error // what the last question to the witness failed with
+	vain     vain  // the last job that was tried, if it failed
 }
 
 func (b *board) arbiter(err error) {
@@ -85,11 +86,12 @@ func (b *board) add(e view.Event) {
 	b.events = b.events[:min(len(b.events), eventsKept)]
 }
 
-// newest says whether this was the last to be said here.
+// newest says whether this was the last to be said here, but for how often a job was in vain.
 func (b *board) newest(what view.Sentence) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.events) > 0 && reflect.DeepEqual(b.events[0].What, what)
+	last := slices.IndexFunc(b.events, func(e view.Event) bool { return e.What.Code != inVain })
+	return last >= 0 && reflect.DeepEqual(b.events[last].What, what)
 }
 
 func (b *board) hear(m Message) {
@@ -240,6 +242,9 @@ func (a *Agent) processingTier(m takeover.Machine) view.Tier {
 
 // doing says what this server is about to reach, nothing when it is at rest.
 func (a *Agent) doing(m takeover.Machine) view.Sentence {
+	if why := a.board.hopeless(m); why.Code != "" && m.Phase != takeover.Stuck {
+		return why
+	}
 	switch m.Phase {
 	case takeover.Serving, takeover.Following:
 		return view.Sentence{}

@@ -111,8 +111,11 @@ func (a *Agent) begin(ctx context.Context, act takeover.Action) {
 		defer cancel()
 		done, err := a.perform(ctx, act, m)
 		done.Job, done.Turn = act.Job, act.Turn
+		if ctx.Err() == nil { // else it was given up: a fence came, and nothing was in vain
+			a.ended(act.Job, err)
+		}
 		if err != nil {
-			done.Failed, done.Unsafe = err.Error(), errors.Is(err, ErrUnsafe)
+			done.Failed, done.Unsafe = causeOf(err), errors.Is(err, ErrUnsafe)
 			a.Log.Warn("a job failed", "job", act.Job, "err", err)
 		}
 		a.send(ctx, takeover.Event{Done: &done})

@@ -86,14 +86,17 @@ const causeShown = 160
 // lossOf is why a server's database is down, as far as it is known: why it does not start
 // tells more than how it ended.
 func lossOf(m takeover.Machine) string {
-	why := []rune(m.DB.Why)
 	if m.Failed == takeover.JobStart {
-		why = []rune(m.Cause)
+		return shorten(m.Cause)
 	}
-	if len(why) > causeShown {
+	return shorten(m.DB.Why)
+}
+
+func shorten(cause string) string {
+	if why := []rune(cause); len(why) > causeShown {
 		return string(why[:causeShown]) + "…"
 	}
-	return string(why)
+	return cause
 }
 
 // verdictRules are the rows that a verification leads to.

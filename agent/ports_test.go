@@ -112,6 +112,7 @@ type postgres struct {
 	runs     string
 	follows  bool
 	broken   bool  // does not start, and stops
+	refuses  error // what a start fails with
 	deafness bool  // nothing reaches this copy
 	hangs    bool  // … and its owner's PostgreSQL still takes it for connected
 	lacks    bool  // … for the owner no longer has the log that it needs, and knows it
@@ -173,6 +174,8 @@ func (p *postgres) work(ctx context.Context, name string, lasts time.Duration, c
 		return err
 	case err != nil:
 		return err
+	case p.refuses != nil:
+		return p.refuses
 	case p.broken:
 		return errors.New("PostgreSQL does not start")
 	}

@@ -139,7 +139,7 @@ func TestTheWordAtLevelMirroring(t *testing.T) {
 	}
 }
 
-// A database that does not start is tried again every second, and said once.
+// A database that does not start is tried again and again, and said once.
 func TestALostDatabaseIsSaidOnce(t *testing.T) {
 	playMirroring(t, func(t *testing.T, s *site) {
 		databaseLost(t, s)

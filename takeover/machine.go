@@ -53,7 +53,11 @@ const (
 	probeAgain   = 5 * time.Second         // between two calls of our own to the reception, doubled each time …
 	bootGrace    = time.Minute             // after a power cut the other may only be slower to start
 	probeDoubled = 4                       // … up to here
-	retry        = time.Second             // before a failed job is tried again
+	retry        = time.Second             // before a failed job is tried again, doubled each time …
+	retryDoubled = 3                       // … up to here
+	copyAgain    = 5 * time.Second         // before data is copied anew that was copied and did not come to follow, doubled each time …
+	copyDoubled  = 6                       // … up to here: a copy costs the server that answers calls its disk and its line
+	copyLasts    = 10 * time.Minute        // since the last copy: what is copied then is copied for another reason
 	haltedFor    = 5 * time.Second         // before a journal that failed is tried again, doubled each time …
 	haltsDoubled = 4                       // … up to here
 )
@@ -100,6 +104,9 @@ type Machine struct {
 	Turn       int           // how many jobs were begun
 	Failed     Job           // the last job that failed …
 	FailedAt   time.Duration // … and when
+	Vain       int           // … and how often in a row
+	Copies     int           // how often in a row data was copied here …
+	CopiedAt   time.Duration // … and when the last copy ended, well or not
 
 	Count    Count
 	Checking int           // rounds that are out
@@ -296,14 +303,20 @@ func (m *Machine) finish(d Done) {
 		return // its purpose is gone: a fence came between
 	}
 	m.Job = NoJob
+	if d.Job == JobRejoin {
+		m.Copies, m.CopiedAt = m.Copies+1, m.Now
+	}
 	if d.Failed != "" {
-		m.Failed, m.FailedAt, m.Cause = d.Job, m.Now, d.Failed
+		if m.Failed != d.Job {
+			m.Vain = 0
+		}
+		m.Failed, m.FailedAt, m.Vain, m.Cause = d.Job, m.Now, m.Vain+1, d.Failed
 		if d.Job == JobPromote && d.Unsafe {
 			m.Phase = Stuck
 		}
 		return
 	}
-	m.Failed = NoJob
+	m.Failed, m.Vain = NoJob, 0
 	if d.Database != nil {
 		m.database(*d.Database)
 	}
@@ -404,8 +417,15 @@ func (m *Machine) verdict() bool {
 	return m.Waiters > 0 && m.Count.Term == m.Term && m.Count.Verdict(m.Settings.Rounds, m.Earliest, m.Now)
 }
 
+// retryable: what fails is tried again ever more seldom.
 func (m *Machine) retryable(j Job) bool {
-	return m.Job == NoJob && (m.Failed != j || m.Now-m.FailedAt >= retry)
+	return m.Job == NoJob && (m.Failed != j || m.Now-m.FailedAt >= retry<<min(max(m.Vain-1, 0), retryDoubled))
+}
+
+// mayCopy: each copy makes the pause before the next one longer, whatever became of it: one
+// that follows for a moment and is lost again costs the other server as much as one that fails.
+func (m *Machine) mayCopy() bool {
+	return m.Job == NoJob && (m.Copies == 0 || m.Now-m.CopiedAt >= copyAgain<<min(m.Copies-1, copyDoubled))
 }
 
 // Status is what this server tells the other.

@@ -33,6 +33,8 @@ type simulated struct {
 	dataID  releve.DataID
 	pg      string // "", primary, copy
 	broken  bool   // PostgreSQL cannot run
+	vain    Job    // what fails here
+	copies  int    // begun here
 	rows    int    // flushed position
 	tl      releve.Timeline
 	joined  bool // its PostgreSQL is set to follow
@@ -141,6 +143,14 @@ func (p *pair) carry(s *simulated, a Action) {
 func (p *pair) job(s *simulated, a Action) {
 	done := Done{Job: a.Job, Turn: a.Turn}
 	o := p.other(s)
+	if a.Job == JobRejoin {
+		s.copies++
+	}
+	if a.Job == s.vain {
+		done.Failed = "it came to nothing"
+		p.event(s, Event{Done: &done})
+		return
+	}
 	switch a.Job {
 	case JobCreate:
 		if s.broken {
@@ -529,6 +539,56 @@ func TestAMirrorIsRebuiltByTheOperatorsWord(t *testing.T) {
 	if p.secondary().dataID == copied || p.main().Term != 1 {
 		t.Fatalf("copy %s, as before; term %d", copied, p.main().Term)
 	}
+}
+
+// Each copy takes disk and line from the server that answers calls, whichever step it
+// comes to nothing at.
+func TestCopiesThatComeToNothingAreMadeEverMoreSeldom(t *testing.T) {
+	for story, spoil := range map[string]func(p *pair, s *simulated){
+		"the copy fails": func(_ *pair, s *simulated) { s.vain = JobRejoin },
+		"the log that it needs is gone each time": func(p *pair, s *simulated) {
+			if s.Phase == Following && s.Job == NoJob && !s.Holds() {
+				s.follows, s.Other.Lost = false, true
+				p.event(s, Event{Database: s.look()})
+			}
+		},
+	} {
+		t.Run(story, func(t *testing.T) {
+			p := started(t)
+			s := p.secondary()
+			spoil(p, s)
+			p.event(s, Event{Command: Rebuild})
+			for end := p.now + 10*time.Minute; p.now < end; p.tickAll() {
+				spoil(p, s)
+				p.invariants()
+			}
+			if s.copies < 2 || s.copies > 8 {
+				t.Errorf("%d copies begun in ten minutes", s.copies)
+			}
+			if s.vain == JobRejoin {
+				s.vain = NoJob
+				p.until("protected again", copyAgain<<copyDoubled+10*time.Second, p.inSync)
+			}
+		})
+	}
+}
+
+func TestADatabaseThatDoesNotStartIsStartedEverMoreSeldom(t *testing.T) {
+	p := started(t)
+	s, starts := p.secondary(), 0
+	s.broken, s.pg = true, ""
+	p.event(s, Event{Database: &Database{}})
+	for end, last := p.now+time.Minute, NoJob; p.now < end; p.tickAll() {
+		if s.Job == JobStart && last != JobStart {
+			starts++
+		}
+		last = s.Job
+	}
+	if starts < 3 || starts > 11 { // 1, 2, 4 s, then every 8
+		t.Errorf("started %d times in a minute", starts)
+	}
+	s.broken = false
+	p.until("protected again", retry<<retryDoubled+10*time.Second, p.inSync)
 }
 
 func TestAMirrorIsNotGivenUpWhileNobodyCouldBeCopiedFrom(t *testing.T) {

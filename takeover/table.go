@@ -586,13 +586,17 @@ func (m *Machine) rebuildAsked() bool {
 }
 
 // tooOld: the owner no longer keeps the log that this copy needs next. Away for days,
-// it is copied anew by itself (M4).
+// it is copied anew by itself (M4). What the owner said before the copy was finished it said
+// of the one before.
 func (m *Machine) tooOld() bool {
-	return m.mirrors() && m.Job == NoJob && !m.Holds() && !m.stopping() && !m.DB.Streaming && m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Lost
+	return m.OtherAt > m.CopiedAt && m.mirrors() && m.Job == NoJob && !m.Holds() && !m.stopping() && !m.DB.Streaming && m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Lost
 }
 
 // condemn strikes the copy out, which gives the vote back, before anything happens to it (R2).
 func (m *Machine) condemn() []Action {
+	if m.Asked == Rebuild {
+		m.Copies = 0
+	}
 	m.Asked, m.Phase, m.DB = "", Waiting, Database{}
 	m.Durable = m.Strike()
 	return append(m.save(), Action{Kind: Fence})
@@ -600,12 +604,13 @@ func (m *Machine) condemn() []Action {
 
 // comeBack ends what ran of the copy, which is made anew or rewound.
 func (m *Machine) comeBack() []Action {
+	m.Copies = 0
 	m.Leaving, m.Phase, m.DB = false, Waiting, Database{}
 	return []Action{{Kind: Fence}}
 }
 
 func (m *Machine) copyPossible() bool {
-	return m.Phase == Waiting && !m.stopping() && !m.claimOut() && m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Promotion.Done && m.retryable(JobRejoin)
+	return m.Phase == Waiting && !m.stopping() && !m.claimOut() && m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Promotion.Done && m.mayCopy()
 }
 
 func (m *Machine) rejoin() []Action {
@@ -613,6 +618,9 @@ func (m *Machine) rejoin() []Action {
 	if err != nil {
 		m.Cause = err.Error()
 		return m.halt()
+	}
+	if m.Now-m.CopiedAt > copyLasts {
+		m.Copies = 0
 	}
 	m.Durable, m.Known, m.Asked = d, true, ""
 	return append(m.save(), begin(Rejoining, JobRejoin)(m)...)

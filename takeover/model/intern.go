@@ -57,6 +57,7 @@ func settle(m *takeover.Machine) {
 		m.OtherAt = fresh
 	}
 	m.SeenAt, m.MovedAt, m.PreparedAt, m.StreamLost, m.FailedAt, m.HaltedAt = now, now, now, now, now, 0
+	m.Vain, m.Copies, m.CopiedAt = 0, 0, 0 // they only lengthen a pause
 	m.WokeAt, m.ReceptionAt, m.PBXAt, m.VoiceAt = 0, 0, 0, 0
 	if m.Suspended {
 		m.WokeAt = now - time.Microsecond

@@ -77,7 +77,7 @@ func Say(lang releve.Language, s view.Sentence) string {
 
 // named are the arguments that are themselves codes, each with the prefix of its
 // sentences: a server's seat, the way a check went.
-var named = map[string]string{"seat": "seat-", "other": "seat-", "path": "path-", "procedure": "procedure-"}
+var named = map[string]string{"seat": "seat-", "other": "seat-", "path": "path-", "procedure": "procedure-", "job": "job-"}
 
 // withFault says the argument "fault", which is the code of what is wrong with a
 // certificate; the values that it names stand beside it. What to do about it is added
