@@ -194,7 +194,7 @@ func (s diaryStep) checkArguments(e view.Entry, after takeover.Machine) error {
 		}
 		before := s.input.Machine
 		want = map[string]string{"failed": strconv.Itoa(after.Count.Failed), "of": strconv.Itoa(before.Settings.Rounds)}
-		if code := "round-" + string(s.input.Event.Round.Judge(before.Silent && before.Waiters > 0)); code != e.What.Code {
+		if code := "round-" + string(s.input.Event.Round.Judge()); code != e.What.Code {
 			return fmt.Errorf("the same round is judged %s", code)
 		}
 	}

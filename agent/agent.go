@@ -83,6 +83,7 @@ type Agent struct {
 	board    board
 	ill      atomic.Pointer[illness]
 	running  procedureSlot
+	own      sync.Map // the names of our own calls that are out
 
 	work sync.WaitGroup
 	life context.Context // of Run: what is begun beside a job ends with it
@@ -175,6 +176,8 @@ func (a *Agent) loop(ctx context.Context) {
 		now := a.Now()
 		if away := now - last; away > asleep {
 			a.step(ctx, takeover.Event{Woke: away})
+			a.news = a.machine.Suspended
+			a.tell() // and the answer tells whether we are still on duty
 		}
 		last = now // not after the step: the process may be stopped in the middle of it
 		if a.predates(e) {
@@ -188,7 +191,7 @@ func (a *Agent) loop(ctx context.Context) {
 // about the time since, wherever it waited meanwhile. Only an answer to a question
 // put afterwards, or a later term, ends the doubt (H10).
 func (a *Agent) predates(e report) bool {
-	return e.Peer != nil && a.machine.Suspended && e.asked <= a.machine.WokeAt && e.Peer.Term <= a.machine.Term
+	return e.Peer != nil && a.machine.Suspended && e.asked < a.machine.WokeAt && e.Peer.Term <= a.machine.Term
 }
 
 func (a *Agent) nextLook() time.Duration {

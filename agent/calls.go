@@ -21,6 +21,7 @@ type Decision struct {
 type offer struct {
 	call   releve.CallID
 	reason releve.OverflowReason
+	own    bool // made by this server, and given back by the PBX
 	reply  chan Decision
 }
 
@@ -36,9 +37,11 @@ func (a *Agent) Stance() (takeover.StanceKind, releve.Term) {
 }
 
 // Verify waits for the verdict on the other server. When ctx ends, the caller
-// hung up: the verification goes on without him (H3).
-func (a *Agent) Verify(ctx context.Context, call releve.CallID, reason releve.OverflowReason) Decision {
-	o := &offer{call, reason, make(chan Decision, 1)}
+// hung up: the verification goes on without him (H3). test is the name that the call bears
+// when it was made by a server; only this one knows those of its own.
+func (a *Agent) Verify(ctx context.Context, call releve.CallID, reason releve.OverflowReason, test string) Decision {
+	_, own := a.own.Load(test)
+	o := &offer{call, reason, own, make(chan Decision, 1)}
 	refused := Decision{Code: a.Refusal}
 	select {
 	case a.offers <- o:
@@ -59,7 +62,7 @@ func (a *Agent) Verify(ctx context.Context, call releve.CallID, reason releve.Ov
 
 func (a *Agent) admit(o *offer) takeover.Event {
 	a.waiting = append(a.waiting, o)
-	return takeover.Event{Overflow: &takeover.Overflow{Call: o.call, Reason: o.reason}}
+	return takeover.Event{Overflow: &takeover.Overflow{Call: o.call, Reason: o.reason, Own: o.own}}
 }
 
 // leave takes out an offer whose caller hung up, and says whether it still waited.

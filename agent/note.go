@@ -114,7 +114,7 @@ var shownRules = map[string]string{
 	"copy-begins": "info", "copy-finished": "info", "copy-failed": "warning", "mirror-follows": "info",
 	"duty-taken-from-released": "major", "takeover": "major", "answered-without-duty": "critical",
 	"owner-well-again": "cleared", "promoted": "info", "halted": "critical", "vote-accepted": "info", "vote-refused": "warning",
-	"duty-still-ours": "info", "own-call": "warning",
+	"duty-still-ours": "info", "own-call": "warning", "call-unseen": "warning",
 	"duty-granted": "major", "vote-regained": "major", "vote-returned-by-hand": "major", "vote-void": "warning", "register-void": "warning",
 	"vote-recalled": "info", "arbiter-changed": "info", "arbiter-adopted": "info", "abdication-asked": "warning",
 	"solo-by-order": "critical", "duty-taken-by-order": "critical", "mirrored": "info", "copy-too-old": "warning",
@@ -133,7 +133,7 @@ func (a *Agent) noteRound(before takeover.Machine, e takeover.Event) {
 	if before.Waiters == 0 && !changed {
 		return
 	}
-	outcome := e.Round.Judge(before.Silent && before.Waiters > 0)
+	outcome := e.Round.Judge()
 	a.Diary.Write(view.Entry{
 		At: time.Now().UTC(), Seat: a.machine.Seat, Term: a.machine.Term, Kind: "non-decision",
 		What:     view.Say("round-"+string(outcome), "failed", itoa(a.machine.Count.Failed), "of", itoa(a.Settings.Rounds)),
@@ -145,7 +145,7 @@ func (a *Agent) noteRound(before takeover.Machine, e takeover.Event) {
 // where it is the latest.
 func (a *Agent) evidence() []view.Sentence {
 	first := len(a.rounds) - 1
-	for first > 0 && a.rounds[first-1].Judge(false) != takeover.Good {
+	for first > 0 && a.rounds[first-1].Judge() != takeover.Good {
 		first--
 	}
 	var all []view.Sentence
@@ -165,6 +165,8 @@ func evidenceOf(r takeover.Round) []view.Sentence {
 	for _, reply := range r.Replies {
 		code := "evidence-silent"
 		switch {
+		case reply.Heard && reply.Well && r.Judge() != takeover.Good:
+			code = "evidence-unseen"
 		case reply.Heard && reply.Well && reply.Busy:
 			code = "evidence-busy"
 		case reply.Heard && reply.Well:

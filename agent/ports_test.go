@@ -398,18 +398,21 @@ func (p telephone) BindingThere(ctx context.Context) (bool, error) {
 // caller's overflow is proof.
 var errOwnCall = errors.New("480 Temporarily Unavailable")
 
+// rings is how long a PBX lets a call wait for a server before it overflows.
+const rings = 3 * time.Second
+
 // overflowed is our own call given back by the PBX: its main said nothing.
-func (p telephone) overflowed(ctx context.Context) (agent.TestCall, error) {
-	if d := p.agent.Verify(ctx, "own@pbx", releve.ReasonNoAnswer); !d.Answer {
+func (p telephone) overflowed(ctx context.Context, test string) (agent.TestCall, error) {
+	if d := p.agent.Verify(ctx, "own@pbx", releve.ReasonNoAnswer, test); !d.Answer {
 		return agent.TestCall{}, errors.New("486 Busy Here")
 	}
 	return agent.TestCall{AnsweredAfter: time.Second, SoundAfter: time.Second, AnsweredBy: string(p.seat)}, nil
 }
 
-func (p telephone) TestCall(ctx context.Context, _ string) (agent.TestCall, error) {
+func (p telephone) TestCall(ctx context.Context, test string) (agent.TestCall, error) {
 	p.mu.Lock()
 	on, failure := p.reception, p.testCall
-	dead := on != "" && !p.servers[on].alive
+	dead, lost := on != "" && !p.servers[on].alive, p.lost
 	p.mu.Unlock()
 	if failure != nil {
 		return agent.TestCall{}, failure
@@ -417,12 +420,16 @@ func (p telephone) TestCall(ctx context.Context, _ string) (agent.TestCall, erro
 	if on == "" {
 		return agent.TestCall{}, errors.New("480 Temporarily Unavailable")
 	}
-	if dead {
-		return p.overflowed(ctx)
+	if lost {
+		time.Sleep(rings)
+	}
+	if dead || lost {
+		return p.overflowed(ctx, test)
 	}
 	if stance, _ := p.servers[on].agent.Stance(); stance != takeover.OnDuty {
 		return agent.TestCall{}, errors.New("486 Busy Here")
 	}
+	p.change(func() { p.servers[on].voice.load.LastInvite = time.Now() })
 	return agent.TestCall{AnsweredAfter: 20 * time.Millisecond, SoundAfter: 40 * time.Millisecond, AnsweredBy: string(on)}, nil
 }
 

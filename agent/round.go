@@ -22,9 +22,8 @@ const peerAhead = 50 * time.Millisecond
 func (a *Agent) check(parent context.Context, m takeover.Machine) {
 	ctx, cancel := context.WithTimeout(parent, m.Settings.Limit)
 	defer cancel()
-	r := takeover.Round{Term: m.Term, Began: a.Now(), Limit: m.Settings.Limit}
+	r := takeover.Round{Term: m.Term, Began: a.Now(), Limit: m.Settings.Limit, Own: m.Own}
 	question := CheckQuestion{Term: m.Term, Call: m.Waiters > 0}
-	unanswered := m.Silent && m.Waiters > 0
 	ahead := peerAhead
 	if question.Call {
 		ahead = 0
@@ -42,12 +41,13 @@ func (a *Agent) check(parent context.Context, m takeover.Machine) {
 				reply = takeover.Reply{Why: err.Error()}
 			}
 			reply.Path = path
+			answered := a.Now()
 			mu.Lock()
 			defer mu.Unlock()
-			if !proves(r, unanswered) {
-				r.Replies = append(r.Replies, reply)
+			if !proves(r) {
+				r.Replies, r.Ended = append(r.Replies, reply), answered
 			}
-			if proves(r, unanswered) {
+			if proves(r) {
 				cancel()
 			}
 		})
@@ -77,7 +77,11 @@ const probeLimit = 40 * time.Second
 func (a *Agent) probe(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
-	call, err := a.Telephone.TestCall(ctx, rand.Text())
+	id := rand.Text()
+	a.own.Store(id, nil)
+	defer a.own.Delete(id)
+	call, err := a.Telephone.TestCall(ctx, id)
+	a.send(a.life, takeover.Event{OwnEnd: &takeover.OwnEnd{Answered: err == nil}})
 	if err != nil {
 		a.Explain("warning", view.Say("event-own-call-failed", "number", a.Site.Reception, "cause", err.Error()))
 		return
@@ -87,11 +91,12 @@ func (a *Agent) probe(ctx context.Context) {
 }
 
 // proves says that a round needs no further answer.
-func proves(r takeover.Round, unanswered bool) bool { return r.Judge(unanswered) == takeover.Good }
+func proves(r takeover.Round) bool { return r.Judge() == takeover.Good }
 
 // CheckMe answers the other's question: can this server take a call? It says yes
 // only if the PBX answered something that was sent after the question (H4).
 func (a *Agent) CheckMe(ctx context.Context, q CheckQuestion) takeover.Reply {
+	a.settle(ctx)
 	s := a.snapshot.Load()
 	load := a.Voice.Load()
 	reply := takeover.Reply{
@@ -119,6 +124,17 @@ func (a *Agent) CheckMe(ctx context.Context, q CheckQuestion) takeover.Reply {
 	}
 	reply.Well = true
 	return reply
+}
+
+// settle waits, in a server that woke up this moment, until it knows whether it is still on
+// duty: its own question to the other is on its way, and no is no answer yet (H10).
+func (a *Agent) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, a.Settings.Limit)
+	defer cancel()
+	a.until(ctx, func(m takeover.Machine) bool {
+		stance, _ := a.Stance()
+		return stance != takeover.VerifyingAll || m.Phase != takeover.Serving && m.Phase != takeover.Promoting
+	})
 }
 
 // reach proves the way to the PBX. While a call waits, the proof is the binding

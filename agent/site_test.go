@@ -33,6 +33,7 @@ type site struct {
 	mu        sync.Mutex // guards what follows, and every server's outside
 	cut       bool       // the link between the servers
 	pbxDown   bool
+	lost      bool        // what the PBX sends to the reception reaches nobody
 	reception releve.Seat // who is bound under the reception user
 	acked     releve.LSN  // the last row that anybody acknowledged
 	witness   *witness    // nil: the site has none
@@ -263,7 +264,7 @@ func (s *server) commit() bool {
 // what becomes of it as calls would see it.
 func (s *server) overflow(ctx context.Context, call releve.CallID, reason releve.OverflowReason) <-chan agent.Decision {
 	decided := make(chan agent.Decision, 1)
-	go func() { decided <- s.agent.Verify(ctx, call, reason) }()
+	go func() { decided <- s.agent.Verify(ctx, call, reason, "") }()
 	return decided
 }
 

@@ -62,16 +62,65 @@ func TestAnOverflowWhileTheMainIsWellIsRefusedAndKept(t *testing.T) {
 }
 
 // The main says that it is well and never saw the call that it is said not to have
-// answered: the PBX has lost the way to it (H4).
-func TestACallThatTheMainNeverSawCountsAgainstIt(t *testing.T) {
+// answered, nor the one that the standby then made: the PBX has lost the way to it (H4, K3).
+func TestACallThatTheMainNeverSawCountsAgainstItOnceOurOwnIsLostToo(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.lost = true })
 		if d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", releve.ReasonNoAnswer)); !d.Took {
-			t.Errorf("the call: %+v", d)
+			t.Errorf("the call: %+v\n%s", d, s.minutes())
 		}
-		if void := s.secondary().diary.of("round-void"); len(void) > 1 { // the watch's own may have been out when the call came
-			t.Errorf("%d rounds were ended before their control answered", len(void))
+		kept := s.secondary().diary.of("rule-takeover")
+		if len(kept) != 1 || !slices.Contains(evidence(kept[0]), "evidence-unseen") || len(s.secondary().diary.of("rule-call-unseen")) != 1 {
+			t.Errorf("the diary holds %+v", kept)
 		}
 		s.until("the main has lost the duty", time.Second, func() bool { return s.phase(s.main()) == takeover.Deposed })
+	})
+}
+
+// A header is no evidence (K3): whatever overflows are forged, a main that says over the
+// link that it is well keeps the duty, and nobody calls it more often than he must.
+func TestAForgedOverflowMovesNoDuty(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		reason releve.OverflowReason
+		calls  error // what comes of our own
+		most   int   // of them, in three minutes
+	}{
+		{"no answer", releve.ReasonNoAnswer, nil, 5},
+		{"no answer, and the PBX takes no call of ours", releve.ReasonNoAnswer, errOwnCall, 7},
+		{"not reached", releve.ReasonUnavailable, nil, 0},
+		{"busy", releve.ReasonBusy, nil, 0},
+		{"no reason", releve.ReasonUnknown, nil, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			playProtected(t, func(t *testing.T, s *site) {
+				s.change(func() { s.secondary().testCall = c.calls })
+				for range 180 {
+					d := s.decided(s.secondary().overflow(t.Context(), "forged@nowhere", c.reason))
+					if d != (agent.Decision{Code: 486}) || s.secondary().agent.Machine().Term != 1 || !s.main().serves() {
+						t.Fatalf("the call: %+v\n%s", d, s.minutes())
+					}
+					time.Sleep(time.Second)
+				}
+				if own := len(s.secondary().diary.of("rule-call-unseen")); own > c.most || own == 0 && c.most > 0 {
+					t.Errorf("the standby made %d calls of its own", own)
+				}
+			})
+		})
+	}
+}
+
+// A call that only names one of ours proves nothing.
+func TestAForgedReturnOfOurOwnCallProvesNothing(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		forged := make(chan agent.Decision, 1)
+		go func() { forged <- s.secondary().agent.Verify(t.Context(), "own@pbx", releve.ReasonNoAnswer, "own") }()
+		if d := s.decided(forged); d.Answer {
+			t.Errorf("the call: %+v\n%s", d, s.minutes())
+		}
+		if !s.protected() {
+			t.Errorf("not protected\n%s", s.minutes())
+		}
 	})
 }
 
@@ -337,6 +386,69 @@ func TestAFrozenMainThatNobodyRelievedGoesOn(t *testing.T) {
 				t.Errorf("the diary does not say it:\n%s", s.minutes())
 			}
 		})
+	}
+}
+
+// A main that was frozen for a while, and that nobody relieved, answers the calls that
+// waited for it and keeps the duty, however long it was: given back, they would overflow to
+// a standby that has just counted its failed rounds.
+func TestAFrozenMainAnswersTheCallsThatWaited(t *testing.T) {
+	for frozen := 1100 * time.Millisecond; frozen <= 4700*time.Millisecond; frozen += 300 * time.Millisecond {
+		t.Run(frozen.String(), func(t *testing.T) {
+			playProtected(t, func(t *testing.T, s *site) {
+				s.main().freeze()
+				time.Sleep(frozen / 2)
+				waits := s.main().overflow(t.Context(), "waits@pbx", "")
+				time.Sleep(frozen / 2)
+				s.main().wake()
+				for late := range 20 { // those that it reads next from its socket
+					if stance, _ := s.main().agent.Stance(); stance == takeover.Closed {
+						t.Errorf("%d ms after it woke it refuses calls", late)
+					}
+					time.Sleep(time.Millisecond)
+				}
+				if d := s.decided(waits); !d.Answer || d.WithoutDuty {
+					t.Errorf("the call that waited: %+v\n%s", d, s.minutes())
+				}
+				if d := s.decided(s.secondary().overflow(t.Context(), "overflowed@pbx", "")); d.Answer {
+					t.Errorf("a call that had overflowed: %+v\n%s", d, s.minutes())
+				}
+				s.stays("the main has the duty", 3*time.Second, func() bool { return s.main().agent.Machine().Term == 1 && s.main().serves() })
+			})
+		})
+	}
+}
+
+// The question whether it can take a call reaches a main that wakes up before it knows
+// whether it is on duty: it waits for that, a moment, and does not say no.
+func TestAMainThatWakesUpDoesNotSayNo(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.main().freeze()
+		time.Sleep(2 * time.Second)
+		s.main().wake()
+		reply := s.main().agent.CheckMe(t.Context(), agent.CheckQuestion{Term: 1, Call: true})
+		if !reply.Well {
+			t.Errorf("as it wakes it says: %+v", reply)
+		}
+	})
+}
+
+// The PBX restarts: silent to both, it answers the secondary first. A silence that was
+// everybody's is no evidence against one (R17).
+func TestAPBXThatAnswersTheSecondaryFirstMovesNoDuty(t *testing.T) {
+	for _, silent := range []time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 20 * time.Second} {
+		for _, first := range []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, 900 * time.Millisecond} {
+			t.Run(fmt.Sprintf("%s, then %s", silent, first), func(t *testing.T) {
+				playProtected(t, func(t *testing.T, s *site) {
+					s.change(func() { s.pbxDown = true })
+					time.Sleep(silent)
+					s.change(func() { s.pbxDown, s.main().mute = false, true })
+					time.Sleep(first)
+					s.change(func() { s.main().mute = false })
+					s.stays("the main has the duty", 10*time.Second, func() bool { return s.main().agent.Machine().Term == 1 && s.main().serves() })
+				})
+			})
+		}
 	}
 }
 

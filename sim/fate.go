@@ -259,9 +259,12 @@ func (v *server) cutPBX() func() {
 
 func (s *site) stopPBX() func() {
 	s.note("", "The PBX stops.")
-	s.pbx.up = false
+	s.pbx.up, s.pbx.stopped = false, s.elapsed()
 	return func() {
 		s.note("", "The PBX is back, without any binding.")
+		if !s.pbx.up {
+			s.uneven()
+		}
 		s.pbx.restart()
 	}
 }

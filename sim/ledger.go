@@ -53,6 +53,9 @@ func (l *ledger) saved(v *server, before takeover.Durable) {
 	if ours.Owns() {
 		l.owners[ours.Term] = v.seat
 	}
+	if before.Term > 0 && !before.Owns() && ours.Owns() {
+		l.relieved(v)
+	}
 	opens := before.Term > 0 && !before.Owns() && ours.Owns()
 	if opens && ours.Witnessed() && l.grants[grant{ours.Incarnation, ours.Term}] != v.seat {
 		l.site.breaks("the %s opens term %d, which the witness has not given it", v.seat, ours.Term)

@@ -179,7 +179,7 @@ func (l link) Check(ctx context.Context, q agent.CheckQuestion) (takeover.Reply,
 
 func checkMe(q agent.CheckQuestion) func(context.Context, *process) (takeover.Reply, error) {
 	return patiently(func(ctx context.Context, there *process) (takeover.Reply, error) {
-		return there.agent.CheckMe(ctx, q), nil
+		return there.without.checked(q, there.agent.CheckMe(ctx, q)), nil
 	})
 }
 

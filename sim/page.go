@@ -57,5 +57,8 @@ func (d diary) Write(e view.Entry) {
 	if takeovers[e.What.Code] {
 		d.figures.Takeovers++
 	}
+	if e.What.Code == "rule-pbx-lost" && d.pbx.backAt > 0 && d.elapsed()-d.pbx.backAt < silenceOfOne {
+		d.breaks("the %s gives the duty up for a silence of the PBX that was everybody's", d.seat)
+	}
 	d.minutes = append(d.minutes, minute{at: d.elapsed(), seat: d.seat, said: e.What})
 }

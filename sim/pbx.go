@@ -17,6 +17,8 @@ type pbx struct {
 	path     [2]bool // to the main and to the secondary
 	refuses  bool    // a binding of another server stands until it expires
 	bindings map[string]binding
+	stopped  time.Duration // when it last stopped …
+	backAt   time.Duration // … and was started again, if both servers can have noticed
 }
 
 type binding struct {
@@ -59,6 +61,25 @@ func (x *pbx) restart() {
 	x.up = true
 	clear(x.bindings)
 }
+
+// uneven: a PBX that is back may answer one server a while before the other. The caller
+// holds the lock.
+func (s *site) uneven() {
+	if s.elapsed()-s.pbx.stopped > noticed {
+		s.pbx.backAt = s.elapsed()
+	}
+	if d := s.stranger.die; d.one(2) {
+		last := d.below(2)
+		s.pbx.path[last] = false
+		s.later(d.between(50*time.Millisecond, time.Second), func() { s.change(func() { s.pbx.path[last] = true }) })
+	}
+}
+
+// noticed is how long a PBX must be silent for each server to have asked it in vain.
+const noticed = 1200 * time.Millisecond
+
+// silenceOfOne is how long the PBX must have answered one server and not the other.
+const silenceOfOne = 1500 * time.Millisecond
 
 // The PBX's timers and the caller's patience.
 const (

@@ -59,14 +59,14 @@ func (t telephone) BindingThere(ctx context.Context) (there bool, err error) {
 
 const testCallLimit = 15 * time.Second
 
-func (t telephone) TestCall(ctx context.Context, _ string) (agent.TestCall, error) {
+func (t telephone) TestCall(ctx context.Context, id string) (agent.TestCall, error) {
 	if err := t.acts(); err != nil {
 		return agent.TestCall{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, testCallLimit)
 	defer cancel()
 	c := t.site.newCaller(releve.CallID(fmt.Sprintf("of-%s@pbx", t.seat)))
-	c.test = "test"
+	c.test = id
 	ended := make(chan struct{})
 	t.work.Go(func() { c.calls(ctx); close(ended) })
 	<-ended

@@ -33,6 +33,7 @@ var broken = []struct {
 	{Without{Rule: "R11", Name: "a copy is made without a rewind", Rewind: true}, releve.Pair, "an acknowledged row is missing", 300},
 	{Without{Rule: "R14", Name: "facts are stored without a look at the position", Position: true}, releve.Pair, "stored 2 times", 20},
 	{Without{Rule: "R14", Name: "a spool promises what is not on its disk", Fsync: true}, releve.Pair, "stored 0 times", 20},
+	{Without{Rule: "R16", Name: "what the other never saw counts against it, whoever says so", Headers: true}, releve.Pair, "which is well and says so", 500},
 	{Without{Rule: "R5", Name: "a claim is granted whatever version it goes by", Version: true}, releve.Witness, "goes by version", 3000},
 	{Without{Rule: "R5", Name: "a mirror takes over before the witness grants it", Granted: true}, releve.Witness, "has not given it|row", 100},
 	{Without{Rule: "R5", Name: "a witness without memory takes the word of who asks", Wiped: true}, releve.Witness, "without memory|the register has given|goes by version", 3000},

@@ -113,16 +113,17 @@ type site struct {
 	chatter context.Context // while it lasts callers call, and talk as long as they like
 	hush    context.CancelFunc
 
-	mu      sync.Mutex // guards all that follows, and every server's outside
-	servers [2]*server
-	network network
-	pbx     pbx
-	witness *witness
-	ledger  ledger
-	minutes []minute
-	figures Figures
-	stirred time.Duration // when the world last changed for the worse or the better
-	mended  bool
+	mu       sync.Mutex // guards all that follows, and every server's outside
+	servers  [2]*server
+	network  network
+	stranger stranger
+	pbx      pbx
+	witness  *witness
+	ledger   ledger
+	minutes  []minute
+	figures  Figures
+	stirred  time.Duration // when the world last changed for the worse or the better
+	mended   bool
 }
 
 func newSite(seed uint64, without Without) *site {
@@ -134,6 +135,7 @@ func newSite(seed uint64, without Without) *site {
 	s.servers = [2]*server{newServer(s, releve.Main), newServer(s, releve.Secondary)}
 	s.network = network{die: s.dice.of("", ofLink)}
 	s.pbx = newPBX(s)
+	s.stranger = newStranger(seed)
 	s.ownCalls = !s.dice.of("", ofFate).one(3)
 	s.witness = newWitness(s)
 	s.ledger = newLedger(s)

@@ -33,6 +33,11 @@ func (s *site) story() {
 	}
 	defer s.hush()
 	s.work.Go(s.callers)
+	if s.stranger.there {
+		s.work.Go(s.strangers)
+		s.until(wellWithin, s.protected)
+		sleep(s.ctx, s.stranger.between(wellFor, 3*wellFor)) // nothing else goes wrong yet
+	}
 	s.trouble()
 	s.mend()
 	s.later(callersStay, s.hush)
@@ -46,6 +51,9 @@ func (s *site) story() {
 func (s *site) callers() {
 	d := s.dice.of("", ofPBX)
 	rate := d.between(400*time.Millisecond, 3*time.Second)
+	if s.stranger.there && s.stranger.alone {
+		rate = time.Minute
+	}
 	for n := 1; sleep(s.chatter, d.between(rate/2, rate+rate/2)); n++ {
 		c := s.newCaller(releve.CallID(fmt.Sprintf("%d@pbx", n)))
 		s.work.Go(func() {
@@ -217,12 +225,22 @@ func (s *site) proves() {
 	}
 	whole := s.protected() // a hand-over that was due may have come meanwhile
 	s.change(func() {
-		for _, v := range s.servers {
-			if v.serves() {
-				s.ledger.audit(v, whole)
-			}
+		if v := s.serving(); v != nil {
+			s.ledger.audit(v, whole)
 		}
 	})
+}
+
+// serving is the server whose gate is open. One that was relieved this moment and has not
+// heard of it may still have its own open: it acknowledges nothing any more, and has not
+// what its successor has. The caller holds the lock.
+func (s *site) serving() (latest *server) {
+	for _, v := range s.servers {
+		if v.serves() && (latest == nil || v.running.store.term > latest.running.store.term) {
+			latest = v
+		}
+	}
+	return latest
 }
 
 // settled: no call is left, and no fact waits.

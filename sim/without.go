@@ -2,6 +2,7 @@ package sim
 
 import (
 	"releve"
+	"releve/agent"
 	"releve/takeover"
 )
 
@@ -19,6 +20,7 @@ type Without struct {
 	Barrier  bool // commits go on alone behind the barrier
 	Rewind   bool // a copy is made without a rewind
 	Fsync    bool // a spool promises what is not on its disk
+	Headers  bool // what the other never saw counts against it, whoever says that it was sent
 
 	Version bool // a claim is granted whatever version it goes by
 	Granted bool // what was asked of the witness is taken for granted
@@ -60,6 +62,14 @@ func (w Without) forge(s takeover.Status, listener *server) takeover.Status {
 		s.Abdicated = m.Number
 	}
 	return s
+}
+
+// checked is what the other says of itself, as it is taken.
+func (w Without) checked(q agent.CheckQuestion, r takeover.Reply) takeover.Reply {
+	if w.Headers && q.Call && r.LastInvite < 0 {
+		r.Well = false
+	}
+	return r
 }
 
 // recalled is what a witness tells of its register.

@@ -17,6 +17,7 @@ type Event struct {
 	Overflow  *Overflow     `json:"overflow,omitempty"`
 	Gone      releve.CallID `json:"gone,omitempty"` // a waiting caller hung up; the verification goes on (H3)
 	Round     *Round        `json:"round,omitempty"`
+	OwnEnd    *OwnEnd       `json:"own_end,omitempty"`
 	PBX       *PBX          `json:"pbx,omitempty"`
 	Done      *Done         `json:"done,omitempty"`
 	Command   Command       `json:"command,omitempty"`
@@ -133,6 +134,7 @@ type Mirror struct {
 type Overflow struct {
 	Call   releve.CallID         `json:"call"`
 	Reason releve.OverflowReason `json:"reason,omitempty"`
+	Own    bool                  `json:"own,omitempty"` // this server's own call, given back by the PBX
 }
 
 // PBX says whether the establishment's switch answers this server.

@@ -50,6 +50,7 @@ const (
 	streamGone   = 1200 * time.Millisecond // without its stream, a mirror gives the vote back
 	mirrorGone   = time.Second             // without its session, a hand-over of the vote is taken back
 	registerHold = 500 * time.Millisecond  // a call may wait for the other to register (H4)
+	doubtHold    = time.Second             // … and for a server that woke up to know whether it is on duty
 	probeAgain   = 5 * time.Second         // between two calls of our own to the reception, doubled each time …
 	bootGrace    = time.Minute             // after a power cut the other may only be slower to start
 	probeDoubled = 4                       // … up to here
@@ -77,10 +78,11 @@ type Machine struct {
 	HaltedAt    time.Duration // … since then, or since it last tried again
 	Now         time.Duration
 
-	Boot    Boot
-	Booted  time.Duration
-	Other   Status
-	OtherAt time.Duration // when it was last heard, 0: never
+	Boot       Boot
+	Booted     time.Duration
+	Other      Status
+	OtherAt    time.Duration // when it was last heard, 0: never
+	OtherHears time.Duration // since when it has heard the PBX without a break, 0: it does not
 
 	DB         Database
 	Seen       Mirror
@@ -117,7 +119,8 @@ type Machine struct {
 	Waiters  int           // calls that wait for a verdict
 	Earliest time.Duration // … and the first
 	Arrived  Overflow      // the call of the event at hand
-	Silent   bool          // one of them overflowed for no answer
+	Silent   bool          // one of them is said to have overflowed for no answer
+	Own      OwnCall
 
 	WithoutDuty bool // answering overflowed calls without the duty (R13)
 	KeepStandby bool // the standby user stays ours although we are on duty
@@ -204,7 +207,7 @@ func (m *Machine) observe(e Event) {
 			m.Durable = e.Boot.Durable
 		}
 	case e.Peer != nil:
-		m.Other, m.OtherAt = *e.Peer, e.Now
+		m.hear(*e.Peer)
 	case e.Database != nil:
 		m.database(*e.Database)
 	case e.Mirror != nil:
@@ -215,10 +218,12 @@ func (m *Machine) observe(e Event) {
 		m.Waiters = max(0, m.Waiters-1)
 	case e.Round != nil:
 		m.Checking, m.Last = max(0, m.Checking-1), *e.Round
-		m.Count = m.Count.Add(*e.Round, e.Round.Judge(m.Silent && m.Waiters > 0))
+		m.Count = m.Count.Add(*e.Round, e.Round.Judge())
 		if m.lastGood() {
 			m.Probes = 0
 		}
+	case e.OwnEnd != nil:
+		m.Own = m.Own.ends(*e.OwnEnd, e.Now)
 	case e.PBX != nil:
 		m.PBX, m.PBXAt = *e.PBX, e.Now
 	case e.Done != nil:
@@ -240,6 +245,17 @@ func (m *Machine) observe(e Event) {
 	}
 }
 
+// hear takes in a word of the other.
+func (m *Machine) hear(s Status) {
+	switch {
+	case s.PBXAgo < 0 || s.PBXAgo >= pbxLost:
+		m.OtherHears = 0
+	case m.OtherHears == 0 || !m.heard():
+		m.OtherHears = m.Now - s.PBXAgo
+	}
+	m.Other, m.OtherAt = s, m.Now
+}
+
 func (m *Machine) wait(o Overflow) {
 	if m.Waiters == 0 {
 		m.Earliest, m.Silent = m.Now, false
@@ -247,6 +263,7 @@ func (m *Machine) wait(o Overflow) {
 	m.Waiters++
 	m.Arrived = o
 	m.Silent = m.Silent || o.Reason == releve.ReasonNoAnswer
+	m.Own.Back = m.Own.Back || o.Own && m.Own.Out > 0
 }
 
 func (m *Machine) database(db Database) {
@@ -295,6 +312,10 @@ func (m *Machine) woke() {
 		m.Suspended = true
 	}
 }
+
+// inDoubt: it woke up this moment, and hears before long whether it is still on duty. Its
+// calls are worth the wait: given back at once, they would have the other take it.
+func (m *Machine) inDoubt() bool { return m.Suspended && m.Now-m.WokeAt < doubtHold }
 
 // finish takes in the end of a job. What a job changed is changed here; what is
 // to be done about it is the table's affair.
@@ -468,8 +489,11 @@ const (
 func (m *Machine) Stance() StanceKind {
 	switch m.Phase {
 	case Serving, Promoting:
-		if m.Suspended {
+		if m.Suspended && !m.inDoubt() {
 			return Closed
+		}
+		if m.Suspended {
+			return VerifyingAll
 		}
 		return OnDuty
 	case Handing, Handed:

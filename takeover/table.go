@@ -109,6 +109,8 @@ var table = []row{
 	{"answered-on-duty", func(m *Machine) bool { return m.serves() && m.Waiters > 0 }, (*Machine).answerOnDuty},
 	{"takeover", func(m *Machine) bool { return m.canTakeOver() && !m.Witnessed() && m.verdict() }, (*Machine).takeOver},
 	{"answered-without-duty", func(m *Machine) bool { return m.checks() && m.verdict() && !m.voteInHand() && m.Asking == 0 }, (*Machine).answer},
+	{"call-not-held", func(m *Machine) bool { return m.Waiters > 0 && m.Suspended && !m.inDoubt() }, (*Machine).refuse},
+	{"call-unseen", (*Machine).doubts, (*Machine).probe},
 	{"in-service", (*Machine).refusable, (*Machine).refuse},
 	{"owner-well-again", func(m *Machine) bool { return m.WithoutDuty && m.lastGood() }, func(m *Machine) []Action { m.WithoutDuty = false; return said() }},
 	{"round", (*Machine).due, (*Machine).check},
@@ -479,10 +481,12 @@ func (m *Machine) handsOver() bool {
 // another that has all of it: an owner can hand over, and a mirror can give the vote back.
 func (m *Machine) Relievable() bool { return !m.Owns() || m.handsOver() }
 
-// pbxGone: the PBX is silent to us and answers the other.
+// pbxGone: the PBX is silent to us and answers the other, for as long. A silence that was
+// the other's too is that of a PBX which restarts, and somebody is the first to hear it again.
 func (m *Machine) pbxGone() bool {
 	told := m.Other.PBXAgo + m.Now - m.OtherAt // what the other told has an age of its own
-	return m.pbxSilent() && m.Other.PBXAgo >= 0 && told < pbxFresh
+	alone := m.OtherHears > 0 && m.Now-m.OtherHears >= pbxLost
+	return m.pbxSilent() && alone && m.Other.PBXAgo >= 0 && told < pbxFresh
 }
 
 func (m *Machine) pbxSilent() bool {
@@ -564,7 +568,7 @@ func (m *Machine) open() []Action {
 // stillOurs: after a sleep, the other's word, or the PBX still showing our
 // binding, tells that nobody took the duty (H10).
 func (m *Machine) stillOurs() bool {
-	return m.Suspended && (m.OtherAt > m.WokeAt && m.Other.Term <= m.Term || m.ReceptionAt > m.WokeAt && m.Reception && !m.heard())
+	return m.Suspended && (m.OtherAt >= m.WokeAt && m.Other.Term <= m.Term || m.ReceptionAt > m.WokeAt && m.Reception && !m.heard())
 }
 
 func (m *Machine) standbyWanted() bool {
@@ -715,10 +719,25 @@ func (m *Machine) answerOnDuty() []Action {
 func (m *Machine) lastGood() bool { return m.Count.Good > 0 && m.Count.Good == m.Count.LastTo }
 
 // refusable: a good round ended after the calls arrived. When the other is well
-// but not registered, they are held a moment, for it was told to register (H4).
+// but not registered, they are held a moment, for it was told to register (H4); when it
+// never saw them, until our own call has shown whether any reaches it (K3).
 func (m *Machine) refusable() bool {
-	hold := m.Last.unregistered() && m.Now-m.Earliest < registerHold
+	hold := m.Last.unregistered() && m.Now-m.Earliest < registerHold || m.unseen() && m.Own.Out > 0
 	return m.Waiters > 0 && m.lastGood() && m.Count.Good >= m.Earliest && !hold
+}
+
+// unseen: the other says that it is well, and that it never saw a call which is said to
+// have waited for it. It may be cut off from the PBX without knowing; or somebody has
+// written a header.
+func (m *Machine) unseen() bool {
+	return m.Waiters > 0 && m.Silent && m.lastGood() && m.Last.unseen() && m.Last.Began > m.Own.Ended
+}
+
+// doubts: only a call of our own can tell. Before another, after those that nobody
+// answered, there is a pause that grows.
+func (m *Machine) doubts() bool {
+	again := m.Own.Vain == 0 || m.Now-m.Own.Ended >= probeAgain<<min(m.Own.Vain-1, probeDoubled)
+	return m.Settings.OwnCalls && m.checks() && m.Users().Standby && m.unseen() && m.Own.Out == 0 && again
 }
 
 func (m *Machine) refuse() []Action {
@@ -743,7 +762,7 @@ func (m *Machine) suspects() bool {
 }
 
 func (m *Machine) probe() []Action {
-	m.Probed = m.Now
+	m.Probed, m.Own = m.Now, m.Own.leaves(m.Now)
 	m.Probes++
 	return []Action{{Kind: Probe}}
 }

@@ -27,6 +27,7 @@ type Round struct {
 	Ended   time.Duration `json:"ended"`
 	Limit   time.Duration `json:"limit"`
 	Control bool          `json:"control"` // the PBX answered us in this round (R16)
+	Own     OwnCall       `json:"own"`     // as it was when the round began
 	Replies []Reply       `json:"replies"`
 }
 
@@ -49,12 +50,10 @@ const (
 	Void   Outcome = "void"   // the checking server may itself be cut off or asleep
 )
 
-// Judge says what the round proves. unanswered says that the PBX overflowed the
-// waiting call because the other did not answer it.
-func (r Round) Judge(unanswered bool) Outcome {
+// Judge says what the round proves.
+func (r Round) Judge() Outcome {
 	for _, a := range r.Replies {
-		unseen := unanswered && (a.LastInvite < 0 || a.LastInvite > unseenAfter)
-		if a.Heard && a.Well && !unseen {
+		if a.Heard && a.Well && !r.Own.missed(a, r.Ended) {
 			return Good
 		}
 	}
@@ -62,6 +61,54 @@ func (r Round) Judge(unanswered bool) Outcome {
 		return Void
 	}
 	return Failed
+}
+
+// OwnCall is what became of the calls that this server makes to the reception itself
+// (H8). What a header says of the way to the other, anybody may have written; a call of
+// our own that comes back has gone that way (K3).
+type OwnCall struct {
+	Out   int           `json:"out,omitempty"`   // that have not ended
+	Left  time.Duration `json:"left,omitempty"`  // when the first of them began
+	Back  bool          `json:"back,omitempty"`  // the PBX gave one back: it waits here
+	Ended time.Duration `json:"ended,omitempty"` // when the last one did
+	Vain  int           `json:"vain,omitempty"`  // that were answered by nobody, in a row
+}
+
+// OwnEnd is the end of a call of our own.
+type OwnEnd struct {
+	Answered bool `json:"answered"`
+}
+
+func (o OwnCall) leaves(now time.Duration) OwnCall {
+	if o.Out == 0 {
+		o.Left = now
+	}
+	o.Out++
+	return o
+}
+
+func (o OwnCall) ends(e OwnEnd, now time.Duration) OwnCall {
+	o.Out, o.Back, o.Ended, o.Vain = max(0, o.Out-1), false, now, o.Vain+1
+	if e.Answered {
+		o.Vain = 0
+	}
+	return o
+}
+
+// missed: our own call came back from the PBX, and the other has seen none since it left.
+func (o OwnCall) missed(a Reply, asked time.Duration) bool {
+	return o.Back && (a.LastInvite < 0 || a.LastInvite > asked-o.Left)
+}
+
+// unseen says that the other is well and has not seen a call for so long that it cannot
+// have seen one that is said to have waited for it.
+func (r Round) unseen() bool {
+	for _, a := range r.Replies {
+		if a.Heard && a.Well {
+			return a.LastInvite < 0 || a.LastInvite > unseenAfter
+		}
+	}
+	return false
 }
 
 // unregistered says that the other is well and that the PBX has no way to it.

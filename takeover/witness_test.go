@@ -71,6 +71,7 @@ func TestAnOwnerThatReleasedWhileItAskedForTheVoteGoesOn(t *testing.T) {
 		other := m.Other
 		other.PBXAgo = 0
 		m.Step(Event{Now: later, Peer: &other})
+		m.OtherHears = later - pbxLost
 		expect(t, "the PBX is gone", m.Step(Event{Now: later, PBX: &PBX{Ago: time.Minute}}), "pbx-lost")
 
 		answer := Word{Heard: true, Register: reclaimed(), Turn: m.Asking, Granted: true}

@@ -18,6 +18,7 @@ const (
 	mirror        // the mirror's session
 	ended         // a job ends
 	verdict       // a call overflows and its rounds fail
+	headers       // somebody writes that a call overflowed, and the other says that it is well
 	pbxGone       // the PBX is silent to this server and answers the other
 	woke          // the process was stopped for a while
 	ordered       // an operator's command
@@ -77,6 +78,13 @@ func (n *interned) events(m *takeover.Machine, in input) []takeover.Event {
 	case verdict:
 		round := takeover.Round{Term: m.Term, Began: now, Ended: now, Limit: time.Second, Control: true}
 		return []takeover.Event{{Overflow: &takeover.Overflow{Call: "call"}}, {Round: &round}}
+	case headers:
+		return []takeover.Event{
+			{Overflow: &takeover.Overflow{Call: "forged", Reason: releve.ReasonNoAnswer}}, {Round: &takeover.Round{
+				Term: m.Term, Began: now, Ended: now, Limit: time.Second, Control: true,
+				Replies: []takeover.Reply{{Heard: true, Well: true, Registered: true, Term: m.Term, LastInvite: -1}},
+			}},
+		}
 	case pbxGone:
 		return []takeover.Event{{PBX: &takeover.PBX{Ago: time.Minute}}}
 	case woke:

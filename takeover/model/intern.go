@@ -54,7 +54,7 @@ func settle(m *takeover.Machine) {
 	m.Now, m.Cause, m.Turn = now, "", 0
 	m.Booted, m.Probed, m.Probes = 0, 0, 0
 	if m.OtherAt > 0 {
-		m.OtherAt = fresh
+		m.OtherAt, m.OtherHears = fresh, old
 	}
 	m.SeenAt, m.MovedAt, m.PreparedAt, m.StreamLost, m.FailedAt, m.HaltedAt = now, now, now, now, now, 0
 	m.Vain, m.Copies, m.CopiedAt = 0, 0, 0 // they only lengthen a pause
@@ -63,7 +63,7 @@ func settle(m *takeover.Machine) {
 		m.WokeAt = now - time.Microsecond
 	}
 	m.Count, m.Last, m.Checking, m.Began = takeover.Count{}, takeover.Round{}, 2, 0 // no round of the watch
-	m.Waiters, m.Earliest, m.Arrived, m.Silent = 0, 0, takeover.Overflow{}, false
+	m.Waiters, m.Earliest, m.Arrived, m.Silent, m.Own = 0, 0, takeover.Overflow{}, false, takeover.OwnCall{}
 	m.WithoutDuty, m.KeepStandby, m.VoiceDown, m.PBX = false, false, false, takeover.PBX{}
 	m.Reception = m.Users().Reception
 	m.Seen.Own = 0
@@ -292,7 +292,7 @@ func (n *interned) compute(machine uint32, in input) outcome {
 		}
 		told = append(told, m.Step(e)...)
 	}
-	o := outcome{broken: unsound(n.machines[machine].Job, &m, in, told)}
+	o := outcome{broken: unsound(n.machines[machine], &m, in, told)}
 	matters := o.broken != ""
 	for _, a := range told {
 		o.actions = append(o.actions, n.action(a, &m))
@@ -317,12 +317,15 @@ func (n *interned) action(a takeover.Action, m *takeover.Machine) action {
 }
 
 // unsound finds what no step may do, whatever the world is like.
-func unsound(was takeover.Job, m *takeover.Machine, in input, told []takeover.Action) string {
+func unsound(was takeover.Machine, m *takeover.Machine, in input, told []takeover.Action) string {
 	if strings.Contains(m.Cause, "not allowed by the vote") {
 		return "a row of the table asks for what the vote does not allow: " + m.Cause
 	}
+	if in.kind == headers && m.Term != was.Term && !was.Other.Released {
+		return "an owner that says that it is well is relieved on the strength of a header"
+	}
 	for _, a := range told {
-		if in.kind == ended && in.failed && was == jobs[in.work.job] && a.Kind == takeover.Begin && a.Job == jobs[in.work.job] {
+		if in.kind == ended && in.failed && was.Job == jobs[in.work.job] && a.Kind == takeover.Begin && a.Job == jobs[in.work.job] {
 			return "a job that failed is begun again at once, and so for ever: " + a.Rule
 		}
 	}

@@ -21,7 +21,8 @@
 //     and told late or lost; or it is given up, and arrives after that or never. What was
 //     read may be held up, too. A server puts no question before the last is answered or
 //     given up. The register may be wiped.
-//   - Verdicts come at any moment, rightly or wrongly (R16 is not needed here).
+//   - Verdicts come at any moment, rightly or wrongly (of R16 only what a header can do is
+//     looked at: nothing, to an owner that says that it is well).
 //   - Crashes fall between any two actions; what a Save wrote is then on disk.
 //
 // Not modelled: what an operator forces, lost journals, a register that was put back

@@ -145,6 +145,8 @@ var beyond = map[string]string{
 	"busy-refused":        "calls",
 	"own-call":            "calls",
 	"in-service":          "calls",
+	"call-unseen":         "calls",
+	"call-not-held":       "calls",
 	"owner-well-again":    "calls",
 	"solo-by-order":       "what an operator forces is outside what the vote promises",
 	"duty-taken-by-order": "what an operator forces is outside what the vote promises",

@@ -28,6 +28,7 @@ const (
 	jobDone
 	jobFails
 	wrongVerdict
+	headersForged
 	losesPBX
 	toldHandOver
 	toldRejoin
@@ -236,6 +237,9 @@ func (w *walk) either(s state, i int, in input, m move) {
 func (w *walk) times(s state, i int) {
 	w.either(s, i, input{kind: tick, late: true}, move{what: timePasses})
 	w.either(s, i, input{kind: verdict}, move{what: wrongVerdict})
+	if m := &w.machines[s.servers[i].machine]; m.Holds() {
+		w.step(s, i, input{kind: headers}, move{what: headersForged})
+	}
 	w.step(s, i, input{kind: pbxGone}, move{what: losesPBX})
 }
 

@@ -44,6 +44,8 @@ var without = []taken{
 		pair, Bounds{2, 2, 2, 1, 0, 0}, "a row that its owner lacks"},
 	{Variant{Name: "a release is told before it is written", Rule: "R17", forgets: release},
 		pair, Bounds{2, 2, 1, 1, 0, 0}, "has not released it"},
+	{Variant{Name: "what the owner never saw counts against it whoever says so", Rule: "R16", tamper: headersCount},
+		pair, Bounds{2, 2, 1, 0, 0, 0}, "on the strength of a header"},
 	{Variant{Name: "any abdication that an operator carries counts", Rule: "R3", tamper: anyCarried},
 		cut, Bounds{1, 3, 1, 0, 1, 0}, "two servers hold the vote"},
 	{Variant{Name: "at level mirroring commits go on alone behind the barrier", Rule: "R1, R8", leaks: true},
@@ -114,6 +116,13 @@ func takeOverAnyway(m *takeover.Machine, e *takeover.Event) {
 func confirmAnyway(m *takeover.Machine, _ *takeover.Event) {
 	if m.Owns() && m.Issued && m.Phase == takeover.Unconfirmed && m.DB.Up {
 		m.Vote = true // for as long as the gate is shut
+	}
+}
+
+// headersCount takes any overflow for our own call that came back.
+func headersCount(m *takeover.Machine, e *takeover.Event) {
+	if e.Round != nil && m.Silent && m.Waiters > 0 {
+		e.Round.Own.Back = true
 	}
 }
 
