@@ -209,9 +209,9 @@ func (a *Agent) step(ctx context.Context, e takeover.Event) {
 	a.keepRound(e.Round)
 	actions := a.machine.Step(e)
 	a.note(before, e, actions)
-	for _, act := range actions {
+	for i, act := range actions {
 		if err := a.carry(ctx, act); err != nil {
-			a.failed(ctx, act, err)
+			a.failed(ctx, act, err, actions[i+1:])
 			break
 		}
 	}

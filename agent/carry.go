@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"releve/takeover"
@@ -51,11 +52,16 @@ func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 }
 
 // failed: a journal that cannot be written ends every decision. This server
-// fences itself and says so; it is not the place to go on from memory.
-func (a *Agent) failed(ctx context.Context, act takeover.Action, err error) {
+// fences itself and says so; it is not the place to go on from memory. What was to follow
+// is not done.
+func (a *Agent) failed(ctx context.Context, act takeover.Action, err error, rest []takeover.Action) {
 	a.Log.Error("a decision could not be carried out", "action", act.Kind, "rule", act.Rule, "err", err)
 	before := a.machine
-	e := takeover.Event{Now: a.Now(), Unsaved: &takeover.Unsaved{Cause: fmt.Sprintf("the journal could not be written: %v", err), Written: a.written}}
+	unsaved := takeover.Unsaved{Cause: fmt.Sprintf("the journal could not be written: %v", err), Written: a.written}
+	if i := slices.IndexFunc(rest, func(act takeover.Action) bool { return act.Kind == takeover.Ask }); i >= 0 {
+		unsaved.Unasked = rest[i].Turn
+	}
+	e := takeover.Event{Now: a.Now(), Unsaved: &unsaved}
 	actions := a.machine.Step(e)
 	a.note(before, e, actions)
 	for _, next := range actions {

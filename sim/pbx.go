@@ -335,8 +335,8 @@ func newLeg(in *incoming) *leg {
 	return l
 }
 
-func (l *leg) hangUp()               { l.end() }
-func (l *leg) Digits() <-chan byte   { return l.digits }
+func (l *leg) hangUp()             { l.end() }
+func (l *leg) Digits() <-chan byte { return l.digits }
 
 // Confirmed at once: an ACK of the simulation is never lost.
 func (l *leg) Confirmed() <-chan struct{} {

@@ -40,8 +40,9 @@ type Boot struct {
 
 // Unsaved is a save that failed: whether it reached the disk nobody knows.
 type Unsaved struct {
-	Cause   string  `json:"cause"`   // a sentence
-	Written Durable `json:"written"` // what the journal last took for sure
+	Cause   string  `json:"cause"`             // a sentence
+	Written Durable `json:"written"`           // what the journal last took for sure
+	Unasked int     `json:"unasked,omitempty"` // turn of the claim that was to follow, and was not put
 }
 
 // Word is what came of asking the witness.

@@ -180,6 +180,9 @@ const maxRows = 16
 func (m *Machine) halted(u Unsaved) []Action {
 	m.Cause, m.JournalLost, m.HaltedAt, m.Halts = u.Cause, true, m.Now, m.Halts+1
 	m.Durable, m.Known = u.Written, u.Written.Term > 0
+	if u.Unasked != 0 && u.Unasked == m.Asking {
+		m.Asking = 0 // nobody will answer it
+	}
 	out := m.halt()
 	for i := range out {
 		out[i].Rule = "halted"

@@ -184,3 +184,20 @@ func TestAnOwnerThatStoodAsideForAGrantThatIsVoidGoesOn(t *testing.T) {
 		t.Errorf("phase %s, term %d", m.Phase, m.Term)
 	}
 }
+
+// A claim that was to follow a save which failed is never put: nobody waits for its answer,
+// and it is asked anew once the journal takes a save again.
+func TestAClaimThatWasNeverPutIsNotWaitedFor(t *testing.T) {
+	m := owner()
+	written := m.Durable
+	written.Vote, written.Issued, written.Number = true, false, 0
+	m.Durable = written
+	wiped := &Word{Heard: true}
+	asks := m.Step(Event{Now: time.Minute, Arbiter: wiped})
+	expect(t, "the witness has lost its memory", asks, "register-updated")
+	turn := asks[slices.IndexFunc(asks, func(a Action) bool { return a.Kind == Ask })].Turn
+	m.Step(Event{Now: time.Minute, Unsaved: &Unsaved{Cause: "the disk stalled", Written: written, Unasked: turn}})
+	if m.Asking != 0 {
+		t.Errorf("it waits for the answer to claim %d", m.Asking)
+	}
+}
