@@ -189,7 +189,7 @@ func (a *Agent) server(m takeover.Machine) view.Server {
 		Registered: a.registered(), ChannelsBusy: load.Busy, Channels: load.Channels,
 		WithoutDuty: a.withoutDuty(m), SpoolWaiting: a.Spool.Waiting(),
 		CallsOffered: load.Offered, CallsAnswered: load.Answered, CallsRefused: load.Refused,
-		Doing: a.doing(m), Witness: m.WitnessHeard(),
+		Doing: a.doing(m), Witness: m.WitnessHeard(), Notices: load.Notices,
 	}
 }
 

@@ -119,6 +119,7 @@ type Load struct {
 	Busy, Channels             int
 	Offered, Answered, Refused int64
 	LastInvite                 time.Time
+	Notices                    []view.Sentence // for the screens
 }
 
 // Diary keeps decisions with their evidence. It never waits and never fails.

@@ -102,6 +102,7 @@ func (a *App) build(found bool) error {
 	a.makeSalvager(disk)
 	a.makeProver()
 	handler.agent, handler.salvage = a.agent, &salvageDesk{disk, a.salvager}
+	handler.pupil = &pupil{a.telephony}
 	handler.proof = &proofDesk{verify.Local{Database: ownDatabase{a.database.cluster}}, a.prover}
 	return a.openFaces()
 }

@@ -80,6 +80,7 @@ type answers struct {
 	cluster *postgres.Cluster
 	salvage *salvageDesk
 	proof   *proofDesk
+	pupil   *pupil
 }
 
 func (h *answers) Exchange(ctx context.Context, in json.RawMessage) (json.RawMessage, error) {
@@ -100,6 +101,8 @@ func (h *answers) Check(ctx context.Context, q peer.CheckQuestion) peer.CheckAns
 
 func (h *answers) Command(ctx context.Context, name string, args json.RawMessage, emit func(json.RawMessage) error) error {
 	switch name {
+	case giveBack, lessonSeen:
+		return h.pupil.command(name, args)
 	case "test-call":
 		return h.testCall(ctx, emit)
 	case prepareCopy:

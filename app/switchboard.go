@@ -95,11 +95,13 @@ func (s *switchboard) makeCalls() error {
 			Language: c.Attendant.Language, ExtensionDigits: c.Attendant.ExtensionDigits, Operator: c.Attendant.Operator,
 			Plan: plan,
 		},
+		Secret: c.PBX.StandbyPassword,
 	})
+	s.telephone.own = s.calls
 	return err
 }
 
-func (s *switchboard) ports() (agent.Telephone, agent.Voice) { return s.telephone, voice{s.calls} }
+func (s *switchboard) ports() (agent.Telephone, agent.Voice) { return s.telephone, voice{s.calls, s.config} }
 
 // Stance and Verify hand the calls' questions on to the agent, which is made
 // after them.
@@ -142,6 +144,7 @@ func (s *switchboard) run(clips clips, begin func(func(context.Context))) {
 	begin(s.telephone.reception.run)
 	begin(s.telephone.standby.run)
 	begin(s.notice)
+	begin(newLessons(s).run)
 	begin(s.watchDoor)
 	begin(func(ctx context.Context) { s.take(ctx, clips) })
 }

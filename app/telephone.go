@@ -28,6 +28,13 @@ type telephone struct {
 	number    string
 	reception *line
 	standby   *line
+	own       ownCalls
+}
+
+// ownCalls is who is told of the calls that this server makes, and signs them.
+type ownCalls interface {
+	Seal(id string) string
+	Place(id string, lesson bool) (done func())
 }
 
 // forCall marks the nonce of a question that a waiting call asks.
@@ -78,10 +85,16 @@ func isOwn(b phone.Binding) bool { return b.Own }
 
 // TestCall calls as the standby: where there is none, nobody is there to call.
 func (t *telephone) TestCall(ctx context.Context, id string) (agent.TestCall, error) {
+	return t.call(ctx, id, false)
+}
+
+// call makes a call of our own; a lesson is not answered where it overflows to.
+func (t *telephone) call(ctx context.Context, id string, lesson bool) (agent.TestCall, error) {
 	if t.standby.account.User == "" {
 		return agent.TestCall{}, errors.New("at level mirroring there is no standby user to call with")
 	}
-	call, err := t.phone.TestCall(ctx, t.standby.account, t.number, id)
+	defer t.own.Place(id, lesson)()
+	call, err := t.phone.TestCall(ctx, t.standby.account, t.number, t.own.Seal(id))
 	return agent.TestCall{AnsweredAfter: call.AnsweredAfter, SoundAfter: call.SoundAfter, AnsweredBy: call.AnsweredBy}, err
 }
 

@@ -9,9 +9,11 @@ import (
 	"releve/agent"
 	"releve/attendant/prompts"
 	"releve/calls"
+	"releve/config"
 	"releve/phone"
 	"releve/phone/media"
 	"releve/takeover"
+	"releve/view"
 )
 
 // duty is the agent as the calls need it.
@@ -36,7 +38,10 @@ func (d duty) Verify(ctx context.Context, o calls.Offer) calls.Decision {
 }
 
 // voice is the calls as the agent needs them.
-type voice struct{ calls *calls.Calls }
+type voice struct {
+	calls  *calls.Calls
+	config config.Config
+}
 
 func (v voice) Drop()       { v.calls.Drop("the duty was lost") }
 func (v voice) Well() error { return v.calls.Healthy() }
@@ -45,7 +50,16 @@ func (v voice) Load() agent.Load {
 	s := v.calls.Snapshot()
 	return agent.Load{
 		Busy: s.Busy, Channels: s.Channels, Offered: s.Offered, Answered: s.Answered, Refused: s.Refused, LastInvite: s.LastInvite,
+		Notices: v.notices(),
 	}
+}
+
+// notices are what the screens say of this server's calls beside their numbers.
+func (v voice) notices() (all []view.Sentence) {
+	if v.config.Site.Level == releve.HighAvailability {
+		all = append(all, overflowNotice(v.calls.Sighted(), v.config.PBX.Evidence))
+	}
+	return all
 }
 
 // clips are the built-in prompts, ready to be sent, by language/name.

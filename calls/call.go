@@ -42,12 +42,35 @@ type call struct {
 }
 
 func newCall(c *Calls, in Incoming, drop context.CancelCauseFunc) *call {
-	o := c.profile.offer(in.Invite(), c.duty.Stance().Kind)
+	o := c.knowing().offer(in.Invite(), c.duty.Stance().Kind)
 	return &call{Calls: c, in: in, offer: o, drop: drop, log: c.log.With("call", o.Invite.Call)}
+}
+
+// knowing is the profile as our own calls have shown the PBX to be: one that gives no
+// evidence lets each call count as overflowed, which is harmless while the other is well.
+func (c *Calls) knowing() Profile {
+	p := c.profile
+	if p.Evidence == EvidenceAuto && c.own.last().Evidence == EvidenceNone {
+		p.Evidence = EvidenceNone
+	}
+	return p
+}
+
+// test says whether the site itself made a call: a caller may hide his number, and none can
+// sign.
+func (c *Calls) test(in releve.Invite) bool {
+	_, signed := c.own.sealed(in.TestID)
+	return signed || c.profile.StandbyUser != "" && in.From == c.profile.StandbyUser
 }
 
 // decide finds out whether the call is to be answered, and refuses it if not.
 func (k *call) decide(ctx context.Context) bool {
+	if lesson, ok := k.sight(); ok && lesson {
+		return k.dismiss(k.profile.RefusalCode)
+	}
+	if k.test(k.offer.Invite) && k.offer.Binding == Reception && k.own.takesBack() {
+		return k.dismiss(elsewhere)
+	}
 	d, verify := k.profile.admit(k.duty.Stance().Kind, k.offer)
 	if verify {
 		d = k.duty.Verify(ctx, k.offer)
@@ -68,6 +91,14 @@ func (k *call) decide(ctx context.Context) bool {
 		k.refuse(k.decision.Code, k.decision.Why)
 	default:
 		return true
+	}
+	return false
+}
+
+// dismiss refuses a call of our own that was to show something. No caller was refused.
+func (k *call) dismiss(code int) (answer bool) {
+	if err := k.in.Refuse(code); err != nil {
+		k.log.Warn("the refusal of our own call could not be sent", "code", code, "error", err)
 	}
 	return false
 }
@@ -138,7 +169,7 @@ func (k *call) begin(answered time.Time) {
 	body := releve.CallBody{
 		From: maskCaller(in.From), To: in.To,
 		Overflowed: k.offer.Overflowed, Reason: string(k.offer.Reason),
-		WithoutDuty: k.decision.WithoutDuty, Test: k.profile.test(in), Verification: k.decision.Took,
+		WithoutDuty: k.decision.WithoutDuty, Test: k.test(in), Verification: k.decision.Took,
 	}
 	if !answered.IsZero() {
 		body.AnsweredMS = answered.Sub(in.ReceivedAt).Milliseconds()

@@ -66,6 +66,7 @@ type Options struct {
 	Duty     Duty
 	Spool    Spool
 	Log      *slog.Logger
+	Secret   string           // that both servers of the site know, and nobody else
 	Clock    func() time.Time // nil: time.Now
 }
 
@@ -80,6 +81,7 @@ type Calls struct {
 
 	board    *board
 	recorder *recorder
+	own      *own
 }
 
 // New makes the calls of a server. Nothing is recorded until [Calls.Run] runs.
@@ -99,6 +101,7 @@ func New(o Options) (*Calls, error) {
 		seat: o.Seat, profile: o.Profile, script: o.Script, duty: o.Duty, log: o.Log, now: o.Clock,
 		board:    newBoard(o.Channels, o.Clock),
 		recorder: newRecorder(o.Spool, o.Log),
+		own:      newOwn(o.Secret, o.Clock),
 	}, nil
 }
 

@@ -495,7 +495,7 @@ func TestTestCallsAreMarked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, OnDuty, 1)
 		byID, byUser := newCaller("by-id"), newCaller("by-user")
-		byID.invite.TestID = "return-1"
+		byID.invite.TestID = s.Seal("return-1")
 		byUser.invite.From = "standby"
 		for _, c := range []*caller{byID, byUser} {
 			close(c.bye)

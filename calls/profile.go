@@ -14,7 +14,7 @@ type Evidence string
 
 // The evidence that a PBX can give.
 const (
-	EvidenceAuto       Evidence = "auto"         // any of what follows, until a lesson says which
+	EvidenceAuto       Evidence = "auto"         // any of what follows, and none where our own call had none
 	EvidenceDiversion  Evidence = "diversion"    // a Diversion header names the reception
 	EvidenceHistory    Evidence = "history-info" // a History-Info entry does
 	EvidenceTo         Evidence = "to"           // To keeps what the caller dialled
@@ -166,7 +166,12 @@ func significant(number string) string {
 	return number
 }
 
-// test says whether a call was made by a procedure, not by a caller.
-func (p Profile) test(in releve.Invite) bool {
-	return in.TestID != "" || p.StandbyUser != "" && in.From == p.StandbyUser // a caller may hide his number
+// seen is the evidence that an overflow bears, the most telling of it.
+func (p Profile) seen(in releve.Invite) Evidence {
+	for _, e := range shown {
+		if p.shows(e, in) {
+			return e
+		}
+	}
+	return EvidenceNone
 }

@@ -70,7 +70,8 @@ type Server struct {
 	Data          Tier        `json:"data"`
 	Interfaces    Tier        `json:"interfaces"`
 	Processing    Tier        `json:"processing"`
-	Registered    []string    `json:"registered"` // SIP users whose binding is this server's
+	Notices       []Sentence  `json:"notices,omitempty"` // of its calls, beside their numbers
+	Registered    []string    `json:"registered"`        // SIP users whose binding is this server's
 	ChannelsBusy  int         `json:"channels_busy"`
 	Channels      int         `json:"channels"`
 	WithoutDuty   bool        `json:"without_duty"`  // answering without the duty (R13)

@@ -308,6 +308,9 @@ func Remarks(site view.Site, lang releve.Language) []Remark {
 		if s.SpoolWaiting > 0 {
 			add(s.Seat, view.Say("ui-spool", "records", strconv.Itoa(s.SpoolWaiting)))
 		}
+		for _, n := range s.Notices {
+			add(s.Seat, n)
+		}
 	}
 	return all
 }

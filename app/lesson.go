@@ -1,0 +1,207 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"releve"
+	"releve/calls"
+	"releve/config"
+	"releve/takeover"
+	"releve/view"
+)
+
+const (
+	// lessonAfter is how long a site is protected before its standby makes the first call: no
+	// procedure is then about to prove itself by calls of its own.
+	lessonAfter = 5 * time.Second
+	// lessonLimit is how long a PBX may take to let a call overflow and to give it back.
+	lessonLimit = 30 * time.Second
+	// A lesson that showed nothing is made again after a pause that grows.
+	lessonPauseFirst = time.Minute
+	lessonPauseMost  = time.Hour
+	// lessonAge is when what was seen is looked at again, in the night's hour.
+	lessonAge = 20 * time.Hour
+)
+
+// giveBack is the order by which the standby has its next call refused, so that the PBX
+// lets it overflow; lessonSeen tells the other what came of it.
+const (
+	giveBack   = "give-back"
+	lessonSeen = "lesson-seen"
+)
+
+// lessons are the calls by which the standby sees, before it matters, that the PBX lets
+// calls overflow to it, and how it shows that (SPEC H7, H8). What was seen is kept on both
+// servers.
+type lessons struct {
+	*switchboard
+	file  string
+	tried int       // in vain, since one was seen
+	next  time.Time // not before
+	why   string    // the last was in vain
+	calm  time.Time // since when the site is protected
+	kept  time.Time // of what is on this disk
+	told  time.Time // of what the other server knows
+}
+
+func newLessons(s *switchboard) *lessons {
+	l := &lessons{switchboard: s, file: filepath.Join(s.config.Site.Data, "overflow.json")}
+	var seen calls.Sighting
+	if text, err := os.ReadFile(l.file); err == nil && json.Unmarshal(text, &seen) == nil {
+		s.calls.Learn(seen)
+		l.kept = seen.At
+	}
+	return l
+}
+
+func (l *lessons) run(ctx context.Context) {
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+		l.keep(ctx)
+		if l.due(time.Now()) {
+			l.give(ctx)
+		}
+	}
+}
+
+// due says whether a lesson is to be made now: by the standby of a protected site, while no
+// procedure runs, when none was seen yet or it is night.
+func (l *lessons) due(now time.Time) bool {
+	if stance, _ := l.agent.Stance(); stance != takeover.Verifying || !l.config.Takeover.OwnCalls || l.config.Site.Level != releve.HighAvailability {
+		l.calm = time.Time{}
+		return false
+	}
+	site := l.agent.View()
+	running := site.Procedure != nil && site.Procedure.Finished.IsZero()
+	switch {
+	case site.Word != view.Protected || running:
+		l.calm = time.Time{}
+		return false
+	case l.calm.IsZero():
+		l.calm = now
+	}
+	if now.Sub(l.calm) < lessonAfter || now.Before(l.next) {
+		return false
+	}
+	seen := l.calls.Sighted()
+	return seen.At.IsZero() || now.Sub(seen.At).Abs() > lessonAge && nightly(now, l.config.Mirror.Verify)
+}
+
+// nightly says whether it is the hour after a time of the day.
+func nightly(now time.Time, at config.Clock) bool {
+	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
+	since := now.Sub(midnight) - at.SinceMidnight()
+	return since >= 0 && since < time.Hour
+}
+
+// give makes a lesson and says what came of it. The second time in vain says why.
+func (l *lessons) give(ctx context.Context) {
+	before := l.calls.Sighted()
+	by, err := l.lesson(ctx)
+	seen := l.calls.Sighted()
+	if seen.At.After(before.At) {
+		l.tried, l.next, l.why = 0, time.Time{}, ""
+		l.explain("info", view.Say("event-overflow-seen", "evidence", string(seen.Evidence), "to", seen.To))
+		if err == nil {
+			l.explain("info", view.Say("event-overflow-returned", "by", by))
+		}
+		return
+	}
+	l.why = "the call did not come back to this server"
+	if err != nil {
+		l.why = err.Error()
+	}
+	l.next = time.Now().Add(min(lessonPauseFirst<<min(l.tried, 10), lessonPauseMost))
+	if l.tried++; l.tried == 1 || l.tried%10 == 2 {
+		l.explain("warning", view.Say("event-overflow-unseen", "why", l.why))
+	}
+}
+
+// lesson has the main refuse the next call of the standby, and makes it.
+func (l *lessons) lesson(ctx context.Context) (answeredBy string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lessonLimit)
+	defer cancel()
+	if err := l.peer.Command(ctx, giveBack, nil, func(json.RawMessage) error { return nil }); err != nil {
+		return "", fmt.Errorf("the other server could not be asked to refuse the call: %w", err)
+	}
+	call, err := l.telephone.call(ctx, rand.Text(), true)
+	return call.AnsweredBy, err
+}
+
+// keep writes what was seen to this disk, and tells the other server, once each.
+func (l *lessons) keep(ctx context.Context) {
+	seen := l.calls.Sighted()
+	if seen.At.IsZero() {
+		return
+	}
+	text, err := json.Marshal(seen)
+	if err != nil {
+		return
+	}
+	if !seen.At.Equal(l.kept) && renameio.WriteFile(l.file, text, 0o600) == nil {
+		l.kept = seen.At
+	}
+	if !seen.At.Equal(l.told) && l.hearsOther() {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		if l.peer.Command(ctx, lessonSeen, text, func(json.RawMessage) error { return nil }) == nil {
+			l.told = seen.At
+		}
+	}
+}
+
+// hearsOther says that the other server is there to be told.
+func (l *lessons) hearsOther() bool {
+	site := l.agent.View()
+	other := site.Main
+	if l.config.Site.Seat == releve.Main {
+		other = site.Secondary
+	}
+	return other.Heard
+}
+
+// pupil answers the other server's orders about lessons.
+type pupil struct{ telephony telephony }
+
+func (p *pupil) command(name string, args json.RawMessage) error {
+	s, there := p.telephony.(*switchboard)
+	if !there {
+		return errMute
+	}
+	if name == giveBack {
+		s.calls.GiveBack(lessonLimit)
+		return nil
+	}
+	var seen calls.Sighting
+	if err := json.Unmarshal(args, &seen); err != nil {
+		return err
+	}
+	s.calls.Learn(seen)
+	return nil
+}
+
+// overflowNotice is what the screens say of how the PBX shows an overflow: a site that
+// never saw one is not protected without a word (SPEC V2).
+func overflowNotice(seen calls.Sighting, set config.Evidence) view.Sentence {
+	switch {
+	case seen.At.IsZero():
+		return view.Say("notice-overflow-unseen")
+	case !seen.Fits:
+		return view.Say("notice-overflow-other", "set", string(set), "evidence", string(seen.Evidence), "to", seen.To)
+	}
+	return view.Say("notice-overflow-seen", "evidence", string(seen.Evidence), "at", seen.At.Local().Format("2006-01-02 15:04"))
+}
