@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"releve"
 	"releve/agent"
 	"releve/attendant"
 	"releve/calls"
@@ -56,7 +57,7 @@ func (s *switchboard) openPhone() (err error) {
 		Listen: address(c.SIP.Listen), PBX: address(c.PBX.Address), Domain: c.PBX.Domain,
 		Sources: written(c.PBX.Sources), Other: address(c.SIP.Other).Addr(),
 		RTPFirst: c.SIP.RTPFirst, RTPLast: c.SIP.RTPLast, Log: s.log,
-		OnInvite: s.offered, OnCheck: s.checked,
+		OnInvite: s.offered, OnCheck: s.checked, User: s.ownUser(),
 	})
 	if err != nil {
 		return missing(err)
@@ -65,10 +66,24 @@ func (s *switchboard) openPhone() (err error) {
 	return nil
 }
 
+// ownUser is the user that this server registers before anything else happens.
+func (s *switchboard) ownUser() phone.Account {
+	reception, standby := s.accounts()
+	if s.config.Site.Seat == releve.Secondary && standby.User != "" {
+		return standby
+	}
+	return reception
+}
+
+func (s *switchboard) accounts() (reception, standby phone.Account) {
+	c, expires := s.config.PBX, s.config.PBX.Expires.Std()
+	return phone.Account{User: c.ReceptionUser, Password: c.ReceptionPassword, Expires: expires},
+		phone.Account{User: c.StandbyUser, Password: c.StandbyPassword, Expires: expires}
+}
+
 func (s *switchboard) openLines() {
-	c, expires := s.config, s.config.PBX.Expires.Std()
-	reception := phone.Account{User: c.PBX.ReceptionUser, Password: c.PBX.ReceptionPassword, Expires: expires}
-	standby := phone.Account{User: c.PBX.StandbyUser, Password: c.PBX.StandbyPassword, Expires: expires}
+	c := s.config
+	reception, standby := s.accounts()
 	mayRegister := func(own, any bool) bool { return s.agent.MayRegister(own, any) }
 	mayStandBy := func(own, any bool) bool { return s.agent.MayStandBy(own, any) }
 	s.telephone = &telephone{

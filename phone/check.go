@@ -22,15 +22,41 @@ const (
 // up long before.
 const checkLimit = 5 * time.Second
 
-// Options asks the PBX whether it lives, with one OPTIONS. Any final response proves
-// it. A PBX whose program is dead while its machine lives is told at once
-// (syscall.ECONNREFUSED).
+// Options asks the PBX whether it lives, with one OPTIONS as a user that it knows: a
+// question of nobody, from a port that it never saw, looks like an attack to many, and a
+// challenge without an answer does to all. Any final response proves it.
 func (p *Phone) Options(ctx context.Context) (code int, err error) {
-	res, err := p.probe(ctx, p.options.PBX)
+	a := p.asker()
+	us := "<" + p.userURI(a.User) + ">"
+	req, err := p.question(us, "<"+p.contact(a.User)+">", p.options.PBX)
+	if err != nil {
+		return 0, err
+	}
+	req.SetDestination(p.options.PBX.String())
+	res, err := p.endpoint.Ask(ctx, req, p.registrar.Credentials(a))
 	if err != nil {
 		return 0, err
 	}
 	return res.StatusCode, nil
+}
+
+// asker is the user as whom the PBX is asked: one that is registered here, or else the
+// one that is to be.
+func (p *Phone) asker() Account {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.bound) == 0 {
+		return p.options.User
+	}
+	return p.accounts[p.bound[0]]
+}
+
+// userURI is a user of the PBX, or this server itself where there is none.
+func (p *Phone) userURI(user string) string {
+	if user == "" {
+		return p.contact("")
+	}
+	return "sip:" + sip.Escape(user) + "@" + p.options.Domain
 }
 
 // CheckOther asks the other server, directly by SIP, whether it can take calls. A
@@ -48,21 +74,30 @@ func (p *Phone) CheckOther(ctx context.Context, to netip.AddrPort, nonce string)
 
 // probe sends an OPTIONS from a socket of its own.
 func (p *Phone) probe(ctx context.Context, to netip.AddrPort, headers ...string) (*sip.Response, error) {
-	target, err := sip.ParseURI("sip:" + to.String())
-	if err != nil {
-		return nil, err
-	}
 	us := "<" + p.contact("") + ">"
-	req, err := sip.NewRequest("OPTIONS", target, us, rand.Text(), "<sip:"+to.String()+">", "", rand.Text(), 1)
+	req, err := p.question(us, us, to)
 	if err != nil {
 		return nil, err
 	}
-	sip.Set(req, "Contact", us)
-	sip.Set(req, "Accept", "application/sdp")
 	for i := 0; i+1 < len(headers); i += 2 {
 		sip.Set(req, headers[i], headers[i+1])
 	}
 	return p.endpoint.Probe(ctx, to, req)
+}
+
+// question builds an OPTIONS.
+func (p *Phone) question(from, contact string, to netip.AddrPort) (*sip.Request, error) {
+	target, err := sip.ParseURI("sip:" + to.String())
+	if err != nil {
+		return nil, err
+	}
+	req, err := sip.NewRequest("OPTIONS", target, from, rand.Text(), "<sip:"+to.String()+">", "", rand.Text(), 1)
+	if err != nil {
+		return nil, err
+	}
+	sip.Set(req, "Contact", contact)
+	sip.Set(req, "Accept", "application/sdp")
+	return req, nil
 }
 
 // asked answers an OPTIONS: the other server's question, or anybody's.

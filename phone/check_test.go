@@ -64,6 +64,35 @@ func TestAnyFinalAnswerProvesLife(t *testing.T) {
 	}
 }
 
+// A question comes from a user that the PBX knows and from the socket that it knows, and
+// a challenge is answered: all else looks like an attack, and is banned.
+func TestTheQuestionIsNoScanners(t *testing.T) {
+	pbx := newPeer(t)
+	own := phone.Account{User: "standby", Password: "standby-pw"}
+	p, _ := newPhone(t, pbx.addr, func(o *phone.Options) { o.User = own })
+	for _, user := range []string{"standby", "reception"} {
+		done := make(chan int, 1)
+		go func() { code, _ := p.Options(limit(t, 10*time.Second)); done <- code }()
+		for _, answer := range []string{"WWW-Authenticate: Digest realm=\"x\", nonce=\"n\"\r\n", ""} {
+			m, from := pbx.receiveFrom()
+			if m.method() != "OPTIONS" || from != p.Addr() || !strings.HasPrefix(m.header("From"), "<sip:"+user+"@"+pbx.addr.String()+">") {
+				t.Fatalf("from %s, not %s:\n%s", from, p.Addr(), m)
+			}
+			if answer == "" && !strings.Contains(m.header("Authorization"), `username="`+user+`"`) {
+				t.Fatalf("the challenge is not answered:\n%s", m)
+			}
+			pbx.send(from, pbx.reply(m, map[bool]int{true: 401, false: 404}[answer != ""], answer))
+		}
+		if code := <-done; code != 404 {
+			t.Errorf("code %d", code)
+		}
+		if user == "standby" { // from now on the user that is registered is the one that asks
+			go func() { _, _ = p.Register(limit(t, 10*time.Second), reception()) }()
+			pbx.send(p.Addr(), pbx.reply(pbx.incoming("REGISTER"), 200, ""))
+		}
+	}
+}
+
 func TestOneServerAsksTheOther(t *testing.T) {
 	nobody := freeAddr(t)
 	asker, _ := newPhone(t, nobody)

@@ -299,13 +299,18 @@ func (l *Leg) do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
 	})
 }
 
+// credentials are those of the user that a call came to. A PBX that calls the published
+// number and not the user reached this server by a user's binding all the same.
 func (p *Phone) credentials(contact string) sip.Credentials {
-	u, err := sip.ParseURI(contact)
-	if err != nil {
-		return sip.Credentials{}
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a := p.accounts[sip.User(u)]
-	return sip.Credentials{User: a.User, Password: a.Password}
+	if u, err := sip.ParseURI(contact); err == nil {
+		if a, known := p.accounts[sip.User(u)]; known {
+			return p.registrar.Credentials(a)
+		}
+	}
+	if len(p.bound) == 0 {
+		return sip.Credentials{}
+	}
+	return p.registrar.Credentials(p.accounts[p.bound[0]])
 }

@@ -24,9 +24,18 @@ type peer struct {
 
 var serial atomic.Int64
 
-func newPeer(t *testing.T) *peer {
+func newPeer(t *testing.T) *peer { return newPeerAt(t, ownIP()) }
+
+// elsewhere is an address that is not the PBX's.
+func elsewhere() netip.Addr {
+	ip := ownIP().As4()
+	ip[1] += 32
+	return netip.AddrFrom4(ip)
+}
+
+func newPeerAt(t *testing.T, ip netip.Addr) *peer {
 	t.Helper()
-	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: ownIP().AsSlice()})
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: ip.AsSlice()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,6 +145,20 @@ func (p *peer) tryReceive(wait time.Duration) (text, bool) {
 	}
 	n, _, err := p.conn.ReadFromUDPAddrPort(buf)
 	return text(buf[:n]), err == nil
+}
+
+// receiveFrom returns the next message and where it came from.
+func (p *peer) receiveFrom() (text, netip.AddrPort) {
+	p.t.Helper()
+	buf := make([]byte, 65536)
+	if err := p.conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		p.t.Fatal(err)
+	}
+	n, from, err := p.conn.ReadFromUDPAddrPort(buf)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return text(buf[:n]), from
 }
 
 // await returns the next message for which want is true; others are passed over.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"releve/phone/dialog"
@@ -51,7 +52,8 @@ type Options struct {
 	// other server, from which OPTIONS is: of all others nothing is (SPEC K1).
 	Sources  []netip.Prefix
 	Other    netip.Addr
-	Domain   string // of the SIP users
+	Domain   string  // of the SIP users
+	User     Account // as whom the PBX is asked while none is registered
 	RTPFirst int
 	RTPLast  int
 	Log      *slog.Logger
@@ -80,6 +82,7 @@ type Phone struct {
 	news     chan struct{}       // closed and replaced at each new offer
 	legs     map[dialog.ID]*Leg  // answered, and for a while after their end
 	accounts map[string]Account  // that were registered here
+	bound    []string            // users registered now, in the order in which they came
 }
 
 // New binds the SIP address and serves it.
@@ -152,6 +155,9 @@ func (p *Phone) Bindings(ctx context.Context, a Account) ([]Binding, error) {
 func (p *Phone) Register(ctx context.Context, a Account) (Registered, error) {
 	p.mu.Lock()
 	p.accounts[a.User] = a
+	if !slices.Contains(p.bound, a.User) {
+		p.bound = append(p.bound, a.User)
+	}
 	p.mu.Unlock()
 	return p.registrar.Register(ctx, a)
 }
@@ -159,6 +165,9 @@ func (p *Phone) Register(ctx context.Context, a Account) (Registered, error) {
 // Unregister removes this server's own contact of a user if it is there, and no
 // other's.
 func (p *Phone) Unregister(ctx context.Context, a Account) error {
+	p.mu.Lock()
+	p.bound = slices.DeleteFunc(p.bound, func(user string) bool { return user == a.User })
+	p.mu.Unlock()
 	return p.registrar.Unregister(ctx, a)
 }
 

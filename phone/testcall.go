@@ -158,8 +158,8 @@ func (p *Phone) place(ctx context.Context, a Account, req *sip.Request) (*sip.Re
 		if res.IsSuccess() {
 			return res, nil // the transaction stays to hear the 200 again
 		}
-		tx.Terminate()
-		again, err := challenges.Again(req, res, sip.Credentials{User: a.User, Password: a.Password})
+		p.endpoint.Refused(tx, sent, res)
+		again, err := challenges.Again(req, res, p.registrar.Credentials(a))
 		if err != nil {
 			return nil, err
 		}
@@ -205,7 +205,7 @@ func (p *Phone) giveUp(tx *sip.ClientTransaction, sent *sip.Request, ringing boo
 			p.dismiss(res)
 			return
 		case !res.IsProvisional():
-			tx.Terminate()
+			p.endpoint.Refused(tx, sent, res)
 			return
 		case !ringing:
 			ringing = true

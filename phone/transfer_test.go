@@ -121,15 +121,22 @@ func TestTransferThatStopsReporting(t *testing.T) {
 	}
 }
 
+// registered binds the reception at a PBX that challenges with the realm "pbx".
+func (c *call) registered(t *testing.T, p *phone.Phone) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { _, err := p.Register(limit(t, 10*time.Second), reception()); done <- err }()
+	c.send(p.Addr(), c.reply(c.incoming("REGISTER"), 401, "WWW-Authenticate: Digest realm=\"pbx\", nonce=\"r\"\r\n"))
+	c.send(p.Addr(), c.reply(c.incoming("REGISTER"), 200, ""))
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Some PBXs ask for credentials inside a call; those of the user it came to will do.
 func TestTransferChallenged(t *testing.T) {
 	p, c, l := talking(t)
-	registered := make(chan error, 1)
-	go func() { _, err := p.Register(limit(t, 10*time.Second), reception()); registered <- err }()
-	c.send(p.Addr(), c.reply(c.incoming("REGISTER"), 200, ""))
-	if err := <-registered; err != nil {
-		t.Fatal(err)
-	}
+	c.registered(t, p)
 	done := transferring(limit(t, 10*time.Second), l, "1002")
 	c.send(p.Addr(), c.reply(c.incoming("REFER"), 407, "Proxy-Authenticate: Digest realm=\"pbx\", nonce=\"n\"\r\n"))
 	refer := c.incoming("REFER")
@@ -148,5 +155,58 @@ func TestNotifyOfSomethingElse(t *testing.T) {
 	c.send(p.Addr(), c.inside("NOTIFY", 2, map[string]string{"Event": "message-summary"}))
 	if code := c.final("2 NOTIFY").code(); code != 489 {
 		t.Errorf("answered with %d", code)
+	}
+}
+
+// A PBX that calls the published number asks for the credentials of the user that is
+// registered here.
+func TestChallengedInACallToTheNumber(t *testing.T) {
+	caller := newPeer(t)
+	p, calls := newPhone(t, caller.addr)
+	c := &call{peer: caller, to: p.Addr(), uri: "sip:9@" + p.Addr().String()}
+	c.invite = text(caller.request("INVITE", c.uri, map[string]string{"body": caller.sdp()}))
+	caller.send(p.Addr(), string(c.invite))
+	l := answer(t, next(t, calls))
+	c.answered()
+	c.registered(t, p)
+	transferring(limit(t, 10*time.Second), l, "1002")
+	c.send(p.Addr(), c.reply(c.incoming("REFER"), 407, "Proxy-Authenticate: Digest realm=\""+c.addr.String()+"\", nonce=\"n\"\r\n"))
+	refer := c.incoming("REFER")
+	if !strings.Contains(refer.header("Proxy-Authorization"), `username="reception"`) {
+		t.Errorf("credentials to REFER:\n%s", refer)
+	}
+	c.send(p.Addr(), c.reply(refer, 603, ""))
+	go func() { _ = l.Hangup(limit(t, 10*time.Second)) }()
+	c.send(p.Addr(), c.reply(c.incoming("BYE"), 407, "Proxy-Authenticate: Digest realm=\"pbx\", nonce=\"n\"\r\n"))
+	bye := c.incoming("BYE")
+	if !strings.Contains(bye.header("Proxy-Authorization"), `username="reception"`) {
+		t.Errorf("credentials to BYE:\n%s", bye)
+	}
+	c.send(p.Addr(), c.reply(bye, 200, ""))
+}
+
+// The other end of a call names itself in Contact: whoever it is, a digest of the
+// password is not for it (K2).
+func TestAStrangerInsideACallGetsNoCredentials(t *testing.T) {
+	pbx, stranger := newPeer(t), newPeerAt(t, elsewhere())
+	p, calls := newPhone(t, pbx.addr)
+	c := pbx.invite(p.Addr(), map[string]string{"Contact": fmt.Sprintf("<sip:caller@%s>", stranger.addr)})
+	l := answer(t, next(t, calls))
+	c.answered()
+	c.registered(t, p)
+	done := transferring(limit(t, 3*time.Second), l, "1002")
+	challenge := fmt.Sprintf("Proxy-Authenticate: Digest realm=\"%s\", nonce=\"n\"\r\n", pbx.addr)
+	stranger.send(p.Addr(), stranger.reply(stranger.incoming("REFER"), 407, challenge))
+	<-done
+	go func() { _ = l.Hangup(limit(t, 3*time.Second)) }()
+	stranger.send(p.Addr(), stranger.reply(stranger.incoming("BYE"), 407, challenge))
+	for {
+		m, more := stranger.tryReceive(time.Second)
+		if !more {
+			return
+		}
+		if strings.Contains(strings.ToLower(string(m)), "authorization") {
+			t.Fatalf("the stranger is given\n%s", m)
+		}
 	}
 }

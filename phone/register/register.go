@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,7 +31,9 @@ type Binding struct {
 	URI     string
 	Expires time.Duration // left; 0 where the registrar does not say
 	// Own: it is this server's contact. Host and port are compared and nothing else,
-	// because some registrars keep an old URI with other parameters.
+	// because some registrars keep an old URI with other parameters. One that shows our
+	// contact under another host (NAT, a border controller) was recognised by what our
+	// own REGISTER did to its list.
 	Own bool
 }
 
@@ -41,11 +44,20 @@ type Registered struct {
 	Bindings []Binding     // all of the user, others' too
 }
 
+// Shown says whether the registrar shows this server's binding: only then does its
+// absence from a later list say anything.
+func (r Registered) Shown() bool { return slices.ContainsFunc(r.Bindings, isOwn) }
+
+func isOwn(b Binding) bool { return b.Own }
+
 // StatusError is a final response other than 2xx.
 type StatusError struct {
 	Code    int
 	Reason  string // the registrar's own words
 	Request string // what was refused, for example "REGISTER reception"
+	// RetryAfter is how long the PBX wants to be left alone (RFC 3261 §20.33), 0 where it
+	// does not say.
+	RetryAfter time.Duration
 }
 
 func (e *StatusError) Error() string {
@@ -67,6 +79,7 @@ type Client struct {
 	endpoint *sip.Endpoint
 	pbx      netip.AddrPort
 	domain   string
+	trust    *sip.Trust
 
 	mu    sync.Mutex
 	users map[string]*user
@@ -80,11 +93,19 @@ type user struct {
 	callID string
 	tag    string
 	seq    uint32
+
+	before   []Binding       // of the last answer
+	rewrites map[string]bool // hosts and ports under which the registrar shows our contact
 }
 
 // NewClient makes a client of the registrar at pbx.
 func NewClient(e *sip.Endpoint, pbx netip.AddrPort, domain string) *Client {
-	return &Client{endpoint: e, pbx: pbx, domain: domain, users: make(map[string]*user)}
+	return &Client{endpoint: e, pbx: pbx, domain: domain, trust: sip.NewTrust(pbx.Addr(), domain), users: make(map[string]*user)}
+}
+
+// Credentials are those of a user, for this PBX alone (K2).
+func (c *Client) Credentials(a Account) sip.Credentials {
+	return sip.Credentials{User: a.User, Password: a.Password, Trust: c.trust}
 }
 
 // Contact is the URI under which this server binds a user.
@@ -95,32 +116,29 @@ func (c *Client) Contact(name string) string {
 // Bindings asks for all contacts of a user and changes none (RFC 3261 §10.2.3). Some
 // registrars show none although there are some: an empty list proves nothing.
 func (c *Client) Bindings(ctx context.Context, a Account) ([]Binding, error) {
-	res, err := c.register(ctx, a, "", 0)
-	if err != nil {
-		return nil, err
-	}
-	return c.bindings(res), nil
+	_, all, err := c.register(ctx, a, "", 0)
+	return all, err
 }
 
 // Register binds a user to this server, and asks again with the registrar's own
 // minimum where the expiry was too short (423).
 func (c *Client) Register(ctx context.Context, a Account) (Registered, error) {
 	at := time.Now()
-	res, err := c.register(ctx, a, c.Contact(a.User), a.Expires)
+	res, all, err := c.register(ctx, a, c.Contact(a.User), a.Expires)
 	if least, ok := tooBrief(err); ok {
 		a.Expires, at = least, time.Now()
-		res, err = c.register(ctx, a, c.Contact(a.User), a.Expires)
+		res, all, err = c.register(ctx, a, c.Contact(a.User), a.Expires)
 	}
 	if err != nil {
 		return Registered{}, err
 	}
-	return c.granted(res, a, at), nil
+	return granted(res, a, at, all), nil
 }
 
 // granted reads the expiry of our own contact, and falls back on what the message
 // says for all, and on what we asked for.
-func (c *Client) granted(res *sip.Response, a Account, at time.Time) Registered {
-	r := Registered{At: at, Expires: a.Expires, Bindings: c.bindings(res)}
+func granted(res *sip.Response, a Account, at time.Time, all []Binding) Registered {
+	r := Registered{At: at, Expires: a.Expires, Bindings: all}
 	if all, ok := seconds(sip.Value(res, "Expires")); ok && all > 0 {
 		r.Expires = all
 	}
@@ -132,22 +150,42 @@ func (c *Client) granted(res *sip.Response, a Account, at time.Time) Registered 
 	return r
 }
 
-// Unregister removes this server's own contact of a user, if it is still there: a
-// registrar may answer any removal by removing everybody's (DESIGN §4).
+// lookLimit bounds the look at the list before a removal: a PBX that will not show it
+// is told all the same.
+const lookLimit = time.Second
+
+// Unregister removes this server's own contact of a user, and names no other. It need
+// not have been shown (RFC 3261 §10.2.2); but where the list shows others alone, ours is
+// gone, and nothing is sent: a registrar may answer any removal by removing everybody's
+// (DESIGN §4).
 func (c *Client) Unregister(ctx context.Context, a Account) error {
-	bindings, err := c.Bindings(ctx, a)
-	if err != nil {
-		return fmt.Errorf("looking for our own binding: %w", err)
+	look, done := context.WithTimeout(ctx, lookLimit)
+	all, err := c.Bindings(look, a)
+	done()
+	if err == nil && len(all) > 0 && !slices.ContainsFunc(all, isOwn) {
+		return nil
 	}
-	for _, b := range bindings {
-		if !b.Own {
-			continue
-		}
-		if _, err := c.register(ctx, a, b.URI, 0); err != nil {
+	for _, uri := range c.ownURIs(a.User, all) {
+		if _, _, err := c.register(ctx, a, uri, 0); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// ownURIs are the URIs by which our contact is removed: as they are shown, where they
+// bear our address, and else as we gave it.
+func (c *Client) ownURIs(user string, all []Binding) []string {
+	var uris []string
+	for _, b := range all {
+		if u, err := sip.ParseURI(b.URI); err == nil && c.own(u) {
+			uris = append(uris, b.URI)
+		}
+	}
+	if len(uris) == 0 {
+		uris = []string{c.Contact(user)}
+	}
+	return uris
 }
 
 // bindings reads every contact of a response.
@@ -160,6 +198,51 @@ func (c *Client) bindings(res *sip.Response) []Binding {
 	return all
 }
 
+// recognise finds our contact in a list that shows it under another host. The answer to
+// our own REGISTER must hold it (RFC 3261 §10.3): it is the only one there, or the one
+// that came or lasts longer since the answer before.
+func (u *user) recognise(all []Binding, registered bool) {
+	defer func() { u.before = all }()
+	if slices.ContainsFunc(all, isOwn) {
+		u.rewrites = nil
+		return
+	}
+	if registered {
+		u.rewrites = u.changed(all)
+	}
+	for i, b := range all {
+		all[i].Own = u.rewrites[place(b)]
+	}
+}
+
+// changed are the contacts that may be what our REGISTER made or renewed; what was
+// known as ours stays so where nothing says better.
+func (u *user) changed(all []Binding) map[string]bool {
+	if len(all) == 1 {
+		return map[string]bool{place(all[0]): true}
+	}
+	found := make(map[string]bool)
+	for _, b := range all {
+		i := slices.IndexFunc(u.before, func(old Binding) bool { return place(old) == place(b) })
+		if i < 0 || b.Expires > u.before[i].Expires {
+			found[place(b)] = true
+		}
+	}
+	if len(found) != 1 {
+		return u.rewrites
+	}
+	return found
+}
+
+// place is the host and port of a binding.
+func place(b Binding) string {
+	u, err := sip.ParseURI(b.URI)
+	if err != nil {
+		return b.URI
+	}
+	return fmt.Sprintf("%s:%d", strings.ToLower(u.Host), u.Port)
+}
+
 func (c *Client) own(u sip.URI) bool {
 	host, err := netip.ParseAddr(strings.Trim(u.Host, "[]"))
 	port := u.Port
@@ -169,28 +252,33 @@ func (c *Client) own(u sip.URI) bool {
 	return err == nil && netip.AddrPortFrom(host, uint16(port)) == c.endpoint.Addr()
 }
 
-// register sends one REGISTER, without Contact when contact is "", and gives
-// credentials where they are asked for.
-func (c *Client) register(ctx context.Context, a Account, contact string, expires time.Duration) (*sip.Response, error) {
+// register sends one REGISTER, without Contact when contact is "", gives credentials
+// where they are asked for, and reads the list of the answer.
+func (c *Client) register(ctx context.Context, a Account, contact string, expires time.Duration) (*sip.Response, []Binding, error) {
 	u := c.user(a.User)
 	select {
 	case <-u.turn:
 		defer func() { u.turn <- struct{}{} }()
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, nil, context.Cause(ctx)
 	}
 	req, err := c.request(u, a.User, contact, expires)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	res, err := c.endpoint.DoAs(ctx, req, sip.Credentials{User: a.User, Password: a.Password}, u.next)
+	res, err := c.endpoint.DoAs(ctx, req, c.Credentials(a), u.next)
 	if err != nil {
-		return nil, fmt.Errorf("REGISTER %s at %s: %w", a.User, c.pbx, err)
+		return nil, nil, fmt.Errorf("REGISTER %s at %s: %w", a.User, c.pbx, err)
 	}
 	if res.StatusCode >= 300 {
-		return nil, refusal(res, "REGISTER "+a.User)
+		return nil, nil, refusal(res, "REGISTER "+a.User)
 	}
-	return res, nil
+	all := c.bindings(res)
+	u.recognise(all, contact != "" && expires > 0)
+	if contact != "" && expires == 0 {
+		u.rewrites = nil
+	}
+	return res, all, nil
 }
 
 func (c *Client) request(u *user, name, contact string, expires time.Duration) (*sip.Request, error) {
@@ -231,7 +319,7 @@ func (u *user) next() uint32 {
 
 // refusal makes an error of a final response.
 func refusal(res *sip.Response, request string) error {
-	err := &StatusError{Code: res.StatusCode, Reason: res.Reason, Request: request}
+	err := &StatusError{Code: res.StatusCode, Reason: res.Reason, Request: request, RetryAfter: retryAfter(res)}
 	if least, ok := seconds(sip.Value(res, "Min-Expires")); ok && res.StatusCode == 423 {
 		return &briefError{StatusError: err, least: least}
 	}
@@ -253,6 +341,16 @@ func tooBrief(err error) (least time.Duration, ok bool) {
 		return 0, false
 	}
 	return brief.least, true
+}
+
+// retryAfter reads a Retry-After, which may have a comment and parameters behind it.
+func retryAfter(res *sip.Response) time.Duration {
+	text := strings.TrimSpace(sip.Value(res, "Retry-After"))
+	if end := strings.IndexFunc(text, func(r rune) bool { return r < '0' || r > '9' }); end >= 0 {
+		text = text[:end]
+	}
+	wait, _ := seconds(text)
+	return wait
 }
 
 func seconds(text string) (time.Duration, bool) {

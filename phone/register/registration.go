@@ -5,8 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
+
+	"releve/phone/sip"
 )
 
 const (
@@ -17,6 +20,18 @@ const (
 	// expires, and passwords are corrected. The pause grows to spare fail2ban.
 	firstPause = time.Second
 	maxPause   = 30 * time.Second
+	// A PBX forgets its bindings without a word (a restart, an administrator): between
+	// two refreshes ours is looked at, or where the PBX shows nothing, refreshed.
+	lookPeriod  = 20 * time.Second
+	blindPeriod = 30 * time.Second
+	// After a silence of the PBX everybody comes at once: each server waits a moment of
+	// its own, well under the 3 s in which both must be bound again.
+	afterSilence = time.Second
+	// maxRetryAfter is the longest that a PBX is left alone because it asks for that.
+	maxRetryAfter = 10 * time.Minute
+	// beforeExpiry is how long before the end of a binding a Retry-After is worth less
+	// than it.
+	beforeExpiry = attemptLimit
 )
 
 // Registrar is what a Registration needs of a telephone.
@@ -58,16 +73,23 @@ type RegistrationEvent struct {
 	Next    time.Time     // of the next attempt
 	Expires time.Duration // granted
 	Others  []Binding     // contacts of the user that are not this server's
+	Asks    string        // the challenge that cannot be answered, if that is why it was refused
+
+	shown      bool          // the PBX shows the binding
+	retryAfter time.Duration // how long the PBX wants to be left alone
 }
 
 // State is how a registration stands.
 type State struct {
 	Last  RegistrationEvent
 	Until time.Time // the PBX holds our binding until then, as far as it said; zero: none
+	// Doubted: there is a reason to think that the PBX forgot the binding, and it was not
+	// confirmed since.
+	Doubted bool
 }
 
-// Bound says whether the binding holds at the given time.
-func (s State) Bound(at time.Time) bool { return at.Before(s.Until) }
+// Bound says whether the binding holds at the given time, as far as can be known.
+func (s State) Bound(at time.Time) bool { return at.Before(s.Until) && !s.Doubted }
 
 // Registration keeps one user bound until it is stopped.
 type Registration struct {
@@ -75,6 +97,7 @@ type Registration struct {
 	account   Account
 	options   RegistrationOptions
 	now       chan struct{} // one request waits at most: two would do the same
+	doubt     chan struct{} // likewise
 	cancel    context.CancelFunc
 	ended     chan struct{}
 
@@ -84,7 +107,7 @@ type Registration struct {
 
 // NewRegistration makes a registration, not yet started.
 func NewRegistration(r Registrar, a Account, o RegistrationOptions) *Registration {
-	return &Registration{registrar: r, account: a, options: o, now: make(chan struct{}, 1)}
+	return &Registration{registrar: r, account: a, options: o, now: make(chan struct{}, 1), doubt: make(chan struct{}, 1)}
 }
 
 // Start begins to register, at once. It is called once.
@@ -129,6 +152,19 @@ func (r *Registration) Now() {
 	}
 }
 
+// Doubt says that the PBX may have forgotten the binding: it was silent for a while.
+// Until it is confirmed the user does not count as bound, and it is asked for soon,
+// whatever is left of its expiry.
+func (r *Registration) Doubt() {
+	r.mu.Lock()
+	r.state.Doubted = true
+	r.mu.Unlock()
+	select {
+	case r.doubt <- struct{}{}:
+	default:
+	}
+}
+
 // State is how the registration stands.
 func (r *Registration) State() State {
 	r.mu.Lock()
@@ -139,7 +175,7 @@ func (r *Registration) State() State {
 // run makes an attempt, waits, and begins again.
 func (r *Registration) run(ctx context.Context) {
 	pause := firstPause
-	for {
+	for ctx.Err() == nil {
 		event := r.attempt(ctx)
 		if ctx.Err() != nil {
 			return
@@ -147,18 +183,87 @@ func (r *Registration) run(ctx context.Context) {
 		wait := max(event.Expires/2, firstPause)
 		if event.Outcome == Bound {
 			pause = firstPause
+			if !event.shown {
+				wait = min(wait, blindPeriod)
+			}
 		} else {
 			wait = jitter(pause)
 			pause = min(2*pause, maxPause)
 		}
+		leave := r.leaveAlone(event)
+		wait = max(wait, leave)
 		r.report(event, wait)
-		select {
-		case <-ctx.Done():
-			return
-		case <-r.now:
-		case <-time.After(wait):
+		if r.rest(ctx, event, time.Now().Add(leave), time.Now().Add(wait)) {
+			pause = firstPause // the PBX is back
 		}
 	}
+}
+
+// leaveAlone is how long a PBX that said Retry-After is not asked: never so long that a
+// binding which may still hold would expire.
+func (r *Registration) leaveAlone(event RegistrationEvent) time.Duration {
+	asked := min(event.retryAfter, maxRetryAfter)
+	if left := time.Until(r.State().Until); left > 0 {
+		asked = min(asked, max(left-beforeExpiry, firstPause))
+	}
+	return asked
+}
+
+// rest lasts until the next attempt, and looks at the binding meanwhile where the PBX
+// shows it. Nothing ends it before free. It says whether a doubt ended it.
+func (r *Registration) rest(ctx context.Context, event RegistrationEvent, free, next time.Time) (doubted bool) {
+	look := time.NewTicker(lookPeriod)
+	defer look.Stop()
+	if !event.shown {
+		look.Stop()
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(time.Until(next)):
+			return doubted
+		case <-r.now:
+			next = earlier(next, free)
+		case <-r.doubt:
+			doubted = true
+			next = earlier(next, later(free, time.Now().Add(rand.N(afterSilence))))
+		case <-look.C:
+			if r.forgotten(ctx) {
+				return true
+			}
+		}
+	}
+}
+
+// forgotten looks whether the PBX still shows the binding. One that does not answer, or
+// will not show it now, has said nothing.
+func (r *Registration) forgotten(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, attemptLimit)
+	defer cancel()
+	bindings, err := r.registrar.Bindings(ctx, r.account)
+	gone := err == nil && !slices.ContainsFunc(bindings, isOwn)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if gone {
+		r.state.Doubted = true
+		r.options.Log.Warn("the PBX forgot a binding", "user", r.account.User)
+	}
+	return gone
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // attempt looks who is bound, asks whether we may, and registers.
@@ -166,7 +271,7 @@ func (r *Registration) attempt(ctx context.Context) RegistrationEvent {
 	ctx, cancel := context.WithTimeout(ctx, attemptLimit)
 	defer cancel()
 	bindings, err := r.registrar.Bindings(ctx, r.account)
-	if _, refused := errors.AsType[*StatusError](err); err != nil && !refused {
+	if mustWait(err) {
 		return failed(err)
 	}
 	if r.options.May != nil && !r.options.May(ctx, bindings) {
@@ -178,13 +283,26 @@ func (r *Registration) attempt(ctx context.Context) RegistrationEvent {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.state.Until = granted.At.Add(granted.Expires)
-	return RegistrationEvent{Outcome: Bound, Expires: granted.Expires, Others: others(granted.Bindings)}
+	r.state.Until, r.state.Doubted = granted.At.Add(granted.Expires), false
+	return RegistrationEvent{
+		Outcome: Bound, Expires: granted.Expires, Others: others(granted.Bindings), shown: granted.Shown(),
+	}
+}
+
+// mustWait says that after this answer to the question nothing more is to be asked now: a
+// PBX that will not show its bindings is no reason not to register, one that says nothing,
+// or wants to be left alone, is.
+func mustWait(err error) bool {
+	status, refused := errors.AsType[*StatusError](err)
+	return err != nil && (!refused || status.RetryAfter > 0)
 }
 
 func failed(err error) RegistrationEvent {
 	if status, ok := errors.AsType[*StatusError](err); ok {
-		return RegistrationEvent{Outcome: Refused, Code: status.Code, Err: err}
+		return RegistrationEvent{Outcome: Refused, Code: status.Code, Err: err, retryAfter: status.RetryAfter}
+	}
+	if challenge, ok := errors.AsType[*sip.ChallengeError](err); ok {
+		return RegistrationEvent{Outcome: Refused, Code: challenge.Code, Err: err, Asks: challenge.Asks}
 	}
 	return RegistrationEvent{Outcome: Silent, Err: err}
 }

@@ -1,26 +1,76 @@
 package sip
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"strings"
+	"io"
+	"net/netip"
+	"slices"
+	"sync"
 
 	"github.com/icholy/digest"
 
 	gosip "github.com/emiago/sipgo/sip"
 )
 
-// Credentials are a user's name and password at a registrar or proxy.
-type Credentials struct{ User, Password string }
+// Credentials are a user's name and password at a registrar or proxy, and who may ask
+// for them. Without Trust nobody may.
+type Credentials struct {
+	User, Password string
+	Trust          *Trust
+}
 
 // maxChallenges bounds how often one request is sent again: a registrar and a
 // proxy may each challenge once, and each may find its nonce stale.
 const maxChallenges = 4
 
-// DoAs is Do, with credentials given to whoever asks for them (RFC 3261 §22).
-// Each sending takes its CSeq from next. When the credentials were refused, the
-// challenge itself is returned as the response.
+// maxRealms bounds the realms that are remembered of one PBX.
+const maxRealms = 8
+
+// Trust says whose challenges are answered (SPEC K2). A digest is worth a password: who
+// gets one can guess at it for as long as he likes, or hand it on to the PBX.
+//
+// Only the PBX's own address is answered, and only about a request that was sent there:
+// a call's other end, which names itself in Contact, is a stranger. The realm must be
+// the PBX's own too. It is the SIP domain, and each realm with which that address
+// challenged a request outside any dialog, a REGISTER above all: those go nowhere but to
+// the configured address. Inside a dialog, where the other side chooses where our
+// requests go, no realm is learned.
+type Trust struct {
+	pbx    netip.Addr
+	domain string
+
+	mu     sync.Mutex
+	realms []string
+}
+
+// NewTrust trusts the PBX at one address.
+func NewTrust(pbx netip.Addr, domain string) *Trust { return &Trust{pbx: pbx, domain: domain} }
+
+// allows says whether a challenge with that realm may be answered.
+func (t *Trust) allows(req *Request, res *Response, realm string) bool {
+	if t == nil || !t.is(req.Destination()) || !t.is(res.Source()) {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known := realm == t.domain || slices.Contains(t.realms, realm)
+	if !known && ToTag(req) == "" {
+		t.realms = append(t.realms[max(0, len(t.realms)-maxRealms+1):], realm)
+		known = true
+	}
+	return known
+}
+
+func (t *Trust) is(address string) bool {
+	a, err := netip.ParseAddrPort(address)
+	return err == nil && a.Addr().Unmap() == t.pbx.Unmap()
+}
+
+// DoAs is Do, with credentials given to the PBX where it asks for them (RFC 3261 §22).
+// Each sending takes its CSeq from next. When the credentials were refused, or whoever
+// asks may not have them, the challenge itself is returned as the response.
 func (e *Endpoint) DoAs(ctx context.Context, req *Request, who Credentials, next func() uint32) (*Response, error) {
 	var a Authorizer
 	for {
@@ -43,8 +93,9 @@ type Authorizer struct {
 	rounds   int
 }
 
-// Again returns the request to send after a challenge, nil when there is none
-// or when our credentials were already refused. Its CSeq is still the old one.
+// Again returns the request to send after a challenge, nil when there is none, when it
+// is not for whoever asks, or when our credentials were already refused. Its CSeq is
+// still the old one.
 func (a *Authorizer) Again(req *Request, res *Response, who Credentials) (*Request, error) {
 	asks, answers := "WWW-Authenticate", "Authorization"
 	switch res.StatusCode {
@@ -58,35 +109,32 @@ func (a *Authorizer) Again(req *Request, res *Response, who Credentials) (*Reque
 	if err != nil {
 		return nil, err
 	}
-	realm := asks + challenge.Realm
-	if a.rounds++; a.rounds > maxChallenges || a.answered[realm] && !challenge.Stale {
+	if !who.Trust.allows(req, res, challenge.Realm) || !a.first(asks, challenge) {
 		return nil, nil
 	}
-	if a.answered == nil {
-		a.answered = make(map[string]bool)
-	}
-	a.answered[realm] = true
 	cred, err := digest.Digest(challenge, digest.Options{
 		Method: string(req.Method), URI: req.Recipient.String(), Username: who.User, Password: who.Password,
+		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(req.Body())), nil },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("answering the challenge of realm %q: %w", challenge.Realm, err)
 	}
 	again := req.Clone()
 	again.RemoveHeader(answers) // of the nonce before; those of another kind stay (401 after 407)
-	again.AppendHeader(gosip.NewHeader(answers, cred.String()))
+	again.AppendHeader(gosip.NewHeader(answers, authorization(cred)))
 	return again, nil
 }
 
-// choose takes the first challenge that can be answered: a registrar puts the one
-// that it likes best on top (RFC 8760 §2.4).
-func choose(res *Response, header string) (*digest.Challenge, error) {
-	for _, h := range res.GetHeaders(header) {
-		c, err := digest.ParseChallenge(h.Value())
-		if err == nil && digest.CanDigest(c) {
-			c.Algorithm = strings.ToUpper(c.Algorithm)
-			return c, nil
-		}
+// first notes a challenge, and says whether it is worth an answer: a realm that asks
+// again has refused the credentials, unless only its nonce was too old.
+func (a *Authorizer) first(header string, c *digest.Challenge) bool {
+	realm := header + c.Realm
+	if a.rounds++; a.rounds > maxChallenges || a.answered[realm] && !c.Stale {
+		return false
 	}
-	return nil, errors.New("the PBX asks for an authentication other than digest (MD5, SHA-256, SHA-512), which is all that can be had here")
+	if a.answered == nil {
+		a.answered = make(map[string]bool)
+	}
+	a.answered[realm] = true
+	return true
 }

@@ -56,6 +56,9 @@ type Endpoint struct {
 	readers      sync.WaitGroup
 	done         chan struct{} // closed by Close
 	door         door
+	stray        func(*Response)
+	probes       probes
+	refused      refused
 
 	// mu keeps Close from passing between "still open" and the sending: the
 	// library would open the address anew for whoever sends after the socket
@@ -91,6 +94,7 @@ func Listen(o Options) (*Endpoint, error) {
 		refusals: bucket{each: refusalsPerSecond},
 		senders:  cmp.Or(o.Senders, maxSenders),
 		done:     make(chan struct{}),
+		stray:    o.Stray,
 	}
 	e.SetSources(o.Sources)
 	e.transport = gosip.NewTransportLayer(net.DefaultResolver, gosip.NewParser(), nil, gosip.WithTransportLayerLogger(e.log))
@@ -99,7 +103,7 @@ func Listen(o Options) (*Endpoint, error) {
 	e.transport.OnMessage(e.tagInvite)
 	e.transactions = gosip.NewTransactionLayer(e.transport,
 		gosip.WithTransactionLayerLogger(e.log),
-		gosip.WithTransactionLayerUnhandledResponseHandler(o.Stray))
+		gosip.WithTransactionLayerUnhandledResponseHandler(e.astray))
 	e.transactions.OnRequest(e.receive)
 	e.serve()
 	return e, nil

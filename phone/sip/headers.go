@@ -184,3 +184,21 @@ func Cancel(sent *Request) *Request {
 	cancel.SetDestination(sent.Destination())
 	return cancel
 }
+
+// Ack builds the ACK of a refused INVITE as it was sent: the same Via, Request-URI and
+// routes, and the To of the refusal (RFC 3261 §17.1.1.3).
+func Ack(sent *Request, res *Response) *Request {
+	ack := gosip.NewRequest(gosip.ACK, *sent.Recipient.Clone())
+	for _, h := range []gosip.Header{sent.Via(), sent.From(), res.To(), sent.CallID()} {
+		ack.AppendHeader(gosip.HeaderClone(h))
+	}
+	for _, route := range Values(sent, "Route") {
+		AddRoute(ack, route)
+	}
+	ack.AppendHeader(&gosip.CSeqHeader{SeqNo: sent.CSeq().SeqNo, MethodName: gosip.ACK})
+	hops := gosip.MaxForwardsHeader(70)
+	ack.AppendHeader(&hops)
+	ack.SetBody(nil)
+	ack.SetDestination(sent.Destination())
+	return ack
+}

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
+	"syscall"
 	"time"
 
 	gosip "github.com/emiago/sipgo/sip"
@@ -23,6 +25,122 @@ const (
 // shorter where the way is. A question that was on its way when the other died is asked
 // again within the round it belongs to, and finds nobody there at once.
 const probeT1 = 100 * time.Millisecond
+
+// Ask sends a request to the PBX and waits for its final response, answering challenges
+// as [Endpoint.DoAs] does. It leaves from the listening socket, which the PBX knows from
+// REGISTER: questions from ever new ports look like a scanner's. A lost question is
+// repeated sooner than a transaction of the library would.
+func (e *Endpoint) Ask(ctx context.Context, req *Request, who Credentials) (*Response, error) {
+	var a Authorizer
+	for {
+		res, err := e.askOnce(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		again, err := a.Again(req, res, who)
+		if err != nil || again == nil {
+			return res, nil // any answer says that it lives, also one that asks for the impossible
+		}
+		again.CSeq().SeqNo++
+		req = again
+	}
+}
+
+// askOnce is a client transaction (RFC 3261 §17.1.2) on the listening socket.
+func (e *Endpoint) askOnce(ctx context.Context, req *Request) (*Response, error) {
+	sent := e.prepare(req)
+	answer := e.probes.begin(branch(sent))
+	defer e.probes.end(branch(sent))
+	end := time.NewTimer(64 * T1)
+	defer end.Stop()
+	var dead <-chan error
+	for wait := probeT1; ; wait = min(2*wait, T2) {
+		if err := e.open(func() error { return e.transport.WriteMsg(sent) }); err != nil {
+			return nil, fmt.Errorf("asking %s: %w", req.Destination(), err)
+		}
+		select {
+		case res := <-answer:
+			return res, nil
+		case err := <-dead:
+			return nil, fmt.Errorf("asking %s: %w", req.Destination(), err)
+		case <-time.After(wait):
+			if dead == nil {
+				dead = e.knock(req.Destination(), wait)
+			}
+		case <-end.C:
+			return nil, ErrTimeout
+		case <-e.done:
+			return nil, ErrClosed
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// knock finds out whether anybody holds the port of an address that did not answer: a
+// machine that lives says at once (ICMP) that no program does, but only to a connected
+// socket. What is sent is a keep-alive (RFC 5626 §3.5.1), which says nothing.
+func (e *Endpoint) knock(to string, patience time.Duration) <-chan error {
+	dead := make(chan error, 1)
+	dialer := net.Dialer{LocalAddr: &net.UDPAddr{IP: e.listen.Addr().AsSlice()}}
+	conn, err := dialer.Dial("udp", to)
+	if err != nil {
+		dead <- err
+		return dead
+	}
+	go func() {
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		_, err := conn.Write([]byte("\r\n\r\n"))
+		if err == nil {
+			_, err = conn.Read(make([]byte, 1))
+		}
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			dead <- err
+		}
+	}()
+	return dead
+}
+
+// probes are the questions that wait for their answer, by branch.
+type probes struct {
+	mu      sync.Mutex
+	waiting map[string]chan *Response
+}
+
+func (p *probes) begin(branch string) <-chan *Response {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting == nil {
+		p.waiting = make(map[string]chan *Response)
+	}
+	answer := make(chan *Response, 1)
+	p.waiting[branch] = answer
+	return answer
+}
+
+func (p *probes) end(branch string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.waiting, branch)
+}
+
+// answered takes a response if it is the answer to a question.
+func (p *probes) answered(res *Response) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	answer, waits := p.waiting[branch(res)]
+	if !waits {
+		return false
+	}
+	if !res.IsProvisional() {
+		select {
+		case answer <- res:
+		default: // it came twice
+		}
+	}
+	return true
+}
 
 // Probe sends a request to one address from a connected socket of its own and
 // waits for any final response. A host that lives and has no SIP there says so at
@@ -102,14 +220,14 @@ func reason(ctx context.Context, err error) error {
 }
 
 // final reads a datagram as the final response to the request of that branch.
-func final(data []byte, branch string) *Response {
+func final(data []byte, want string) *Response {
 	s := screen(data)
 	if s.clean == nil {
 		return nil
 	}
 	msg, err := gosip.ParseMessage(s.clean)
 	res, ok := msg.(*Response)
-	if err != nil || !ok || res.IsProvisional() || res.Via().Params.GetOr("branch", "") != branch {
+	if err != nil || !ok || res.IsProvisional() || res.Via().Params.GetOr("branch", "") != want {
 		return nil
 	}
 	return res

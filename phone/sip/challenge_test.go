@@ -1,0 +1,214 @@
+package sip
+
+import (
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/icholy/digest"
+
+	gosip "github.com/emiago/sipgo/sip"
+)
+
+// challengeForms are what PBXs send, each a line of one header.
+var challengeForms = []struct {
+	name, header string
+	realm, nonce string
+	qop          bool // the answer must bear one
+	hash         string
+}{
+	{"plain", `Digest realm="pbx.example", nonce="n1"`, "pbx.example", "n1", false, "md5"},
+	{"token where quotes are due", `Digest realm=pbx.example,nonce="n1"`, "pbx.example", "n1", false, "md5"},
+	{"token with a blank", `Digest realm=My PBX, nonce="n1"`, "My PBX", "n1", false, "md5"},
+	{"nonce without quotes", `Digest realm="r", nonce=YWJj==`, "r", "YWJj==", false, "md5"},
+	{"capital names", `Digest Realm="r", NONCE="n1", Algorithm=MD5, QOP="auth"`, "r", "n1", true, "md5"},
+	{"capital scheme", `DIGEST realm="r", nonce="n1"`, "r", "n1", false, "md5"},
+	{"empty qop", `Digest realm="r", nonce="n1", qop=""`, "r", "n1", false, "md5"},
+	{"qop without quotes", `Digest realm="r", nonce="n1", qop=auth`, "r", "n1", true, "md5"},
+	{"qop list with blanks", `Digest realm="r", nonce="n1", qop="auth-int , AUTH"`, "r", "n1", true, "md5"},
+	{"unknown parameters", `Digest realm="r", x_hint="z", nonce="n1", y=, z`, "r", "n1", false, "md5"},
+	{"trailing comma", `Digest realm="r", nonce="n1",`, "r", "n1", false, "md5"},
+	{"commas too many", `Digest ,realm="r",, nonce="n1" ,`, "r", "n1", false, "md5"},
+	{"no commas", `Digest realm="r" nonce="n1" algorithm=MD5`, "r", "n1", false, "md5"},
+	{"semicolons", `Digest realm="r"; nonce="n1"`, "r", "n1", false, "md5"},
+	{"blanks around =", "Digest realm = \"r\" ,\tnonce\t= \"n1\"", "r", "n1", false, "md5"},
+	{"escaped quotes", `Digest realm="the \"old\" PBX\\", nonce="n\"1"`, `the "old" PBX\`, `n"1`, false, "md5"},
+	{"comma and = in quotes", `Digest realm="a, nonce=x", nonce="n1"`, "a, nonce=x", "n1", false, "md5"},
+	{"letters beyond ASCII", `Digest realm="Hôtel Été", nonce="n1"`, "Hôtel Été", "n1", false, "md5"},
+	{"another scheme before", `Basic realm="x", Digest realm="r", nonce="n1"`, "r", "n1", false, "md5"},
+	{"a token68 before", `Negotiate YWJj==, Digest realm="r", nonce="n1"`, "r", "n1", false, "md5"},
+	{"two digests, the first is not spoken", `Digest realm="r", nonce="x", algorithm=MD5-sess, Digest realm="r", nonce="n1"`, "r", "n1", false, "md5"},
+	{"the best first", `Digest realm="r", nonce="n1", algorithm=SHA-256, qop="auth", Digest realm="r", nonce="n2", algorithm=MD5`, "r", "n1", true, "sha256"},
+	{"algorithm in quotes and small letters", `Digest realm="r", nonce="n1", algorithm="sha-256"`, "r", "n1", false, "sha256"},
+	{"empty realm", `Digest realm="", nonce="n1"`, "", "n1", false, "md5"},
+	{"never closed", `Digest nonce="n1", realm="r`, "r", "n1", false, "md5"},
+}
+
+// challenged is the response by which the PBX challenges a REGISTER that was sent there.
+func challenged(t *testing.T, code int, headers ...string) (*Request, *Response, Credentials) {
+	t.Helper()
+	req, err := NewRequest("REGISTER", URI{Scheme: "sip", Host: "pbx.example"}, "<sip:u@pbx.example>", "t", "<sip:u@pbx.example>", "", "id", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.PrependHeader(newVia(netip.MustParseAddrPort("192.0.2.2:5060")))
+	req.SetDestination("192.0.2.1:5060")
+	res := Reply(req, code, headers...)
+	res.SetSource("192.0.2.1:5060")
+	return req, res, Credentials{User: `u"1`, Password: "secret", Trust: NewTrust(netip.MustParseAddr("192.0.2.1"), "pbx.example")}
+}
+
+func TestEachFormOfAChallengeIsAnswered(t *testing.T) {
+	hashes := map[string]func(...string) string{
+		"md5": func(p ...string) string { s := md5.Sum([]byte(strings.Join(p, ":"))); return hex.EncodeToString(s[:]) },
+		"sha256": func(p ...string) string {
+			s := sha256.Sum256([]byte(strings.Join(p, ":")))
+			return hex.EncodeToString(s[:])
+		},
+	}
+	for _, f := range challengeForms {
+		t.Run(f.name, func(t *testing.T) {
+			req, res, who := challenged(t, 401, "WWW-Authenticate", f.header)
+			var a Authorizer
+			again, err := a.Again(req, res, who)
+			if err != nil || again == nil {
+				t.Fatalf("%s: not answered: %v", f.header, err)
+			}
+			header := Value(again, "Authorization")
+			got, err := digest.ParseCredentials(header)
+			if err != nil {
+				t.Fatalf("%s: %v", header, err)
+			}
+			if got.Username != who.User || got.Realm != f.realm || got.Nonce != f.nonce || (got.QOP == "auth") != f.qop {
+				t.Errorf("%s", header)
+			}
+			h := hashes[f.hash]
+			want := h(h(who.User, f.realm, who.Password), f.nonce, h("REGISTER", req.Recipient.String()))
+			if f.qop {
+				want = h(h(who.User, f.realm, who.Password), f.nonce, fmt.Sprintf("%08x", got.Nc), got.Cnonce, "auth", h("REGISTER", req.Recipient.String()))
+			}
+			if got.Response != want {
+				t.Errorf("%s: the response is not the digest of the password", header)
+			}
+		})
+	}
+}
+
+func TestWhatCannotBeAnsweredIsNamed(t *testing.T) {
+	for header, asks := range map[string]string{
+		`Basic realm="x"`: "Basic",
+		`Digest realm="r", nonce="n", algorithm=MD5-sess`: "MD5-sess",
+		`Digest realm="r", nonce="n", qop="auth-conf"`:    "auth-conf",
+		`Digest realm="r"`: `realm="r"`,
+		`Digest nonce="n"`: `nonce="n"`,
+		`Negotiate`:        "Negotiate",
+		`AKAv1 realm="r", nonce="` + strings.Repeat("n", 9000): "AKAv1",
+		"": "",
+	} {
+		req, res, who := challenged(t, 407, "Proxy-Authenticate", header)
+		var a Authorizer
+		_, err := a.Again(req, res, who)
+		challenge, ok := errors.AsType[*ChallengeError](err)
+		if !ok || challenge.Code != 407 || !strings.Contains(challenge.Asks, asks) || len(challenge.Asks) > 2*maxAsks {
+			t.Errorf("%.40q: %v", header, err)
+		}
+	}
+	if got := printable("a\x1b[2J\r\nb", 10); got != "a[2Jb" {
+		t.Errorf("a terminal is told %q", got)
+	}
+}
+
+// A digest of the password goes to the PBX's address, about what was sent there, and for
+// its own realm (K2).
+func TestAPasswordIsForThePBXAlone(t *testing.T) {
+	const pbx, stranger = "192.0.2.1:5060", "198.51.100.9:5060"
+	for _, c := range []struct {
+		name, to, from, realm string
+		dialog, answered      bool
+	}{
+		{"the PBX's realm, to REGISTER", pbx, pbx, "asterisk", false, true},
+		{"the domain, inside a call", pbx, pbx, "pbx.example", true, true},
+		{"another port of the PBX", "192.0.2.1:5080", "192.0.2.1:5080", "pbx.example", true, true},
+		{"another realm, inside a call", pbx, pbx, "x", true, false},
+		{"a stranger's host", stranger, stranger, "pbx.example", true, false},
+		{"sent to a stranger, answered with the PBX's address", stranger, pbx, "pbx.example", true, false},
+		{"sent to the PBX, answered by a stranger", pbx, stranger, "pbx.example", true, false},
+		{"a stranger to REGISTER", pbx, stranger, "pbx.example", false, false},
+		{"a name", "pbx.example:5060", pbx, "pbx.example", true, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			req, res, who := challenged(t, 407, "Proxy-Authenticate", `Digest realm="`+c.realm+`", nonce="n"`)
+			if c.dialog {
+				req.To().Params = gosip.HeaderParams{{K: "tag", V: "theirs"}}
+			}
+			req.SetDestination(c.to)
+			res.SetSource(c.from)
+			var a Authorizer
+			again, err := a.Again(req, res, who)
+			if err != nil || (again != nil) != c.answered {
+				t.Errorf("answered %v, %v", again != nil, err)
+			}
+		})
+	}
+	req, res, who := challenged(t, 407, "Proxy-Authenticate", `Digest realm="r", nonce="n"`)
+	who.Trust = nil
+	if again, err := new(Authorizer).Again(req, res, who); again != nil || err != nil {
+		t.Errorf("nobody is trusted, and answered: %v", err)
+	}
+}
+
+// The realm that the registrar asks for is the PBX's own, inside calls too.
+func TestARealmIsLearnedOutsideCallsOnly(t *testing.T) {
+	trust := NewTrust(netip.MustParseAddr("192.0.2.1"), "pbx.example")
+	ask := func(realm string, dialog bool) bool {
+		req, res, who := challenged(t, 407, "Proxy-Authenticate", `Digest realm="`+realm+`", nonce="n"`)
+		if dialog {
+			req.To().Params = gosip.HeaderParams{{K: "tag", V: "theirs"}}
+		}
+		who.Trust = trust
+		again, _ := new(Authorizer).Again(req, res, who)
+		return again != nil
+	}
+	if ask("asterisk", true) || !ask("asterisk", false) || !ask("asterisk", true) || ask("other", true) {
+		t.Error("the realms are not those of REGISTER")
+	}
+	for i := range 3 * maxRealms {
+		ask(fmt.Sprint("realm-", i), false)
+	}
+	if len(trust.realms) > maxRealms {
+		t.Errorf("%d realms are remembered", len(trust.realms))
+	}
+}
+
+// Whatever a challenge says, the answer is one header line that names what was read.
+func FuzzChallenge(f *testing.F) {
+	for _, form := range challengeForms {
+		f.Add(form.header)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		if strings.ContainsAny(header, "\r\n\x00") {
+			return // the screen in front lets none of these into a value
+		}
+		req, res, who := challenged(t, 401, "WWW-Authenticate", header)
+		again, err := new(Authorizer).Again(req, res, who)
+		if err != nil {
+			return
+		}
+		if again == nil {
+			t.Fatal("neither answered nor refused")
+		}
+		all := challenges(Value(again, "Authorization"))
+		asked, read := challenges(header), false
+		for _, c := range asked {
+			read = read || len(all) == 1 && all[0].params["realm"] == c.params["realm"] && all[0].params["nonce"] == c.params["nonce"]
+		}
+		if !read || all[0].params["username"] != who.User || len(all[0].params["response"]) < 32 {
+			t.Errorf("%q is answered with %q", header, Value(again, "Authorization"))
+		}
+	})
+}
