@@ -78,6 +78,7 @@ type Agent struct {
 	news    bool             // the other is to be told of this step
 
 	snapshot atomic.Pointer[snapshot]
+	pbxHeard atomic.Int64  // when a question was sent for the other that the PBX answered (Now)
 	kick     chan struct{} // tell the other now
 	changed  *broadcast
 	board    board

@@ -236,6 +236,8 @@ func (a *Agent) processingTier(m takeover.Machine) view.Tier {
 		return view.Tier{State: view.TierDown, Why: view.Say("tier-pbx-silent", "pbx", a.Site.PBX)}
 	case m.Users().Reception && !a.Telephone.Bound().Reception:
 		return view.Tier{State: view.TierDegraded, Why: view.Say("tier-not-registered", "user", a.Site.Reached)}
+	case m.Users().Standby && a.Site.StandbyUser != "" && !a.Telephone.Bound().Standby:
+		return view.Tier{State: view.TierDegraded, Why: view.Say("tier-standby-not-registered", "user", a.Site.StandbyUser)}
 	}
 	return view.Tier{State: view.TierWell}
 }

@@ -141,7 +141,12 @@ func (a *Agent) settle(ctx context.Context) {
 // itself, for a PBX that restarted has forgotten it and still answers OPTIONS.
 func (a *Agent) reach(ctx context.Context, q CheckQuestion, reply *takeover.Reply) error {
 	if !q.Call {
-		return a.Telephone.Options(ctx)
+		asked := a.Now()
+		err := a.Telephone.Options(ctx)
+		if err == nil {
+			a.pbxHeard.Store(int64(asked))
+		}
+		return err
 	}
 	there, err := a.Telephone.BindingThere(ctx)
 	if err != nil {

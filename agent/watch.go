@@ -202,10 +202,16 @@ func (a *Agent) lookAtMirror(ctx context.Context) {
 	}
 }
 
-// watchPBX asks the PBX whether it is there.
+// watchPBX asks the PBX whether it is there, unless the other's questions just made this
+// server ask: a PBX counts questions too.
 func (a *Agent) watchPBX(ctx context.Context) {
 	last := a.Now() // a PBX that was never heard has been silent since we started
 	for ok := true; ok; ok = pause(ctx, pbxPeriod, nil) {
+		if heard := time.Duration(a.pbxHeard.Load()); heard > last && a.Now()-heard < pbxPeriod {
+			last = heard
+			a.send(ctx, takeover.Event{PBX: &takeover.PBX{Heard: true, Ago: a.Now() - last}})
+			continue
+		}
 		limit, cancel := context.WithTimeout(ctx, pbxLimit)
 		err := a.Telephone.Options(limit)
 		cancel()

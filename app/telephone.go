@@ -29,6 +29,10 @@ type telephone struct {
 	reception *line
 	standby   *line
 	own       ownCalls
+
+	mu     sync.Mutex
+	heard  time.Time // the PBX's last answer
+	missed int       // questions in a row that it did not answer since
 }
 
 // ownCalls is who is told of the calls that this server makes, and signs them.
@@ -42,7 +46,34 @@ const forCall = "call-"
 
 func (t *telephone) Options(ctx context.Context) error {
 	_, err := t.phone.Options(ctx)
+	if t.backAgain(err) {
+		t.reception.doubt()
+		t.standby.doubt()
+	}
 	return err
+}
+
+// A PBX that answers late once is not back from anywhere.
+const (
+	silentAfter  = time.Second
+	silentMissed = 2
+)
+
+// backAgain takes in how a question to the PBX ended, and says whether it answers again
+// after a silence: it may have been started anew, and have forgotten who is bound.
+func (t *telephone) backAgain(err error) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case errors.Is(err, context.Canceled): // nobody waited for the answer
+		return false
+	case err != nil:
+		t.missed++
+		return false
+	}
+	back := t.missed >= silentMissed && !t.heard.IsZero() && time.Since(t.heard) > silentAfter
+	t.heard, t.missed = time.Now(), 0
+	return back
 }
 
 func (t *telephone) CheckOther(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
@@ -110,7 +141,7 @@ type line struct {
 
 	mu      sync.Mutex
 	current *register.Registration
-	refused int // the code last said, owned by the registration's goroutine
+	refused string // the refusal last said, owned by the registration's goroutine
 }
 
 func newLine(p *phone.Phone, a phone.Account, may func(own, any bool) bool, explain func(string, view.Sentence), log *slog.Logger) *line {
@@ -199,17 +230,34 @@ func (l *line) bound() bool {
 	return r != nil && r.State().Bound(time.Now()) && r.State().Last.Outcome != register.Held
 }
 
+// doubt says that the PBX may have forgotten the binding.
+func (l *line) doubt() {
+	if r := l.registration(); r != nil {
+		r.Doubt()
+	}
+}
+
 // said tells the operator of the first refusal of a kind, and of its end.
 func (l *line) said(e register.RegistrationEvent) {
+	kind := fmt.Sprint(e.Code, e.Asks)
 	switch {
-	case e.Outcome == register.Refused && e.Code != l.refused:
-		l.refused = e.Code
-		l.explain("warning", view.Say("event-register-refused", "user", l.account.User, "code", fmt.Sprint(e.Code),
-			"next", time.Until(e.Next).Round(time.Second).String()))
-	case e.Outcome == register.Bound && l.refused != 0:
-		l.refused = 0
+	case e.Outcome == register.Refused && kind != l.refused:
+		l.refused = kind
+		l.explain("warning", refusalOf(e))
+	case e.Outcome == register.Bound && l.refused != "":
+		l.refused = ""
 		l.explain("cleared", view.Say("event-registered", "user", l.account.User))
 	}
+}
+
+// refusalOf says why a user is not registered: the PBX will not have him, or asks for
+// what cannot be given.
+func refusalOf(e register.RegistrationEvent) view.Sentence {
+	next := time.Until(e.Next).Round(time.Second).String()
+	if e.Asks != "" {
+		return view.Say("event-register-challenge", "user", e.User, "code", fmt.Sprint(e.Code), "asks", e.Asks, "next", next)
+	}
+	return view.Say("event-register-refused", "user", e.User, "code", fmt.Sprint(e.Code), "next", next)
 }
 
 // questionOf reads what the other asked over SIP.

@@ -1,0 +1,245 @@
+package register
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// pbx is a registrar with a memory, of which the test can rob it.
+type pbx struct {
+	sync.Mutex
+	begin  time.Time
+	bound  bool // our binding
+	blind  bool // it shows none
+	silent bool
+	full   bool // it takes no binding, and shows what it has
+	refuse *StatusError
+	log    []string // REGISTER requests that bind, in seconds
+	asked  int      // all requests
+}
+
+func (p *pbx) Bindings(context.Context, Account) ([]Binding, error) {
+	p.Lock()
+	defer p.Unlock()
+	p.asked++
+	switch {
+	case p.silent:
+		return nil, errors.New("no answer")
+	case p.refuse != nil:
+		return nil, p.refuse
+	}
+	return p.list(), nil
+}
+
+func (p *pbx) list() []Binding {
+	if !p.bound || p.blind {
+		return nil
+	}
+	return []Binding{{URI: "sip:reception@here", Own: true}}
+}
+
+func (p *pbx) Register(_ context.Context, a Account) (Registered, error) {
+	p.Lock()
+	defer p.Unlock()
+	p.asked++
+	switch {
+	case p.silent:
+		return Registered{}, errors.New("no answer")
+	case p.refuse != nil:
+		return Registered{}, p.refuse
+	case p.full:
+		return Registered{}, &StatusError{Code: 403}
+	}
+	p.bound = true
+	p.log = append(p.log, fmt.Sprint(int(time.Since(p.begin).Seconds())))
+	return Registered{Expires: a.Expires, At: time.Now(), Bindings: p.list()}, nil
+}
+
+func (p *pbx) Unregister(context.Context, Account) error { return errors.New("nobody asks for that") }
+
+// becomes changes the PBX.
+func (p *pbx) becomes(change func()) {
+	p.Lock()
+	defer p.Unlock()
+	change()
+}
+
+// holds says whether it has our binding, seen says what it was asked.
+func (p *pbx) holds() bool {
+	p.Lock()
+	defer p.Unlock()
+	return p.bound
+}
+
+func (p *pbx) seen() (asked int, registers []string) {
+	p.Lock()
+	defer p.Unlock()
+	return p.asked, slices.Clone(p.log)
+}
+
+// keeps runs a registration of ten minutes beside a story.
+func keeps(t *testing.T, p *pbx, story func(*Registration)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		p.begin = time.Now()
+		r := NewRegistration(p, Account{User: "reception", Expires: 10 * time.Minute}, RegistrationOptions{Log: slog.New(slog.DiscardHandler)})
+		r.Start()
+		synctest.Wait()
+		story(r)
+		if err := r.Stop(context.Background(), false); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A PBX that was silent for a while may have forgotten everything: until it is asked, and
+// that is soon, nobody says that the user is bound.
+func TestAfterASilenceTheBindingIsAskedFor(t *testing.T) {
+	p := &pbx{}
+	keeps(t, p, func(r *Registration) {
+		time.Sleep(5 * time.Second)
+		p.becomes(func() { p.bound = false })
+		r.Doubt()
+		if r.State().Bound(time.Now()) {
+			t.Error("it is believed to be bound before anybody looked")
+		}
+		time.Sleep(afterSilence)
+		synctest.Wait()
+		if !p.holds() || !r.State().Bound(time.Now()) {
+			_, log := p.seen()
+			t.Errorf("not bound again: REGISTER at %v", log)
+		}
+	})
+}
+
+// The servers of a site, and of others, do not come at one instant.
+func TestAfterASilenceNotAllAtOnce(t *testing.T) {
+	seen := make(map[time.Duration]bool)
+	for range 8 {
+		p := &pbx{}
+		keeps(t, p, func(r *Registration) {
+			r.Doubt()
+			doubted := time.Now()
+			for r.State().Doubted {
+				time.Sleep(time.Millisecond)
+			}
+			seen[time.Since(doubted)] = true
+		})
+	}
+	if len(seen) < 4 {
+		t.Errorf("they come after %v", seen)
+	}
+}
+
+// While a PBX that is back does not answer REGISTER yet, the pauses begin anew and grow.
+func TestAfterASilenceWithBackOff(t *testing.T) {
+	p := &pbx{}
+	keeps(t, p, func(r *Registration) {
+		p.becomes(func() { p.silent, p.bound = true, false })
+		r.Doubt()
+		p.becomes(func() { p.asked = 0 })
+		time.Sleep(time.Minute)
+		if asked, _ := p.seen(); asked < 4 || asked > 10 || r.State().Bound(time.Now()) {
+			t.Errorf("asked %d times in a minute", asked)
+		}
+		p.becomes(func() { p.silent = false })
+		r.Doubt()
+		time.Sleep(afterSilence)
+		synctest.Wait()
+		if !r.State().Bound(time.Now()) {
+			t.Error("not bound again")
+		}
+	})
+}
+
+// A PBX that forgets without a silence that anybody noticed: the binding is missed at the
+// next look, far before half its expiry.
+func TestAForgottenBindingIsMissed(t *testing.T) {
+	p := &pbx{}
+	keeps(t, p, func(r *Registration) {
+		time.Sleep(3 * time.Second)
+		p.becomes(func() { p.bound = false })
+		time.Sleep(lookPeriod)
+		synctest.Wait()
+		if !p.holds() || !r.State().Bound(time.Now()) {
+			_, log := p.seen()
+			t.Errorf("not bound again: REGISTER at %v", log)
+		}
+		if _, log := p.seen(); !slices.Equal(log, []string{"0", "20"}) {
+			t.Errorf("REGISTER at %v, not once more after 20 s", log)
+		}
+	})
+}
+
+// While it is missing and cannot be had again, the user is not bound; a question that is
+// refused, or not answered, says nothing about it.
+func TestAForgottenBindingThatIsRefused(t *testing.T) {
+	p := &pbx{}
+	keeps(t, p, func(r *Registration) {
+		p.becomes(func() { p.bound, p.refuse = false, &StatusError{Code: 405} })
+		time.Sleep(lookPeriod + time.Second)
+		p.becomes(func() { p.refuse, p.silent = nil, true })
+		time.Sleep(lookPeriod)
+		if !r.State().Bound(time.Now()) {
+			t.Error("a question without an answer counts against the binding")
+		}
+		p.becomes(func() { p.silent, p.full = false, true })
+		time.Sleep(lookPeriod)
+		if r.State().Bound(time.Now()) {
+			t.Error("bound, although the PBX shows that it is not")
+		}
+	})
+}
+
+// Where nothing is shown there is nothing to look at: the registration is refreshed more
+// often than its expiry needs.
+func TestABlindPBXIsRefreshedMoreOften(t *testing.T) {
+	p := &pbx{blind: true}
+	keeps(t, p, func(*Registration) { time.Sleep(95 * time.Second) })
+	if _, log := p.seen(); !slices.Equal(log, []string{"0", "30", "60", "90"}) {
+		t.Errorf("REGISTER at %v, not each 30 s", log)
+	}
+}
+
+// Looking costs three questions a minute.
+func TestLookingIsModest(t *testing.T) {
+	p := &pbx{}
+	keeps(t, p, func(*Registration) { time.Sleep(4*time.Minute + time.Second) })
+	if asked, log := p.seen(); len(log) != 1 || asked > 2+4*3 {
+		t.Errorf("%d requests in four minutes, of which REGISTER at %v", asked, log)
+	}
+}
+
+// A PBX that wants to be left alone is, save where that would cost a binding that holds.
+func TestRetryAfterIsHeeded(t *testing.T) {
+	p := &pbx{refuse: &StatusError{Code: 503, RetryAfter: 2 * time.Minute}}
+	keeps(t, p, func(r *Registration) {
+		time.Sleep(119 * time.Second)
+		r.Now()
+		r.Doubt()
+		synctest.Wait()
+		if asked, _ := p.seen(); asked != 1 {
+			t.Errorf("asked %d times in 119 s", asked)
+		}
+		p.becomes(func() { p.refuse = nil })
+		time.Sleep(2 * time.Second)
+		if !p.holds() {
+			t.Error("not asked again after it")
+		}
+		// Now a binding of ten minutes is refreshed after five, and refused for an hour.
+		p.becomes(func() { p.refuse = &StatusError{Code: 503, RetryAfter: time.Hour} })
+		time.Sleep(5*time.Minute + lookPeriod)
+		p.becomes(func() { p.refuse = nil })
+		time.Sleep(5*time.Minute - lookPeriod - time.Second)
+		if _, log := p.seen(); len(log) != 2 || !r.State().Bound(time.Now()) {
+			t.Errorf("the binding was let expire: REGISTER at %v", log)
+		}
+	})
+}
