@@ -50,7 +50,7 @@ func (e *Endpoint) Ask(ctx context.Context, req *Request, who Credentials) (*Res
 func (e *Endpoint) askOnce(ctx context.Context, req *Request) (*Response, error) {
 	sent := e.prepare(req)
 	answer := e.probes.begin(branch(sent))
-	defer e.probes.end(branch(sent))
+	defer func() { e.probes.end(branch(sent), errors.Is(context.Cause(ctx), context.Canceled)) }()
 	end := time.NewTimer(64 * T1)
 	defer end.Stop()
 	var dead <-chan error
@@ -64,8 +64,8 @@ func (e *Endpoint) askOnce(ctx context.Context, req *Request) (*Response, error)
 		case err := <-dead:
 			return nil, fmt.Errorf("asking %s: %w", req.Destination(), err)
 		case <-time.After(wait):
-			if dead == nil {
-				dead = e.knock(req.Destination(), wait)
+			if dead == nil && e.probes.silent() {
+				dead = e.knock(sent, wait)
 			}
 		case <-end.C:
 			return nil, ErrTimeout
@@ -77,13 +77,13 @@ func (e *Endpoint) askOnce(ctx context.Context, req *Request) (*Response, error)
 	}
 }
 
-// knock finds out whether anybody holds the port of an address that did not answer: a
+// knock finds out whether anybody holds the port of an address that has been silent: a
 // machine that lives says at once (ICMP) that no program does, but only to a connected
-// socket. What is sent is a keep-alive (RFC 5626 §3.5.1), which says nothing.
-func (e *Endpoint) knock(to string, patience time.Duration) <-chan error {
+// socket. What is sent is the question again, whose answer nobody waits for there.
+func (e *Endpoint) knock(sent *Request, patience time.Duration) <-chan error {
 	dead := make(chan error, 1)
 	dialer := net.Dialer{LocalAddr: &net.UDPAddr{IP: e.listen.Addr().AsSlice()}}
-	conn, err := dialer.Dial("udp", to)
+	conn, err := dialer.Dial("udp", sent.Destination())
 	if err != nil {
 		dead <- err
 		return dead
@@ -91,9 +91,9 @@ func (e *Endpoint) knock(to string, patience time.Duration) <-chan error {
 	go func() {
 		defer conn.Close()
 		_ = conn.SetDeadline(time.Now().Add(patience))
-		_, err := conn.Write([]byte("\r\n\r\n"))
+		_, err := conn.Write([]byte(sent.String()))
 		if err == nil {
-			_, err = conn.Read(make([]byte, 1))
+			_, err = conn.Read(make([]byte, maxDatagram))
 		}
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			dead <- err
@@ -106,6 +106,14 @@ func (e *Endpoint) knock(to string, patience time.Duration) <-chan error {
 type probes struct {
 	mu      sync.Mutex
 	waiting map[string]chan *Response
+	heard   bool // the last question that ended was answered
+}
+
+// silent says that nobody has answered since a whole question ago.
+func (p *probes) silent() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.heard
 }
 
 func (p *probes) begin(branch string) <-chan *Response {
@@ -119,9 +127,12 @@ func (p *probes) begin(branch string) <-chan *Response {
 	return answer
 }
 
-func (p *probes) end(branch string) {
+// end forgets a question. One that was taken back says nothing about the PBX.
+func (p *probes) end(branch string, takenBack bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	answered := p.waiting[branch] == nil
+	p.heard = answered || takenBack && p.heard
 	delete(p.waiting, branch)
 }
 
@@ -133,11 +144,9 @@ func (p *probes) answered(res *Response) bool {
 	if !waits {
 		return false
 	}
-	if !res.IsProvisional() {
-		select {
-		case answer <- res:
-		default: // it came twice
-		}
+	if !res.IsProvisional() && answer != nil {
+		p.waiting[branch(res)] = nil // once: it may come twice
+		answer <- res
 	}
 	return true
 }
