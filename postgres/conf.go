@@ -23,6 +23,9 @@ const (
 // setting is one line of postgresql.conf.
 type setting struct{ name, value string }
 
+// strangersStay is how long a connection may take to say and prove who it is.
+const strangersStay = 3 * time.Second
+
 // settings of PostgreSQL in a mode. What must be equal on both servers for a mirror
 // to follow (manual §27.4.5: max_connections …) does not depend on the machine.
 func (c *Cluster) settings(mode Mode) []setting {
@@ -58,9 +61,20 @@ func (c *Cluster) settings(mode Mode) []setting {
 		{"wal_receiver_status_interval", "1s"},
 		{"wal_retrieve_retry_interval", "200ms"},
 
+		// Whoever connects and says nothing holds a process, of some 160 that there may be. The
+		// other server gives up a connection after two seconds itself (conninfo).
+		{"authentication_timeout", fmt.Sprint(strangersStay.Seconds()) + "s"},
+		{"superuser_reserved_connections", "10"}, // our own questions, whatever sessions others hold
+
 		{"max_connections", "60"},
 		{"shared_buffers", "64MB"},
 		{"jit", "off"},
+
+		// Queries here are small: none needs help, whose shared memory could be missing when
+		// /dev/shm is full or was swept at somebody's logout (logind.conf, RemoveIPC).
+		{"max_parallel_workers_per_gather", "0"},
+		{"max_parallel_maintenance_workers", "0"},
+		{"min_dynamic_shared_memory", "16MB"},
 		{"timezone", "UTC"},
 		{"log_timezone", "UTC"},
 		{"log_destination", "stderr"}, // our pipe

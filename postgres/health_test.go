@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -243,6 +244,75 @@ func TestAPostmasterThatTakesNoSessionIsFoundByKnocking(t *testing.T) {
 	if err := c.knock(ctx); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("nobody can have answered: %v", err)
 	}
+}
+
+// A postmaster that may fork no more answers each connection by itself, with an error: that is
+// an answer, and none that helps anybody.
+func TestAPostmasterThatCanForkNoSessionIsNotWell(t *testing.T) {
+	c := alone(t)
+	well(t, c)
+	most := mayFork(t, c, "1")
+	c.postmaster().knocked = time.Time{}
+	for range 6 {
+		err := c.Health(within(t))
+		if fault := (*view.Fault)(nil); !errors.Is(err, ErrNoAnswer) || !errors.As(err, &fault) || !strings.Contains(fault.Why.Args["cause"], "takes no new session") {
+			t.Fatalf("it forks no more, and is found: %v", err)
+		}
+	}
+	until(t, "its own words are told", func() bool {
+		return strings.Contains(fmt.Sprint(c.Health(within(t))), "could not fork new process")
+	})
+	mayFork(t, c, most)
+	well(t, c)
+}
+
+// mayFork limits the processes that the postmaster's account may have while it forks, and
+// says what the most is that can be given back. Only its own account may do it everywhere.
+func mayFork(t *testing.T, c *Cluster, limit string) (most string) {
+	t.Helper()
+	prlimit := func(args ...string) string {
+		who, err := c.account()
+		must(t, err)
+		cmd := exec.Command("prlimit", append([]string{"--pid", strconv.Itoa(c.postmaster().cmd.Process.Pid)}, args...)...)
+		cmd.SysProcAttr = who.process(syscall.SIGKILL)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %v: %s", cmd.Args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	prlimit("--nproc=" + limit + ":")
+	return prlimit("--nproc", "--output=HARD", "--noheadings")
+}
+
+// Silent strangers at the port hold a process each, and not for long.
+func TestStrangersAtThePortLeaveRoomForOurselves(t *testing.T) {
+	c := alone(t)
+	silent := make([]net.Conn, 0, 200)
+	defer func() {
+		for _, conn := range silent {
+			conn.Close()
+		}
+	}()
+	for range cap(silent) {
+		conn, err := net.Dial("tcp", c.opts.Listen.String())
+		must(t, err)
+		silent = append(silent, conn)
+	}
+	until(t, "a session of ours begins", func() bool {
+		conn, err := c.session(within(t))
+		if err == nil {
+			must(t, conn.Close(within(t)))
+		}
+		return err == nil
+	})
+	for _, conn := range silent { // of themselves they would stay for ever
+		must(t, conn.SetReadDeadline(time.Now().Add(3*strangersStay)))
+		if _, err := conn.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("a stranger that says nothing stays for more than %s", 3*strangersStay)
+		}
+	}
+	well(t, c)
 }
 
 func TestPostgreSQLThatHangsOrHasEndedDoesNotAnswer(t *testing.T) {
