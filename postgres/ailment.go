@@ -33,6 +33,8 @@ type ailments struct {
 	full     ailment
 	roomless string // the directory in which a session found no room, until we have tried
 	gone     string // the WAL file that a copy needs next and its source no longer has
+
+	refused time.Time // when a copy was last told so by us
 }
 
 // ErrLogGone says that the other server no longer has the log that a copy needs next. Only
@@ -54,8 +56,8 @@ func (a *ailments) starved() error {
 
 // read notes what an entry of the log complains of.
 func (a *ailments) read(e logEntry) {
-	if segment := gone.FindStringSubmatch(e.message); segment != nil && e.process == "walreceiver" {
-		a.starve(segment[1])
+	if segment := gone.FindStringSubmatch(e.message); segment != nil {
+		a.starve(e.process, segment[1])
 	}
 	switch {
 	case e.severity == "STATEMENT", e.severity == "CONTEXT", e.severity == "QUERY":
@@ -82,10 +84,27 @@ func (a *ailments) met(err *pgconn.PgError) {
 
 func (a *ailments) hear(code, said string) { a.believe(ailmentOf(code, said), said) }
 
-func (a *ailments) starve(segment string) {
+// starve notes that a copy was told that its source lacks what it needs next. A receiver was
+// told by the other server; a sender has told the other's.
+func (a *ailments) starve(process, segment string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.gone = segment
+	switch process {
+	case "walreceiver":
+		a.gone = segment
+	case "walsender":
+		a.refused = time.Now()
+	}
+}
+
+// sentFor is how long that counts: a receiver that is told so asks five times a second.
+const sentFor = 3 * time.Second
+
+// sentAway says that a copy that wants to follow us cannot.
+func (a *ailments) sentAway() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return time.Since(a.refused) < sentFor
 }
 
 func (a *ailments) believe(kind error, said string) {

@@ -174,6 +174,7 @@ type MirrorSession struct {
 	PID       int // of the local process that sends
 	User      string
 	SlotHeld  bool // it holds the slot that keeps its WAL
+	SlotGone  bool // somebody has dropped the slot: EnsureSlot makes it again
 	Lost      bool // the slot no longer keeps what the mirror needs next: only a copy helps (SPEC M4)
 }
 
@@ -187,7 +188,7 @@ func (m MirrorSession) InSync() bool {
 // (manual §54.19).
 const mirrorQuery = `
 SELECT r.pid IS NOT NULL, coalesce(r.pid, 0), coalesce(r.usename, ''), coalesce(r.state, ''), coalesce(r.sync_state, ''), r.flush_lsn,
-       coalesce(s.active_pid = r.pid, false), coalesce(s.wal_status = 'lost', false)
+       coalesce(s.active_pid = r.pid, false), s.slot_name IS NULL, coalesce(s.wal_status = 'lost', false)
 FROM (VALUES ($1::text)) AS m (name)
 LEFT JOIN pg_replication_slots AS s ON s.slot_name = m.name
 LEFT JOIN pg_stat_replication AS r ON lower(r.application_name) = m.name`
@@ -210,6 +211,8 @@ func (c *Cluster) Mirror(ctx context.Context) (MirrorSession, error) {
 		return MirrorSession{}, err
 	}
 	m := bearers[0]
+	// A slot that was made again is not lost, and yet does not go back far enough.
+	m.Lost = m.Lost || m.State != "streaming" && c.postmaster().ailments.sentAway()
 	switch {
 	case len(bearers) > 1:
 		m.Foreign = fmt.Sprintf("%d receivers bear the name %s", len(bearers), RoleMirror)
@@ -222,7 +225,7 @@ func (c *Cluster) Mirror(ctx context.Context) (MirrorSession, error) {
 func scanMirror(row pgx.CollectableRow) (MirrorSession, error) {
 	var m MirrorSession
 	var flush lsnText
-	err := row.Scan(&m.Present, &m.PID, &m.User, &m.State, &m.SyncState, &flush, &m.SlotHeld, &m.Lost)
+	err := row.Scan(&m.Present, &m.PID, &m.User, &m.State, &m.SyncState, &flush, &m.SlotHeld, &m.SlotGone, &m.Lost)
 	m.Flush = releve.LSN(flush)
 	return m, err
 }
@@ -326,6 +329,9 @@ func (c *Cluster) AwaitStream(ctx context.Context) error {
 
 func (c *Cluster) waitNamed(ctx context.Context) error {
 	for {
+		if err := c.postmaster().ailments.starved(); err != nil {
+			return err
+		}
 		var named bool
 		err := c.ask(ctx, askLimit, []any{&named},
 			`SELECT count(*) > 0 FROM pg_stat_wal_receiver WHERE slot_name = $1 AND status = 'streaming'`, RoleMirror)

@@ -616,3 +616,59 @@ func TestDataCreatedApartIsNotRewound(t *testing.T) {
 		t.Errorf("a clone of nobody: %v", err)
 	}
 }
+
+// Guides for a full disk say to drop it: the owner makes the slot again, and the mirror goes on.
+func TestASlotThatSomebodyDroppedIsMadeAgain(t *testing.T) {
+	main, secondary := pair(t)
+	must(t, secondary.Stop(within(t), true))
+	slotGone(t, main)
+	must(t, main.EnsureSlot(within(t)))
+	follow(t, secondary, main)
+}
+
+// When what the mirror needs went with the slot, both are told, and only a copy helps.
+func TestASlotThatWasMadeAgainTooLateIsToldToBoth(t *testing.T) {
+	main, secondary := pair(t)
+	must(t, secondary.Stop(within(t), true))
+	slotGone(t, main)
+	pool := openPool(t, main)
+	local(t, pool, "CREATE TABLE facts (n int)")
+	until(t, "the log that the mirror needs is gone", func() bool {
+		local(t, pool, "INSERT INTO facts VALUES (1)")
+		must(t, main.do(within(t), limit, "SELECT pg_switch_wal()"))
+		must(t, main.Checkpoint(within(t)))
+		return count(t, pool, "SELECT count(*) FROM pg_ls_waldir() WHERE name <= '000000010000000000000005'") == 0
+	})
+	must(t, main.EnsureSlot(within(t)))
+	must(t, secondary.Start(within(t), CatchUp))
+	if err := secondary.BecomeMirror(within(t)); !errors.Is(err, ErrLogGone) {
+		t.Errorf("the mirror is told: %v", err)
+	}
+	until(t, "the owner knows that the mirror cannot follow", func() bool {
+		m, err := main.Mirror(within(t))
+		must(t, err)
+		return m.Lost && !m.SlotGone
+	})
+	secondary.Fence()
+	_, err := secondary.SetAside(within(t), "too old")
+	must(t, err)
+	must(t, main.RenewSlot(within(t)))
+	must(t, secondary.Clone(within(t), main.opts.Listen, releve.NewDataID(), nil))
+	follow(t, secondary, main)
+	if m, err := main.Mirror(within(t)); err != nil || m.Lost {
+		t.Errorf("it follows, and is still called lost: %+v, %v", m, err)
+	}
+}
+
+// slotGone drops the mirror's slot as somebody's hand does, and waits until that is seen.
+func slotGone(t *testing.T, owner *Cluster) {
+	t.Helper()
+	until(t, "the slot can be dropped", func() bool {
+		return owner.do(within(t), limit, "SELECT pg_drop_replication_slot($1)", RoleMirror) == nil
+	})
+	m, err := owner.Mirror(within(t))
+	must(t, err)
+	if !m.SlotGone || m.Lost {
+		t.Fatalf("%+v", m)
+	}
+}
