@@ -340,6 +340,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(func(ctx context.Context) { outbox.Run(ctx, sink{a.records}, a.log, a.spools()...) })
 	begin(a.salvager.Run)
 	begin(a.prover.Run)
+	begin(newHolders(a.database.cluster, a.config.Site.Seat, a.explain, a.log).run)
 	begin(func(ctx context.Context) { noticeCertificates(ctx, certificates, a.explain) })
 	a.openingWords()
 	a.console.Start()

@@ -136,7 +136,22 @@ func (d *database) Mirror(ctx context.Context) (takeover.Mirror, error) {
 	if err != nil {
 		return takeover.Mirror{}, err
 	}
+	if m.SlotGone {
+		if err := d.slotAgain(ctx); err != nil {
+			return takeover.Mirror{}, err
+		}
+	}
 	return takeover.Mirror{Streaming: m.InSync(), Foreign: m.Foreign != "", Lost: m.Lost, Flush: m.Flush, Own: own.Flush}, nil
+}
+
+// slotAgain makes the slot that somebody has dropped. A start makes it too, so it is never
+// missing by itself.
+func (d *database) slotAgain(ctx context.Context) error {
+	if err := d.cluster.EnsureSlot(ctx); err != nil {
+		return err
+	}
+	d.starts.explain("warning", view.Say("event-slot-made-again", "seat", string(d.starts.seat)))
+	return nil
 }
 
 func (d *database) Promote(ctx context.Context) (takeover.Promotion, error) {

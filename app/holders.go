@@ -1,0 +1,104 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"releve"
+	"releve/postgres"
+	"releve/view"
+)
+
+// Somebody who looks something up in the database, leaves his transaction open and goes home
+// keeps what calls record from being stored. He is named, and after a while his session ends.
+
+const (
+	holdersPeriod = 500 * time.Millisecond // ours wait two seconds at a time (lock_timeout)
+	holdersNamed  = 3 * time.Second        // before that it is everyday business
+	holdersEnded  = 30 * time.Second
+	holdersGone   = 5 * time.Second // not seen for so long: nobody waits for it any more
+)
+
+// ward is what the watch needs of PostgreSQL.
+type ward interface {
+	Holders(context.Context) ([]postgres.Holder, error)
+	EndHolder(context.Context, postgres.Holder) error
+}
+
+// holders watches who holds our sessions up.
+type holders struct {
+	database ward
+	seat     releve.Seat
+	explain  func(severity string, what view.Sentence)
+	log      *slog.Logger
+	known    map[string]*held // by pid and start
+}
+
+type held struct {
+	postgres.Holder
+	first, last time.Time // seen
+	named       bool
+}
+
+func newHolders(database ward, seat releve.Seat, explain func(string, view.Sentence), log *slog.Logger) *holders {
+	return &holders{database: database, seat: seat, explain: explain, log: log, known: map[string]*held{}}
+}
+
+// run looks until ctx ends. A database that does not answer holds nobody up: others tell that.
+func (h *holders) run(ctx context.Context) {
+	ticker := time.NewTicker(holdersPeriod)
+	defer ticker.Stop()
+	for {
+		if seen, err := h.database.Holders(ctx); err == nil {
+			h.look(ctx, seen, time.Now())
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (h *holders) look(ctx context.Context, seen []postgres.Holder, now time.Time) {
+	for _, one := range seen {
+		key := fmt.Sprint(one.PID, " ", one.Started)
+		if h.known[key] == nil {
+			h.known[key] = &held{Holder: one, first: now}
+		}
+		h.known[key].last = now
+		h.judge(ctx, h.known[key], now)
+	}
+	for key, one := range h.known {
+		if now.Sub(one.last) < holdersGone {
+			continue
+		}
+		if one.named {
+			h.explain("cleared", view.Say("event-held-up-no-more", h.words(one.Holder)...))
+		}
+		delete(h.known, key)
+	}
+}
+
+func (h *holders) judge(ctx context.Context, one *held, now time.Time) {
+	lasted := now.Sub(one.first)
+	if lasted >= holdersNamed && !one.named {
+		one.named = true
+		h.explain("major", view.Say("event-held-up", h.words(one.Holder)...))
+	}
+	if lasted < holdersEnded {
+		return
+	}
+	if err := h.database.EndHolder(ctx, one.Holder); err != nil {
+		h.log.Warn("a session that holds up records does not end", "pid", one.PID, "err", err)
+		return
+	}
+	h.log.Warn("a session that held up records was ended", "pid", one.PID, "who", one.Who, "since", one.Since)
+}
+
+func (h *holders) words(one postgres.Holder) []string {
+	return []string{"seat", string(h.seat), "who", one.Who, "pid", fmt.Sprint(one.PID),
+		"since", one.Since.Local().Format("2006-01-02 15:04:05 MST"), "limit", holdersEnded.String()}
+}
