@@ -100,6 +100,13 @@ func (a *ailments) starve(process, segment string) {
 // sentFor is how long that counts: a receiver that is told so asks five times a second.
 const sentFor = 3 * time.Second
 
+// forgive: a copy that is made anew needs no more what it was refused.
+func (a *ailments) forgive() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.refused = time.Time{}
+}
+
 // sentAway says that a copy that wants to follow us cannot.
 func (a *ailments) sentAway() bool {
 	a.mu.Lock()

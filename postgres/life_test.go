@@ -156,7 +156,7 @@ const parentEnv = "RELEVE_POSTGRES_TEST_PARENT"
 
 // beParent is the program that dies: it starts the cluster in dir, says so, and waits.
 func beParent(dir string) {
-	inst, err := Find("")
+	inst, err := Find(os.Getenv(testPrograms))
 	if err == nil {
 		var c *Cluster
 		c, err = New(Options{Installation: inst, Dir: dir, Seat: releve.Main, SiteID: testSite, Account: "postgres"})

@@ -81,9 +81,13 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// testPrograms names a variable: the directory of the PostgreSQL to test with, the system's
+// when it is not set (scripts/test.sh).
+const testPrograms = "RELEVE_TEST_POSTGRESQL"
+
 func installed(t testing.TB) Installation {
 	t.Helper()
-	inst, err := Find("")
+	inst, err := Find(os.Getenv(testPrograms))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +208,7 @@ func stopForGood(t testing.TB, c *Cluster) {
 
 // template is the data of one Create, made by the first test that needs any.
 var template = sync.OnceValues(func() (string, error) {
-	inst, err := Find("")
+	inst, err := Find(os.Getenv(testPrograms))
 	if err != nil {
 		return "", err
 	}

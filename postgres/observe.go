@@ -255,6 +255,7 @@ SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_
 	if err != nil {
 		return fmt.Errorf("cannot drop the slot that lost the mirror's WAL: %w", err)
 	}
+	c.postmaster().ailments.forgive()
 	return c.EnsureSlot(ctx)
 }
 

@@ -92,7 +92,7 @@ func newServer(t testing.TB, file string, change func(*postgres.Options)) Server
 	if len(mistakes) > 0 {
 		t.Fatal(mistakes)
 	}
-	found, err := postgres.Find("")
+	found, err := postgres.Find(os.Getenv("RELEVE_TEST_POSTGRESQL"))
 	if err != nil && !errors.Is(err, postgres.ErrOldMinor) {
 		t.Fatal(err)
 	}
