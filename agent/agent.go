@@ -84,7 +84,6 @@ type Agent struct {
 	board    board
 	ill      atomic.Pointer[illness]
 	running  procedureSlot
-	own      sync.Map // the names of our own calls that are out
 
 	work sync.WaitGroup
 	life context.Context // of Run: what is begun beside a job ends with it

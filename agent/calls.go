@@ -36,11 +36,10 @@ func (a *Agent) Stance() (takeover.StanceKind, releve.Term) {
 	return stance, s.Term
 }
 
-// Verify waits for the verdict on the other server. When ctx ends, the caller
-// hung up: the verification goes on without him (H3). test is the name that the call bears
-// when it was made by a server; only this one knows those of its own.
-func (a *Agent) Verify(ctx context.Context, call releve.CallID, reason releve.OverflowReason, test string) Decision {
-	_, own := a.own.Load(test)
+// Verify waits for the verdict on the other server. When ctx ends, the caller hung up: the
+// verification goes on without him (H3). own says that this server made the call itself, and
+// that the PBX gave it back.
+func (a *Agent) Verify(ctx context.Context, call releve.CallID, reason releve.OverflowReason, own bool) Decision {
 	o := &offer{call, reason, own, make(chan Decision, 1)}
 	refused := Decision{Code: a.Refusal}
 	select {

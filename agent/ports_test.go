@@ -402,14 +402,14 @@ var errOwnCall = errors.New("480 Temporarily Unavailable")
 const rings = 3 * time.Second
 
 // overflowed is our own call given back by the PBX: its main said nothing.
-func (p telephone) overflowed(ctx context.Context, test string) (agent.TestCall, error) {
-	if d := p.agent.Verify(ctx, "own@pbx", releve.ReasonNoAnswer, test); !d.Answer {
+func (p telephone) overflowed(ctx context.Context) (agent.TestCall, error) {
+	if d := p.agent.Verify(ctx, "own@pbx", releve.ReasonNoAnswer, true); !d.Answer {
 		return agent.TestCall{}, errors.New("486 Busy Here")
 	}
 	return agent.TestCall{AnsweredAfter: time.Second, SoundAfter: time.Second, AnsweredBy: string(p.seat)}, nil
 }
 
-func (p telephone) TestCall(ctx context.Context, test string) (agent.TestCall, error) {
+func (p telephone) TestCall(ctx context.Context, _ string) (agent.TestCall, error) {
 	p.mu.Lock()
 	on, failure := p.reception, p.testCall
 	dead, lost := on != "" && !p.servers[on].alive, p.lost
@@ -424,7 +424,7 @@ func (p telephone) TestCall(ctx context.Context, test string) (agent.TestCall, e
 		time.Sleep(rings)
 	}
 	if dead || lost {
-		return p.overflowed(ctx, test)
+		return p.overflowed(ctx)
 	}
 	if stance, _ := p.servers[on].agent.Stance(); stance != takeover.OnDuty {
 		return agent.TestCall{}, errors.New("486 Busy Here")

@@ -264,7 +264,7 @@ func (s *server) commit() bool {
 // what becomes of it as calls would see it.
 func (s *server) overflow(ctx context.Context, call releve.CallID, reason releve.OverflowReason) <-chan agent.Decision {
 	decided := make(chan agent.Decision, 1)
-	go func() { decided <- s.agent.Verify(ctx, call, reason, "") }()
+	go func() { decided <- s.agent.Verify(ctx, call, reason, false) }()
 	return decided
 }
 

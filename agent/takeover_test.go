@@ -77,6 +77,22 @@ func TestACallThatTheMainNeverSawCountsAgainstItOnceOurOwnIsLostToo(t *testing.T
 	})
 }
 
+// A main that was dead when the standby's own call left, and is well when it comes back, has
+// missed it for that reason.
+func TestAnOwnCallFromBeforeTheMainCameBackProvesNothing(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.lost = true })
+		s.main().kill()
+		s.until("the standby calls the reception", 5*time.Second, func() bool { return s.secondary().agent.Machine().Own.Out > 0 })
+		s.main().start()
+		s.until("the main serves again", 3*time.Second, s.main().serves)
+		s.stays("the main has the duty", 5*time.Second, func() bool { return s.main().agent.Machine().Term == 1 && s.main().serves() })
+		if back := s.secondary().diary.of("event-own-call-failed"); len(back) == 0 {
+			t.Errorf("the call never came back\n%s", s.minutes())
+		}
+	})
+}
+
 // A header is no evidence (K3): whatever overflows are forged, a main that says over the
 // link that it is well keeps the duty, and nobody calls it more often than he must.
 func TestAForgedOverflowMovesNoDuty(t *testing.T) {
@@ -110,11 +126,12 @@ func TestAForgedOverflowMovesNoDuty(t *testing.T) {
 	}
 }
 
-// A call that only names one of ours proves nothing.
+// A call that passes for one of ours proves nothing while the main sees ours, or while
+// there is none.
 func TestAForgedReturnOfOurOwnCallProvesNothing(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
 		forged := make(chan agent.Decision, 1)
-		go func() { forged <- s.secondary().agent.Verify(t.Context(), "own@pbx", releve.ReasonNoAnswer, "own") }()
+		go func() { forged <- s.secondary().agent.Verify(t.Context(), "own@pbx", releve.ReasonNoAnswer, true) }()
 		if d := s.decided(forged); d.Answer {
 			t.Errorf("the call: %+v\n%s", d, s.minutes())
 		}

@@ -33,7 +33,7 @@ func (d duty) Stance() calls.Stance {
 }
 
 func (d duty) Verify(ctx context.Context, o calls.Offer) calls.Decision {
-	v := d.agent.Verify(ctx, o.Invite.Call, o.Reason, o.Invite.TestID)
+	v := d.agent.Verify(ctx, o.Invite.Call, o.Reason, o.Own)
 	return calls.Decision{Answer: v.Answer, Code: v.Code, WithoutDuty: v.WithoutDuty, Took: v.Took}
 }
 

@@ -153,7 +153,7 @@ func (k *call) sight() (lesson, ok bool) {
 	}
 	fits := k.profile.Evidence == EvidenceAuto || k.profile.overflowed(in)
 	k.own.saw(Sighting{At: k.now(), Evidence: k.profile.seen(in), To: in.To, Fits: fits})
-	k.offer.Overflowed = true
+	k.offer.Overflowed, k.offer.Own = true, true
 	k.log.Info("our own call came back by the overflow", "to", in.To, "evidence", k.profile.seen(in), "lesson", lesson)
 	return lesson, true
 }

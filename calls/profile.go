@@ -71,6 +71,7 @@ type Offer struct {
 	Binding    Binding
 	Overflowed bool
 	Reason     releve.OverflowReason // of the overflow, where the PBX gave it (SPEC H5)
+	Own        bool                  // this server made it, and the PBX gave it back (SPEC H8)
 }
 
 // offer judges an INVITE. A call through the reception binding did not overflow,

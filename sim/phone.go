@@ -57,16 +57,19 @@ func (t telephone) BindingThere(ctx context.Context) (there bool, err error) {
 	return there, err
 }
 
+// ownName is what a server's own calls bear, as if it could be forged by nobody.
+func ownName(seat releve.Seat) string { return "of the " + string(seat) }
+
 const testCallLimit = 15 * time.Second
 
-func (t telephone) TestCall(ctx context.Context, id string) (agent.TestCall, error) {
+func (t telephone) TestCall(ctx context.Context, _ string) (agent.TestCall, error) {
 	if err := t.acts(); err != nil {
 		return agent.TestCall{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, testCallLimit)
 	defer cancel()
 	c := t.site.newCaller(releve.CallID(fmt.Sprintf("of-%s@pbx", t.seat)))
-	c.test = id
+	c.test = ownName(t.seat)
 	ended := make(chan struct{})
 	t.work.Go(func() { c.calls(ctx); close(ended) })
 	<-ended

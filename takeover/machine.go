@@ -222,6 +222,7 @@ func (m *Machine) observe(e Event) {
 	case e.Round != nil:
 		m.Checking, m.Last = max(0, m.Checking-1), *e.Round
 		m.Count = m.Count.Add(*e.Round, e.Round.Judge())
+		m.Own.Doubt = m.Own.Doubt && (m.lastGood() || m.Own.Back)
 		if m.lastGood() {
 			m.Probes = 0
 		}
@@ -248,13 +249,15 @@ func (m *Machine) observe(e Event) {
 	}
 }
 
-// hear takes in a word of the other.
+// hear takes in a word of the other. Between two answers of the PBX that it tells of there
+// may have been a silence that nobody told, for this server slept, or the link was cut.
 func (m *Machine) hear(s Status) {
+	answered, before := m.Now-s.PBXAgo, m.OtherAt-m.Other.PBXAgo
 	switch {
 	case s.PBXAgo < 0 || s.PBXAgo >= pbxLost:
 		m.OtherHears = 0
-	case m.OtherHears == 0 || !m.heard():
-		m.OtherHears = m.Now - s.PBXAgo
+	case m.OtherHears == 0 || answered-before >= pbxLost:
+		m.OtherHears = answered
 	}
 	m.Other, m.OtherAt = s, m.Now
 }
@@ -265,7 +268,7 @@ func (m *Machine) wait(o Overflow) {
 	}
 	m.Waiters++
 	m.Arrived = o
-	m.Silent = m.Silent || o.Reason == releve.ReasonNoAnswer
+	m.Silent = m.Silent || o.Reason == releve.ReasonNoAnswer || o.Own && m.Own.Doubt
 	m.Own.Back = m.Own.Back || o.Own && m.Own.Out > 0
 }
 

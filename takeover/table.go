@@ -110,7 +110,7 @@ var table = []row{
 	{"takeover", func(m *Machine) bool { return m.canTakeOver() && !m.Witnessed() && m.verdict() }, (*Machine).takeOver},
 	{"answered-without-duty", func(m *Machine) bool { return m.checks() && m.verdict() && !m.voteInHand() && m.Asking == 0 }, (*Machine).answer},
 	{"call-not-held", func(m *Machine) bool { return m.Waiters > 0 && m.Suspended && !m.inDoubt() }, (*Machine).refuse},
-	{"call-unseen", (*Machine).doubts, (*Machine).probe},
+	{"call-unseen", (*Machine).doubts, (*Machine).prove},
 	{"in-service", (*Machine).refusable, (*Machine).refuse},
 	{"owner-well-again", func(m *Machine) bool { return m.WithoutDuty && m.lastGood() }, func(m *Machine) []Action { m.WithoutDuty = false; return said() }},
 	{"round", (*Machine).due, (*Machine).check},
@@ -489,8 +489,9 @@ func (m *Machine) pbxGone() bool {
 	return m.pbxSilent() && alone && m.Other.PBXAgo >= 0 && told < pbxFresh
 }
 
+// pbxSilent: to one that slept, the PBX was not silent meanwhile.
 func (m *Machine) pbxSilent() bool {
-	return m.PBXAt > 0 && !m.PBX.Heard && m.PBX.Ago+m.Now-m.PBXAt >= pbxLost
+	return m.PBXAt > 0 && !m.PBX.Heard && m.PBX.Ago+m.Now-m.PBXAt >= pbxLost && m.Now-m.WokeAt >= pbxLost
 }
 
 func (m *Machine) voiceGone() bool { return m.VoiceDown && m.Now-m.VoiceAt >= time.Second }
@@ -722,7 +723,7 @@ func (m *Machine) lastGood() bool { return m.Count.Good > 0 && m.Count.Good == m
 // but not registered, they are held a moment, for it was told to register (H4); when it
 // never saw them, until our own call has shown whether any reaches it (K3).
 func (m *Machine) refusable() bool {
-	hold := m.Last.unregistered() && m.Now-m.Earliest < registerHold || m.unseen() && m.Own.Out > 0
+	hold := m.Last.unregistered() && m.Now-m.Earliest < registerHold || m.unseen() && m.Own.Out > 0 && m.Own.Doubt
 	return m.Waiters > 0 && m.lastGood() && m.Count.Good >= m.Earliest && !hold
 }
 
@@ -761,8 +762,14 @@ func (m *Machine) suspects() bool {
 	return m.Settings.OwnCalls && m.canTakeOver() && m.Waiters == 0 && m.Count.Term == m.Term && m.Count.Failed >= m.Settings.Rounds && known && again
 }
 
+// prove calls the reception although the other is well.
+func (m *Machine) prove() []Action {
+	m.Own = m.Own.leaves(m.Now, true)
+	return []Action{{Kind: Probe}}
+}
+
 func (m *Machine) probe() []Action {
-	m.Probed, m.Own = m.Now, m.Own.leaves(m.Now)
+	m.Probed, m.Own = m.Now, m.Own.leaves(m.Now, false)
 	m.Probes++
 	return []Action{{Kind: Probe}}
 }

@@ -69,6 +69,7 @@ func (r Round) Judge() Outcome {
 type OwnCall struct {
 	Out   int           `json:"out,omitempty"`   // that have not ended
 	Left  time.Duration `json:"left,omitempty"`  // when the first of them began
+	Doubt bool          `json:"doubt,omitempty"` // the other was well when it did, and in every round since
 	Back  bool          `json:"back,omitempty"`  // the PBX gave one back: it waits here
 	Ended time.Duration `json:"ended,omitempty"` // when the last one did
 	Vain  int           `json:"vain,omitempty"`  // that were answered by nobody, in a row
@@ -79,10 +80,11 @@ type OwnEnd struct {
 	Answered bool `json:"answered"`
 }
 
-func (o OwnCall) leaves(now time.Duration) OwnCall {
+func (o OwnCall) leaves(now time.Duration, doubt bool) OwnCall {
 	if o.Out == 0 {
-		o.Left = now
+		o.Left, o.Doubt = now, true
 	}
+	o.Doubt = o.Doubt && doubt
 	o.Out++
 	return o
 }
@@ -95,9 +97,13 @@ func (o OwnCall) ends(e OwnEnd, now time.Duration) OwnCall {
 	return o
 }
 
-// missed: our own call came back from the PBX, and the other has seen none since it left.
+// arrivesWithin is how long a call of ours may take to reach the other.
+const arrivesWithin = 2 * time.Second
+
+// missed: our own call came back from the PBX, and the other, which was well all along, has
+// seen none since it left.
 func (o OwnCall) missed(a Reply, asked time.Duration) bool {
-	return o.Back && (a.LastInvite < 0 || a.LastInvite > asked-o.Left)
+	return o.Back && o.Doubt && asked-o.Left >= arrivesWithin && (a.LastInvite < 0 || a.LastInvite > asked-o.Left)
 }
 
 // unseen says that the other is well and has not seen a call for so long that it cannot
