@@ -35,10 +35,11 @@ func noticeCertificates(ctx context.Context, held []identity.Lasting, explain fu
 	daily := time.NewTicker(repeatCertificates)
 	defer daily.Stop()
 	for {
-		if why := first.Ending(time.Now()); why != nil {
+		now := time.Now()
+		if why := first.Ending(now); why != nil {
 			what := view.Say("event-certificate", "fault", why.Why.Code)
 			maps.Copy(what.Args, why.Why.Args)
-			explain("warning", what)
+			explain(severityOf(first, now), what)
 		}
 		select {
 		case <-ctx.Done():
@@ -46,4 +47,13 @@ func noticeCertificates(ctx context.Context, held []identity.Lasting, explain fu
 		case <-daily.C:
 		}
 	}
+}
+
+// severityOf: while a certificate is not believed the servers do not hear each other,
+// and the mirror is away.
+func severityOf(held identity.Lasting, now time.Time) string {
+	if held.Believed(now) {
+		return "warning"
+	}
+	return "major"
 }

@@ -109,7 +109,7 @@ func (r *reader) host(key, value string) {
 func (r *reader) checkCertificate(key, file string, authorities *x509.CertPool, want identity.Identity) {
 	cert, err := identity.LoadCertificate(file)
 	if err == nil && authorities != nil && want.Site != "" && (want.Seat.Valid() || want.Seat == identity.Witness) {
-		err = identity.Verify(cert, authorities, want, time.Now())
+		err = identity.Belongs(cert, authorities, want) // its dates are an alarm, and keep nobody from answering (K6)
 	}
 	r.fault(key, err)
 }

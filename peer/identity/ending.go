@@ -39,6 +39,9 @@ func nameOf(cert *x509.Certificate) (name, site string, err error) {
 	return string(who.Seat), who.Site, err
 }
 
+// Believed says whether its dates hold at the moment now.
+func (l Lasting) Believed(now time.Time) bool { return !now.Before(l.From) && !now.After(l.Until) }
+
 // Ending is what is to be said of its dates at the moment now: that it expired, that
 // it will before long, that it is not believed yet, or nothing.
 func (l Lasting) Ending(now time.Time) *Fault {
@@ -54,16 +57,6 @@ func (l Lasting) Ending(now time.Time) *Fault {
 		return fault(AuthorityEndsSoon, "file", l.File, "date", date)
 	case left < WarnBefore:
 		return fault(EndsSoon, "seat", l.Name, "date", date)
-	}
-	return nil
-}
-
-// expired says of an authority's file that its date has passed. A file that holds no
-// authority is for others to judge.
-func expired(file string, now time.Time) error {
-	held, err := Look(file)
-	if err == nil && held.Name == AuthorityName && now.After(held.Until) {
-		return held.Ending(now)
 	}
 	return nil
 }

@@ -57,14 +57,52 @@ func Verify(cert *x509.Certificate, authorities *x509.CertPool, want Identity, n
 	if now.Before(cert.NotBefore) {
 		return fault(NotYetValid, "seat", cert.Subject.CommonName, "date", cert.NotBefore.Format(time.DateOnly))
 	}
-	_, err := cert.Verify(x509.VerifyOptions{
-		Roots: authorities, CurrentTime: now,
-		// Each server is client and server of the other with the same certificate.
-		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	})
+	err := chain(cert, authorities, now)
+	if stale, ok := outOfDate(err); ok {
+		return authorityFault(stale, now)
+	}
 	if err != nil {
 		return fault(ForeignAuthority, "subject", cert.Subject.String(), "cause", err.Error())
 	}
+	return isOf(cert, want)
+}
+
+// Belongs says whether cert was made for want by one of the authorities, whatever
+// the clock says: with a wrong clock, or dates that have passed, a server still knows
+// whose its files are, and answers calls (SPEC K6). The error is a [*Fault].
+func Belongs(cert *x509.Certificate, authorities *x509.CertPool, want Identity) error {
+	err := chain(cert, authorities, cert.NotBefore)
+	// The dates of an authority are looked at once its signature was found to be right.
+	if _, stale := outOfDate(err); err != nil && !stale {
+		return fault(ForeignAuthority, "subject", cert.Subject.String(), "cause", err.Error())
+	}
+	return isOf(cert, want)
+}
+
+func chain(cert *x509.Certificate, authorities *x509.CertPool, at time.Time) error {
+	_, err := cert.Verify(x509.VerifyOptions{
+		Roots: authorities, CurrentTime: at,
+		// Each server is client and server of the other with the same certificate.
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	})
+	return err
+}
+
+// outOfDate is the authority, right but for its dates, that a chain ended at.
+func outOfDate(err error) (*x509.Certificate, bool) {
+	invalid, ok := errors.AsType[x509.CertificateInvalidError](err)
+	if !ok || invalid.Reason != x509.Expired {
+		return nil, false
+	}
+	return invalid.Cert, true
+}
+
+func authorityFault(authority *x509.Certificate, now time.Time) *Fault {
+	held := Lasting{File: authority.Subject.String(), Name: AuthorityName, From: authority.NotBefore, Until: authority.NotAfter}
+	return held.Ending(now)
+}
+
+func isOf(cert *x509.Certificate, want Identity) error {
 	got, err := Of(cert)
 	switch {
 	case err != nil:
@@ -98,7 +136,8 @@ func Load(authority, certificate, key string) (Credentials, error) {
 	return Credentials{Authorities: pool, Certificate: pair, Key: signer}, nil
 }
 
-// LoadAuthorities reads a PEM file of certificate authorities. The error is a [*Fault].
+// LoadAuthorities reads a PEM file of certificate authorities, whatever their dates:
+// those are looked at when something is to be believed. The error is a [*Fault].
 func LoadAuthorities(file string) (*x509.CertPool, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -107,10 +146,6 @@ func LoadAuthorities(file string) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
 		return nil, fault(NotPEM, "file", file, "cause", "it holds no certificate")
-	}
-	// Said here: of a certificate below it, it could only be said that nobody known made it.
-	if err := expired(file, time.Now()); err != nil {
-		return nil, err
 	}
 	return pool, nil
 }

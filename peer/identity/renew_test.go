@@ -32,7 +32,12 @@ func newAuthority(t *testing.T, site string, valid Validity) *Authority {
 // issued is a certificate that an authority has just made for the main server.
 func issued(t *testing.T, a *Authority, site string, valid Validity) *x509.Certificate {
 	t.Helper()
-	text, _, err := a.Issue(Identity{Site: site, Seat: releve.Main}, nil, valid)
+	return issuedTo(t, a, Identity{Site: site, Seat: releve.Main}, valid)
+}
+
+func issuedTo(t *testing.T, a *Authority, who Identity, valid Validity) *x509.Certificate {
+	t.Helper()
+	text, _, err := a.Issue(who, nil, valid)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,14 +142,50 @@ func TestWhatIsSaidOfTheDatesOfACertificate(t *testing.T) {
 // Who gave a machine its new certificate and forgot the authority's must read that.
 func TestAnAuthorityThatExpiredIsSaidToHave(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(file, newAuthority(t, "S", from(-2*day, -day)).Certificate(), 0o600); err != nil {
+	old := newAuthority(t, "S", from(-2*day, -day))
+	if err := os.WriteFile(file, old.Certificate(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LoadAuthorities(file); code(err) != AuthorityExpired {
+	authorities, err := LoadAuthorities(file)
+	if err != nil {
+		t.Fatal("its dates keep its file from being read:", err)
+	}
+	main := Identity{Site: "S", Seat: releve.Main}
+	cert := issuedTo(t, old, main, from(-day, day))
+	if err := Verify(cert, authorities, main, time.Now()); code(err) != AuthorityExpired {
 		t.Errorf("got %v", err)
+	}
+	if err := Belongs(cert, authorities, main); err != nil {
+		t.Errorf("whose it is depends on the clock: %v", err)
 	}
 	held, err := Look(file)
 	if err != nil || held.Name != AuthorityName || held.Site != "S" || held.File != file {
 		t.Errorf("got %+v, %v", held, err)
+	}
+}
+
+// Whose a certificate is does not depend on any date; what is another's stays so.
+func TestWhoseACertificateIsTheClockDoesNotSay(t *testing.T) {
+	main := Identity{Site: "S", Seat: releve.Main}
+	for _, dates := range []Validity{from(-2*day, -day), from(-day, day), from(day, 2*day)} {
+		for _, above := range []Validity{from(-9*day, -8*day), from(-9*day, 9*day), from(8*day, 9*day)} {
+			ours, others := newAuthority(t, "S", above), newAuthority(t, "S", above)
+			for _, c := range []struct {
+				story string
+				by    *Authority
+				of    Identity
+				want  string
+			}{
+				{"ours", ours, main, ""},
+				{"of another authority", others, main, ForeignAuthority},
+				{"of another site", ours, Identity{Site: "T", Seat: releve.Main}, OtherSite},
+				{"of the other seat", ours, Identity{Site: "S", Seat: releve.Secondary}, WrongSeat},
+			} {
+				err := Belongs(issuedTo(t, c.by, c.of, dates), pool(ours), main)
+				if got := code(err); got != c.want {
+					t.Errorf("%s, valid %v, its authority %v: %q, want %q", c.story, dates, above, got, c.want)
+				}
+			}
+		}
 	}
 }
