@@ -116,7 +116,9 @@ func (s *switchboard) makeCalls() error {
 	return err
 }
 
-func (s *switchboard) ports() (agent.Telephone, agent.Voice) { return s.telephone, voice{s.calls, s.config} }
+func (s *switchboard) ports() (agent.Telephone, agent.Voice) {
+	return s.telephone, voice{s.calls, s.config}
+}
 
 // Stance and Verify hand the calls' questions on to the agent, which is made
 // after them.
@@ -173,7 +175,7 @@ func (s *switchboard) take(ctx context.Context, clips clips) {
 		case <-ctx.Done():
 			return
 		case in := <-s.incoming:
-			talks.Go(func() { s.calls.Offer(ctx, incoming{in, clips}) })
+			talks.Go(func() { s.calls.Offer(ctx, incoming{in, clips, string(s.config.Attendant.Language) + "/transfer"}) })
 		}
 	}
 }

@@ -69,6 +69,10 @@ type Event struct {
 	What Kind
 	Key  byte // with Digit: one of 0-9 * # A-D
 	Code int  // with TransferResult: the last SIP status heard of the new call; 0 when there was none
+	Lost bool // with TransferResult: nobody is on the call any more
+	// Unreported, with TransferResult and a 2xx: the transfer was accepted and the leg let
+	// go, and how it ended was never said.
+	Unreported bool
 }
 
 // Action is one thing to do: [Play], [Collect], [Transfer], [Hangup] or [Note].
@@ -112,6 +116,7 @@ const (
 	Transferred Outcome = "transferred" // someone took the call
 	Abandoned   Outcome = "abandoned"   // the caller hung up
 	Unanswered  Outcome = "unanswered"  // nobody could be had, and the caller was told
+	Lost        Outcome = "lost"        // the PBX lost the caller in a transfer
 )
 
 // Note is a step to record. Digits in it are masked (SPEC C8).

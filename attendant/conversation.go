@@ -195,7 +195,13 @@ func (t Transfer) masked() string {
 
 func (c *Conversation) settle(e Event) []Action {
 	v := verdictOf(e.Code)
+	if v == taken && e.Unreported {
+		v = letGo
+	}
 	note := Note{"transfer-result", strconv.Itoa(e.Code) + " " + v.name}
+	if e.Lost { // nobody hears what could be said
+		return append([]Action{note}, c.end(Lost, "transfer "+strconv.Itoa(e.Code))...)
+	}
 	return append([]Action{note}, c.after(v)...)
 }
 
@@ -204,6 +210,8 @@ func (c *Conversation) after(v verdict) []Action {
 	switch {
 	case v == taken:
 		return c.end(Transferred, string(c.target.As))
+	case v == letGo:
+		return c.end(Transferred, string(c.target.As)+", "+v.name)
 	case c.target.As == Operator && c.operatorCalls >= operatorAttempts:
 		return c.close(v.prompt)
 	case c.target.As == Operator:

@@ -241,3 +241,42 @@ func TestCheckNamesEveryMistake(t *testing.T) {
 		}
 	}
 }
+
+// What is recorded of a transfer that was not settled as RFC 3515 has it: a caller whom the
+// PBX took was put through, one whom it lost hears nothing more, and one who is still here
+// is told.
+func TestTransfersWithoutAnEnd(t *testing.T) {
+	plan, err := ParsePlan("1000-1999")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		event   Event
+		note    string
+		outcome Outcome // "" where the conversation goes on
+		detail  string
+	}{
+		{Event{What: TransferResult, Code: 202, Unreported: true}, "202 end unknown", Transferred, "extension, end unknown"},
+		{Event{What: TransferResult, Code: 200}, "200 taken", Transferred, "extension"},
+		{Event{What: TransferResult, Code: 481, Lost: true}, "481 failed", Lost, "transfer 481"},
+		{Event{What: TransferResult, Code: 503, Lost: true}, "503 failed", Lost, "transfer 503"},
+		{Event{What: TransferResult, Code: 100}, "100 not settled", "", ""},
+	} {
+		c := New(Script{Language: releve.English, ExtensionDigits: 4, Plan: plan})
+		c.phase, c.target = transferring, Transfer{"1001", Extension}
+		actions, _ := c.Step(row.event)
+		if n, ok := actions[0].(Note); !ok || n.Detail != row.note {
+			t.Errorf("%+v is recorded as %v", row.event, actions[0])
+		}
+		end, over := underway(actions).(Hangup)
+		if over != (row.outcome != "") || over && (end.Outcome != row.outcome || end.Detail != row.detail) {
+			t.Errorf("%+v ends in %v", row.event, underway(actions))
+		}
+		if over && len(actions) != 2 {
+			t.Errorf("%+v: somebody is told something: %v", row.event, actions)
+		}
+		if play, ok := underway(actions).(Play); !over && (!ok || play.Prompts[0] != "en/noanswer") {
+			t.Errorf("%+v: the caller is told %v", row.event, underway(actions))
+		}
+	}
+}

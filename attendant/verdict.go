@@ -9,6 +9,10 @@ var (
 	noAnswer = verdict{"no answer", "noanswer"}
 	unknown  = verdict{"unknown number", "invalid"}
 	failed   = verdict{"failed", "failed"}
+	// letGo: the PBX took the transfer and hung up without saying how it ended.
+	letGo = verdict{name: "end unknown"}
+	// unsettled: it took it and never said more, and the caller is still here.
+	unsettled = verdict{"not settled", "noanswer"}
 )
 
 // verdictOf reads the SIP status of the call that a transfer led to (RFC 3515
@@ -23,8 +27,11 @@ func verdictOf(code int) verdict {
 	case 404, 410, 484, 604:
 		return unknown
 	}
-	if code >= 200 && code < 300 {
+	switch {
+	case code >= 200 && code < 300:
 		return taken
+	case code >= 100 && code < 200:
+		return unsettled
 	}
 	return failed
 }

@@ -38,6 +38,10 @@ type Incoming interface {
 // without a common codec, and 488 was sent: this server is not the one to blame.
 var ErrNotAcceptable = errors.New("the offer of the call cannot be accepted")
 
+// ErrLost is what Transfer returns, beside the status, when nobody is on the call any
+// more: the leg is gone.
+var ErrLost = errors.New("nobody is on the call any more")
+
 // Leg is an answered call. Its methods return soon after their context ends or
 // the leg is gone.
 type Leg interface {

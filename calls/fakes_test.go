@@ -33,6 +33,8 @@ type caller struct {
 	promptErr error
 	ringFor   time.Duration // how long a transfer takes
 	codes     []int         // how transfers end, in order; none left: never
+	// transferErr comes with the code of a transfer that ends with the leg.
+	transferErr error
 
 	acked     chan struct{} // closed with the ACK
 	cancelled chan struct{}
@@ -153,7 +155,10 @@ func (l *leg) Transfer(ctx context.Context, user string) (int, error) {
 	defer l.mu.Unlock()
 	code := l.codes[0]
 	l.codes = l.codes[1:]
-	return code, nil
+	if l.transferErr != nil {
+		close(l.bye)
+	}
+	return code, l.transferErr
 }
 
 func (l *leg) Hangup(context.Context) error {

@@ -18,8 +18,8 @@ const (
 	lastWord = time.Second
 	// byeMax bounds the wait for the answer to our BYE.
 	byeMax = 2 * time.Second
-	// noAnswer is the status of a transfer that was never settled (RFC 3261 §21.4.9).
-	noAnswer = 408
+	// unsettled is the status of a transfer of which no end was ever heard (RFC 3515 §2.4.5).
+	unsettled = 100
 )
 
 // talk is a conversation on a leg: it does what the script says, one thing at a
@@ -122,7 +122,7 @@ func (t *talk) next(ctx context.Context) (event attendant.Event) {
 	return event
 }
 
-// farewell says how a leg that is gone went: put through, or hung up.
+// farewell says how a leg that is gone went: put through, lost, or hung up.
 func (t *talk) farewell(ctx context.Context) attendant.Event {
 	gone := attendant.Event{What: attendant.CallerGone}
 	if _, transferring := t.last.(attendant.Transfer); !transferring {
@@ -130,7 +130,7 @@ func (t *talk) farewell(ctx context.Context) attendant.Event {
 	}
 	select {
 	case event := <-t.doing:
-		if event.Code >= 200 && event.Code < 300 {
+		if event.Lost || event.Code >= 200 && event.Code < 300 {
 			return event
 		}
 	case <-time.After(lastWord):
@@ -168,9 +168,12 @@ func (t *talk) transfer(ctx context.Context, a attendant.Transfer) attendant.Eve
 		t.call.log.Warn("the transfer did not succeed", "as", a.As, "code", code, "error", err)
 	}
 	if code == 0 && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		code = noAnswer
+		code = unsettled
 	}
-	return attendant.Event{What: attendant.TransferResult, Code: code}
+	return attendant.Event{
+		What: attendant.TransferResult, Code: code,
+		Lost: errors.Is(err, ErrLost), Unreported: err != nil && code >= 200 && code < 300,
+	}
 }
 
 // hangUp ends the leg, also when ctx ended the call: a caller is told.

@@ -232,3 +232,33 @@ func TestACallThatIsNeverAcknowledgedIsAbandoned(t *testing.T) {
 		}
 	})
 }
+
+// The leg is gone in the same moment as the transfer ends: what the transfer says of the
+// caller counts, and not that he seems to have hung up.
+func TestACallerIsNotLostToChance(t *testing.T) {
+	for _, row := range []struct {
+		code    int
+		err     error
+		outcome attendant.Outcome
+		detail  string
+	}{
+		{202, errors.New("the other side hung up"), attendant.Transferred, "extension, end unknown"},
+		{481, ErrLost, attendant.Lost, "transfer 481"},
+		{503, ErrLost, attendant.Lost, "transfer 503"},
+		{0, errors.New("the other side hung up"), attendant.Abandoned, "transferring"},
+	} {
+		for range 20 { // select chooses by chance
+			synctest.Test(t, func(t *testing.T) {
+				c := newCaller("a@pbx").press("1001")
+				c.codes, c.transferErr = []int{row.code}, row.err
+				call := conversation(t, c, nothing)
+				if call.Outcome != string(row.outcome) {
+					t.Fatalf("%d, %v: %s", row.code, row.err, call.Outcome)
+				}
+				if slices.Contains(c.said, "fr/closing") {
+					t.Error("a caller who is gone is told something")
+				}
+			})
+		}
+	}
+}

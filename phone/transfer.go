@@ -11,20 +11,44 @@ import (
 	"releve/phone/sip"
 )
 
-// lastNotify is how long a report may come after the BYE that it announces.
-const lastNotify = 500 * time.Millisecond
+const (
+	// lastNotify is how long a report may come after the BYE that it announces.
+	lastNotify = 500 * time.Millisecond
+	// afterReports is how long a PBX that stops reporting may take to let the call go: that
+	// is then how it says that somebody has the caller.
+	afterReports = 5 * time.Second
+	// A caller whom the PBX dropped in a transfer that failed is silent since the REFER, and
+	// another one's sound comes back in a moment.
+	silentSince = 8 * time.Second
+	comesBack   = 4 * time.Second
+	// flowing is how fresh the caller's last packet is while his sound flows.
+	flowing = 200 * time.Millisecond
+)
+
+// ErrLost: the PBX knows the call no more, or has nobody on it: there is nobody to talk to.
+var ErrLost = errors.New("the PBX has lost the call")
 
 // transfer is a REFER whose end is not known yet (RFC 3515).
 type transfer struct {
-	seq    uint32 // of the REFER: the id of its reports
+	seq    uint32    // of the REFER: the id of its reports
+	sent   time.Time // and when it was sent
+	sounds bool      // the caller's sound flowed then
 	result chan int
+	ceased chan struct{} // closed when the PBX stops reporting without a result
+	last   int           // the last status reported, 0 before the first
 }
 
 // Transfer asks the PBX to connect the caller to a user of its domain (REFER), and
 // returns how that ended: the final SIP code of the new call as the PBX reports it,
-// or the code by which it refused the REFER; 408 where it stops reporting without having
-// said. A caller who is gone before any report is an error, ErrGone. The call itself goes on, whatever
-// happens: only the other side, or Hangup, ends it.
+// or the code by which it refused the REFER. A PBX that stops reporting without a final
+// code is waited for a moment longer; if it does not let the call go, the code is what
+// it reported last, or 408 where it was ringing. The call itself goes on, whatever
+// happens: only the other side, or Hangup, ends it. But ErrLost comes with the code
+// where nobody is there any more: the call is then ended here too.
+//
+// A PBX that accepts the REFER and hangs up without a report (RFC 5589 §6 allows it) has
+// taken the caller, as far as can be known: that is code 202, with ErrGone. Whoever
+// hangs up before, or while his call is reported to ring, is ErrGone alone.
 func (l *Leg) Transfer(ctx context.Context, user string) (code int, err error) {
 	t, req, err := l.refer(user)
 	if err != nil {
@@ -37,31 +61,109 @@ func (l *Leg) Transfer(ctx context.Context, user string) (code int, err error) {
 		t.seq = l.state.Next()
 		return t.seq
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return 0, fmt.Errorf("REFER: %w", err)
-	}
-	if res.StatusCode >= 300 {
+	case res.StatusCode == 481 || res.StatusCode == 408: // the dialog is over (RFC 3261 §12.2.1.2)
+		l.lose()
+		return res.StatusCode, fmt.Errorf("REFER is answered with %d: %w", res.StatusCode, ErrLost)
+	case res.StatusCode >= 300:
 		return res.StatusCode, nil
 	}
-	return l.outcome(ctx, t)
+	code, err = l.outcome(ctx, t)
+	if err == nil && code >= 300 && l.silent(ctx, t) {
+		l.lose()
+		err = fmt.Errorf("after the transfer failed with %d nothing was heard: %w", code, ErrLost)
+	}
+	return code, err
 }
 
-// outcome waits for the final report.
+// lose ends the call with a BYE that nobody waits for: the PBX may know better after all.
+func (l *Leg) lose() {
+	bye, err := l.bye(ErrLost)
+	if bye == nil || err != nil {
+		return
+	}
+	go func() {
+		if _, err := l.do(l.phone.ctx, bye); err != nil {
+			l.phone.log.Debug("BYE of a lost call not answered", "error", err)
+		}
+	}()
+}
+
+// silent says that the caller's sound, which flowed before the REFER, has not come back.
+// One who never sends while he is silent is not judged by that.
+func (l *Leg) silent(ctx context.Context, t *transfer) bool {
+	if !t.sounds {
+		return false
+	}
+	failed := time.Now()
+	end := time.NewTimer(max(time.Until(t.sent.Add(silentSince)), comesBack))
+	defer end.Stop()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for !l.Stats().LastReceived.After(failed) {
+		select {
+		case <-look.C:
+		case <-end.C:
+			return true
+		case <-l.ctx.Done():
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return false
+}
+
+// outcome waits for the final report, for the end of the reports, or of the call.
 func (l *Leg) outcome(ctx context.Context, t *transfer) (int, error) {
 	select {
 	case code := <-t.result:
 		return code, nil
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
+	case <-t.ceased:
+		return l.unreported(ctx, t)
 	case <-l.ctx.Done():
+		return l.letGo(t)
 	}
-	// The report and the BYE were sent one after the other and may be read in any order.
+}
+
+// letGo says what a call that ended during its transfer became. The report and the BYE
+// were sent one after the other and may be read in any order.
+func (l *Leg) letGo(t *transfer) (int, error) {
 	select {
 	case code := <-t.result:
 		return code, nil
 	case <-time.After(lastNotify):
-		return 0, context.Cause(l.ctx)
 	}
+	cause := context.Cause(l.ctx)
+	if last := l.reported(t); errors.Is(cause, ErrGone) && last <= 100 {
+		return 202, cause
+	}
+	return 0, cause
+}
+
+// unreported waits whether a PBX that reports no more lets the call go.
+func (l *Leg) unreported(ctx context.Context, t *transfer) (int, error) {
+	select {
+	case <-l.ctx.Done():
+		return l.letGo(t)
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	case <-time.After(afterReports):
+	}
+	if last := l.reported(t); last <= 100 {
+		return 100, nil
+	}
+	return 408, nil
+}
+
+func (l *Leg) reported(t *transfer) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return t.last
 }
 
 // refer begins a transfer.
@@ -81,7 +183,10 @@ func (l *Leg) refer(user string) (*transfer, *sip.Request, error) {
 	sip.Set(req, "Refer-To", "<sip:"+sip.Escape(user)+"@"+l.phone.options.Domain+">")
 	sip.Set(req, "Referred-By", "<"+l.state.LocalTarget+">")
 	// The first report may be here before the 202: it must find the transfer.
-	l.transfer = &transfer{seq: req.CSeq().SeqNo, result: make(chan int, 1)}
+	l.transfer = &transfer{
+		seq: req.CSeq().SeqNo, sent: time.Now(), sounds: time.Since(l.Stats().LastReceived) < flowing,
+		result: make(chan int, 1), ceased: make(chan struct{}),
+	}
 	return l.transfer, req, nil
 }
 
@@ -105,19 +210,27 @@ func (l *Leg) notified(req *sip.Request) int {
 	if t == nil || hasID && id != strconv.FormatUint(uint64(t.seq), 10) {
 		return 200 // of a transfer that nobody waits for any more
 	}
-	if code := fragment(req.Body()); code >= 200 {
+	t.report(fragment(req.Body()), strings.HasPrefix(strings.ToLower(sip.Value(req, "Subscription-State")), "terminated"))
+	return 200
+}
+
+// report takes in one report, which may be the last one.
+func (t *transfer) report(code int, last bool) {
+	t.last = max(t.last, code)
+	if code >= 200 {
 		select {
 		case t.result <- code:
 		default:
 		}
-	} else if strings.HasPrefix(strings.ToLower(sip.Value(req, "Subscription-State")), "terminated") {
-		// It stops reporting without having said how it ended.
+		return
+	}
+	if last {
 		select {
-		case t.result <- 408:
+		case <-t.ceased:
 		default:
+			close(t.ceased)
 		}
 	}
-	return 200
 }
 
 // fragment reads the status code of a message/sipfrag (RFC 3420), 0 for none.

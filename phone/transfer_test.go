@@ -2,9 +2,13 @@ package phone_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,9 +108,134 @@ func TestTransferWithoutReport(t *testing.T) {
 		t.Errorf("two transfers at once: %d", code)
 	}
 	c.send(p.Addr(), c.inside("BYE", 3, nil))
-	if got := <-done; !errors.Is(got.err, phone.ErrGone) {
+	if got := <-done; !errors.Is(got.err, phone.ErrGone) || got.code != 202 {
 		t.Errorf("ended with %+v", got)
 	}
+}
+
+// How a transfer ended that the PBX did not report to its end.
+func TestTransferReportedInPart(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		fragment string
+		state    string
+		bye      bool
+		want     int
+		gone     bool
+	}{
+		{"trying, and a BYE", "SIP/2.0 100 Trying", "active", true, 202, true},
+		{"trying is all, and a BYE", "SIP/2.0 100 Trying", "terminated;reason=noresource", true, 202, true},
+		{"trying is all, and no BYE", "SIP/2.0 100 Trying", "terminated;reason=noresource", false, 100, false},
+		{"ringing, and the caller hangs up", "SIP/2.0 180 Ringing", "active", true, 0, true},
+		{"no status, and a BYE", "", "Terminated", true, 202, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, call, l := talking(t)
+			done := transferring(limit(t, 20*time.Second), l, "1002")
+			call.send(p.Addr(), call.reply(call.incoming("REFER"), 202, ""))
+			call.send(p.Addr(), call.inside("NOTIFY", 2, map[string]string{
+				"Event": "refer", "Subscription-State": c.state, "body": c.fragment, "Content-Type": "message/sipfrag",
+			}))
+			call.final("2 NOTIFY")
+			if c.bye {
+				call.send(p.Addr(), call.inside("BYE", 3, nil))
+			}
+			if got := <-done; got.code != c.want || errors.Is(got.err, phone.ErrGone) != c.gone {
+				t.Errorf("ended with %+v", got)
+			}
+		})
+	}
+}
+
+// A PBX that was started anew knows the dialog no more: there is nobody to talk to, and
+// nothing more to ask.
+func TestTransferInADialogThatIsGone(t *testing.T) {
+	for _, code := range []int{481, 408} {
+		p, c, l := talking(t)
+		begin := time.Now()
+		done := transferring(limit(t, 10*time.Second), l, "1002")
+		c.send(p.Addr(), c.reply(c.incoming("REFER"), code, ""))
+		if got := <-done; !errors.Is(got.err, phone.ErrLost) || got.code != code {
+			t.Errorf("ended with %+v", got)
+		}
+		closes(t, "the call ends", l.Gone())
+		if took := time.Since(begin); took > 3*time.Second {
+			t.Errorf("the call ends after %v", took)
+		}
+		c.send(p.Addr(), c.reply(c.incoming("BYE"), 481, ""))
+	}
+}
+
+// A transfer fails in the PBX, which dropped the caller for it: his sound has stopped at
+// the REFER and does not come back. A caller whose sound does is still there, and so is
+// one whose sound never flowed.
+func TestTransferThatCostTheCaller(t *testing.T) {
+	for name, c := range map[string]struct{ before, after, lost bool }{
+		"stops for good": {true, false, true}, "comes back": {true, true, false}, "never flowed": {false, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, call, l := talking(t)
+			sound := call.sound(l, c.before)
+			done := transferring(limit(t, 20*time.Second), l, "1002")
+			refer := call.incoming("REFER")
+			begin := time.Now()
+			sound(c.after)
+			call.send(p.Addr(), call.reply(refer, 202, ""))
+			call.send(p.Addr(), call.notify(2, "SIP/2.0 503 Service Unavailable", ""))
+			got := <-done
+			if got.code != 503 || errors.Is(got.err, phone.ErrLost) != c.lost {
+				t.Errorf("ended with %+v", got)
+			}
+			if took := time.Since(begin); took > 10*time.Second || !c.lost && took > 7*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			if c.lost {
+				closes(t, "the call ends", l.Gone())
+			} else if l.Play(t.Context(), media.Silence(20*time.Millisecond)) != nil {
+				t.Error("the call does not go on")
+			}
+		})
+	}
+}
+
+// sound begins to send the caller's sound, and returns when it is heard, with what turns
+// it on and off.
+func (c *call) sound(l *phone.Leg, on bool) (turn func(on bool)) {
+	c.t.Helper()
+	port := regexp.MustCompile(`m=audio (\d+)`).FindStringSubmatch(c.ok.body())
+	to, err := net.ResolveUDPAddr("udp", c.to.Addr().String()+":"+port[1])
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	conn, err := net.DialUDP("udp", &net.UDPAddr{IP: c.addr.Addr().AsSlice()}, to)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var flows atomic.Bool
+	flows.Store(on)
+	tick, over := time.NewTicker(20*time.Millisecond), make(chan struct{})
+	go func() {
+		defer close(over)
+		for n := uint16(1); ; n++ {
+			select {
+			case <-c.t.Context().Done():
+				return
+			case <-tick.C:
+			}
+			if flows.Load() {
+				packet := binary.BigEndian.AppendUint16([]byte{0x80, 0}, n)
+				packet = binary.BigEndian.AppendUint32(packet, uint32(n)*160)
+				packet = binary.BigEndian.AppendUint32(packet, 7)
+				_, _ = conn.Write(append(packet, make([]byte, 160)...))
+			}
+		}
+	}()
+	c.t.Cleanup(func() { <-over; tick.Stop(); conn.Close() })
+	for on && l.Stats().Received < 3 {
+		time.Sleep(time.Millisecond)
+	}
+	return flows.Store
 }
 
 func TestTransferThatStopsReporting(t *testing.T) {
