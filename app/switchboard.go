@@ -111,6 +111,9 @@ func (s *switchboard) makeCalls() error {
 			Plan: plan,
 		},
 		Secret: c.PBX.StandbyPassword,
+		Broken: func(call releve.CallID, cause string) {
+			s.explain("major", view.Say("event-call-broken", "call", string(call), "cause", cause))
+		},
 	})
 	s.telephone.own = s.calls
 	return err

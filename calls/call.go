@@ -3,7 +3,9 @@ package calls
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -95,6 +97,29 @@ func (k *call) decide(ctx context.Context) bool {
 	return false
 }
 
+// survive ends a call in which this program itself failed: the others go on (SPEC K9). An
+// answered caller has been hung up on the way here; any other is refused.
+func (k *call) survive() {
+	fault := recover()
+	if fault == nil {
+		return
+	}
+	cause, _, _ := strings.Cut(fmt.Sprint(fault), "\n")
+	k.log.Error("a fault of this program ended a call", "cause", fault, "stack", string(debug.Stack()))
+	if k.broken != nil {
+		k.broken(k.offer.Invite.Call, cause)
+	}
+	if c := k.shown.Load(); c != nil {
+		if c.Outcome == "" {
+			k.end(Failed, "a fault of this program")
+		}
+		return
+	}
+	if !closed(k.in.Gone()) {
+		k.refuse(failedCode, "a fault of this program")
+	}
+}
+
 // dismiss refuses a call of our own that was to show something. No caller was refused.
 func (k *call) dismiss(code int) (answer bool) {
 	if err := k.in.Refuse(code); err != nil {
@@ -167,7 +192,7 @@ func (k *call) unanswered(ctx context.Context, err error) (attendant.Outcome, st
 func (k *call) begin(answered time.Time) {
 	in := k.offer.Invite
 	body := releve.CallBody{
-		From: maskCaller(in.From), To: in.To,
+		From: view.Plain(maskCaller(in.From)), To: view.Plain(in.To),
 		Overflowed: k.offer.Overflowed, Reason: string(k.offer.Reason),
 		WithoutDuty: k.decision.WithoutDuty, Test: k.test(in), Verification: k.decision.Took,
 	}

@@ -72,6 +72,9 @@ type Options struct {
 	Log      *slog.Logger
 	Secret   string           // that both servers of the site know, and nobody else
 	Clock    func() time.Time // nil: time.Now
+
+	// Broken is told of a call that a fault of this program ended; nil: nobody is.
+	Broken func(call releve.CallID, cause string)
 }
 
 // Calls is all the calls of a server.
@@ -86,6 +89,7 @@ type Calls struct {
 	board    *board
 	recorder *recorder
 	own      *own
+	broken   func(releve.CallID, string)
 }
 
 // New makes the calls of a server. Nothing is recorded until [Calls.Run] runs.
@@ -106,6 +110,7 @@ func New(o Options) (*Calls, error) {
 		board:    newBoard(o.Channels, o.Clock),
 		recorder: newRecorder(o.Spool, o.Log),
 		own:      newOwn(o.Secret, o.Clock),
+		broken:   o.Broken,
 	}, nil
 }
 
@@ -127,6 +132,7 @@ func (c *Calls) Offer(ctx context.Context, in Incoming) {
 		return
 	}
 	defer c.board.leave(k)
+	defer k.survive()
 
 	waiting, stop := untilGone(ctx, in.Gone())
 	defer stop()

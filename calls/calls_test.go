@@ -546,3 +546,43 @@ func TestNewNamesEveryMistake(t *testing.T) {
 		}
 	}
 }
+
+// A fault of the program itself ends the call in which it happens, wherever that is: the
+// caller is hung up or refused, the channel is free, it is said, and the others go on.
+func TestAFaultOfTheProgramEndsOneCall(t *testing.T) {
+	for story, spoil := range map[string]func(*caller){
+		"while a prompt is said":     func(c *caller) { c.breakIn = "play" },
+		"while it is put through":    func(c *caller) { c.breakIn = "transfer"; c.press("1001") },
+		"before there is an answer":  func(c *caller) { c.breakIn = "answer" },
+		"while the keys are awaited": func(c *caller) { c.breakIn = "digits" },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer(t, OnDuty, 2)
+			var told []releve.CallID
+			s.broken = func(call releve.CallID, cause string) {
+				if !strings.Contains(cause, "a fault") || strings.Contains(cause, "goroutine") {
+					t.Errorf("%s: told as %q", story, cause)
+				}
+				told = append(told, call)
+			}
+			other, broken := newCaller("other"), newCaller("broken")
+			spoil(broken)
+			var over sync.WaitGroup
+			over.Go(func() { s.offer(t, other) })
+			synctest.Wait()
+			s.offer(t, broken)
+			if !broken.hungUp && len(broken.refused) == 0 {
+				t.Errorf("%s: the caller is left alone", story)
+			}
+			if len(told) != 1 || told[0] != broken.invite.Call {
+				t.Errorf("%s: told of %v", story, told)
+			}
+			if busy := s.Snapshot().Busy; busy != 1 {
+				t.Errorf("%s: %d channels are busy beside the one that talks", story, busy-1)
+			}
+			close(other.bye)
+			over.Wait()
+			s.flushed(t)
+		})
+	}
+}

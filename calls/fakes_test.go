@@ -29,6 +29,7 @@ type caller struct {
 	invite    releve.Invite
 	answerIn  time.Duration
 	answerErr error
+	breakIn   string        // where this program has a fault
 	promptFor time.Duration // how long each prompt lasts
 	promptErr error
 	ringFor   time.Duration // how long a transfer takes
@@ -90,10 +91,18 @@ func (c *caller) heard() []string {
 	return slices.Clone(c.said)
 }
 
+// breaks is a fault of the program, if this is where it has one.
+func (c *caller) breaks(where string) {
+	if c.breakIn == where {
+		panic("a fault in " + where)
+	}
+}
+
 func (c *caller) Invite() releve.Invite { return c.invite }
 func (c *caller) Gone() <-chan struct{} { return c.cancelled }
 
 func (c *caller) Answer(ctx context.Context) (Leg, error) {
+	c.breaks("answer")
 	if err := wait(ctx, c.answerIn, nil); err != nil {
 		return nil, err
 	}
@@ -124,10 +133,15 @@ func (c *caller) Refuse(code int) error {
 type leg struct{ *caller }
 
 func (l *leg) Confirmed() <-chan struct{} { return l.acked }
-func (l *leg) Digits() <-chan byte        { return l.keys }
 func (l *leg) Gone() <-chan struct{}      { return l.bye }
 
+func (l *leg) Digits() <-chan byte {
+	l.breaks("digits")
+	return l.keys
+}
+
 func (l *leg) Play(ctx context.Context, prompt string) error {
+	l.breaks("play")
 	defer l.alone()()
 	l.mu.Lock()
 	l.said = append(l.said, prompt)
@@ -139,6 +153,7 @@ func (l *leg) Play(ctx context.Context, prompt string) error {
 }
 
 func (l *leg) Transfer(ctx context.Context, user string) (int, error) {
+	l.breaks("transfer")
 	defer l.alone()()
 	l.mu.Lock()
 	l.transferred = append(l.transferred, user)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/view"
 )
 
 // Sighting is what an overflow of this server's own call has shown of the PBX (SPEC H7, H8).
@@ -152,7 +153,7 @@ func (k *call) sight() (lesson, ok bool) {
 		return false, false
 	}
 	fits := k.profile.Evidence == EvidenceAuto || k.profile.overflowed(in)
-	k.own.saw(Sighting{At: k.now(), Evidence: k.profile.seen(in), To: in.To, Fits: fits})
+	k.own.saw(Sighting{At: k.now(), Evidence: k.profile.seen(in), To: view.Plain(in.To), Fits: fits})
 	k.offer.Overflowed, k.offer.Own = true, true
 	k.log.Info("our own call came back by the overflow", "to", in.To, "evidence", k.profile.seen(in), "lesson", lesson)
 	return lesson, true

@@ -3,6 +3,8 @@ package calls
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"releve/attendant"
@@ -30,15 +32,17 @@ type talk struct {
 	digits <-chan byte
 
 	doing chan attendant.Event // how what is under way ended
+	fault chan any             // a fault of this program in it
 	stop  func()               // ends it, and waits until it has
 	last  attendant.Action     // what is under way
 }
 
 // talk leads the conversation to its end and hangs up.
 func (k *call) talk(ctx context.Context, leg Leg) (attendant.Outcome, string) {
-	t := &talk{call: k, leg: leg, digits: leg.Digits(), stop: func() {}}
+	t := &talk{call: k, leg: leg, fault: make(chan any, 1), stop: func() {}}
 	defer t.hangUp(ctx)
 	defer func() { t.stop() }()
+	t.digits = leg.Digits()
 	script := attendant.New(k.script)
 	event := t.confirmed(ctx)
 	for {
@@ -91,6 +95,11 @@ func (t *talk) start(ctx context.Context, a attendant.Action, limit time.Duratio
 	doing, ended := make(chan attendant.Event, 1), make(chan struct{})
 	go func() {
 		defer close(ended)
+		defer func() {
+			if fault := recover(); fault != nil {
+				t.fault <- fmt.Sprintf("%v\n%s", fault, debug.Stack())
+			}
+		}()
 		doing <- do(ctx)
 	}()
 	t.last, t.doing = a, doing
@@ -115,6 +124,8 @@ func (t *talk) next(ctx context.Context) (event attendant.Event) {
 		}
 		event = attendant.Event{What: attendant.Digit, Key: key}
 	case event = <-t.doing:
+	case fault := <-t.fault:
+		panic(fault) // where the call's own goroutine ends the call
 	}
 	if event.What != attendant.TransferResult && t.gone() {
 		return t.farewell(ctx)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"releve/view"
 )
 
 // newLog writes for a person where one looks on, and for programs elsewhere.
@@ -59,7 +61,7 @@ func (p personal) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level != slog.LevelInfo {
 		p.line.buf.WriteString(r.Level.String() + " ")
 	}
-	p.line.buf.WriteString(r.Message + "  ")
+	p.line.buf.WriteString(view.Plain(r.Message) + "  ")
 	if err := p.Handler.Handle(ctx, r); err != nil {
 		return err
 	}

@@ -139,7 +139,7 @@ func (s *sheet) Rows() []callRow {
 		row := callRow{Call: c, Now: c.Outcome == "", Outcome: text.Outcome(c, s.Lang), Marks: text.Remarkable(c, s.Lang)}
 		if row.Now && len(c.Steps) > 0 {
 			last := c.Steps[len(c.Steps)-1]
-			row.Outcome = strings.TrimSpace(s.Say("callstep-"+last.Name) + " " + last.Detail)
+			row.Outcome = strings.TrimSpace(s.Say("callstep-"+last.Name) + " " + view.Plain(last.Detail))
 		}
 		if !row.Now {
 			row.Lasted = words.Duration(s.Lang, c.Duration)

@@ -27,7 +27,7 @@ func Calls(calls []view.Call, lang releve.Language) string {
 	fmt.Fprintln(table, strings.Join(columns, "\t"))
 	now := time.Now()
 	for _, c := range calls {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", words.Clock(lang, c.At, now), words.Seat(lang, c.Seat), c.From,
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", words.Clock(lang, c.At, now), words.Seat(lang, c.Seat), view.Plain(c.From),
 			strings.Join(append([]string{Outcome(c, lang)}, Remarkable(c, lang)...), ", "), lasted(c, lang), steps(c, lang))
 	}
 	_ = table.Flush() // into memory
@@ -66,7 +66,7 @@ func lasted(c view.Call, lang releve.Language) string {
 func steps(c view.Call, lang releve.Language) string {
 	var all []string
 	for _, s := range c.Steps {
-		all = append(all, strings.TrimSpace(words.Say(lang, view.Say("callstep-"+s.Name))+" "+s.Detail))
+		all = append(all, strings.TrimSpace(words.Say(lang, view.Say("callstep-"+s.Name))+" "+view.Plain(s.Detail)))
 	}
 	return strings.Join(all, " › ")
 }

@@ -173,3 +173,18 @@ func TestAProcedureShowsEachStepOnceForEachState(t *testing.T) {
 		t.Errorf("the end is %q", lines[len(lines)-1])
 	}
 }
+
+// Whatever a stranger wrote, a screen shows it and does not obey it (SPEC K9).
+func TestAStrangersTextDoesNotReachTheTerminal(t *testing.T) {
+	const evil = "a\x1b[2J\r\n\u009b1m\u202e"
+	calls := []view.Call{{Call: evil, From: evil, Steps: []view.Step{{Name: "digits", Detail: evil}}}}
+	entries := []view.Entry{{Call: evil, What: view.Say("event-own-call-failed", "cause", evil), Evidence: []view.Sentence{view.Say("nothing-is-called-so", "cause", evil)}}}
+	for name, shown := range map[string]string{
+		"calls": text.Calls(calls, releve.English), "explain": text.Entries(entries, releve.French),
+		"status": text.Status(view.Site{Events: []view.Event{{What: view.Say("event-own-call-failed", "cause", evil)}}}, releve.English, false, 80),
+	} {
+		if strings.ContainsAny(shown, "\x1b\r\u009b\u202e") {
+			t.Errorf("%s shows %q", name, shown)
+		}
+	}
+}

@@ -70,9 +70,9 @@ func Say(lang releve.Language, s view.Sentence) string {
 		v = voices()[releve.English]
 	}
 	if said, ok := v.say(s.Code, v.args(withFault(lang, s.Args))); ok {
-		return said
+		return view.Plain(said) // its arguments may be a stranger's (SPEC K9)
 	}
-	return bare(s)
+	return view.Plain(bare(s))
 }
 
 // named are the arguments that are themselves codes, each with the prefix of its
