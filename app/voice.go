@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -60,6 +61,10 @@ func (v voice) Load() agent.Load {
 func (v voice) notices() (all []view.Sentence) {
 	if v.config.Site.Level == releve.HighAvailability {
 		all = append(all, overflowNotice(v.calls.Sighted(), v.config.PBX.Evidence))
+	}
+	if s := v.calls.Snapshot(); s.Unacceptable > 0 {
+		all = append(all, view.Say("notice-unacceptable", "calls", strconv.Itoa(s.Unacceptable),
+			"at", s.UnacceptableAt.Local().Format(time.TimeOnly), "why", s.UnacceptableWhy))
 	}
 	return all
 }

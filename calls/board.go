@@ -20,6 +20,9 @@ const (
 	// chance, and the PBX offers that call again after the standby refused it.
 	failuresMax = 2
 	failingFor  = 2 * time.Second
+	// unacceptableFor is how long a screen tells of calls that could not be taken as they
+	// were offered; a telephone that does so once is soon forgotten.
+	unacceptableFor = 15 * time.Minute
 )
 
 // board is who is here: the calls, the channels and the counts.
@@ -115,6 +118,18 @@ func (b *board) refused() {
 	b.figures.Refused++
 }
 
+// unacceptable counts calls that were refused for what they offer: the way to them is open,
+// and yet nobody is answered.
+func (b *board) unacceptable(why string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.now().Sub(b.figures.UnacceptableAt) > unacceptableFor {
+		b.figures.Unacceptable = 0
+	}
+	b.figures.Unacceptable++
+	b.figures.UnacceptableAt, b.figures.UnacceptableWhy = b.now(), why
+}
+
 func (b *board) failed(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -141,6 +156,9 @@ func (b *board) snapshot() Snapshot {
 	defer b.mu.Unlock()
 	s := b.figures
 	s.Failing = b.health() != nil
+	if b.now().Sub(s.UnacceptableAt) > unacceptableFor {
+		s.Unacceptable = 0
+	}
 	return s
 }
 

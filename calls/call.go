@@ -174,7 +174,9 @@ func (k *call) unanswered(ctx context.Context, err error) (attendant.Outcome, st
 	switch {
 	case errors.Is(err, ErrNotAcceptable):
 		k.log.Warn("call not acceptable", "error", err)
-		return Failed, err.Error()
+		why := view.Plain("488: " + err.Error())
+		k.board.unacceptable(why)
+		return Failed, why
 	case closed(k.in.Gone()):
 		return attendant.Abandoned, "before the answer"
 	case ctx.Err() != nil:

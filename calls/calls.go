@@ -165,6 +165,11 @@ type Snapshot struct {
 	RecordsWaiting             int64     // in memory, on no disk yet
 	RecordsLost                int64     // an alarm above 0
 	Failing                    bool      // see Healthy
+
+	// Calls that were lately refused for what they offer, the last of them, and why.
+	Unacceptable    int
+	UnacceptableAt  time.Time
+	UnacceptableWhy string
 }
 
 // Snapshot is the figures now.

@@ -484,6 +484,13 @@ func TestHealthy(t *testing.T) {
 		if call := s.Recent(1)[0]; call.Outcome != string(Failed) {
 			t.Errorf("an offer at fault ends as %s", call.Outcome)
 		}
+		if f := s.Snapshot(); f.Unacceptable != 1 || !strings.Contains(f.UnacceptableWhy, "488: ") || !strings.Contains(f.UnacceptableWhy, "no codec in common") {
+			t.Errorf("an offer at fault is shown as %d calls, %q", f.Unacceptable, f.UnacceptableWhy)
+		}
+		time.Sleep(2 * unacceptableFor)
+		if f := s.Snapshot(); f.Unacceptable != 0 {
+			t.Error("an offer at fault is shown for ever")
+		}
 		if got := s.flushed(t).of(t, "a@pbx"); got[1] != "failed (no media port is free) after 0 ms" {
 			t.Errorf("recorded: %v", got)
 		}
