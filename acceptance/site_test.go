@@ -111,7 +111,7 @@ func newSite(dir string, p plan) (*site, error) {
 
 // layOut writes the two configuration files.
 func (s *site) layOut(p plan) error {
-	args := append([]string{"init", "--dir", s.dir, "--name", "Hôpital", "--pbx", pbxHost + ":5060", "--domain", domain,
+	args := append([]string{"init", "--dir", s.dir, "--name", "Hôpital", "--pbx", pbxHost + ":5060", "--domain", domain, "--networks", "127.0.0.0/8",
 		"--main-host", mainHost, "--secondary-host", secondaryHost, "--reception-number", receptionNumber,
 		"--reception-password", receptionPassword, "--standby-password", standbyPassword, "--operator", "1002", "--channels", "100",
 		"--main-data", s.main.data, "--secondary-data", s.secondary.data}, p.init...)

@@ -60,6 +60,7 @@ func newSite(t *testing.T) config.Config {
 	}
 	o := site.Defaults()
 	o.Dir, o.Name, o.PBX, o.Domain = dir, "Hôpital", pbx(), domain
+	o.Networks = []string{"127.0.0.0/8"}
 	o.Main.Host, o.Secondary.Host = house(21), house(22)
 	o.Main.Data, o.Secondary.Data = "m", "s"
 	o.ReceptionNumber, o.ReceptionPassword, o.StandbyPassword = number, receptionPassword, standbyPassword

@@ -55,7 +55,7 @@ func (s *switchboard) openPhone() (err error) {
 	c := s.config
 	s.phone, err = phone.New(phone.Options{
 		Listen: address(c.SIP.Listen), PBX: address(c.PBX.Address), Domain: c.PBX.Domain,
-		Sources: written(c.PBX.Sources), Other: address(c.SIP.Other).Addr(),
+		Sources: written(c.PBX.Sources), Networks: written(c.PBX.Networks), Other: address(c.SIP.Other).Addr(),
 		RTPFirst: c.SIP.RTPFirst, RTPLast: c.SIP.RTPLast, Log: s.log,
 		OnInvite: s.offered, OnCheck: s.checked, User: s.ownUser(),
 	})

@@ -32,7 +32,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 func layOut(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(ts.Exec("releve", append([]string{
 		"init", "--dir", ts.Getenv("SITE"), "--name", "Hôpital Saint-Luc", "--pbx", ts.Getenv("PBX"), "--domain", domain,
-		"--main-host", ts.Getenv("MAIN"), "--secondary-host", ts.Getenv("SECONDARY"), "--reception-number", number,
+		"--main-host", ts.Getenv("MAIN"), "--secondary-host", ts.Getenv("SECONDARY"), "--reception-number", number, "--networks", "127.0.0.0/8",
 		"--reception-password", receptionPassword, "--standby-password", standbyPassword, "--operator", operator,
 		"--main-data", fileIn(ts, "m"), "--secondary-data", fileIn(ts, "s"),
 	}, args...)...))

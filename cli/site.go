@@ -53,6 +53,7 @@ func newInit(s *settings) *cobra.Command {
 	f.StringVar(&level, "level", string(o.Level), "")
 	f.StringVar(&p.pbx, "pbx", "", "")
 	f.StringVar(&o.Domain, "domain", "", "")
+	f.StringSliceVar(&o.Networks, "networks", nil, "")
 	f.StringVar(&p.main, "main-host", "", "")
 	f.StringVar(&p.secondary, "secondary-host", "", "")
 	f.StringVar(&o.ReceptionNumber, "reception-number", "", "")

@@ -174,10 +174,10 @@ func (in *Incoming) Refuse(code int) error {
 	return in.refuse(code)
 }
 
-func (in *Incoming) refuse(code int) error {
+func (in *Incoming) refuse(code int, headers ...string) error {
 	// The PBX may come back at once with the same call, which is then not merged.
 	in.phone.forgetOffer(offerOf(in.req))
-	err := in.t.Respond(sip.Reply(in.req, code))
+	err := in.t.Respond(sip.Reply(in.req, code, headers...))
 	in.end(fmt.Errorf("the call was refused with %d", code))
 	return err
 }
@@ -224,7 +224,7 @@ func (in *Incoming) connect(stream *media.Stream) (*Leg, error) {
 	l := in.phone.newLeg(state, stream, in.ctx, in.end)
 	late, err := l.describe(in.req.Body())
 	if err != nil {
-		return nil, errors.Join(ErrNotAcceptable, err, in.refuse(488))
+		return nil, errors.Join(fmt.Errorf("%w: %w", ErrNotAcceptable, err), in.refuse(488, in.phone.warning(err)...))
 	}
 	a := l.accept(in.req, in.t, late)
 	// The ACK may be here before Respond returns: the leg must be known first.
@@ -235,6 +235,12 @@ func (in *Incoming) connect(stream *media.Stream) (*Leg, error) {
 	}
 	go l.repeat(a)
 	return l, nil
+}
+
+// warning says in a header why a description was not agreed to (RFC 3261 §20.43).
+func (p *Phone) warning(err error) []string {
+	code, text := media.Warning(err)
+	return []string{"Warning", fmt.Sprintf("%d %s %q", code, p.endpoint.Addr(), text)}
 }
 
 // readInvite gathers what an INVITE says of its call.

@@ -73,25 +73,30 @@ func (p *Phone) keep(l *Leg) {
 // brought none, and then the answer comes late, with the ACK.
 func (l *Leg) describe(offer []byte) (late bool, err error) {
 	s := &l.state
-	local := l.phone.local(l.stream)
 	if len(offer) == 0 {
-		s.LocalSDP = string(media.Offer(local, s.Session, s.Version, media.SendRecv))
+		s.LocalSDP = string(media.Offer(l.phone.local(l.stream), s.Session, s.Version, media.SendRecv))
 		return true, nil
 	}
-	answer, remote, format, err := media.Answer(offer, local, s.Session, s.Version)
+	terms := l.terms()
+	answer, remote, format, err := terms.Answer(offer, s.Session, s.Version)
 	if err != nil {
 		return false, err
 	}
 	if s.LocalSDP != "" && string(answer) != s.LocalSDP {
 		// Something changed: a new version says so (RFC 3264 §8).
 		s.Version++
-		if answer, _, _, err = media.Answer(offer, local, s.Session, s.Version); err != nil {
+		if answer, _, _, err = terms.Answer(offer, s.Session, s.Version); err != nil {
 			return false, err
 		}
 	}
 	s.LocalSDP, s.RemoteSDP = string(answer), string(offer)
 	l.stream.Agree(remote, format)
 	return false, nil
+}
+
+// terms are what the other end's descriptions are held against.
+func (l *Leg) terms() media.Terms {
+	return media.Terms{Local: l.phone.local(l.stream), Caller: l.state.Source.Addr(), Networks: l.phone.media.Networks()}
 }
 
 // accept builds the 200 to an INVITE, to be repeated until it is acknowledged.
@@ -148,7 +153,7 @@ func (l *Leg) acknowledged(ack *sip.Request) {
 // settle takes the answer that an ACK brings, where it has to, and lets the call speak.
 func (l *Leg) settle(a *acceptance, answer []byte) error {
 	if a.late {
-		remote, format, err := media.ParseAnswer(answer)
+		remote, format, err := l.terms().ParseAnswer(answer)
 		if err != nil {
 			return err
 		}

@@ -32,8 +32,9 @@ type (
 var (
 	// ErrNoMediaPort: all RTP ports are in use. The call is still to be refused.
 	ErrNoMediaPort = errors.New("no RTP port is free: widen [sip] rtp_first to rtp_last, or lower channels")
-	// ErrNotAcceptable: no common codec; the caller has been refused with 488.
-	ErrNotAcceptable = errors.New("the caller offers no sound that this server speaks")
+	// ErrNotAcceptable: no common codec, or an address that no sound goes to; the caller
+	// has been refused with 488.
+	ErrNotAcceptable = errors.New("the caller's description of the sound was refused")
 	// ErrCancelled: the caller gave up before he was answered.
 	ErrCancelled = sip.ErrCancelled
 	// ErrGone: the other side hung up.
@@ -50,8 +51,11 @@ type Options struct {
 	PBX    netip.AddrPort
 	// Sources are addresses beside the PBX's from which SIP is taken, and Other is the
 	// other server, from which OPTIONS is: of all others nothing is (SPEC K1).
-	Sources  []netip.Prefix
-	Other    netip.Addr
+	Sources []netip.Prefix
+	Other   netip.Addr
+	// Networks are the addresses to which sound goes, beside the two servers' own: a test
+	// call may come to either (SPEC K4). None: where SIP is taken from.
+	Networks []netip.Prefix
 	Domain   string  // of the SIP users
 	User     Account // as whom the PBX is asked while none is registered
 	RTPFirst int
@@ -88,7 +92,7 @@ type Phone struct {
 // New binds the SIP address and serves it.
 func New(o Options) (*Phone, error) {
 	engine, err := media.NewEngine(media.Options{
-		Address: o.Listen.Addr(), First: o.RTPFirst, Last: o.RTPLast, Log: o.Log,
+		Address: o.Listen.Addr(), First: o.RTPFirst, Last: o.RTPLast, Networks: o.networks(o.Sources), Log: o.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -127,8 +131,25 @@ func (o Options) sources(beside []netip.Prefix) sip.Sources {
 	return s
 }
 
+// networks are where sound may go.
+func (o Options) networks(beside []netip.Prefix) []netip.Prefix {
+	all := slices.Clone(o.Networks)
+	if len(all) == 0 {
+		all = o.sources(beside).Calls
+	}
+	for _, server := range []netip.Addr{o.Listen.Addr().Unmap(), o.Other.Unmap()} {
+		if server.IsValid() {
+			all = append(all, netip.PrefixFrom(server, server.BitLen()))
+		}
+	}
+	return all
+}
+
 // SetSources replaces the addresses beside the PBX's from which SIP is taken.
-func (p *Phone) SetSources(beside []netip.Prefix) { p.endpoint.SetSources(p.options.sources(beside)) }
+func (p *Phone) SetSources(beside []netip.Prefix) {
+	p.endpoint.SetSources(p.options.sources(beside))
+	p.media.SetNetworks(p.options.networks(beside))
+}
 
 // Strangers tells what came from elsewhere and was dropped.
 func (p *Phone) Strangers() sip.Strangers { return p.endpoint.Strangers() }

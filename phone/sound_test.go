@@ -1,6 +1,7 @@
 package phone_test
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"releve/phone"
 	"releve/phone/media"
 )
 
@@ -79,5 +81,44 @@ func TestSoundBeginsWithTheACK(t *testing.T) {
 				t.Errorf("%d packets left of a second's 50: %v", l.Stats().Sent, err)
 			}
 		})
+	}
+}
+
+// A description that no sound can follow is refused, in words that the operator of the PBX
+// finds in his own trace.
+func TestADescriptionThatCannotBeFollowedIsRefusedWithAWarning(t *testing.T) {
+	for c, want := range map[string]string{
+		"IN IP4 192.0.2.9":   "399 ",
+		"IN IP6 2001:db8::9": "300 ",
+	} {
+		t.Run(c, func(t *testing.T) {
+			caller := newPeer(t)
+			p, calls := newPhone(t, caller.addr)
+			offer := strings.Replace(caller.sdp(), "c=IN IP4 "+caller.addr.Addr().String(), "c="+c, 1)
+			caller.invite(p.Addr(), map[string]string{"body": offer})
+			_, err := next(t, calls).Answer(t.Context())
+			address := strings.Fields(c)[2]
+			if !errors.Is(err, phone.ErrNotAcceptable) || !strings.Contains(err.Error(), "names "+address) {
+				t.Errorf("answering says %v", err)
+			}
+			refusal := caller.final("1 INVITE")
+			if refusal.code() != 488 || !strings.HasPrefix(refusal.header("Warning"), want+p.Addr().String()+` "`) {
+				t.Errorf("refused with\n%s", refusal)
+			}
+		})
+	}
+}
+
+// A name in c= is looked up by nobody: sound goes to where the call came from.
+func TestANameInADescription(t *testing.T) {
+	caller := newPeer(t)
+	p, calls := newPhone(t, caller.addr)
+	ear := newEar(t, caller.addr.Addr())
+	offer := strings.Replace(ear.describe(caller), "c=IN IP4 "+caller.addr.Addr().String(), "c=IN IP4 media.example", 1)
+	c := caller.invite(p.Addr(), map[string]string{"body": offer})
+	answer(t, next(t, calls))
+	c.answered()
+	if !ear.hears(10 * time.Second) {
+		t.Error("nothing is heard")
 	}
 }

@@ -233,7 +233,10 @@ func (p *Phone) establish(res *sip.Response, stream *media.Stream) (*Leg, error)
 	if err := l.ack(res); err != nil {
 		return nil, errors.Join(err, l.drop(err))
 	}
-	remote, format, err := media.ParseAnswer(res.Body())
+	l.mu.Lock()
+	terms := l.terms()
+	l.mu.Unlock()
+	remote, format, err := terms.ParseAnswer(res.Body())
 	if err != nil {
 		return nil, errors.Join(err, l.drop(err))
 	}

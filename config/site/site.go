@@ -34,6 +34,9 @@ type Options struct {
 	Expires           config.Duration
 	Evidence          config.Evidence
 
+	// Networks are where sound may go; none: to the PBX's own address, which Init writes.
+	Networks []string
+
 	Channels        int
 	ExtensionDigits int
 	Operator        string // "": none
@@ -144,6 +147,9 @@ func Init(o Options) (Written, error) {
 
 // derivePlan gives a site that was given no number plan one to begin with.
 func (o *Options) derivePlan() (derived []string) {
+	if len(o.Networks) == 0 {
+		o.Networks = []string{o.PBX.Addr().String()}
+	}
 	if len(o.Extensions) == 0 {
 		derived = attendant.Derived(o.ExtensionDigits, o.Operator)
 		o.Extensions, o.planDerived = derived, true

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -36,6 +37,7 @@ type medium struct {
 	connection string
 	direction  Direction
 	codecs     map[string]string // rtpmap: the codec of a payload type
+	longest    int               // maxptime: milliseconds of a packet; 0: not said
 }
 
 // wellKnown are the codecs that need no rtpmap (RFC 3551 §6).
@@ -113,6 +115,10 @@ func (m *medium) line(kind, value string) {
 			number, codec, _ := strings.Cut(mapping, " ")
 			m.codecs[number] = canonical(codec)
 		}
+		if most, ok := strings.CutPrefix(value, "maxptime:"); ok {
+			// What is no number says nothing.
+			m.longest, _ = strconv.Atoi(strings.TrimSpace(most))
+		}
 	}
 }
 
@@ -131,16 +137,18 @@ func direction(attribute string, before Direction) Direction {
 	return before
 }
 
-// choose takes the first audio that we can speak.
-func (d description) choose() (int, netip.AddrPort, Format, error) {
+// choose takes the first audio that we can speak, to an address that we can reach.
+func (d description) choose(t Terms) (int, netip.AddrPort, Format, error) {
+	var why error
 	for i, m := range d.media {
 		f, ok := m.format()
 		if !ok {
 			continue
 		}
-		remote, err := m.remote()
+		remote, err := m.remote(t)
 		if err != nil {
-			return 0, netip.AddrPort{}, Format{}, err
+			why = cmp.Or(why, err)
+			continue
 		}
 		if remote.Addr().IsUnspecified() {
 			// The hold of RFC 2543: nowhere to send to.
@@ -148,7 +156,10 @@ func (d description) choose() (int, netip.AddrPort, Format, error) {
 		}
 		return i, remote, f, nil
 	}
-	return 0, netip.AddrPort{}, Format{}, fmt.Errorf("%w: %s has no G.711 over plain RTP; allow PCMA or PCMU, unencrypted, in the PBX", ErrNoCodec, d.summary())
+	if why == nil {
+		why = fmt.Errorf("%w: %s has no G.711 over plain RTP in packets of 5 ms or more; allow PCMA or PCMU, unencrypted, in the PBX", ErrNoCodec, d.summary())
+	}
+	return 0, netip.AddrPort{}, Format{}, why
 }
 
 // muted is a direction without sending.
@@ -165,6 +176,9 @@ func (m medium) format() (Format, bool) {
 		return Format{}, false
 	}
 	f := Format{Direction: m.direction.Opposite()}
+	if f.Short = m.short(); f.Short < 0 {
+		return Format{}, false
+	}
 	spoken := false
 	for _, number := range m.formats {
 		payloadType, err := strconv.ParseUint(number, 10, 7)
@@ -188,24 +202,70 @@ func (m medium) codec(number string) string {
 	return wellKnown[number]
 }
 
-// remote is where the other end hears.
-func (m medium) remote() (netip.AddrPort, error) {
+// short is how many samples of a packet maxptime leaves where it is shorter than ours (RFC
+// 8866 §6.4): a whole part of 20 ms, so that the loop sends several at once. 0: ours will
+// do; below 0: none is that short.
+func (m medium) short() int {
+	const millisecond = sampleRate / 1000
+	switch {
+	case m.longest <= 0 || m.longest >= packetSamples/millisecond:
+		return 0
+	case m.longest >= 10:
+		return 10 * millisecond
+	case m.longest >= 5:
+		return 5 * millisecond
+	}
+	return -1
+}
+
+// remote is where the other end hears, if sound of ours can and may go there.
+func (m medium) remote(t Terms) (netip.AddrPort, error) {
 	fields := strings.Fields(m.connection)
 	if len(fields) != 3 {
 		return netip.AddrPort{}, fmt.Errorf("%w: no c= line says where to send sound", ErrSDP)
 	}
-	address, err := netip.ParseAddr(fields[2])
-	if err != nil || address.IsMulticast() || address.Zone() != "" {
-		return netip.AddrPort{}, fmt.Errorf("%w: c=%s is not the address of a host; names and groups are not supported", ErrSDP, m.connection)
+	address, err := t.host(fields[2])
+	switch {
+	case err != nil:
+		return netip.AddrPort{}, err
+	case address.IsUnspecified(): // a hold
+	case address.Is4() != t.Local.Addr().Is4():
+		return netip.AddrPort{}, fmt.Errorf("%w: names %s, and this server is at %s", ErrProtocol, address, t.Local.Addr())
+	case !within(t.Networks, address):
+		return netip.AddrPort{}, fmt.Errorf("%w: names %s, outside of [pbx] networks", ErrOutside, address)
 	}
-	return netip.AddrPortFrom(address.Unmap(), m.port), nil
+	return netip.AddrPortFrom(address, m.port), nil
 }
 
-// summary is the m= lines, for an error.
+// host reads the address of a c= line. A name stands for where the messages come from.
+func (t Terms) host(text string) (netip.Addr, error) {
+	address, err := netip.ParseAddr(text)
+	switch {
+	case err != nil && isName(text):
+		return t.Caller.Unmap(), nil
+	case err != nil || address.IsMulticast() || address.Zone() != "":
+		return netip.Addr{}, fmt.Errorf("%w: c= names %.80q, which is not the address of a host; groups are not supported", ErrSDP, text)
+	}
+	return address.Unmap(), nil
+}
+
+// isName tells a host's name (RFC 1123 §2.1) from an address that is mistyped: its last
+// label does not begin with a digit.
+func isName(text string) bool {
+	last := text[strings.LastIndexByte(strings.TrimSuffix(text, "."), '.')+1:]
+	if len(text) > 255 || last == "" || last[0] >= '0' && last[0] <= '9' {
+		return false
+	}
+	return !strings.ContainsFunc(text, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
+	})
+}
+
+// summary is the m= lines, for an error: quoted and cut, for anybody may have written them.
 func (d description) summary() string {
 	var lines []string
 	for _, m := range d.media {
 		lines = append(lines, fmt.Sprintf("m=%s %d %s %s", m.kind, m.port, m.protocol, strings.Join(m.formats, " ")))
 	}
-	return strings.Join(lines, ", ")
+	return fmt.Sprintf("%.200q", strings.Join(lines, ", "))
 }

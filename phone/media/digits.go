@@ -1,6 +1,6 @@
 package media
 
-import "slices"
+import "github.com/pion/rtp"
 
 // keys are the events of RFC 4733 §3.2 that are keys of a telephone, by their code.
 const keys = "0123456789*#ABCD"
@@ -9,40 +9,160 @@ const (
 	eventSize       = 4      // bytes of one event's report
 	longestDuration = 0xFFFF // where a held key goes on as a new segment (RFC 4733 §2.5.1.3)
 	remembered      = 8      // events told apart from late copies of their packets
+	maxMisorder     = 100    // how far back in a sequence a packet is a late one (RFC 3550 §A.1)
+
+	// closeBy is how many packets on an event may go on under another timestamp. A new
+	// press is further away: the end of the old one, sent three times, would lie between.
+	closeBy = 3
 )
 
-// A keypad finds the keys pressed in the event packets of one RTP source.
+// A keypad finds the keys pressed in the event packets of one call.
 //
-// A key is told once for each RTP timestamp, by whichever packet of its event comes
-// first. Waiting for a certain packet would lose keys: senders repeat the last one
-// three times and all three can be lost, and some begin with a duration of zero.
+// By the book an event has one timestamp, the time of its beginning, and a press is told
+// by whichever of its packets comes first: senders repeat the last one three times and all
+// three can be lost, and some begin with a duration of zero. Not all senders keep to the
+// book. What holds for every one of them decides, in this order:
+//
+//   - A packet that overtook nobody and was sent before what was heard last is a late copy.
+//   - Under a timestamp that was told, the same key is pressed anew only where its report
+//     begins anew.
+//   - The same key under another timestamp goes on where a new press is impossible: no key
+//     is pressed again before it was let go.
+//   - Everything else is a press.
 type keypad struct {
 	told [remembered]event
-	next int
+	last int // the event heard last
 }
 
-// event is one key press; its packets all carry the time at which it began.
+// event is what was heard last of one key press.
 type event struct {
+	valid     bool
 	source    uint32 // SSRC
+	number    uint16 // of the RTP packet
 	timestamp uint32
-	valid     bool // false: nothing told yet
+	marked    bool
+	key       byte
+	end       bool
+	duration  uint16
 }
 
-// key reads the payload of an event packet and returns the key that it is the first to tell.
-func (k *keypad) key(source, timestamp uint32, payload []byte) (byte, bool) {
-	if len(payload) < eventSize || int(payload[0]) >= len(keys) {
+// readEvent reads an event packet; false: it reports no key.
+func readEvent(p *rtp.Packet) (event, bool) {
+	if len(p.Payload) < eventSize || int(p.Payload[0]) >= len(keys) {
+		return event{}, false
+	}
+	return event{
+		valid: true, source: p.SSRC, number: p.SequenceNumber, timestamp: p.Timestamp, marked: p.Marker,
+		key: keys[p.Payload[0]], end: p.Payload[1]&0x80 != 0,
+		duration: uint16(p.Payload[2])<<8 | uint16(p.Payload[3]),
+	}, true
+}
+
+// press takes in one packet and returns the key that it is the first to tell.
+func (k *keypad) press(p *rtp.Packet) (byte, bool) {
+	e, ok := readEvent(p)
+	if !ok {
 		return 0, false
 	}
-	begun := event{source: source, timestamp: timestamp, valid: true}
-	if slices.Contains(k.told[:], begun) {
+	last := k.told[k.last]
+	known := k.find(e)
+	late := last.valid && last.source == e.source && e.isLate(last)
+	switch {
+	case known < 0 && late && !e.after(last):
+		return 0, false
+	case known < 0:
+		goesOn := !late && e.goesOn(last)
+		k.note(e)
+		return e.key, !goesOn
+	case late || !e.anew(k.told[known], known == k.last, last):
+		if known == k.last && !late {
+			k.told[known] = e.furtherThan(last)
+		}
 		return 0, false
 	}
-	// A segment begins 65 535 samples after the one before; packets of 20 ms never put
-	// two presses that far apart.
-	held := begun
-	held.timestamp -= longestDuration
-	goesOn := slices.Contains(k.told[:], held)
-	k.told[k.next] = begun
-	k.next = (k.next + 1) % remembered
-	return keys[payload[0]], !goesOn
+	k.forget(known)
+	k.note(e)
+	return e.key, true
+}
+
+// find is the place of the same key at the same time, -1 for none.
+func (k *keypad) find(e event) int {
+	for i, told := range k.told {
+		if told.valid && told.source == e.source && told.timestamp == e.timestamp && told.key == e.key {
+			return i
+		}
+	}
+	return -1
+}
+
+// note remembers an event as the one heard last.
+func (k *keypad) note(e event) {
+	k.last = (k.last + 1) % remembered
+	k.told[k.last] = e
+}
+
+func (k *keypad) forget(at int) { k.told[at] = event{} }
+
+// step is how many packets after another this one was sent.
+func (e event) step(other event) int { return int(int16(e.number - other.number)) }
+
+// apart is how far two timestamps are from each other.
+func (e event) apart(other event) int {
+	d := int(int32(e.timestamp - other.timestamp))
+	return max(d, -d)
+}
+
+// isLate: the packet was sent before the last, or is the last itself.
+func (e event) isLate(last event) bool {
+	step := e.step(last)
+	return step <= 0 && step > -maxMisorder
+}
+
+// after: the time at which the event began lies behind the end of the last. It is a new
+// press then, even of a sender whose numbers cannot be trusted.
+func (e event) after(last event) bool {
+	return int32(e.timestamp-last.timestamp) > int32(last.duration)
+}
+
+// goesOn says whether the same key, under another timestamp, is still the last press: a
+// segment of a key that is held, or the work of a relay that writes timestamps anew.
+func (e event) goesOn(last event) bool {
+	if !last.valid || e.source != last.source || e.key != last.key {
+		return false
+	}
+	if e.timestamp-last.timestamp == longestDuration {
+		return true
+	}
+	if last.end {
+		// Its end once more: a new press cannot have begun before the old one was over.
+		return e.end && e.duration >= last.duration && e.apart(last) <= int(last.duration)
+	}
+	if e.apart(last) <= int(last.duration) {
+		return true
+	}
+	grown := int(e.duration) - int(last.duration)
+	return e.step(last) <= closeBy && e.apart(last) <= grown
+}
+
+// anew says whether a key that was told under this very timestamp is pressed once more,
+// as senders do that never change it: the duration falls back, and the packet is marked
+// as a first one, or the first ones were lost.
+func (e event) anew(told event, isLast bool, last event) bool {
+	lostSome := e.step(last) > 1
+	switch {
+	case e.end:
+		return false
+	case !isLast:
+		return e.duration <= told.duration // another key was pressed meanwhile
+	case told.end && e.marked:
+		return e.duration <= told.duration
+	}
+	return (e.marked || lostSome) && e.duration < told.duration/2
+}
+
+// furtherThan is the packet with what the ones before it have shown: an end is final.
+func (e event) furtherThan(before event) event {
+	e.end = e.end || before.end
+	e.duration = max(e.duration, before.duration)
+	return e
 }

@@ -1,6 +1,8 @@
 package media
 
 import (
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +72,166 @@ func TestEachKeyIsHeardOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What senders do that do not keep to the book: a packet each, with its own number.
+func TestKeysOfSendersThatDoNotKeepToTheBook(t *testing.T) {
+	// constant sends a press under a timestamp that never changes.
+	constant := func(key byte) []told {
+		all := told{}.of(press(8000, key)...)
+		all[0].marked = true
+		return all
+	}
+	// relayed writes the timestamp of every packet anew.
+	relayed := func(begin uint32, key byte) []told {
+		all := told{}.of(press(begin, key)...)
+		for i := range all {
+			all[i].timestamp += uint32(160 * i)
+		}
+		return all
+	}
+	single := func(timestamp uint32, key byte) []told { return told{}.of(report{timestamp, key, true, 800}) }
+	numbered := func(from uint16, all []told) []told {
+		all = slices.Clone(all)
+		for i := range all {
+			all[i].number = from + uint16(i)
+		}
+		return all
+	}
+	stories := []struct {
+		name string
+		sent []told
+		want string
+	}{
+		{"repeated ends with later timestamps", slices.Concat(
+			told{}.of(report{8000, '1', false, 160}, report{8000, '1', false, 320}, report{8000, '1', true, 480}, report{8160, '1', true, 480}, report{8320, '1', true, 480}),
+			told{}.of(press(11000, '2')...), told{}.of(press(14000, '3')...)), "123"},
+		{"repeated ends with earlier timestamps", told{}.of(report{8000, '1', false, 160}, report{8000, '1', true, 480}, report{7840, '1', true, 480}), "1"},
+		{"every timestamp written anew", slices.Concat(relayed(8000, '1'), relayed(12000, '1'), relayed(16000, '2')), "112"},
+		{"every timestamp written anew, packets lost", slices.Concat(relayed(8000, '1')[1:2], relayed(8000, '1')[3:5], relayed(12000, '2')), "12"},
+		{"several keys under one timestamp", slices.Concat(constant('1'), constant('0'), constant('0'), constant('2')), "1002"},
+		{"one timestamp, and the same key again later", slices.Concat(constant('1'), constant('0'), constant('1')), "101"},
+		{"one timestamp, the first packet of a press lost", slices.Concat(numbered(1, constant('0')), numbered(9, constant('0')[1:])), "00"},
+		{"one timestamp, all ends lost", slices.Concat(numbered(1, constant('0')[:4]), numbered(8, constant('0'))), "00"},
+		{"a copy of an ended event, late", slices.Concat(numbered(1, constant('1')), numbered(8, constant('0')), numbered(1, constant('1'))), "10"},
+		{"a copy of an ended event, numbered anew", slices.Concat(constant('1'), constant('1')[3:5], constant('0'), constant('1')[4:6]), "10"},
+		{"one packet a press, the same key", slices.Concat(single(1000, '4'), single(3000, '4'), single(5000, '4')), "444"},
+		{"numbers that stand still", slices.Concat(numbered(5, single(1000, '4')), numbered(5, single(3000, '4')), numbered(5, single(5000, '5'))), "445"},
+		{"numbers that begin anew with each press", slices.Concat(numbered(1, told{}.of(press(1000, '1')...)), numbered(1, told{}.of(press(3000, '1')...)), numbered(1, told{}.of(press(5000, '2')...))), "112"},
+		{"a late end under a timestamp of its own", slices.Concat(
+			numbered(1, told{}.of(report{8000, '1', false, 160}, report{8000, '1', true, 480})), numbered(4, told{}.of(press(11000, '2')...)),
+			numbered(3, told{}.of(report{8160, '1', true, 480}))), "12"},
+		{"a mark on the first three packets", []told{{report: report{1000, '7', false, 160}, marked: true}, {report: report{1000, '7', false, 160}, marked: true},
+			{report: report{1000, '7', false, 160}, marked: true}, {report: report{1000, '7', true, 800}}}, "7"},
+		{"no duration at all, twice", slices.Concat(told{}.of(report{1000, '6', false, 0}, report{1000, '6', true, 0}), told{}.of(report{3000, '6', false, 0}, report{3000, '6', true, 0})), "66"},
+	}
+	for _, story := range stories {
+		t.Run(story.name, func(t *testing.T) {
+			if got := pressed(story.sent); got != story.want {
+				t.Errorf("heard %q, want %q", got, story.want)
+			}
+		})
+	}
+}
+
+// told is an event packet; number 0 is the next.
+type told struct {
+	report
+	number uint16
+	marked bool
+}
+
+func (told) of(reports ...report) []told {
+	var all []told
+	for _, r := range reports {
+		all = append(all, told{report: r})
+	}
+	return all
+}
+
+// pressed is what a keypad hears of packets.
+func pressed(packets []told) string {
+	var k keypad
+	var got []byte
+	number := uint16(0)
+	for _, p := range packets {
+		number++
+		if p.number != 0 {
+			number = p.number
+		}
+		packet := eventPacket(int(number), p.report)
+		packet.Marker = p.marked
+		if key, ok := k.press(&packet); ok {
+			got = append(got, key)
+		}
+	}
+	return string(got)
+}
+
+// A telephone that keeps to the book is understood whatever its network loses or copies:
+// each press of which one packet arrives is one key, in order.
+func FuzzKeys(f *testing.F) {
+	f.Add([]byte("1002"), []byte{0xFF, 0xFF, 0xFF, 0xFF})
+	f.Add([]byte("1112"), []byte{0x01, 0x40, 0x08, 0xFF})
+	f.Add([]byte("####"), []byte{0x70, 0x03, 0x40, 0x81})
+	f.Fuzz(func(t *testing.T, dialled, arrives []byte) {
+		var packets []told
+		var want []byte
+		timestamp, number := uint32(0xFFFFF000), uint16(0xFFF0)
+		for i, d := range dialled {
+			key := keys[int(d)%len(keys)]
+			here := byte(0)
+			if i < len(arrives) {
+				here = arrives[i]
+			}
+			heard := false
+			for n, r := range press(timestamp, key) {
+				number++
+				p := told{report: r, number: number, marked: n == 0}
+				if here>>n&1 == 1 && number != 0 {
+					packets, heard = append(packets, p), true
+					if here&0x80 != 0 {
+						packets = append(packets, p) // copied on its way
+					}
+				}
+			}
+			if heard {
+				want = append(want, key)
+			}
+			timestamp += 800 + 320 // a pause of 40 ms, the shortest there is
+		}
+		if got := pressed(packets); got != string(want) {
+			t.Errorf("heard %q, want %q", got, want)
+		}
+	})
+}
+
+// Whatever datagrams come: no panic, no key without a packet of its own.
+func FuzzRTP(f *testing.F) {
+	for i, r := range press(1000, '5') {
+		p := eventPacket(i, r)
+		p.Version = rtpVersion
+		raw, err := p.Marshal()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+	}
+	f.Add([]byte{0x8F, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1})
+	f.Add([]byte{0xB0, 101, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0xBE, 0xDE, 0, 1, 0, 0, 0, 0, 1, 10, 0, 160, 1})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		from := netip.MustParseAddrPort("192.0.2.9:4000")
+		s := &Stream{digits: make(chan byte, unreadDigits), received: make(chan struct{}), format: Format{DTMF: payloadEvent}, source: source{announced: from}}
+		var p rtp.Packet
+		if p.Unmarshal(raw) != nil {
+			return
+		}
+		s.hear(from, &p)
+		s.hear(from, &p)
+		if len(s.digits) > 1 {
+			t.Errorf("two keys of one packet and its copy: % x", raw)
+		}
+	})
 }
 
 func TestWhatIsNotAKeyIsNotHeard(t *testing.T) {

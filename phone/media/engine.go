@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -24,7 +25,9 @@ type Options struct {
 	Address netip.Addr // of this server, towards the PBX; never a wildcard
 	First   int        // the range of UDP ports; even ones are used (RFC 3550 §11)
 	Last    int
-	Log     *slog.Logger
+	// Networks are the PBX's: sound goes to no other address, and none other is heard.
+	Networks []netip.Prefix
+	Log      *slog.Logger
 }
 
 func (o Options) check() error {
@@ -46,8 +49,9 @@ func (o Options) port(i int) int { return ((o.First+1)/2 + i%o.even()) * 2 }
 // An Engine carries the sound of all calls of a server: a port and a receiving goroutine
 // for each, one sending loop for all. While no call plays, it sleeps.
 type Engine struct {
-	options Options
-	pacer   *pacer
+	options  Options
+	pacer    *pacer
+	networks atomic.Pointer[[]netip.Prefix]
 
 	mu      sync.Mutex
 	streams map[*Stream]bool // nil: closed
@@ -62,8 +66,16 @@ func NewEngine(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the media clock: %w", err)
 	}
-	return &Engine{options: o, pacer: p, streams: map[*Stream]bool{}}, nil
+	e := &Engine{options: o, pacer: p, streams: map[*Stream]bool{}}
+	e.SetNetworks(o.Networks)
+	return e, nil
 }
+
+// Networks are where sound may go.
+func (e *Engine) Networks() []netip.Prefix { return *e.networks.Load() }
+
+// SetNetworks replaces them, for what is agreed on from now on.
+func (e *Engine) SetNetworks(n []netip.Prefix) { e.networks.Store(&n) }
 
 // Open binds a port for a call. It fails with [ErrNoPort], or [ErrClosed].
 func (e *Engine) Open() (*Stream, error) {

@@ -38,20 +38,37 @@ func (s *Stream) receive() {
 func (s *Stream) hear(from netip.AddrPort, packet *rtp.Packet) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.source.accepts(from) {
+	now := time.Now()
+	accepted, usurped := s.source.accepts(from, &packet.Header, now)
+	if !accepted {
 		return
+	}
+	if usurped {
+		s.forgetDigits()
 	}
 	if s.stats.Received == 0 {
 		close(s.received)
 	}
 	s.stats.Received++
-	s.stats.LastReceived = time.Now()
+	s.stats.LastReceived = now
 	s.stats.Lost = s.in.sequence.lost(packet.SSRC, packet.SequenceNumber)
-	if s.format.DTMF == 0 || packet.PayloadType != s.format.DTMF {
+	if !s.format.reports(packet.PayloadType) {
 		return
 	}
-	if key, pressed := s.in.keypad.key(packet.SSRC, packet.Timestamp, packet.Payload); pressed {
+	if key, pressed := s.in.keypad.press(packet); pressed {
 		s.press(key)
+	}
+}
+
+// forgetDigits drops the keys of a neighbour that nobody has read yet.
+func (s *Stream) forgetDigits() {
+	s.in.keypad = keypad{}
+	for {
+		select {
+		case <-s.digits:
+		default:
+			return
+		}
 	}
 }
 

@@ -15,8 +15,10 @@ import (
 type outgoing struct {
 	sender  *sender
 	header  rtp.Header
-	tick    int64 // of the last packet; 0: none yet
+	tick    int64  // of the last packets; 0: none yet
+	clock   uint32 // the timestamp of that tick
 	packet  [headerSize + packetSamples]byte
+	size    int // samples of the packet that was filled in
 	to      netip.AddrPort
 	address unix.Sockaddr // to, as the kernel takes it
 }
@@ -26,24 +28,27 @@ type outgoing struct {
 func newOutgoing(s *sender) outgoing {
 	return outgoing{
 		sender: s,
+		clock:  rand.Uint32(),
 		header: rtp.Header{
 			Version:        rtpVersion,
 			SSRC:           rand.Uint32(),
 			SequenceNumber: uint16(rand.Uint32()),
-			Timestamp:      rand.Uint32(),
 		},
 	}
 }
 
-// send sends the packet of a tick. Only the engine's loop calls it.
+// send sends what a tick has for the caller: one packet, or several where he takes only
+// shorter ones. Only the engine's loop calls it.
 func (s *Stream) send(tick int64, late time.Duration) {
-	done, sends := s.fill()
-	if !sends {
-		return
-	}
-	s.count(late, s.out.send(tick))
-	if done != nil {
-		close(done)
+	for at := 0; at < packetSamples; at += s.out.size {
+		done, sends := s.fill(packetSamples - at)
+		if !sends {
+			return
+		}
+		s.count(late, s.out.send(tick, at))
+		if done != nil {
+			close(done)
+		}
 	}
 }
 
@@ -61,9 +66,9 @@ func (s *Stream) count(late time.Duration, err error) {
 	}
 }
 
-// fill writes the sound of the next packet, and says whether one is to be sent. The
-// channel, if any, belongs to a clip of which this packet is the last.
-func (s *Stream) fill() (done chan struct{}, sends bool) {
+// fill writes the sound of the next packet, of so many samples at most, and says whether
+// one is to be sent. The channel, if any, belongs to a clip of which this packet is the last.
+func (s *Stream) fill(most int) (done chan struct{}, sends bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.out.aim(s.source.destination())
@@ -71,14 +76,15 @@ func (s *Stream) fill() (done chan struct{}, sends bool) {
 		return nil, false
 	}
 	s.out.header.PayloadType = s.format.PayloadType
-	payload := s.out.packet[headerSize:]
+	s.out.size = min(most, s.format.samples())
+	payload := s.out.packet[headerSize : headerSize+s.out.size]
 	p := s.playing
 	if p == nil {
 		Clip{}.packet(payload, 0, s.format.ALaw)
 		return nil, true
 	}
 	p.clip.packet(payload, p.next, s.format.ALaw)
-	p.next += packetSamples
+	p.next += s.out.size
 	if p.next < len(p.clip.MuLaw) {
 		return nil, true
 	}
@@ -93,18 +99,20 @@ func (o *outgoing) aim(to netip.AddrPort) {
 	}
 }
 
-// send sends what was filled in. The timestamp follows the clock: it also counts the
-// ticks without a packet, and the packet after such a gap is marked (RFC 3551 §4.1).
-func (o *outgoing) send(tick int64) error {
+// send sends what was filled in, so many samples after the tick's first. The timestamp
+// follows the clock: it also counts the ticks without a packet, and the packet after such
+// a gap is marked (RFC 3551 §4.1).
+func (o *outgoing) send(tick int64, at int) error {
 	passed := tick - o.tick
 	o.header.Marker = o.tick == 0 || passed > int64(slots)
 	if o.tick != 0 {
-		o.header.Timestamp += uint32(passed * tickSamples)
+		o.clock += uint32(passed * tickSamples)
 	}
 	o.tick = tick
+	o.header.Timestamp = o.clock + uint32(at)
 	o.header.SequenceNumber++
 	if _, err := o.header.MarshalTo(o.packet[:]); err != nil {
 		return err
 	}
-	return o.sender.send(o.packet[:], o.address)
+	return o.sender.send(o.packet[:headerSize+o.size], o.address)
 }

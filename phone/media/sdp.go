@@ -15,7 +15,25 @@ var (
 	// ErrNoCodec says that a session description leaves no sound to agree on: no
 	// G.711 over plain RTP on a port (SIP: 488).
 	ErrNoCodec = errors.New("no common codec")
+	// ErrProtocol says that no packet of this server reaches the address that a
+	// description names: one is of IPv6, the other of IPv4 (SIP: 488).
+	ErrProtocol = errors.New("no common network protocol")
+	// ErrOutside says that a description names an address to which no sound goes (SIP: 488).
+	ErrOutside = errors.New("not an address of the PBX")
 )
+
+// Warning is the code of RFC 3261 §20.43 that says why a description was not agreed to.
+func Warning(err error) (code int, text string) {
+	switch {
+	case errors.Is(err, ErrNoCodec):
+		return 305, "G.711 over plain RTP is needed, in packets of 5 ms or more"
+	case errors.Is(err, ErrProtocol):
+		return 300, "the address in c= is of another IP version"
+	case errors.Is(err, ErrOutside):
+		return 399, "the address in c= is outside of the networks that sound goes to"
+	}
+	return 399, "the session description was not understood"
+}
 
 // Direction is which way sound flows (RFC 3264 §5.1), seen from this server. The zero
 // value is both ways.
@@ -52,8 +70,30 @@ func (d Direction) Opposite() Direction {
 type Format struct {
 	PayloadType uint8 // of G.711
 	ALaw        bool  // A-law (PCMA), else µ-law (PCMU)
-	DTMF        uint8 // payload type of telephone-event/8000; 0: none
+	DTMF        uint8 // payload type of telephone-event/8000; 0: none, no key can be heard
+	Offered     uint8 // the one of our own offer, where it is heard too; 0: none
+	Short       int   // samples of a packet where maxptime allows no 160; 0: it does
 	Direction   Direction
+}
+
+// reports says whether packets of a type report keys. Each end sends with the number that
+// the other gave (RFC 3264 §5.1), and some with their own.
+func (f Format) reports(payloadType uint8) bool {
+	return payloadType != 0 && (payloadType == f.DTMF || payloadType == f.Offered) && payloadType != f.PayloadType
+}
+
+// samples is how many a packet of ours carries.
+func (f Format) samples() int { return cmp.Or(f.Short, packetSamples) }
+
+// Terms are what the other end's description is held against.
+type Terms struct {
+	Local netip.AddrPort // where this end hears
+	// Caller is where the other end's messages come from. It stands for a name in c=: no
+	// call waits for a resolver, and where the sound comes from is learned.
+	Caller netip.Addr
+	// Networks are where sound may go. What a description names is not enough: anybody
+	// could have a flood sent to anybody.
+	Networks []netip.Prefix
 }
 
 // The payload types of our own offers: RFC 3551 §6, and the usual one for events.
@@ -65,24 +105,24 @@ const (
 
 // Answer agrees to an offer: to its first audio that G.711 can carry, with the offer's
 // own payload type numbers; every other medium gets port 0 (RFC 3264 §6). The remote
-// address is where to send. Errors: [ErrSDP], [ErrNoCodec].
+// address is where to send. Errors: [ErrSDP], [ErrNoCodec], [ErrProtocol], [ErrOutside].
 //
 // session and version are those of our o= line: the version grows by one with each new
 // description in a dialog, the session stays (RFC 3264 §8).
-func Answer(offer []byte, local netip.AddrPort, session, version uint64) (answer []byte, remote netip.AddrPort, f Format, err error) {
+func (t Terms) Answer(offer []byte, session, version uint64) (answer []byte, remote netip.AddrPort, f Format, err error) {
 	d, err := parseDescription(offer)
 	if err != nil {
 		return nil, netip.AddrPort{}, Format{}, err
 	}
-	chosen, remote, f, err := d.choose()
+	chosen, remote, f, err := d.choose(t)
 	if err != nil {
 		return nil, netip.AddrPort{}, Format{}, err
 	}
 	var text strings.Builder
-	writeHead(&text, local.Addr(), session, version, d.timing)
+	writeHead(&text, t.Local.Addr(), session, version, d.timing)
 	for i, m := range d.media {
 		if i == chosen {
-			writeAudio(&text, local.Port(), m.protocol, []Format{f}, f.Direction)
+			writeAudio(&text, t.Local.Port(), m.protocol, []Format{f}, f.Direction)
 		} else {
 			writeMedia(&text, m.kind, 0, m.protocol, m.formats)
 		}
@@ -103,13 +143,14 @@ func Offer(local netip.AddrPort, session, version uint64, direction Direction) [
 }
 
 // ParseAnswer reads what became of an [Offer]: where to send, and in which format.
-// Errors: [ErrSDP], [ErrNoCodec].
-func ParseAnswer(answer []byte) (remote netip.AddrPort, f Format, err error) {
+// Errors: those of Answer.
+func (t Terms) ParseAnswer(answer []byte) (remote netip.AddrPort, f Format, err error) {
 	d, err := parseDescription(answer)
 	if err != nil {
 		return netip.AddrPort{}, Format{}, err
 	}
-	_, remote, f, err = d.choose()
+	_, remote, f, err = d.choose(t)
+	f.Offered = payloadEvent
 	return remote, f, err
 }
 
@@ -140,7 +181,7 @@ func writeAudio(text *strings.Builder, port uint16, protocol string, formats []F
 		fmt.Fprintf(&attributes, "a=rtpmap:%d telephone-event/8000\r\na=fmtp:%d 0-15\r\n", event, event)
 	}
 	writeMedia(text, audio, port, protocol, numbers)
-	fmt.Fprintf(text, "%sa=ptime:%d\r\na=%s\r\n", attributes.String(), packetTime.Milliseconds(), cmp.Or(direction, SendRecv))
+	fmt.Fprintf(text, "%sa=ptime:%d\r\na=%s\r\n", attributes.String(), formats[0].samples()*1000/sampleRate, cmp.Or(direction, SendRecv))
 }
 
 func writeMedia(text *strings.Builder, kind string, port uint16, protocol string, formats []string) {

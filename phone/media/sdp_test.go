@@ -3,11 +3,17 @@ package media
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 )
 
-var here = netip.MustParseAddrPort("192.0.2.1:20000")
+var (
+	here  = netip.MustParseAddrPort("192.0.2.1:20000")
+	terms = Terms{
+		Local: here, Caller: netip.MustParseAddr("192.0.2.9"), Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/28")},
+	}
+)
 
 // offer writes a description as PBXs do, from its m= lines on.
 func offer(lines ...string) []byte {
@@ -39,13 +45,25 @@ func TestAnAnswerTakesTheFirstCodecOfTheOfferThatIsOurs(t *testing.T) {
 		{"video and fax beside it", offer("m=video 5000 RTP/AVP 99", "a=rtpmap:99 H264/90000", "m=audio 4000 RTP/AVP 8", "m=image 6000 udptl t38"),
 			Format{PayloadType: 8, ALaw: true, Direction: SendRecv},
 			"m=video 0 RTP/AVP 99|m=audio 20000 RTP/AVP 8|a=rtpmap:8 PCMA/8000|a=ptime:20|a=sendrecv|m=image 0 udptl t38"},
+		{"an address that cannot be reached, then one that can", offer("m=audio 4002 RTP/AVP 8", "c=IN IP6 2001:db8::9", "m=audio 4000 RTP/AVP 8"),
+			Format{PayloadType: 8, ALaw: true, Direction: SendRecv},
+			"m=audio 0 RTP/AVP 8|m=audio 20000 RTP/AVP 8|a=rtpmap:8 PCMA/8000|a=ptime:20|a=sendrecv"},
+		{"a name, which nobody looks up", offer("m=audio 4000 RTP/AVP 8", "c=IN IP4 media.example"),
+			Format{PayloadType: 8, ALaw: true, Direction: SendRecv},
+			"m=audio 20000 RTP/AVP 8|a=rtpmap:8 PCMA/8000|a=ptime:20|a=sendrecv"},
+		{"packets of 10 ms at most", offer("m=audio 4000 RTP/AVP 8", "a=ptime:10", "a=maxptime:10"),
+			Format{PayloadType: 8, ALaw: true, Short: 80, Direction: SendRecv},
+			"m=audio 20000 RTP/AVP 8|a=rtpmap:8 PCMA/8000|a=ptime:10|a=sendrecv"},
+		{"packets of 8 ms at most", offer("m=audio 4000 RTP/AVP 8", "a=maxptime:8"),
+			Format{PayloadType: 8, ALaw: true, Short: 40, Direction: SendRecv},
+			"m=audio 20000 RTP/AVP 8|a=rtpmap:8 PCMA/8000|a=ptime:5|a=sendrecv"},
 		{"audio refused, then encrypted, then plain", offer("m=audio 0 RTP/AVP 8", "m=audio 4002 RTP/SAVP 8", "m=audio 4000 RTP/AVPF 8", "m=audio 4004 RTP/AVP 0"),
 			Format{PayloadType: 8, ALaw: true, Direction: SendRecv},
 			"m=audio 0 RTP/AVP 8|m=audio 0 RTP/SAVP 8|m=audio 20000 RTP/AVPF 8|a=rtpmap:8 PCMA/8000|a=ptime:20|a=sendrecv|m=audio 0 RTP/AVP 0"},
 	}
 	for _, story := range stories {
 		t.Run(story.name, func(t *testing.T) {
-			answer, remote, got, err := Answer(story.offer, here, 7, 8)
+			answer, remote, got, err := terms.Answer(story.offer, 7, 8)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +98,7 @@ func TestAHoldIsAnsweredFromTheOtherSide(t *testing.T) {
 	}
 	for _, story := range stories {
 		t.Run(story.name, func(t *testing.T) {
-			answer, _, f, err := Answer(story.offer, here, 1, 1)
+			answer, _, f, err := terms.Answer(story.offer, 1, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,7 +118,7 @@ func TestWhatIsReadThoughItIsNotByTheBook(t *testing.T) {
 		"a blank line":                 "v=0\r\nc=IN IP4 192.0.2.9\r\n\r\nm=audio 4000 RTP/AVP 8\r\n\r\n",
 	}
 	for name, text := range stories {
-		if _, remote, _, err := Answer([]byte(text), here, 1, 1); err != nil || remote.String() != "192.0.2.9:4000" {
+		if _, remote, _, err := terms.Answer([]byte(text), 1, 1); err != nil || remote.String() != "192.0.2.9:4000" {
 			t.Errorf("%s: sends to %v, %v", name, remote, err)
 		}
 	}
@@ -121,13 +139,18 @@ func TestAnOfferThatCannotBeAnsweredSaysWhy(t *testing.T) {
 		{"empty", nil, ErrSDP, "no m= line"},
 		{"no port", offer("m=audio x RTP/AVP 8"), ErrSDP, "no port"},
 		{"a short line", offer("m=audio 4000"), ErrSDP, "fewer than four parts"},
-		{"a name", offer("m=audio 4000 RTP/AVP 8", "c=IN IP4 pbx.example"), ErrSDP, "names and groups"},
-		{"a group", offer("m=audio 4000 RTP/AVP 8", "c=IN IP4 224.2.1.1"), ErrSDP, "names and groups"},
+		{"a group", offer("m=audio 4000 RTP/AVP 8", "c=IN IP4 224.2.1.1"), ErrSDP, "groups"},
+		{"an address with a slip", offer("m=audio 4000 RTP/AVP 8", "c=IN IP4 192.0.2.300"), ErrSDP, "192.0.2.300"},
+		{"no name", offer("m=audio 4000 RTP/AVP 8", "c=IN IP4 p\"x"), ErrSDP, `p\"x`},
+		{"IPv6 to a server of IPv4", offer("m=audio 4000 RTP/AVP 8", "c=IN IP6 2001:db8::9"), ErrProtocol, "2001:db8::9"},
+		{"a third's address", offer("m=audio 4000 RTP/AVP 8", "c=IN IP4 192.0.2.77"), ErrOutside, "names 192.0.2.77, outside of [pbx] networks"},
+		{"a third's, as IPv6 writes it", offer("m=audio 4000 RTP/AVP 8", "c=IN IP6 ::ffff:192.0.2.77"), ErrOutside, "192.0.2.77"},
+		{"shorter packets than ours can be", offer("m=audio 4000 RTP/AVP 8", "a=maxptime:4"), ErrNoCodec, "5 ms"},
 		{"no address", []byte("v=0\r\nm=audio 4000 RTP/AVP 8\r\n"), ErrSDP, "no c= line"},
 	}
 	for _, story := range stories {
 		t.Run(story.name, func(t *testing.T) {
-			_, _, _, err := Answer(story.offer, here, 1, 1)
+			_, _, _, err := terms.Answer(story.offer, 1, 1)
 			if !errors.Is(err, story.want) || !strings.Contains(err.Error(), story.says) {
 				t.Errorf("got %v, want %v that says %q", err, story.want, story.says)
 			}
@@ -137,25 +160,29 @@ func TestAnOfferThatCannotBeAnsweredSaysWhy(t *testing.T) {
 
 // Two of us talk: what one offers the other answers, and both mean the same.
 func TestAnOfferAndItsAnswerAgree(t *testing.T) {
-	there := netip.MustParseAddrPort("[2001:db8::2]:30000")
+	there := netip.MustParseAddrPort("192.0.2.2:30000")
 	proposed := Offer(here, 1, 1, SendRecv)
 	want := "v=0|o=releve 1 1 IN IP4 192.0.2.1|s=-|c=IN IP4 192.0.2.1|t=0 0|m=audio 20000 RTP/AVP 8 0 101|" +
 		"a=rtpmap:8 PCMA/8000|a=rtpmap:0 PCMU/8000|a=rtpmap:101 telephone-event/8000|a=fmtp:101 0-15|a=ptime:20|a=sendrecv"
 	if bars(proposed) != want {
 		t.Errorf("offered\n%s\nwant\n%s", bars(proposed), want)
 	}
-	answer, toHere, theirs, err := Answer(proposed, there, 2, 2)
+	answer, toHere, theirs, err := Terms{Local: there, Networks: terms.Networks}.Answer(proposed, 2, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	toThere, ours, err := ParseAnswer(answer)
+	toThere, ours, err := terms.ParseAnswer(answer)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if ours.Offered != payloadEvent {
+		t.Errorf("the number of our own offer is not heard: %+v", ours)
+	}
+	ours.Offered = 0
 	if toHere != here || toThere != there || ours != theirs {
 		t.Errorf("%v and %v, %+v and %+v", toHere, toThere, ours, theirs)
 	}
-	if _, _, err := ParseAnswer(offer("m=audio 0 RTP/AVP 8")); !errors.Is(err, ErrNoCodec) {
+	if _, _, err := terms.ParseAnswer(offer("m=audio 0 RTP/AVP 8")); !errors.Is(err, ErrNoCodec) {
 		t.Errorf("an answer that refuses: %v", err)
 	}
 }
@@ -169,18 +196,21 @@ func bars(text []byte) string {
 func FuzzAnswer(f *testing.F) {
 	f.Add(offer("m=audio 4000 RTP/AVP 9 8 101", "a=rtpmap:101 telephone-event/8000", "a=sendonly", "m=image 0 udptl t38"))
 	f.Add(offer("m=audio 4000/2 RTP/AVP 8", "c=IN IP6 ::1"))
+	f.Add(offer("m=audio 4000 RTP/AVP 8", "c=IN IP4 media.example", "a=maxptime:10"))
+	f.Add(offer("m=audio 4000 RTP/AVP 8", "c=IN IP4 0.0.0.0", "a=inactive"))
+	f.Add(offer("m=audio 4000 RTP/AVP 8", "c=IN IP6 ::ffff:192.0.2.77", "m=audio 4002 RTP/AVPF 0", "c=IN IP4 192.0.2.300"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		answer, remote, format, err := Answer(text, here, 1, 1)
+		answer, remote, format, err := terms.Answer(text, 1, 1)
 		if err != nil {
-			if !errors.Is(err, ErrSDP) && !errors.Is(err, ErrNoCodec) {
+			if !slices.ContainsFunc([]error{ErrSDP, ErrNoCodec, ErrProtocol, ErrOutside}, func(kind error) bool { return errors.Is(err, kind) }) {
 				t.Errorf("an error of no kind: %v", err)
 			}
 			return
 		}
-		if !remote.IsValid() {
-			t.Error("agreed, and nowhere to send")
+		if host := remote.Addr(); !host.IsUnspecified() && (!within(terms.Networks, host) || !host.Is4()) {
+			t.Errorf("agreed to send to %v", remote)
 		}
-		_, again, err := ParseAnswer(answer)
+		_, again, err := terms.ParseAnswer(answer)
 		if err != nil || again.PayloadType != format.PayloadType || again.Direction != format.Direction.Opposite() {
 			t.Errorf("our own answer reads %+v, %v, want %+v:\n%s", again, err, format, answer)
 		}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 var (
@@ -79,12 +80,15 @@ func (s *Stream) Port() int { return s.port }
 
 // Agree takes over what two descriptions agreed on. From here on the caller is heard,
 // and nothing is sent before [Stream.Speak]. Called again, after a re-INVITE, it changes
-// destination and format. On a closed stream it does nothing.
+// destination and format; who was learned to be the caller stays, unless another address
+// is announced. On a closed stream it does nothing.
 func (s *Stream) Agree(remote netip.AddrPort, f Format) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.format = f
-	s.source = source{announced: remote}
+	if s.source.announced != remote {
+		s.source = source{announced: remote, networks: s.engine.Networks(), since: time.Now()}
+	}
 }
 
 // Speak begins the flow of packets to the caller, silent until a clip is played. Not to

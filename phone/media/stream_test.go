@@ -67,6 +67,25 @@ func TestClipsFollowEachOtherAndSilenceFollowsThem(t *testing.T) {
 	}
 }
 
+// A telephone with maxptime:10 hears all of a clip, in packets that long.
+func TestPacketsAreNoLongerThanTheCallerTakes(t *testing.T) {
+	s, c := startSounding(t, startEngine(t), Format{Short: packetSamples / 2})
+	if err := s.Play(t.Context(), numbered(20)); err != nil {
+		t.Fatal(err)
+	}
+	heard := c.hearPacket(19)
+	heard = append(heard, c.hear())
+	for i, p := range heard {
+		if len(p.Payload) != packetSamples/2 {
+			t.Fatalf("packet %d has %d samples", i, len(p.Payload))
+		}
+		if i > 0 && (p.Timestamp != heard[i-1].Timestamp+packetSamples/2 || p.SequenceNumber != heard[i-1].SequenceNumber+1) {
+			t.Fatalf("packet %d does not follow the one before: %d after %d", i, p.Timestamp, heard[i-1].Timestamp)
+		}
+	}
+	checkHeard(t, heard, numbered(20).MuLaw)
+}
+
 func TestAClipOfHalfAPacketIsFilledUpWithSilence(t *testing.T) {
 	s, c := startSounding(t, startEngine(t), Format{})
 	clip := Clip{MuLaw: bytes.Repeat([]byte{1}, 80), ALaw: bytes.Repeat([]byte{1}, 80)}

@@ -53,7 +53,7 @@ func initSite(ctx context.Context, binary string, p Plan) (Site, error) {
 	name := line{"Practice hospital", "Hôpital d'exercice"}.in(p.Language)
 	args := []string{
 		"init", "--dir", p.Dir, "--name", name, "--language", string(p.Language),
-		"--pbx", p.PBX.String(), "--domain", domain, "--reception-number", number,
+		"--pbx", p.PBX.String(), "--domain", domain, "--networks", "127.0.0.0/8", "--reception-number", number,
 		"--reception-password", receptionPassword, "--standby-password", standbyPassword, "--operator", operator,
 		"--main-host", p.Main.String(), "--secondary-host", p.Secondary.String(),
 		"--main-data", filepath.Join(p.Dir, "main", "data"), "--secondary-data", filepath.Join(p.Dir, "secondary", "data"),
