@@ -57,7 +57,7 @@ func (s *switchboard) openPhone() (err error) {
 		Listen: address(c.SIP.Listen), PBX: address(c.PBX.Address), Domain: c.PBX.Domain,
 		Sources: written(c.PBX.Sources), Networks: written(c.PBX.Networks), Other: address(c.SIP.Other).Addr(),
 		RTPFirst: c.SIP.RTPFirst, RTPLast: c.SIP.RTPLast, Log: s.log,
-		OnInvite: s.offered, OnCheck: s.checked, User: s.ownUser(),
+		OnInvite: s.offered, OnCheck: s.checked, OnUnsupported: s.unsupported, User: s.ownUser(),
 	})
 	if err != nil {
 		return missing(err)
@@ -79,6 +79,11 @@ func (s *switchboard) accounts() (reception, standby phone.Account) {
 	c, expires := s.config.PBX, s.config.PBX.Expires.Std()
 	return phone.Account{User: c.ReceptionUser, Password: c.ReceptionPassword, Expires: expires},
 		phone.Account{User: c.StandbyUser, Password: c.StandbyPassword, Expires: expires}
+}
+
+// unsupported counts a call that the phone refused for what it required.
+func (s *switchboard) unsupported(required string) {
+	s.calls.Unacceptable("420: Require: " + required)
 }
 
 func (s *switchboard) openLines() {

@@ -62,7 +62,11 @@ func (v voice) notices() (all []view.Sentence) {
 	if v.config.Site.Level == releve.HighAvailability {
 		all = append(all, overflowNotice(v.calls.Sighted(), v.config.PBX.Evidence))
 	}
-	if s := v.calls.Snapshot(); s.Unacceptable > 0 {
+	s := v.calls.Snapshot()
+	if s.Keyless > 0 {
+		all = append(all, view.Say("notice-keyless", "calls", strconv.Itoa(s.Keyless), "at", s.KeylessAt.Local().Format(time.TimeOnly)))
+	}
+	if s.Unacceptable > 0 {
 		all = append(all, view.Say("notice-unacceptable", "calls", strconv.Itoa(s.Unacceptable),
 			"at", s.UnacceptableAt.Local().Format(time.TimeOnly), "why", s.UnacceptableWhy))
 	}

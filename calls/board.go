@@ -130,6 +130,16 @@ func (b *board) unacceptable(why string) {
 	b.figures.UnacceptableAt, b.figures.UnacceptableWhy = b.now(), why
 }
 
+func (b *board) keyless() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.now().Sub(b.figures.KeylessAt) > unacceptableFor {
+		b.figures.Keyless = 0
+	}
+	b.figures.Keyless++
+	b.figures.KeylessAt = b.now()
+}
+
 func (b *board) failed(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -158,6 +168,9 @@ func (b *board) snapshot() Snapshot {
 	s.Failing = b.health() != nil
 	if b.now().Sub(s.UnacceptableAt) > unacceptableFor {
 		s.Unacceptable = 0
+	}
+	if b.now().Sub(s.KeylessAt) > unacceptableFor {
+		s.Keyless = 0
 	}
 	return s
 }

@@ -57,6 +57,8 @@ type Leg interface {
 	// heard of the new call, 0 when none was. The leg stays.
 	Transfer(ctx context.Context, user string) (code int, err error)
 	Hangup(ctx context.Context) error
+	// HearsKeys says whether keys can be heard at all; known once it is confirmed.
+	HearsKeys() bool
 	// Gone is closed when the other side has hung up or the leg was lost.
 	Gone() <-chan struct{}
 }
@@ -170,6 +172,10 @@ type Snapshot struct {
 	Unacceptable    int
 	UnacceptableAt  time.Time
 	UnacceptableWhy string
+
+	// Calls that were lately answered and in which no key could be heard.
+	Keyless   int
+	KeylessAt time.Time
 }
 
 // Snapshot is the figures now.
@@ -188,6 +194,10 @@ func (c *Calls) Saturated() time.Time { return c.board.snapshot().SaturatedSince
 // next answer, or by itself: a server that is offered no call must not stay
 // unwell for ever.
 func (c *Calls) Healthy() error { return c.board.healthy() }
+
+// Unacceptable counts a call that was refused before it came here, for what it asked of the
+// telephone.
+func (c *Calls) Unacceptable(why string) { c.board.unacceptable(view.Plain(why)) }
 
 // Active is the calls in conversation, oldest first.
 func (c *Calls) Active() []view.Call { return c.board.active() }

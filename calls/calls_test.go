@@ -593,3 +593,33 @@ func TestAFaultOfTheProgramEndsOneCall(t *testing.T) {
 		})
 	}
 }
+
+// A caller whose keys cannot be heard is answered all the same, and it is shown: in his
+// record and, for a while, on the screen.
+func TestACallInWhichNoKeyCanBeHeardIsShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, OnDuty, 1)
+		deaf := newCaller("deaf")
+		deaf.keyless = true
+		var over sync.WaitGroup
+		over.Go(func() { s.offer(t, deaf) })
+		synctest.Wait()
+		close(deaf.bye)
+		over.Wait()
+		if f := s.Snapshot(); f.Keyless != 1 || !deaf.answered {
+			t.Errorf("answered %v, %d calls shown", deaf.answered, f.Keyless)
+		}
+		if steps := s.Recent(1)[0].Steps; len(steps) == 0 || steps[0].Name != "keyless" {
+			t.Errorf("recorded: %v", steps)
+		}
+		s.Unacceptable("420: Require: timer\x1b")
+		if f := s.Snapshot(); f.Unacceptable != 1 || strings.Contains(f.UnacceptableWhy, "\x1b") {
+			t.Errorf("refused for what it required: %d, %q", f.Unacceptable, f.UnacceptableWhy)
+		}
+		time.Sleep(2 * unacceptableFor)
+		if f := s.Snapshot(); f.Keyless != 0 || f.Unacceptable != 0 {
+			t.Error("shown for ever")
+		}
+		s.flushed(t)
+	})
+}

@@ -29,6 +29,7 @@ type caller struct {
 	invite    releve.Invite
 	answerIn  time.Duration
 	answerErr error
+	keyless   bool          // its PBX sends no keys
 	breakIn   string        // where this program has a fault
 	promptFor time.Duration // how long each prompt lasts
 	promptErr error
@@ -133,6 +134,7 @@ func (c *caller) Refuse(code int) error {
 type leg struct{ *caller }
 
 func (l *leg) Confirmed() <-chan struct{} { return l.acked }
+func (l *leg) HearsKeys() bool            { return !l.keyless }
 func (l *leg) Gone() <-chan struct{}      { return l.bye }
 
 func (l *leg) Digits() <-chan byte {

@@ -62,6 +62,10 @@ func (k *call) talk(ctx context.Context, leg Leg) (attendant.Outcome, string) {
 func (t *talk) confirmed(ctx context.Context) attendant.Event {
 	select {
 	case <-t.leg.Confirmed():
+		if !t.leg.HearsKeys() {
+			t.call.board.keyless()
+			t.call.note(attendant.Note{Name: "keyless"})
+		}
 		return attendant.Event{What: attendant.Started}
 	case <-t.leg.Gone():
 	case <-ctx.Done():

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"releve/phone/dialog"
@@ -29,6 +30,7 @@ type Leg struct {
 	end    context.CancelCauseFunc
 
 	confirmed chan struct{} // closed at the first ACK
+	keyless   atomic.Bool   // no telephone events were agreed on
 	confirm   sync.Once
 
 	mu       sync.Mutex
@@ -91,6 +93,7 @@ func (l *Leg) describe(offer []byte) (late bool, err error) {
 	}
 	s.LocalSDP, s.RemoteSDP = string(answer), string(offer)
 	l.stream.Agree(remote, format)
+	l.keyless.Store(format.DTMF == 0)
 	return false, nil
 }
 
@@ -159,6 +162,7 @@ func (l *Leg) settle(a *acceptance, answer []byte) error {
 		}
 		l.state.RemoteSDP = string(answer)
 		l.stream.Agree(remote, format)
+		l.keyless.Store(format.DTMF == 0)
 	}
 	l.stream.Speak()
 	return nil
@@ -236,6 +240,10 @@ func (l *Leg) Play(ctx context.Context, clip media.Clip) error {
 // Digits gives the keys that the caller presses (RFC 4733), each once. It is closed
 // with the call.
 func (l *Leg) Digits() <-chan byte { return l.stream.Digits() }
+
+// HearsKeys says whether the other side agreed to send keys as telephone events: without
+// them none can be heard (RFC 4733).
+func (l *Leg) HearsKeys() bool { return !l.keyless.Load() }
 
 // Gone is closed when the call is over, whoever ended it.
 func (l *Leg) Gone() <-chan struct{} { return l.ctx.Done() }

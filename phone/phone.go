@@ -65,6 +65,9 @@ type Options struct {
 	// sent, and never 180 or 183: those stop the overflow of several PBXs (H6). A
 	// call that it returns from without answer or refusal is refused with 500.
 	OnInvite func(*Incoming)
+	// OnUnsupported is told what a call required that this telephone has not, after it was
+	// refused with 420 (RFC 3261 §8.2.2.3). Nil: nobody is.
+	OnUnsupported func(required string)
 	// OnCheck answers the other server's question by SIP (H4): what it returns goes
 	// back in X-Releve-Answer, with 200 or, not ok, 503. Nil: 503.
 	OnCheck func(ctx context.Context, nonce string) (answer string, ok bool)
@@ -225,6 +228,9 @@ func (p *Phone) outside(req *sip.Request, t *sip.Transaction) {
 	}
 	if required := sip.Value(req, "Require"); required != "" {
 		p.reply(req, t, 420, "Unsupported", required)
+		if req.Method == "INVITE" && p.options.OnUnsupported != nil {
+			p.options.OnUnsupported(required)
+		}
 		return
 	}
 	switch req.Method {
