@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -92,9 +93,14 @@ func (l *Leg) describe(offer []byte) (late bool, err error) {
 		}
 	}
 	s.LocalSDP, s.RemoteSDP = string(answer), string(offer)
-	l.stream.Agree(remote, format)
-	l.keyless.Store(format.DTMF == 0)
+	l.agree(remote, format)
 	return false, nil
+}
+
+// agree hands the stream what was agreed on, and notes whether keys can be heard.
+func (l *Leg) agree(remote netip.AddrPort, f media.Format) {
+	l.stream.Agree(remote, f)
+	l.keyless.Store(f.DTMF == 0)
 }
 
 // terms are what the other end's descriptions are held against.
@@ -161,8 +167,7 @@ func (l *Leg) settle(a *acceptance, answer []byte) error {
 			return err
 		}
 		l.state.RemoteSDP = string(answer)
-		l.stream.Agree(remote, format)
-		l.keyless.Store(format.DTMF == 0)
+		l.agree(remote, format)
 	}
 	l.stream.Speak()
 	return nil
