@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -218,11 +219,31 @@ func (d *drain) insert(records []Record) (bad int, cause, err error) {
 		return 0, nil, nil
 	}
 	fault, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || !faulty(fault.Code) {
+	if !ok || !rolledBack(err) || itsOwn(fault.Code) || len(stored) == len(records) {
 		return 0, nil, err
 	}
-	_, err = d.tx.Exec(d.ctx, "ROLLBACK TO SAVEPOINT facts")
-	return len(stored), fault, err
+	if _, err := d.tx.Exec(d.ctx, "ROLLBACK TO SAVEPOINT facts"); err != nil {
+		return 0, nil, err
+	}
+	if err := d.takesOrdinary(records[len(stored)].Fact.Kind); err != nil {
+		return 0, nil, fmt.Errorf("%w; nor is an ordinary fact taken: %w", fault, err)
+	}
+	return len(stored), fault, nil
+}
+
+// takesOrdinary stores an ordinary fact of a kind and takes it back: where that works, it is
+// the record that was at fault and not the database.
+func (d *drain) takesOrdinary(kind releve.FactKind) error {
+	sql, args, err := statement(releve.Fact{ID: releve.NewFactID(), Kind: kind, Call: "ordinary",
+		Seat: releve.Main, At: time.Now(), Body: json.RawMessage("{}")})
+	if err != nil {
+		return err
+	}
+	batch := new(pgx.Batch)
+	batch.Queue("SAVEPOINT ordinary")
+	batch.Queue(sql, args...)
+	batch.Queue("ROLLBACK TO SAVEPOINT ordinary")
+	return d.tx.SendBatch(d.ctx, batch).Close()
 }
 
 // runBatch returns, for each record before the first failure, whether it was new.
@@ -253,9 +274,16 @@ func (d *drain) count(records []Record, isNew []bool) {
 	}
 }
 
-// faulty says that a SQLSTATE blames the record: class 22 data exception, class 23 integrity
-// constraint violation.
-func faulty(code string) bool { return strings.HasPrefix(code, "22") || strings.HasPrefix(code, "23") }
+// itsOwn says that a SQLSTATE blames the database or the moment and never a record, which then
+// waits: connection, transaction state, rollback, resources, object state, intervention,
+// system error (classes 08, 25, 40, 53, 55, 57, 58) and damage (XX001, XX002).
+func itsOwn(code string) bool {
+	switch code[:min(2, len(code))] {
+	case "", "08", "25", "40", "53", "55", "57", "58":
+		return true
+	}
+	return code == "XX001" || code == "XX002"
+}
 
 // refuse sets a record aside, whole.
 func (d *drain) refuse(r Record, cause error) error {

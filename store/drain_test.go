@@ -2,10 +2,13 @@ package store_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -132,6 +135,70 @@ func TestAPoisonedRecordIsSetAsideAndTheRestIsStored(t *testing.T) {
 		}
 	}
 	drain(t, s, "one", records, store.Drained{UpTo: 10, Already: 4, Refused: 6})
+}
+
+func TestARecordIsSetAsideWhateverItsSQLSTATE(t *testing.T) {
+	for code, raise := range map[string]string{
+		"54000": "", // by its own length alone
+		"P0001": "P0001", "XX000": "XX000", "42501": "42501", "0A000": "0A000", "21000": "21000",
+	} {
+		t.Run(code, func(t *testing.T) {
+			p := newSite(t, alone)
+			s := p.open()
+			culprit := releve.CallID("culprit")
+			if raise == "" {
+				culprit = longCallID()
+			} else {
+				p.refuseBy(raise, "culprit")
+			}
+			records := numbered(0, append(append(oneCall(t, "before"),
+				fact(t, releve.CallStepped, culprit, releve.StepBody{})), oneCall(t, "after")...)...)
+			drain(t, s, "one", records, store.Drained{UpTo: 9, New: 8, Refused: 1})
+			drain(t, s, "one", records, store.Drained{UpTo: 9, Already: 8, Refused: 1})
+			if n := p.count("SELECT count(*) FROM refused WHERE code = $1 AND sequence = 5", code); n != 1 {
+				t.Errorf("%d records refused with %s, expected 1", n, code)
+			}
+		})
+	}
+}
+
+func TestWhatTheDatabasesOwnTroubleRefusesWaits(t *testing.T) {
+	for _, code := range []string{"08006", "25006", "40001", "40P01", "53100", "53200", "55P03", "57014", "58030", "XX001", "XX002"} {
+		t.Run(code, func(t *testing.T) { keepsWaiting(t, code, "culprit") })
+	}
+	t.Run("an ordinary fact is refused too", func(t *testing.T) { keepsWaiting(t, "P0001", "") })
+}
+
+// keepsWaiting drains into a database that refuses steps, which may not cost a record.
+func keepsWaiting(t *testing.T, code, call string) {
+	p := newSite(t, alone)
+	s := p.open()
+	p.refuseBy(code, call)
+	records := numbered(0, fact(t, releve.CallStepped, "culprit", releve.StepBody{}))
+	if d, err := s.Drain(within(t), releve.Main, "one", records); err == nil {
+		t.Fatalf("drained %+v", d)
+	}
+	_, err := p.own.Exec(within(t), "DROP TRIGGER refuse ON call_step")
+	must(t, err)
+	drain(t, s, "one", records, store.Drained{UpTo: 1, New: 1})
+}
+
+// refuseBy makes the database refuse the steps of a call with a SQLSTATE, or of all calls.
+func (p *site) refuseBy(code, call string) {
+	p.t.Helper()
+	_, err := p.own.Exec(within(p.t), fmt.Sprintf(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN IF '%[2]s' IN ('', NEW.call) THEN RAISE EXCEPTION 'refused' USING ERRCODE = '%[1]s'; END IF; RETURN NEW; END $$;
+		CREATE TRIGGER refuse BEFORE INSERT ON call_step FOR EACH ROW EXECUTE FUNCTION refuse()`, code, call))
+	must(p.t, err)
+}
+
+// longCallID is longer than a row of an index may be, and cannot be compressed.
+func longCallID() releve.CallID {
+	var id strings.Builder
+	for id.Len() < 4000 {
+		id.WriteString(rand.Text())
+	}
+	return releve.CallID(id.String())
 }
 
 func TestAGapInASpoolIsListed(t *testing.T) {
