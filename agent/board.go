@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -32,6 +33,9 @@ type board struct {
 	heardAt  time.Time
 	seen     takeover.Mirror // as it was when it last streamed
 	behind   time.Time       // since when the mirror lacks something
+	replayed releve.LSN      // how far our own copy had come …
+	stands   time.Time       // … and since when it has not advanced, though it has more; zero: it has not
+	waits    time.Time       // since when facts wait and none was stored; zero: none waits
 	progress *view.Progress
 	alone    map[releve.CallID]struct{} // calls with facts that only this server's database has
 	proof    *view.Procedure            // a verification that runs here
@@ -123,6 +127,57 @@ func (b *board) mirror(m takeover.Mirror) {
 	}
 }
 
+// How long what ought to move may stand still, and how much of the log a copy may still have
+// to replay, before the site no longer counts as protected: a takeover would wait for it.
+const (
+	standsMost   = 5 * time.Second
+	replayedMost = 64 << 20
+)
+
+// replay takes in how far our own copy is.
+func (b *board) replay(db takeover.Database) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	lacks := db.Up && db.InRecovery && db.Replay > 0 && db.Replay < db.Flush
+	switch {
+	case !lacks:
+		b.stands = time.Time{}
+	case b.stands.IsZero() || db.Replay > b.replayed:
+		b.stands = time.Now()
+	}
+	b.replayed = db.Replay
+}
+
+// replayBehind is how much our own copy has yet to replay, if that is more than it should.
+func (b *board) replayBehind(db takeover.Database) (bytes releve.LSN, behind bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stands.IsZero() || db.Replay == 0 || db.Replay >= db.Flush {
+		return 0, false
+	}
+	bytes = db.Flush - db.Replay
+	return bytes, bytes > replayedMost || time.Since(b.stands) > standsMost
+}
+
+// spooled takes in how many facts wait on our disk.
+func (b *board) spooled(waiting int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case waiting == 0:
+		b.waits = time.Time{}
+	case b.waits.IsZero():
+		b.waits = time.Now()
+	}
+}
+
+// undrained says that facts wait and that nothing has been stored for too long.
+func (b *board) undrained() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.waits.IsZero() && time.Since(b.waits) > standsMost
+}
+
 func (b *board) advance(p *view.Progress) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -134,6 +189,9 @@ func (b *board) advance(p *view.Progress) {
 func (b *board) store(facts []releve.Fact, alone bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !b.waits.IsZero() {
+		b.waits = time.Now()
+	}
 	if !alone {
 		b.alone = nil
 		return
@@ -185,9 +243,9 @@ func (a *Agent) server(m takeover.Machine) view.Server {
 	load := a.Voice.Load()
 	return view.Server{
 		Seat: m.Seat, Duty: m.Duty(), Heard: true, HeardAt: time.Now().UTC(), Vote: m.Vote || m.Holds(),
-		Data: dataTier(m), Interfaces: view.Tier{State: view.TierWell}, Processing: a.processingTier(m),
+		Data: a.dataTier(m), Interfaces: view.Tier{State: view.TierWell}, Processing: a.processingTier(m),
 		Registered: a.registered(), ChannelsBusy: load.Busy, Channels: load.Channels,
-		WithoutDuty: a.withoutDuty(m), SpoolWaiting: a.Spool.Waiting(),
+		WithoutDuty: a.withoutDuty(m), SpoolWaiting: a.Spool.Waiting(), SpoolStands: a.board.undrained(),
 		CallsOffered: load.Offered, CallsAnswered: load.Answered, CallsRefused: load.Refused,
 		Doing: a.doing(m), Witness: m.WitnessHeard(), Notices: load.Notices,
 	}
@@ -216,8 +274,11 @@ func (a *Agent) registered() []string {
 	return users
 }
 
-func dataTier(m takeover.Machine) view.Tier {
+func (a *Agent) dataTier(m takeover.Machine) view.Tier {
+	behind, far := a.board.replayBehind(m.DB)
 	switch {
+	case m.DB.Up && m.DB.InRecovery && far:
+		return view.Tier{State: view.TierDegraded, Why: view.Say("tier-replay-behind", "seat", string(m.Seat), "bytes", strconv.FormatUint(uint64(behind), 10))}
 	case m.DB.Up && (m.Gate || m.DB.InRecovery):
 		return view.Tier{State: view.TierWell}
 	case m.Job == takeover.JobRejoin || m.Job == takeover.JobRestore || m.Job == takeover.JobCreate || m.Job == takeover.JobStart || m.DB.Up:
@@ -381,7 +442,7 @@ func word(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
 		return view.NotProtected, view.Say("why-without-duty", "seat", string(passive.Seat))
 	case active.Duty != releve.Active:
 		return view.Stopped, view.Say("why-nobody-on-duty")
-	case active.SpoolWaiting > spoolQuiet || passive.SpoolWaiting > 0:
+	case active.SpoolWaiting > spoolQuiet || active.SpoolWaiting > 0 && active.SpoolStands || passive.SpoolWaiting > 0:
 		return view.NotProtected, view.Say("why-spool", "records", itoa(active.SpoolWaiting+passive.SpoolWaiting))
 	case !passive.Heard:
 		return view.NotProtected, view.Say("why-other-silent", "seat", string(passive.Seat))
@@ -393,6 +454,10 @@ func word(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
 		return view.NotProtected, view.Say("why-witness-silent")
 	case active.Processing.State != view.TierWell:
 		return view.NotProtected, active.Processing.Why
+	case passive.Data.State == view.TierDegraded:
+		return view.NotProtected, passive.Data.Why
+	case passive.Processing.State == view.TierDegraded:
+		return view.NotProtected, passive.Processing.Why
 	case passive.Processing.State != view.TierWell:
 		return view.NotProtected, view.Say("why-standby-unwell", "seat", string(passive.Seat))
 	case !m.Protected():
@@ -413,12 +478,14 @@ func wordOfOneVoice(m takeover.Machine, s view.Site) (view.Word, view.Sentence) 
 		return view.Stopped, view.Say("why-nobody-on-duty")
 	case main.Data.State != view.TierWell:
 		return view.NotProtected, view.Say("why-database-away", "seat", string(main.Seat))
-	case main.SpoolWaiting > spoolQuiet || mirror.SpoolWaiting > 0:
+	case main.SpoolWaiting > spoolQuiet || main.SpoolWaiting > 0 && main.SpoolStands || mirror.SpoolWaiting > 0:
 		return view.NotProtected, view.Say("why-spool", "records", itoa(main.SpoolWaiting+mirror.SpoolWaiting))
 	case s.Mirror.Differences > 0:
 		return view.NotProtected, view.Say("why-mirror-differs", "seat", string(mirror.Seat), "differences", itoa(s.Mirror.Differences))
 	case alone:
 		return view.NotProtected, view.Say("why-alone", "seat", string(main.Seat))
+	case mirror.Heard && mirror.Data.State == view.TierDegraded:
+		return view.NotProtected, mirror.Data.Why
 	case !mirror.Heard || !m.Protected():
 		return view.NotProtected, view.Say("why-mirror-away")
 	case main.Processing.State != view.TierWell:

@@ -121,6 +121,7 @@ type postgres struct {
 	timeline releve.Timeline
 	exited   chan struct{}
 	why      string
+	unplayed releve.LSN    // of what this copy has, it has yet to replay
 	slow     time.Duration // added to each promotion and each copy
 	canceled []string      // work that ended because its purpose was gone
 	fenced   int
@@ -246,7 +247,7 @@ func (p *postgres) Look(context.Context) (takeover.Database, error) {
 	defer p.mu.Unlock()
 	p.receive()
 	return takeover.Database{
-		Up: p.runs != stopped, InRecovery: p.runs == standby, Streaming: p.streams(), Flush: p.flush, Timeline: p.timeline, Why: p.why,
+		Up: p.runs != stopped, InRecovery: p.runs == standby, Streaming: p.streams(), Flush: p.flush, Replay: p.flush - p.unplayed, Timeline: p.timeline, Why: p.why,
 	}, nil
 }
 

@@ -60,6 +60,7 @@ type server struct {
 	diary                diary
 	voice                voice
 	spooled              int
+	forgotten            bool // the PBX has forgotten its standby user, and takes it no more
 	testCall             error
 }
 
@@ -229,7 +230,7 @@ func (s *server) bind(reception, standby bool) {
 	if !s.alive {
 		return
 	}
-	s.standby = s.wanted.Standby && standby
+	s.standby = s.wanted.Standby && standby && !s.forgotten
 	if s.wanted.Reception && reception {
 		s.reception = s.seat
 	}

@@ -51,6 +51,18 @@ var situations = []situation{
 		s.change(func() { s.secondary().testCall = errOwnCall })
 		s.main().kill()
 	}, releve.Secondary, view.Stopped, "why-nobody-on-duty", ""},
+	{"a few facts wait on the main's disk and none is stored", fewFactsWait, releve.Main, view.NotProtected, "why-spool", ""},
+	{"a few facts wait on the main's disk, seen from the secondary", fewFactsWait, releve.Secondary, view.NotProtected, "why-spool", ""},
+	{"the mirror does not replay what it has", replayStands, releve.Main, view.NotProtected, "tier-replay-behind", "secondary"},
+	{"the mirror does not replay what it has, seen from it", replayStands, releve.Secondary, view.NotProtected, "tier-replay-behind", "secondary"},
+	{"the mirror has far to replay", func(_ *testing.T, s *site) {
+		s.change(func() {
+			s.secondary().postgres.flush, s.main().postgres.flush = 1<<30, 1<<30
+			s.secondary().postgres.unplayed = 1 << 29
+		})
+	}, releve.Main, view.NotProtected, "tier-replay-behind", "secondary"},
+	{"the PBX has forgotten the standby", func(_ *testing.T, s *site) { s.change(func() { s.secondary().forgotten = true }) },
+		releve.Main, view.NotProtected, "tier-standby-not-registered", ""},
 }
 
 func mirrorAway(_ *testing.T, s *site) {
@@ -61,6 +73,15 @@ func mirrorAway(_ *testing.T, s *site) {
 func mirrorDiffers(t *testing.T, s *site) {
 	_, copied, _ := s.secondary().postgres.Disk()
 	s.main().agent.Verified(agent.Verified{Data: copied, At: time.Now(), Differences: 2})
+}
+
+func fewFactsWait(_ *testing.T, s *site) { s.change(func() { s.main().spooled = 3 }) }
+
+func replayStands(_ *testing.T, s *site) {
+	s.change(func() {
+		s.secondary().postgres.flush, s.main().postgres.flush = 10, 10
+		s.secondary().postgres.unplayed = 1
+	})
 }
 
 func linkCut(_ *testing.T, s *site) { s.change(func() { s.cut = true }) }
@@ -89,7 +110,7 @@ func TestTheWordAndItsReason(t *testing.T) {
 func (c situation) isShown(t *testing.T, s *site) {
 	t.Helper()
 	at := s.servers[c.at].agent
-	s.until("the screen says "+c.why, 5*time.Second, func() bool { return at.View().Why.Code == c.why })
+	s.until("the screen says "+c.why, 10*time.Second, func() bool { return at.View().Why.Code == c.why })
 	v := at.View()
 	if v.Word != c.word || v.Why.Args["seat"] != c.seat {
 		t.Errorf("%s, %+v", v.Word, v.Why)

@@ -81,6 +81,7 @@ func (a *Agent) watchDatabase(ctx context.Context) {
 		if ill := a.ill.Load(); ill != nil && now.Up && ill.start == exited {
 			now = takeover.Database{Why: ill.why}
 		}
+		a.board.replay(now)
 		known := a.Machine().DB
 		if err == nil {
 			failures = 0
@@ -235,6 +236,7 @@ func (a *Agent) watchVoice(ctx context.Context) {
 			there := now
 			a.send(ctx, takeover.Event{Reception: &there})
 		}
+		a.board.spooled(a.Spool.Waiting())
 		a.afterSleep(ctx)
 		a.changed.announce()
 	}

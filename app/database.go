@@ -111,7 +111,7 @@ func (d *database) Why() string {
 func (d *database) Look(ctx context.Context) (takeover.Database, error) {
 	p, err := d.cluster.Position(ctx)
 	return takeover.Database{
-		Up: err == nil, InRecovery: p.InRecovery, Streaming: p.Streaming, Flush: p.Flush, Timeline: p.Timeline,
+		Up: err == nil, InRecovery: p.InRecovery, Streaming: p.Streaming, Flush: p.Flush, Replay: p.Replay, Timeline: p.Timeline,
 	}, err
 }
 

@@ -118,6 +118,7 @@ type Database struct {
 	InRecovery bool            `json:"in_recovery"`
 	Streaming  bool            `json:"streaming"`
 	Flush      releve.LSN      `json:"flush"`
+	Replay     releve.LSN      `json:"replay,omitempty"` // of a copy: how far it has come, 0: not known
 	Timeline   releve.Timeline `json:"timeline"`
 	Why        string          `json:"why,omitempty"` // it went down
 }

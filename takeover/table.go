@@ -592,9 +592,9 @@ func (m *Machine) rebuildAsked() bool {
 
 // tooOld: the owner no longer keeps the log that this copy needs next. Away for days,
 // it is copied anew by itself (M4). What the owner said before the copy was finished it said
-// of the one before.
+// of the one before; and for a moment afterwards, for it looks now and then.
 func (m *Machine) tooOld() bool {
-	return m.OtherAt > m.CopiedAt && m.mirrors() && m.Job == NoJob && !m.Holds() && !m.stopping() && !m.DB.Streaming && m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Lost
+	return m.OtherAt > m.CopiedAt && m.Now-m.StreamLost > streamGone && m.mirrors() && m.Job == NoJob && !m.Holds() && !m.stopping() && !m.DB.Streaming && m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Lost
 }
 
 // condemn strikes the copy out, which gives the vote back, before anything happens to it (R2).

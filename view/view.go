@@ -76,6 +76,7 @@ type Server struct {
 	Channels      int         `json:"channels"`
 	WithoutDuty   bool        `json:"without_duty"`  // answering without the duty (R13)
 	SpoolWaiting  int         `json:"spool_waiting"` // records on this disk alone
+	SpoolStands   bool        `json:"spool_stands"`  // … and none was stored for a while
 	CallsOffered  int64       `json:"calls_offered"` // since its start
 	CallsAnswered int64       `json:"calls_answered"`
 	CallsRefused  int64       `json:"calls_refused"`

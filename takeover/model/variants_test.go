@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"releve/takeover"
 )
@@ -122,7 +123,7 @@ func confirmAnyway(m *takeover.Machine, _ *takeover.Event) {
 // headersCount takes any overflow for our own call that came back.
 func headersCount(m *takeover.Machine, e *takeover.Event) {
 	if e.Round != nil && m.Silent && m.Waiters > 0 {
-		e.Round.Own.Back = true
+		e.Round.Own = takeover.OwnCall{Left: e.Round.Began - time.Minute, Doubt: true, Back: true}
 	}
 }
 
