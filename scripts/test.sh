@@ -25,6 +25,19 @@ echo "== rooms"
 # shellcheck disable=SC2086 # one word a package
 tests rooms standard-quiet -race -timeout 25m "$@" $rooms
 
+# The life of a pair, from its creation to its salvage, on each version that is accepted and can be had.
+pair='CreatedClusterIsOurs|KilledPostmaster|FollowsCommitByCommit|UnderLoadKeeps|ToldApartInRealWAL|KilledInsideAPromotion|CountedBeforeARewind'
+pair="$pair|OldOwnerIsRewound|CleanHandover|SlotThatWasMadeAgain|OldOwnerCommittedAlone|SlotFollowsTheMirror|FrozenOwner|BrokenPage"
+pair="$pair|LostDataIsRestored|StrangerAtThePort|MainCommittedAlone|EachKindOfDifference"
+for version in "17 trixie" "18 sid"; do
+	echo "== the pair on PostgreSQL ${version% *}"
+	# shellcheck disable=SC2086 # two words
+	programs=$(scripts/postgresql.sh $version) || { failed=1; continue; }
+	export RELEVE_TEST_POSTGRESQL="$programs"
+	tests "pair-${version% *}" standard-quiet -count=1 -timeout 25m -run "$pair" ./postgres ./salvage ./verify
+	unset RELEVE_TEST_POSTGRESQL
+done
+
 echo "== every state of two machines and a witness, to the full default bounds"
 tests model standard-verbose -count=1 -timeout 45m "$@" ./takeover/model
 echo "== 20,000 stories of a site that no commit before this one has played, and those that once broke a promise"
