@@ -128,8 +128,12 @@ func (l *ledger) opened(v *server) {
 	}
 }
 
-// opensAwake: without the vote, no gate is opened on a decision that slept (R9, R19).
+// opensAwake: without the vote, no gate is opened on a decision that slept, unless the other
+// was heard since (R9, R19).
 func (l *ledger) opensAwake(v *server, lone bool) {
+	if m := v.running.agent.Machine(); m.WokeAt > 0 && m.OtherAt >= m.WokeAt && !m.Suspended {
+		return
+	}
 	if slept := l.site.elapsed() - v.thawedAt; !lone && v.sleptFor > asleep && slept < moment {
 		l.site.breaks("the %s was frozen for %s, and opens its gate as it wakes", v.seat, v.sleptFor.Round(time.Millisecond))
 	}
