@@ -276,9 +276,13 @@ func (a *Agent) registered() []string {
 
 func (a *Agent) dataTier(m takeover.Machine) view.Tier {
 	behind, far := a.board.replayBehind(m.DB)
+	p := a.board.copying()
 	switch {
 	case m.DB.Up && m.DB.InRecovery && far:
 		return view.Tier{State: view.TierDegraded, Why: view.Say("tier-replay-behind", "seat", string(m.Seat), "bytes", strconv.FormatUint(uint64(behind), 10))}
+	case m.Job == takeover.JobStart && p != nil:
+		return view.Tier{State: view.TierStarting, Why: view.Say("tier-data-recovering",
+			"done", fmt.Sprint(p.Done), "total", fmt.Sprint(p.Total), "left", p.TimeLeft.Round(time.Second).String())}
 	case m.DB.Up && (m.Gate || m.DB.InRecovery):
 		return view.Tier{State: view.TierWell}
 	case m.Job == takeover.JobRejoin || m.Job == takeover.JobRestore || m.Job == takeover.JobCreate || m.Job == takeover.JobStart || m.DB.Up:

@@ -184,6 +184,8 @@ func (a *Agent) checkpoint() {
 }
 
 func (a *Agent) start(ctx context.Context, writable bool) (done takeover.Done, err error) {
+	a.board.advance(nil)
+	defer a.board.advance(nil)
 	if writable {
 		err = a.Database.StartPrimary(ctx)
 	} else {
@@ -196,6 +198,12 @@ func (a *Agent) start(ctx context.Context, writable bool) (done takeover.Done, e
 		done.Database, err = a.look(ctx)
 	}
 	return done, err
+}
+
+// Recovering is told how far the replay of the log has come in a start.
+func (a *Agent) Recovering(_ view.Sentence, p *view.Progress) {
+	a.board.advance(p)
+	a.changed.announce()
 }
 
 func (a *Agent) look(ctx context.Context) (*takeover.Database, error) {

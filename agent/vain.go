@@ -18,10 +18,10 @@ type vain struct {
 
 const inVain = "job-in-vain"
 
-// ended keeps how a job went.
+// ended keeps how a job went. Why PostgreSQL does not start is told by who starts it.
 func (a *Agent) ended(job takeover.Job, err error) {
 	v, news := a.board.inVain(job, err)
-	if news {
+	if news && job != takeover.JobStart {
 		a.Explain("warning", v.why)
 	}
 }

@@ -285,6 +285,7 @@ func (a *App) makeAgent(saved savedTerm, witness agent.Arbiter, found bool) {
 		Found: found, Refusal: c.PBX.RefusalCode, Journal: saved, Database: a.database, Ward: a.database, Store: a.records, Arbiter: witness,
 		Link: &watchedLink{link: link{a.peer}, explain: a.explain}, Telephone: telephone, Voice: voice, Diary: a.diary, Spool: a.spool, Log: a.log,
 	})
+	a.database.recovers = a.agent.Recovering
 }
 
 // explain tells the operator a fact. The agent is made after those who use it.

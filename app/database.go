@@ -22,18 +22,27 @@ type database struct {
 	upstream netip.AddrPort
 	prepare  func(context.Context) ([]postgres.Fork, error) // asks the other for a checkpoint and its history
 	starts   *attempts
+	recovers func(view.Sentence, *view.Progress) // told how a start advances; may be nil
+	ready    finished
 	log      *slog.Logger
 }
 
-// Limits of what is not allowed to last for ever. A start replays the log since
-// the last checkpoint, at most max_wal_size.
+// finished is a copy that is whole and has not started yet. What keeps it from starting is
+// seldom the copy: it is tried again before the whole database travels once more.
+type finished struct {
+	id    releve.DataID
+	of    takeover.Promotion
+	tries int
+}
+
+const readyTries = 3
+
+// Limits of what is not allowed to last for ever. A start, a copy and a promotion have none
+// but for standing still.
 const (
-	startLimit   = 2 * time.Minute
-	stopLimit    = 10 * time.Second
-	promoteLimit = 30 * time.Second
-	followLimit  = 15 * time.Second
-	streamLimit  = 5 * time.Second // a receiver tries five times a second
-	checkLimit   = 30 * time.Second
+	stopLimit   = 10 * time.Second
+	followLimit = 15 * time.Second
+	streamLimit = 5 * time.Second // a receiver tries five times a second
 )
 
 func (d *database) Disk() (takeover.DiskKind, releve.DataID, error) {
@@ -79,10 +88,15 @@ func (d *database) StartCopy(ctx context.Context) error {
 func (d *database) start(ctx context.Context, mode postgres.Mode) error {
 	d.cluster.Fence() // what still runs from before runs in another mode, or hangs
 	return d.starts.try(ctx, mode, func() error {
-		ctx, cancel := context.WithTimeout(ctx, startLimit)
-		defer cancel()
-		return d.cluster.Start(ctx, mode)
+		return d.cluster.StartShowing(ctx, mode, d.recovery())
 	})
+}
+
+func (d *database) recovery() postgres.Progress {
+	if d.recovers == nil {
+		return nil
+	}
+	return progress("copy-starts", d.recovers)
 }
 
 func (d *database) Follow(ctx context.Context) error {
@@ -155,8 +169,6 @@ func (d *database) slotAgain(ctx context.Context) error {
 }
 
 func (d *database) Promote(ctx context.Context) (takeover.Promotion, error) {
-	ctx, cancel := context.WithTimeout(ctx, promoteLimit)
-	defer cancel()
 	p, err := d.cluster.Promote(ctx)
 	if errors.Is(err, postgres.ErrStillPromoting) {
 		// It may still happen, and nobody may ever commit to it (R15): as a copy again it
@@ -176,11 +188,19 @@ func (d *database) Promote(ctx context.Context) (takeover.Promotion, error) {
 // moved aside whole before anything else: salvage will need it.
 func (d *database) Rejoin(ctx context.Context, other takeover.Promotion, say func(view.Sentence, *view.Progress)) (releve.DataID, error) {
 	d.cluster.Fence()
-	id := releve.NewDataID()
 	forks, err := d.prepare(ctx)
 	if err != nil {
 		return "", fmt.Errorf("the other server cannot be copied from yet: %w", err)
 	}
+	if id := d.ready.id; d.mayStart(other) {
+		d.ready.tries++
+		if err := d.startCopied(ctx, say); !errors.Is(err, postgres.ErrLogGone) {
+			return id, err
+		}
+		d.cluster.Fence()
+	}
+	id := releve.NewDataID()
+	d.ready = finished{of: other}
 	old := d.weigh(ctx, forks, other.Timeline)
 	if old.keep != "" {
 		if err := d.setAside(ctx, old, say); err != nil {
@@ -188,9 +208,10 @@ func (d *database) Rejoin(ctx context.Context, other takeover.Promotion, say fun
 		}
 	}
 	if old.rewind {
-		if err = d.rewind(ctx, id, say); err == nil {
-			return id, nil
+		if err = d.rewind(ctx, id, say); err == nil || d.ready.id != "" && !errors.Is(err, postgres.ErrLogGone) {
+			return id, err
 		}
+		d.ready.id = ""
 		d.log.Warn("the rewind led nowhere, a clone follows", "err", err)
 		d.cluster.Fence()
 	}
@@ -200,19 +221,31 @@ func (d *database) Rejoin(ctx context.Context, other takeover.Promotion, say fun
 	return id, nil
 }
 
+// mayStart: the copy on this disk is the one that was finished last, of the server that is on
+// duty still.
+func (d *database) mayStart(other takeover.Promotion) bool {
+	kind, id, err := d.Disk()
+	return err == nil && kind == takeover.DiskOurs && id != "" && id == d.ready.id && d.ready.of == other && d.ready.tries < readyTries
+}
+
 func (d *database) rewind(ctx context.Context, id releve.DataID, say func(view.Sentence, *view.Progress)) error {
 	say(view.Say("copy-rewinds"), nil)
 	if _, err := d.cluster.Rewind(ctx, d.upstream, id, progress("copy-rewinds", say)); err != nil {
 		return err
 	}
+	d.ready.id = id
 	return d.startCopied(ctx, say)
 }
 
 func (d *database) clone(ctx context.Context, id releve.DataID, say func(view.Sentence, *view.Progress)) error {
+	if err := d.cluster.DropReplaced(); err != nil { // what was replaced before takes the room of what comes
+		return err
+	}
 	say(view.Say("copy-clones"), nil)
 	if err := d.cluster.Clone(ctx, d.upstream, id, progress("copy-clones", say)); err != nil {
 		return err
 	}
+	d.ready.id = id
 	return errors.Join(d.cluster.DropReplaced(), d.startCopied(ctx, say))
 }
 
@@ -220,9 +253,7 @@ func (d *database) clone(ctx context.Context, id releve.DataID, say func(view.Se
 // next. A copy that merely does not receive yet is finished all the same.
 func (d *database) startCopied(ctx context.Context, say func(view.Sentence, *view.Progress)) error {
 	say(view.Say("copy-starts"), nil)
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
-	defer cancel()
-	if err := d.cluster.Start(ctx, postgres.CatchUp); err != nil {
+	if err := d.cluster.StartShowing(ctx, postgres.CatchUp, progress("copy-starts", say)); err != nil {
 		return err
 	}
 	wait, enough := context.WithTimeout(ctx, streamLimit)
@@ -230,7 +261,11 @@ func (d *database) startCopied(ctx context.Context, say func(view.Sentence, *vie
 	if err := d.cluster.AwaitStream(wait); errors.Is(err, postgres.ErrLogGone) {
 		return err
 	}
-	return errors.Join(d.cluster.DropSlots(ctx), d.cluster.DropSalvageSlot(ctx))
+	err := errors.Join(d.cluster.DropSlots(ctx), d.cluster.DropSalvageSlot(ctx))
+	if err == nil {
+		d.ready = finished{} // what comes later is another story
+	}
+	return err
 }
 
 // Restore replaces this server's lost or damaged data by a copy of the mirror's, which
@@ -261,9 +296,7 @@ func (d *database) Restore(ctx context.Context, say func(view.Sentence, *view.Pr
 
 func (d *database) startRestored(ctx context.Context, say func(view.Sentence, *view.Progress)) error {
 	say(view.Say("copy-starts"), nil)
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
-	defer cancel()
-	if err := d.cluster.Start(ctx, postgres.CatchUp); err != nil {
+	if err := d.cluster.StartShowing(ctx, postgres.CatchUp, progress("copy-starts", say)); err != nil {
 		return err
 	}
 	return errors.Join(d.cluster.CatchUpWith(ctx, d.upstream), d.cluster.DropSlots(ctx), d.cluster.DropSalvageSlot(ctx))
@@ -304,8 +337,6 @@ func (d *database) weigh(ctx context.Context, forks []postgres.Fork, theirs rele
 // weighCopy judges data that may never have been anything but a mirror's: the log that it
 // needs is gone, or an operator wants another copy.
 func (d *database) weighCopy(ctx context.Context) oldData {
-	ctx, cancel := context.WithTimeout(ctx, checkLimit)
-	defer cancel()
 	if err := d.cluster.OnlyFollowed(ctx, d.upstream); err != nil {
 		return oldData{keep: err.Error()}
 	}
@@ -313,8 +344,6 @@ func (d *database) weighCopy(ctx context.Context) oldData {
 }
 
 func (d *database) weighBeyond(ctx context.Context, f postgres.Fork) oldData {
-	ctx, cancel := context.WithTimeout(ctx, checkLimit)
-	defer cancel()
 	lone, err := d.cluster.Beyond(ctx, f.Timeline, f.At)
 	switch {
 	case err != nil:

@@ -40,7 +40,7 @@ func databases(t *testing.T) (main, secondary home) {
 
 func databaseOf(made sitetest.Server) home {
 	o := made.Options
-	return home{&database{cluster: made.Cluster, upstream: o.Upstream, log: o.Log}, o.Dir}
+	return home{&database{starts: newAttempts(releve.Main), cluster: made.Cluster, upstream: o.Upstream, log: o.Log}, o.Dir}
 }
 
 // preparedBy asks the other server as its link does.

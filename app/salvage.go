@@ -35,9 +35,7 @@ func (d ownDisk) Extract(ctx context.Context, directory string) (view.Salvage, e
 	case <-ctx.Done():
 		return view.Salvage{}, context.Cause(ctx)
 	}
-	starting, cancel := context.WithTimeout(ctx, startLimit)
-	defer cancel()
-	aside, err := d.cluster.OpenAside(starting, directory)
+	aside, err := d.cluster.OpenAside(ctx, directory)
 	if err != nil {
 		return view.Salvage{}, err
 	}

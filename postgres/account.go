@@ -120,6 +120,13 @@ func syncDir(path string) error {
 	return dir.Sync()
 }
 
+// syncTree makes a directory with all that is in it durable.
+func syncTree(dir string) error {
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, syncDir(path)) // a file is synced alike
+	})
+}
+
 // blame names the parent directory that the account may not pass, "" when the
 // modes show none.
 func (a account) blame(path string) string {

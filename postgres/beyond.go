@@ -109,8 +109,11 @@ func (c *Cluster) countCommits(ctx context.Context, timeline releve.Timeline, fo
 			commits++
 		}
 	}}
-	err = c.runTo(ctx, records, "", nil, "pg_waldump", "--path="+c.path("data", "pg_wal"),
-		fmt.Sprintf("--timeline=%d", timeline), "--start="+first.String(), "--rmgr=Transaction")
+	err = c.runMoving(ctx, program{
+		name: "pg_waldump",
+		args: []string{"--path=" + c.path("data", "pg_wal"), fmt.Sprintf("--timeline=%d", timeline), "--start=" + first.String(), "--rmgr=Transaction"},
+		out:  records,
+	}, unguarded)
 	records.flush()
 	return commits, wholeLog(err)
 }

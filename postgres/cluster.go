@@ -12,6 +12,7 @@
 //	data.aside-T/   data that was replaced, whole, kept until somebody deletes it
 //	aside/          where data set aside runs while its rows are salvaged
 //	data.unusable   why data/ must not be started again
+//	data.damaged    pages of data/ that were found bad
 //	probe           what Health writes and syncs
 //	tail-T/         WAL that a promotion left behind and should not have (RULES R4)
 //	conf/           configuration, written by us before every start
@@ -30,6 +31,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"releve"
 )
@@ -83,6 +85,8 @@ type Cluster struct {
 	aside   bool                    // data that was set aside and is only read (OpenAside)
 
 	logToken string // of the latest start: what begins the lines of PostgreSQL's log; the turn's holder changes it
+
+	stalls time.Duration // after which what makes no progress is ended; 0 is stallLimit
 
 	mu      sync.Mutex // for moments only: Fence takes it
 	found   Installation

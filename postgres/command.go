@@ -38,10 +38,24 @@ func (c *Cluster) run(ctx context.Context, in string, line func(string), program
 	return out.String(), err
 }
 
-// runTo runs one of PostgreSQL's programs to its end under the account. Each line of its
-// standard error goes to line as it comes; the last ones are in the error. When ctx
-// ends, the program and its children are killed.
-func (c *Cluster) runTo(ctx context.Context, out io.Writer, in string, line func(string), program string, args ...string) error {
+// runTo is runProgram for a program that has all it needs.
+func (c *Cluster) runTo(ctx context.Context, out io.Writer, in string, line func(string), name string, args ...string) error {
+	return c.runProgram(ctx, program{name: name, args: args, in: in, out: out, line: line})
+}
+
+// program is one of PostgreSQL's, with what goes in and what comes out.
+type program struct {
+	name    string
+	args    []string
+	in      string
+	out     io.Writer
+	line    func(string)  // each line of its standard error, as it comes; may be nil
+	started func(pid int) // may be nil
+}
+
+// runProgram runs a program to its end under the account. Its last lines are in the error.
+// When ctx ends, it and its children are killed.
+func (c *Cluster) runProgram(ctx context.Context, p program) error {
 	who, err := c.account()
 	if err != nil {
 		return err
@@ -50,24 +64,32 @@ func (c *Cluster) runTo(ctx context.Context, out io.Writer, in string, line func
 	if err != nil {
 		return err
 	}
-	complaints := &lineWriter{each: line}
-	cmd := exec.CommandContext(ctx, filepath.Join(programs.Bin, program), args...)
-	cmd.Dir, cmd.Env, cmd.Stdin = c.opts.Dir, environment, strings.NewReader(in)
-	cmd.Stdout, cmd.Stderr = out, complaints
+	complaints := &lineWriter{each: p.line}
+	cmd := exec.CommandContext(ctx, filepath.Join(programs.Bin, p.name), p.args...)
+	cmd.Dir, cmd.Env, cmd.Stdin = c.opts.Dir, environment, strings.NewReader(p.in)
+	cmd.Stdout, cmd.Stderr = p.out, complaints
 	cmd.SysProcAttr = who.process(syscall.SIGKILL)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second // a grandchild may hold our pipes
-	err = onOneThread(cmd.Run)
+	err = onOneThread(func() error {
+		if err := cmd.Start(); err != nil {
+			return err
+		}
+		if p.started != nil {
+			p.started(cmd.Process.Pid)
+		}
+		return cmd.Wait()
+	})
 	complaints.flush()
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return fmt.Errorf("%s did not end in time: %w", program, context.Cause(ctx))
+		return fmt.Errorf("%s was ended: %w", p.name, context.Cause(ctx))
 	case errors.Is(err, fs.ErrPermission):
 		return c.notTraversable(who, err)
 	}
-	return &programError{program: program, err: err, lines: complaints.lines()}
+	return &programError{program: p.name, err: err, lines: complaints.lines()}
 }
 
 // notTraversable explains why the account could not even start a program.

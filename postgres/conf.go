@@ -81,6 +81,7 @@ func (c *Cluster) settings(mode Mode) []setting {
 		{"logging_collector", "off"},
 		{"log_line_prefix", logPrefix(c.logToken)},
 		{"log_checkpoints", "off"},
+		{"log_startup_progress_interval", "1s"},
 	}
 	s = append(s, c.networkSettings()...)
 	if mode != Primary {
@@ -135,6 +136,27 @@ func (c *Cluster) conninfo(server netip.AddrPort, role, application string) stri
 		words[i] = p.name + "=" + quoteConninfo(p.value)
 	}
 	return strings.Join(words, " ")
+}
+
+// patience is how our programs hold a connection, in libpq's words. A source that is gone
+// without a word answers no probe: it is known within ten seconds, not after two hours. A
+// stall at this end, of the disk that is copied onto or of the machine, breaks nothing off:
+// the source's two seconds are for a mirror in sync, and a copy would begin from zero.
+var patience = []setting{
+	{"keepalives", "1"},
+	{"keepalives_idle", "2"},
+	{"keepalives_interval", "2"},
+	{"keepalives_count", "4"},
+	{"tcp_user_timeout", "10000"},
+	{"options", "-c wal_sender_timeout=5min"},
+}
+
+// patiently is a connection string for a program that copies.
+func patiently(info string) string {
+	for _, p := range patience {
+		info += " " + p.name + "=" + quoteConninfo(p.value)
+	}
+	return info
 }
 
 func quoteConninfo(value string) string {

@@ -151,11 +151,15 @@ func (c *Cluster) readyToRewind(ctx context.Context, source netip.AddrPort) (rel
 func (c *Cluster) rewind(ctx context.Context, source netip.AddrPort, progress Progress) (needed bool, err error) {
 	needed = true
 	report := progress.lines()
-	_, err = c.run(ctx, "", func(line string) {
-		needed = needed && !strings.Contains(line, "no rewind required")
-		report(line)
-	}, "pg_rewind", "--target-pgdata="+c.dataDir(), "--source-server="+c.cloneInfo(source),
-		"--config-file="+c.path("conf", "postgresql.conf"), "--progress")
+	err = c.runMoving(ctx, program{
+		name: "pg_rewind",
+		args: []string{"--target-pgdata=" + c.dataDir(), "--source-server=" + patiently(c.cloneInfo(source)),
+			"--config-file=" + c.path("conf", "postgresql.conf"), "--progress"},
+		line: func(line string) {
+			needed = needed && !strings.Contains(line, "no rewind required")
+			report(line)
+		},
+	}, unguarded)
 	return needed, err
 }
 
@@ -189,11 +193,15 @@ func (c *Cluster) Clone(ctx context.Context, source netip.AddrPort, newID releve
 		return err
 	}
 	defer end()
-	fresh, err := c.freshDir()
+	o, err := c.readyToClone(ctx, source)
 	if err != nil {
 		return err
 	}
-	if _, err := c.inspectOrigin(ctx, source); err != nil {
+	if err := c.roomFor(o.bytes + copyLog); err != nil {
+		return err
+	}
+	fresh, err := c.freshDir()
+	if err != nil {
 		return err
 	}
 	if err := c.copyFrom(ctx, source, fresh, progress.lines()); err != nil {
@@ -208,17 +216,28 @@ func (c *Cluster) Clone(ctx context.Context, source netip.AddrPort, newID releve
 	return c.swapIn(fresh)
 }
 
+// readyToClone asks the source first. What an earlier attempt left only takes up room.
+func (c *Cluster) readyToClone(ctx context.Context, source netip.AddrPort) (origin, error) {
+	if _, err := c.freshDir(); err != nil {
+		return origin{}, err
+	}
+	return c.inspectOrigin(ctx, source)
+}
+
 // copyFrom never uses the mirror's name: a base backup under it would acknowledge
 // commits onto half a directory (RULES R1). It is slow on purpose: calls share the disks
 // and the line.
 func (c *Cluster) copyFrom(ctx context.Context, source netip.AddrPort, dir string, line func(string)) error {
-	_, err := c.run(ctx, "", line, "pg_basebackup", "--dbname="+c.cloneInfo(source), "--pgdata="+dir,
-		"--wal-method=stream", "--checkpoint=fast", "--progress", fmt.Sprintf("--max-rate=%dk", c.opts.CopyRate>>10))
+	err := c.runMoving(ctx, program{
+		name: "pg_basebackup",
+		args: []string{"--dbname=" + patiently(c.cloneInfo(source)), "--pgdata=" + dir,
+			"--wal-method=stream", "--checkpoint=fast", "--progress", fmt.Sprintf("--max-rate=%dk", c.opts.CopyRate>>10)},
+		line: line,
+	}, c.roomLeft)
 	if err != nil {
 		return err
 	}
-	_, err = c.run(ctx, "", nil, "pg_verifybackup", "--quiet", dir)
-	return err
+	return c.runMoving(ctx, program{name: "pg_verifybackup", args: []string{"--quiet", dir}}, unguarded)
 }
 
 // kilobytes is how pg_basebackup and pg_rewind report: "  1234/56789 kB (2%)".

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -85,7 +86,7 @@ func (c *Cluster) freshDir() (string, error) {
 // swapIn makes finished data the data. The place is empty: whoever had data
 // there has set it aside.
 func (c *Cluster) swapIn(fresh string) error {
-	if err := removeFile(c.path("data.unusable")); err != nil {
+	if err := errors.Join(removeFile(c.path("data.unusable")), removeFile(c.path(damageFile))); err != nil {
 		return err
 	}
 	if err := rename(fresh, c.dataDir()); err != nil {

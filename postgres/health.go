@@ -224,8 +224,8 @@ func (c *Cluster) examineAnswer(ctx context.Context) error {
 		return c.answerFault(err)
 	case missing != "":
 		return c.fault(ErrFilesGone, "database-files-gone", "file", c.path("data", missing))
-	case damaged > 0:
-		return c.fault(ErrDamaged, "database-pages-damaged", "pages", strconv.FormatInt(damaged, 10))
+	case max(damaged, c.damaged()) > 0:
+		return c.fault(ErrDamaged, "database-pages-damaged", "pages", strconv.FormatInt(max(damaged, c.damaged()), 10))
 	}
 	if dir := p.ailments.suspected(); dir != "" {
 		return c.tryRoom(ctx, p, dir)

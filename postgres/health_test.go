@@ -82,6 +82,7 @@ func TestADamagedPageIsKnownAsSoonAsItIsRead(t *testing.T) {
 	ill(t, c, ErrDamaged, "page") // from the log or from the count, whichever is first
 }
 
+// PostgreSQL itself counts one bad page of a file nowhere.
 func TestADamagedPageThatWasCountedBeforeIsStillKnown(t *testing.T) {
 	c := alone(t)
 	pool := openPool(t, c)
@@ -97,6 +98,14 @@ func TestADamagedPageThatWasCountedBeforeIsStillKnown(t *testing.T) {
 	must(t, c.Stop(within(t), true))
 	must(t, c.Start(within(t), Primary))
 	ill(t, c, ErrDamaged, "pages:1")
+	spoilPage(t, c.path("data", file), 3*pageSize+4000) // as it was
+	bad, err = c.CheckPages(within(t), nil)
+	if err != nil || len(bad) != 0 {
+		t.Fatalf("mended: %v (%v)", bad, err)
+	}
+	if found := c.damaged(); found != 0 {
+		t.Errorf("%d pages are remembered that are whole again", found)
+	}
 }
 
 // mount mounts a file system for PostgreSQL, and says what is missing where it cannot.

@@ -29,20 +29,29 @@ func (c *Cluster) CheckPages(ctx context.Context, progress Progress) ([]releve.B
 	if _, err := c.control(); err != nil {
 		return nil, err
 	}
-	return c.checkPages(ctx, c.localInfo(RoleClone), progress)
+	bad, err := c.checkPages(ctx, c.localInfo(RoleClone), progress)
+	if err != nil {
+		return bad, err
+	}
+	return bad, c.remember(bad)
 }
 
 // checkPages is CheckPages of the cluster that a connection leads to.
 func (c *Cluster) checkPages(ctx context.Context, info string, progress Progress) ([]releve.BadPage, error) {
 	var bad []releve.BadPage
 	report := progress.lines()
-	err := c.runTo(ctx, io.Discard, "", func(line string) {
-		if page, ok := parseBadPage(line); ok {
-			bad = append(bad, page)
-		}
-		report(line)
-	}, "pg_basebackup", "--dbname="+info, "--pgdata=-", "--format=tar", "--wal-method=none", "--no-manifest",
-		"--checkpoint=fast", "--max-rate="+pagesRate, "--progress")
+	err := c.runMoving(ctx, program{
+		name: "pg_basebackup",
+		args: []string{"--dbname=" + patiently(info), "--pgdata=-", "--format=tar", "--wal-method=none", "--no-manifest",
+			"--checkpoint=fast", "--max-rate=" + pagesRate, "--progress"},
+		out: io.Discard,
+		line: func(line string) {
+			if page, ok := parseBadPage(line); ok {
+				bad = append(bad, page)
+			}
+			report(line)
+		},
+	}, unguarded)
 	if said := (*programError)(nil); len(bad) > 0 && errors.As(err, &said) {
 		return bad, nil // that is why it complains at its end
 	}

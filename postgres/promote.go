@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	"releve"
@@ -42,7 +44,10 @@ type Promotion struct {
 	Detail    string // what pg_waldump said of the tail
 }
 
-const promotionLook = 2 * time.Millisecond
+const (
+	promotionLook  = 2 * time.Millisecond
+	promotionStall = 30 * time.Second
+)
 
 // Promote makes the mirror a primary and examines where it left the old timeline. It
 // returns when the timeline is new and its history is on the disk. Other sessions
@@ -96,9 +101,14 @@ WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND NOT (usena
 	return nil
 }
 
+// waitPrimary waits as long as the replay of what was received advances.
 func (c *Cluster) waitPrimary(ctx context.Context) (Position, error) {
+	s := stall{limit: min(c.stallLimit(), promotionStall)}
 	for {
 		position, err := c.Position(ctx)
+		if still := s.at(time.Now(), position.Replay.String()); still != nil {
+			return Position{}, errors.Join(still, err)
+		}
 		switch {
 		case err == nil && !position.InRecovery:
 			return position, nil
@@ -167,38 +177,65 @@ func segmentLSN(name string) releve.LSN {
 	return releve.LSN(high)<<32 | releve.LSN(low)*segmentSize
 }
 
+// keptTail is where the end of the old timeline is kept during a promotion: on the disk that
+// the log is on, wherever that is linked to, for no link leads to another. PostgreSQL passes
+// over what is no file of its log.
+const keptTail = "releve.tail"
+
 // keepTail holds on to the WAL files from the replayed position on, by hard links: a
-// promotion removes those beyond its fork, and they are the evidence.
+// promotion removes those beyond its fork, and they are the evidence. The log's directory is
+// the account's, so that nothing in it is followed out of it.
 func (c *Cluster) keepTail(replayed releve.LSN) (string, error) {
-	who, err := c.account()
-	if err != nil {
-		return "", err
+	log, err := os.OpenRoot(c.path("data", "pg_wal"))
+	if err == nil {
+		defer log.Close()
+		err = c.linkTail(log, segmentStart(replayed-min(1, replayed)))
 	}
-	kept := c.path("tail")
-	if err := errors.Join(os.RemoveAll(kept), who.mkdir(kept)); err != nil {
+	if err != nil {
 		return "", fmt.Errorf("cannot keep the end of the old timeline: %w", err)
 	}
-	entries, err := os.ReadDir(c.path("data", "pg_wal"))
+	return c.path("data", "pg_wal", keptTail), nil
+}
+
+func (c *Cluster) linkTail(log *os.Root, first releve.LSN) error {
+	who, err := c.account()
 	if err != nil {
-		return "", err
+		return err
 	}
-	first := segmentStart(replayed - min(1, replayed))
+	if err := errors.Join(log.RemoveAll(keptTail), log.Mkdir(keptTail, 0o700)); err != nil {
+		return err
+	}
+	entries, err := fs.ReadDir(log.FS(), ".")
+	if err != nil {
+		return err
+	}
 	for _, e := range entries {
 		if !segmentForm.MatchString(e.Name()) || segmentLSN(e.Name()) < first {
 			continue
 		}
-		if err := os.Link(c.path("data", "pg_wal", e.Name()), filepath.Join(kept, e.Name())); err != nil {
-			return "", fmt.Errorf("cannot keep the end of the old timeline: %w", err)
+		if err := log.Link(e.Name(), filepath.Join(keptTail, e.Name())); err != nil {
+			return err
 		}
 	}
-	return kept, nil
+	if who.root { // given away last: until then nobody else could put anything there
+		return log.Lchown(keptTail, who.uid, who.gid)
+	}
+	return nil
 }
 
-// keepEvidence spares a tail that may hold the only copy of rows from the next promotion.
+// keepEvidence spares a tail that may hold the only copy of rows from the next promotion,
+// and from a rewind, which removes what the other server does not have in its log.
 func (c *Cluster) keepEvidence(kept string) error {
 	evidence := c.path("tail-" + time.Now().UTC().Format(asideFormat))
 	c.log.Error("received rows were left behind by the promotion", "wal", evidence)
-	return rename(kept, evidence)
+	err := rename(kept, evidence)
+	if !errors.Is(err, syscall.EXDEV) {
+		return err
+	}
+	if err := os.CopyFS(evidence, os.DirFS(kept)); err != nil {
+		return fmt.Errorf("the end of the old timeline stays in %s, for it could not be copied: %w", kept, err)
+	}
+	return errors.Join(syncTree(evidence), os.RemoveAll(kept))
 }
 
 // tail reads on where recovery stopped, from the beginning of the file before: the reader
@@ -227,16 +264,21 @@ var errNoEnd = errors.New("pg_waldump found none")
 // endWithZeros puts an empty file behind the last one and returns its name: pg_waldump waits
 // five seconds for one that is missing, and dies of it without saying how far it came.
 func endWithZeros(dir string, timeline releve.Timeline, from releve.LSN) (string, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
 	for at := from; ; at += segmentSize {
 		name := segmentName(timeline, at)
-		path := filepath.Join(dir, name)
-		if _, err := os.Stat(path); err == nil {
+		file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
-		if err := os.WriteFile(path, nil, 0o644); err != nil {
+		if err != nil {
 			return "", err
 		}
-		return name, os.Truncate(path, segmentSize)
+		return name, errors.Join(file.Truncate(segmentSize), file.Close())
 	}
 }
 

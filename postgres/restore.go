@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"syscall"
+	"time"
 
 	"releve"
 	"releve/view"
@@ -149,17 +149,6 @@ func (c *Cluster) makeRoom(ctx context.Context, source netip.AddrPort, o origin,
 	return os.RemoveAll(c.dataDir())
 }
 
-func (c *Cluster) roomFor(bytes int64) error {
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(c.opts.Dir, &s); err != nil {
-		return fmt.Errorf("cannot look for room under %s: %w", c.opts.Dir, err)
-	}
-	if free := int64(s.Bavail) * s.Bsize; free < bytes {
-		return &view.Fault{Cause: ErrNoRoom, Why: view.Say("restore-no-room", "directory", c.opts.Dir, "free", fmt.Sprint(free), "needed", fmt.Sprint(bytes))}
-	}
-	return nil
-}
-
 func unsound(source netip.AddrPort, bad []releve.BadPage) error {
 	if len(bad) == 0 {
 		return nil
@@ -196,6 +185,7 @@ func (c *Cluster) CatchUpWith(ctx context.Context, source netip.AddrPort) error 
 	if err != nil {
 		return err
 	}
+	s := stall{limit: c.stallLimit()}
 	for {
 		p, err := c.Position(ctx)
 		if err != nil {
@@ -203,6 +193,9 @@ func (c *Cluster) CatchUpWith(ctx context.Context, source netip.AddrPort) error 
 		}
 		if p.Flush >= o.received {
 			return nil
+		}
+		if err := s.at(time.Now(), p.Write.String()+" "+p.Replay.String()); err != nil {
+			return fmt.Errorf("the copy is at %s and the mirror at %s: %w", p.Flush, o.received, err)
 		}
 		if err := pause(ctx, replayLook); err != nil {
 			return fmt.Errorf("the copy is at %s and the mirror at %s: %w", p.Flush, o.received, err)

@@ -37,8 +37,14 @@ type postmaster struct {
 // mode, or with the reason why not: it ended, ctx did, a fence came, or it woke up
 // writable although it should follow. In the last cases nothing is left running.
 // A mirror accepts none before its data is consistent, for which a fresh clone may need
-// the other server.
+// the other server. It may take as long as it advances: a start that does not fails with
+// ErrStalled.
 func (c *Cluster) Start(ctx context.Context, mode Mode) error {
+	return c.StartShowing(ctx, mode, nil)
+}
+
+// StartShowing is Start that tells how much of the log is replayed.
+func (c *Cluster) StartShowing(ctx context.Context, mode Mode, progress Progress) error {
 	before := c.fenceCount()
 	end, err := c.beginStopped(ctx)
 	if err != nil {
@@ -48,11 +54,12 @@ func (c *Cluster) Start(ctx context.Context, mode Mode) error {
 	if err := c.readyToStart(mode); err != nil {
 		return err
 	}
+	recovery := c.newRecovery(mode, progress)
 	p, err := c.spawn(before)
 	if err != nil {
 		return err
 	}
-	if err := c.waitServing(ctx, p, mode); err != nil {
+	if err := c.waitServing(ctx, p, recovery); err != nil {
 		c.kill(p)
 		return err
 	}
@@ -201,8 +208,9 @@ func (c *Cluster) logEntry(e logEntry) {
 	c.log.Log(context.Background(), level, e.text(), "from", "postgres", "process", e.process)
 }
 
-func (c *Cluster) waitServing(ctx context.Context, p *postmaster, mode Mode) error {
-	if err := c.waitReady(ctx, p); err != nil {
+func (c *Cluster) waitServing(ctx context.Context, p *postmaster, r *recovery) error {
+	mode := r.mode
+	if err := c.waitReady(ctx, p, r); err != nil {
 		return err
 	}
 	position, err := c.Position(ctx)
@@ -216,7 +224,7 @@ func (c *Cluster) waitServing(ctx context.Context, p *postmaster, mode Mode) err
 	return nil
 }
 
-func (c *Cluster) waitReady(ctx context.Context, p *postmaster) error {
+func (c *Cluster) waitReady(ctx context.Context, p *postmaster, r *recovery) error {
 	for {
 		file, err := c.readPidFile()
 		if err == nil && file.pid == p.cmd.Process.Pid && file.status == "ready" {
@@ -224,6 +232,9 @@ func (c *Cluster) waitReady(ctx context.Context, p *postmaster) error {
 		}
 		if err := p.ailments.starved(); err != nil {
 			return err
+		}
+		if err := r.look(p); err != nil {
+			return fmt.Errorf("PostgreSQL does not accept connections yet (%s): %w", p.lastLine(), err)
 		}
 		select {
 		case <-p.exited:

@@ -268,7 +268,7 @@ func (c *Cluster) setAside(reason string) (string, error) {
 	case err != nil:
 		return "", err
 	case state.Presence == Absent:
-		return "", removeFile(c.path("data.unusable"))
+		return "", errors.Join(removeFile(c.path("data.unusable")), removeFile(c.path(damageFile)))
 	}
 	who, err := c.account()
 	if err != nil {
@@ -282,5 +282,5 @@ func (c *Cluster) setAside(reason string) (string, error) {
 		return "", err
 	}
 	c.log.Info("data set aside", "reason", reason, "now", aside)
-	return aside, removeFile(c.path("data.unusable"))
+	return aside, errors.Join(removeFile(c.path("data.unusable")), removeFile(c.path(damageFile)))
 }
