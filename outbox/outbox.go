@@ -92,7 +92,7 @@ func (c carrier) run(ctx context.Context) {
 			pace = again
 		}
 		full := n == batch && err == nil
-		if !full && !rest(ctx, more, pace) {
+		if !full && !rest(ctx, more, pace, n > 0) {
 			return
 		}
 		if idle { // for months, mostly
@@ -101,10 +101,11 @@ func (c carrier) run(ctx context.Context) {
 	}
 }
 
-// rest waits for something new, or for so long where nobody can tell.
-func rest(ctx context.Context, more <-chan struct{}, pace time.Duration) bool {
+// rest waits for something new, or for so long where nobody can tell or where the bound in
+// bytes may have left something behind.
+func rest(ctx context.Context, more <-chan struct{}, pace time.Duration, left bool) bool {
 	var timer <-chan time.Time
-	if more == nil {
+	if more == nil || left {
 		t := time.NewTimer(pace)
 		defer t.Stop()
 		timer = t.C

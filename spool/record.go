@@ -31,6 +31,9 @@ const (
 	// length must not make us reserve memory for it.
 	maxFact = 1 << 20
 
+	// maxRead bounds the records that are read at once: half of what an answer may hold.
+	maxRead = 4 << 20
+
 	// maxHeader bounds the header line, for the same reason.
 	maxHeader = 4096
 )

@@ -288,14 +288,15 @@ func (s *Spool) Read(after uint64, limit int) ([]Record, error) {
 	return records, nil
 }
 
-// read returns at most limit frames after a sequence.
+// read returns at most limit frames after a sequence, and no more than maxRead bytes of them
+// but always one, so that they fit into an answer to the other server.
 func (f *file) read(after uint64, limit int) ([]frame, error) {
 	if after >= f.last || limit <= 0 {
 		return nil, nil
 	}
 	frames := make([]frame, 0, min(uint64(limit), f.last-after))
 	at := f.index[after/stride]
-	for len(frames) < cap(frames) {
+	for bytes := int64(0); len(frames) < cap(frames); {
 		next, err := readFrame(f, at, f.end, f.seed)
 		if errors.Is(err, errNoFrame) {
 			return nil, fmt.Errorf("%w: byte %d no longer reads", ErrDamaged, at)
@@ -305,6 +306,9 @@ func (f *file) read(after uint64, limit int) ([]frame, error) {
 		}
 		at += next.size()
 		if next.sequence > after {
+			if bytes += int64(next.size()); bytes > maxRead && len(frames) > 0 {
+				break
+			}
 			frames = append(frames, next)
 		}
 	}

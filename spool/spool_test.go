@@ -139,6 +139,26 @@ func TestReadingGoesOnWhereItStopped(t *testing.T) {
 	expect(t, got, want...)
 }
 
+func TestLargeRecordsAreReadInPagesBoundedInBytes(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	const records, size = 12, 900 << 10
+	for range records {
+		appendCalls(t, s, strings.Repeat("x", size))
+	}
+	got := 0
+	for after := uint64(0); after < records; {
+		page, err := s.Read(after, 500)
+		must(t, err)
+		if len(page) == 0 || len(page)*size > maxRead {
+			t.Fatalf("%d records of %d bytes after %d", len(page), size, after)
+		}
+		got, after = got+len(page), page[len(page)-1].Sequence
+	}
+	if got != records {
+		t.Errorf("%d records read, expected %d", got, records)
+	}
+}
+
 func TestManyWritersShareFsyncsAndNoneIsLost(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	const writers, each = 16, 20
