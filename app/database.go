@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"releve"
@@ -24,6 +25,7 @@ type database struct {
 	starts   *attempts
 	recovers func(view.Sentence, *view.Progress) // told how a start advances; may be nil
 	ready    finished
+	slot     atomic.Bool // the mirror's slot was made since this database became the owner's
 	log      *slog.Logger
 }
 
@@ -72,10 +74,17 @@ func (d *database) Create(ctx context.Context) (releve.DataID, error) {
 }
 
 func (d *database) StartPrimary(ctx context.Context) error {
+	d.slot.Store(false)
 	if err := d.start(ctx, postgres.Primary); err != nil {
 		return err
 	}
-	return d.cluster.EnsureSlot(ctx)
+	return d.keepForMirror(ctx)
+}
+
+func (d *database) keepForMirror(ctx context.Context) error {
+	err := d.cluster.EnsureSlot(ctx)
+	d.slot.Store(err == nil)
+	return err
 }
 
 func (d *database) StartCopy(ctx context.Context) error {
@@ -150,7 +159,7 @@ func (d *database) Mirror(ctx context.Context) (takeover.Mirror, error) {
 	if err != nil {
 		return takeover.Mirror{}, err
 	}
-	if m.SlotGone {
+	if m.SlotGone && d.slot.Load() { // until then the start or the promotion is about to make it
 		if err := d.slotAgain(ctx); err != nil {
 			return takeover.Mirror{}, err
 		}
@@ -158,8 +167,7 @@ func (d *database) Mirror(ctx context.Context) (takeover.Mirror, error) {
 	return takeover.Mirror{Streaming: m.InSync(), Foreign: m.Foreign != "", Lost: m.Lost, Flush: m.Flush, Own: own.Flush}, nil
 }
 
-// slotAgain makes the slot that somebody has dropped. A start makes it too, so it is never
-// missing by itself.
+// slotAgain makes the slot that somebody has dropped.
 func (d *database) slotAgain(ctx context.Context) error {
 	if err := d.cluster.EnsureSlot(ctx); err != nil {
 		return err
@@ -169,6 +177,7 @@ func (d *database) slotAgain(ctx context.Context) error {
 }
 
 func (d *database) Promote(ctx context.Context) (takeover.Promotion, error) {
+	d.slot.Store(false)
 	p, err := d.cluster.Promote(ctx)
 	if errors.Is(err, postgres.ErrStillPromoting) {
 		// It may still happen, and nobody may ever commit to it (R15): as a copy again it
@@ -181,7 +190,11 @@ func (d *database) Promote(ctx context.Context) (takeover.Promotion, error) {
 	if err != nil {
 		return takeover.Promotion{}, err
 	}
-	return takeover.Promotion{Timeline: p.Timeline, Fork: p.Fork}, d.cluster.EnsureSlot(ctx)
+	if err := d.keepForMirror(ctx); err != nil {
+		d.cluster.Fence() // a primary is not promoted again: as a copy it is
+		return takeover.Promotion{}, err
+	}
+	return takeover.Promotion{Timeline: p.Timeline, Fork: p.Fork}, nil
 }
 
 // Rejoin makes the data a copy of the other's. Data with rows that only it has is

@@ -241,7 +241,11 @@ func (c *Cluster) EnsureSlot(ctx context.Context) error {
 	if exists {
 		return nil
 	}
-	if err := c.do(ctx, changeLimit, `SELECT pg_create_physical_replication_slot($1, true)`, RoleMirror); err != nil {
+	err = c.do(ctx, changeLimit, `SELECT pg_create_physical_replication_slot($1, true)`, RoleMirror)
+	if made, ok := errors.AsType[*pgconn.PgError](err); ok && made.Code == "42710" { // duplicate_object: by another in this very moment
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("cannot create the mirror's slot: %w", err)
 	}
 	return nil
