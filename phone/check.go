@@ -100,25 +100,46 @@ func (p *Phone) question(from, contact string, to netip.AddrPort) (*sip.Request,
 	return req, nil
 }
 
+// maxChecks bounds the questions of the other server that are thought about at a time: it
+// asks a few in a second, one after the other.
+const maxChecks = 4
+
 // asked answers an OPTIONS: the other server's question, or anybody's.
 func (p *Phone) asked(req *sip.Request, t *sip.Transaction) {
-	nonce := sip.Value(req, checkHeader)
-	if nonce == "" {
-		p.reply(req, t, 200, "Allow", sip.Methods, "Accept", "application/sdp")
+	question := sip.Value(req, checkHeader)
+	switch {
+	case question == "":
+		p.reply(t, 200, "Allow", sip.Methods, "Accept", "application/sdp")
+		return
+	case p.options.OnCheck == nil:
+		p.reply(t, 503)
 		return
 	}
-	if p.options.OnCheck == nil {
-		p.reply(req, t, 503)
+	select {
+	case p.checks <- struct{}{}:
+	default:
+		p.reply(t, 503)
 		return
 	}
+	p.begin(func() {
+		defer func() { <-p.checks }()
+		p.check(t, question)
+	})
+}
+
+// check has a question answered. What is no question of the other server learns nothing.
+func (p *Phone) check(t *sip.Transaction, question string) {
 	ctx, cancel := context.WithTimeout(p.ctx, checkLimit)
 	defer cancel()
-	answer, ok := p.options.OnCheck(ctx, nonce)
-	code := 503
-	if ok {
-		code = 200
+	answer, ok := p.options.OnCheck(ctx, question)
+	switch {
+	case answer == "":
+		p.reply(t, 403)
+	case ok:
+		p.reply(t, 200, answerHeader, oneLine(answer))
+	default:
+		p.reply(t, 503, answerHeader, oneLine(answer))
 	}
-	p.reply(req, t, code, answerHeader, oneLine(answer))
 }
 
 // oneLine keeps a header value from becoming two headers.

@@ -16,10 +16,6 @@ import (
 	"releve/phone/sip"
 )
 
-// strayCancel is how long a CANCEL waits for its INVITE: each message has a
-// goroutine of its own, so the second may be here before the first.
-const strayCancel = 200 * time.Millisecond
-
 // offer identifies a call, whichever way it came here:
 // the same one by another way is merged (RFC 3261 §8.2.2.2).
 type offer struct {
@@ -54,36 +50,50 @@ func (in *Incoming) Gone() <-chan struct{} { return in.ctx.Done() }
 
 // offered takes a new call and gives it to OnInvite.
 func (p *Phone) offered(req *sip.Request, t *sip.Transaction) {
-	if code, headers := unsuitable(req); code != 0 {
-		p.reply(req, t, code, headers...)
+	if code, why, headers := unsuitable(req); code != 0 {
+		p.log.Warn("a call is refused for its form", "code", code, "why", why)
+		p.reply(t, code, headers...)
 		return
 	}
 	in := &Incoming{phone: p, req: req, t: t, invite: readInvite(req)}
 	in.ctx, in.end = context.WithCancelCause(p.ctx)
 	if !p.note(in) {
 		in.end(nil)
-		p.reply(req, t, 482)
+		p.reply(t, 482)
 		return
 	}
-	t.Cancelled(func() { in.end(ErrCancelled) })
-	p.reply(req, t, 100)
-	defer in.abandon()
-	p.options.OnInvite(in)
+	// Before the message behind the CANCEL is looked at, which may be the same call by
+	// another way (RFC 3261 §8.2.2.2: merged is only what is still in progress).
+	t.Cancelled(func() {
+		p.forgetOffer(offerOf(req), in)
+		in.end(ErrCancelled)
+	})
+	p.reply(t, 100)
+	p.begin(func() {
+		defer in.abandon()
+		p.options.OnInvite(in)
+	})
 }
 
+// maxUser bounds the names and numbers that a call is recorded with.
+const maxUser = 255
+
 // unsuitable says with which code an INVITE must be refused for its form.
-func unsuitable(req *sip.Request) (code int, headers []string) {
+func unsuitable(req *sip.Request) (code int, why string, headers []string) {
 	accept := strings.ToLower(strings.Join(sip.Values(req, "Accept"), ","))
-	kind, _, _ := strings.Cut(strings.ToLower(sip.Value(req, "Content-Type")), ";")
+	_, err := description(req)
+	contacts := sip.Contacts(req)
 	switch {
-	case len(sip.Contacts(req)) > 1:
-		return 400, nil
-	case len(req.Body()) > 0 && strings.TrimSpace(kind) != "application/sdp":
-		return 415, []string{"Accept", "application/sdp"}
+	case len(contacts) != len(sip.Values(req, "Contact")) || len(contacts) > 1:
+		return 400, "its Contact cannot be called back", nil
+	case max(len(sip.FromAddress(req).URI.User), len(sip.ToAddress(req).URI.User), len(req.Recipient.User)) > maxUser:
+		return 400, "a user of more than 255 bytes", nil
+	case err != nil:
+		return 415, err.Error(), []string{"Accept", "application/sdp, multipart/mixed", "Accept-Encoding", "identity"}
 	case accept != "" && !strings.Contains(accept, "application/sdp") && !strings.Contains(accept, "/*"):
-		return 406, nil
+		return 406, "the PBX takes no session description", nil
 	}
-	return 0, nil
+	return 0, "", nil
 }
 
 // note keeps an offer until it is refused or the call is over. False: the same call
@@ -96,49 +106,16 @@ func (p *Phone) note(in *Incoming) bool {
 		return false
 	}
 	p.offers[key] = in
-	close(p.news)
-	p.news = make(chan struct{})
-	context.AfterFunc(in.ctx, func() { p.forgetOffer(key) })
+	context.AfterFunc(in.ctx, func() { p.forgetOffer(key, in) })
 	return true
 }
 
-func (p *Phone) forgetOffer(key offer) {
+// forgetOffer forgets that offer, and no later one of the same call.
+func (p *Phone) forgetOffer(key offer, in *Incoming) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.offers, key)
-}
-
-// cancelled takes a CANCEL that met no transaction (the library answers the others):
-// it may have overtaken its INVITE.
-func (p *Phone) cancelled(req *sip.Request, t *sip.Transaction) {
-	ctx, stop := context.WithTimeout(p.ctx, strayCancel)
-	defer stop()
-	in := p.await(ctx, offerOf(req))
-	if in == nil || in.t.Branch() != t.Branch() {
-		p.reply(req, t, 481)
-		return
-	}
-	p.reply(req, t, 200)
-	if in.decide() {
-		p.reply(in.req, in.t, 487)
-		in.end(ErrCancelled)
-	}
-}
-
-// await waits until an offer is noted.
-func (p *Phone) await(ctx context.Context, key offer) *Incoming {
-	for {
-		p.mu.Lock()
-		in, news := p.offers[key], p.news
-		p.mu.Unlock()
-		if in != nil {
-			return in
-		}
-		select {
-		case <-news:
-		case <-ctx.Done():
-			return nil
-		}
+	if p.offers[key] == in {
+		delete(p.offers, key)
 	}
 }
 
@@ -176,15 +153,15 @@ func (in *Incoming) Refuse(code int) error {
 
 func (in *Incoming) refuse(code int, headers ...string) error {
 	// The PBX may come back at once with the same call, which is then not merged.
-	in.phone.forgetOffer(offerOf(in.req))
-	err := in.t.Respond(sip.Reply(in.req, code, headers...))
+	in.phone.forgetOffer(offerOf(in.req), in)
+	err := in.t.Respond(code, nil, headers...)
 	in.end(fmt.Errorf("the call was refused with %d", code))
 	return err
 }
 
 // Answer picks the call up: a media port, our session description, 200 OK. It
-// returns when the 200 is sent; until that is acknowledged it is repeated, and after
-// 32 s without ACK the call is ended with BYE (RFC 3261 §13.3.1.4).
+// returns when the 200 is sent; until that is acknowledged it is repeated, and a call that
+// nobody acknowledges is ended with BYE (RFC 3261 §13.3.1.4).
 //
 // ErrNoMediaPort leaves the call to be refused. After ErrNotAcceptable it has been
 // refused with 488, after ErrCancelled the caller had gone.
@@ -222,18 +199,22 @@ func (in *Incoming) connect(stream *media.Stream) (*Leg, error) {
 	}
 	state.Session, state.Version = rand.Uint64N(1<<62), 1
 	l := in.phone.newLeg(state, stream, in.ctx, in.end)
-	late, err := l.describe(in.req.Body())
+	offer, err := description(in.req)
+	if err != nil {
+		return nil, errors.Join(ErrNotAcceptable, err, in.refuse(415))
+	}
+	late, err := l.describe(offer)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", ErrNotAcceptable, err), in.refuse(488, in.phone.warning(err)...))
 	}
 	a := l.accept(in.req, in.t, late)
 	// The ACK may be here before Respond returns: the leg must be known first.
 	in.phone.keep(l)
-	if err := a.t.Respond(a.res); err != nil {
+	if err := a.answer(); err != nil {
 		in.end(err)
 		return nil, err
 	}
-	go l.repeat(a)
+	in.phone.begin(func() { l.repeat(a) })
 	return l, nil
 }
 

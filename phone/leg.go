@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,15 @@ import (
 // remembered is how long an ended call still answers: a NOTIFY or an ACK may come
 // after the BYE (T4, RFC 3261 §17.1.2.2).
 const remembered = 5 * time.Second
+
+// A 2xx is sent after 0, 0.5, 1.5, 3.5 and 7.5 s (RFC 3261 §13.3.1.4). Who has acknowledged
+// none by then does not: 64*T1, which the RFC allows, would hold a channel for 32 s.
+const (
+	patience = 16 // times T1, until a call without ACK is given up
+	overdue  = 2  // times T1, until its ACK is overdue: one repetition was in vain
+	// fewOverdue is how many calls may wait so long where nothing else is set.
+	fewOverdue = 4
+)
 
 // timers are those of RFC 3261 §13.3.1.4 for a 2xx that was not acknowledged.
 type timers struct{ t1, t2 time.Duration }
@@ -43,8 +53,10 @@ type Leg struct {
 // acceptance is a 2xx to INVITE that waits for its ACK.
 type acceptance struct {
 	t     *sip.Transaction
-	res   *sip.Response
-	late  bool // the ACK brings the session description
+	body  []byte
+	with  []string // headers
+	first bool     // it answers the call, and no re-INVITE
+	late  bool     // the ACK brings the session description
 	acked chan struct{}
 }
 
@@ -77,7 +89,6 @@ func (p *Phone) keep(l *Leg) {
 func (l *Leg) describe(offer []byte) (late bool, err error) {
 	s := &l.state
 	if len(offer) == 0 {
-		s.LocalSDP = string(media.Offer(l.phone.local(l.stream), s.Session, s.Version, media.SendRecv))
 		return true, nil
 	}
 	terms := l.terms()
@@ -108,38 +119,90 @@ func (l *Leg) terms() media.Terms {
 	return media.Terms{Local: l.phone.local(l.stream), Caller: l.state.Source.Addr(), Networks: l.phone.media.Networks()}
 }
 
-// accept builds the 200 to an INVITE, to be repeated until it is acknowledged.
+// offer is a description of ours where the INVITE brought none. It is in force once it is
+// answered: a session that has one keeps it until then (RFC 3261 §14.1).
+func (l *Leg) offer() []byte {
+	s := &l.state
+	local := l.phone.local(l.stream)
+	text := media.Offer(local, s.Session, s.Version, media.SendRecv)
+	if s.LocalSDP != "" && string(text) != s.LocalSDP {
+		s.Version++ // RFC 3264 §8
+		text = media.Offer(local, s.Session, s.Version, media.SendRecv)
+	}
+	return text
+}
+
+// accept makes the 200 to an INVITE, to be repeated until it is acknowledged.
 func (l *Leg) accept(req *sip.Request, t *sip.Transaction, late bool) *acceptance {
-	res := sip.Reply(req, 200, "Contact", "<"+l.state.LocalTarget+">", "Allow", sip.Methods, "Content-Type", "application/sdp")
-	res.SetBody([]byte(l.state.LocalSDP))
-	a := &acceptance{t: t, res: res, late: late, acked: make(chan struct{})}
+	a := &acceptance{
+		t: t, body: []byte(l.state.LocalSDP), late: late, first: t.Initial(), acked: make(chan struct{}),
+		with: []string{"Contact", "<" + l.state.LocalTarget + ">", "Allow", sip.Methods, "Content-Type", "application/sdp"},
+	}
+	if late {
+		a.body = l.offer()
+	}
 	l.accepted[req.CSeq().SeqNo] = a
 	return a
 }
 
-// repeat sends the 200 again and again until the ACK is here, and gives the call up
-// after 64*T1. The library's own repeating has other intervals and sends no BYE.
+// answer sends the 200.
+func (a *acceptance) answer() error { return a.t.Respond(200, a.body, a.with...) }
+
+// repeat sends the 200 again and again until the ACK is here, and gives the call up when
+// it does not come: soon where many such calls hold channels (SPEC K4).
 func (l *Leg) repeat(a *acceptance) {
-	patience := time.NewTimer(64 * l.phone.timers.t1)
-	defer patience.Stop()
-	for wait := l.phone.timers.t1; ; wait = min(2*wait, l.phone.timers.t2) {
+	t1 := l.phone.timers.t1
+	end, late := time.NewTimer(patience*t1), time.NewTimer(overdue*t1)
+	defer end.Stop()
+	defer late.Stop()
+	again := time.NewTimer(t1)
+	defer again.Stop()
+	for wait := t1; ; {
 		select {
 		case <-a.acked:
 			return
-		case ack := <-a.t.Acks():
-			l.acknowledged(ack)
 		case <-l.ctx.Done():
 			return
-		case <-patience.C:
-			l.phone.log.Warn("no ACK: the call is ended", "call", l.Dialog().CallID)
-			l.drop(ErrNoAck)
+		case <-late.C:
+			if a.first && !l.phone.mayWait() {
+				l.unacknowledged("many calls are not acknowledged")
+				return
+			} else if a.first {
+				defer l.phone.waited()
+			}
+		case <-end.C:
+			l.unacknowledged("no ACK")
 			return
-		case <-time.After(wait):
-			if err := a.t.Respond(a.res); err != nil {
+		case <-again.C:
+			if err := a.t.Repeat(); err != nil {
 				l.phone.log.Debug("200 not repeated", "error", err)
 			}
+			wait = min(2*wait, l.phone.timers.t2)
+			again.Reset(wait)
 		}
 	}
+}
+
+func (l *Leg) unacknowledged(why string) {
+	l.phone.log.Warn("the call is ended: "+why, "call", l.Dialog().CallID)
+	_ = l.drop(ErrNoAck) // over, whether it is heard or not
+}
+
+// mayWait takes one of the few places for calls whose ACK is overdue.
+func (p *Phone) mayWait() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.overdue >= cmp.Or(p.options.Unacknowledged, fewOverdue) {
+		return false
+	}
+	p.overdue++
+	return true
+}
+
+func (p *Phone) waited() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.overdue--
 }
 
 // acknowledged takes an ACK; the same one may come more than once.
@@ -153,43 +216,48 @@ func (l *Leg) acknowledged(ack *sip.Request) {
 	}
 	delete(l.accepted, seq)
 	close(a.acked)
-	if err := l.settle(a, ack.Body()); err != nil {
-		go l.drop(fmt.Errorf("%w: %w", ErrNotAcceptable, err))
+	if err := l.settle(a, ack); err != nil && a.first {
+		l.phone.begin(func() { _ = l.drop(fmt.Errorf("%w: %w", ErrNotAcceptable, err)) })
+	} else if err != nil {
+		l.phone.log.Warn("the session stays as it was: no answer came to our offer", "call", l.state.CallID, "error", err)
 	}
 	l.confirm.Do(func() { close(l.confirmed) })
 }
 
 // settle takes the answer that an ACK brings, where it has to, and lets the call speak.
-func (l *Leg) settle(a *acceptance, answer []byte) error {
+func (l *Leg) settle(a *acceptance, ack *sip.Request) error {
 	if a.late {
+		answer, err := description(ack)
+		if err != nil {
+			return err
+		}
 		remote, format, err := l.terms().ParseAnswer(answer)
 		if err != nil {
 			return err
 		}
-		l.state.RemoteSDP = string(answer)
+		l.state.LocalSDP, l.state.RemoteSDP = string(a.body), string(answer)
 		l.agree(remote, format)
 	}
 	l.stream.Speak()
 	return nil
 }
 
-// reinvited takes a re-INVITE: a new target, hold, other media (RFC 3261 §14.2). It
-// returns when the 200 is acknowledged.
+// reinvited takes a re-INVITE: a new target, hold, other media (RFC 3261 §14.2).
 func (l *Leg) reinvited(req *sip.Request, t *sip.Transaction) {
 	if l.ctx.Err() != nil {
-		l.phone.reply(req, t, 481)
+		l.phone.reply(t, 481)
 		return
 	}
 	a, code := l.renegotiate(req, t)
 	if code != 0 {
-		l.phone.reply(req, t, code)
+		l.phone.reply(t, code)
 		return
 	}
-	if err := t.Respond(a.res); err != nil {
+	if err := a.answer(); err != nil {
 		l.phone.log.Warn("re-INVITE not answered", "call", req.CallID().Value(), "error", err)
 		return
 	}
-	l.repeat(a)
+	l.phone.begin(func() { l.repeat(a) })
 }
 
 // renegotiate takes over what a re-INVITE says, or returns the code to refuse it
@@ -200,7 +268,11 @@ func (l *Leg) renegotiate(req *sip.Request, t *sip.Transaction) (*acceptance, in
 	if err := l.state.Reinvite(req, source(req)); err != nil {
 		return nil, 500
 	}
-	late, err := l.describe(req.Body())
+	offer, err := description(req)
+	if err != nil {
+		return nil, 415
+	}
+	late, err := l.describe(offer)
 	if err != nil {
 		return nil, 488
 	}

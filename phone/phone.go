@@ -9,9 +9,12 @@ package phone
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 
 	"releve/phone/dialog"
@@ -69,8 +72,14 @@ type Options struct {
 	// refused with 420 (RFC 3261 §8.2.2.3). Nil: nobody is.
 	OnUnsupported func(required string)
 	// OnCheck answers the other server's question by SIP (H4): what it returns goes
-	// back in X-Releve-Answer, with 200 or, not ok, 503. Nil: 503.
+	// back in X-Releve-Answer, with 200 or, not ok, 503; "" is 403, for a question that is
+	// not the other's. Nil: 503.
 	OnCheck func(ctx context.Context, nonce string) (answer string, ok bool)
+	// OnPanic hears of a panic that ended one message or one call and nothing else (K9).
+	OnPanic func(what string)
+	// Unacknowledged is how many answered calls may wait for an overdue ACK at a time;
+	// 0: 4 (SPEC K4).
+	Unacknowledged int
 }
 
 // Phone is one telephone on one address.
@@ -81,15 +90,16 @@ type Phone struct {
 	media     *media.Engine
 	registrar *register.Client
 	timers    timers
+	checks    chan struct{}   // one for each that is thought about
 	ctx       context.Context // ends with the telephone
 	end       context.CancelCauseFunc
 
 	mu       sync.Mutex
 	offers   map[offer]*Incoming // offered or in progress
-	news     chan struct{}       // closed and replaced at each new offer
 	legs     map[dialog.ID]*Leg  // answered, and for a while after their end
 	accounts map[string]Account  // that were registered here
 	bound    []string            // users registered now, in the order in which they came
+	overdue  int                 // calls whose ACK is
 }
 
 // New binds the SIP address and serves it.
@@ -103,15 +113,16 @@ func New(o Options) (*Phone, error) {
 	ctx, end := context.WithCancelCause(context.Background())
 	p := &Phone{
 		options: o, log: o.Log, media: engine, timers: rfc3261, ctx: ctx, end: end,
-		offers: make(map[offer]*Incoming), news: make(chan struct{}),
+		offers: make(map[offer]*Incoming), checks: make(chan struct{}, maxChecks),
 		legs: make(map[dialog.ID]*Leg), accounts: make(map[string]Account),
 	}
 	// Messages may arrive before Listen returns; they wait for the rest of New.
 	ready := make(chan struct{})
 	p.endpoint, err = sip.Listen(sip.Options{
 		Listen: o.Listen, Log: o.Log, Sources: o.sources(o.Sources),
-		Handle: func(req *sip.Request, t *sip.Transaction) { <-ready; p.receive(req, t) },
-		Stray:  func(res *sip.Response) { <-ready; _ = p.acknowledgeAgain(res) },
+		OnPanic: o.OnPanic,
+		Handle:  func(req *sip.Request, t *sip.Transaction) { <-ready; p.receive(req, t) },
+		Stray:   func(res *sip.Response) { <-ready; _ = p.acknowledgeAgain(res) },
 	})
 	if err != nil {
 		engine.Close()
@@ -195,21 +206,38 @@ func (p *Phone) Unregister(ctx context.Context, a Account) error {
 	return p.registrar.Unregister(ctx, a)
 }
 
-// receive sorts requests (RFC 3261 §8.2). It runs in a goroutine for each.
+// receive sorts requests (RFC 3261 §8.2), one after the other in the order of their
+// arrival: what takes time has a goroutine of its own.
 func (p *Phone) receive(req *sip.Request, t *sip.Transaction) {
 	switch {
 	case req.Method == "ACK":
 		if l := p.leg(dialog.Of(req)); l != nil {
 			l.acknowledged(req)
 		}
-	case req.Method == "CANCEL":
-		p.cancelled(req, t)
 	case !sip.Allowed(string(req.Method)):
-		p.reply(req, t, unknown(req), "Allow", sip.Methods)
+		p.reply(t, unknown(req), "Allow", sip.Methods)
 	case !t.Initial():
 		p.inside(req, t)
 	default:
 		p.outside(req, t)
+	}
+}
+
+// begin runs f in a goroutine of its own, where a panic ends one call and not the server.
+func (p *Phone) begin(f func()) {
+	go func() {
+		defer p.survive()
+		f()
+	}()
+}
+
+// survive is to be deferred.
+func (p *Phone) survive() {
+	if bad := recover(); bad != nil {
+		p.log.Error("panic: it ended one call", "panic", bad, "stack", string(debug.Stack()))
+		if p.options.OnPanic != nil {
+			p.options.OnPanic(fmt.Sprint(bad))
+		}
 	}
 }
 
@@ -222,14 +250,14 @@ func unknown(req *sip.Request) int {
 
 // outside takes requests that belong to no dialog.
 func (p *Phone) outside(req *sip.Request, t *sip.Transaction) {
-	if scheme := req.Recipient.Scheme; scheme != "sip" && scheme != "sips" {
-		p.reply(req, t, 416)
+	if scheme := strings.ToLower(req.Recipient.Scheme); scheme != "sip" && scheme != "sips" {
+		p.reply(t, 416)
 		return
 	}
-	if required := sip.Value(req, "Require"); required != "" {
-		p.reply(req, t, 420, "Unsupported", required)
-		if req.Method == "INVITE" && p.options.OnUnsupported != nil {
-			p.options.OnUnsupported(required)
+	if required := strings.Join(sip.Values(req, "Require"), ", "); required != "" {
+		p.reply(t, 420, "Unsupported", required)
+		if req.IsInvite() && p.options.OnUnsupported != nil {
+			p.begin(func() { p.options.OnUnsupported(required) })
 		}
 		return
 	}
@@ -239,7 +267,7 @@ func (p *Phone) outside(req *sip.Request, t *sip.Transaction) {
 	case "OPTIONS":
 		p.asked(req, t)
 	default: // BYE and NOTIFY are of a dialog, or of nothing
-		p.reply(req, t, 481)
+		p.reply(t, 481)
 	}
 }
 
@@ -247,28 +275,32 @@ func (p *Phone) outside(req *sip.Request, t *sip.Transaction) {
 func (p *Phone) inside(req *sip.Request, t *sip.Transaction) {
 	l := p.leg(dialog.Of(req))
 	if l == nil {
-		p.reply(req, t, 481)
+		p.reply(t, 481)
 		return
 	}
 	l.note(req)
 	switch req.Method {
 	case "BYE":
 		l.end(ErrGone)
-		p.reply(req, t, 200)
+		p.reply(t, 200)
 	case "INVITE":
-		l.reinvited(req, t)
+		if required := sip.Value(req, "Require"); required != "" {
+			p.reply(t, 420, "Unsupported", required)
+			return
+		}
+		p.begin(func() { l.reinvited(req, t) })
 	case "NOTIFY":
-		p.reply(req, t, l.notified(req))
+		p.reply(t, l.notified(req))
 	default: // OPTIONS
-		p.reply(req, t, 200, "Allow", sip.Methods, "Accept", "application/sdp")
+		p.reply(t, 200, "Allow", sip.Methods, "Accept", "application/sdp")
 	}
 }
 
-// reply sends a final response. Where it cannot be sent the other side repeats the
-// request, or gives up by itself: there is nobody to tell.
-func (p *Phone) reply(req *sip.Request, t *sip.Transaction, code int, headers ...string) {
-	if err := t.Respond(sip.Reply(req, code, headers...)); err != nil {
-		p.log.Debug("SIP response not sent", "method", req.Method, "code", code, "error", err)
+// reply sends a response. Where it cannot be sent the other side repeats the request, or
+// gives up by itself: there is nobody to tell.
+func (p *Phone) reply(t *sip.Transaction, code int, headers ...string) {
+	if err := t.Respond(code, nil, headers...); err != nil {
+		p.log.Debug("SIP response not sent", "code", code, "error", err)
 	}
 }
 

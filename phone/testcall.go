@@ -245,7 +245,9 @@ func (p *Phone) establish(res *sip.Response, stream *media.Stream) (*Leg, error)
 	return l, nil
 }
 
-func (p *Phone) contactOf(res *sip.Response) string { return p.contact(sip.User(res.From().Address)) }
+func (p *Phone) contactOf(res *sip.Response) string {
+	return p.contact(sip.User(sip.FromAddress(res).URI))
+}
 
 // ack acknowledges a 2xx to our INVITE.
 func (l *Leg) ack(res *sip.Response) error {

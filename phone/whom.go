@@ -3,6 +3,8 @@ package phone
 import (
 	"net/url"
 	"strings"
+
+	"releve/phone/sip"
 )
 
 // whom is an address of a header as evidence is read from it: any URI that may stand there,
@@ -77,10 +79,7 @@ func afterName(value string) string {
 func bare(user string) string {
 	user, _, _ = strings.Cut(user, ":")
 	user, _, _ = strings.Cut(user, ";")
-	if plain, err := url.PathUnescape(user); err == nil {
-		user = plain
-	}
-	user, _, _ = strings.Cut(strings.TrimSpace(user), ";")
+	user, _, _ = strings.Cut(strings.TrimSpace(sip.Plain(user)), ";")
 	number := strings.NewReplacer("-", "", ".", "", "(", "", ")", "", " ", "").Replace(user)
 	if number != "" && strings.Trim(strings.TrimPrefix(number, "+"), "0123456789*#") == "" {
 		return number

@@ -53,27 +53,31 @@ func Of(req *sip.Request) ID {
 // Answered is the dialog that a 2xx to this INVITE makes (RFC 3261 §12.1.1). The
 // request must bear our tag already.
 func Answered(invite *sip.Request, contact string, source netip.AddrPort) (State, error) {
-	target := invite.From().Address // of a caller from the days of RFC 2543
+	target := sip.FromAddress(invite).Text // of a caller from the days of RFC 2543
 	switch remote := sip.Contacts(invite); len(remote) {
 	case 0:
 	case 1:
-		target = remote[0].URI
+		target = remote[0].Text
 	default:
 		return State{}, fmt.Errorf("an INVITE names one Contact, this one %d: who is to be called back?", len(remote))
 	}
-	return State{
+	s := State{
 		CallID:       invite.CallID().Value(),
 		LocalTag:     sip.ToTag(invite),
 		RemoteTag:    sip.FromTag(invite),
 		Local:        withoutTag(sip.Value(invite, "To")),
 		Remote:       withoutTag(sip.Value(invite, "From")),
 		LocalTarget:  contact,
-		RemoteTarget: target.String(),
+		RemoteTarget: target,
 		Routes:       sip.Values(invite, "Record-Route"),
 		RemoteSeq:    invite.CSeq().SeqNo,
 		Transport:    "UDP",
 		Source:       source,
-	}, nil
+	}
+	// What cannot be written again as it came is refused now, and not when the call is to
+	// be hung up.
+	_, err := s.request("BYE", 0)
+	return s, err
 }
 
 // Placed is the dialog that a 2xx to our INVITE makes (RFC 3261 §12.1.2): the route
@@ -92,7 +96,7 @@ func Placed(res *sip.Response, contact string, source netip.AddrPort) (State, er
 		Local:        withoutTag(sip.Value(res, "From")),
 		Remote:       withoutTag(sip.Value(res, "To")),
 		LocalTarget:  contact,
-		RemoteTarget: remote[0].URI.String(),
+		RemoteTarget: remote[0].Text,
 		Routes:       routes,
 		LocalSeq:     res.CSeq().SeqNo,
 		Transport:    "UDP",
@@ -107,8 +111,8 @@ func (s *State) Reinvite(req *sip.Request, source netip.AddrPort) error {
 		return ErrOrder
 	}
 	s.RemoteSeq, s.Source = req.CSeq().SeqNo, source
-	if contacts := sip.Contacts(req); len(contacts) == 1 {
-		s.RemoteTarget = contacts[0].URI.String()
+	if contacts := sip.Contacts(req); len(contacts) == 1 && exact(contacts[0].Text) == nil {
+		s.RemoteTarget = contacts[0].Text
 	}
 	return nil
 }
@@ -136,6 +140,9 @@ func (s *State) Request(method string) (*sip.Request, error) {
 func (s *State) Ack(seq uint32) (*sip.Request, error) { return s.request("ACK", seq) }
 
 func (s *State) request(method string, seq uint32) (*sip.Request, error) {
+	if err := exact(s.RemoteTarget); err != nil {
+		return nil, err
+	}
 	target, err := sip.ParseURI(s.RemoteTarget)
 	if err != nil {
 		return nil, err
@@ -147,7 +154,7 @@ func (s *State) request(method string, seq uint32) (*sip.Request, error) {
 			return nil, fmt.Errorf("route set: %w", err)
 		}
 		hop = first.URI
-		if !first.URI.UriParams.Has("lr") {
+		if _, loose := sip.URIParam(first.URI, "lr"); !loose {
 			// A strict router wants to be the Request-URI, and the target last.
 			routes = append(append([]string{}, routes[1:]...), "<"+s.RemoteTarget+">")
 			target = first.URI
@@ -178,14 +185,16 @@ func (s *State) destination(hop sip.URI) netip.AddrPort {
 	return netip.AddrPortFrom(addr, uint16(hop.Port))
 }
 
-// withoutTag takes the tag off a From or To value, which keeps everything else.
-func withoutTag(value string) string {
-	before, rest, ok := strings.Cut(value, ";tag=")
-	if !ok {
-		return value
+// exact says whether a URI is written into a request as it came: one with other bytes
+// might be another's (RFC 3261 §12.2.1.1).
+func exact(uri string) error {
+	u, err := sip.ParseURI(uri)
+	if err == nil && u.String() != uri {
+		err = fmt.Errorf("%.200q cannot be called back exactly", uri)
 	}
-	if i := strings.IndexByte(rest, ';'); i >= 0 {
-		return before + rest[i:]
-	}
-	return before
+	return err
 }
+
+// withoutTag is a From or To value without its tag and the parameters beside it: what
+// stands in quotes has no meaning, and names know no case (RFC 3261 §7.3.1, §25.1).
+func withoutTag(value string) string { return sip.WithoutParams(value) }

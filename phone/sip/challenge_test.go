@@ -58,7 +58,13 @@ func challenged(t *testing.T, code int, headers ...string) (*Request, *Response,
 	}
 	req.PrependHeader(newVia(netip.MustParseAddrPort("192.0.2.2:5060")))
 	req.SetDestination("192.0.2.1:5060")
-	res := Reply(req, code, headers...)
+	res := gosip.NewResponse(code, Reason(code))
+	for _, name := range []string{"Via", "From", "To", "Call-ID", "CSeq"} {
+		gosip.CopyHeaders(name, req, res)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		res.AppendHeader(gosip.NewHeader(headers[i], headers[i+1]))
+	}
 	res.SetSource("192.0.2.1:5060")
 	return req, res, Credentials{User: `u"1`, Password: "secret", Trust: NewTrust(netip.MustParseAddr("192.0.2.1"), "pbx.example")}
 }
@@ -144,7 +150,7 @@ func TestAPasswordIsForThePBXAlone(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			req, res, who := challenged(t, 407, "Proxy-Authenticate", `Digest realm="`+c.realm+`", nonce="n"`)
 			if c.dialog {
-				req.To().Params = gosip.HeaderParams{{K: "tag", V: "theirs"}}
+				req.ReplaceHeader(gosip.NewHeader("To", Value(req, "To")+";tag=theirs"))
 			}
 			req.SetDestination(c.to)
 			res.SetSource(c.from)
@@ -168,7 +174,7 @@ func TestARealmIsLearnedOutsideCallsOnly(t *testing.T) {
 	ask := func(realm string, dialog bool) bool {
 		req, res, who := challenged(t, 407, "Proxy-Authenticate", `Digest realm="`+realm+`", nonce="n"`)
 		if dialog {
-			req.To().Params = gosip.HeaderParams{{K: "tag", V: "theirs"}}
+			req.ReplaceHeader(gosip.NewHeader("To", Value(req, "To")+";tag=theirs"))
 		}
 		who.Trust = trust
 		again, _ := new(Authorizer).Again(req, res, who)

@@ -1,7 +1,6 @@
 package sip
 
 import (
-	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -10,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	gosip "github.com/emiago/sipgo/sip"
 )
@@ -31,11 +32,11 @@ type Options struct {
 	Log    *slog.Logger
 	// Sources are the addresses from which SIP is taken; of others nothing is.
 	Sources Sources
-	// Senders is how many addresses are remembered at a time; 0: 4096.
-	Senders int
-	// Handle takes each new request, in a goroutine of its own. A panic in it is
-	// logged and answered with 500.
+	// Handle takes each new request, one after the other in the order of their arrival:
+	// it must not block. A panic in it is logged and answered with 500.
 	Handle func(*Request, *Transaction)
+	// OnPanic hears of a panic that ended one message and nothing else (SPEC K9).
+	OnPanic func(what string)
 	// Stray takes responses that belong to no transaction: a 2xx to INVITE that
 	// comes again must be acknowledged again (RFC 3261 §13.2.2.4).
 	Stray func(*Response)
@@ -52,7 +53,10 @@ type Endpoint struct {
 	secret       []byte // of the tags
 	buffer       []byte // of the one reader
 	refusals     bucket
-	senders      int
+	onPanic      func(what string)
+	invites      *table
+	others       *table
+	early        map[string]*Transaction // CANCELs that wait for their INVITE, of the reader
 	readers      sync.WaitGroup
 	done         chan struct{} // closed by Close
 	door         door
@@ -70,6 +74,17 @@ type Endpoint struct {
 // The library refuses to send what is longer than a global limit, responses too:
 // a request with many Via headers would stay without an answer.
 var raiseLimit = sync.OnceFunc(func() { gosip.UDPMTUSize = maxDatagram + 200 })
+
+const (
+	// maxTransactions and maxBytes bound what is remembered of requests, INVITEs and
+	// others apart: at 64 requests a second all are remembered as long as RFC 3261 asks.
+	maxTransactions = 2048
+	maxBytes        = 8 << 20
+	// strayCancel is how long a CANCEL waits for its INVITE, which it may have overtaken,
+	// and strays how many may.
+	strayCancel = 200 * time.Millisecond
+	strays      = 64
+)
 
 // Listen opens the socket and serves it.
 func Listen(o Options) (*Endpoint, error) {
@@ -92,19 +107,18 @@ func Listen(o Options) (*Endpoint, error) {
 		secret:   []byte(rand.Text()),
 		buffer:   make([]byte, maxDatagram),
 		refusals: bucket{each: refusalsPerSecond},
-		senders:  cmp.Or(o.Senders, maxSenders),
+		onPanic:  o.OnPanic,
+		invites:  newTable(maxTransactions, maxBytes),
+		others:   newTable(maxTransactions, maxBytes),
 		done:     make(chan struct{}),
 		stray:    o.Stray,
+		early:    make(map[string]*Transaction),
 	}
 	e.SetSources(o.Sources)
-	e.transport = gosip.NewTransportLayer(net.DefaultResolver, gosip.NewParser(), nil, gosip.WithTransportLayerLogger(e.log))
-	// Before the transaction layer is told of them, messages pass here one by one
-	// in the order of their arrival.
-	e.transport.OnMessage(e.tagInvite)
+	e.transport = gosip.NewTransportLayer(net.DefaultResolver, parser, nil, gosip.WithTransportLayerLogger(e.log))
 	e.transactions = gosip.NewTransactionLayer(e.transport,
 		gosip.WithTransactionLayerLogger(e.log),
 		gosip.WithTransactionLayerUnhandledResponseHandler(e.astray))
-	e.transactions.OnRequest(e.receive)
 	e.serve()
 	return e, nil
 }
@@ -114,7 +128,7 @@ func (e *Endpoint) Addr() netip.AddrPort { return e.listen }
 
 // serve hands the socket to the library and returns when it reads.
 func (e *Endpoint) serve() {
-	in := &inlet{UDPConn: e.socket, endpoint: e, ready: make(chan struct{}), senders: make(map[netip.AddrPort]struct{})}
+	in := &inlet{UDPConn: e.socket, endpoint: e, ready: make(chan struct{}), senders: make(map[netip.Addr]struct{})}
 	e.readers.Go(func() { _ = e.transport.ServeUDP(in) }) // it ends with the socket
 	<-in.ready
 }
@@ -132,6 +146,8 @@ func (e *Endpoint) Close() error {
 	close(e.done)
 	e.transactions.Close()
 	e.readers.Wait()
+	e.invites.close()
+	e.others.close()
 	return errors.Join(err, e.transport.Close())
 }
 
@@ -145,48 +161,138 @@ func (e *Endpoint) open(send func() error) error {
 	return send()
 }
 
-// tagInvite gives an INVITE its To tag before any transaction sees it, because the
-// library answers a CANCEL by itself and would invent another tag. The tag
-// follows from the transaction, as RFC 3261 §8.2.7 has it, so whoever answers
-// says the same.
-func (e *Endpoint) tagInvite(msg Message) {
-	req, ok := msg.(*Request)
-	if ok && req.Method == gosip.INVITE && !req.To().Params.Has("tag") {
-		req.To().Params.Add("tag", e.tag(req))
+// sendTo writes one datagram.
+func (e *Endpoint) sendTo(text []byte, to netip.AddrPort) error {
+	return e.open(func() error {
+		_, err := e.socket.WriteToUDPAddrPort(text, to)
+		return err
+	})
+}
+
+// survive keeps a panic from ending the server: it is to be deferred.
+func (e *Endpoint) survive(what string) {
+	if p := recover(); p != nil {
+		e.log.Error("panic: it ended one message", "of", what, "panic", p, "stack", string(debug.Stack()))
+		if e.onPanic != nil {
+			e.onPanic(fmt.Sprint(p))
+		}
 	}
 }
 
-func (e *Endpoint) tag(req *Request) string {
-	key, err := gosip.ServerTxKeyMake(req)
-	if err != nil {
-		key = req.CallID().Value()
+// request finds the transaction of a request or begins one (RFC 3261 §17.2.3). Only the
+// reader is here: what came first is through before what came next is looked at.
+func (e *Endpoint) request(s screened, from netip.AddrPort) {
+	key := keyOf(s, string(s.request.Method))
+	invite := e.invites.get(key)
+	switch s.request.Method {
+	case gosip.ACK:
+		if invite == nil || !invite.acknowledge() {
+			e.handle(s.request, e.newTransaction(s, from, key))
+		}
+	case gosip.CANCEL:
+		if t := e.begin(e.others, s, from, key+"\nCANCEL"); t != nil {
+			t.tag = e.tag(key)
+			e.cancelled(t, invite, key)
+		}
+	case gosip.INVITE:
+		if t := e.begin(e.invites, s, from, key); t != nil {
+			e.serveRequest(s.request, t)
+			e.overtaken(t, key)
+		}
+	default:
+		if t := e.begin(e.others, s, from, key); t != nil {
+			e.serveRequest(s.request, t)
+		}
 	}
+}
+
+// begin makes a transaction, or answers a repetition and returns nil.
+func (e *Endpoint) begin(b *table, s screened, from netip.AddrPort, key string) *Transaction {
+	if t := b.get(key); t != nil {
+		_ = t.Repeat() // as unreliable as the first
+		return nil
+	}
+	t := e.newTransaction(s, from, key)
+	t.table = b
+	t.timer = time.AfterFunc(timeout, t.tick)
+	if !t.to.IsValid() || !b.add(t) {
+		t.timer.Stop()
+		s.code = 503
+		e.refuse(s, from)
+		return nil
+	}
+	return t
+}
+
+// newTransaction reads what answers need. The tag of ours follows from the transaction, as
+// RFC 3261 §8.2.7 has it, so whoever answers says the same; an INVITE bears it from
+// here on, for the dialog that it may make.
+func (e *Endpoint) newTransaction(s screened, from netip.AddrPort, key string) *Transaction {
+	t := &Transaction{
+		endpoint: e, key: key, lines: s.lines, top: s.top, from: from,
+		initial: ToTag(s.request) == "", invite: s.request.IsInvite(),
+	}
+	t.to, _ = s.top.address(from) // not valid: nobody can be answered
+	s.request.SetSource(from.String())
+	s.request.SetTransport("UDP")
+	if !t.initial {
+		return t
+	}
+	t.tag = e.tag(key)
+	if t.invite {
+		to := Value(s.request, "To") + tagParam(t.tag)
+		s.request.ReplaceHeader(gosip.NewHeader("to", to))
+	}
+	return t
+}
+
+// serveRequest hands a request on, and refuses it where that panics.
+func (e *Endpoint) serveRequest(req *Request, t *Transaction) {
+	whole := false
+	defer func() {
+		if !whole {
+			_ = t.Respond(500, nil)
+		}
+	}()
+	e.handle(req, t)
+	whole = true
+}
+
+// waiting are the CANCELs that still wait.
+func (e *Endpoint) waiting() int {
+	maps.DeleteFunc(e.early, func(_ string, t *Transaction) bool { return t.settled() })
+	return len(e.early)
+}
+
+// cancelled answers a CANCEL, and its INVITE with 487 where that has no answer yet.
+func (e *Endpoint) cancelled(t, invite *Transaction, key string) {
+	switch {
+	case invite != nil:
+		_ = t.Respond(200, nil)
+		invite.cancel()
+	case e.waiting() < strays:
+		e.early[key] = t
+		time.AfterFunc(strayCancel, func() { _ = t.Respond(481, nil) })
+	default:
+		_ = t.Respond(481, nil)
+	}
+}
+
+// overtaken cancels an INVITE whose CANCEL came before it.
+func (e *Endpoint) overtaken(invite *Transaction, key string) {
+	if t := e.early[key]; t != nil && t.Respond(200, nil) == nil {
+		invite.cancel()
+	}
+}
+
+// tag is ours in a transaction.
+func (e *Endpoint) tag(key string) string {
 	mac := hmac.New(sha256.New, e.secret)
 	mac.Write([]byte(key))
 	return hex.EncodeToString(mac.Sum(nil)[:10])
 }
 
-// receive runs the handler of one request.
-func (e *Endpoint) receive(req *Request, tx *gosip.ServerTx) {
-	defer tx.TerminateGracefully()
-	if e.open(func() error { return nil }) != nil {
-		// It was between the socket and here when the socket was closed; the
-		// library has opened another one to answer it.
-		tx.Terminate()
-		_ = e.transport.Close()
-		return
-	}
-	t := &Transaction{tx: tx, req: req, initial: ToTag(req) == "" || ToTag(req) == e.tag(req)}
-	defer func() {
-		if p := recover(); p != nil {
-			e.log.Error("SIP handler panics", "method", req.Method, "panic", p, "stack", string(debug.Stack()))
-			if req.Method != gosip.ACK {
-				_ = t.Respond(Reply(req, 500))
-			}
-		}
-	}()
-	e.handle(req, t)
-}
+func newTag() string { return rand.Text() }
 
 // Start sends a request in a transaction of its own; the caller reads its
 // responses and terminates it. The request itself is not touched: each sending

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -16,12 +17,12 @@ import (
 )
 
 // newEndpoint answers every request with 200.
-func newEndpoint(t *testing.T, senders int) *Endpoint {
+func newEndpoint(t *testing.T) *Endpoint {
 	t.Helper()
 	e, err := Listen(Options{
-		Listen: netip.MustParseAddrPort("127.0.0.1:0"), Log: slog.New(slog.DiscardHandler), Senders: senders,
+		Listen: netip.MustParseAddrPort("127.0.0.1:0"), Log: slog.New(slog.DiscardHandler),
 		Sources: Sources{Calls: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
-		Handle:  func(req *Request, tx *Transaction) { _ = tx.Respond(Reply(req, 200)) },
+		Handle:  func(req *Request, tx *Transaction) { _ = tx.Respond(200, nil) },
 		Stray:   func(*Response) {},
 	})
 	if err != nil {
@@ -54,24 +55,64 @@ func askOnce(t *testing.T, to netip.AddrPort) string {
 	return line
 }
 
-// The library's table of senders is thrown away from time to time, without a request
-// being lost, and does not grow beyond the bound.
-func TestManySenders(t *testing.T) {
-	e := newEndpoint(t, 20)
-	for i := range 300 {
-		if got := askOnce(t, e.Addr()); got != "SIP/2.0 200 OK" {
-			t.Fatalf("sender %d is answered with %q", i, got)
-		}
+// A flood from ever new ports with ever new branches is answered, and leaves no more behind
+// than the bound: neither transactions, nor their bytes, nor senders (K4).
+func TestAFloodLeavesNothingBehind(t *testing.T) {
+	e := newEndpoint(t)
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
 	}
-	deadline, tick := time.After(10*time.Second), time.NewTicker(20*time.Millisecond)
-	defer tick.Stop()
-	for e.transport.Pool("udp").Size() > 20+1 { // and our own address
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("the table holds %d senders", e.transport.Pool("udp").Size())
-		}
+	defer conn.Close()
+	before := heap()
+	for i := range 4 * maxTransactions {
+		flood(t, e, conn, i)
 	}
+	// The answer may be here before the transaction has settled behind it.
+	if n := e.others.size(); n > maxTransactions+1 {
+		t.Errorf("%d transactions are remembered, the bound is %d", n, maxTransactions)
+	}
+	if n := e.transport.Pool("udp").Size(); n > 2 {
+		t.Errorf("%d senders are remembered", n)
+	}
+	middle := heap()
+	for i := range 8 * maxTransactions {
+		flood(t, e, conn, 4*maxTransactions+i)
+	}
+	if after := heap(); after > middle+4<<20 || middle > before+24<<20 {
+		t.Errorf("the memory grows: %d, %d, %d KiB", before>>10, middle>>10, after>>10)
+	}
+	if got := askOnce(t, e.Addr()); got != "SIP/2.0 200 OK" {
+		t.Errorf("afterwards it answers %q", got)
+	}
+}
+
+// flood asks with a new branch, and every hundredth time from a new socket, and waits for
+// the answer, so that none is lost in the socket's queue.
+func flood(t *testing.T, e *Endpoint, conn *net.UDPConn, i int) {
+	t.Helper()
+	if i%100 == 0 {
+		askOnce(t, e.Addr())
+	}
+	text := fmt.Sprintf("OPTIONS sip:%s SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK-flood-%d;rport\r\nFrom: <sip:a@b>;tag=1\r\n"+
+		"To: <sip:c@d>\r\nCall-ID: flood-%d\r\nCSeq: 1 OPTIONS\r\n\r\n", e.Addr(), i, i)
+	if _, err := conn.WriteToUDPAddrPort([]byte(text), e.Addr()); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	var buf [2048]byte
+	if _, err := conn.Read(buf[:]); err != nil {
+		t.Fatalf("question %d is not answered: %v", i, err)
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 func TestFloodInTheLog(t *testing.T) {
@@ -86,7 +127,7 @@ func TestFloodInTheLog(t *testing.T) {
 }
 
 func TestNothingLeavesAfterClose(t *testing.T) {
-	e := newEndpoint(t, 0)
+	e := newEndpoint(t)
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -109,14 +150,16 @@ func TestNothingLeavesAfterClose(t *testing.T) {
 func TestReplyGoesWhereTheRequestCameFrom(t *testing.T) {
 	from := netip.MustParseAddrPort("192.0.2.7:40000")
 	for via, want := range map[string]string{
-		"SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bK1;rport": "192.0.2.7:40000",
-		"SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bK1":       "192.0.2.7:5070",
-		"SIP/2.0/UDP pbx.example;branch=z9hG4bK1":         "192.0.2.7:5060",
-		"SIP/2.0/UDP [2001:db8::1];branch=z9hG4bK1":       "192.0.2.7:5060",
-		"SIP/2.0/UDP [2001:db8::1]:5071, SIP/2.0/UDP x:1": "192.0.2.7:5071",
-		"SIP/2.0/UDP nonsense:port":                       "invalid AddrPort",
+		"SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bK1;rport":   "192.0.2.7:40000",
+		"SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bK1; RPORT ": "192.0.2.7:40000",
+		"SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bK1":         "192.0.2.7:5070",
+		`SIP/2.0/UDP 10.0.0.1;x="a;rport;b"`:                "192.0.2.7:5060",
+		"SIP/2.0/UDP pbx.example;branch=z9hG4bK1":           "192.0.2.7:5060",
+		"SIP/2.0/UDP [2001:db8::1];branch=z9hG4bK1":         "192.0.2.7:5060",
+		"SIP/2.0/UDP [2001:db8::1]:5071, SIP/2.0/UDP x:1":   "192.0.2.7:5071",
+		"SIP/2.0/UDP nonsense:port":                         "invalid AddrPort",
 	} {
-		if got := replyTo(via, from).String(); got != want {
+		if got, _ := refusal(screened{code: 400, lines: []field{{"via", via}}}, from); got.String() != want {
 			t.Errorf("%s: to %s, not %s", via, got, want)
 		}
 	}
@@ -153,7 +196,7 @@ func FuzzScreen(f *testing.F) {
 	f.Add([]byte("\r\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := screen(data)
-		if s.clean != nil && (s.code != 0 || s.why != "") {
+		if (s.clean != nil || s.request != nil) && (s.code != 0 || s.why != "") {
 			t.Errorf("let through and refused: %q", data)
 		}
 		if s.code != 0 {

@@ -2,51 +2,10 @@ package sip
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 
 	gosip "github.com/emiago/sipgo/sip"
 )
-
-// Address is one value of From, To, Contact and their like (RFC 3261 §20.10).
-type Address struct {
-	Display string
-	URI     URI
-	Params  map[string]string // of the header, not of the URI; names in lower case
-}
-
-// ParseAddress reads one name-addr or addr-spec.
-func ParseAddress(value string) (Address, error) {
-	var a Address
-	var params gosip.HeaderParams
-	display, err := gosip.ParseAddressValue(strings.TrimSpace(value), &a.URI, &params)
-	if err != nil {
-		return a, fmt.Errorf("%q is not a SIP address: %w", value, err)
-	}
-	a.Display = display
-	a.Params = make(map[string]string, len(params))
-	for _, p := range params {
-		a.Params[strings.ToLower(strings.TrimSpace(p.K))] = strings.Trim(strings.TrimSpace(p.V), `"`)
-	}
-	return a, nil
-}
-
-// ParseURI reads a SIP URI.
-func ParseURI(text string) (URI, error) {
-	var u URI
-	if err := gosip.ParseUri(text, &u); err != nil {
-		return u, fmt.Errorf("%q is not a URI: %w", text, err)
-	}
-	return u, nil
-}
-
-// User is the user part of a URI without its escapes (RFC 3261 §19.1.2).
-func User(u URI) string {
-	if plain, err := url.PathUnescape(u.User); err == nil {
-		return plain
-	}
-	return u.User
-}
 
 // Values returns every value of a header, also where several stand in one line
 // (RFC 3261 §7.3.1).
@@ -115,21 +74,19 @@ func Set(msg interface {
 }
 
 // NewRequest builds a request without Via, which the endpoint adds when it sends
-// it. From and to are header values without a tag; an empty tag is left out.
+// it. From and to are header values without a tag, written as they are; an empty tag is
+// left out.
 func NewRequest(method string, target URI, from, fromTag, to, toTag, callID string, seq uint32) (*Request, error) {
 	req := gosip.NewRequest(gosip.RequestMethod(method), target)
-	f, err := ParseAddress(from)
-	if err != nil {
-		return nil, err
-	}
-	t, err := ParseAddress(to)
-	if err != nil {
-		return nil, err
+	for _, value := range []string{from, to} {
+		if _, err := ParseAddress(value); err != nil {
+			return nil, err
+		}
 	}
 	id := gosip.CallIDHeader(callID)
 	hops := gosip.MaxForwardsHeader(70)
-	req.AppendHeader(&gosip.FromHeader{DisplayName: f.Display, Address: f.URI, Params: tagParam(fromTag)})
-	req.AppendHeader(&gosip.ToHeader{DisplayName: t.Display, Address: t.URI, Params: tagParam(toTag)})
+	req.AppendHeader(gosip.NewHeader("From", from+tagParam(fromTag)))
+	req.AppendHeader(gosip.NewHeader("To", to+tagParam(toTag)))
 	req.AppendHeader(&id)
 	req.AppendHeader(&gosip.CSeqHeader{SeqNo: seq, MethodName: req.Method})
 	req.AppendHeader(&hops)
@@ -137,18 +94,32 @@ func NewRequest(method string, target URI, from, fromTag, to, toTag, callID stri
 	return req, nil
 }
 
-func tagParam(tag string) gosip.HeaderParams {
+func tagParam(tag string) string {
 	if tag == "" {
-		return nil
+		return ""
 	}
-	return gosip.HeaderParams{{K: "tag", V: tag}}
+	return ";tag=" + tag
 }
 
 // FromTag and ToTag are the tags of a message, "" where there is none.
-func FromTag(msg Message) string { return msg.From().Params.GetOr("tag", "") }
+func FromTag(msg Message) string { return FromAddress(msg).Params["tag"] }
 
 // ToTag is the tag of the To header.
-func ToTag(msg Message) string { return msg.To().Params.GetOr("tag", "") }
+func ToTag(msg Message) string { return ToAddress(msg).Params["tag"] }
+
+// FromAddress and ToAddress read those headers; of what cannot be read they give nothing.
+func FromAddress(msg Message) Address { return readable(Value(msg, "From")) }
+
+// ToAddress reads the To header.
+func ToAddress(msg Message) Address { return readable(Value(msg, "To")) }
+
+func readable(value string) Address {
+	a, err := ParseAddress(value)
+	if err != nil {
+		return Address{}
+	}
+	return a
+}
 
 // AddRoute appends one route to a request (RFC 3261 §20.34).
 func AddRoute(req *Request, route string) { req.AppendHeader(gosip.NewHeader("Route", route)) }
@@ -171,8 +142,8 @@ func Escape(user string) string {
 // routes, so that it takes the same way (RFC 3261 §9.1).
 func Cancel(sent *Request) *Request {
 	cancel := gosip.NewRequest(gosip.CANCEL, *sent.Recipient.Clone())
-	for _, h := range []gosip.Header{sent.Via(), sent.From(), sent.To(), sent.CallID()} {
-		cancel.AppendHeader(gosip.HeaderClone(h))
+	for _, name := range []string{"Via", "From", "To", "Call-ID"} {
+		gosip.CopyHeaders(name, sent, cancel)
 	}
 	for _, route := range Values(sent, "Route") {
 		AddRoute(cancel, route)
@@ -189,9 +160,10 @@ func Cancel(sent *Request) *Request {
 // routes, and the To of the refusal (RFC 3261 §17.1.1.3).
 func Ack(sent *Request, res *Response) *Request {
 	ack := gosip.NewRequest(gosip.ACK, *sent.Recipient.Clone())
-	for _, h := range []gosip.Header{sent.Via(), sent.From(), res.To(), sent.CallID()} {
-		ack.AppendHeader(gosip.HeaderClone(h))
-	}
+	gosip.CopyHeaders("Via", sent, ack)
+	gosip.CopyHeaders("From", sent, ack)
+	gosip.CopyHeaders("To", res, ack)
+	gosip.CopyHeaders("Call-ID", sent, ack)
 	for _, route := range Values(sent, "Route") {
 		AddRoute(ack, route)
 	}

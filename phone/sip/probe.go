@@ -11,8 +11,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	gosip "github.com/emiago/sipgo/sip"
 )
 
 // Timers of RFC 3261 §17.1.1.1.
@@ -234,7 +232,7 @@ func final(data []byte, want string) *Response {
 	if s.clean == nil {
 		return nil
 	}
-	msg, err := gosip.ParseMessage(s.clean)
+	msg, err := parser.ParseSIP(s.clean)
 	res, ok := msg.(*Response)
 	if err != nil || !ok || res.IsProvisional() || res.Via().Params.GetOr("branch", "") != want {
 		return nil

@@ -2,28 +2,38 @@ package sip
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
 	gosip "github.com/emiago/sipgo/sip"
 )
 
-// A datagram is screened before the library sees it, because the library takes
-// what RFC 3261 refuses (several Call-IDs, another method in CSeq, SIP/7.0), hands
-// on requests without From or To, misreads blanks around ";" and "=", and leaves
-// what it cannot parse without an answer, so that its sender repeats it.
+// A datagram is screened before anything else sees it: the library takes what RFC 3261
+// refuses (several Call-IDs, another method in CSeq, SIP/7.0) and leaves what it cannot
+// parse without an answer, so that its sender repeats it.
 
-// screened is what came of a datagram: clean is for the library; or code is the
-// answer to give; or neither, and it is dropped.
+// Limits of what comes in (SPEC K4). Each is far above what any telephone writes, and
+// below what a database can index or a screen show.
+const (
+	maxCallID  = 255
+	maxTag     = 255
+	maxBranch  = 255
+	maxURI     = 1024
+	maxAddress = 4096 // of From and To, with name and parameters
+	maxLine    = 8192
+	maxHeaders = 256
+)
+
+// screened is what came of a datagram: a request, or a response for the library to read;
+// or code is the answer to give; or none of them, and it is dropped.
 type screened struct {
-	clean []byte
-	code  int
-	why   string
-	lines []field // for the answer
+	request *Request
+	top     hop    // of its topmost Via
+	clean   []byte // a response
+	code    int
+	why     string
+	lines   []field // as they came, unfolded
 }
 
 // field is one header line, unfolded, under its long name in lower case.
@@ -63,29 +73,106 @@ func screen(data []byte) (s screened) {
 	switch {
 	case !whole:
 		return refuse(400, "no empty line after the headers")
+	case len(data) > maxMessage:
+		return refuse(513, fmt.Sprintf("%d bytes", len(data)))
 	case err != nil:
 		return refuse(400, err.Error())
+	case !clean(start):
+		return refuse(400, "a control character in the first line")
 	}
-	method := ""
-	if request {
-		var bad screened
-		if method, bad = requestLine(start); bad.code != 0 {
-			return bad
-		}
-	} else if !statusLine(start) {
+	if !request {
+		return screenResponse(start, lines, body)
+	}
+	return screenRequest(start, lines, body)
+}
+
+func screenResponse(start string, lines []field, body []byte) screened {
+	if !statusLine(start) {
 		return refuse(400, "not a status line of SIP/2.0")
 	}
-	if body, err = check(lines, method, body); err != nil {
+	body, err := check(lines, "", body)
+	if err != nil {
 		return refuse(400, err.Error())
 	}
-	if request {
-		brand(lines)
-	}
-	clean := compose(start, lines, body)
-	if err := parses(clean); err != nil {
+	text := compose(start, lines, body)
+	if err := parses(text); err != nil {
 		return refuse(400, err.Error())
 	}
-	return screened{clean: clean}
+	return screened{clean: text}
+}
+
+func screenRequest(start string, lines []field, body []byte) screened {
+	method, uri, bad := requestLine(start)
+	if bad.code != 0 {
+		return bad
+	}
+	body, err := check(lines, method, body)
+	if err != nil {
+		return refuse(400, err.Error())
+	}
+	top, err := vias(lines)
+	if err != nil {
+		return refuse(400, err.Error())
+	}
+	return screened{request: newRequest(method, uri, lines, body), top: top}
+}
+
+// newRequest gives every header the value that came, so that whoever reads one reads that.
+func newRequest(method string, uri URI, lines []field, body []byte) *Request {
+	req := gosip.NewRequest(gosip.RequestMethod(method), uri)
+	for _, l := range lines {
+		switch l.name {
+		case "call-id":
+			id := gosip.CallIDHeader(l.value)
+			req.AppendHeader(&id)
+		case "cseq":
+			number, _, _ := strings.Cut(l.value, " ")
+			seq, _ := strconv.ParseUint(number, 10, 31) // checked before
+			req.AppendHeader(&gosip.CSeqHeader{SeqNo: uint32(seq), MethodName: req.Method})
+		case "content-length":
+		default:
+			req.AppendHeader(gosip.NewHeader(l.name, l.value))
+		}
+	}
+	req.SetBody(bytes.Clone(body)) // the reader's buffer is used again
+	return req
+}
+
+// vias reads every Via value and returns the topmost.
+func vias(lines []field) (top hop, err error) {
+	for _, l := range lines {
+		if l.name != "via" {
+			continue
+		}
+		values, err := split(l.value, ',')
+		if err != nil {
+			return top, err
+		}
+		for _, v := range values {
+			h, err := parseHop(v)
+			if err != nil {
+				return top, err
+			}
+			if top.host == "" {
+				top = h
+			}
+		}
+	}
+	if len(top.branch) > maxBranch {
+		return top, fmt.Errorf("a branch of %d bytes", len(top.branch))
+	}
+	return top, nil
+}
+
+// clean says whether a line has no control character: no header may (RFC 3261 §25.1),
+// and a terminal would obey it.
+func clean(text string) bool {
+	for _, r := range text {
+		if r != '\t' && (r < ' ' || r >= 0x7f && r < 0xa0) {
+			return false
+		}
+	}
+	return true
 }
 
 func refuse(code int, why string) screened { return screened{code: code, why: why} }
@@ -103,6 +190,9 @@ func unfold(text string) (lines []field, err error) {
 			last.value = strings.TrimSpace(last.value + " " + strings.TrimSpace(line))
 			continue
 		}
+		if len(lines) >= maxHeaders {
+			return lines, fmt.Errorf("more than %d headers", maxHeaders)
+		}
 		name, value, ok := strings.Cut(line, ":")
 		name = strings.ToLower(strings.TrimSpace(name))
 		if !ok || !token(name) {
@@ -118,21 +208,25 @@ func unfold(text string) (lines []field, err error) {
 }
 
 // requestLine checks "METHOD URI SIP/2.0" (RFC 3261 §7.1).
-func requestLine(start string) (method string, bad screened) {
+func requestLine(start string) (method string, uri URI, bad screened) {
 	parts := strings.Split(start, " ")
 	if len(parts) != 3 || !token(parts[0]) {
-		return "", refuse(400, "not a request line")
+		return "", uri, refuse(400, "not a request line")
 	}
 	if parts[2] != "SIP/2.0" {
-		return "", refuse(505, fmt.Sprintf("version %.20q", parts[2]))
+		return "", uri, refuse(505, fmt.Sprintf("version %.20q", parts[2]))
 	}
 	// A Request-URI carries no headers (RFC 3261 §19.1.1) and no brackets. In its user
 	// part a "?" is a letter like others.
 	host := parts[1][strings.LastIndexByte(parts[1], '@')+1:]
-	if strings.ContainsAny(parts[1], "<>\t\"") || strings.Contains(host, "?") || !strings.Contains(parts[1], ":") {
-		return "", refuse(400, "not a Request-URI")
+	if strings.ContainsAny(parts[1], "<>\t\"") || strings.Contains(host, "?") || len(parts[1]) > maxURI {
+		return "", uri, refuse(400, "not a Request-URI")
 	}
-	return parts[0], screened{}
+	uri, err := ParseURI(parts[1])
+	if err != nil {
+		return "", uri, refuse(400, err.Error())
+	}
+	return parts[0], uri, screened{}
 }
 
 // statusLine checks "SIP/2.0 CODE reason" (RFC 3261 §7.2).
@@ -147,9 +241,14 @@ func statusLine(start string) bool {
 // and returns the body that Content-Length announces.
 func check(lines []field, method string, body []byte) ([]byte, error) {
 	count := make(map[string]int)
-	for i := range lines {
-		count[lines[i].name]++
-		lines[i].value = tidy(lines[i].name, lines[i].value)
+	for i, l := range lines {
+		count[l.name]++
+		if l.name == "cseq" {
+			lines[i].value = strings.Join(strings.Fields(l.value), " ")
+		}
+		if err := bounded(l); err != nil {
+			return nil, err
+		}
 	}
 	for _, name := range mandatory {
 		if value(lines, name) == "" {
@@ -178,20 +277,33 @@ func check(lines []field, method string, body []byte) ([]byte, error) {
 	return body[:n], err // what follows in the datagram is ignored (RFC 3261 §18.3)
 }
 
-// brand gives a request from the days of RFC 2543 the branch that the library needs:
-// the same for its repetitions, its ACK and its CANCEL (RFC 3261 §17.2.3).
-func brand(lines []field) {
-	i := slices.IndexFunc(lines, func(l field) bool { return l.name == "via" })
-	top, more, several := strings.Cut(lines[i].value, ",")
-	if strings.Contains(strings.ToLower(top), ";branch=") {
-		return
+// bounded says what is wrong with one header by itself: its length, a control character,
+// or an address that cannot be read.
+func bounded(l field) error {
+	switch {
+	case len(l.value) > maxLine:
+		return fmt.Errorf("a header %.40s of %d bytes", l.name, len(l.value))
+	case !clean(l.value):
+		return fmt.Errorf("a control character in %.40s", l.name)
+	case l.name == "call-id" && (len(l.value) > maxCallID || strings.IndexFunc(l.value, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0):
+		return fmt.Errorf("Call-ID %.40q of %d bytes", l.value, len(l.value))
+	case l.name == "from" || l.name == "to":
+		return boundedAddress(l)
 	}
-	number, _, _ := strings.Cut(value(lines, "cseq"), " ")
-	sum := sha256.Sum256([]byte(top + "\n" + value(lines, "from") + "\n" + value(lines, "call-id") + "\n" + number))
-	lines[i].value = top + ";branch=" + gosip.RFC3261BranchMagicCookie + hex.EncodeToString(sum[:8])
-	if several {
-		lines[i].value += "," + more
+	return nil
+}
+
+func boundedAddress(l field) error {
+	a, err := ParseAddress(l.value)
+	switch {
+	case err != nil:
+		return err
+	case len(l.value) > maxAddress || len(a.Text) > maxURI:
+		return fmt.Errorf("%s of %d bytes", l.name, len(l.value))
+	case len(a.Params["tag"]) > maxTag || strings.ContainsAny(a.Params["tag"], " \t\";,<>"):
+		return fmt.Errorf("the tag of %s", l.name)
 	}
+	return nil
 }
 
 // sequence checks "NUMBER METHOD" (RFC 3261 §8.1.1.5); responses give no method.
@@ -222,49 +334,6 @@ func value(lines []field, name string) string {
 	return ""
 }
 
-// tidy takes out the blanks that RFC 3261 §25.1 allows around separators and
-// that the library would read as parts of names.
-func tidy(name, text string) string {
-	switch name {
-	case "cseq":
-		return strings.Join(strings.Fields(text), " ")
-	case "via":
-		return squeeze(text, "/;=:,")
-	case "from", "to", "contact", "route", "record-route":
-		return squeeze(text, ";=")
-	}
-	return text
-}
-
-// squeeze removes blanks beside the separators and makes others one blank, save
-// inside quotes.
-func squeeze(text, separators string) string {
-	out := make([]byte, 0, len(text))
-	quoted := false
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		if c == '"' && (i == 0 || text[i-1] != '\\') {
-			quoted = !quoted
-		}
-		last := byte(';')
-		if len(out) > 0 {
-			last = out[len(out)-1]
-		}
-		switch {
-		case quoted:
-		case c == ' ' || c == '\t':
-			if last == ' ' || strings.IndexByte(separators, last) >= 0 {
-				continue
-			}
-			c = ' '
-		case last == ' ' && strings.IndexByte(separators, c) >= 0:
-			out = out[:len(out)-1]
-		}
-		out = append(out, c)
-	}
-	return string(out)
-}
-
 // token says whether s is a token of RFC 3261 §25.1.
 func token(s string) bool {
 	for i := 0; i < len(s); i++ {
@@ -288,6 +357,23 @@ func compose(start string, lines []field, body []byte) []byte {
 	return b.Bytes()
 }
 
+// parser is the library's, for responses: whatever has parameters stays as it came, save
+// Via, of which the library needs the branch.
+var parser = gosip.NewParser(gosip.WithHeadersParsers(map[string]gosip.HeaderParser{
+	"via":            readVia,
+	"call-id":        gosip.DefaultHeadersParser()["call-id"],
+	"cseq":           gosip.DefaultHeadersParser()["cseq"],
+	"content-length": gosip.DefaultHeadersParser()["content-length"],
+}))
+
+func readVia(_ []byte, text string) (gosip.Header, error) {
+	h, err := parseHop(text)
+	return &gosip.ViaHeader{
+		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: "UDP", Host: h.host,
+		Params: gosip.HeaderParams{{K: "branch", V: h.branch}},
+	}, err
+}
+
 // parses tries the library on a message, so that what it refuses, or dies of, is
 // found where it can still be answered.
 func parses(message []byte) (err error) {
@@ -296,11 +382,11 @@ func parses(message []byte) (err error) {
 			err = fmt.Errorf("the parser panics: %v", p)
 		}
 	}()
-	msg, err := gosip.ParseMessage(message)
+	msg, err := parser.ParseSIP(message)
 	if err != nil {
 		return err
 	}
-	if msg.Via() == nil || msg.From() == nil || msg.To() == nil || msg.CallID() == nil || msg.CSeq() == nil {
+	if msg.Via() == nil || msg.CallID() == nil || msg.CSeq() == nil {
 		return fmt.Errorf("a mandatory header is empty")
 	}
 	return nil

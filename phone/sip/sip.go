@@ -62,12 +62,3 @@ func Reason(code int) string {
 	}
 	return "Refused"
 }
-
-// Reply builds the response to a request, with pairs of header names and values.
-func Reply(req *Request, code int, headers ...string) *Response {
-	res := gosip.NewResponseFromRequest(req, code, Reason(code), nil)
-	for i := 0; i+1 < len(headers); i += 2 {
-		res.AppendHeader(gosip.NewHeader(headers[i], headers[i+1]))
-	}
-	return res
-}

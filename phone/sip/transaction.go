@@ -2,128 +2,320 @@ package sip
 
 import (
 	"errors"
-	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
-
-	gosip "github.com/emiago/sipgo/sip"
 )
 
-// ErrCancelled is returned by Respond when the caller had given up before:
-// he has been told 487.
-var ErrCancelled = errors.New("the caller cancelled the call")
+var (
+	// ErrCancelled is returned by Respond when the caller had given up before:
+	// he has been told 487.
+	ErrCancelled = errors.New("the caller cancelled the call")
+	errAnswered  = errors.New("the request has had its final response")
+)
 
-// Transaction is the server's side of one request (RFC 3261 §17.2).
+const (
+	// timeout is how long a transaction is remembered for those who repeat themselves
+	// (timers H, J and L of RFC 3261 §17.2 and RFC 6026 §7.1).
+	timeout = 64 * T1
+	t4      = 5 * time.Second
+)
+
+// Transaction is the server's side of one request (RFC 3261 §17.2, RFC 6026 §7.1). The
+// library's own is not used: it writes headers otherwise than they came, tells of a CANCEL
+// after the message that followed it, and remembers without a bound.
 type Transaction struct {
-	tx      *gosip.ServerTx
-	req     *Request
-	initial bool
+	endpoint *Endpoint
+	table    *table // nil: of an ACK, which has no transaction
+	key      string
+	tag      string // ours, for a To that has none
+	initial  bool
+	invite   bool
+	top      hop
+	from, to netip.AddrPort // where the request came from, and where responses go
+
+	mu        sync.Mutex
+	lines     []field // of the request; nil after the final response
+	last      []byte  // response, to be sent again
+	code      int     // of it
+	cancelled bool
+	over      bool
+	onCancel  func()
+	timer     *time.Timer
+	pause     time.Duration // to the next repetition
+	end       time.Time     // of the repetitions
 }
 
 // Initial says that the request came without a To tag: it belongs to no dialog.
 func (t *Transaction) Initial() bool { return t.initial }
 
-// Branch identifies the transaction among others of the same Call-ID and CSeq.
-func (t *Transaction) Branch() string { return t.req.Via().Params.GetOr("branch", "") }
-
-// Respond sends a response. A 2xx to INVITE is sent as often as this is called,
-// any other final response is repeated by the transaction until it is acknowledged.
-func (t *Transaction) Respond(res *Response) error {
-	err := t.tx.Respond(res)
-	if errors.Is(err, gosip.ErrTransactionCanceled) {
-		// The library repeats the response it was given last, even one that it
-		// refused to send: give it the right one back.
-		_ = t.tx.Respond(Reply(t.req, 487))
+// Respond sends a response with pairs of header names and values. Every header that is
+// copied from the request is copied as it came (RFC 3261 §8.2.6.2).
+func (t *Transaction) Respond(code int, body []byte, headers ...string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.table == nil:
+		return errors.New("an ACK is not answered")
+	case t.cancelled:
 		return ErrCancelled
+	case t.over || t.code >= 200:
+		return errAnswered
 	}
-	return err
+	return t.respond(code, body, headers...)
 }
 
-// Cancelled calls f when the caller cancels, at once if he already has.
+func (t *Transaction) respond(code int, body []byte, headers ...string) error {
+	t.last, t.code = t.write(code, body, headers), code
+	if code >= 200 {
+		t.final()
+	}
+	return t.endpoint.sendTo(t.last, t.to)
+}
+
+// Repeat sends the last response again: a 2xx to INVITE is repeated by who gave it
+// (RFC 3261 §13.3.1.4).
+func (t *Transaction) Repeat() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.last == nil {
+		return nil
+	}
+	return t.endpoint.sendTo(t.last, t.to)
+}
+
+// Cancelled calls f when the caller cancels, at once if he already has. It is called
+// before any later message is looked at, and must not block.
 func (t *Transaction) Cancelled(f func()) {
-	if !t.tx.OnCancel(func(*Request) { f() }) {
+	t.mu.Lock()
+	already := t.cancelled
+	t.onCancel = f
+	t.mu.Unlock()
+	if already {
 		f()
 	}
 }
 
-// Done is closed when the transaction is over, for whatever reason.
-func (t *Transaction) Done() <-chan struct{} { return t.tx.Done() }
-
-// Acks gives the ACKs that bear the branch of the INVITE: the right thing after
-// a refusal, and what some telephones do after a 2xx.
-func (t *Transaction) Acks() <-chan *Request { return t.tx.Acks() }
-
-const (
-	// timerD is how long a refused INVITE acknowledges its refusal again, which comes
-	// again where our ACK was lost (RFC 3261 §17.1.1.2).
-	timerD = 64 * T1
-	// maxRefused bounds how many refusals are remembered; each is under a kilobyte.
-	maxRefused = 256
-)
-
-// refused are the ACKs of the INVITEs that were refused lately. The library has a state
-// for that too, in which it waits four seconds before each copy of the ACK.
-type refused struct {
-	mu   sync.Mutex
-	acks map[string]refusedAck // by branch
-}
-
-type refusedAck struct {
-	ack   *Request
-	until time.Time
-}
-
-// Refused ends the transaction of an INVITE whose final response is a refusal, which the
-// library has acknowledged once. Copies of it are acknowledged from here for 32 s.
-func (e *Endpoint) Refused(tx *ClientTransaction, sent *Request, res *Response) {
-	e.refused.keep(branch(sent), Ack(sent, res))
-	tx.Terminate()
-}
-
-func (r *refused) keep(branch string, ack *Request) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := time.Now()
-	maps.DeleteFunc(r.acks, func(_ string, a refusedAck) bool { return now.After(a.until) })
-	if r.acks == nil {
-		r.acks = make(map[string]refusedAck)
-	}
-	if len(r.acks) < maxRefused {
-		r.acks[branch] = refusedAck{ack, now.Add(timerD)}
-	}
-}
-
-func (r *refused) find(res *Response) *Request {
-	if !isRefusal(res) {
-		return nil
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	a, known := r.acks[branch(res)]
-	if !known || time.Now().After(a.until) || a.ack.CallID().Value() != res.CallID().Value() {
-		return nil
-	}
-	return a.ack
-}
-
-// isRefusal says that a response is a final one other than 2xx to an INVITE.
-func isRefusal(res *Response) bool {
-	return res.CSeq().MethodName == gosip.INVITE && res.StatusCode >= 300
-}
-
-// astray takes the responses that belong to no transaction of the library's.
-func (e *Endpoint) astray(res *Response) {
-	if e.probes.answered(res) {
+// cancel answers an INVITE that has no final response with 487 (RFC 3261 §9.2).
+func (t *Transaction) cancel() {
+	t.mu.Lock()
+	if t.over || t.code >= 200 {
+		t.mu.Unlock()
 		return
 	}
-	if ack := e.refused.find(res); ack != nil {
-		_ = e.Send(ack) // as unreliable as UDP itself: the refusal comes again
-		return
-	}
-	if e.stray != nil {
-		e.stray(res)
+	t.cancelled = true
+	f := t.onCancel
+	_ = t.respond(487, nil) // repeated until it is acknowledged
+	t.mu.Unlock()
+	if f != nil {
+		f()
 	}
 }
 
-// branch is the transaction that a message belongs to.
-func branch(msg Message) string { return msg.Via().Params.GetOr("branch", "") }
+// acknowledge takes an ACK of a refusal. False: it is one of a 2xx, the dialog's matter.
+func (t *Transaction) acknowledge() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.code < 300 {
+		return false
+	}
+	t.pause = 0
+	t.timer.Reset(t4)
+	return true
+}
+
+// final ends what has to be known of the request and sets the timers. It holds the lock.
+func (t *Transaction) final() {
+	t.lines, t.onCancel = nil, nil
+	t.table.settled(t, len(t.last))
+	wait := timeout
+	if t.invite && t.code >= 300 {
+		t.pause, wait, t.end = T1, T1, time.Now().Add(timeout)
+	}
+	t.timer.Reset(wait)
+}
+
+// tick repeats a refusal that was not acknowledged, or forgets the transaction.
+func (t *Transaction) tick() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.over:
+	case t.invite && t.code < 200:
+		t.timer.Reset(timeout) // whoever has the call answers it or refuses it
+	case t.pause > 0 && time.Now().Before(t.end):
+		_ = t.endpoint.sendTo(t.last, t.to)
+		t.pause = min(2*t.pause, T2)
+		t.timer.Reset(t.pause)
+	default:
+		t.forget()
+	}
+}
+
+func (t *Transaction) settled() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.over || t.code >= 200
+}
+
+func (t *Transaction) forget() {
+	t.over = true
+	t.timer.Stop()
+	t.table.remove(t)
+}
+
+// write composes a response.
+func (t *Transaction) write(code int, body []byte, headers []string) []byte {
+	var lines []field
+	first := true
+	for _, l := range t.lines {
+		switch l.name {
+		case "via":
+			if first {
+				l.value = t.top.stamp(l.value, t.from)
+			}
+			first = false
+		case "to":
+			if t.tag != "" {
+				l.value += tagParam(t.tag)
+			}
+		case "from", "call-id", "cseq":
+		case "record-route":
+			if code < 200 || code >= 300 {
+				continue
+			}
+		case "timestamp":
+			if code != 100 {
+				continue
+			}
+		default:
+			continue
+		}
+		lines = append(lines, field{written[l.name], l.value})
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		lines = append(lines, field{headers[i], headers[i+1]})
+	}
+	lines = append(lines, field{"Content-Length", strconv.Itoa(len(body))})
+	return compose("SIP/2.0 "+strconv.Itoa(code)+" "+Reason(code), lines, body)
+}
+
+// written are the names under which headers are copied into a response.
+var written = map[string]string{
+	"via": "Via", "from": "From", "to": "To", "call-id": "Call-ID", "cseq": "CSeq",
+	"record-route": "Record-Route", "timestamp": "Timestamp",
+}
+
+// keyOf is what a request has in common with its repetitions, its ACK and its CANCEL
+// (RFC 3261 §17.2.3), also one from the days of RFC 2543, whose branch says nothing.
+func keyOf(s screened, method string) string {
+	if method == "ACK" || method == "CANCEL" {
+		method = "INVITE"
+	}
+	if rest, ok := strings.CutPrefix(s.top.branch, magicCookie); ok && rest != "" {
+		return strings.Join([]string{s.top.branch, strings.ToLower(s.top.host), s.top.port, method}, "\n")
+	}
+	number, _, _ := strings.Cut(value(s.lines, "cseq"), " ")
+	return strings.Join([]string{value(s.lines, "via"), value(s.lines, "from"), value(s.lines, "call-id"), number, method}, "\n")
+}
+
+const magicCookie = "z9hG4bK"
+
+// table is the transactions of one kind, bounded in number and in bytes: at the bound the
+// oldest that has had its final response is forgotten, for a repetition of that is a
+// smaller harm than a server without memory (SPEC K4).
+type table struct {
+	most, mostBytes int
+
+	mu      sync.Mutex
+	all     map[string]*Transaction
+	done    []*Transaction // with a final response, oldest first
+	bytes   int            // of the responses of those
+	waiting int            // without one
+}
+
+func newTable(most, mostBytes int) *table {
+	return &table{most: most, mostBytes: mostBytes, all: make(map[string]*Transaction)}
+}
+
+func (b *table) get(key string) *Transaction {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all[key]
+}
+
+// add takes a transaction up. False: there are too many that wait for an answer.
+func (b *table) add(t *Transaction) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.waiting >= b.most {
+		return false
+	}
+	b.waiting++
+	b.all[t.key] = t
+	return true
+}
+
+// settled notes that a transaction has its final response, and forgets the oldest beyond
+// the bound.
+func (b *table) settled(t *Transaction, size int) {
+	b.mu.Lock()
+	b.waiting--
+	b.bytes += size
+	b.done = append(b.done, t)
+	var oldest []*Transaction
+	for len(b.done) > b.most || b.bytes > b.mostBytes && len(b.done) > 1 {
+		old := b.done[0]
+		b.drop(old)
+		b.done = b.done[1:]
+		oldest = append(oldest, old)
+	}
+	b.mu.Unlock()
+	for _, old := range oldest {
+		old.timer.Stop()
+	}
+}
+
+// drop takes a finished transaction out of the count. It holds the lock.
+func (b *table) drop(t *Transaction) {
+	if b.all[t.key] == t {
+		delete(b.all, t.key)
+		b.bytes -= len(t.last)
+	}
+}
+
+// remove forgets a transaction whose time is over.
+func (b *table) remove(t *Transaction) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if i := slices.Index(b.done, t); i >= 0 {
+		b.drop(t)
+		b.done = slices.Delete(b.done, i, i+1)
+		return
+	}
+	if b.all[t.key] == t {
+		delete(b.all, t.key)
+		b.waiting--
+	}
+}
+
+// close stops every timer.
+func (b *table) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, t := range b.all {
+		t.timer.Stop()
+	}
+	clear(b.all)
+	b.done = nil
+}
+
+// size is how many transactions are remembered.
+func (b *table) size() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.all)
+}
