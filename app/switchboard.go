@@ -31,6 +31,7 @@ type switchboard struct {
 	telephone *telephone
 	calls     *calls.Calls
 	incoming  chan *phone.Incoming
+	asking    chan struct{} // held by the question over SIP that is being answered
 }
 
 // incomingQueue holds calls for the moment between the sockets' opening and Run.
@@ -42,7 +43,7 @@ func (a *App) openTelephony() error {
 		a.telephony = mute{}
 		return nil
 	}
-	s := &switchboard{App: a, incoming: make(chan *phone.Incoming, incomingQueue)}
+	s := &switchboard{App: a, incoming: make(chan *phone.Incoming, incomingQueue), asking: make(chan struct{}, 1)}
 	a.telephony = s
 	if err := s.openPhone(); err != nil {
 		return err
@@ -58,12 +59,18 @@ func (s *switchboard) openPhone() (err error) {
 		Sources: written(c.PBX.Sources), Networks: written(c.PBX.Networks), Other: address(c.SIP.Other).Addr(),
 		RTPFirst: c.SIP.RTPFirst, RTPLast: c.SIP.RTPLast, Log: s.log,
 		OnInvite: s.offered, OnCheck: s.checked, OnUnsupported: s.unsupported, User: s.ownUser(),
+		Unacknowledged: max(1, c.SIP.Channels/8), OnPanic: s.panicked,
 	})
 	if err != nil {
 		return missing(err)
 	}
 	s.closers = append(s.closers, func() { _ = s.phone.Close() })
 	return nil
+}
+
+// panicked tells the operator of a fault of the program that ended one message or call (K9).
+func (s *switchboard) panicked(what string) {
+	s.explain("major", view.Say("event-message-broken", "cause", what))
 }
 
 // ownUser is the user that this server registers before anything else happens.
@@ -147,11 +154,29 @@ func (s *switchboard) offered(in *phone.Incoming) {
 	}
 }
 
-// checked answers the other server's question over SIP (H4).
-func (s *switchboard) checked(ctx context.Context, nonce string) (string, bool) {
+// askLimit bounds what one question over SIP may take, so that those behind it wait no
+// longer: the asker gives a round up sooner.
+const askLimit = time.Second
+
+// checked answers the other server's question over SIP (H4), once it is known to be the
+// other's. One is answered after the other: no flood of them makes more than one question
+// to the PBX at a time, and each still gets an answer to what was asked after it (K1).
+func (s *switchboard) checked(ctx context.Context, question string) (string, bool) {
+	nonce, err := s.peer.OpenQuestion(question)
+	if err != nil {
+		s.log.Debug("a question over SIP is not the other server's", "err", err)
+		return "", false
+	}
+	select {
+	case s.asking <- struct{}{}:
+		defer func() { <-s.asking }()
+	case <-ctx.Done():
+		return "", false
+	}
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
 	h := answers{seat: s.config.Site.Seat, agent: s.agent, spool: s.spool}
-	q := questionOf(nonce)
-	answer := h.Check(ctx, peer.CheckQuestion{Nonce: nonce, Call: q.Call})
+	answer := h.Check(ctx, peer.CheckQuestion{Nonce: nonce, Call: questionOf(nonce).Call})
 	sealed, err := s.peer.SealAnswer(nonce, answer)
 	if err != nil {
 		s.log.Error("a check over SIP could not be answered", "err", err)

@@ -81,7 +81,11 @@ func (t *telephone) CheckOther(ctx context.Context, q agent.CheckQuestion) (take
 	if q.Call {
 		nonce = forCall + nonce
 	}
-	sealed, code, err := t.phone.CheckOther(ctx, t.other, nonce)
+	question, err := t.peer.SealQuestion(nonce)
+	if err != nil {
+		return takeover.Reply{}, err
+	}
+	sealed, code, err := t.phone.CheckOther(ctx, t.other, question)
 	if err != nil {
 		return takeover.Reply{}, err
 	}

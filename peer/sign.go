@@ -26,6 +26,7 @@ const MaxSealed = 700
 const (
 	forCarrying = "releve carried message"
 	forCheck    = "releve check answer"
+	forQuestion = "releve check question"
 )
 
 // Sign signs a message that someone carries to the other server when the link is
@@ -36,6 +37,23 @@ func (p *Peer) Sign(payload []byte) (string, error) { return p.sign(forCarrying,
 // Verify says whether the other server of this site signed the payload.
 func (p *Peer) Verify(payload []byte, signature string) error {
 	return p.verify(forCarrying, payload, signature)
+}
+
+// SealQuestion writes a question that bears this nonce as text for a SIP header. Whoever
+// is asked without the other's signature learns who it is that asks from an address that
+// anybody can write, and says nothing (SPEC K1).
+func (p *Peer) SealQuestion(nonce string) (string, error) {
+	signature, err := p.sign(forQuestion, []byte(nonce))
+	return nonce + "." + signature, err
+}
+
+// OpenQuestion gives the nonce of a question that the other server of this site asked.
+func (p *Peer) OpenQuestion(sealed string) (nonce string, err error) {
+	if len(sealed) > MaxSealed {
+		return "", fmt.Errorf("the sealed question has %d bytes, more than %d", len(sealed), MaxSealed)
+	}
+	nonce, signature, _ := strings.Cut(sealed, ".")
+	return nonce, p.verify(forQuestion, []byte(nonce), signature)
 }
 
 // SealAnswer writes an answer to the question with that nonce as text for a SIP

@@ -35,6 +35,35 @@ func TestAnAbdicationIsCarriedByHand(t *testing.T) {
 	}
 }
 
+// A question is the other server's, or it is nobody's: neither another nonce, nor our own
+// signature, nor one that was given for something else makes it one (K1).
+func TestASealedQuestionIsTheOthers(t *testing.T) {
+	p := newPair(t)
+	main, secondary := p.start(p.main), p.start(p.secondary)
+	sealed, err := secondary.SealQuestion("call-N1")
+	if err != nil || len(sealed) > peer.MaxSealed || strings.ContainsAny(sealed, " \r\n,;\"<>") {
+		t.Fatalf("%q, %v", sealed, err)
+	}
+	if nonce, err := main.OpenQuestion(sealed); err != nil || nonce != "call-N1" {
+		t.Errorf("%q, %v", nonce, err)
+	}
+	carried, err := secondary.Sign([]byte("call-N1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for story, try := range map[string]string{
+		"unsigned": "call-N1", "empty": "", "another nonce": "call-N2" + sealed[len("call-N1"):],
+		"signed for something else": "call-N1." + carried, "too long": sealed + strings.Repeat("x", peer.MaxSealed),
+	} {
+		if _, err := main.OpenQuestion(try); err == nil {
+			t.Errorf("believed: %s", story)
+		}
+	}
+	if _, err := secondary.OpenQuestion(sealed); err == nil {
+		t.Error("our own question was believed")
+	}
+}
+
 func TestASealedAnswerFitsAHeaderAndOpensOnceForItsQuestion(t *testing.T) {
 	p := newPair(t)
 	main, secondary := p.start(p.main), p.start(p.secondary)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -133,5 +134,39 @@ func TestWildcardIsNotAnAddress(t *testing.T) {
 	})
 	if err == nil {
 		t.Error("it listens everywhere")
+	}
+}
+
+// However many questions come, few are thought about at a time, and who gets no answer
+// because the question is not the other's learns nothing (K1).
+func TestQuestionsAreFew(t *testing.T) {
+	other := newPeer(t)
+	var thinking, most atomic.Int64
+	release := make(chan struct{})
+	p, _ := newPhone(t, freeAddr(t), func(o *phone.Options) {
+		o.OnCheck = func(context.Context, string) (string, bool) {
+			most.Store(max(most.Load(), thinking.Add(1)))
+			defer thinking.Add(-1)
+			<-release
+			return "", true
+		}
+	})
+	for range 50 {
+		other.send(p.Addr(), other.request("OPTIONS", "sip:x@"+p.Addr().String(), map[string]string{"X-Releve-Check": "call-1"}))
+	}
+	codes := make(map[int]int)
+	for range 50 - 4 {
+		codes[other.final("1 OPTIONS").code()]++
+	}
+	close(release)
+	for range 4 {
+		m := other.final("1 OPTIONS")
+		codes[m.code()]++
+		if m.header("X-Releve-Answer") != "" {
+			t.Errorf("told:\n%s", m)
+		}
+	}
+	if codes[503] != 46 || codes[403] != 4 || most.Load() > 4 {
+		t.Errorf("answered %v, at most %d at a time", codes, most.Load())
 	}
 }

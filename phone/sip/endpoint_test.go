@@ -206,3 +206,53 @@ func FuzzScreen(f *testing.F) {
 		}
 	})
 }
+
+// Whatever a name, a URI and parameters are made of: what is read is written again as it
+// came, and a tag is a parameter of the header and of nothing else.
+func FuzzAddress(f *testing.F) {
+	for _, seed := range []string{
+		`"Ada;tag=1" <sip:2002@h>;tag=a`, `<sip:2002@h>;TAG=a`, `<sip:2001@h;tiu="QUJDRA==">`, `sip:a@b;tag=1`, `<sip:h;LR>;x-id=7`,
+		`"a\"b" <sips:u:p@[::1]:5061;x=y?h=v&w=>`, `<tel:+33;phone-context=x>`, `*`, `"`, `<>`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		a, err := ParseAddress(value)
+		if err != nil {
+			return
+		}
+		if !strings.Contains(value, a.Text) {
+			t.Errorf("%q is read as the URI %q", value, a.Text)
+		}
+		bare := WithoutParams(value)
+		again, err := ParseAddress(bare + ";tag=mine")
+		if err == nil && again.Text == a.Text && again.Params["tag"] != "mine" {
+			t.Errorf("%q with a tag of ours has the tag %q", bare, again.Params["tag"])
+		}
+		if u := a.URI.String(); u == a.Text {
+			back, err := ParseURI(u)
+			if err != nil || back.String() != u {
+				t.Errorf("%q is written %q, %v", u, back.String(), err)
+			}
+		}
+		_ = User(a.URI)
+	})
+}
+
+// A Via comes back with what was added to its first value, and every other byte as it was.
+func FuzzVia(f *testing.F) {
+	f.Add(`SIP/2.0/UDP h:5060;branch=z9hG4bK1;rport;x="a,b;rport"`)
+	f.Add(`SIP / 2.0 / UDP [::1] ; received=1 , SIP/2.0/UDP b`)
+	from := netip.MustParseAddrPort("192.0.2.7:40000")
+	f.Fuzz(func(t *testing.T, line string) {
+		top, err := vias([]field{{"via", line}})
+		if err != nil {
+			return
+		}
+		stamped := top.stamp(line, from)
+		again, err := vias([]field{{"via", stamped}})
+		if err != nil || again.branch != top.branch || again.host != top.host {
+			t.Errorf("%q is stamped %q: %v", line, stamped, err)
+		}
+	})
+}
