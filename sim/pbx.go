@@ -75,8 +75,11 @@ func (s *site) uneven() {
 	}
 }
 
-// noticed is how long a PBX must be silent for each server to have asked it in vain.
-const noticed = 1200 * time.Millisecond
+// noticed is how long a PBX must be silent to count as silent for a server that asks it: the
+// table takes answers less than 1.5 s apart for unbroken hearing, since questions lie 0.7 s
+// apart and one of them may be lost. A shorter silence of everybody's may pass for one of the
+// main's alone, and costs a hand-over in good order.
+const noticed = 1600 * time.Millisecond
 
 // silenceOfOne is how long the PBX must have answered one server and not the other.
 const silenceOfOne = 1500 * time.Millisecond
