@@ -338,7 +338,7 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	})
 	a.telephony.run(clips, begin)
-	begin(func(ctx context.Context) { outbox.Run(ctx, sink{a.records}, a.log, a.spools()...) })
+	begin(func(ctx context.Context) { outbox.Run(ctx, sink{a.records, a.explain}, a.log, a.spools()...) })
 	begin(a.salvager.Run)
 	begin(a.prover.Run)
 	begin(newHolders(a.database.cluster, a.config.Site.Seat, a.explain, a.log).run)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"sync"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -117,7 +118,10 @@ func (r *records) calls(ctx context.Context, limit int) ([]view.Call, error) {
 }
 
 // sink is the store as the outbox needs it.
-type sink struct{ *records }
+type sink struct {
+	*records
+	explain func(severity string, what view.Sentence)
+}
 
 func (s sink) Open() <-chan struct{} {
 	s.mu.Lock()
@@ -135,6 +139,9 @@ func (s sink) Drain(ctx context.Context, seat releve.Seat, page outbox.Page) (up
 		rows[i] = store.Record(r)
 	}
 	d, err := current.Drain(ctx, seat, page.Incarnation, rows)
+	if err == nil && d.Refused > 0 {
+		s.explain("major", view.Say("event-records-refused", "count", strconv.Itoa(d.Refused), "seat", string(seat)))
+	}
 	var beyond *store.PositionAhead
 	return d.UpTo, errors.As(err, &beyond), err
 }

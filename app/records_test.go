@@ -1,0 +1,44 @@
+package app
+
+import (
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"releve"
+	"releve/outbox"
+	"releve/postgres"
+	"releve/postgres/sitetest"
+	"releve/view"
+)
+
+// What the database refuses for its own fault stops nothing, and the operator hears of it (R14).
+func TestARecordThatIsSetAsideIsSaid(t *testing.T) {
+	limit := sitetest.Limit(time.Minute)
+	main, _ := sitetest.New(t, nil)
+	sitetest.Must(t, main.Create(limit.Within(t), releve.NewDataID()))
+	sitetest.Must(t, main.Start(limit.Within(t), postgres.Primary))
+	var stored int
+	r := newRecords(main.Cluster, releve.Main, func(facts []releve.Fact) { stored += len(facts) }, slog.New(slog.DiscardHandler))
+	t.Cleanup(r.Close)
+	sitetest.Must(t, r.Open(limit.Within(t), 1, true, "first", func() error { return nil }))
+	var said []string
+	s := sink{r, func(severity string, what view.Sentence) {
+		said = append(said, severity+" "+what.Code+" "+what.Args["count"]+" "+what.Args["seat"])
+	}}
+	good, err := releve.NewFact(releve.CallOffered, "a", releve.Main, 1, time.Now(), releve.CallBody{})
+	sitetest.Must(t, err)
+	bad := good
+	bad.ID, bad.Body = releve.NewFactID(), json.RawMessage(`"no body of a call"`)
+	page := outbox.Page{Incarnation: "one", Records: []outbox.Record{{Sequence: 1, Fact: bad}, {Sequence: 2, Fact: good}}}
+	upTo, ahead, err := s.Drain(limit.Within(t), releve.Main, page)
+	sitetest.Must(t, err)
+	if upTo != 2 || ahead || stored != 1 {
+		t.Errorf("drained to %d, ahead %v, %d stored", upTo, ahead, stored)
+	}
+	if want := []string{"major event-records-refused 1 main"}; !slices.Equal(said, want) {
+		t.Errorf("said %q, want %q", said, want)
+	}
+}
