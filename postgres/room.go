@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"fmt"
-	"path/filepath"
 	"syscall"
 
 	"releve/view"
@@ -50,12 +49,4 @@ func (c *Cluster) roomLeft() error {
 		return c.withoutRoom(d.free, least)
 	}
 	return nil
-}
-
-// realPath is where a directory is, links followed; itself where nothing is there.
-func realPath(path string) string {
-	if at, err := filepath.EvalSymlinks(path); err == nil {
-		return at
-	}
-	return path
 }

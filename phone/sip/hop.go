@@ -23,11 +23,11 @@ func parseHop(text string) (h hop, err error) {
 	}
 	protocol := strings.Split(parts[0], "/")
 	if len(protocol) != 3 || !strings.EqualFold(strings.TrimSpace(protocol[0]), "SIP") || strings.TrimSpace(protocol[1]) != "2.0" {
-		return h, fmt.Errorf("Via %.40q", parts[0])
+		return h, fmt.Errorf("no Via: %.40q", parts[0])
 	}
 	fields := strings.Fields(protocol[2])
 	if len(fields) < 2 {
-		return h, fmt.Errorf("Via %.40q names no sender", parts[0])
+		return h, fmt.Errorf("the Via %.40q names no sender", parts[0])
 	}
 	h.host = strings.Join(fields[1:], "")
 	if i := strings.LastIndexByte(h.host, ':'); i >= 0 && !strings.HasSuffix(h.host, "]") {
@@ -37,7 +37,7 @@ func parseHop(text string) (h hop, err error) {
 		name, value, valued := strings.Cut(part, "=")
 		switch name = strings.TrimSpace(name); {
 		case !token(name):
-			return h, fmt.Errorf("Via parameter %.40q", part)
+			return h, fmt.Errorf("the Via parameter %.40q", part)
 		case strings.EqualFold(name, "branch") && h.branch == "":
 			h.branch = strings.TrimSpace(value)
 		case strings.EqualFold(name, "rport"):
@@ -58,7 +58,7 @@ func (h hop) address(from netip.AddrPort) (netip.AddrPort, error) {
 	}
 	port, err := strconv.ParseUint(h.port, 10, 16)
 	if err != nil || port == 0 {
-		return netip.AddrPort{}, errors.New("Via names no port")
+		return netip.AddrPort{}, errors.New("the Via names no port")
 	}
 	return netip.AddrPortFrom(from.Addr(), uint16(port)), nil
 }
