@@ -140,37 +140,26 @@ func Escape(user string) string {
 
 // Cancel builds the CANCEL of an INVITE as it was sent: the same Via, Request-URI and
 // routes, so that it takes the same way (RFC 3261 §9.1).
-func Cancel(sent *Request) *Request {
-	cancel := gosip.NewRequest(gosip.CANCEL, *sent.Recipient.Clone())
-	for _, name := range []string{"Via", "From", "To", "Call-ID"} {
-		gosip.CopyHeaders(name, sent, cancel)
-	}
-	for _, route := range Values(sent, "Route") {
-		AddRoute(cancel, route)
-	}
-	cancel.AppendHeader(&gosip.CSeqHeader{SeqNo: sent.CSeq().SeqNo, MethodName: gosip.CANCEL})
-	hops := gosip.MaxForwardsHeader(70)
-	cancel.AppendHeader(&hops)
-	cancel.SetBody(nil)
-	cancel.SetDestination(sent.Destination())
-	return cancel
-}
+func Cancel(sent *Request) *Request { return sameWay(gosip.CANCEL, sent, sent) }
 
 // Ack builds the ACK of a refused INVITE as it was sent: the same Via, Request-URI and
 // routes, and the To of the refusal (RFC 3261 §17.1.1.3).
-func Ack(sent *Request, res *Response) *Request {
-	ack := gosip.NewRequest(gosip.ACK, *sent.Recipient.Clone())
-	gosip.CopyHeaders("Via", sent, ack)
-	gosip.CopyHeaders("From", sent, ack)
-	gosip.CopyHeaders("To", res, ack)
-	gosip.CopyHeaders("Call-ID", sent, ack)
+func Ack(sent *Request, res *Response) *Request { return sameWay(gosip.ACK, sent, res) }
+
+// sameWay builds a request that goes where one that was sent went, to whom a message names.
+func sameWay(method gosip.RequestMethod, sent *Request, to gosip.Message) *Request {
+	r := gosip.NewRequest(method, *sent.Recipient.Clone())
+	gosip.CopyHeaders("Via", sent, r)
+	gosip.CopyHeaders("From", sent, r)
+	gosip.CopyHeaders("To", to, r)
+	gosip.CopyHeaders("Call-ID", sent, r)
 	for _, route := range Values(sent, "Route") {
-		AddRoute(ack, route)
+		AddRoute(r, route)
 	}
-	ack.AppendHeader(&gosip.CSeqHeader{SeqNo: sent.CSeq().SeqNo, MethodName: gosip.ACK})
+	r.AppendHeader(&gosip.CSeqHeader{SeqNo: sent.CSeq().SeqNo, MethodName: method})
 	hops := gosip.MaxForwardsHeader(70)
-	ack.AppendHeader(&hops)
-	ack.SetBody(nil)
-	ack.SetDestination(sent.Destination())
-	return ack
+	r.AppendHeader(&hops)
+	r.SetBody(nil)
+	r.SetDestination(sent.Destination())
+	return r
 }
