@@ -15,6 +15,7 @@ import (
 	"releve/calls"
 	"releve/config"
 	"releve/takeover"
+	"releve/verify"
 	"releve/view"
 )
 
@@ -46,7 +47,6 @@ type lessons struct {
 	file  string
 	tried int       // in vain, since one was seen
 	next  time.Time // not before
-	why   string    // the last was in vain
 	calm  time.Time // since when the site is protected
 	kept  time.Time // of what is on this disk
 	told  time.Time // of what the other server knows
@@ -103,9 +103,7 @@ func (l *lessons) due(now time.Time) bool {
 
 // nightly says whether it is the hour after a time of the day.
 func nightly(now time.Time, at config.Clock) bool {
-	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
-	since := now.Sub(midnight) - at.SinceMidnight()
-	return since >= 0 && since < time.Hour
+	return now.Sub(verify.LastHour(now, at.SinceMidnight())) < time.Hour
 }
 
 // give makes a lesson and says what came of it. The second time in vain says why.
@@ -114,20 +112,20 @@ func (l *lessons) give(ctx context.Context) {
 	by, err := l.lesson(ctx)
 	seen := l.calls.Sighted()
 	if seen.At.After(before.At) {
-		l.tried, l.next, l.why = 0, time.Time{}, ""
+		l.tried, l.next = 0, time.Time{}
 		l.explain("info", view.Say("event-overflow-seen", "evidence", string(seen.Evidence), "to", seen.To))
 		if err == nil {
 			l.explain("info", view.Say("event-overflow-returned", "by", by))
 		}
 		return
 	}
-	l.why = "the call did not come back to this server"
+	why := "the call did not come back to this server"
 	if err != nil {
-		l.why = err.Error()
+		why = err.Error()
 	}
 	l.next = time.Now().Add(min(lessonPauseFirst<<min(l.tried, 10), lessonPauseMost))
 	if l.tried++; l.tried == 1 || l.tried%10 == 2 {
-		l.explain("warning", view.Say("event-overflow-unseen", "why", l.why))
+		l.explain("warning", view.Say("event-overflow-unseen", "why", why))
 	}
 }
 

@@ -444,15 +444,21 @@ func (m *Machine) verdict() bool {
 	return m.Waiters > 0 && m.Count.Term == m.Term && m.Count.Verdict(m.Settings.Rounds, m.Earliest, m.Now)
 }
 
+// rested: what was done in vain so many times in a row, the last time at since, may be tried
+// again. The pause after the first time doubles with each further one, so many times at most.
+func (m *Machine) rested(times int, since, first time.Duration, doubled int) bool {
+	return times == 0 || m.Now-since >= first<<min(times-1, doubled)
+}
+
 // retryable: what fails is tried again ever more seldom.
 func (m *Machine) retryable(j Job) bool {
-	return m.Job == NoJob && (m.Failed != j || m.Now-m.FailedAt >= retry<<min(max(m.Vain-1, 0), retryDoubled))
+	return m.Job == NoJob && (m.Failed != j || m.rested(max(m.Vain, 1), m.FailedAt, retry, retryDoubled))
 }
 
 // mayCopy: each copy makes the pause before the next one longer, whatever became of it: one
 // that follows for a moment and is lost again costs the other server as much as one that fails.
 func (m *Machine) mayCopy() bool {
-	return m.Job == NoJob && (m.Copies == 0 || m.Now-m.CopiedAt >= copyAgain<<min(m.Copies-1, copyDoubled))
+	return m.Job == NoJob && m.rested(m.Copies, m.CopiedAt, copyAgain, copyDoubled)
 }
 
 // Status is what this server tells the other.

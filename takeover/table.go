@@ -270,7 +270,7 @@ func (m *Machine) takeUpAgain() []Action {
 // A server whose journal failed.
 
 func (m *Machine) journalTry() bool {
-	return m.Halts > 0 && m.JournalLost && m.Known && !m.stopping() && m.Now-m.HaltedAt >= haltedFor<<min(m.Halts-1, haltsDoubled)
+	return m.Halts > 0 && m.JournalLost && m.Known && !m.stopping() && m.rested(m.Halts, m.HaltedAt, haltedFor, haltsDoubled)
 }
 
 // tryJournal saves what the journal took last. What was to be saved later was neither
@@ -737,8 +737,8 @@ func (m *Machine) unseen() bool {
 // doubts: only a call of our own can tell. Before another, after those that nobody
 // answered, there is a pause that grows.
 func (m *Machine) doubts() bool {
-	again := m.Own.Vain == 0 || m.Now-m.Own.Ended >= probeAgain<<min(m.Own.Vain-1, probeDoubled)
-	return m.Settings.OwnCalls && m.checks() && m.Users().Standby && m.unseen() && m.Own.Out == 0 && again
+	return m.Settings.OwnCalls && m.checks() && m.Users().Standby && m.unseen() && m.Own.Out == 0 &&
+		m.rested(m.Own.Vain, m.Own.Ended, probeAgain, probeDoubled)
 }
 
 func (m *Machine) refuse() []Action {
@@ -757,7 +757,7 @@ func (m *Machine) check() []Action {
 // proof is a call as any other, and the first caller finds it relieved (H8). One that
 // was never seen well since we started may only be slower to start.
 func (m *Machine) suspects() bool {
-	again := m.Probes == 0 || m.Now-m.Probed >= probeAgain<<min(m.Probes-1, probeDoubled)
+	again := m.rested(m.Probes, m.Probed, probeAgain, probeDoubled)
 	known := m.Count.Good > 0 || m.Now-m.Booted >= bootGrace
 	return m.Settings.OwnCalls && m.canTakeOver() && m.Waiters == 0 && m.Count.Term == m.Term && m.Count.Failed >= m.Settings.Rounds && known && again
 }

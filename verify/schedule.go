@@ -17,11 +17,11 @@ type Record struct {
 // Due says whether a verification is to be made: this copy was not compared since it
 // joined, or not since the site's hour, which is a time since midnight.
 func (r Record) Due(now time.Time, hour time.Duration, copyOf releve.DataID) bool {
-	return r.Data != copyOf || r.At.Before(lastHour(now, hour))
+	return r.Data != copyOf || r.At.Before(LastHour(now, hour))
 }
 
-// lastHour is when that hour last was, on the clock of the site.
-func lastHour(now time.Time, hour time.Duration) time.Time {
+// LastHour is when that hour last was, on the clock of the site.
+func LastHour(now time.Time, hour time.Duration) time.Time {
 	year, month, day := now.Date()
 	at := func(day int) time.Time { // the clock's hour, also on the days that have 23 or 25
 		return time.Date(year, month, day, int(hour.Hours()), int(hour.Minutes())%60, 0, 0, now.Location())

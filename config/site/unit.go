@@ -6,10 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 	"text/template"
-	"unicode"
 
 	"releve"
 	"releve/config"
+	"releve/view"
 	"releve/view/words"
 )
 
@@ -39,15 +39,7 @@ func Unit(c config.Config, program, file, account string, language releve.Langua
 
 // unitText is a text within one line of a unit, in which % means something
 // (systemd.unit(5), Specifiers).
-func unitText(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	return strings.ReplaceAll(s, "%", "%%")
-}
+func unitText(s string) string { return strings.ReplaceAll(view.Plain(s), "%", "%%") }
 
 // unitPath is a path as one word of a unit (systemd.syntax(7), Quoting). A $ would
 // begin a variable in a command.
