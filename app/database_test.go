@@ -266,3 +266,28 @@ func TestDataPromotedToTheSameNumberIsSetAsideAndNeverRewound(t *testing.T) {
 		t.Errorf("it said %v and kept %v", all, asides(t, main))
 	}
 }
+
+// Until a start has made the mirror's slot, the watch finds none and leaves it to the start;
+// one that somebody drops afterwards is made again, and said.
+func TestTheWatchLeavesTheSlotToTheStart(t *testing.T) {
+	main, _ := databases(t)
+	var said []string
+	main.starts.explain = func(severity string, what view.Sentence) { said = append(said, severity+" "+what.Code) }
+	_, err := main.Create(within(t))
+	must(t, err)
+	must(t, main.start(within(t), postgres.Primary))
+	for range 3 {
+		_, err := main.Mirror(within(t))
+		must(t, err)
+	}
+	if m, err := main.cluster.Mirror(within(t)); err != nil || !m.SlotGone || len(said) > 0 {
+		t.Fatalf("before the start has ended: %+v, %v, said %q", m, err, said)
+	}
+	must(t, main.keepForMirror(within(t)))
+	must(t, main.cluster.DropSlots(within(t)))
+	_, err = main.Mirror(within(t))
+	must(t, err)
+	if m, err := main.cluster.Mirror(within(t)); err != nil || m.SlotGone || !slices.Equal(said, []string{"warning event-slot-made-again"}) {
+		t.Errorf("after it was dropped: %+v, %v, said %q", m, err, said)
+	}
+}

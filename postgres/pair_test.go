@@ -626,6 +626,23 @@ func TestASlotThatSomebodyDroppedIsMadeAgain(t *testing.T) {
 	follow(t, secondary, main)
 }
 
+// A start, a promotion and the watch may all be about to make it: it is there for each of them.
+func TestTheSlotIsMadeByManyAtOnce(t *testing.T) {
+	main, secondary := pair(t)
+	must(t, secondary.Stop(within(t), true))
+	for range 20 {
+		slotGone(t, main)
+		ctx := within(t)
+		made := make(chan error)
+		for range 4 {
+			go func() { made <- main.EnsureSlot(ctx) }()
+		}
+		for range 4 {
+			must(t, <-made)
+		}
+	}
+}
+
 // When what the mirror needs went with the slot, both are told, and only a copy helps.
 func TestASlotThatWasMadeAgainTooLateIsToldToBoth(t *testing.T) {
 	main, secondary := pair(t)

@@ -1,0 +1,50 @@
+package takeover
+
+import (
+	"testing"
+	"time"
+)
+
+// What our own call proves against a main that says that it is well: that it came back, that
+// the main was well all along, had time to see it, and has seen none since it left (K3).
+func TestWhatOurOwnCallProves(t *testing.T) {
+	lost := OwnCall{Out: 1, Left: 10 * time.Second, Doubt: true, Back: true}
+	asked := lost.Left + arrivesWithin
+	for _, c := range []struct {
+		story  string
+		change func(*OwnCall)
+		last   time.Duration // how long ago the main saw a call, negative: never
+		asked  time.Duration
+		want   bool
+	}{
+		{"it came back, and the main never saw any", nil, -1, asked, true},
+		{"it came back, and the main saw one before", nil, arrivesWithin + time.Millisecond, asked, true},
+		{"the main saw one since", nil, arrivesWithin, asked, false},
+		{"it is still on its way", nil, -1, asked - time.Millisecond, false},
+		{"it did not come back", func(o *OwnCall) { o.Back = false }, -1, asked, false},
+		{"the main was not well all along", func(o *OwnCall) { o.Doubt = false }, -1, asked, false},
+	} {
+		own := lost
+		if c.change != nil {
+			c.change(&own)
+		}
+		if got := own.missed(Reply{Heard: true, Well: true, LastInvite: c.last}, c.asked); got != c.want {
+			t.Errorf("%s: missed %v, want %v", c.story, got, c.want)
+		}
+	}
+}
+
+// A server that was stopped asked nothing meanwhile: that is no silence of the PBX (R19).
+func TestASleepIsNoSilenceOfThePBX(t *testing.T) {
+	for _, c := range []struct {
+		woke, since time.Duration // ago: the wake-up, and the PBX's last answer
+		want        bool
+	}{
+		{pbxLost, pbxLost, true}, {pbxLost - time.Millisecond, time.Hour, false}, {time.Hour, pbxLost - time.Millisecond, false}, {time.Hour, time.Hour, true},
+	} {
+		m := Machine{Now: 10 * time.Hour, PBXAt: 10 * time.Hour, PBX: PBX{Ago: c.since}, WokeAt: 10*time.Hour - c.woke}
+		if got := m.pbxSilent(); got != c.want {
+			t.Errorf("awake for %s, the last answer %s ago: silent %v, want %v", c.woke, c.since, got, c.want)
+		}
+	}
+}
