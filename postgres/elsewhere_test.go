@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"releve"
@@ -86,5 +87,33 @@ func TestACloneLooksForRoomFirst(t *testing.T) {
 	}
 	if senders := count(t, openPool(t, main), "SELECT count(*) FROM pg_stat_replication"); senders != 0 {
 		t.Errorf("%d sessions copy", senders)
+	}
+}
+
+// What others write meanwhile ends a copy before it takes the last of the disk.
+func TestACopyUnderWayLeavesRoom(t *testing.T) {
+	main, secondary := pair(t)
+	must(t, secondary.Stop(within(t), true))
+	dir := mount(t, "-t", "tmpfs", "-o", "size=300m", "tmpfs")
+	o := secondary.opts
+	o.Dir, o.CopyRate = filepath.Join(dir, "pg"), 4<<20
+	small := newCluster(t, o)
+	var ballast sync.Once
+	err := small.Clone(within(t), main.opts.Listen, releve.NewDataID(), func(int64, int64) {
+		ballast.Do(func() {
+			d, err := diskOf(dir)
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, "ballast"), make([]byte, d.free-d.spare()/4), 0o600)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	if !errors.Is(err, ErrNoRoom) {
+		t.Fatalf("it ended with %v", err)
+	}
+	if d, err := diskOf(dir); err != nil || d.free == 0 {
+		t.Errorf("the disk is full: %+v, %v", d, err)
 	}
 }
