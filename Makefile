@@ -7,7 +7,7 @@
 # make lint     formatting, vet, staticcheck, known vulnerabilities
 
 FOR_DEMO := postgresql
-FOR_TEST := $(FOR_DEMO) kamailio kamailio-extra-modules sip-tester baresip-core espeak-ng sox chromium nftables iproute2 patchelf file systemd
+FOR_TEST := $(FOR_DEMO) kamailio kamailio-extra-modules sip-tester baresip-core espeak-ng sox chromium fonts-dejavu-core fonts-liberation nftables iproute2 patchelf file systemd
 
 .PHONY: help build demo test chaos soak bench lint
 

@@ -3,7 +3,9 @@ package console_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,14 +19,44 @@ import (
 	"releve/view/words"
 )
 
+// fonts are the sets of a Debian machine on which a page must fit its screen: the one that
+// each has, and the one that many add. The first is a fifth wider.
+var fonts = map[string]string{
+	"fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans{,-Bold,Mono,Mono-Bold}.ttf",
+	"fonts-liberation":  "/usr/share/fonts/truetype/liberation*/LiberationSans-{Regular,Bold}.ttf",
+}
+
+// onlyFonts is a configuration of fontconfig in which nothing else is there.
+func onlyFonts(t *testing.T, name string) (variable string) {
+	t.Helper()
+	dir := t.TempDir()
+	stem, rest, _ := strings.Cut(fonts[name], "{")
+	middles, tail, _ := strings.Cut(rest, "}")
+	for _, middle := range strings.Split(middles, ",") {
+		found, err := filepath.Glob(stem + middle + tail)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s%s%s is not there: install Debian's package %s", stem, middle, tail, name)
+		}
+		if err := os.Symlink(found[0], filepath.Join(dir, filepath.Base(found[0]))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "fonts.conf")
+	text := fmt.Sprintf(`<?xml version="1.0"?><fontconfig><dir>%s</dir><cachedir>%s</cachedir></fontconfig>`, dir, filepath.Join(dir, "cache"))
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return "FONTCONFIG_FILE=" + file
+}
+
 // browser is a real one, closed when the test ends.
-func browser(t *testing.T) context.Context {
+func browser(t *testing.T, environment ...string) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Fatal("the page is tried in a real browser: install Debian's package chromium")
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox)
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Env(environment...))
 	ctx, cancelLimit := context.WithTimeout(context.Background(), 2*time.Minute)
 	ctx, cancelBrowser := chromedp.NewExecAllocator(ctx, options...)
 	tab, _ := chromedp.NewContext(ctx)
@@ -92,7 +124,13 @@ const complaints = `(() => {
 })()`
 
 func TestEveryStateIsShownInABrowser(t *testing.T) {
-	tab := browser(t)
+	for name := range fonts {
+		t.Run(name, func(t *testing.T) { showsEveryState(t, browser(t, onlyFonts(t, name))) })
+	}
+}
+
+func showsEveryState(t *testing.T, tab context.Context) {
+	t.Helper()
 	s := newSite(t, "protected")
 	url := "http://" + served(t, s, console.Options{}).Address()
 	for _, shown := range gallery.States(time.Now()) {
