@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -15,9 +14,7 @@ import (
 	"releve/agent"
 	"releve/peer"
 	"releve/phone"
-	"releve/phone/register"
 	"releve/takeover"
-	"releve/view"
 )
 
 // telephone is the link to the PBX as the agent needs it.
@@ -131,137 +128,6 @@ func (t *telephone) call(ctx context.Context, id string, lesson bool) (agent.Tes
 	defer t.own.Place(id, lesson)()
 	call, err := t.phone.TestCall(ctx, t.standby.account, t.number, t.own.Seal(id))
 	return agent.TestCall{AnsweredAfter: call.AnsweredAfter, SoundAfter: call.SoundAfter, AnsweredBy: call.AnsweredBy}, err
-}
-
-// line keeps one SIP user bound, or not, as the duty asks. One goroutine, run,
-// begins and ends its registration.
-type line struct {
-	phone   *phone.Phone
-	account phone.Account
-	may     func(own, any bool) bool
-	explain func(severity string, what view.Sentence)
-	log     *slog.Logger
-	wanted  chan bool // the latest wish, at most one waits
-
-	mu      sync.Mutex
-	current *register.Registration
-	refused string // the refusal last said, owned by the registration's goroutine
-}
-
-func newLine(p *phone.Phone, a phone.Account, may func(own, any bool) bool, explain func(string, view.Sentence), log *slog.Logger) *line {
-	return &line{phone: p, account: a, may: may, explain: explain, log: log, wanted: make(chan bool, 1)}
-}
-
-func (l *line) want(on bool) {
-	for {
-		select {
-		case l.wanted <- on:
-			return
-		case <-l.wanted: // an older wish is void
-		}
-	}
-}
-
-// endLimit bounds how long a PBX may take to let a binding go.
-const endLimit = 2 * time.Second
-
-// run ends with ctx and then gives back a binding that is still this server's.
-func (l *line) run(ctx context.Context) {
-	defer l.end()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case on := <-l.wanted:
-			if on == (l.registration() != nil) {
-				continue
-			}
-			if on {
-				l.begin()
-			} else {
-				l.end()
-			}
-		}
-	}
-}
-
-func (l *line) registration() *register.Registration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.current
-}
-
-func (l *line) begin() {
-	r := register.NewRegistration(l.phone, l.account, register.RegistrationOptions{May: l.allowed, On: l.said, Log: l.log})
-	l.mu.Lock()
-	l.current = r
-	l.mu.Unlock()
-	r.Start()
-}
-
-func (l *line) end() {
-	r := l.registration()
-	if r == nil {
-		return
-	}
-	l.mu.Lock()
-	l.current = nil
-	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), endLimit)
-	defer cancel()
-	_ = r.Stop(ctx, true) // a PBX that does not answer lets the binding expire
-}
-
-func (l *line) allowed(_ context.Context, bindings []phone.Binding) bool {
-	return l.may(slices.ContainsFunc(bindings, isOwn), len(bindings) > 0)
-}
-
-// now asks for an attempt at once, but never sooner than a PBX that refused may be
-// asked again: it would ban the address.
-func (l *line) now() {
-	r := l.registration()
-	if r == nil {
-		return
-	}
-	if last := r.State().Last; last.Outcome == register.Refused && time.Now().Before(last.Next) {
-		return
-	}
-	r.Now()
-}
-
-func (l *line) bound() bool {
-	r := l.registration()
-	return r != nil && r.State().Bound(time.Now()) && r.State().Last.Outcome != register.Held
-}
-
-// doubt says that the PBX may have forgotten the binding.
-func (l *line) doubt() {
-	if r := l.registration(); r != nil {
-		r.Doubt()
-	}
-}
-
-// said tells the operator of the first refusal of a kind, and of its end.
-func (l *line) said(e register.RegistrationEvent) {
-	kind := fmt.Sprint(e.Code, e.Asks)
-	switch {
-	case e.Outcome == register.Refused && kind != l.refused:
-		l.refused = kind
-		l.explain("warning", refusalOf(e))
-	case e.Outcome == register.Bound && l.refused != "":
-		l.refused = ""
-		l.explain("cleared", view.Say("event-registered", "user", l.account.User))
-	}
-}
-
-// refusalOf says why a user is not registered: the PBX will not have him, or asks for
-// what cannot be given.
-func refusalOf(e register.RegistrationEvent) view.Sentence {
-	next := time.Until(e.Next).Round(time.Second).String()
-	if e.Asks != "" {
-		return view.Say("event-register-challenge", "user", e.User, "code", fmt.Sprint(e.Code), "asks", e.Asks, "next", next)
-	}
-	return view.Say("event-register-refused", "user", e.User, "code", fmt.Sprint(e.Code), "next", next)
 }
 
 // questionOf reads what the other asked over SIP.

@@ -10,12 +10,13 @@ import (
 
 // onceBroken are seeds of which each has shown a promise broken, with what was learnt from it.
 var onceBroken = map[uint64]string{
-	7017003:    "the judge took the moment at which a gate is opened for that of what the mirror had answered for",
-	9000061781: "a silence of 1.2 s, which the other did not notice, was called everybody's",
-	9000029509: "a server that slept took the silence in which it asked nothing for the PBX's",
-	8000173158: "a claim whose save had failed was waited for, though it was never put to the witness",
-	8000046846: "the audit at the end took a main that had not yet heard of its successor for the one that serves",
-	5070968:    "a journal's disk that stalled had to be restarted here, and takes the next save in the product",
+	7017003:             "the judge took the moment at which a gate is opened for that of what the mirror had answered for",
+	9000061781:          "a silence of 1.2 s, which the other did not notice, was called everybody's",
+	9000029509:          "a server that slept took the silence in which it asked nothing for the PBX's",
+	8000173158:          "a claim whose save had failed was waited for, though it was never put to the witness",
+	8000046846:          "the audit at the end took a main that had not yet heard of its successor for the one that serves",
+	1726096044271140564: "a server that was started again left its earlier life's binding, and the PBX kept the user from the other for it",
+	5070968:             "a journal's disk that stalled had to be restarted here, and takes the next save in the product",
 }
 
 // Each is played every time: what was mended stays so.

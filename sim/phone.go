@@ -92,10 +92,11 @@ type line struct {
 	wanted bool
 	until  time.Duration // the binding holds, as far as is known here
 	held   bool          // the last attempt was not allowed by the agent
+	former time.Duration // when it looks for what an earlier life left bound; 0: it has looked, or has bound the user
 }
 
 func newLine(p *process, user string) *line {
-	return &line{process: p, user: user, wake: make(chan struct{}, 1)}
+	return &line{process: p, user: user, wake: make(chan struct{}, 1), former: p.elapsed() + settleTime}
 }
 
 func (l *line) want(on bool) {
@@ -123,6 +124,7 @@ const (
 	expires      = 8 * time.Second
 	attemptLimit = 2 * time.Second
 	pauseMost    = 4 * time.Second
+	settleTime   = 2 * time.Second // before a server looks for what its earlier life left
 )
 
 // run makes attempts, with a pause that grows while they fail.
@@ -196,16 +198,18 @@ func (l *line) settle(until time.Duration, held bool) {
 		l.held = true
 		return
 	}
-	l.until, l.held = until, false
+	l.until, l.held, l.former = until, false, 0
 }
 
-// give removes this server's own binding, if the PBX still has it.
+// give removes this server's own binding, if the PBX still has it: also one that an earlier
+// life left, which would keep the user from the other where the PBX protects a binding.
 func (l *line) give(ctx context.Context) bool {
 	l.own.Lock()
 	held := l.until > 0
+	look := l.former > 0 && l.elapsed() >= l.former
 	l.wanted = false
 	l.own.Unlock()
-	if !held {
+	if !held && !look {
 		return true
 	}
 	if err := (telephone{l.process}).asks(ctx, ofRegister, func() { l.pbx.unbind(l.user, l.server) }); err != nil {

@@ -19,6 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type registrar struct {
 	begin    time.Time
 	answers  []error // to REGISTER, in turn; the last one goes on
+	removals []error // of the first un-REGISTERs; those that follow succeed
 	fetch    error
 	log      []string
 	bindings []Binding
@@ -49,6 +50,12 @@ func (r *registrar) Register(_ context.Context, a Account) (Registered, error) {
 }
 
 func (r *registrar) Unregister(context.Context, Account) error {
+	if len(r.removals) > 0 {
+		err := r.removals[0]
+		r.removals = r.removals[1:]
+		r.note("refused")
+		return err
+	}
 	r.note("unregistered")
 	return nil
 }

@@ -1,0 +1,174 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"releve/phone"
+	"releve/phone/register"
+	"releve/view"
+)
+
+// line keeps one SIP user bound, or not, as the duty asks. One goroutine, run,
+// begins and ends its registration.
+type line struct {
+	pbx     register.Registrar
+	account phone.Account
+	may     func(own, any bool) bool
+	explain func(severity string, what view.Sentence)
+	log     *slog.Logger
+	wanted  chan bool // the latest wish, at most one waits
+
+	mu      sync.Mutex
+	current *register.Registration
+	refused string // the refusal last said, owned by the registration's goroutine
+}
+
+func newLine(pbx register.Registrar, a phone.Account, may func(own, any bool) bool, explain func(string, view.Sentence), log *slog.Logger) *line {
+	return &line{pbx: pbx, account: a, may: may, explain: explain, log: log, wanted: make(chan bool, 1)}
+}
+
+func (l *line) want(on bool) {
+	for {
+		select {
+		case l.wanted <- on:
+			return
+		case <-l.wanted: // an older wish is void
+		}
+	}
+}
+
+// endLimit bounds how long a server that ends waits for the PBX to let a binding go.
+const endLimit = 2 * time.Second
+
+// run ends with ctx and then gives back a binding that is still this server's. At level
+// mirroring there is no standby user to keep.
+func (l *line) run(ctx context.Context) {
+	if l.account.User == "" {
+		return
+	}
+	leave := register.LeaveFormer
+	on, live := l.next(ctx)
+	for live {
+		if on {
+			live = l.keep(ctx)
+			leave = register.Leave
+		} else {
+			live = l.away(ctx, leave)
+		}
+		on = !on
+	}
+}
+
+// next is the next wish, unless ctx ends first.
+func (l *line) next(ctx context.Context) (on, live bool) {
+	select {
+	case on = <-l.wanted:
+		return on, true
+	case <-ctx.Done():
+		return false, false
+	}
+}
+
+// until waits for the wish that says on, unless ctx ends first.
+func (l *line) until(ctx context.Context, on bool) (live bool) {
+	for {
+		if wish, live := l.next(ctx); !live || wish == on {
+			return live
+		}
+	}
+}
+
+// keep binds the user until it is no longer wanted.
+func (l *line) keep(ctx context.Context) (live bool) {
+	r := l.begin()
+	live = l.until(ctx, false)
+	l.mu.Lock()
+	l.current = nil
+	l.mu.Unlock()
+	last, cancel := context.WithTimeout(context.Background(), endLimit)
+	defer cancel()
+	_ = r.Stop(last, !live) // a PBX that does not answer lets the binding expire
+	return live
+}
+
+// away takes the binding away until the PBX agreed, or the user is wanted again.
+func (l *line) away(ctx context.Context, leave func(context.Context, register.Registrar, phone.Account, *slog.Logger)) (live bool) {
+	leaving, stop := context.WithCancel(ctx)
+	var left sync.WaitGroup
+	defer left.Wait()
+	defer stop()
+	left.Go(func() { leave(leaving, l.pbx, l.account, l.log) })
+	return l.until(ctx, true)
+}
+
+func (l *line) registration() *register.Registration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current
+}
+
+func (l *line) begin() *register.Registration {
+	r := register.NewRegistration(l.pbx, l.account, register.RegistrationOptions{May: l.allowed, On: l.said, Log: l.log})
+	l.mu.Lock()
+	l.current = r
+	l.mu.Unlock()
+	r.Start()
+	return r
+}
+
+func (l *line) allowed(_ context.Context, bindings []phone.Binding) bool {
+	return l.may(slices.ContainsFunc(bindings, isOwn), len(bindings) > 0)
+}
+
+// now asks for an attempt at once, but never sooner than a PBX that refused may be
+// asked again: it would ban the address.
+func (l *line) now() {
+	r := l.registration()
+	if r == nil {
+		return
+	}
+	if last := r.State().Last; last.Outcome == register.Refused && time.Now().Before(last.Next) {
+		return
+	}
+	r.Now()
+}
+
+func (l *line) bound() bool {
+	r := l.registration()
+	return r != nil && r.State().Bound(time.Now()) && r.State().Last.Outcome != register.Held
+}
+
+// doubt says that the PBX may have forgotten the binding.
+func (l *line) doubt() {
+	if r := l.registration(); r != nil {
+		r.Doubt()
+	}
+}
+
+// said tells the operator of the first refusal of a kind, and of its end.
+func (l *line) said(e register.RegistrationEvent) {
+	kind := fmt.Sprint(e.Code, e.Asks)
+	switch {
+	case e.Outcome == register.Refused && kind != l.refused:
+		l.refused = kind
+		l.explain("warning", refusalOf(e))
+	case e.Outcome == register.Bound && l.refused != "":
+		l.refused = ""
+		l.explain("cleared", view.Say("event-registered", "user", l.account.User))
+	}
+}
+
+// refusalOf says why a user is not registered: the PBX will not have him, or asks for
+// what cannot be given.
+func refusalOf(e register.RegistrationEvent) view.Sentence {
+	next := time.Until(e.Next).Round(time.Second).String()
+	if e.Asks != "" {
+		return view.Say("event-register-challenge", "user", e.User, "code", fmt.Sprint(e.Code), "asks", e.Asks, "next", next)
+	}
+	return view.Say("event-register-refused", "user", e.User, "code", fmt.Sprint(e.Code), "next", next)
+}
