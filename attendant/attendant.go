@@ -62,6 +62,7 @@ const (
 	Silence        Kind = "silence"         // the time of a Collect passed without a key
 	TransferResult Kind = "transfer-result" // a Transfer was settled: Event.Code
 	CallerGone     Kind = "caller-gone"     // the caller hung up
+	CallerLost     Kind = "caller-lost"     // nobody did, and yet the PBX has the call no more
 )
 
 // Event is one thing that happened.
@@ -116,7 +117,7 @@ const (
 	Transferred Outcome = "transferred" // someone took the call
 	Abandoned   Outcome = "abandoned"   // the caller hung up
 	Unanswered  Outcome = "unanswered"  // nobody could be had, and the caller was told
-	Lost        Outcome = "lost"        // the PBX lost the caller in a transfer
+	Lost        Outcome = "lost"        // the PBX lost the call, or the caller in a transfer
 )
 
 // Note is a step to record. Digits in it are masked (SPEC C8).

@@ -68,6 +68,8 @@ var rules = []rule{
 	{[]phase{announcing}, PromptDone, "the caller knows: put him through", (*Conversation).putThrough},
 	{[]phase{transferring}, TransferResult, "the transfer is settled", (*Conversation).settle},
 	{[]phase{closing}, PromptDone, "nobody can be had, and the caller was told", (*Conversation).giveUp},
+	{[]phase{waiting, prompted, listening, dialling, announcing, transferring, closing}, CallerLost,
+		"the PBX has the call no more", (*Conversation).lose},
 	{[]phase{closing}, CallerGone, "the caller did not wait for the last word", (*Conversation).giveUp},
 	{[]phase{waiting, prompted, listening, dialling, announcing, transferring}, CallerGone,
 		"the caller hung up", (*Conversation).abandon},
@@ -240,6 +242,8 @@ func (c *Conversation) close(reason ...string) []Action {
 func (c *Conversation) giveUp(Event) []Action { return c.end(Unanswered, c.lastFailure) }
 
 func (c *Conversation) abandon(Event) []Action { return c.end(Abandoned, string(c.phase)) }
+
+func (c *Conversation) lose(Event) []Action { return c.end(Lost, string(c.phase)) }
 
 func (c *Conversation) end(o Outcome, detail string) []Action {
 	c.phase = over

@@ -159,6 +159,8 @@ func eventsOf(t *testing.T, happened string) []Event {
 		return []Event{{What: Silence}}
 	case "the caller hangs up":
 		return []Event{{What: CallerGone}}
+	case "the PBX loses the call":
+		return []Event{{What: CallerLost}}
 	}
 	if keys, ok := strings.CutPrefix(happened, "the caller presses "); ok {
 		var events []Event

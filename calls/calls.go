@@ -61,6 +61,8 @@ type Leg interface {
 	HearsKeys() bool
 	// Gone is closed when the other side has hung up or the leg was lost.
 	Gone() <-chan struct{}
+	// Lost says of a leg that is gone that nobody hung up: the PBX had lost the call.
+	Lost() bool
 }
 
 // Options is what a server's calls need.

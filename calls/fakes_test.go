@@ -37,6 +37,7 @@ type caller struct {
 	codes     []int         // how transfers end, in order; none left: never
 	// transferErr comes with the code of a transfer that ends with the leg.
 	transferErr error
+	lost        bool // by the PBX, once it is gone
 
 	acked     chan struct{} // closed with the ACK
 	cancelled chan struct{}
@@ -136,6 +137,7 @@ type leg struct{ *caller }
 func (l *leg) Confirmed() <-chan struct{} { return l.acked }
 func (l *leg) HearsKeys() bool            { return !l.keyless }
 func (l *leg) Gone() <-chan struct{}      { return l.bye }
+func (l *leg) Lost() bool                 { return l.lost }
 
 func (l *leg) Digits() <-chan byte {
 	l.breaks("digits")

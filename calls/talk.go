@@ -140,6 +140,9 @@ func (t *talk) next(ctx context.Context) (event attendant.Event) {
 // farewell says how a leg that is gone went: put through, lost, or hung up.
 func (t *talk) farewell(ctx context.Context) attendant.Event {
 	gone := attendant.Event{What: attendant.CallerGone}
+	if t.leg.Lost() {
+		gone.What = attendant.CallerLost
+	}
 	if _, transferring := t.last.(attendant.Transfer); !transferring {
 		return gone
 	}

@@ -262,3 +262,20 @@ func TestACallerIsNotLostToChance(t *testing.T) {
 		}
 	}
 }
+
+// A call that the PBX lost was not given up by its caller, whatever was being done.
+func TestACallThatThePBXLost(t *testing.T) {
+	for _, keys := range []string{"", "10", "1001"} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCaller("a@pbx").press(keys)
+			c.lost = true
+			call := conversation(t, c, func() {
+				time.Sleep(3 * time.Second)
+				close(c.bye)
+			})
+			if call.Outcome != string(attendant.Lost) {
+				t.Errorf("after %q it ended as %s", keys, call.Outcome)
+			}
+		})
+	}
+}

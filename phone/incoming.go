@@ -215,6 +215,7 @@ func (in *Incoming) connect(stream *media.Stream) (*Leg, error) {
 		return nil, err
 	}
 	in.phone.begin(func() { l.repeat(a) })
+	in.phone.begin(l.watchOver)
 	return l, nil
 }
 

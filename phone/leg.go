@@ -325,6 +325,9 @@ func (l *Leg) HearsKeys() bool { return !l.keyless.Load() }
 // Gone is closed when the call is over, whoever ended it.
 func (l *Leg) Gone() <-chan struct{} { return l.ctx.Done() }
 
+// Lost says of a call that is over that the PBX had lost it, and nobody hung up.
+func (l *Leg) Lost() bool { return errors.Is(context.Cause(l.ctx), ErrLost) }
+
 // Stats counts the call's packets; they stay after its end.
 func (l *Leg) Stats() media.Stats { return l.stream.Stats() }
 

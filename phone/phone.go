@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"releve/phone/dialog"
 	"releve/phone/media"
@@ -42,6 +43,8 @@ var (
 	ErrCancelled = sip.ErrCancelled
 	// ErrGone: the other side hung up.
 	ErrGone = errors.New("the other side hung up")
+	// ErrLost: the PBX knows the call no more, or has nobody on it: there is nobody to talk to.
+	ErrLost = errors.New("the PBX has lost the call")
 	// ErrNoAck: the answer was never acknowledged; the call was ended with BYE.
 	ErrNoAck = errors.New("the answer was never acknowledged")
 	// ErrClosed: this telephone was closed.
@@ -90,6 +93,7 @@ type Phone struct {
 	media     *media.Engine
 	registrar *register.Client
 	timers    timers
+	silence   time.Duration   // of a call, before the PBX is asked about it
 	checks    chan struct{}   // one for each that is thought about
 	ctx       context.Context // ends with the telephone
 	end       context.CancelCauseFunc
@@ -112,7 +116,7 @@ func New(o Options) (*Phone, error) {
 	}
 	ctx, end := context.WithCancelCause(context.Background())
 	p := &Phone{
-		options: o, log: o.Log, media: engine, timers: rfc3261, ctx: ctx, end: end,
+		options: o, log: o.Log, media: engine, timers: rfc3261, silence: silence, ctx: ctx, end: end,
 		offers: make(map[offer]*Incoming), checks: make(chan struct{}, maxChecks),
 		legs: make(map[dialog.ID]*Leg), accounts: make(map[string]Account),
 	}

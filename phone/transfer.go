@@ -17,22 +17,17 @@ const (
 	// afterReports is how long a PBX that stops reporting may take to let the call go: that
 	// is then how it says that somebody has the caller.
 	afterReports = 5 * time.Second
-	// A caller whom the PBX dropped in a transfer that failed is silent since the REFER, and
-	// another one's sound comes back in a moment.
+	// A caller whose sound never stops, and whom the PBX dropped in a transfer that failed, is
+	// silent since the REFER; another one's comes back in a moment.
 	silentSince = 8 * time.Second
 	comesBack   = 4 * time.Second
-	// flowing is how fresh the caller's last packet is while his sound flows.
-	flowing = 200 * time.Millisecond
 )
-
-// ErrLost: the PBX knows the call no more, or has nobody on it: there is nobody to talk to.
-var ErrLost = errors.New("the PBX has lost the call")
 
 // transfer is a REFER whose end is not known yet (RFC 3515).
 type transfer struct {
 	seq    uint32    // of the REFER: the id of its reports
 	sent   time.Time // and when it was sent
-	sounds bool      // the caller's sound flowed then
+	steady bool      // the caller's sound came without a pause until then
 	result chan int
 	ceased chan struct{} // closed when the PBX stops reporting without a result
 	last   int           // the last status reported, 0 before the first
@@ -62,11 +57,11 @@ func (l *Leg) Transfer(ctx context.Context, user string) (code int, err error) {
 		return t.seq
 	})
 	switch {
+	case over(res, err):
+		l.lose() // unless the caller hung up meanwhile
+		return codeOf(res), fmt.Errorf("REFER is answered with %d: %w", codeOf(res), context.Cause(l.ctx))
 	case err != nil:
 		return 0, fmt.Errorf("REFER: %w", err)
-	case res.StatusCode == 481 || res.StatusCode == 408: // the dialog is over (RFC 3261 §12.2.1.2)
-		l.lose()
-		return res.StatusCode, fmt.Errorf("REFER is answered with %d: %w", res.StatusCode, ErrLost)
 	case res.StatusCode >= 300:
 		return res.StatusCode, nil
 	}
@@ -91,10 +86,12 @@ func (l *Leg) lose() {
 	}()
 }
 
-// silent says that the caller's sound, which flowed before the REFER, has not come back.
-// One who never sends while he is silent is not judged by that.
+// silent says that the caller's sound, which never stopped before the REFER, has not come
+// back since the transfer failed. The PBX may answer for the call all the same: it keeps
+// the leg for whoever transferred. One who sends nothing while he listens is not judged by
+// that.
 func (l *Leg) silent(ctx context.Context, t *transfer) bool {
-	if !t.sounds {
+	if !t.steady {
 		return false
 	}
 	failed := time.Now()
@@ -102,7 +99,7 @@ func (l *Leg) silent(ctx context.Context, t *transfer) bool {
 	defer end.Stop()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
-	for !l.Stats().LastReceived.After(failed) {
+	for !l.stream.Life().Sign.After(failed) {
 		select {
 		case <-look.C:
 		case <-end.C:
@@ -139,8 +136,11 @@ func (l *Leg) letGo(t *transfer) (int, error) {
 	case <-time.After(lastNotify):
 	}
 	cause := context.Cause(l.ctx)
-	if last := l.reported(t); errors.Is(cause, ErrGone) && last <= 100 {
+	switch last := l.reported(t); {
+	case errors.Is(cause, ErrGone) && last <= 100:
 		return 202, cause
+	case errors.Is(cause, ErrLost):
+		return last, cause
 	}
 	return 0, cause
 }
@@ -184,7 +184,7 @@ func (l *Leg) refer(user string) (*transfer, *sip.Request, error) {
 	sip.Set(req, "Referred-By", "<"+l.state.LocalTarget+">")
 	// The first report may be here before the 202: it must find the transfer.
 	l.transfer = &transfer{
-		seq: req.CSeq().SeqNo, sent: time.Now(), sounds: time.Since(l.Stats().LastReceived) < flowing,
+		seq: req.CSeq().SeqNo, sent: time.Now(), steady: l.stream.Life().Steady,
 		result: make(chan int, 1), ceased: make(chan struct{}),
 	}
 	return l.transfer, req, nil

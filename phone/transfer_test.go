@@ -166,17 +166,28 @@ func TestTransferInADialogThatIsGone(t *testing.T) {
 	}
 }
 
-// A transfer fails in the PBX, which dropped the caller for it: his sound has stopped at
-// the REFER and does not come back. A caller whose sound does is still there, and so is
-// one whose sound never flowed.
+// A transfer fails in the PBX, which dropped the caller for it: his sound, which never
+// stopped, has stopped at the REFER and does not come back. A caller whose sound does is
+// still there. Nothing is known of one whose sound never flowed, or who sends nothing while
+// he listens: a silence of his is no loss.
 func TestTransferThatCostTheCaller(t *testing.T) {
-	for name, c := range map[string]struct{ before, after, lost bool }{
-		"stops for good": {true, false, true}, "comes back": {true, true, false}, "never flowed": {false, false, false},
+	for name, c := range map[string]struct{ before, suppresses, after, lost bool }{
+		"stops for good": {before: true, lost: true}, "comes back": {before: true, after: true},
+		"never flowed": {}, "flows while he speaks": {before: true, suppresses: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, call, l := talking(t)
 			sound := call.sound(l, c.before)
+			if c.suppresses {
+				sound(false)
+				time.Sleep(1200 * time.Millisecond) // a pause of his
+				sound(true)
+				time.Sleep(3 * time.Second) // with which another's flow is known
+			}
+			for c.before && !c.suppresses && !l.Life().Steady {
+				time.Sleep(10 * time.Millisecond)
+			}
 			done := transferring(limit(t, 20*time.Second), l, "1002")
 			refer := call.incoming("REFER")
 			begin := time.Now()

@@ -38,6 +38,7 @@ type medium struct {
 	direction  Direction
 	codecs     map[string]string // rtpmap: the codec of a payload type
 	longest    int               // maxptime: milliseconds of a packet; 0: not said
+	suppresses bool              // says that it sends nothing in silence
 }
 
 // wellKnown are the codecs that need no rtpmap (RFC 3551 §6).
@@ -115,6 +116,9 @@ func (m *medium) line(kind, value string) {
 			number, codec, _ := strings.Cut(mapping, " ")
 			m.codecs[number] = canonical(codec)
 		}
+		if strings.HasPrefix(value, "silenceSupp:on") { // RFC 3108 §5.6.3.2
+			m.suppresses = true
+		}
 		if most, ok := strings.CutPrefix(value, "maxptime:"); ok {
 			// What is no number says nothing.
 			m.longest, _ = strconv.Atoi(strings.TrimSpace(most))
@@ -175,7 +179,7 @@ func (m medium) format() (Format, bool) {
 	if m.kind != audio || m.port == 0 || m.protocol != plainRTP && m.protocol != feedbackRTP {
 		return Format{}, false
 	}
-	f := Format{Direction: m.direction.Opposite()}
+	f := Format{Direction: m.direction.Opposite(), Suppresses: m.suppresses}
 	if f.Short = m.short(); f.Short < 0 {
 		return Format{}, false
 	}
@@ -188,6 +192,8 @@ func (m medium) format() (Format, bool) {
 		switch codec := m.codec(number); {
 		case codec == "TELEPHONE-EVENT/8000" && f.DTMF == 0:
 			f.DTMF = uint8(payloadType)
+		case codec == "CN/8000":
+			f.Noise = uint8(payloadType)
 		case (codec == "PCMA/8000" || codec == "PCMU/8000") && !spoken:
 			f.PayloadType, f.ALaw, spoken = uint8(payloadType), codec == "PCMA/8000", true
 		}

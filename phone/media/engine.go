@@ -23,7 +23,7 @@ var (
 // Options are what an engine needs to know.
 type Options struct {
 	Address netip.Addr // of this server, towards the PBX; never a wildcard
-	First   int        // the range of UDP ports; even ones are used (RFC 3550 §11)
+	First   int        // the range of UDP ports: even ones for sound, the next for RTCP (RFC 3550 §11)
 	Last    int
 	// Networks are the PBX's: sound goes to no other address, and none other is heard.
 	Networks []netip.Prefix
@@ -88,9 +88,14 @@ func (e *Engine) Open() (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := newStream(e, conn)
+	control := e.bindControl(conn.LocalAddr().(*net.UDPAddr).Port)
+	s, err := newStream(e, conn, control)
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		conn.Close()
+		if control != nil {
+			control.Close()
+		}
+		return nil, err
 	}
 	e.streams[s] = true
 	return s, nil

@@ -15,7 +15,6 @@ type incoming struct {
 
 // receive reads the caller's packets until the stream is closed.
 func (s *Stream) receive() {
-	defer close(s.deaf)
 	defer close(s.digits)
 	defer s.report()
 	buf := make([]byte, largestPacket)
@@ -26,6 +25,10 @@ func (s *Stream) receive() {
 				s.engine.options.Log.Error("RTP is no longer received: this call's keys are lost", "port", s.port, "error", err)
 			}
 			return
+		}
+		if isControl(buf[:n]) {
+			s.hearControl(from.Addr().Unmap())
+			continue
 		}
 		var packet rtp.Packet
 		if packet.Unmarshal(buf[:n]) == nil && packet.Version == rtpVersion {
@@ -51,6 +54,7 @@ func (s *Stream) hear(from netip.AddrPort, packet *rtp.Packet) {
 	}
 	s.stats.Received++
 	s.stats.LastReceived = now
+	s.life.sound(packet, s.format, now)
 	s.stats.Lost = s.in.sequence.lost(packet.SSRC, packet.SequenceNumber)
 	if !s.format.reports(packet.PayloadType) {
 		return

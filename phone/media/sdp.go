@@ -72,7 +72,9 @@ type Format struct {
 	ALaw        bool  // A-law (PCMA), else µ-law (PCMU)
 	DTMF        uint8 // payload type of telephone-event/8000; 0: none, no key can be heard
 	Offered     uint8 // the one of our own offer, where it is heard too; 0: none
+	Noise       uint8 // payload type of comfort noise where the other end gave it one; 0: none but 13
 	Short       int   // samples of a packet where maxptime allows no 160; 0: it does
+	Suppresses  bool  // the other end says that it sends nothing in silence
 	Direction   Direction
 }
 

@@ -31,18 +31,20 @@ const (
 type Stream struct {
 	engine   *Engine
 	conn     *net.UDPConn
+	control  *net.UDPConn // of RTCP; nil where there is none
 	port     int
 	digits   chan byte
-	received chan struct{} // closed at the first packet of the caller
-	closing  chan struct{} // closed with the socket
-	deaf     chan struct{} // closed when the receiving goroutine has ended
-	out      outgoing      // of the engine's loop alone
-	in       incoming      // of the receiving goroutine alone
+	received chan struct{}  // closed at the first packet of the caller
+	closing  chan struct{}  // closed with the sockets
+	readers  sync.WaitGroup // the receiving goroutines
+	out      outgoing       // of the engine's loop alone
+	in       incoming       // of the receiving goroutine alone
 
 	mu      sync.Mutex
 	speaks  bool // the engine's loop has it
 	format  Format
 	source  source
+	life    life
 	playing *playback
 	stats   Stats
 	failure error // the last one of Stats.Failed
@@ -55,7 +57,7 @@ type playback struct {
 	done chan struct{} // closed when the last packet has left
 }
 
-func newStream(e *Engine, conn *net.UDPConn) (*Stream, error) {
+func newStream(e *Engine, conn, control *net.UDPConn) (*Stream, error) {
 	sender, err := newSender(conn)
 	if err != nil {
 		return nil, err
@@ -64,14 +66,17 @@ func newStream(e *Engine, conn *net.UDPConn) (*Stream, error) {
 	s := &Stream{
 		engine:   e,
 		conn:     conn,
+		control:  control,
 		port:     conn.LocalAddr().(*net.UDPAddr).Port,
 		digits:   make(chan byte, unreadDigits),
 		received: make(chan struct{}),
 		closing:  make(chan struct{}),
-		deaf:     make(chan struct{}),
 		out:      newOutgoing(sender),
 	}
-	go s.receive()
+	s.readers.Go(s.receive)
+	if control != nil {
+		s.readers.Go(s.receiveControl)
+	}
 	return s, nil
 }
 
@@ -86,6 +91,7 @@ func (s *Stream) Agree(remote netip.AddrPort, f Format) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.format = f
+	s.life.agreed(time.Now())
 	if s.source.announced != remote {
 		s.source = source{announced: remote, networks: s.engine.Networks(), since: time.Now()}
 	}
@@ -160,16 +166,19 @@ func (s *Stream) Close() {
 	s.shut()
 	s.engine.pacer.leave(s)
 	s.engine.forget(s)
-	<-s.deaf
+	s.readers.Wait()
 }
 
-// shut closes the socket and waits for nothing. From here on the stream does not start.
+// shut closes the sockets and waits for nothing. From here on the stream does not start.
 func (s *Stream) shut() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed() {
 		close(s.closing)
 		s.conn.Close()
+		if s.control != nil {
+			s.control.Close()
+		}
 	}
 }
 
