@@ -291,3 +291,30 @@ func TestTheWatchLeavesTheSlotToTheStart(t *testing.T) {
 		t.Errorf("after it was dropped: %+v, %v, said %q", m, err, said)
 	}
 }
+
+// A promotion without the slot that keeps log for the mirror is none: what was promoted is
+// fenced at once, and promoted anew, from a copy, when there is room for a slot.
+func TestAPromotionWhoseSlotCannotBeMadeIsMadeAgain(t *testing.T) {
+	ctx := within(t)
+	main, secondary := protected(t)
+	run(t, main, "INSERT INTO facts DEFAULT VALUES")
+	until(t, "the mirror has the row", func() bool { return rows(t, secondary) == 1 })
+	kept := filepath.Join(secondary.dir, "data", "pg_replslot")
+	must(t, os.Chmod(kept, 0o500))
+	main.cluster.Fence()
+
+	if p, err := secondary.Promote(ctx); err == nil {
+		t.Fatalf("promoted to %+v without a slot", p)
+	}
+	if _, err := secondary.cluster.Position(ctx); err == nil {
+		t.Error("what was promoted without a slot still runs: a primary that keeps no log for its mirror")
+	}
+	must(t, os.Chmod(kept, 0o700))
+	must(t, secondary.StartCopy(ctx))
+	p, err := secondary.Promote(ctx)
+	must(t, err)
+	if p.Timeline < 2 || rows(t, secondary) != 1 {
+		t.Errorf("promoted to %+v with %d rows", p, rows(t, secondary))
+	}
+	must(t, secondary.Stop(ctx))
+}
