@@ -49,8 +49,8 @@ type Sink interface {
 
 const (
 	batch  = 500                    // facts in one transaction: a second of 200 busy channels
-	again  = 200 * time.Millisecond // after a failure or a fact, for a source that cannot say when
-	seldom = 8 * again              // at most, after nothing and nothing again
+	again  = 200 * time.Millisecond // after a first failure or a fact, for a source that cannot say when
+	seldom = 8 * again              // at most, after nothing or a failure and again
 	asking = 5 * time.Second        // limit of one question to a spool: the other server's may be silent
 )
 
@@ -71,9 +71,10 @@ type carrier struct {
 	source Source
 	sink   Sink
 	log    *slog.Logger
+	vain   int // tries in a row that failed
 }
 
-func (c carrier) run(ctx context.Context) {
+func (c *carrier) run(ctx context.Context) {
 	pace := again
 	for {
 		select {
@@ -83,22 +84,39 @@ func (c carrier) run(ctx context.Context) {
 		}
 		more := c.source.More()
 		n, err := c.once(ctx)
-		if err != nil {
-			c.log.Debug("facts wait", "err", err)
-			more = nil
-		}
-		idle := n == 0 && err == nil
-		if !idle {
+		carried := n > 0 && err == nil
+		if c.tell(ctx, err) || carried { // a row of failures began or ended, or there is traffic
 			pace = again
+		}
+		if err != nil {
+			more = nil // what is new does not hurry a database that refuses
 		}
 		full := n == batch && err == nil
 		if !full && !rest(ctx, more, pace, n > 0) {
 			return
 		}
-		if idle { // for months, mostly
+		if !carried { // for months, mostly
 			pace = min(2*pace, seldom)
 		}
 	}
+}
+
+// tell counts a failure, and says why facts wait each time that the row of failures has
+// doubled: the first may be bad luck. turned: a row began or ended.
+func (c *carrier) tell(ctx context.Context, err error) (turned bool) {
+	if err == nil {
+		turned = c.vain > 0
+		if c.vain > 1 {
+			c.log.Info("facts are stored again", "tries", c.vain+1)
+		}
+		c.vain = 0
+		return turned
+	}
+	c.vain++
+	if c.vain > 1 && c.vain&(c.vain-1) == 0 && ctx.Err() == nil {
+		c.log.Warn("facts wait", "times", c.vain, "err", err)
+	}
+	return c.vain == 1
 }
 
 // rest waits for something new, or for so long where nobody can tell or where the bound in
@@ -120,7 +138,7 @@ func rest(ctx context.Context, more <-chan struct{}, pace time.Duration, left bo
 }
 
 // once carries one page. The source is told only of what was acknowledged.
-func (c carrier) once(ctx context.Context) (int, error) {
+func (c *carrier) once(ctx context.Context) (int, error) {
 	page, err := c.look(ctx)
 	if err != nil || len(page.Records) == 0 {
 		return 0, err
@@ -138,7 +156,7 @@ func (c carrier) once(ctx context.Context) (int, error) {
 	return len(page.Records), c.source.Stored(limit, page.Incarnation, upTo)
 }
 
-func (c carrier) look(ctx context.Context) (Page, error) {
+func (c *carrier) look(ctx context.Context) (Page, error) {
 	limit, cancel := context.WithTimeout(ctx, asking)
 	defer cancel()
 	return c.source.Waiting(limit, batch)

@@ -313,7 +313,7 @@ func TestTheOthersFactsAreSoonCarriedAfterAQuietTime(t *testing.T) {
 	})
 }
 
-// A database that refuses is tried five times a second, and gets everything in the end.
+// A database that refuses is tried more and more seldom, and gets everything in the end.
 func TestAFailureIsTriedAgainUnhurried(t *testing.T) {
 	carried(t, func(t *testing.T, d *database, own, _ *spool) {
 		d.change(func(d *database) { d.refuses = errors.New("disk full") })
@@ -322,11 +322,11 @@ func TestAFailureIsTriedAgainUnhurried(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			own.add(1) // what is new does not hurry a database that refuses
 		}
-		if n := d.count(); n < 40 || n > 52 {
+		if n := d.count(); n < 7 || n > 10 {
 			t.Errorf("%d tries in ten seconds", n)
 		}
 		d.change(func(d *database) { d.refuses = nil })
-		time.Sleep(250 * time.Millisecond)
+		time.Sleep(1700 * time.Millisecond)
 		checkWhole(t, d, own, 110)
 	})
 }
@@ -337,12 +337,12 @@ func TestASpoolThatCannotBeReadIsTriedAgain(t *testing.T) {
 		own.add(2)
 		time.Sleep(10 * time.Second)
 		own.change(func(s *spool) {
-			if s.looks > 55 {
+			if s.looks > 10 {
 				t.Errorf("%d looks in ten seconds", s.looks)
 			}
 			s.refuses = nil
 		})
-		time.Sleep(250 * time.Millisecond)
+		time.Sleep(1700 * time.Millisecond)
 		checkWhole(t, d, own, 2)
 	})
 }
@@ -435,7 +435,7 @@ func TestADeafSpoolIsAskedUnhurried(t *testing.T) {
 		own.change(func(s *spool) { s.deaf = 1 << 30 })
 		own.add(5000)
 		time.Sleep(10 * time.Second)
-		if n := d.count(); n < 40 || n > 52 {
+		if n := d.count(); n < 7 || n > 10 {
 			t.Errorf("%d transactions in ten seconds", n)
 		}
 	})
