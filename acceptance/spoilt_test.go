@@ -3,7 +3,6 @@ package acceptance
 import (
 	"bytes"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -157,7 +156,7 @@ func (s *site) certify(t *testing.T, seat releve.Seat, id identity.Identity, val
 	t.Helper()
 	dir := filepath.Join(s.dir, "tls")
 	authority := must(identity.LoadAuthority(filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca.key")))(t)
-	certificate, key, err := authority.Issue(id, []netip.Addr{netip.MustParseAddr(mainHost), netip.MustParseAddr(secondaryHost)}, valid)
+	certificate, key, err := authority.Issue(id, valid)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func certify(t *testing.T, until time.Time) string {
 	}
 	write("ca.pem", authority.Certificate())
 	for seat, end := range map[releve.Seat]time.Time{releve.Main: time.Now().Add(time.Hour), releve.Secondary: until} {
-		certificate, key, err := authority.Issue(identity.Identity{Site: wordSite, Seat: seat}, nil, identity.Validity{From: hourAgo, Until: end})
+		certificate, key, err := authority.Issue(identity.Identity{Site: wordSite, Seat: seat}, identity.Validity{From: hourAgo, Until: end})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,6 +27,7 @@ import (
 	"releve/journal"
 	"releve/outbox"
 	"releve/peer"
+	"releve/peer/identity"
 	"releve/postgres"
 	"releve/salvage"
 	"releve/spool"
@@ -193,10 +194,18 @@ func (a *App) findPostgres() error {
 }
 
 func newCluster(c config.Config, found postgres.Installation, log *slog.Logger) (*postgres.Cluster, error) {
+	held, err := identity.Load(c.Peer.Files())
+	if err != nil {
+		return nil, err
+	}
+	certificates, err := held.ForPostgres(c.Site.ID, c.Site.Seat, "")
+	if err != nil {
+		return nil, err
+	}
 	return postgres.New(postgres.Options{
 		Installation: found, Hint: c.Database.Binaries, Dir: filepath.Join(c.Site.Data, "postgres"),
 		Listen: address(c.Database.Listen), Upstream: address(c.Database.Other),
-		Seat: c.Site.Seat, SiteID: c.Site.ID, CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
+		Seat: c.Site.Seat, SiteID: c.Site.ID, TLS: postgres.Certificates(certificates),
 		Account: c.Database.Account, CopyRate: int64(c.Mirror.CopyRate), Log: log,
 	})
 }

@@ -20,7 +20,7 @@ func certificatesIn(p config.Peer) ([]identity.Lasting, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, held)
+		all = append(all, held...)
 	}
 	return all, nil
 }
@@ -29,17 +29,19 @@ func certificatesIn(p config.Peer) ([]identity.Lasting, error) {
 const repeatCertificates = 24 * time.Hour
 
 // noticeCertificates says once a day that a certificate will expire before long, or has:
-// the first of them, for what is to be done is the same for all.
+// the one that ends first, for what is to be done is the same for all; or that one of them is
+// good for everything.
 func noticeCertificates(ctx context.Context, held []identity.Lasting, explain func(severity string, what view.Sentence)) {
-	first := slices.MinFunc(held, func(a, b identity.Lasting) int { return a.Until.Compare(b.Until) })
+	held = slices.SortedFunc(slices.Values(held), func(a, b identity.Lasting) int { return a.Until.Compare(b.Until) })
 	daily := time.NewTicker(repeatCertificates)
 	defer daily.Stop()
 	for {
 		now := time.Now()
-		if why := first.Ending(now); why != nil {
-			what := view.Say("event-certificate", "fault", why.Why.Code)
-			maps.Copy(what.Args, why.Why.Args)
-			explain(severityOf(first, now), what)
+		if i := slices.IndexFunc(held, func(l identity.Lasting) bool { return l.Ending(now) != nil }); i >= 0 {
+			why := held[i].Ending(now).Why
+			what := view.Say("event-certificate", "fault", why.Code)
+			maps.Copy(what.Args, why.Args)
+			explain(severityOf(held[i], now), what)
 		}
 		select {
 		case <-ctx.Done():

@@ -38,7 +38,7 @@ type Options struct {
 // holds costs its own request only: the next has another.
 type Client struct {
 	o         Options
-	mine      identity.Credentials
+	mine      *identity.Credentials
 	life      context.Context
 	end       context.CancelCauseFunc
 	transport *http.Transport
@@ -47,7 +47,7 @@ type Client struct {
 // NewClient reads the files. It does not connect. The error joins a
 // [*identity.Fault] for each file.
 func NewClient(o Options) (*Client, error) {
-	mine, err := identity.Load(o.CA, o.Cert, o.Key)
+	mine, err := identity.Load(identity.Files{Authority: o.CA, Certificate: o.Cert, Key: o.Key})
 	if err != nil {
 		return nil, fmt.Errorf("witness: %w", err)
 	}
@@ -183,7 +183,7 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 	if err != nil {
 		return nil, err
 	}
-	conn := tls.Client(raw, c.mine.ClientTLS(identity.Identity{Site: c.o.Site, Seat: identity.Witness}))
+	conn := tls.Client(raw, c.mine.ClientTLS(identity.Claim, identity.Identity{Site: c.o.Site, Seat: identity.Witness, Purpose: identity.Register}, nil))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return nil, errors.Join(err, raw.Close())
 	}

@@ -92,7 +92,7 @@ func newSite(t testing.TB) *site {
 // issue writes name.pem and name.key.
 func (s *site) issue(id identity.Identity, name string, valid identity.Validity) {
 	s.t.Helper()
-	certificate, key, err := s.authority.Issue(id, nil, valid)
+	certificate, key, err := s.authority.Issue(id, valid)
 	if err != nil {
 		s.t.Fatal(err)
 	}

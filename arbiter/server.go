@@ -2,7 +2,7 @@ package arbiter
 
 import (
 	"context"
-	"crypto/x509"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -48,7 +48,7 @@ type ServerOptions struct {
 // Server is a witness: it keeps the register and answers for it.
 type Server struct {
 	o        ServerOptions
-	mine     identity.Credentials
+	mine     *identity.Credentials
 	keeper   *keeper
 	listener net.Listener
 	http     *http.Server
@@ -63,7 +63,7 @@ type Server struct {
 // NewServer reads the register and listens; Run answers. Errors: what Record.Load
 // fails with, a [*identity.Fault] for each file, and those of net.Listen.
 func NewServer(o ServerOptions) (*Server, error) {
-	mine, err := identity.Load(o.CA, o.Cert, o.Key)
+	mine, err := identity.Load(identity.Files{Authority: o.CA, Certificate: o.Cert, Key: o.Key})
 	if err != nil {
 		return nil, fmt.Errorf("witness: %w", err)
 	}
@@ -128,7 +128,7 @@ func (s *Server) newHTTP() *http.Server {
 	protocols.SetHTTP1(true)
 	return &http.Server{
 		Handler:           s.routes(),
-		TLSConfig:         s.mine.ServerTLS(), // who it is is asked in from, at each request
+		TLSConfig:         s.mine.ServerTLS(identity.Register), // who it is is asked in from, at each request
 		Protocols:         protocols,
 		MaxHeaderBytes:    maxHeader,
 		ReadHeaderTimeout: headerTimeout,
@@ -191,11 +191,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, answer answerer) 
 	reply(w, http.StatusOK, value)
 }
 
-// from is who asks: the seat in a certificate that this site's authority made,
-// or the witness's own. Never what the request says of itself.
+// from is who asks: the seat in a certificate that this site's authority made for asking
+// here, or the witness's own. Never what the request says of itself.
 func (s *Server) from(r *http.Request) (releve.Seat, error) {
-	shown := r.TLS.PeerCertificates
-	want := identity.Identity{Site: s.o.Site, Seat: nameOf(shown)}
+	want := identity.Identity{Site: s.o.Site, Seat: seatOf(*r.TLS), Purpose: identity.Claim}
+	if want.Seat == identity.Witness {
+		want.Purpose = identity.Register
+	}
 	if err := s.mine.VerifyConnection(*r.TLS, want); err != nil {
 		return "", err
 	}
@@ -205,11 +207,12 @@ func (s *Server) from(r *http.Request) (releve.Seat, error) {
 	return want.Seat, nil
 }
 
-func nameOf(shown []*x509.Certificate) releve.Seat {
-	if len(shown) == 0 {
+func seatOf(state tls.ConnectionState) releve.Seat {
+	if len(state.PeerCertificates) == 0 {
 		return ""
 	}
-	return releve.Seat(shown[0].Subject.CommonName)
+	shown, _ := identity.Of(state.PeerCertificates[0]) // of nobody, it is refused with the reason
+	return shown.Seat
 }
 
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {

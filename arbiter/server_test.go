@@ -15,6 +15,7 @@ import (
 	"releve"
 	"releve/arbiter"
 	"releve/peer/identity"
+	"releve/peer/identity/identitytest"
 	"releve/takeover"
 )
 
@@ -172,13 +173,15 @@ func TestAServerOfAnotherAuthorityIsRefused(t *testing.T) {
 // careless sends a request without looking at whom it goes to.
 func (s *site) careless(at, method, path, body string) (status int, text string) {
 	s.t.Helper()
-	pair, err := tls.LoadX509KeyPair(s.path("main.pem"), s.path("main.key"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	return s.asks(identitytest.Shown(s.t, s.path("main.pem"), s.path("main.key"))[identity.Claim], at, method, path, body)
+}
+
+// asks is careless, by another certificate.
+func (s *site) asks(shown tls.Certificate, at, method, path, body string) (status int, text string) {
+	s.t.Helper()
 	client := http.Client{Timeout: plenty, Transport: &http.Transport{
 		DisableKeepAlives: true,
-		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{pair}},
+		TLSClientConfig:   identitytest.Careless(shown),
 	}}
 	request, err := http.NewRequestWithContext(s.t.Context(), method, "https://"+at+path, strings.NewReader(body))
 	if err != nil {

@@ -70,7 +70,7 @@ func (s *settings) look(files []string) (all []identity.Lasting, err error) {
 		if err != nil {
 			return nil, s.certificateTrouble(err)
 		}
-		all = append(all, held)
+		all = append(all, held...)
 	}
 	return all, nil
 }
@@ -112,8 +112,10 @@ func endings(file string, now time.Time) (warnings []config.Mistake) {
 		if err != nil {
 			continue
 		}
-		if why := held.Ending(now); why != nil {
-			warnings = append(warnings, config.Mistake{File: file, Key: n.key, Why: why.Why})
+		for _, one := range held {
+			if why := one.Ending(now); why != nil {
+				warnings = append(warnings, config.Mistake{File: file, Key: n.key, Why: why.Why})
+			}
 		}
 	}
 	return warnings

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"time"
@@ -8,8 +9,21 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"releve"
+	"releve/config"
 	"releve/peer/identity"
+	"releve/peer/identity/identitytest"
 )
+
+// one-for-all DIR: the files of tls/ there are as they were before there was a certificate
+// for each purpose.
+func (s *scene) oneForAll(args []string) error {
+	conf, mistakes := config.Load(filepath.Join(args[0], "main.toml"))
+	if len(mistakes) > 0 {
+		return errors.New(mistakes[0].Text(releve.English))
+	}
+	identitytest.OneForAll(s.t, filepath.Join(args[0], "tls"), conf.Site.ID, identitytest.Everybody...)
+	return nil
+}
 
 // ends-in DURATION DIR NAME…: the certificates of these, main, secondary, witness or
 // authority, in the site of that directory end so long from now, or before now.
@@ -28,9 +42,7 @@ func endsIn(ts *testscript.TestScript, _ bool, args []string) {
 			continue
 		}
 		file := filepath.Join(tls, name+".pem")
-		cert, err := identity.LoadCertificate(file)
-		ts.Check(err)
-		text, err := authority.Reissue(cert, releve.Seat(name), identity.Validity{From: time.Now().AddDate(-1, 0, 0), Until: until})
+		text, err := authority.Reissue(file, releve.Seat(name), identity.Validity{From: time.Now().AddDate(-1, 0, 0), Until: until})
 		ts.Check(err)
 		ts.Check(os.WriteFile(file, text, 0o600))
 	}

@@ -58,9 +58,10 @@ func TestManual(t *testing.T) {
 			"spoil-row": onScene((*scene).spoilRow),
 			"replace":   replace,
 
-			"ends-in":    endsIn,
-			"witness-up": witnessUp,
-			"claim":      claim,
+			"ends-in":     endsIn,
+			"one-for-all": onScene((*scene).oneForAll),
+			"witness-up":  witnessUp,
+			"claim":       claim,
 		},
 	})
 }

@@ -146,7 +146,7 @@ func (s spoilt) path(name string) string { return filepath.Join(s.dir, name) }
 func (s spoilt) issue(t *testing.T, id string, seat releve.Seat, from, until time.Duration) {
 	t.Helper()
 	valid := identity.Validity{From: time.Now().Add(from), Until: time.Now().Add(until)}
-	certificate, key, err := s.authority.Issue(identity.Identity{Site: id, Seat: seat}, nil, valid)
+	certificate, key, err := s.authority.Issue(identity.Identity{Site: id, Seat: seat}, valid)
 	if err != nil {
 		t.Fatal(err)
 	}

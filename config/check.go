@@ -1,7 +1,6 @@
 package config
 
 import (
-	"crypto/x509"
 	"maps"
 	"net/netip"
 	"os"
@@ -191,9 +190,10 @@ func (r *reader) checkCertificates(c *Config) {
 	r.required("peer.other_certificate", p.OtherCertificate)
 	id.Seat = id.Seat.Other()
 	r.checkCertificate("peer.other_certificate", p.OtherCertificate, authorities, id)
+	r.checkWhole("peer.certificate", p.Files())
 }
 
-func (r *reader) checkCredentials(c credentials, id identity.Identity) *x509.CertPool {
+func (r *reader) checkCredentials(c credentials, id identity.Identity) identity.Authorities {
 	ca, certificate, key := c.table+".ca", c.table+".certificate", c.table+".key"
 	r.required(ca, c.ca)
 	r.required(certificate, c.certificate)
@@ -206,4 +206,16 @@ func (r *reader) checkCredentials(c credentials, id identity.Identity) *x509.Cer
 	r.fault(key, identity.CheckPair(c.certificate, c.key))
 	r.checkCertificate(certificate, c.certificate, authorities, id)
 	return authorities
+}
+
+// checkWhole: files that are each right may still be those of different keys.
+func (r *reader) checkWhole(key string, files identity.Files) {
+	table, _, _ := strings.Cut(key, ".")
+	for _, named := range []string{"ca", "certificate", "key", "other_certificate"} {
+		if r.said[table+"."+named] {
+			return
+		}
+	}
+	_, err := identity.Load(files)
+	r.fault(key, err)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/peer/identity"
 )
 
 // Config is one server's file.
@@ -105,6 +106,11 @@ type Peer struct {
 	// The other server's certificate: messages that it signed reach us by other
 	// roads too, when this link is cut.
 	OtherCertificate string `toml:"other_certificate"`
+}
+
+// Files are those by which this server and the other know each other.
+func (p Peer) Files() identity.Files {
+	return identity.Files{Authority: p.CA, Certificate: p.Certificate, Key: p.Key, Other: p.OtherCertificate}
 }
 
 // Database is the PostgreSQL that this server runs, or follows with.

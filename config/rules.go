@@ -1,7 +1,6 @@
 package config
 
 import (
-	"crypto/x509"
 	"errors"
 	"net/netip"
 	"slices"
@@ -106,10 +105,10 @@ func (r *reader) host(key, value string) {
 	}
 }
 
-func (r *reader) checkCertificate(key, file string, authorities *x509.CertPool, want identity.Identity) {
-	cert, err := identity.LoadCertificate(file)
+func (r *reader) checkCertificate(key, file string, authorities identity.Authorities, want identity.Identity) {
+	_, err := identity.LoadCertificate(file)
 	if err == nil && authorities != nil && want.Site != "" && (want.Seat.Valid() || want.Seat == identity.Witness) {
-		err = identity.Belongs(cert, authorities, want) // its dates are an alarm, and keep nobody from answering (K6)
+		err = authorities.BelongsIn(file, want) // its dates are an alarm, and keep nobody from answering (K6)
 	}
 	r.fault(key, err)
 }

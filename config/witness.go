@@ -71,6 +71,12 @@ func (r *reader) checkWitnessFile(w WitnessFile) {
 	}
 	own := credentials{"witness", w.Witness.CA, w.Witness.Certificate, w.Witness.Key}
 	r.checkCredentials(own, identity.Identity{Site: w.Site.ID, Seat: identity.Witness})
+	r.checkWhole("witness.certificate", w.Files())
+}
+
+// Files are those by which the witness and the servers know each other.
+func (w WitnessFile) Files() identity.Files {
+	return identity.Files{Authority: w.Witness.CA, Certificate: w.Witness.Certificate, Key: w.Witness.Key}
 }
 
 // At is where the witness is, and From this server's own address towards it; the

@@ -16,6 +16,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"releve/peer/identity"
 )
 
 const (
@@ -58,7 +60,7 @@ func (p *Peer) dial(ctx context.Context, network, address string) (net.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	conn := tls.Client(raw, p.mine.ClientTLS(p.other))
+	conn := tls.Client(raw, p.mine.ClientTLS(identity.Link, p.other, nil))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return nil, errors.Join(err, raw.Close())
 	}

@@ -18,6 +18,7 @@ import (
 	"releve"
 	"releve/peer"
 	"releve/peer/identity"
+	"releve/peer/identity/identitytest"
 )
 
 // Each case gives main a certificate that the secondary must not accept, whoever
@@ -86,13 +87,10 @@ func TestAStrangerWhoAsksAnywayIsToldWhyNot(t *testing.T) {
 	warnings := &counter{Handler: slog.DiscardHandler}
 	p.secondary.Log = slog.New(warnings)
 	p.start(p.secondary)
-	pair, err := tls.LoadX509KeyPair(stranger.main.Cert, stranger.main.Key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	shown := identitytest.Shown(t, stranger.main.Cert, stranger.main.Key)[identity.Link]
 	careless := http.Client{Timeout: plenty, Transport: &http.Transport{
 		DisableKeepAlives: true,
-		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{pair}},
+		TLSClientConfig:   identitytest.Careless(shown),
 	}}
 	for _, path := range []string{"/exchange", "/check", "/command/return", "/spool/read", "/spool/stored", "/"} {
 		answer, err := careless.Post("https://"+p.secondary.Listen.String()+path, "application/json", strings.NewReader("{}"))

@@ -124,12 +124,22 @@ func (p *pair) start(o peer.Options) *peer.Peer {
 // issue writes name.pem and name.key.
 func (p *pair) issue(id identity.Identity, name string, valid identity.Validity) {
 	p.t.Helper()
-	certificate, key, err := p.authority.Issue(id, nil, valid)
+	certificate, key, err := p.authority.Issue(id, valid)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.write(name+".pem", certificate)
 	p.write(name+".key", key)
+}
+
+// copyTo gives another pair one of these files.
+func (p *pair) copyTo(other *pair, name string) {
+	p.t.Helper()
+	text, err := os.ReadFile(p.path(name))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	other.write(name, text)
 }
 
 func (p *pair) path(name string) string { return filepath.Join(p.dir, name) }

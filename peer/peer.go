@@ -11,7 +11,6 @@ package peer
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,7 +27,7 @@ import (
 type Options struct {
 	Listen, Other netip.AddrPort
 	CA, Cert, Key string // PEM files of this server
-	OtherCert     string // PEM file: the other server's certificate, whose signatures are believed
+	OtherCert     string // PEM file: the other server's certificates, the only ones that are believed
 	Seat          releve.Seat
 	SiteID        string
 	Log           *slog.Logger
@@ -37,10 +36,9 @@ type Options struct {
 
 // Peer is this server's end of the link.
 type Peer struct {
-	o         Options
-	mine      identity.Credentials
-	other     identity.Identity
-	otherCert *x509.Certificate
+	o     Options
+	mine  *identity.Credentials
+	other identity.Identity
 
 	life      context.Context
 	end       context.CancelCauseFunc
@@ -52,10 +50,12 @@ type Peer struct {
 // New listens, and is ready to ask. A port in use is an error that wraps
 // syscall.EADDRINUSE.
 func New(o Options) (*Peer, error) {
-	p := &Peer{o: o, other: identity.Identity{Site: o.SiteID, Seat: o.Seat.Other()}}
-	if err := p.loadFiles(); err != nil {
+	p := &Peer{o: o, other: identity.Identity{Site: o.SiteID, Seat: o.Seat.Other(), Purpose: identity.Link}}
+	mine, err := identity.Load(identity.Files{Authority: o.CA, Certificate: o.Cert, Key: o.Key, Other: o.OtherCert})
+	if err != nil {
 		return nil, fmt.Errorf("peer link: %w", err)
 	}
+	p.mine = mine
 	listener, err := net.Listen("tcp", o.Listen.String())
 	if err != nil {
 		return nil, listenError(o.Listen, o.Seat, err)
@@ -69,14 +69,6 @@ func New(o Options) (*Peer, error) {
 		}
 	})
 	return p, nil
-}
-
-func (p *Peer) loadFiles() (err error) {
-	if p.mine, err = identity.Load(p.o.CA, p.o.Cert, p.o.Key); err != nil {
-		return err
-	}
-	p.otherCert, err = identity.LoadCertificate(p.o.OtherCert)
-	return err
 }
 
 // Close ends the link at once, requests in both directions with it. It does not

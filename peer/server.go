@@ -45,7 +45,7 @@ func (p *Peer) newServer() *http.Server {
 	protocols.SetHTTP1(true)
 	return &http.Server{
 		Handler:           p.admit(p.routes()),
-		TLSConfig:         p.mine.ServerTLS(), // who it is is asked in admit, at each request
+		TLSConfig:         p.mine.ServerTLS(identity.Link), // who it is is asked in admit, at each request
 		Protocols:         protocols,
 		MaxHeaderBytes:    maxHeader,
 		ReadHeaderTimeout: headerTimeout,

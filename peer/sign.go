@@ -12,10 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"releve"
-	"releve/peer/identity"
 )
 
 // MaxSealed bounds a sealed answer in bytes: it travels in one SIP header, and
@@ -120,31 +118,42 @@ func bind(nonce string, text []byte) []byte {
 
 func (p *Peer) sign(purpose string, payload []byte) (string, error) {
 	message := statement(purpose, p.o.SiteID, p.o.Seat, payload)
-	_, hash, err := algorithm(p.mine.Key.Public())
+	key, err := p.mine.Signer("")
 	if err != nil {
 		return "", err
 	}
-	signature, err := crypto.SignMessage(p.mine.Key, rand.Reader, message, hash)
+	_, hash, err := algorithm(key.Public())
+	if err != nil {
+		return "", err
+	}
+	signature, err := crypto.SignMessage(key, rand.Reader, message, hash)
 	return base64.RawURLEncoding.EncodeToString(signature), err
 }
 
 func (p *Peer) verify(purpose string, payload []byte, signature string) error {
-	if err := identity.Verify(p.otherCert, p.mine.Authorities, p.other, time.Now()); err != nil {
+	signers, err := p.mine.Signers(p.other)
+	if err != nil {
 		return fmt.Errorf("%s: %w", p.o.OtherCert, err)
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(signature)
 	if err != nil {
 		return fmt.Errorf("the signature is not base64url: %w", err)
 	}
-	scheme, _, err := algorithm(p.otherCert.PublicKey)
+	message := statement(purpose, p.o.SiteID, p.other.Seat, payload)
+	for _, signer := range signers {
+		if err = signed(signer, message, raw); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("the signature is not that of %s over this message (%w): check that it was carried whole and that %s is its certificate", p.other.Seat, err, p.o.OtherCert)
+}
+
+func signed(by *x509.Certificate, message, signature []byte) error {
+	scheme, _, err := algorithm(by.PublicKey)
 	if err != nil {
 		return err
 	}
-	message := statement(purpose, p.o.SiteID, p.other.Seat, payload)
-	if err := p.otherCert.CheckSignature(scheme, message, raw); err != nil {
-		return fmt.Errorf("the signature is not that of %s over this message (%w): check that it was carried whole and that %s is its certificate", p.other.Seat, err, p.o.OtherCert)
-	}
-	return nil
+	return by.CheckSignature(scheme, message, signature)
 }
 
 // statement is what is really signed: who says what, to what end.

@@ -17,7 +17,7 @@
 //	tail-T/         WAL that a promotion left behind and should not have (RULES R4)
 //	conf/           configuration, written by us before every start
 //	run/            the socket, closed to every other account
-//	tls/            copies of the certificates, readable by PostgreSQL's account
+//	tls/            its certificates, readable by PostgreSQL's account; written before every start
 //
 // Absent on purpose: pg_ctl (we are the parent, so that a death is seen at once),
 // ALTER SYSTEM (wiped before every start) and passwords (socket and certificates).
@@ -55,9 +55,7 @@ type Options struct {
 	Upstream     netip.AddrPort // the other server's PostgreSQL
 	Seat         releve.Seat
 	SiteID       string
-	CA           string // PEM files, copied before every start
-	Cert         string
-	Key          string
+	TLS          Certificates
 	Account      string // unix account for PostgreSQL when we run as root
 	KeepWAL      int64  // bytes kept for a mirror that is away; 0 is 4 GiB
 	CopyRate     int64  // bytes a second of a copy, at most; 0 is 50 MB
@@ -129,8 +127,8 @@ func (o *Options) validate() error {
 	complain(!filepath.IsAbs(o.Dir), "PostgreSQL's directory %q is not an absolute path", o.Dir)
 	complain(!o.Seat.Valid(), "seat %q is neither main nor secondary", o.Seat)
 	complain(o.SiteID == "", "the site has no id: take the one that `releve init` wrote")
-	complain(o.Listen.IsValid() && (o.CA == "" || o.Cert == "" || o.Key == ""),
-		"PostgreSQL listens on %s for the other server but CA, certificate or key is not set", o.Listen)
+	complain(o.Listen.IsValid() && len(o.TLS.Shown) == 0,
+		"PostgreSQL listens on %s for the other server but has no certificates", o.Listen)
 	complain(o.KeepWAL < 0, "KeepWAL is negative: %d", o.KeepWAL)
 	complain(o.CopyRate != 0 && (o.CopyRate < leastCopyRate || o.CopyRate > mostCopyRate),
 		"%d bytes a second is no rate for a copy: choose one from %d to %d", o.CopyRate, leastCopyRate, mostCopyRate)

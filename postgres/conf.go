@@ -101,9 +101,9 @@ func (c *Cluster) networkSettings() []setting {
 		{"listen_addresses", c.opts.Listen.Addr().String()},
 		{"ssl", "on"},
 		{"ssl_min_protocol_version", "TLSv1.3"},
-		{"ssl_ca_file", c.path("tls", "ca.pem")},
-		{"ssl_cert_file", c.path("tls", "cert.pem")},
-		{"ssl_key_file", c.path("tls", "key.pem")},
+		{"ssl_ca_file", c.path("tls", clientsFile)},
+		{"ssl_cert_file", c.path("tls", shownFile)},
+		{"ssl_key_file", c.path("tls", shownKeyFile)},
 	}
 }
 
@@ -120,22 +120,30 @@ func (c *Cluster) followSettings(mode Mode) []setting {
 
 // conninfo is how the other server is reached: by certificate, both ways.
 func (c *Cluster) conninfo(server netip.AddrPort, role, application string) string {
-	pairs := []setting{
-		{"host", server.Addr().String()},
+	pairs := append(c.whom(server), []setting{
 		{"port", fmt.Sprint(server.Port())},
 		{"user", role},
 		{"application_name", application},
-		{"sslmode", "verify-ca"},
-		{"sslrootcert", c.path("tls", "ca.pem")},
-		{"sslcert", c.path("tls", "cert.pem")},
-		{"sslkey", c.path("tls", "key.pem")},
+		{"sslrootcert", c.path("tls", serversFile)},
+		{"sslcert", c.path("tls", mirrorFile)},
+		{"sslkey", c.path("tls", mirrorKeyFile)},
 		{"connect_timeout", "2"}, // seconds, libpq's least
-	}
+	}...)
 	words := make([]string, len(pairs))
 	for i, p := range pairs {
 		words[i] = p.name + "=" + quoteConninfo(p.value)
 	}
 	return strings.Join(words, " ")
+}
+
+// whom says where the other server is, and which name its certificate must bear (manual
+// §34.19.1): no address, which a site may change, but what it is.
+func (c *Cluster) whom(server netip.AddrPort) []setting {
+	at := server.Addr().String()
+	if c.opts.TLS.ServerName == "" {
+		return []setting{{"host", at}, {"sslmode", "verify-ca"}}
+	}
+	return []setting{{"host", c.opts.TLS.ServerName}, {"hostaddr", at}, {"sslmode", "verify-full"}}
 }
 
 // patience is how our programs hold a connection, in libpq's words. A source that is gone
@@ -188,10 +196,13 @@ host    all          all            all  reject
 host    replication  all            all  reject
 `
 
-// ident maps the other server's certificate, and no other, to the two roles.
+// ident maps the certificates of the other server's mirror, and no others, to the two roles.
 func (c *Cluster) ident() string {
-	other := c.opts.Seat.Other()
-	return fmt.Sprintf("releve %s %s\nreleve %s %s\n", other, RoleMirror, other, RoleClone)
+	var b strings.Builder
+	for _, name := range c.opts.TLS.ClientNames {
+		fmt.Fprintf(&b, "releve %q %s\nreleve %q %s\n", name, RoleMirror, name, RoleClone)
+	}
+	return b.String()
 }
 
 // configure writes everything that a start reads besides the data itself. The
@@ -217,7 +228,7 @@ func (c *Cluster) configure(mode Mode) error {
 	return nil
 }
 
-// prepare makes the directories and copies the certificates.
+// prepare makes the directories and writes the certificates.
 func (c *Cluster) prepare() (account, error) {
 	who, err := c.account()
 	if err != nil {
@@ -226,19 +237,7 @@ func (c *Cluster) prepare() (account, error) {
 	if err := c.makeDirs(who); err != nil {
 		return who, fmt.Errorf("cannot prepare PostgreSQL's directory: %w", err)
 	}
-	if c.opts.CA == "" {
-		return who, nil
-	}
-	for name, source := range map[string]string{"ca.pem": c.opts.CA, "cert.pem": c.opts.Cert, "key.pem": c.opts.Key} {
-		pem, err := os.ReadFile(source)
-		if err != nil {
-			return who, fmt.Errorf("cannot read a certificate for PostgreSQL: %w", err)
-		}
-		if err := who.writeFile(c.path("tls", name), pem, 0o600); err != nil {
-			return who, fmt.Errorf("cannot copy a certificate for PostgreSQL: %w", err)
-		}
-	}
-	return who, nil
+	return who, c.writeCertificates(who)
 }
 
 // makeDirs leaves to the account only what PostgreSQL writes: what we write as root

@@ -60,7 +60,7 @@ FROM pg_control_checkpoint() AS k, pg_control_recovery() AS r`
 func (c *Cluster) inspect(ctx context.Context, source netip.AddrPort) (origin, error) {
 	ctx, cancel := context.WithTimeout(ctx, originLimit)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, c.cloneInfo(source))
+	conn, err := connect(ctx, c.cloneInfo(source))
 	if err != nil {
 		return origin{}, fmt.Errorf("the other server's PostgreSQL at %s does not let us in: %w", source, err)
 	}
@@ -79,6 +79,20 @@ func (c *Cluster) inspect(ctx context.Context, source netip.AddrPort) (origin, e
 		return origin{}, fmt.Errorf("the PostgreSQL at %s does not say whose it is: %w", source, err)
 	}
 	return o, c.accept(source, o)
+}
+
+// connect is pgx.Connect that knows libpq's hostaddr: where to connect, when host is the
+// name in a certificate.
+func connect(ctx context.Context, info string) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig(info)
+	if err != nil {
+		return nil, err
+	}
+	if at, ok := config.RuntimeParams["hostaddr"]; ok {
+		delete(config.RuntimeParams, "hostaddr")
+		config.LookupFunc = func(context.Context, string) ([]string, error) { return []string{at}, nil }
+	}
+	return pgx.ConnectConfig(ctx, config)
 }
 
 func (c *Cluster) accept(source netip.AddrPort, o origin) error {

@@ -285,7 +285,7 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 		"relative path":  {func(o *Options) { o.Dir = "data" }, "not an absolute path"},
 		"no site":        {func(o *Options) { o.SiteID = "" }, "releve init"},
 		"no seat":        {func(o *Options) { o.Seat = "third" }, "neither main nor secondary"},
-		"no certificate": {func(o *Options) { o.Cert = "" }, "certificate"},
+		"no certificate": {func(o *Options) { o.TLS = Certificates{} }, "certificate"},
 	} {
 		o := good
 		c.spoil(&o)

@@ -2,17 +2,10 @@ package postgres
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/netip"
 	"os"
@@ -28,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"releve"
+	keys "releve/peer/identity"
 )
 
 // scratch holds what all tests share: certificates of both seats and a template.
@@ -129,8 +123,7 @@ func optionsFor(t testing.TB, seat releve.Seat, listen, upstream netip.AddrPort)
 	return Options{
 		Installation: installed(t), Dir: filepath.Join(openDir(t), "pg"), Listen: listen, Upstream: upstream,
 		Seat: seat, SiteID: testSite, Account: "postgres",
-		CA: filepath.Join(scratch, "ca.pem"), Cert: filepath.Join(scratch, string(seat)+".pem"),
-		Key: filepath.Join(scratch, string(seat)+".key"),
+		TLS: certificatesIn(t, scratch, seat),
 		Log: slog.New(slog.NewTextHandler(testOutput{t}, nil)).With("seat", seat),
 	}
 }
@@ -337,48 +330,37 @@ func count(t testing.TB, pool *pgxpool.Pool, query string, args ...any) (n int) 
 	return n
 }
 
-// makeCertificates writes a CA and a leaf for each seat.
+// makeCertificates writes an authority and the files of each seat.
 func makeCertificates(dir string) error {
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	valid := keys.Validity{From: time.Now().Add(-time.Hour), Until: time.Now().Add(time.Hour)}
+	authority, err := keys.NewAuthority(testSite, valid)
 	if err != nil {
 		return err
 	}
-	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test site"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	err = os.WriteFile(filepath.Join(dir, "ca.pem"), authority.Certificate(), 0o600)
+	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
+		certificates, private, wrong := authority.Issue(keys.Identity{Site: testSite, Seat: seat}, valid)
+		err = errors.Join(err, wrong,
+			os.WriteFile(filepath.Join(dir, string(seat)+".pem"), certificates, 0o600),
+			os.WriteFile(filepath.Join(dir, string(seat)+".key"), private, 0o600))
 	}
-	if err := writeCertificate(filepath.Join(dir, "ca"), ca, ca, caKey, caKey); err != nil {
-		return err
-	}
-	for i, seat := range []releve.Seat{releve.Main, releve.Secondary} {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			return err
-		}
-		leaf := &x509.Certificate{
-			SerialNumber: big.NewInt(int64(i) + 2), Subject: pkix.Name{CommonName: string(seat)},
-			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-			NotBefore:   ca.NotBefore, NotAfter: ca.NotAfter,
-		}
-		if err := writeCertificate(filepath.Join(dir, string(seat)), leaf, ca, key, caKey); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
-func writeCertificate(name string, leaf, ca *x509.Certificate, key, caKey *ecdsa.PrivateKey) error {
-	der, err := x509.CreateCertificate(rand.Reader, leaf, ca, &key.PublicKey, caKey)
-	if err != nil {
-		return err
+// certificatesIn are those of a seat, in a directory of files as `releve init` writes them.
+func certificatesIn(t testing.TB, dir string, seat releve.Seat) Certificates {
+	t.Helper()
+	held, err := keys.Load(filesIn(dir, seat))
+	must(t, err)
+	files, err := held.ForPostgres(testSite, seat, "")
+	must(t, err)
+	return Certificates(files)
+}
+
+func filesIn(dir string, seat releve.Seat) keys.Files {
+	file := func(name string) string { return filepath.Join(dir, name) }
+	return keys.Files{
+		Authority: file("ca.pem"), Certificate: file(string(seat) + ".pem"), Key: file(string(seat) + ".key"),
+		Other: file(string(seat.Other()) + ".pem"),
 	}
-	raw, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	if err := os.WriteFile(name+".pem", certificate, 0o600); err != nil {
-		return err
-	}
-	return os.WriteFile(name+".key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), 0o600)
 }

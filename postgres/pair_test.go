@@ -473,7 +473,7 @@ func TestTwoServersThatPromotedApartShowItInTheirForks(t *testing.T) {
 func TestOnlyTheOtherServersCertificateReplicates(t *testing.T) {
 	main, secondary := pair(t)
 	connect := func(c *Cluster, role, extra string) error {
-		conn, err := pgx.Connect(within(t), c.conninfo(main.opts.Listen, role, "test")+extra)
+		conn, err := connect(within(t), c.conninfo(main.opts.Listen, role, "test")+extra)
 		if err == nil {
 			conn.Close(within(t))
 		}

@@ -123,7 +123,7 @@ func TestHistories(t *testing.T) {
 func TestQuotesCannotEscape(t *testing.T) {
 	c := &Cluster{opts: Options{Dir: `/srv/l'hôpital \ two`, Seat: releve.Main}}
 	info := c.conninfo(c.opts.Upstream, RoleMirror, "name")
-	if !strings.Contains(info, `sslkey='/srv/l\'hôpital \\ two/tls/key.pem'`) {
+	if !strings.Contains(info, `sslkey='/srv/l\'hôpital \\ two/tls/mirror.key'`) {
 		t.Error(info)
 	}
 	if got := quoteSetting(`it's \ it`); got != `'it''s \\ it'` {

@@ -61,20 +61,15 @@ func validity(now time.Time) identity.Validity {
 	return identity.Validity{From: now.Add(-grace), Until: now.AddDate(years, 0, 0)}
 }
 
-// filesOf makes the configuration, the certificate and the key of one seat.
+// filesOf makes the configuration, the certificates and the keys of one seat.
 func (o Options) filesOf(id identity.Identity, authority *identity.Authority, valid identity.Validity) ([]file, error) {
-	mine, _ := o.servers(id.Seat)
-	var addresses []netip.Addr
-	if mine.Host.IsValid() {
-		addresses = append(addresses, mine.Host)
-	}
-	certificate, key, err := authority.Issue(id, addresses, valid)
+	certificates, keys, err := authority.Issue(id, valid)
 	if err != nil {
 		return nil, err
 	}
 	toml, err := o.toml(id)
 	name := string(id.Seat)
-	return []file{{name + ".toml", toml}, {"tls/" + name + ".pem", certificate}, {"tls/" + name + ".key", key}}, err
+	return []file{{name + ".toml", toml}, {"tls/" + name + ".pem", certificates}, {"tls/" + name + ".key", keys}}, err
 }
 
 func (o Options) servers(seat releve.Seat) (mine, its Server) {

@@ -72,8 +72,8 @@ func hasWitness(tls string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// reissue makes the certificate of a seat anew, for the key that it is for. That key
-// may be on its machine only; where it is here, it must be the one.
+// reissue makes the certificates of a seat anew, for the keys that they are for. Those
+// may be on their machine only; where they are here, they must be the ones.
 func reissue(authority *identity.Authority, tls string, seat releve.Seat, valid identity.Validity) ([]byte, error) {
 	name, key := filepath.Join(tls, string(seat)+".pem"), filepath.Join(tls, string(seat)+".key")
 	if _, err := os.Stat(key); !errors.Is(err, fs.ErrNotExist) {
@@ -81,11 +81,7 @@ func reissue(authority *identity.Authority, tls string, seat releve.Seat, valid 
 			return nil, err
 		}
 	}
-	cert, err := identity.LoadCertificate(name)
-	if err != nil {
-		return nil, err
-	}
-	return authority.Reissue(cert, seat, valid)
+	return authority.Reissue(name, seat, valid)
 }
 
 // Certificates are the files of certificates of a site, in a directory that Init

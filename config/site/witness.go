@@ -1,7 +1,6 @@
 package site
 
 import (
-	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -43,7 +42,7 @@ func AddWitness(dir string, w Witness) (Written, error) {
 // files makes the configuration, the certificate and the key of the witness.
 func (w Witness) files(site about, authority *identity.Authority, valid identity.Validity) ([]file, error) {
 	id := identity.Identity{Site: site.ID, Seat: identity.Witness}
-	certificate, key, err := authority.Issue(id, []netip.Addr{w.At.Addr()}, valid)
+	certificate, key, err := authority.Issue(id, valid)
 	if err != nil {
 		return nil, err
 	}

@@ -12,23 +12,38 @@ const AuthorityName = "authority"
 // for somebody to come who has the authority's key.
 const WarnBefore = 30 * 24 * time.Hour
 
-// Lasting is whose the certificate in a file is, and until when it is believed.
+// Lasting is whose the certificates of one generation in a file are, and until when they
+// are believed.
 type Lasting struct {
 	File        string
 	Name        string // main, secondary, witness, or AuthorityName
 	Site        string
 	From, Until time.Time
+	OneForAll   bool // from before there was one for each purpose
 }
 
-// Look reads of a file, believed or not, whose certificate it holds. The error is a
-// [*Fault].
-func Look(file string) (Lasting, error) {
-	cert, err := LoadCertificate(file)
+// Look reads of a file, believed or not, whose certificates it holds: one while no keys
+// are being changed, then the latest first. What has no end is left out, and what ends
+// with another. The error is a [*Fault].
+func Look(file string) (all []Lasting, err error) {
+	certs, err := loadCertificates(file)
 	if err != nil {
-		return Lasting{}, err
+		return nil, err
 	}
-	name, site, err := nameOf(cert)
-	return Lasting{File: file, Name: name, Site: site, From: cert.NotBefore, Until: cert.NotAfter}, err
+	for _, cert := range certs {
+		if p := purposeOf(cert); p == Claim || !p.byAuthority() {
+			continue
+		}
+		name, site, err := nameOf(cert)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Lasting{file, name, site, cert.NotBefore, cert.NotAfter, generation(cert) == ""})
+	}
+	if len(all) == 0 {
+		return nil, fault(Incomplete, "file", file)
+	}
+	return all, nil
 }
 
 func nameOf(cert *x509.Certificate) (name, site string, err error) {
@@ -42,8 +57,9 @@ func nameOf(cert *x509.Certificate) (name, site string, err error) {
 // Believed says whether its dates hold at the moment now.
 func (l Lasting) Believed(now time.Time) bool { return !now.Before(l.From) && !now.After(l.Until) }
 
-// Ending is what is to be said of its dates at the moment now: that it expired, that
-// it will before long, that it is not believed yet, or nothing.
+// Ending is what is to be said of it at the moment now: that it expired, that it will
+// before long, that it is not believed yet, of an authority that what it makes is good for
+// everything, or nothing.
 func (l Lasting) Ending(now time.Time) *Fault {
 	date := l.Until.Format(time.DateOnly)
 	switch left := l.Until.Sub(now); {
@@ -57,6 +73,8 @@ func (l Lasting) Ending(now time.Time) *Fault {
 		return fault(AuthorityEndsSoon, "file", l.File, "date", date)
 	case left < WarnBefore:
 		return fault(EndsSoon, "seat", l.Name, "date", date)
+	case l.OneForAll && l.Name == AuthorityName:
+		return fault(OneForAll)
 	}
 	return nil
 }

@@ -19,6 +19,10 @@ const (
 	ForeignAuthority = "certificate.foreign-authority"
 	OtherSite        = "certificate.other-site"
 	WrongSeat        = "certificate.wrong-seat"
+	WrongPurpose     = "certificate.wrong-purpose"
+	NotPinned        = "certificate.not-pinned"
+	Incomplete       = "certificate.incomplete"
+	OneForAll        = "certificate.one-for-all"
 	Expired          = "certificate.expired"
 	NotYetValid      = "certificate.not-yet-valid"
 	EndsSoon         = "certificate.ends-soon"
@@ -102,6 +106,22 @@ var words = map[string]struct{ en, fr said }{
 	WrongSeat: {
 		said{"the certificate is that of the seat {seat}, and {expected} was expected", "check which files each machine was given, and the addresses"},
 		said{"le certificat est celui du siège {seat}, et {expected} était attendu", "vérifiez les fichiers donnés à chaque machine, et les adresses"},
+	},
+	WrongPurpose: {
+		said{"the certificate \"{subject}\" is good for another purpose than \"{expected}\"", "check the addresses: another program of this site answers, or asks, there"},
+		said{"le certificat « {subject} » vaut pour un autre usage que « {expected} »", "vérifiez les adresses : c'est un autre programme de cet établissement qui y répond, ou qui demande"},
+	},
+	NotPinned: {
+		said{"the certificate \"{subject}\" is not the one of it that this machine was given", "copy that file again from the directory that `releve init` wrote; if nobody changed the keys of this site, somebody else has its authority's: run `releve certificates rekey`"},
+		said{"le certificat « {subject} » n'est pas celui qui a été donné ici", "recopiez ce fichier depuis le répertoire écrit par `releve init` ; si personne n'a changé les clés de cet établissement, un autre a celle de son autorité : lancez `releve certificates rekey`"},
+	},
+	Incomplete: {
+		said{"the files {file} do not go together: none of the authorities has all that belongs to it", "copy the files of this machine again, all of them, from the directory that `releve init` wrote"},
+		said{"les fichiers {file} ne vont pas ensemble : aucune des autorités n'a tout ce qui va avec elle", "recopiez tous les fichiers de cette machine depuis le répertoire écrit par `releve init`"},
+	},
+	OneForAll: {
+		said{"each machine of this site has one certificate for everything, with which any of them can stand for another's database", "run `releve certificates rekey` where `releve init` wrote this site, and do what it says: the site runs on meanwhile"},
+		said{"chaque machine de cet établissement a un seul certificat pour tout, avec lequel l'une peut se faire passer pour la base d'une autre", "lancez `releve certificates rekey` là où `releve init` a écrit cet établissement, et faites ce qu'il dit : il fonctionne pendant ce temps"},
 	},
 	Expired: {
 		said{"the certificate of {seat} expired on {date}", "check the clock of each machine, then run `releve certificates renew` where `releve init` wrote this site, and do what it says"},

@@ -1,22 +1,25 @@
-// Package identity is who a certificate of a site belongs to, and whether it may
-// be believed.
+// Package identity is who a certificate of a site belongs to, what it is good for, and
+// whether it may be believed.
 //
-// Each site has a certificate authority of its own, made by `releve init`. A
-// server's certificate names the site in its organisational unit and the seat in
-// its common name, which is also the name that PostgreSQL maps to a role
-// (manual §21.12). Host names and addresses are not looked at: a server may be
-// given another address without a new certificate. The witness (RULES R5) bears
-// the name [Witness] where a server bears its seat.
+// Each site has a certificate authority of its own, made by `releve init`. A machine's
+// file holds a certificate for each [Purpose]: the site is in its organisational unit,
+// seat and purpose are in its common name, which is also the name that PostgreSQL maps
+// to a role (manual §21.12). Addresses are not looked at: a server may be given another
+// one without a new certificate. The witness (RULES R5) bears the name [Witness] where a
+// server bears its seat.
+//
+// While the keys of a site are changed (`releve certificates rekey`), each file holds
+// those of two generations, and each machine shows the latest that the other side of the
+// connection says it believes.
 package identity
 
 import (
-	"crypto"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"os"
+	"strings"
 	"time"
 
 	"releve"
@@ -26,66 +29,111 @@ import (
 // bears it has no duty and no vote, and no server takes it for the other one.
 const Witness releve.Seat = "witness"
 
-// Identity is a seat of a site, or its witness.
+// Identity is a seat of a site, or its witness, in one of its purposes.
 type Identity struct {
-	Site string
-	Seat releve.Seat
+	Site    string
+	Seat    releve.Seat
+	Purpose Purpose
 }
 
-// Subject is the identity as a certificate carries it.
-func (i Identity) Subject() pkix.Name {
-	return pkix.Name{OrganizationalUnit: []string{i.Site}, CommonName: string(i.Seat)}
+// For is the same machine in another purpose.
+func (i Identity) For(p Purpose) Identity {
+	i.Purpose = p
+	return i
+}
+
+func (i Identity) subject(generation string) pkix.Name {
+	return pkix.Name{OrganizationalUnit: []string{i.Site}, CommonName: i.Name(), SerialNumber: generation}
 }
 
 // Of reads the identity that a certificate carries, without believing it.
 func Of(cert *x509.Certificate) (Identity, error) {
-	units, seat := cert.Subject.OrganizationalUnit, releve.Seat(cert.Subject.CommonName)
-	if len(units) != 1 || units[0] == "" || !seat.Valid() && seat != Witness {
-		return Identity{}, fault(Nameless, "subject", cert.Subject.String())
+	nameless := fault(Nameless, "subject", cert.Subject.String())
+	units := cert.Subject.OrganizationalUnit
+	if len(units) != 1 || units[0] == "" {
+		return Identity{}, nameless
 	}
-	return Identity{Site: units[0], Seat: seat}, nil
+	seat, purpose, ok := named(cert.Subject.CommonName, units[0])
+	if !ok || !seat.Valid() && seat != Witness {
+		return Identity{}, nameless
+	}
+	return Identity{Site: units[0], Seat: seat, Purpose: purpose}, nil
 }
 
-// Verify says whether cert was made for want by one of the authorities, and is
-// valid at the moment now. The error is a [*Fault].
-func Verify(cert *x509.Certificate, authorities *x509.CertPool, want Identity, now time.Time) error {
+// seatIn is what a certificate says whose it is, for a sentence.
+func seatIn(cert *x509.Certificate) string {
+	seat, _, _ := strings.Cut(cert.Subject.CommonName, ".")
+	return seat
+}
+
+// Authorities are those that a machine believes, the latest first.
+type Authorities []*x509.Certificate
+
+// Verify says whether cert was made for want, purpose included, by one of the
+// authorities, and is valid at the moment now. The error is a [*Fault].
+func (a Authorities) Verify(cert *x509.Certificate, want Identity, now time.Time) error {
 	// The dates come first: an expired certificate of the right site deserves a
 	// better sentence than "unknown authority".
 	if now.After(cert.NotAfter) {
-		return fault(Expired, "seat", cert.Subject.CommonName, "date", cert.NotAfter.Format(time.DateOnly))
+		return fault(Expired, "seat", seatIn(cert), "date", cert.NotAfter.Format(time.DateOnly))
 	}
 	if now.Before(cert.NotBefore) {
-		return fault(NotYetValid, "seat", cert.Subject.CommonName, "date", cert.NotBefore.Format(time.DateOnly))
+		return fault(NotYetValid, "seat", seatIn(cert), "date", cert.NotBefore.Format(time.DateOnly))
 	}
-	err := chain(cert, authorities, now)
+	root, err := a.chain(cert, now)
 	if stale, ok := outOfDate(err); ok {
 		return authorityFault(stale, now)
 	}
 	if err != nil {
 		return fault(ForeignAuthority, "subject", cert.Subject.String(), "cause", err.Error())
 	}
-	return isOf(cert, want)
+	if err := isOf(cert, want); err != nil {
+		return err
+	}
+	return isFor(cert, root, want.Purpose)
 }
 
-// Belongs says whether cert was made for want by one of the authorities, whatever
-// the clock says: with a wrong clock, or dates that have passed, a server still knows
-// whose its files are, and answers calls (SPEC K6). The error is a [*Fault].
-func Belongs(cert *x509.Certificate, authorities *x509.CertPool, want Identity) error {
-	err := chain(cert, authorities, cert.NotBefore)
+// Belongs says whether cert was made for want, in whichever purpose, by one of the
+// authorities, whatever the clock says: with a wrong clock, or dates that have passed, a
+// server still knows whose its files are, and answers calls (SPEC K6). The error is a
+// [*Fault].
+func (a Authorities) Belongs(cert *x509.Certificate, want Identity) error {
+	got, err := Of(cert)
+	if err == nil && !got.Purpose.byAuthority() {
+		return isOf(cert, want)
+	}
+	root, err := a.chain(cert, cert.NotBefore)
 	// The dates of an authority are looked at once its signature was found to be right.
-	if _, stale := outOfDate(err); err != nil && !stale {
+	if stale, ok := outOfDate(err); ok {
+		root, err = stale, nil
+	}
+	if err != nil {
 		return fault(ForeignAuthority, "subject", cert.Subject.String(), "cause", err.Error())
 	}
-	return isOf(cert, want)
+	if err := isOf(cert, want); err != nil {
+		return err
+	}
+	return isFor(cert, root, got.Purpose)
 }
 
-func chain(cert *x509.Certificate, authorities *x509.CertPool, at time.Time) error {
-	_, err := cert.Verify(x509.VerifyOptions{
-		Roots: authorities, CurrentTime: at,
-		// Each server is client and server of the other with the same certificate.
+func (a Authorities) chain(cert *x509.Certificate, at time.Time) (root *x509.Certificate, err error) {
+	chains, err := cert.Verify(x509.VerifyOptions{
+		Roots: a.pool(), CurrentTime: at,
+		// Which side of a connection it may take goes with its purpose.
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	})
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return chains[0][len(chains[0])-1], nil
+}
+
+func (a Authorities) pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	for _, authority := range a {
+		pool.AddCert(authority)
+	}
+	return pool
 }
 
 // outOfDate is the authority, right but for its dates, that a chain ended at.
@@ -115,77 +163,55 @@ func isOf(cert *x509.Certificate, want Identity) error {
 	return nil
 }
 
-// Credentials are what a server shows and what it believes.
-type Credentials struct {
-	Authorities *x509.CertPool
-	Certificate tls.Certificate
-	Key         crypto.Signer
-}
-
-// Load reads a server's PEM files. The error joins a [*Fault] for each file.
-func Load(authority, certificate, key string) (Credentials, error) {
-	pool, errPool := LoadAuthorities(authority)
-	pair, errPair := loadPair(certificate, key)
-	if err := errors.Join(errPool, errPair); err != nil {
-		return Credentials{}, err
+// isFor: what an authority from before there were purposes made without one is good for
+// all of them, as it always was, until that authority is no longer believed.
+func isFor(cert, root *x509.Certificate, want Purpose) error {
+	got, err := Of(cert)
+	switch {
+	case err != nil:
+		return err
+	case got.Purpose == Any && generation(root) == "":
+		return nil
+	case got.Purpose != want || want == Any:
+		return fault(WrongPurpose, "subject", cert.Subject.CommonName, "expected", string(want))
 	}
-	signer, ok := pair.PrivateKey.(crypto.Signer)
-	if !ok {
-		return Credentials{}, fault(NoPair, "file", certificate, "key", key, "cause", "the key cannot sign")
-	}
-	return Credentials{Authorities: pool, Certificate: pair, Key: signer}, nil
+	return nil
 }
 
 // LoadAuthorities reads a PEM file of certificate authorities, whatever their dates:
 // those are looked at when something is to be believed. The error is a [*Fault].
-func LoadAuthorities(file string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, unreadable(file, err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, fault(NotPEM, "file", file, "cause", "it holds no certificate")
-	}
-	return pool, nil
+func LoadAuthorities(file string) (Authorities, error) {
+	certs, err := loadCertificates(file)
+	return certs, err
 }
 
 // LoadCertificate reads the first certificate of a PEM file. The error is a [*Fault].
 func LoadCertificate(file string) (*x509.Certificate, error) {
+	certs, err := loadCertificates(file)
+	if err != nil {
+		return nil, err
+	}
+	return certs[0], nil
+}
+
+// loadCertificates reads all certificates of a PEM file, of which there is one at least.
+func loadCertificates(file string) (certs []*x509.Certificate, err error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, unreadable(file, err)
 	}
-	block, _ := pem.Decode(text)
-	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, fault(NotPEM, "file", file, "cause", "it does not begin with a certificate")
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			return nil, fault(NotPEM, "file", file, "cause", "it holds something else than certificates")
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fault(NotPEM, "file", file, "cause", err.Error())
+		}
+		certs = append(certs, cert)
 	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, fault(NotPEM, "file", file, "cause", err.Error())
+	if len(certs) == 0 {
+		return nil, fault(NotPEM, "file", file, "cause", "it holds no certificate")
 	}
-	return cert, nil
-}
-
-// CheckPair says whether the two files can be read and belong together. The error
-// is a [*Fault].
-func CheckPair(certificate, key string) error {
-	_, err := loadPair(certificate, key)
-	return err
-}
-
-func loadPair(certificate, key string) (tls.Certificate, error) {
-	certText, err := os.ReadFile(certificate)
-	if err != nil {
-		return tls.Certificate{}, unreadable(certificate, err)
-	}
-	keyText, err := os.ReadFile(key)
-	if err != nil {
-		return tls.Certificate{}, unreadable(key, err)
-	}
-	pair, err := tls.X509KeyPair(certText, keyText)
-	if err != nil {
-		return pair, fault(NoPair, "file", certificate, "key", key, "cause", err.Error())
-	}
-	return pair, nil
+	return certs, nil
 }

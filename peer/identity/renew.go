@@ -19,7 +19,7 @@ func (a *Authority) Renew(now, until time.Time) (*Authority, error) {
 	template := authorityTemplate(Validity{From: a.cert.NotBefore, Until: until})
 	// Given, for another version of Go may derive it from the key in another way.
 	template.RawSubject, template.SubjectKeyId = a.cert.RawSubject, a.cert.SubjectKeyId
-	cert, err := create(template, template, a.key.Public(), a.key)
+	cert, err := create(template, template, a.key, a.key)
 	return &Authority{cert: cert, key: a.key}, err
 }
 
@@ -28,23 +28,39 @@ func (a *Authority) Site() string {
 	return a.cert.Subject.OrganizationalUnit[0] // LoadAuthority and NewAuthority see to it
 }
 
-// Reissue makes the certificate of a seat anew, as PEM: the same name, key and
-// addresses, believed in another time. The private key stays where it is. One that
-// this authority did not make, or of another seat, is refused with a [*Fault]; one
-// that expired is not.
-func (a *Authority) Reissue(cert *x509.Certificate, seat releve.Seat, valid Validity) ([]byte, error) {
+// Reissue makes the certificates of a seat anew, as the PEM text of the file that they are
+// in: the same names and keys, believed in another time. The private keys stay where they
+// are, and so does what no authority makes. A certificate that this authority did not make,
+// or of another seat, is refused with a [*Fault]; one that expired is not.
+func (a *Authority) Reissue(file string, seat releve.Seat, valid Validity) (text []byte, err error) {
+	certs, err := loadCertificates(file)
+	if err != nil {
+		return nil, err
+	}
+	for _, cert := range certs {
+		if cert, err = a.reissue(cert, Identity{Site: a.Site(), Seat: seat}, valid); err != nil {
+			return nil, err
+		}
+		text = append(text, certificatePEM(cert)...)
+	}
+	return text, nil
+}
+
+func (a *Authority) reissue(cert *x509.Certificate, seat Identity, valid Validity) (*x509.Certificate, error) {
+	if who, err := Of(cert); err == nil && !who.Purpose.byAuthority() {
+		return cert, isOf(cert, seat)
+	}
 	if err := cert.CheckSignatureFrom(a.cert); err != nil {
 		return nil, fault(ForeignAuthority, "subject", cert.Subject.String(), "cause", err.Error())
+	}
+	if err := isOf(cert, seat); err != nil {
+		return nil, err
 	}
 	who, err := Of(cert)
 	if err != nil {
 		return nil, err
 	}
-	if who.Site != a.Site() {
-		return nil, fault(OtherSite, "site", who.Site, "expected", a.Site())
-	}
-	if who.Seat != seat {
-		return nil, fault(WrongSeat, "seat", string(who.Seat), "expected", string(seat))
-	}
-	return a.certify(who, cert.PublicKey, cert.IPAddresses, valid)
+	template := a.template(who, valid)
+	template.IPAddresses = cert.IPAddresses
+	return certify(template, a.cert, cert.PublicKey, a.key)
 }

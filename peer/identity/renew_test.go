@@ -37,11 +37,11 @@ func issued(t *testing.T, a *Authority, site string, valid Validity) *x509.Certi
 
 func issuedTo(t *testing.T, a *Authority, who Identity, valid Validity) *x509.Certificate {
 	t.Helper()
-	text, _, err := a.Issue(who, nil, valid)
+	text, _, err := a.Issue(who, valid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return parsed(t, text)
+	return parsed(t, text) // the first of them: for the link
 }
 
 func parsed(t *testing.T, text []byte) *x509.Certificate {
@@ -54,11 +54,17 @@ func parsed(t *testing.T, text []byte) *x509.Certificate {
 	return cert
 }
 
-func pool(a *Authority) *x509.CertPool {
-	p := x509.NewCertPool()
-	p.AddCert(a.cert)
-	return p
+// saved is a file of one certificate.
+func saved(t *testing.T, cert *x509.Certificate) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "one.pem")
+	if err := os.WriteFile(file, certificatePEM(cert), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
+
+func pool(a *Authority) Authorities { return Authorities{a.cert} }
 
 // While one machine has its new files and the other not yet, each must believe the other.
 func TestOldAndNewCertificatesAreBelievedTogether(t *testing.T) {
@@ -68,23 +74,23 @@ func TestOldAndNewCertificatesAreBelievedTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := issued(t, old, "S", from(-day, day))
-	text, err := renewed.Reissue(before, releve.Main, from(-day, 100*day))
+	text, err := renewed.Reissue(saved(t, before), releve.Main, from(-day, 100*day))
 	if err != nil {
 		t.Fatal(err)
 	}
 	after := parsed(t, text)
-	main := Identity{Site: "S", Seat: releve.Main}
+	main := Identity{Site: "S", Seat: releve.Main, Purpose: Link}
 	for story, err := range map[string]error{
-		"old of old": Verify(before, pool(old), main, time.Now()), "new of old": Verify(after, pool(old), main, time.Now()),
-		"old of new": Verify(before, pool(renewed), main, time.Now()), "new of new": Verify(after, pool(renewed), main, time.Now()),
-		"new of new, later": Verify(after, pool(renewed), main, time.Now().Add(50*day)),
+		"old of old": pool(old).Verify(before, main, time.Now()), "new of old": pool(old).Verify(after, main, time.Now()),
+		"old of new": pool(renewed).Verify(before, main, time.Now()), "new of new": pool(renewed).Verify(after, main, time.Now()),
+		"new of new, later": pool(renewed).Verify(after, main, time.Now().Add(50*day)),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", story, err)
 		}
 	}
 	later := time.Now().Add(50 * day)
-	if code(Verify(before, pool(renewed), main, later)) != Expired || Verify(after, pool(old), main, later) == nil {
+	if code(pool(renewed).Verify(before, main, later)) != Expired || pool(old).Verify(after, main, later) == nil {
 		t.Error("an old certificate is believed after its end")
 	}
 	if !before.PublicKey.(*ecdsa.PublicKey).Equal(after.PublicKey) {
@@ -102,16 +108,16 @@ func code(err error) string {
 func TestWhatIsNotIssuedAnew(t *testing.T) {
 	ours, theirs := newAuthority(t, "S", from(-day, day)), newAuthority(t, "S", from(-day, day))
 	own := issued(t, ours, "S", from(-2*day, -day))
-	if _, err := ours.Reissue(own, releve.Main, from(-day, day)); err != nil {
+	if _, err := ours.Reissue(saved(t, own), releve.Main, from(-day, day)); err != nil {
 		t.Errorf("one that expired: %v", err)
 	}
-	if _, err := ours.Reissue(own, releve.Secondary, from(-day, day)); code(err) != WrongSeat {
+	if _, err := ours.Reissue(saved(t, own), releve.Secondary, from(-day, day)); code(err) != WrongSeat {
 		t.Errorf("another seat's: %v", err)
 	}
-	if _, err := theirs.Reissue(own, releve.Main, from(-day, day)); code(err) != ForeignAuthority {
+	if _, err := theirs.Reissue(saved(t, own), releve.Main, from(-day, day)); code(err) != ForeignAuthority {
 		t.Errorf("another authority's: %v", err)
 	}
-	if _, err := ours.Reissue(issued(t, ours, "OTHER", from(-day, day)), releve.Main, from(-day, day)); code(err) != OtherSite {
+	if _, err := ours.Reissue(saved(t, issued(t, ours, "OTHER", from(-day, day))), releve.Main, from(-day, day)); code(err) != OtherSite {
 		t.Errorf("another site's: %v", err)
 	}
 	if _, err := ours.Renew(time.Now().Add(-2*day), time.Now().Add(day)); code(err) != NotYetValid {
@@ -150,23 +156,23 @@ func TestAnAuthorityThatExpiredIsSaidToHave(t *testing.T) {
 	if err != nil {
 		t.Fatal("its dates keep its file from being read:", err)
 	}
-	main := Identity{Site: "S", Seat: releve.Main}
+	main := Identity{Site: "S", Seat: releve.Main, Purpose: Link}
 	cert := issuedTo(t, old, main, from(-day, day))
-	if err := Verify(cert, authorities, main, time.Now()); code(err) != AuthorityExpired {
+	if err := authorities.Verify(cert, main, time.Now()); code(err) != AuthorityExpired {
 		t.Errorf("got %v", err)
 	}
-	if err := Belongs(cert, authorities, main); err != nil {
+	if err := authorities.Belongs(cert, main); err != nil {
 		t.Errorf("whose it is depends on the clock: %v", err)
 	}
 	held, err := Look(file)
-	if err != nil || held.Name != AuthorityName || held.Site != "S" || held.File != file {
+	if err != nil || len(held) != 1 || held[0].Name != AuthorityName || held[0].Site != "S" || held[0].File != file {
 		t.Errorf("got %+v, %v", held, err)
 	}
 }
 
 // Whose a certificate is does not depend on any date; what is another's stays so.
 func TestWhoseACertificateIsTheClockDoesNotSay(t *testing.T) {
-	main := Identity{Site: "S", Seat: releve.Main}
+	main := Identity{Site: "S", Seat: releve.Main, Purpose: Link}
 	for _, dates := range []Validity{from(-2*day, -day), from(-day, day), from(day, 2*day)} {
 		for _, above := range []Validity{from(-9*day, -8*day), from(-9*day, 9*day), from(8*day, 9*day)} {
 			ours, others := newAuthority(t, "S", above), newAuthority(t, "S", above)
@@ -181,11 +187,40 @@ func TestWhoseACertificateIsTheClockDoesNotSay(t *testing.T) {
 				{"of another site", ours, Identity{Site: "T", Seat: releve.Main}, OtherSite},
 				{"of the other seat", ours, Identity{Site: "S", Seat: releve.Secondary}, WrongSeat},
 			} {
-				err := Belongs(issuedTo(t, c.by, c.of, dates), pool(ours), main)
+				err := pool(ours).Belongs(issuedTo(t, c.by, c.of, dates), main)
 				if got := code(err); got != c.want {
 					t.Errorf("%s, valid %v, its authority %v: %q, want %q", c.story, dates, above, got, c.want)
 				}
 			}
+		}
+	}
+}
+
+// What bears no purpose is good for all of them only where it always was.
+func TestACertificateForEverythingIsBelievedOfAnOldAuthorityAlone(t *testing.T) {
+	main := Identity{Site: "S", Seat: releve.Main}
+	old, err := authorityOf("S", "", from(-day, day))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		by   *Authority
+		of   Purpose
+		as   Purpose
+		want string
+	}{
+		{old, Any, Link, ""}, {old, Any, Claim, ""},
+		{newAuthority(t, "S", from(-day, day)), Any, Link, WrongPurpose},
+		{newAuthority(t, "S", from(-day, day)), Any, Any, WrongPurpose},
+		{newAuthority(t, "S", from(-day, day)), Link, Link, ""},
+		{newAuthority(t, "S", from(-day, day)), Claim, Link, WrongPurpose},
+	} {
+		text, _, err := c.by.issue(main.For(c.of), from(-day, day))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := code(pool(c.by).Verify(parsed(t, text), main.For(c.as), time.Now())); got != c.want {
+			t.Errorf("%q of %q as %q: %q, want %q", c.of, generation(c.by.cert), c.as, got, c.want)
 		}
 	}
 }

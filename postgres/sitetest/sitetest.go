@@ -16,6 +16,7 @@ import (
 
 	"releve/config"
 	"releve/config/site"
+	"releve/peer/identity"
 	"releve/postgres"
 )
 
@@ -96,10 +97,14 @@ func newServer(t testing.TB, file string, change func(*postgres.Options)) Server
 	if err != nil && !errors.Is(err, postgres.ErrOldMinor) {
 		t.Fatal(err)
 	}
+	held, err := identity.Load(c.Peer.Files())
+	Must(t, err)
+	certificates, err := held.ForPostgres(c.Site.ID, c.Site.Seat, "")
+	Must(t, err)
 	s := Server{Options: postgres.Options{
 		Installation: found, Dir: filepath.Join(c.Site.Data, "postgres"),
 		Listen: netip.MustParseAddrPort(c.Database.Listen), Upstream: netip.MustParseAddrPort(c.Database.Other),
-		Seat: c.Site.Seat, SiteID: c.Site.ID, CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key, Account: c.Database.Account,
+		Seat: c.Site.Seat, SiteID: c.Site.ID, TLS: postgres.Certificates(certificates), Account: c.Database.Account,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)).With("seat", c.Site.Seat),
 	}}
 	if change != nil {
