@@ -336,7 +336,7 @@ func (a *Agent) View() view.Site {
 	other, heardAt, heard := a.board.theirs()
 	s := view.Site{
 		Name: a.Site.Name, Level: a.Site.Level, Arbiter: arbiterOf(m), Seat: m.Seat, At: time.Now().UTC(),
-		Term: max(m.Term, other.Status.Term), Owner: m.Owner, Mirror: a.siteMirror(m, other),
+		Term: max(m.Term, other.Status.Term), Owner: m.Owner, Mirror: a.siteMirror(m, other, heard),
 		PBX:       a.pbx(m),
 		Events:    a.board.all(),
 		Procedure: a.running.latest(), Proof: a.board.proving(),
@@ -413,10 +413,14 @@ func (a *Agent) mirrorView(m takeover.Machine) view.Mirror {
 	return v
 }
 
-func (a *Agent) siteMirror(m takeover.Machine, other Message) view.Mirror {
+// siteMirror is the copy as its owner sees it. An owner that is not heard sees nothing:
+// what it last said of the copy, or of how far a new one had come, is withdrawn.
+func (a *Agent) siteMirror(m takeover.Machine, other Message, heard bool) view.Mirror {
 	v := other.Mirror
 	if m.Owns() || !m.Known {
 		v = a.mirrorView(m)
+	} else if !heard {
+		return view.Mirror{State: view.MirrorAway, VerifiedAt: v.VerifiedAt, Differences: v.Differences}
 	}
 	if v.State == "" {
 		v.State = view.MirrorAway
@@ -425,7 +429,9 @@ func (a *Agent) siteMirror(m takeover.Machine, other Message) view.Mirror {
 	case m.Phase:
 		v.State, v.Progress = view.MirrorCloning, a.mirrorView(m).Progress
 	case other.Status.Phase:
-		v.State, v.Progress = view.MirrorCloning, other.Mirror.Progress
+		if heard {
+			v.State, v.Progress = view.MirrorCloning, other.Mirror.Progress
+		}
 	}
 	return v
 }
@@ -445,7 +451,7 @@ func word(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
 	case active.Duty != releve.Active && passive.WithoutDuty:
 		return view.NotProtected, view.Say("why-without-duty", "seat", string(passive.Seat))
 	case active.Duty != releve.Active:
-		return view.Stopped, view.Say("why-nobody-on-duty")
+		return view.Stopped, whyStopped(m, s, active, passive)
 	case active.SpoolWaiting > spoolQuiet || active.SpoolWaiting > 0 && active.SpoolStands || passive.SpoolWaiting > 0:
 		return view.NotProtected, view.Say("why-spool", "records", itoa(active.SpoolWaiting+passive.SpoolWaiting))
 	case !passive.Heard:
@@ -470,6 +476,32 @@ func word(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
 	return view.Protected, view.Say("why-protected", "seat", string(active.Seat))
 }
 
+// whyStopped is why nobody answers: what keeps the standby from taking over, and what to
+// do first. The way of the calls comes before the server, and the server before its vote:
+// what stands later in the row helps nobody while the earlier is not mended.
+func whyStopped(m takeover.Machine, s view.Site, owner, standby view.Server) view.Sentence {
+	code := "why-stopped-ready"
+	switch begins := owner.Doing.Code; {
+	case owner.Heard && (begins == "phase-"+string(takeover.Starting) || begins == "phase-"+string(takeover.Founding)):
+		code = "why-stopped-starting"
+	case !s.PBX.Heard && (!standby.Heard || standby.Processing.State == view.TierDown):
+		code = "why-stopped-pbx"
+	case !standby.Heard:
+		code = "why-stopped-silent"
+	case owner.Heard && begins == "phase-"+string(takeover.Unconfirmed):
+		code = "why-stopped-starting"
+	case standby.Data.State != view.TierWell:
+		code = "why-stopped-copy"
+	case standby.Processing.State != view.TierWell:
+		code = "why-stopped-unwell"
+	case m.Witnessed() && !standby.Witness:
+		code = "why-stopped-witness"
+	case !standby.Vote:
+		code = "why-stopped-vote"
+	}
+	return view.Say(code, "seat", string(owner.Seat), "other", string(standby.Seat), "pbx", s.PBX.Address)
+}
+
 // wordOfOneVoice is the word where only the main answers: it is protected while each
 // record is on both machines (SPEC §2).
 func wordOfOneVoice(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
@@ -479,7 +511,7 @@ func wordOfOneVoice(m takeover.Machine, s view.Site) (view.Word, view.Sentence) 
 	case main.WithoutDuty:
 		return view.NotProtected, view.Say("why-without-duty", "seat", string(main.Seat))
 	case main.Duty != releve.Active:
-		return view.Stopped, view.Say("why-nobody-on-duty")
+		return view.Stopped, view.Say("why-stopped-one-voice", "seat", string(main.Seat))
 	case main.Data.State != view.TierWell:
 		return view.NotProtected, view.Say("why-database-away", "seat", string(main.Seat))
 	case main.SpoolWaiting > spoolQuiet || main.SpoolWaiting > 0 && main.SpoolStands || mirror.SpoolWaiting > 0:

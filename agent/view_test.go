@@ -50,7 +50,7 @@ var situations = []situation{
 	{"the main is dead and nobody called", func(_ *testing.T, s *site) {
 		s.change(func() { s.secondary().testCall = errOwnCall })
 		s.main().kill()
-	}, releve.Secondary, view.Stopped, "why-nobody-on-duty", ""},
+	}, releve.Secondary, view.Stopped, "why-stopped-ready", "main"},
 	{"a few facts wait on the main's disk and none is stored", fewFactsWait, releve.Main, view.NotProtected, "why-spool", ""},
 	{"a few facts wait on the main's disk, seen from the secondary", fewFactsWait, releve.Secondary, view.NotProtected, "why-spool", ""},
 	{"the mirror does not replay what it has", replayStands, releve.Main, view.NotProtected, "tier-replay-behind", "secondary"},
@@ -125,7 +125,7 @@ var situationsOfOneVoice = []situation{
 	{"the mirror's database is gone, seen from it", func(_ *testing.T, s *site) {
 		s.change(func() { s.secondary().postgres.broken = true; s.secondary().postgres.exit("its files are gone") })
 	}, releve.Secondary, view.NotProtected, "why-alone", "main"},
-	{"the main is dead", func(_ *testing.T, s *site) { s.main().kill() }, releve.Secondary, view.Stopped, "why-nobody-on-duty", ""},
+	{"the main is dead", func(_ *testing.T, s *site) { s.main().kill() }, releve.Secondary, view.Stopped, "why-stopped-one-voice", "main"},
 	{"the main's database is lost", databaseLost, releve.Main, view.NotProtected, "why-database-away", "main"},
 	{"the main's database is lost, seen from the secondary", databaseLost, releve.Secondary, view.NotProtected, "why-database-away", "main"},
 	{"facts pile up on the main's disk", func(_ *testing.T, s *site) {
@@ -216,8 +216,6 @@ func TestBothScreensFollowATakeoverAndAReturn(t *testing.T) {
 	})
 }
 
-// What is decided is told to those who look, and the other server's events stand
-// among our own, newest first.
 // Whoever runs a verification, both screens show how far it is (U1).
 func TestBothScreensShowAVerificationWhileItRuns(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
@@ -235,6 +233,37 @@ func TestBothScreensShowAVerificationWhileItRuns(t *testing.T) {
 	})
 }
 
+// What a screen says was seen: an owner that is silent says nothing of its copy any more,
+// neither that it is up to date nor how far a new one has come.
+func TestWhatADeadOwnerSaidOfItsCopyIsWithdrawn(t *testing.T) {
+	for name, given := range map[string]func(*testing.T, *site){
+		"in sync": func(*testing.T, *site) {},
+		"being copied": func(t *testing.T, s *site) {
+			relieved(t, s)
+			s.change(func() { s.main().postgres.slow = time.Minute })
+			if err := s.main().agent.Order(t.Context(), string(takeover.Rejoin)); err != nil {
+				t.Fatal(err)
+			}
+			s.until("the copy is shown", 2*time.Second, func() bool { return s.secondary().agent.View().Mirror.State == view.MirrorCloning })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			playProtected(t, func(t *testing.T, s *site) {
+				s.change(func() { s.secondary().testCall = errOwnCall })
+				given(t, s)
+				s.main().kill()
+				at := s.secondary().agent
+				s.until("the main is missed", 3*time.Second, func() bool { return !at.View().Main.Heard })
+				if m := at.View().Mirror; m.State != view.MirrorAway || m.Progress != nil {
+					t.Errorf("the mirror of a server that is not heard: %+v", m)
+				}
+			})
+		})
+	}
+}
+
+// What is decided is told to those who look, and the other server's events stand
+// among our own, newest first.
 func TestViewersAreToldOfChanges(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
 		changed := s.main().agent.Changed(t.Context())

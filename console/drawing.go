@@ -12,27 +12,54 @@ import (
 	"releve/view/words"
 )
 
-// Places in the drawing. Its unit is about a pixel of a screen on a wall.
+// Measures of the drawing. Its unit is about a pixel of a screen on a wall.
 const (
-	pictureWidth  = 900
-	pictureHeight = 486
-	boxWidth      = 352
-	boxTop        = 146
-	boxHeight     = 338
-	tierTop       = 74 // of the first tier in its box
-	tierHeight    = 80
-	tierShort     = 58 // without a second line
-	tierGap       = 10
-	barWidth      = 116          // of the channels in use
-	gapLeft       = boxWidth + 4 // where the mirror's arrow may begin …
-	gapRight      = pictureWidth - boxWidth - 4
-	gapMiddle     = pictureWidth / 2
+	boxWidth   = 352
+	boxTop     = 146 // of the upper servers
+	boxHeight  = 338
+	pbxWidth   = 320
+	pbxBottom  = 78
+	bend       = 112 // where the lines from the PBX turn, and bear their labels
+	corner     = 12
+	tierTop    = 74 // of the first tier in its box
+	tierHeight = 80
+	tierShort  = 58 // without a second line
+	tierGap    = 10
+	barWidth   = 116 // of the channels in use
+	copyWidth  = 150 // of the copy's progress
 )
+
+// plan is where things stand in a drawing.
+type plan struct {
+	Name            string // its class, by which the style sheet shows one of them
+	width, height   int
+	PBX             int // left edge of the PBX's card
+	main, secondary place
+}
+
+// place is the left upper corner of a server, and where its line leaves the PBX.
+type place struct{ x, top, from int }
+
+// The servers stand side by side where there is room, and on a telephone one above the
+// other: side by side, their letters would be too small to read.
+var (
+	wide = plan{"wide", 900, 486, (900 - pbxWidth) / 2, place{2, boxTop, 400}, place{900 - boxWidth - 2, boxTop, 500}}
+	tall = plan{"tall", 400, 918, 2, place{2, boxTop, 110}, place{2, boxTop + boxHeight + 94, 290}}
+)
+
+// picture is the site, drawn by a plan.
+type picture struct {
+	*sheet
+	Plan plan
+}
+
+// Pictures are all drawings of a page.
+func (s *sheet) Pictures() []picture { return []picture{{s, wide}, {s, tall}} }
 
 // box is one server in the drawing.
 type box struct {
 	view.Server
-	X, Middle int
+	X, Top    int
 	Name      string
 	Badge     string
 	BadgeSize int
@@ -74,23 +101,20 @@ type link struct {
 }
 
 // ViewBox is the drawing's extent.
-func (s *sheet) ViewBox() string { return fmt.Sprintf("0 0 %d %d", pictureWidth, pictureHeight) }
+func (p picture) ViewBox() string { return fmt.Sprintf("0 0 %d %d", p.Plan.width, p.Plan.height) }
 
-// Top, Breadth and Tall place a server's box.
-func (b box) Top() int     { return boxTop }
+// Breadth and Tall are the size of a server's box.
 func (b box) Breadth() int { return boxWidth }
 func (b box) Tall() int    { return boxHeight }
 
 // Boxes are both servers.
-func (s *sheet) Boxes() []box {
-	return []box{s.box(s.Main, 2, 400, 1), s.box(s.Secondary, pictureWidth-boxWidth-2, 500, -1)}
+func (p picture) Boxes() []box {
+	return []box{p.box(p.Main, p.Plan.main), p.box(p.Secondary, p.Plan.secondary)}
 }
 
-// box draws a server at x; from is where its line leaves the PBX, and turn which
-// way the line bends there.
-func (s *sheet) box(v view.Server, x, from, turn int) box {
+func (s picture) box(v view.Server, at place) box {
 	b := box{
-		Server: v, X: x, Middle: x + boxWidth/2, Name: s.SeatTitle(v.Seat), Badge: strings.ToUpper(words.Duty(s.Lang, v.Duty)),
+		Server: v, X: at.x, Top: at.top, Name: s.SeatTitle(v.Seat), Badge: strings.ToUpper(words.Duty(s.Lang, v.Duty)),
 		Users:    strings.Join(v.Registered, ", "),
 		Channels: s.Say("ui-calls-line", "busy", strconv.Itoa(v.ChannelsBusy), "channels", strconv.Itoa(v.Channels)),
 	}
@@ -108,13 +132,13 @@ func (s *sheet) box(v view.Server, x, from, turn int) box {
 	b.BadgeText = b.BadgeAt + b.BadgeSize/2
 	b.Tiers = s.tiers(v)
 	if v.Processing.State != view.TierNone {
-		b.Link = s.link(v, b, from, turn)
+		b.Link = s.link(v, b, at)
 	}
 	return b
 }
 
 // tiers stacks a server's tiers: those with a second line are higher.
-func (s *sheet) tiers(v view.Server) []tier {
+func (s picture) tiers(v view.Server) []tier {
 	var stack []tier
 	y := tierTop
 	for _, t := range text.Tiers(v) {
@@ -128,13 +152,29 @@ func (s *sheet) tiers(v view.Server) []tier {
 	return stack
 }
 
-func (s *sheet) link(v view.Server, b box, from, turn int) *link {
-	const bend, corner = 112, 12
-	l := &link{
-		Path: fmt.Sprintf("M%d 78 V%d Q%d %d %d %d H%d Q%d %d %d %d V%d", from, bend-corner, from, bend, from-turn*corner, bend,
-			b.Middle+turn*corner, b.Middle, bend, b.Middle, bend+corner, boxTop),
-		Class: "spare", LabelAt: (from + b.Middle) / 2,
+// way is the line from the PBX to a server, and the middle of its label: straight down,
+// or down, aside and down again, or round the server that stands above.
+func (p plan) way(at place) (path string, label int) {
+	middle := at.x + boxWidth/2
+	switch {
+	case p.Name == wide.Name:
+		turn := corner
+		if middle < at.from {
+			turn = -corner
+		}
+		return fmt.Sprintf("M%d %d V%d Q%d %d %d %d H%d Q%d %d %d %d V%d", at.from, pbxBottom, bend-corner, at.from, bend, at.from+turn, bend,
+			middle-turn, middle, bend, middle, bend+corner, at.top), (at.from + middle) / 2
+	case at.top == boxTop:
+		return fmt.Sprintf("M%d %d V%d", at.from, pbxBottom, at.top), at.from
 	}
+	edge, in := p.width-22, at.top+36
+	return fmt.Sprintf("M%d %d V%d Q%d %d %d %d H%d Q%d %d %d %d V%d Q%d %d %d %d H%d", at.from, pbxBottom, bend-corner, at.from, bend, at.from+corner, bend,
+		edge-corner, edge, bend, edge, bend+corner, in-corner, edge, in, edge-corner, in, at.x+boxWidth), at.from + corner
+}
+
+func (s picture) link(v view.Server, b box, at place) *link {
+	l := &link{Class: "spare"}
+	l.Path, l.LabelAt = s.Plan.way(at)
 	takes := v.Heard && (v.Duty == releve.Active || v.WithoutDuty)
 	l.Broken = !s.PBX.Heard || !v.Heard || v.Processing.State == view.TierDown
 	switch {
@@ -151,31 +191,62 @@ func (s *sheet) link(v view.Server, b box, from, turn int) *link {
 
 // arrow is the mirror in the drawing.
 type arrow struct {
-	Y                  int
-	From, To, Head     int
-	Name, State, Below string
-	Bar                int // of the copy's progress, negative where there is none
-	BarLeft, BarWidth  int
-	Middle             int
+	State, Name   string
+	Below, Left   string // how far it has come, and how long it will still take
+	Place         string // its transform: from the owner to the copy
+	Long          int
+	Anchor        string // of its words
+	X, NameY      int    // of its words
+	BelowY, LeftY int
+	Bar           int // of the copy's progress, negative where there is none
+	BarX, BarY    int
 }
 
+// Cut, Neck and Wing are where the mark of a broken arrow and its head stand.
+func (a arrow) Cut() int  { return a.Long/2 + 3 }
+func (a arrow) Neck() int { return a.Long - 12 }
+func (a arrow) Wing() int { return a.Long - 18 }
+
+// BarWidth is that of a whole copy.
+func (a arrow) BarWidth() int { return copyWidth }
+
 // Arrow points from the owner to its copy.
-func (s *sheet) Arrow() arrow {
+func (s picture) Arrow() arrow {
 	m := s.Mirror
-	a := arrow{
-		Y: boxTop + tierTop + tierHeight + tierShort + 2*tierGap + tierHeight/2, From: gapLeft, To: gapRight, Head: 1, Middle: gapMiddle,
-		Name: words.MirrorState(s.Lang, m.State), State: string(m.State), Bar: -1, BarWidth: 150,
-	}
-	a.BarLeft = gapMiddle - a.BarWidth/2
-	if s.Owner == releve.Secondary {
-		a.From, a.To, a.Head = a.To, a.From, -1
-	}
+	a := s.Plan.arrow(s.Owner == releve.Secondary)
+	a.Name, a.State, a.Bar = words.MirrorState(s.Lang, m.State), string(m.State), -1
 	switch p := m.Progress; {
 	case p != nil && p.Total > 0:
-		a.Bar = int(int64(a.BarWidth) * min(p.Done, p.Total) / p.Total)
-		a.Below = strings.TrimSuffix(text.Percent(*p)+" · "+s.left(p), " · ")
+		a.Bar = int(int64(copyWidth) * min(p.Done, p.Total) / p.Total)
+		a.Below, a.Left = text.Percent(*p), s.left(p)
+		a.BelowY += 16
+		if a.LeftY == 0 { // there is room for one line
+			a.Below, a.Left = strings.TrimSuffix(a.Below+" · "+a.Left, " · "), ""
+		}
 	case m.State == view.MirrorCatchingUp || m.State == view.MirrorInSync && m.Bytes > 0:
 		a.Below = words.Bytes(s.Lang, m.Bytes)
+	}
+	return a
+}
+
+// arrow lies between the two servers' data; back, it points to the main.
+func (p plan) arrow(back bool) arrow {
+	if p.Name == wide.Name {
+		y := boxTop + tierTop + tierHeight + tierShort + 2*tierGap + tierHeight/2
+		from, to := p.main.x+boxWidth+2, p.secondary.x-2
+		a := arrow{Long: to - from - 4, Anchor: "middle", X: p.width / 2, NameY: y - 20, BelowY: y + 30, LeftY: y + 66, BarX: (p.width - copyWidth) / 2, BarY: y + 16}
+		a.Place = fmt.Sprintf("translate(%d %d)", from, y)
+		if back {
+			a.Place = fmt.Sprintf("translate(%d %d) scale(-1 1)", to, y)
+		}
+		return a
+	}
+	const x, beside = 60, 34
+	from, to := p.main.top+boxHeight+4, p.secondary.top-4
+	a := arrow{Long: to - from, Anchor: "start", X: x + beside, NameY: from + 34, BelowY: from + 58, BarX: x + beside, BarY: from + 44}
+	a.Place = fmt.Sprintf("translate(%d %d) rotate(90)", x, from)
+	if back {
+		a.Place = fmt.Sprintf("translate(%d %d) rotate(-90)", x, to)
 	}
 	return a
 }

@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"golang.org/x/text/language"
@@ -185,7 +186,8 @@ func (s *Server) other(r *http.Request) string {
 func (s *Server) drawing(w http.ResponseWriter, r *http.Request) {
 	sheet := newSheet(scene{site: s.options.Site.View()}, readerLanguage(r))
 	sheet.Style = template.CSS(drawingStyle)
-	svg, err := sheet.render("drawing")
+	var svg strings.Builder
+	err := pages.ExecuteTemplate(&svg, "picture", picture{sheet, wide})
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, "drawing", err)
 		return
@@ -193,5 +195,5 @@ func (s *Server) drawing(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "image/svg+xml")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'") // its own style, and nothing else
-	_, _ = w.Write([]byte(svg))
+	_, _ = w.Write([]byte(svg.String()))
 }

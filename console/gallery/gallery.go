@@ -28,7 +28,7 @@ const (
 func States(now time.Time) []State {
 	made := []State{
 		protected(now), takingOver(now), takenOver(now), withoutDuty(now), mainAway(now), secondaryAway(now),
-		catchingUp(now), cloning(now), returning(now), returned(now), failed(now), stuck(now), stopped(now), begins(now),
+		catchingUp(now), cloning(now), returning(now), returned(now), failed(now), stuck(now), stopped(now), mayNotTakeOver(now), begins(now),
 		mirroring(now), databaseAway(now), alone(now), witnessSilent(now),
 	}
 	for i := range made {
@@ -293,7 +293,7 @@ func stuck(now time.Time) State {
 
 func stopped(now time.Time) State {
 	s := quiet(now)
-	s.Word, s.Why = view.Stopped, view.Say("why-nobody-on-duty")
+	s.Word, s.Why = view.Stopped, view.Say("why-stopped-pbx", "seat", "main", "other", "secondary", "pbx", "192.0.2.20:5060")
 	s.Main.Duty, s.Main.ChannelsBusy, s.Main.Registered = releve.OutOfService, 0, nil
 	s.Main.Data = view.Tier{State: view.TierDown, Why: view.Say("tier-data-down")}
 	s.Main.Processing = view.Tier{State: view.TierDown, Why: view.Say("tier-pbx-silent", "pbx", "192.0.2.20:5060")}
@@ -303,6 +303,17 @@ func stopped(now time.Time) State {
 	s.PBX.Heard = false
 	s.Events = append([]view.Event{event(40*time.Second, releve.Main, "major", "rule-owner-starts")}, s.Events...)
 	return State{"stopped", s, nil}
+}
+
+// mayNotTakeOver is a secondary that has not what the main recorded alone before it died.
+func mayNotTakeOver(now time.Time) State {
+	s := quiet(now)
+	s.Seat, s.Word, s.Why = releve.Secondary, view.Stopped, view.Say("why-stopped-vote", "seat", "main", "other", "secondary")
+	s.Main = lost(releve.Main, now.Add(-20*time.Second))
+	s.Secondary.Vote, s.Secondary.Doing = false, view.Say("phase-isolated")
+	s.Mirror = view.Mirror{State: view.MirrorAway}
+	s.Events = append([]view.Event{event(9*time.Minute, releve.Main, "major", "rule-alone")}, s.Events...)
+	return State{"may-not-take-over", s, calls(now, releve.Main)[3:]}
 }
 
 // begins is a site that has just been installed.

@@ -55,13 +55,15 @@ func (p *page) say(code string, pairs ...string) string {
 	return words.Say(p.lang, view.Say(code, pairs...))
 }
 
-// Styles of ECMA-48 (SGR). What is well has none: colour is for what is not.
+// Styles of ECMA-48 (SGR). Of what is well only the word has one; else colour is for what
+// is not.
 const (
 	plain  = ""
 	strong = "1"
 	faint  = "2"
 	amber  = "33"
 	red    = "31"
+	green  = "32"
 	block  = "1;7;" // with a colour: letters on a block of it
 )
 
@@ -74,7 +76,7 @@ func (p *page) paint(style, s string) string {
 
 func (p *page) headline() {
 	s := p.site
-	style := map[view.Word]string{view.Protected: strong, view.NotProtected: block + amber, view.Stopped: block + red}[s.Word]
+	style := map[view.Word]string{view.Protected: block + green, view.NotProtected: block + amber, view.Stopped: block + red}[s.Word]
 	p.add(p.paint(style, " "+words.Word(p.lang, s.Word)+" "))
 	p.add(wrap(words.Say(p.lang, s.Why), p.width)...)
 	about := []string{
@@ -224,12 +226,12 @@ func (p *page) rows(s view.Server) []row {
 		registered = p.say("ui-registered-none")
 	}
 	channels := fmt.Sprintf("%d/%d", s.ChannelsBusy, s.Channels)
-	if mute(s) {
+	if mute(s) || !s.Heard { // what it last said of them is old
 		channels, registered = nothing, nothing
 	}
 	rows = append(rows, row{" ", p.say("ui-channels"), channels, plain}, row{" ", p.say("ui-registered"), registered, plain})
 	vote := row{" ", "", "", plain}
-	if s.Vote {
+	if s.Vote && s.Heard {
 		vote = row{"◆", p.say("ui-vote"), "", plain}
 	}
 	return append(rows, vote)

@@ -59,6 +59,9 @@ func TestColourIsForWhatIsNotWell(t *testing.T) {
 		if got := strings.Contains(drawn, "33m") || strings.Contains(drawn, "31m"); got != coloured {
 			t.Errorf("%s: coloured %v", name, got)
 		}
+		if got := strings.Contains(drawn, "32m"); got == coloured {
+			t.Errorf("%s: the word is green: %v", name, got)
+		}
 		if strings.ContainsRune(text.Status(state.Site, releve.English, false, 100), '\x1b') {
 			t.Errorf("%s is coloured although no colour was asked for", name)
 		}
@@ -73,6 +76,33 @@ func TestTheArrowPointsWhereTheCopyGoes(t *testing.T) {
 		}
 		if drawn := text.Status(state.Site, releve.English, false, 90); !strings.Contains(drawn, arrow) {
 			t.Errorf("%s has no %s:\n%s", name, arrow, drawn)
+		}
+	}
+}
+
+// TestNothingOldIsShownOfASilentServer: what a server last said of its users, its channels
+// and its vote is withdrawn with it, and so is what an owner said of its copy.
+func TestNothingOldIsShownOfASilentServer(t *testing.T) {
+	state, err := gallery.Find("main-away", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	main := &state.Site.Main
+	main.Registered, main.ChannelsBusy, main.Vote = []string{"desk"}, 29, true
+	state.Site.Secondary.Vote = false
+	drawn := text.Status(state.Site, releve.French, false, 90)
+	for _, old := range []string{"desk", "29/30", "◆"} {
+		if strings.Contains(drawn, old) {
+			t.Errorf("%q is still shown:\n%s", old, drawn)
+		}
+	}
+	for _, state := range gallery.States(time.Now()) {
+		owner := state.Site.Main
+		if state.Site.Owner == releve.Secondary {
+			owner = state.Site.Secondary
+		}
+		if m := state.Site.Mirror.State; !owner.Heard && m != view.MirrorAway {
+			t.Errorf("%s shows a mirror %s of a server that is not heard", state.Name, m)
 		}
 	}
 }
