@@ -27,6 +27,7 @@ func TestASiteOfLevelMirroring(t *testing.T) {
 		{"callers are recorded on both machines, and the secondary has no telephone", callersAreMirrored},
 		{"the mirror is killed: the main goes solo by itself, and in sync again", mirrorKilled},
 		{"the mirror freezes", mirrorFrozen},
+		{"the mirror is away while more is recorded than the disk holds", keptLogOutgrowsTheDisk},
 		{"the database is killed and its files are deleted", databaseDeleted},
 		{"the database's control file is damaged", controlFileDamaged},
 		{"the database's disk is full", databaseDiskFull},

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -40,8 +41,31 @@ type board struct {
 	alone    map[releve.CallID]struct{} // calls with facts that only this server's database has
 	proof    *view.Procedure            // a verification that runs here
 	verified Verified
-	witness  error // what the last question to the witness failed with
-	vain     vain  // the last job that was tried, if it failed
+	witness  error                    // what the last question to the witness failed with
+	vain     vain                     // the last job that was tried, if it failed
+	standing map[string]view.Sentence // what lasts, by what it is about
+}
+
+func (b *board) notice(about string, what view.Sentence) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if what.Code == "" {
+		delete(b.standing, about)
+		return
+	}
+	if b.standing == nil {
+		b.standing = map[string]view.Sentence{}
+	}
+	b.standing[about] = what
+}
+
+func (b *board) notices() (all []view.Sentence) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, about := range slices.Sorted(maps.Keys(b.standing)) {
+		all = append(all, b.standing[about])
+	}
+	return all
 }
 
 func (b *board) arbiter(err error) {
@@ -247,7 +271,7 @@ func (a *Agent) server(m takeover.Machine) view.Server {
 		Registered: a.registered(), ChannelsBusy: load.Busy, Channels: load.Channels,
 		WithoutDuty: a.withoutDuty(m), SpoolWaiting: a.Spool.Waiting(), SpoolStands: a.board.undrained(),
 		CallsOffered: load.Offered, CallsAnswered: load.Answered, CallsRefused: load.Refused,
-		Doing: a.doing(m), Witness: m.WitnessHeard(), Notices: load.Notices,
+		Doing: a.doing(m), Witness: m.WitnessHeard(), Notices: slices.Concat(load.Notices, a.board.notices()),
 	}
 }
 

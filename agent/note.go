@@ -179,6 +179,13 @@ func evidenceOf(r takeover.Round) []view.Sentence {
 	return all
 }
 
+// Notice has the screens show something of this server for as long as it lasts: until it is
+// said anew about the same thing, or with nothing.
+func (a *Agent) Notice(about string, what view.Sentence) {
+	a.board.notice(about, what)
+	a.changed.announce()
+}
+
 // Explain adds a fact of another room to the diary and the board: a bad password
 // at the PBX, a saturation.
 func (a *Agent) Explain(severity string, what view.Sentence) {

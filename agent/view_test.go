@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -260,6 +261,34 @@ func TestWhatADeadOwnerSaidOfItsCopyIsWithdrawn(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What lasts stands on both servers' screens until it is over.
+func TestANoticeStandsForAsLongAsItLasts(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		shown := func(codes ...string) func() bool {
+			return func() bool {
+				for _, srv := range []*server{s.main(), s.secondary()} {
+					var got []string
+					for _, n := range srv.agent.View().Main.Notices {
+						got = append(got, n.Code)
+					}
+					if !slices.Equal(got, codes) {
+						return false
+					}
+				}
+				return true
+			}
+		}
+		s.main().agent.Notice("log", view.Say("event-kept-log-grows"))
+		s.main().agent.Notice("disk", view.Say("event-disk-low"))
+		s.until("both stand", 2*time.Second, shown("event-disk-low", "event-kept-log-grows"))
+		s.main().agent.Notice("log", view.Say("event-kept-log-given-up"))
+		s.until("one is said anew", 2*time.Second, shown("event-disk-low", "event-kept-log-given-up"))
+		s.main().agent.Notice("disk", view.Sentence{})
+		s.main().agent.Notice("log", view.Sentence{})
+		s.until("none stands", 2*time.Second, shown())
+	})
 }
 
 // What is decided is told to those who look, and the other server's events stand

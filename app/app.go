@@ -206,7 +206,7 @@ func newCluster(c config.Config, found postgres.Installation, log *slog.Logger) 
 		Installation: found, Hint: c.Database.Binaries, Dir: filepath.Join(c.Site.Data, "postgres"),
 		Listen: address(c.Database.Listen), Upstream: address(c.Database.Other),
 		Seat: c.Site.Seat, SiteID: c.Site.ID, TLS: postgres.Certificates(certificates),
-		Account: c.Database.Account, CopyRate: int64(c.Mirror.CopyRate), Log: log,
+		Account: c.Database.Account, CopyRate: int64(c.Mirror.CopyRate), KeepWAL: int64(c.Mirror.KeptLog), Log: log,
 	})
 }
 
@@ -220,6 +220,9 @@ func CheckDatabase(c config.Config) error {
 	cluster, err := newCluster(c, found, nil)
 	if err == nil {
 		err = cluster.Examine()
+	}
+	if err == nil {
+		err = cluster.ExamineKept()
 	}
 	switch {
 	case err == nil, errors.Is(err, fs.ErrPermission): // who asks may have fewer rights than the server
@@ -351,6 +354,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(a.salvager.Run)
 	begin(a.prover.Run)
 	begin(newHolders(a.database.cluster, a.config.Site.Seat, a.explain, a.log).run)
+	begin(newRooms(a.database.cluster, a.config.Site.Seat, a.explain, a.agent.Notice, a.log).run)
 	begin(func(ctx context.Context) { noticeCertificates(ctx, certificates, a.explain) })
 	a.openingWords()
 	a.console.Start()

@@ -75,6 +75,20 @@ func newSite(t *testing.T) config.Config {
 	return c
 }
 
+// No disk is as large: the check says what it has room for.
+func TestABoundOfKeptLogIsCheckedAgainstTheDisk(t *testing.T) {
+	c := newSite(t)
+	if err := app.CheckDatabase(c); err != nil {
+		t.Fatalf("with what init writes: %v", err)
+	}
+	c.Mirror.KeptLog = 1 << 60
+	err := app.CheckDatabase(c)
+	fault, ok := errors.AsType[*view.Fault](err)
+	if !ok || !errors.Is(err, app.ErrMissing) || fault.Why.Code != "kept-log-too-large" || fault.Why.Args["most"] == "" {
+		t.Errorf("it is told as %v", err)
+	}
+}
+
 // logOf shows a server's log when the test fails.
 func logOf(t *testing.T) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))

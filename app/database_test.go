@@ -47,7 +47,7 @@ func databaseOf(made sitetest.Server) home {
 func preparedBy(other home) func(context.Context) ([]postgres.Fork, error) {
 	return func(ctx context.Context) (forks []postgres.Fork, err error) {
 		h := &answers{cluster: other.cluster}
-		err = h.prepareCopy(ctx, func(line json.RawMessage) error { return json.Unmarshal(line, &forks) })
+		err = h.prepareCopy(ctx, func(line json.RawMessage) error { return readPrepared(line, &forks) })
 		return forks, err
 	}
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"releve"
@@ -68,8 +69,17 @@ const prepareCopy = "prepare-copy"
 
 // PrepareCopy asks the owner to be ready, and returns where its ancestors forked.
 func (l link) PrepareCopy(ctx context.Context) (forks []postgres.Fork, err error) {
-	err = l.peer.Command(ctx, prepareCopy, nil, func(line json.RawMessage) error { return json.Unmarshal(line, &forks) })
+	err = l.peer.Command(ctx, prepareCopy, nil, func(line json.RawMessage) error { return readPrepared(line, &forks) })
 	return forks, err
+}
+
+// readPrepared reads the history, or the sentence that says why there is none.
+func readPrepared(line json.RawMessage, forks *[]postgres.Fork) error {
+	var refused view.Sentence
+	if json.Unmarshal(line, &refused) == nil && refused.Code != "" {
+		return &view.Fault{Cause: postgres.ErrNoRoom, Why: refused}
+	}
+	return json.Unmarshal(line, forks)
 }
 
 // answers is what the other server may ask of this one.
@@ -127,6 +137,9 @@ func (h *answers) testCall(ctx context.Context, emit func(json.RawMessage) error
 }
 
 func (h *answers) prepareCopy(ctx context.Context, emit func(json.RawMessage) error) error {
+	if fault, ok := errors.AsType[*view.Fault](h.cluster.RoomToBeCopied()); ok {
+		return emitJSON(emit, fault.Why)
+	}
 	if err := h.cluster.RenewSlot(ctx); err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ func (r *reader) check(c *Config) {
 	r.checkTakeover(c.Takeover)
 	r.clock("mirror.verify", c.Mirror.Verify)
 	r.rate("mirror.copy_rate", c.Mirror.CopyRate)
+	r.size("mirror.kept_log", c.Mirror.KeptLog)
 	r.checkWitness(c.Site, c.Witness)
 	r.checkCollisions(c)
 	r.checkCertificates(c)

@@ -142,6 +142,7 @@ type Takeover struct {
 type Mirror struct {
 	Verify   Clock `toml:"verify"`    // when it is compared whole, each night (SPEC M7)
 	CopyRate Rate  `toml:"copy_rate"` // at most, of a copy that is made anew, so that calls do not suffer (SPEC M4)
+	KeptLog  Size  `toml:"kept_log"`  // at most, for a copy that is away (SPEC M4)
 }
 
 // Witness is the way to the register on a third machine (RULES R5). With the
@@ -178,14 +179,47 @@ func ParseRate(text string) (Rate, error) {
 	if text == "0" {
 		return 0, nil
 	}
+	if rate, ok := parseBytes(text); ok {
+		return rate, nil
+	}
+	return 0, fmt.Errorf("%q is not a number of bytes a second: write one such as 50MB or 512kB", text)
+}
+
+func parseBytes(text string) (Rate, bool) {
 	for _, unit := range rateUnits {
 		digits, ok := strings.CutSuffix(text, unit.name)
 		n, err := strconv.ParseUint(strings.TrimSpace(digits), 10, 31)
 		if ok && err == nil {
-			return Rate(n) * unit.size, nil
+			return Rate(n) * unit.size, true
 		}
 	}
-	return 0, fmt.Errorf("%q is not a number of bytes a second: write one such as 50MB or 512kB", text)
+	return 0, false
+}
+
+// Size is a number of bytes on a disk, written like a Rate; 0 is "auto", which follows the
+// disk.
+type Size int64
+
+// autoSize is how a Size that follows the disk is written.
+const autoSize = "auto"
+
+// ParseSize reads the form that String writes.
+func ParseSize(text string) (Size, error) {
+	if text == autoSize {
+		return 0, nil
+	}
+	if bytes, ok := parseBytes(text); ok && bytes > 0 {
+		return Size(bytes), nil
+	}
+	return 0, fmt.Errorf("%q is neither auto nor a number of bytes: write one such as 4GB or 512MB", text)
+}
+
+// String is "auto", or the size in the largest unit that divides it.
+func (s Size) String() string {
+	if s == 0 {
+		return autoSize
+	}
+	return Rate(s).String()
 }
 
 // String is the rate in the largest unit that divides it.

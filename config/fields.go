@@ -43,6 +43,12 @@ func set(field reflect.Value, e entry) (expected string) {
 			return "rate"
 		}
 		field.SetInt(int64(rate))
+	case field.Type() == reflect.TypeFor[Size]():
+		size, err := ParseSize(e.text)
+		if e.kind != unstable.String || err != nil {
+			return "size"
+		}
+		field.SetInt(int64(size))
 	case field.Type() == reflect.TypeFor[[]string]():
 		if e.kind != unstable.Array || slices.ContainsFunc(e.list, func(i item) bool { return i.kind != unstable.String }) {
 			return "list"

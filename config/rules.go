@@ -59,6 +59,14 @@ func (r *reader) rate(key string, value Rate) {
 	}
 }
 
+// size is one that PostgreSQL can be held to, and that is worth keeping: less would be given
+// up at every restart of the other server. The disk is looked at elsewhere.
+func (r *reader) size(key string, value Size) {
+	if least, most := Size(64<<20), Size(1<<40); value != 0 && (value < least || value > most) {
+		r.wrong(key, "range", "value", value.String(), "least", least.String(), "most", most.String())
+	}
+}
+
 func (r *reader) clock(key string, value Clock) {
 	if _, err := time.Parse("15:04", string(value)); err != nil {
 		r.wrong(key, "clock", "value", string(value))

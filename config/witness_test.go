@@ -144,6 +144,27 @@ func TestRates(t *testing.T) {
 	}
 }
 
+func TestKeptLogFollowsTheDiskOrHasASize(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f.toml")
+	for text, want := range map[string]config.Size{
+		"": 0, `kept_log = "auto"`: 0, `kept_log = "4GB"`: 4 << 30, `kept_log = "512MB"`: 512 << 20, `kept_log = "65536kB"`: 64 << 20,
+	} {
+		if err := os.WriteFile(file, []byte("[mirror]\n"+text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, _ := config.Load(file)
+		again, err := config.ParseSize(c.Mirror.KeptLog.String())
+		if c.Mirror.KeptLog != want || again != want || err != nil {
+			t.Errorf("%q is %d, and again %d (%v)", text, c.Mirror.KeptLog, again, err)
+		}
+	}
+	for _, text := range []string{"", "0", "0MB", "Auto", "50", "-1MB", "MB", "5.5GB", "99999999999GB"} {
+		if got, err := config.ParseSize(text); err == nil {
+			t.Errorf("%q is read as %d", text, got)
+		}
+	}
+}
+
 func TestACopyAlwaysHasALimit(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "f.toml")
 	for text, want := range map[string]string{"": "50MB", `copy_rate = "0"`: "50MB", `copy_rate = "2MB"`: "2MB"} {

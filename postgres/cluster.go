@@ -57,13 +57,12 @@ type Options struct {
 	SiteID       string
 	TLS          Certificates
 	Account      string // unix account for PostgreSQL when we run as root
-	KeepWAL      int64  // bytes kept for a mirror that is away; 0 is 4 GiB
+	KeepWAL      int64  // bytes kept for a mirror that is away, at most; 0 follows the disk
 	CopyRate     int64  // bytes a second of a copy, at most; 0 is 50 MB
 	Log          *slog.Logger
 }
 
 const (
-	defaultKeepWAL  = 4 << 30
 	defaultCopyRate = 50 << 20
 
 	leastCopyRate, mostCopyRate = 32 << 10, 1 << 30 // what pg_basebackup takes
@@ -82,6 +81,9 @@ type Cluster struct {
 	work    chan struct{}           // held by what changes the data directory
 	aside   bool                    // data that was set aside and is only read (OpenAside)
 
+	keeps int64     // how much log PostgreSQL was last told to keep; the turn's holder changes it
+	room  *roomLook // TendLog's, while it has not ended
+
 	logToken string // of the latest start: what begins the lines of PostgreSQL's log; the turn's holder changes it
 
 	stalls time.Duration // after which what makes no progress is ended; 0 is stallLimit
@@ -99,9 +101,6 @@ func New(o Options) (*Cluster, error) {
 		return nil, err
 	}
 	forgetVariables()
-	if o.KeepWAL == 0 {
-		o.KeepWAL = defaultKeepWAL
-	}
 	if o.CopyRate == 0 {
 		o.CopyRate = defaultCopyRate
 	}

@@ -47,9 +47,8 @@ func (c *Cluster) settings(mode Mode) []setting {
 		{"restart_after_crash", "off"}, // RULES R6
 
 		{"wal_level", "logical"}, // salvage decodes it
-		{"wal_keep_size", "0"},   // the slot keeps what the mirror needs, up to:
-		{"max_slot_wal_keep_size", fmt.Sprintf("%dMB", c.opts.KeepWAL>>20)},
-		{"max_wal_size", "512MB"},
+		{"wal_keep_size", "0"},   // the slot keeps what the mirror needs, within the disk's bounds:
+		{"include", c.roomFile()},
 		{"max_wal_senders", "10"},
 		{"max_replication_slots", "10"},
 		{"wal_sender_timeout", "2s"},
@@ -212,6 +211,9 @@ func (c *Cluster) configure(mode Mode) error {
 	if err != nil {
 		return err
 	}
+	if err := c.bound(); err != nil {
+		return err
+	}
 	files := []struct {
 		name    string
 		content []byte
@@ -226,6 +228,16 @@ func (c *Cluster) configure(mode Mode) error {
 		}
 	}
 	return nil
+}
+
+// bound writes how much log may be kept as if the mirror were there: it may have been until
+// a moment ago.
+func (c *Cluster) bound() error {
+	b, err := c.logBounds()
+	if err != nil {
+		return err
+	}
+	return c.writeRoom(b, b.connected)
 }
 
 // prepare makes the directories and writes the certificates.

@@ -141,17 +141,21 @@ func (c *Cluster) missingFile() error {
 }
 
 // noRoom asks what an account without rights may still use: we may be root, and write
-// into what the file system holds back.
-func (c *Cluster) noRoom() error {
+// into what the file system holds back. The log may be on a disk of its own.
+func (c *Cluster) noRoom() error { return firstOf(c.noRoomIn(c.dataDir()), c.noRoomIn(c.logDir())) }
+
+func (c *Cluster) noRoomIn(dir string) error {
 	var s syscall.Statfs_t
-	if err := syscall.Statfs(c.dataDir(), &s); err != nil {
-		return c.diskFault(&fs.PathError{Op: "statfs", Path: c.dataDir(), Err: err})
+	if err := syscall.Statfs(dir, &s); err != nil {
+		return c.diskFault(&fs.PathError{Op: "statfs", Path: dir, Err: err})
 	}
-	if free := int64(s.Bavail) * s.Bsize; free < leastFree {
-		return c.fault(ErrDiskFull, "database-disk-full", "free", strconv.FormatInt(free, 10))
-	}
-	if s.Files > 0 && s.Ffree == 0 {
-		return c.fault(ErrDiskFull, "database-disk-no-inodes")
+	fault := &view.Fault{Cause: ErrDiskFull, Why: view.Say("database-disk-full", "directory", place(dir), "free", strconv.FormatInt(int64(s.Bavail)*s.Bsize, 10))}
+	switch {
+	case int64(s.Bavail)*s.Bsize < leastFree:
+		return fault
+	case s.Files > 0 && s.Ffree == 0:
+		fault.Why.Code = "database-disk-no-inodes"
+		return fault
 	}
 	return nil
 }

@@ -230,8 +230,8 @@ func scanMirror(row pgx.CollectableRow) (MirrorSession, error) {
 	return m, err
 }
 
-// EnsureSlot makes the owner keep, from now on and up to KeepWAL, what a mirror that
-// is away will need. A slot that has lost it stays as the witness of that, until RenewSlot.
+// EnsureSlot makes the owner keep, from now on and within the bounds of the disk, what a
+// mirror that is away will need. A slot that has lost it stays as the witness of that, until RenewSlot.
 func (c *Cluster) EnsureSlot(ctx context.Context) error {
 	var exists bool
 	err := c.ask(ctx, askLimit, []any{&exists}, `SELECT count(*) > 0 FROM pg_replication_slots WHERE slot_name = $1`, RoleMirror)

@@ -23,17 +23,18 @@ const (
 	// slotLimit bounds the making of the slot, for which a takeover waits.
 	slotLimit = 2 * time.Second
 
-	// advanceLimit bounds one advance: PostgreSQL reads all the log up to the new position,
-	// after days without a mirror the whole of KeepWAL.
+	// advanceLimit bounds one advance, in which PostgreSQL reads all the log up to the new
+	// position: after days without a mirror, a part of it at a time.
 	advanceLimit = time.Minute
+	advanceMost  = 1 << 30
 
 	// slotMargin is how far the slot stays behind the mirror. What the mirror flushed may end
 	// within a commit record, and decoding skips one that begins before the slot.
 	slotMargin = 64 << 10
 )
 
-// EnsureSalvageSlot makes the owner keep what salvage would need, from now on and up to
-// KeepWAL. It is called behind the gate, before the first commit of a term; no commit is
+// EnsureSalvageSlot makes the owner keep what salvage would need, from now on and within
+// the bounds of the disk. It is called behind the gate, before the first commit of a term; no commit is
 // made, so it waits for no mirror. A slot that lost its log is made anew.
 func (c *Cluster) EnsureSalvageSlot(ctx context.Context) error {
 	var exists, lost bool
@@ -70,8 +71,8 @@ func (c *Cluster) AdvanceSalvageSlot(ctx context.Context) error {
 	to := m.Flush - min(m.Flush, slotMargin)
 	err = c.inDatabase(ctx, advanceLimit, func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, `
-SELECT pg_replication_slot_advance(slot_name, $2::text::pg_lsn) FROM pg_replication_slots
-WHERE slot_name = $1 AND confirmed_flush_lsn < $2::text::pg_lsn AND NOT active AND wal_status <> 'lost'`, salvageSlot, to.String())
+SELECT pg_replication_slot_advance(slot_name, least($2::text::pg_lsn, confirmed_flush_lsn + $3::bigint::numeric)) FROM pg_replication_slots
+WHERE slot_name = $1 AND confirmed_flush_lsn < $2::text::pg_lsn AND NOT active AND wal_status <> 'lost'`, salvageSlot, to.String(), int64(advanceMost))
 		return err
 	})
 	if err != nil {

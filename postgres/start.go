@@ -31,6 +31,8 @@ type postmaster struct {
 
 	ailments ailments
 	knocked  time.Time // Health has last seen it begin a session
+
+	connected time.Time // TendLog has last seen the mirror there; at first, the start
 }
 
 // Start starts PostgreSQL in a mode and returns when it accepts connections in that
@@ -76,6 +78,11 @@ func (c *Cluster) readyToStart(mode Mode) error {
 	}
 	if mode != Primary && !c.opts.Upstream.IsValid() {
 		return errors.New("a mirror needs the address of the other server's PostgreSQL: set [database] other")
+	}
+	if mode == Primary {
+		if err := c.freeLog(); err != nil {
+			return err
+		}
 	}
 	c.logToken = newLogToken()
 	if err := c.configure(mode); err != nil {
@@ -136,7 +143,7 @@ func (c *Cluster) newPostmaster() (*postmaster, error) {
 		pool.Close()
 		return nil, err
 	}
-	p := &postmaster{pool: pool, site: site, exited: make(chan struct{}), logged: make(chan struct{})}
+	p := &postmaster{pool: pool, site: site, exited: make(chan struct{}), logged: make(chan struct{}), connected: time.Now()}
 	p.log = &serverLog{token: c.logToken, note: p.ailments.read, each: c.logEntry}
 	return p, nil
 }

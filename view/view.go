@@ -70,7 +70,7 @@ type Server struct {
 	Data          Tier        `json:"data"`
 	Interfaces    Tier        `json:"interfaces"`
 	Processing    Tier        `json:"processing"`
-	Notices       []Sentence  `json:"notices,omitempty"` // of its calls, beside their numbers
+	Notices       []Sentence  `json:"notices,omitempty"` // of its calls, beside their numbers, and of its disks
 	Registered    []string    `json:"registered"`        // SIP users whose binding is this server's
 	ChannelsBusy  int         `json:"channels_busy"`
 	Channels      int         `json:"channels"`

@@ -1,0 +1,130 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"testing"
+
+	"releve"
+	"releve/postgres"
+	"releve/view"
+)
+
+// lookedAt is a PostgreSQL whose disks are what a test says.
+type lookedAt struct{ fixed error }
+
+func (l lookedAt) TendLog(context.Context) (postgres.LogRoom, error) {
+	return postgres.LogRoom{}, errors.New("the disk hangs")
+}
+func (l lookedAt) ExamineKept() error { return l.fixed }
+
+// screens is what a watch of the disks said, and what stands on the screens.
+type screens struct {
+	said     []string
+	standing map[string]view.Sentence
+}
+
+func watchedRooms(database roomy) (*rooms, *screens) {
+	w := &screens{standing: map[string]view.Sentence{}}
+	return newRooms(database, releve.Main, func(severity string, what view.Sentence) {
+		w.said = append(w.said, severity+" "+what.Code)
+	}, func(about string, what view.Sentence) {
+		w.standing[about] = what
+		if what.Code == "" {
+			delete(w.standing, about)
+		}
+	}, slog.New(slog.DiscardHandler)), w
+}
+
+const mb = 1 << 20
+
+func TestAnOperatorHearsOfKeptLogInTime(t *testing.T) {
+	r, w := watchedRooms(lookedAt{})
+	owner := postgres.LogRoom{Owner: true, Directory: "/d", Free: 500 * mb, Bound: 400 * mb}
+	for _, look := range []struct {
+		kept     int64
+		lost     bool
+		said     string // "" for nothing new
+		standing string
+	}{
+		{0, false, "", ""},
+		{190 * mb, false, "", ""},
+		{200 * mb, false, "warning event-kept-log-grows", "event-kept-log-grows"},
+		{210 * mb, false, "", "event-kept-log-grows"},
+		{110 * mb, false, "", "event-kept-log-grows"}, // it catches up
+		{90 * mb, false, "cleared event-kept-log-well", ""},
+		{300 * mb, false, "warning event-kept-log-grows", "event-kept-log-grows"},
+		{401 * mb, true, "major event-kept-log-given-up", "event-kept-log-given-up"},
+		{0, true, "", "event-kept-log-given-up"},
+		{0, false, "cleared event-kept-log-well", ""}, // the copy begins
+	} {
+		before := len(w.said)
+		owner.Kept, owner.Lost = look.kept, look.lost
+		r.look(owner)
+		if news := w.said[before:]; look.said == "" && len(news) > 0 || look.said != "" && !slices.Equal(news, []string{look.said}) {
+			t.Errorf("at %d MB it said %q, expected %q", look.kept/mb, news, look.said)
+		}
+		if got := w.standing["log"].Code; got != look.standing {
+			t.Errorf("at %d MB the screen has %q, expected %q", look.kept/mb, got, look.standing)
+		}
+	}
+	r.look(postgres.LogRoom{}) // a mirror, or a database that is away
+	if len(w.standing) != 0 {
+		t.Errorf("%v stands", w.standing)
+	}
+}
+
+// PostgreSQL gives up at a checkpoint of its own; and a server may start after that.
+func TestWhatWasGivenUpIsSaidInNumbers(t *testing.T) {
+	for name, looks := range map[string][]postgres.LogRoom{
+		"between two looks": {{Owner: true, Kept: 100 * mb, Bound: 400 * mb}, {Owner: true, Free: 70 * mb, Bound: 400 * mb, Lost: true}},
+		"before the start":  {{Owner: true, Free: 70 * mb, Bound: 400 * mb, Lost: true}},
+		"by the site's own": {{Owner: true, Kept: 100 * mb, Free: 70 * mb, Bound: 64 * mb, Fixed: true, Lost: true}},
+	} {
+		r, w := watchedRooms(lookedAt{})
+		for _, look := range looks {
+			r.look(look)
+		}
+		args := w.standing["log"].Args
+		if kept, want := args["kept"], name != "before the start"; (kept == "104857600") != want {
+			t.Errorf("%s: %q were kept", name, kept)
+		}
+		if args["free"] != "73400320" || (args["limit"] != "") != looks[len(looks)-1].Fixed {
+			t.Errorf("%s: %v", name, args)
+		}
+	}
+}
+
+func TestADiskThatOthersFillIsTold(t *testing.T) {
+	r, w := watchedRooms(lookedAt{})
+	at := func(free int64) { // of 10 GB, of which 512 MB are never given away
+		r.look(postgres.LogRoom{Disks: []postgres.Disk{{Directory: "/d", Free: free * mb, Total: 10240 * mb}, {Directory: "/e", Free: 9999 * mb, Total: 10240 * mb}}})
+	}
+	for _, free := range []int64{5000, 1100, 1000, 100, 1100, 1500} {
+		at(free)
+	}
+	if want := []string{"warning event-disk-low"}; !slices.Equal(w.said, want) || len(w.standing) != 1 {
+		t.Errorf("it said %q, expected %q; %v stands", w.said, want, w.standing)
+	}
+	at(1600)
+	if want := []string{"warning event-disk-low", "cleared event-disk-roomy"}; !slices.Equal(w.said, want) || len(w.standing) != 0 {
+		t.Errorf("it said %q, expected %q; %v stands", w.said, want, w.standing)
+	}
+}
+
+func TestABoundThatTheDiskCannotHoldIsToldAtTheStart(t *testing.T) {
+	fits, w := watchedRooms(lookedAt{})
+	fits.compare()
+	if len(w.said) != 0 {
+		t.Errorf("it said %q of a bound that fits", w.said)
+	}
+	r, w := watchedRooms(lookedAt{&view.Fault{Cause: postgres.ErrKeptLog, Why: view.Say("kept-log-too-large")}})
+	ended, end := context.WithCancel(t.Context())
+	end()
+	r.run(ended)
+	if want := []string{"warning kept-log-too-large"}; !slices.Equal(w.said, want) {
+		t.Errorf("it said %q, expected %q", w.said, want)
+	}
+}
