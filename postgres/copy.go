@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -34,6 +35,7 @@ type origin struct {
 	timeline   releve.Timeline
 	received   releve.LSN // what it has on its disk, replayed or not
 	bytes      int64      // of its tables
+	log        []string   // the files in its log's directory
 }
 
 const originLimit = 5 * time.Second // one connection with TLS and one query
@@ -52,7 +54,8 @@ const originQuery = `
 SELECT pg_is_in_recovery(), (SELECT system_identifier::text FROM pg_control_system()),
        current_setting('server_version_num')::int, pg_read_binary_file($1),
        greatest(k.timeline_id, r.min_recovery_end_timeline), CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_flush_lsn() END,
-       (SELECT sum((pg_stat_file(format('base/%s/%s', d, f), true)).size)::bigint FROM pg_ls_dir('base', false, false) AS d, pg_ls_dir('base/' || d, true, false) AS f)
+       (SELECT sum((pg_stat_file(format('base/%s/%s', d, f), true)).size)::bigint FROM pg_ls_dir('base', false, false) AS d, pg_ls_dir('base/' || d, true, false) AS f),
+       ARRAY (SELECT f FROM pg_ls_dir('pg_wal', false, false) AS f)
 FROM pg_control_checkpoint() AS k, pg_control_recovery() AS r`
 
 // inspect asks before anything of ours is touched. It takes the same road as
@@ -70,7 +73,7 @@ func (c *Cluster) inspect(ctx context.Context, source netip.AddrPort) (origin, e
 	var raw []byte
 	var received lsnText
 	err = conn.QueryRow(ctx, originQuery, identityFile).
-		Scan(&o.inRecovery, &o.systemID, &version, &raw, &o.timeline, &received, &o.bytes)
+		Scan(&o.inRecovery, &o.systemID, &version, &raw, &o.timeline, &received, &o.bytes, &o.log)
 	if err != nil {
 		return origin{}, fmt.Errorf("the PostgreSQL at %s does not say whose it is: %w", source, err)
 	}
@@ -159,7 +162,19 @@ func (c *Cluster) readyToRewind(ctx context.Context, source netip.AddrPort) (rel
 	if o.systemID != state.SystemID {
 		return "", fmt.Errorf("%w (ours %s, theirs %s): clone instead of rewinding", ErrOtherCluster, state.SystemID, o.systemID)
 	}
-	return state.DataID, nil
+	return state.DataID, c.roomToRewind(o)
+}
+
+// roomToRewind: a rewind copies the source's whole log, which may have been kept for this very
+// server, and removes what is superfluous here only afterwards.
+func (c *Cluster) roomToRewind(o origin) error {
+	bytes := int64(copyLog)
+	for _, name := range o.log {
+		if _, err := os.Stat(filepath.Join(c.logDir(), name)); segmentForm.MatchString(name) && errors.Is(err, fs.ErrNotExist) {
+			bytes += segmentSize
+		}
+	}
+	return roomUnder(c.logDir(), bytes)
 }
 
 func (c *Cluster) rewind(ctx context.Context, source netip.AddrPort, progress Progress) (needed bool, err error) {
@@ -173,7 +188,7 @@ func (c *Cluster) rewind(ctx context.Context, source netip.AddrPort, progress Pr
 			needed = needed && !strings.Contains(line, "no rewind required")
 			report(line)
 		},
-	}, unguarded)
+	}, func() error { return roomLeftUnder(c.logDir()) })
 	return needed, err
 }
 

@@ -90,6 +90,25 @@ func TestACloneLooksForRoomFirst(t *testing.T) {
 	}
 }
 
+// A rewind copies the log that the other kept: where there is no room for it, nothing is begun,
+// and the data stays as it was.
+func TestARewindLooksForRoomFirst(t *testing.T) {
+	main, secondary := diverge(t)
+	must(t, secondary.EnsureSlot(within(t)))
+	for range 5 {
+		recordMuch(t, secondary)
+	}
+	moveTo(t, mount(t, "-t", "tmpfs", "-o", "size=160m", "tmpfs"), main.logDir())
+	_, err := main.Rewind(within(t), secondary.opts.Listen, releve.NewDataID(), func(int64, int64) { t.Error("it was begun") })
+	fault := (*view.Fault)(nil)
+	if !errors.Is(err, ErrNoRoom) || !errors.As(err, &fault) || fault.Why.Args["directory"] != main.logDir() {
+		t.Fatalf("it ended with %v", err)
+	}
+	if state, err := main.State(); err != nil || state.Unusable != "" {
+		t.Errorf("%+v (%v)", state, err)
+	}
+}
+
 // What others write meanwhile ends a copy before it takes the last of the disk.
 func TestACopyUnderWayLeavesRoom(t *testing.T) {
 	main, secondary := pair(t)
@@ -100,12 +119,14 @@ func TestACopyUnderWayLeavesRoom(t *testing.T) {
 	small := newCluster(t, o)
 	var ballast sync.Once
 	err := small.Clone(within(t), main.opts.Listen, releve.NewDataID(), func(int64, int64) {
-		ballast.Do(func() {
-			d, err := diskOf(dir)
-			if err == nil {
-				err = os.WriteFile(filepath.Join(dir, "ballast"), make([]byte, d.free-d.spare()/4), 0o600)
+		ballast.Do(func() { // little by little, for the copy goes on meanwhile
+			file, err := os.Create(filepath.Join(dir, "ballast"))
+			d, unknown := diskOf(dir)
+			for err == nil && unknown == nil && d.free >= d.spare()/2 {
+				_, err = file.Write(make([]byte, 1<<20))
+				d, unknown = diskOf(dir)
 			}
-			if err != nil {
+			if err := errors.Join(err, unknown, file.Close()); err != nil {
 				t.Error(err)
 			}
 		})
