@@ -300,8 +300,8 @@ func (c *chaos) failed(t *testing.T, p *page) {
 func (a *arena) tellStacks() {
 	for _, s := range []*server{a.main, a.secondary} {
 		s.thaw()
-		if pid, err := s.agent(); err == nil {
-			_ = syscall.Kill(pid, syscall.SIGQUIT)
+		if s.running() {
+			s.process.signal(syscall.SIGQUIT)
 			_, _ = s.process.wait(3 * time.Second)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -43,6 +44,7 @@ func (m *machine) start(t testing.TB) {
 	if m.process, err = launch(m.said, exec.Command(product(), m.command, "-c", m.file)); err != nil {
 		t.Fatal(err)
 	}
+	exits.watch(m.name, m.process)
 }
 
 // stop ends it politely, if it runs, and whatever it left.
@@ -52,10 +54,50 @@ func (m *machine) stop() {
 	}
 	m.thaw()
 	m.process.signal(syscall.SIGTERM)
-	if _, err := m.process.wait(10 * time.Second); err != nil {
-		fmt.Fprintf(os.Stderr, "the %s did not stop: %v\n%s\n", m.name, err, tail(m.said, 10))
+	if _, err := m.process.wait(stopLimit); err != nil {
+		exits.add(fmt.Sprintf("the %s did not stop: %v\n%s", m.name, err, tail(m.said, 10)))
 	}
 	_ = m.kill()
+}
+
+// stopLimit is how long a server may take to end in good order.
+const stopLimit = 10 * time.Second
+
+// exits are the ends of processes of ours that nobody ordered, or that were not what was
+// ordered: a panic, a data race, a server that gives up or does not stop. None is passed
+// over, whatever a story does with a server that does not run.
+var exits unordered
+
+type unordered struct {
+	watching sync.WaitGroup
+	mu       sync.Mutex
+	told     []string
+}
+
+func (u *unordered) add(what string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.told = append(u.told, what)
+}
+
+// watch waits for the end of a process. One that was killed is a story's, which says so.
+func (u *unordered) watch(name string, p *part) {
+	u.watching.Go(func() {
+		<-p.gone
+		end := p.cmd.ProcessState
+		if end.Exited() && (!p.asked.Load() || end.ExitCode() != 0) {
+			u.add(fmt.Sprintf("the %s ended with exit code %d, asked to end: %v\n%s", name, end.ExitCode(), p.asked.Load(), tail(p.output, 30)))
+		}
+	})
+}
+
+// take empties the list.
+func (u *unordered) take() []string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	told := u.told
+	u.told = nil
+	return told
 }
 
 // members are its processes: ours, PostgreSQL and what they started, also those that

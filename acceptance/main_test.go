@@ -95,6 +95,10 @@ func inside(m *testing.M) int {
 	}
 	code := m.Run()
 	closeSharedSite()
+	exits.watching.Wait()
+	for _, told := range exits.take() {
+		code = complain("%s", told)
+	}
 	if err := goleak.Find(); err != nil {
 		code = complain("%v", err)
 	}

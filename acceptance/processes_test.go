@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -116,6 +117,7 @@ type part struct {
 	output string // file with what it said
 	cmd    *exec.Cmd
 	gone   chan struct{} // closed when it has ended
+	asked  atomic.Bool   // somebody asked it to end
 }
 
 // launch starts a program in a process group of its own, its output in a file.
@@ -147,7 +149,12 @@ func launch(output string, cmd *exec.Cmd) (*part, error) {
 }
 
 // signal sends a signal to the part's whole group.
-func (p *part) signal(s syscall.Signal) { _ = syscall.Kill(-p.cmd.Process.Pid, s) }
+func (p *part) signal(s syscall.Signal) {
+	if s == syscall.SIGTERM || s == syscall.SIGINT || s == syscall.SIGQUIT {
+		p.asked.Store(true)
+	}
+	_ = syscall.Kill(-p.cmd.Process.Pid, s)
+}
 
 // wait gives the exit code, or an error when the limit passes first.
 func (p *part) wait(limit time.Duration) (int, error) {

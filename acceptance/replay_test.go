@@ -20,8 +20,8 @@ import (
 	"releve/view/words"
 )
 
-// replayAtTheEnd has the test end with a replay of both diaries (H14). It is asked for
-// whenever a test starts the site or takes it over from another test, and happens once.
+// replayAtTheEnd has the test end with a replay of both diaries (H14), and with what ended
+// that nobody had ended. It is asked for whenever a test starts the site or takes it over from another test, and happens once.
 func (s *site) replayAtTheEnd(t testing.TB) {
 	if s.replayed == t {
 		return
@@ -30,6 +30,9 @@ func (s *site) replayAtTheEnd(t testing.TB) {
 	t.Cleanup(func() {
 		for _, server := range []*server{s.main, s.secondary} {
 			server.checkReplay(t)
+		}
+		for _, told := range exits.take() {
+			t.Error(told)
 		}
 		if t.Failed() {
 			t.Log(s.logs())
