@@ -36,7 +36,7 @@ type Fact struct {
 
 // CallBody is what is known of a call when it is taken up.
 type CallBody struct {
-	From         string `json:"from"` // digits masked but for the first four
+	From         string `json:"from"` // masked but for its first half, four characters at most
 	To           string `json:"to"`
 	Overflowed   bool   `json:"overflowed"`
 	Reason       string `json:"reason,omitempty"` // of the overflow, where the PBX gave it

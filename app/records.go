@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -22,12 +23,21 @@ import (
 // reads, and some to spare.
 const sessions = 6
 
+// Bounds of reading the list of calls: so many pages at the same time, and so long for one,
+// its turn included.
+const (
+	callReaders = 2
+	callsLimit  = 2 * time.Second
+)
+
 // records is the store of the term, while there is one.
 type records struct {
 	cluster  *postgres.Cluster
 	seat     releve.Seat
 	log      *slog.Logger
 	onStored func([]releve.Fact)
+
+	readers chan struct{} // those that read calls now
 
 	mu    sync.Mutex
 	store *store.Store
@@ -36,7 +46,7 @@ type records struct {
 }
 
 func newRecords(cluster *postgres.Cluster, seat releve.Seat, onStored func([]releve.Fact), log *slog.Logger) *records {
-	return &records{cluster: cluster, seat: seat, log: log, onStored: onStored, open: make(chan struct{})}
+	return &records{cluster: cluster, seat: seat, log: log, onStored: onStored, open: make(chan struct{}), readers: make(chan struct{}, callReaders)}
 }
 
 // Open hands PostgreSQL to a new store. A former one has lost it.
@@ -104,17 +114,26 @@ func (r *records) current() *store.Store {
 	return r.store
 }
 
-// calls reads what the local PostgreSQL has, also as a mirror.
-func (r *records) calls(ctx context.Context, limit int) ([]view.Call, error) {
+// calls reads what the local PostgreSQL has, also as a mirror, a page at a time. Few read
+// at the same time: the sessions are there for what is to be stored.
+func (r *records) calls(ctx context.Context, after store.CallMark, limit int) (store.CallPage, error) {
+	ctx, cancel := context.WithTimeout(ctx, callsLimit)
+	defer cancel()
+	select {
+	case r.readers <- struct{}{}:
+		defer func() { <-r.readers }()
+	case <-ctx.Done():
+		return store.CallPage{}, context.Cause(ctx)
+	}
 	if s := r.current(); s != nil {
-		return s.Calls(ctx, limit)
+		return s.Calls(ctx, after, limit)
 	}
 	pool, err := r.cluster.Pool(ctx, 1)
 	if err != nil {
-		return nil, err
+		return store.CallPage{}, err
 	}
 	defer pool.Close()
-	return store.ReadCalls(ctx, pool, limit)
+	return store.ReadCalls(ctx, pool, after, limit)
 }
 
 // sink is the store as the outbox needs it.

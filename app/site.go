@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"sync"
 	"time"
 
 	"releve"
+	"releve/store"
 	"releve/view"
 )
 
@@ -37,29 +39,70 @@ func (a *App) Watch(ctx context.Context) <-chan view.Site {
 	return out
 }
 
-// Calls are the latest calls, newest first: those in progress and those that only
-// memory has come from this server, the others from its database.
-func (a *App) Calls(ctx context.Context, limit int) ([]view.Call, error) {
-	all := a.telephony.known(limit)
-	known := map[releve.CallID]int{}
-	for i, c := range all {
-		known[c.Call] = i
+// Calls are the latest calls, newest first, a page after the other: those in progress and
+// those that only memory has come from this server, the others from its database.
+func (a *App) Calls(ctx context.Context, limit int) iter.Seq2[[]view.Call, error] {
+	return listed(a.telephony.known(limit), limit, func(after store.CallMark, most int) (store.CallPage, error) {
+		return a.records.calls(ctx, after, most)
+	})
+}
+
+// listed takes the calls in memory and those that are stored together. Nothing is held but
+// the calls in memory and one page. A database that is away leaves what memory has (C10).
+func listed(memory []view.Call, limit int, read func(after store.CallMark, most int) (store.CallPage, error)) iter.Seq2[[]view.Call, error] {
+	return func(yield func([]view.Call, error) bool) {
+		var after store.CallMark
+		rest, left := memory, limit
+		for more := true; more && left > 0; {
+			stored, err := read(after, left)
+			if err != nil && (after != store.CallMark{} || len(memory) == 0) {
+				yield(nil, err)
+				return
+			}
+			more = stored.More
+			var page []view.Call
+			page, rest = merged(rest, stored)
+			page = page[:min(len(page), left)]
+			if left -= len(page); len(page) > 0 && !yield(page, nil) {
+				return
+			}
+			if more {
+				last := stored.Calls[len(stored.Calls)-1]
+				after = store.CallMark{At: last.At, Call: last.Call, Seat: last.Seat}
+			}
+		}
 	}
-	limited, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	stored, err := a.records.calls(limited, limit)
-	for _, c := range stored {
-		if i, ok := known[c.Call]; ok {
-			all[i].Stored = true
+}
+
+// merged is a page with the calls of memory that belong in it, and those that come later. A
+// call is stored no earlier than it came, so that it is in the page of its row.
+func merged(memory []view.Call, stored store.CallPage) (page, rest []view.Call) {
+	type record struct {
+		call releve.CallID
+		seat releve.Seat // a PBX may offer one call to both servers: those are two
+	}
+	rows := map[record]bool{}
+	for _, c := range stored.Calls {
+		rows[record{c.Call, c.Seat}] = true
+	}
+	shown := map[record]bool{}
+	for _, c := range memory {
+		key := record{c.Call, c.Seat}
+		c.Stored = rows[key]
+		if stored.More && !c.Stored && c.At.Before(stored.Calls[len(stored.Calls)-1].At) {
+			rest = append(rest, c)
 			continue
 		}
-		all = append(all, c)
+		shown[key] = true
+		page = append(page, c)
 	}
-	slices.SortStableFunc(all, func(x, y view.Call) int { return y.At.Compare(x.At) })
-	if len(all) > 0 {
-		err = nil // a database away leaves what memory has (C10)
+	for _, c := range stored.Calls {
+		if !shown[record{c.Call, c.Seat}] {
+			page = append(page, c)
+		}
 	}
-	return all[:min(len(all), limit)], err
+	slices.SortStableFunc(page, func(x, y view.Call) int { return y.At.Compare(x.At) })
+	return page, rest
 }
 
 // Diary are the decisions between two times, newest last.

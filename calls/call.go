@@ -194,7 +194,7 @@ func (k *call) unanswered(ctx context.Context, err error) (attendant.Outcome, st
 func (k *call) begin(answered time.Time) {
 	in := k.offer.Invite
 	body := releve.CallBody{
-		From: view.Plain(maskCaller(in.From)), To: view.Plain(in.To),
+		From: view.Plain(view.Masked(in.From)), To: view.Plain(in.To),
 		Overflowed: k.offer.Overflowed, Reason: string(k.offer.Reason),
 		WithoutDuty: k.decision.WithoutDuty, Test: k.test(in), Verification: k.decision.Took,
 	}
@@ -237,12 +237,6 @@ func (k *call) record(kind releve.FactKind, at time.Time, body any) {
 		return
 	}
 	k.recorder.record(f)
-}
-
-// maskCaller keeps the first four characters, as listings of calls may show.
-func maskCaller(user string) string {
-	kept := min(4, len(user))
-	return user[:kept] + strings.Repeat("*", len(user)-kept)
 }
 
 func closed(c <-chan struct{}) bool {

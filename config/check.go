@@ -131,6 +131,7 @@ func (r *reader) checkLinks(c *Config) {
 	if c.Console.Other != "" { // the desks may not reach it
 		r.address("console.other", c.Console.Other)
 	}
+	r.names("console.names")
 }
 
 func (r *reader) checkTakeover(t Takeover) {

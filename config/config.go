@@ -123,8 +123,9 @@ type Database struct {
 
 // Console is where the page is served.
 type Console struct {
-	Listen string `toml:"listen"`
-	Other  string `toml:"other"` // host:port of the other server's page; optional
+	Listen string   `toml:"listen"`
+	Other  string   `toml:"other"` // host:port of the other server's page; optional
+	Names  []string `toml:"names"` // by which readers call it, beside its addresses
 }
 
 // Takeover holds the settings of a verification (SPEC H3).

@@ -56,6 +56,16 @@ func (r *reader) networks(key, code string, names bool) {
 	})
 }
 
+// names checks names of machines. Addresses need none.
+func (r *reader) names(key string) {
+	r.each(key, func(value string) (string, []string) {
+		if isName(value) {
+			return "", nil
+		}
+		return "name", []string{"value", value}
+	})
+}
+
 // ParseNetwork reads an address or a prefix; an address is a prefix of its own length.
 func ParseNetwork(text string) (netip.Prefix, bool) {
 	if at, err := netip.ParseAddr(text); err == nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -58,9 +59,13 @@ func refuse(w http.ResponseWriter, status int, kind string, detail error) {
 }
 
 func answer(w http.ResponseWriter, v any) {
+	forProgram(w)
+	_ = json.NewEncoder(w).Encode(v) // a reader that left is no error of ours
+}
+
+func forProgram(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(v) // a reader that left is no error of ours
 }
 
 func (s *Server) site(w http.ResponseWriter, r *http.Request) { answer(w, s.options.Site.View()) }
@@ -79,21 +84,31 @@ func (s *Server) is(duty releve.Duty) http.HandlerFunc {
 	}
 }
 
+// calls streams the list of calls: it is as long as the reader asks, and a page of it is
+// all that is held here.
 func (s *Server) calls(w http.ResponseWriter, r *http.Request) {
 	limit, err := number(r, "limit", callsShown)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "bad-number", err)
 		return
 	}
-	calls, err := s.options.Site.Calls(r.Context(), min(limit, callsMost))
-	if err != nil {
-		refuse(w, http.StatusServiceUnavailable, "database-away", err)
-		return
+	out := array{w: w}
+	for page, err := range s.options.Site.Calls(r.Context(), min(limit, callsMost)) {
+		switch {
+		case err != nil && out.n == 0:
+			refuse(w, http.StatusServiceUnavailable, "database-away", err)
+			return
+		case err != nil: // the reader must see that it is not all
+			panic(http.ErrAbortHandler)
+		case out.n == 0:
+			forProgram(w)
+		}
+		if add(&out, page) != nil {
+			return
+		}
 	}
-	if calls == nil {
-		calls = []view.Call{}
-	}
-	answer(w, calls)
+	forProgram(w)
+	out.end()
 }
 
 func number(r *http.Request, name string, absent int) (int, error) {
@@ -117,23 +132,42 @@ type Stored struct {
 	Seat releve.Seat     `json:"seat"`
 }
 
-// stored streams each fact after its commit was acknowledged, a JSON line each.
+// stored streams each fact after its commit was acknowledged, a JSON line each. An empty
+// line now and then shows whether anybody still reads.
 func (s *Server) stored(w http.ResponseWriter, r *http.Request) {
+	ctx, leave, ok := lasting(r, s.ledgers)
+	if !ok {
+		refuse(w, http.StatusServiceUnavailable, "too-many-ledgers", fmt.Errorf("%d ledgers are written already: end one", ledgers.Most))
+		return
+	}
+	defer leave()
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	out := http.NewResponseController(w)
 	_ = out.Flush() // the reader knows that it misses nothing from here on
-	lines := json.NewEncoder(w)
-	for facts := range s.options.Site.Stored(r.Context()) {
-		for _, f := range facts {
-			if lines.Encode(Stored{f.ID, f.Kind, f.Call, f.Term, f.Seat}) != nil {
+	beat := time.NewTicker(ledgerBeat)
+	defer beat.Stop()
+	facts := s.options.Site.Stored(ctx)
+	for lines := json.NewEncoder(w); ; {
+		var err error
+		select {
+		case some, more := <-facts:
+			if !more {
 				return
 			}
+			for _, f := range some {
+				err = errors.Join(err, lines.Encode(Stored{f.ID, f.Kind, f.Call, f.Term, f.Seat}))
+			}
+		case <-beat.C:
+			_, err = io.WriteString(w, "\n")
 		}
-		if out.Flush() != nil {
+		if errors.Join(err, out.Flush()) != nil {
 			return
 		}
 	}
 }
+
+// ledgerBeat is how often a ledger is written to when nothing is stored.
+const ledgerBeat = 10 * time.Second
 
 // entriesMost bounds one reading of the diary.
 const entriesMost = 10000
@@ -181,7 +215,7 @@ func (s *Server) procedure(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	wish := Wish{Name: r.PathValue("name"), DryRun: query.Get("dry-run") == "true", OtherIsOff: query.Get("other-is-off") == "true"}
 	if r.ContentLength != 0 {
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, abdicationMost)).Decode(&wish.Abdication); err != nil {
+		if err := json.NewDecoder(r.Body).Decode(&wish.Abdication); err != nil {
 			refuse(w, http.StatusBadRequest, "bad-word", fmt.Errorf("the word that was brought cannot be read: %w", err))
 			return
 		}
@@ -190,9 +224,6 @@ func (s *Server) procedure(w http.ResponseWriter, r *http.Request) {
 		return s.options.Site.Procedure(ctx, wish, emit)
 	})
 }
-
-// abdicationMost bounds, in bytes, the word that an operator brings: one has a few hundred.
-const abdicationMost = 1 << 16
 
 // stream runs a procedure and streams its steps. It goes on when the reader leaves:
 // nobody's terminal is part of it.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,14 +16,15 @@ import (
 	"time"
 
 	"releve"
+	"releve/porter"
 	"releve/view"
 )
 
 // Site is what is shown and commanded.
 type Site interface {
 	View() view.Site
-	Watch(context.Context) <-chan view.Site // the latest after each change
-	Calls(ctx context.Context, limit int) ([]view.Call, error)
+	Watch(context.Context) <-chan view.Site                             // the latest after each change
+	Calls(ctx context.Context, limit int) iter.Seq2[[]view.Call, error] // newest first, in pages that fit in memory
 	Diary(ctx context.Context, from, to time.Time, limit int) ([]view.Entry, error)
 	Procedure(context.Context, Wish, func(view.Procedure)) error
 	Abdicate(context.Context) (view.Abdication, error) // gives the mirror's vote back (R3)
@@ -50,11 +52,12 @@ var (
 // Options say where to serve.
 type Options struct {
 	Site         Site
-	Salvage      Salvage // nil: nothing is salvaged here
-	Mirror       Mirror  // nil: none to be proven
-	Listen       string  // host:port of the page
-	OtherConsole string  // host:port of the other server's page, "" when not known
-	Socket       string  // path of the control socket
+	Salvage      Salvage  // nil: nothing is salvaged here
+	Mirror       Mirror   // nil: none to be proven
+	Listen       string   // host:port of the page
+	Names        []string // by which readers may call the page, beside its addresses
+	OtherConsole string   // host:port of the other server's page, "" when not known
+	Socket       string   // path of the control socket
 	Log          *slog.Logger
 }
 
@@ -68,6 +71,8 @@ type Server struct {
 	life     context.Context
 	end      context.CancelFunc
 	live     *live
+	screens  *porter.Room
+	ledgers  *porter.Room
 	serving  sync.WaitGroup
 }
 
@@ -82,7 +87,10 @@ func New(o Options) (*Server, error) {
 		_ = page.Close()
 		return nil, err
 	}
-	s := &Server{options: o, listener: page, socket: socket, live: newLive(o.Site)}
+	s := &Server{
+		options: o, listener: publicDoor(page), socket: controlDoor(socket), live: newLive(o.Site),
+		screens: porter.NewRoom(screens), ledgers: porter.NewRoom(ledgers),
+	}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.public = s.server(s.publicRoutes())
 	s.control = s.server(s.controlRoutes())
@@ -111,11 +119,13 @@ func listenUnix(path string) (net.Listener, error) {
 }
 
 func (s *Server) server(h http.Handler) *http.Server {
-	return &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 16,
+	server := &http.Server{
+		Handler: bodied(h), ReadHeaderTimeout: headerLimit, IdleTimeout: time.Minute, MaxHeaderBytes: headerMost,
 		BaseContext: func(net.Listener) context.Context { return s.life },
 		ErrorLog:    slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
 	}
+	porter.Attach(server)
+	return server
 }
 
 // Address is where the page is served.

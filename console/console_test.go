@@ -281,7 +281,7 @@ func TestASlowScreenGetsTheLatest(t *testing.T) {
 func TestTooManyScreensAreTold(t *testing.T) {
 	server := served(t, newSite(t, "protected"), console.Options{})
 	url := "http://" + server.Address() + "/events"
-	for range 64 {
+	for range 48 {
 		next(t, listen(t, url), "site")
 	}
 	if response, body := ask(t, "GET", url); response.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "close one") {

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,21 +23,24 @@ type message struct {
 
 // events streams the site to one screen (the HTML standard, server-sent events).
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
-	woken, leave, ok := s.live.join()
+	ctx, leave, ok := lasting(r, s.screens)
 	if !ok {
-		refuse(w, http.StatusServiceUnavailable, "too-many-screens", fmt.Errorf("%d screens are open already: close one", screensMost))
+		refuse(w, http.StatusServiceUnavailable, "too-many-screens", fmt.Errorf("%d screens are open already, or %d from your address: close one", screens.Most, screens.Each))
 		return
 	}
 	defer leave()
+	woken, gone := s.live.join()
+	defer gone()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no")
 	out := stream{w: w, out: http.NewResponseController(w), lang: readerLanguage(r), shown: map[string]string{}}
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
-	for next := s.firstScene(r.Context()); out.show(next) == nil && sleep(r, pace); next = s.live.scene() {
+	next, err := draw(s.firstScene(ctx), out.lang)
+	for ; err == nil && out.show(next) == nil && sleep(ctx, pace); next, err = s.live.frame(out.lang) {
 		select {
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return
 		case <-woken:
 		case <-beat.C:
@@ -44,11 +48,11 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func sleep(r *http.Request, d time.Duration) bool {
+func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
-	case <-r.Context().Done():
+	case <-ctx.Done():
 		return false
 	case <-timer.C:
 		return true
@@ -65,21 +69,16 @@ type stream struct {
 }
 
 // show sends the parts that changed, or a heartbeat when nothing did for a while.
-func (s *stream) show(m scene) error {
-	sheet := newSheet(m, s.lang)
+func (s *stream) show(f frame) error {
 	changed := map[string]string{}
-	for _, name := range parts {
-		html, err := sheet.render(name)
-		if err != nil {
-			return err
-		}
+	for name, html := range f.parts {
 		if before, sent := s.shown[name]; !sent || before != html { // an empty part empties the screen's
 			s.shown[name], changed[name] = html, html
 		}
 	}
 	switch {
 	case len(changed) > 0:
-		return s.send("site", message{Version: version, Title: sheet.Title(), Site: m.site, Parts: changed})
+		return s.send("site", message{Version: version, Title: f.title, Site: f.site, Parts: changed})
 	case time.Since(s.beat) >= heartbeat-pace:
 		return s.send("beat", struct{}{})
 	}
@@ -93,7 +92,6 @@ func (s *stream) send(event string, data any) error {
 		return err
 	}
 	s.beat = time.Now()
-	err = s.out.SetWriteDeadline(s.beat.Add(stuckLimit))
-	_, errWrite := fmt.Fprintf(s.w, "retry: 1000\nevent: %s\ndata: %s\n\n", event, line)
-	return errors.Join(err, errWrite, s.out.Flush())
+	_, err = fmt.Fprintf(s.w, "retry: 1000\nevent: %s\ndata: %s\n\n", event, line)
+	return errors.Join(err, s.out.Flush())
 }

@@ -2,9 +2,11 @@ package console
 
 import (
 	"context"
+	"iter"
 	"sync"
 	"time"
 
+	"releve"
 	"releve/view"
 )
 
@@ -14,31 +16,54 @@ const (
 	pace       = 200 * time.Millisecond // between two pictures of one screen: faster cannot be read
 	callsEvery = time.Second            // the calls are read while somebody looks
 	callsLimit = 2 * time.Second        // the database may be away
-	stuckLimit = 10 * time.Second       // a screen that takes nothing for so long is let go
+	callsFresh = 200 * time.Millisecond // those that were read so lately are shown again
 )
-
-// screensMost bounds the open streams: many more than a site has walls.
-const screensMost = 64
 
 // scene is what a screen shows.
 type scene struct {
 	site   view.Site
 	calls  []view.Call
 	unread bool // the calls could not be read: they are the last ones that could
+	readAt time.Time
+	number int // counts the changes
+}
+
+// frame is a scene as a screen of one language shows it.
+type frame struct {
+	scene
+	title string
+	parts map[string]string // as HTML
+}
+
+func draw(m scene, lang releve.Language) (frame, error) {
+	sheet := newSheet(m, lang)
+	drawn := frame{scene: m, title: sheet.Title(), parts: map[string]string{}}
+	for _, name := range parts {
+		html, err := sheet.render(name)
+		if err != nil {
+			return frame{}, err
+		}
+		drawn.parts[name] = html
+	}
+	return drawn, nil
 }
 
 // live holds the latest moment and wakes the screens. A screen that is slow
 // misses moments, never the latest one.
 type live struct {
-	source Site
+	source  Site
+	reading chan struct{} // held by the screen that reads the calls
 
 	mu      sync.Mutex
 	now     scene
 	screens map[chan struct{}]struct{}
+
+	drawing sync.Mutex // held while the latest frame is drawn
+	drawn   map[releve.Language]frame
 }
 
 func newLive(source Site) *live {
-	return &live{source: source, now: scene{site: source.View(), unread: true}, screens: map[chan struct{}]struct{}{}}
+	return &live{source: source, reading: make(chan struct{}, 1), now: scene{site: source.View(), unread: true}, screens: map[chan struct{}]struct{}{}, drawn: map[releve.Language]frame{}}
 }
 
 // watch follows the site until ctx ends.
@@ -67,19 +92,46 @@ func (l *live) follow(ctx context.Context) {
 func (l *live) readCalls(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, callsLimit)
 	defer cancel()
-	calls, err := l.source.Calls(ctx, callsOnScreen)
+	calls, err := first(l.source.Calls(ctx, callsOnScreen), callsOnScreen)
 	l.change(func(m *scene) {
 		m.unread = err != nil
 		if err == nil {
-			m.calls = calls
+			m.calls, m.readAt = calls, time.Now()
 		}
 	})
+}
+
+// refresh reads the calls for a screen that opens. Readers who come at the same time read
+// once together; who may not wait longer takes what there is.
+func (l *live) refresh(ctx context.Context) {
+	select {
+	case l.reading <- struct{}{}:
+		defer func() { <-l.reading }()
+	case <-ctx.Done():
+		return
+	}
+	if time.Since(l.scene().readAt) < callsFresh {
+		return
+	}
+	if calls, err := first(l.source.Calls(ctx, callsOnScreen), callsOnScreen); err == nil {
+		l.change(func(m *scene) { m.calls, m.unread, m.readAt = calls, false, time.Now() })
+	}
+}
+
+// first takes so many of a list. What follows the first page is not worth waiting for on a
+// screen: it is there because the calls before it are long.
+func first(pages iter.Seq2[[]view.Call, error], most int) ([]view.Call, error) {
+	for page, err := range pages {
+		return page[:min(most, len(page))], err
+	}
+	return nil, nil
 }
 
 func (l *live) change(f func(*scene)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f(&l.now)
+	l.now.number++
 	for screen := range l.screens {
 		select {
 		case screen <- struct{}{}:
@@ -94,25 +146,36 @@ func (l *live) scene() scene {
 	return l.now
 }
 
+// frame is the latest moment, drawn once for all screens of a language.
+func (l *live) frame(lang releve.Language) (frame, error) {
+	l.drawing.Lock()
+	defer l.drawing.Unlock()
+	now := l.scene()
+	if last, ok := l.drawn[lang]; ok && last.number == now.number {
+		return last, nil
+	}
+	fresh, err := draw(now, lang)
+	if err == nil {
+		l.drawn[lang] = fresh
+	}
+	return fresh, err
+}
+
 func (l *live) watched() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.screens) > 0
 }
 
-// join adds a screen, which is woken at each change until it leaves. ok is false
-// when there are too many.
-func (l *live) join() (woken <-chan struct{}, leave func(), ok bool) {
+// join adds a screen, which is woken at each change until it leaves.
+func (l *live) join() (woken <-chan struct{}, leave func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.screens) >= screensMost {
-		return nil, nil, false
-	}
 	screen := make(chan struct{}, 1)
 	l.screens[screen] = struct{}{}
 	return screen, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		delete(l.screens, screen)
-	}, true
+	}
 }

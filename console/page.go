@@ -69,7 +69,7 @@ func (s *Server) publicRoutes() http.Handler {
 	mux.HandleFunc("GET /live.js", file("text/javascript; charset=utf-8", script))
 	mux.HandleFunc("GET /icon.svg", file("image/svg+xml", icon))
 	mux.HandleFunc("/", unknown)
-	return s.guarded(mux)
+	return s.addressed(s.guarded(mux))
 }
 
 // unknown answers what is not here, and whoever wants to change something.
@@ -165,9 +165,7 @@ const pageLimit = 300 * time.Millisecond
 func (s *Server) firstScene(ctx context.Context) scene {
 	ctx, cancel := context.WithTimeout(ctx, pageLimit)
 	defer cancel()
-	if calls, err := s.options.Site.Calls(ctx, callsOnScreen); err == nil {
-		s.live.change(func(m *scene) { m.calls, m.unread = calls, false })
-	}
+	s.live.refresh(ctx)
 	first := s.live.scene()
 	first.site = s.options.Site.View()
 	return first

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -26,6 +27,7 @@ type site struct {
 	mu       sync.Mutex
 	state    gallery.State
 	away     error // of the database
+	pages    func(ctx context.Context, limit int) iter.Seq2[[]view.Call, error]
 	watchers map[chan view.Site]struct{}
 	stored   chan []releve.Fact
 	run      func(context.Context, console.Wish, func(view.Procedure)) error
@@ -90,13 +92,21 @@ func (s *site) Watch(ctx context.Context) <-chan view.Site {
 	return w
 }
 
-func (s *site) Calls(_ context.Context, limit int) ([]view.Call, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.away != nil {
-		return nil, s.away
+// Calls are those of the state in one page, or what pages gives.
+func (s *site) Calls(ctx context.Context, limit int) iter.Seq2[[]view.Call, error] {
+	if s.pages != nil {
+		return s.pages(ctx, limit)
 	}
-	return s.state.Calls[:min(limit, len(s.state.Calls))], nil
+	return func(yield func([]view.Call, error) bool) {
+		s.mu.Lock()
+		all, away := s.state.Calls, s.away
+		s.mu.Unlock()
+		if away != nil {
+			yield(nil, away)
+		} else if all = all[:min(limit, len(all))]; len(all) > 0 {
+			yield(all, nil)
+		}
+	}
 }
 
 func (s *site) Diary(_ context.Context, from, to time.Time, limit int) ([]view.Entry, error) {

@@ -90,17 +90,69 @@ func TestACallIsReadAsItsFactsTellIt(t *testing.T) {
 	slices.Reverse(facts) // facts commute
 	drain(t, s, "one", numbered(0, facts...), store.Drained{UpTo: 4, New: 4})
 	drain(t, s, "one", numbered(4, fact(t, releve.CallOffered, "later", releve.CallBody{Test: true})), store.Drained{UpTo: 5, New: 1})
-	calls, err := s.Calls(within(t), 10)
+	page, err := s.Calls(within(t), store.CallMark{}, 10)
 	must(t, err)
-	if len(calls) != 2 || calls[0].Call != "later" || calls[0].Outcome != "" || !calls[0].Test || len(calls[0].Steps) != 0 {
+	calls := page.Calls
+	if page.More || len(calls) != 2 || calls[0].Call != "later" || calls[0].Outcome != "" || !calls[0].Test || len(calls[0].Steps) != 0 {
 		t.Fatalf("calls: %+v", calls)
 	}
 	c := calls[1]
-	if c.Call != "a" || c.From != "0612xxxxxx" || c.Outcome != "transferred" || c.Duration != 4200*time.Millisecond || !c.Stored || c.Term != 1 || c.Seat != releve.Main {
+	if c.Call != "a" || c.From != "0612******" || c.Outcome != "transferred" || c.Duration != 4200*time.Millisecond || !c.Stored || c.Term != 1 || c.Seat != releve.Main {
 		t.Errorf("call: %+v", c)
 	}
 	if len(c.Steps) != 2 || c.Steps[0].Name != "greeting" || c.Steps[1].Detail != "201" || c.Steps[0].At.IsZero() {
 		t.Errorf("steps: %+v", c.Steps)
+	}
+}
+
+// TestTheListOfCallsIsReadInPagesBoundedInBytes: whatever a call holds, a page of them is
+// about as large as ever, and the pages together are the list.
+func TestTheListOfCallsIsReadInPagesBoundedInBytes(t *testing.T) {
+	const calls, pageBytes, pageRows = 250, 128 << 10, 100
+	p := newSite(t, alone)
+	s := p.open()
+	at := time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
+	var facts []releve.Fact
+	for i := range calls {
+		id := releve.CallID(fmt.Sprintf("call-%d", i*7919%calls)) // neither in the order of their coming nor of their names
+		f := fact(t, releve.CallOffered, id, releve.CallBody{From: "0612******"})
+		f.At = at.Add(time.Duration(i/5) * time.Second) // five come at the same time
+		facts = append(facts, f)
+		if i%25 == 0 { // some are long
+			f := fact(t, releve.CallStepped, id, releve.StepBody{Number: 1, Name: "note", Detail: strings.Repeat("long ", 8<<10)})
+			f.At = at
+			facts = append(facts, f)
+		}
+	}
+	for n := 0; n < len(facts); n += 50 {
+		some := facts[n:min(n+50, len(facts))]
+		drain(t, s, "one", numbered(uint64(n), some...), store.Drained{UpTo: uint64(n + len(some)), New: len(some)})
+	}
+	seen := map[releve.CallID]bool{}
+	var last store.CallMark
+	for more := true; more; {
+		page, err := s.Calls(within(t), last, calls)
+		must(t, err)
+		bytes := 0
+		for _, c := range page.Calls {
+			if seen[c.Call] || !last.At.IsZero() && c.At.After(last.At) {
+				t.Fatalf("%s comes twice, or after an older one", c.Call)
+			}
+			if bytes > pageBytes {
+				t.Fatalf("a page has %d bytes and goes on", bytes)
+			}
+			for _, step := range c.Steps {
+				bytes += len(step.Detail)
+			}
+			seen[c.Call] = true
+			last = store.CallMark{At: c.At, Call: c.Call, Seat: c.Seat}
+		}
+		if more = page.More; len(page.Calls) > pageRows || more && len(page.Calls) == 0 {
+			t.Fatalf("a page of %d calls, more: %v", len(page.Calls), more)
+		}
+	}
+	if len(seen) != calls {
+		t.Errorf("%d of %d calls were read", len(seen), calls)
 	}
 }
 
@@ -293,11 +345,11 @@ func TestWithAMirrorCommitsAreThereToo(t *testing.T) {
 	if want := []store.Extension{{"201", "Ward 2"}, {"202", "Nurse"}}; !slices.Equal(directory, want) {
 		t.Errorf("directory of the mirror: %v", directory)
 	}
-	here, err := s.Calls(within(t), 10)
+	here, err := s.Calls(within(t), store.CallMark{}, 10)
 	must(t, err)
-	there, err := store.ReadCalls(within(t), pool, 10)
+	there, err := store.ReadCalls(within(t), pool, store.CallMark{}, 10)
 	must(t, err)
-	if len(there) != 1 || !reflect.DeepEqual(here, there) {
+	if len(there.Calls) != 1 || !reflect.DeepEqual(here, there) {
 		t.Errorf("owner %+v, mirror %+v", here, there)
 	}
 }

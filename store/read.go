@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"releve"
 	"releve/view"
 )
 
@@ -35,9 +36,30 @@ type Counts struct {
 	Gaps       int64 // ranges of sequences that no record bore
 }
 
-// Calls returns the last calls, newest first.
-func (s *Store) Calls(ctx context.Context, limit int) ([]view.Call, error) {
-	return read(s, ctx, func(ctx context.Context) ([]view.Call, error) { return ReadCalls(ctx, s.pool, limit) })
+// CallMark is a place in the list of calls: the last one that was read. Zero is before the
+// newest.
+type CallMark struct {
+	At   time.Time
+	Call releve.CallID
+	Seat releve.Seat
+}
+
+// CallPage is a piece of the list of calls, newest first.
+type CallPage struct {
+	Calls []view.Call
+	More  bool // there may be older ones, after the last
+}
+
+// Bounds of a page of calls. One call alone may be longer.
+const (
+	callPageRows  = 100
+	callPageBytes = 128 << 10
+)
+
+// Calls returns the calls that come after a mark, at most so many and no more than a page
+// takes.
+func (s *Store) Calls(ctx context.Context, after CallMark, limit int) (CallPage, error) {
+	return read(s, ctx, func(ctx context.Context) (CallPage, error) { return ReadCalls(ctx, s.pool, after, limit) })
 }
 
 // Directory returns the extensions in the order of their numbers.
@@ -66,18 +88,49 @@ func limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, readLimit)
 }
 
-// ReadCalls returns the last calls that q has, newest first.
-func ReadCalls(ctx context.Context, q Querier, limit int) ([]view.Call, error) {
-	return list(ctx, q, func(row pgx.CollectableRow) (view.Call, error) {
-		c := view.Call{Stored: true}
-		var milliseconds int64
-		err := row.Scan(&c.Call, &c.At, &c.Seat, &c.Term, &c.From, &c.Overflowed, &c.WithoutDuty, &c.Test,
-			&c.Outcome, &milliseconds, &c.Steps)
-		c.Duration = time.Duration(milliseconds) * time.Millisecond
-		return c, err
-	}, `SELECT call, at, seat, term, caller, overflowed, without_duty, test,
+// ReadCalls returns the calls of q that come after a mark, at most so many and no more than
+// a page takes.
+func ReadCalls(ctx context.Context, q Querier, after CallMark, limit int) (CallPage, error) {
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	limit = min(limit, callPageRows)
+	var from any
+	if !after.At.IsZero() {
+		from = after.At
+	}
+	rows, err := q.Query(ctx, `SELECT call, at, seat, term, caller, overflowed, without_duty, test,
 		coalesce(outcome, ''), coalesce(duration_ms, 0), steps
-		FROM call_record ORDER BY at DESC LIMIT $1`, limit)
+		FROM call_record
+		WHERE $1::timestamptz IS NULL OR at <= $1 AND (at, call COLLATE "C", seat) < ($1, $2, $3)
+		ORDER BY at DESC, call COLLATE "C" DESC, seat DESC LIMIT $4`, from, after.Call, after.Seat, limit)
+	if err != nil {
+		return CallPage{}, err
+	}
+	defer rows.Close()
+	var page CallPage
+	for bytes := 0; bytes < callPageBytes && rows.Next(); {
+		for _, raw := range rows.RawValues() {
+			bytes += len(raw)
+		}
+		call, err := scanCall(rows)
+		if err != nil {
+			return CallPage{}, err
+		}
+		page.Calls = append(page.Calls, call)
+		page.More = bytes >= callPageBytes || len(page.Calls) == limit
+	}
+	rows.Close()
+	return page, rows.Err()
+}
+
+func scanCall(row pgx.Rows) (view.Call, error) {
+	c := view.Call{Stored: true}
+	var milliseconds int64
+	err := row.Scan(&c.Call, &c.At, &c.Seat, &c.Term, &c.From, &c.Overflowed, &c.WithoutDuty, &c.Test,
+		&c.Outcome, &milliseconds, &c.Steps)
+	c.Duration = time.Duration(milliseconds) * time.Millisecond
+	c.From = view.Masked(c.From) // older versions stored short numbers whole
+	return c, err
 }
 
 // ReadDirectory returns the extensions that q has, in the order of their numbers.
