@@ -54,7 +54,7 @@ func keptLogOutgrowsTheDisk(t *testing.T, s *site) {
 	s.checkLedger(t, s.main)
 }
 
-// record writes so many bytes of log, and tells how little of the disk was ever free.
+// record writes so many bytes of log, in rows that are just not compressed, and tells how little of the disk was ever free.
 func (s *server) record(t *testing.T, bytes int) (least uint64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
@@ -71,7 +71,7 @@ func (s *server) record(t *testing.T, bytes int) (least uint64) {
 	least = smallDisk
 	for written := 0; written < bytes; written += 24 << 20 {
 		for _, statement := range []string{
-			"CREATE TABLE much AS SELECT repeat(md5(g::text), 70) AS t FROM generate_series(1, 10000) AS g", "DROP TABLE much",
+			"CREATE TABLE much AS SELECT repeat(md5(g::text), 60) AS t FROM generate_series(1, 12000) AS g", "DROP TABLE much",
 		} {
 			if _, err := db.Exec(ctx, statement); err != nil {
 				t.Fatalf("after %d MB: %v", written>>20, err)
