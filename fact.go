@@ -20,6 +20,7 @@ const (
 	CallOffered FactKind = "call" // CallBody: a call was taken up
 	CallStepped FactKind = "step" // StepBody: something happened in it
 	CallEnded   FactKind = "end"  // EndBody: it is over
+	RunOver     FactKind = "over" // OverBody: a run of the server is over, and so is each call of it
 )
 
 // Fact is something that happened. It is new when it is made and never changed
@@ -27,7 +28,7 @@ const (
 type Fact struct {
 	ID   FactID          `json:"id"`
 	Kind FactKind        `json:"kind"`
-	Call CallID          `json:"call"`
+	Call CallID          `json:"call"` // "" of what is no call's
 	Seat Seat            `json:"seat"` // the server that saw it
 	Term Term            `json:"term"` // the term that server knew
 	At   time.Time       `json:"at"`
@@ -44,6 +45,7 @@ type CallBody struct {
 	Test         bool   `json:"test"`             // made by a procedure: not in the statistics
 	AnsweredMS   int64  `json:"answered_ms"`      // from INVITE to 200 OK
 	Verification bool   `json:"verification"`     // this call's verification led to a takeover
+	Run          RunID  `json:"run,omitempty"`    // of the server that took it up
 }
 
 // StepBody is one step of a call, numbered from 1.
@@ -58,6 +60,20 @@ type EndBody struct {
 	Outcome    string `json:"outcome"` // transferred, abandoned, refused, failed …
 	Detail     string `json:"detail,omitempty"`
 	DurationMS int64  `json:"duration_ms"`
+}
+
+// RunID names one run of a server, from the start of its process to its end. A call lives no
+// longer than the run that took it up.
+type RunID string
+
+// NewRunID draws an id that no other run has.
+func NewRunID() RunID { return RunID(rand.Text()) }
+
+// OverBody names a run that is over. Only the server itself knows that for certain: when it
+// starts again, no process of its own holds the disk any more.
+type OverBody struct {
+	Run RunID `json:"run"` // "": any that was before this fact and is not known by its name
+	By  RunID `json:"by"`  // the run that says so
 }
 
 // NewFact makes a fact of now-known content. The body is one of the kinds' types.

@@ -3,6 +3,9 @@ package acceptance
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"releve"
+	"releve/view"
 )
 
 func TestTwoHundredCallersArePutThroughAndRecordedOnBothServers(t *testing.T) {
@@ -69,7 +73,38 @@ func (s *site) takeOverAmong(t *testing.T, l load, early, late int, die func(tes
 
 func TestTheMainIsKilledUnderLoadAndTheSecondaryAnswersTheNextCall(t *testing.T) {
 	s := normalSite(t)
+	held := s.callIn(t, load{rate: 1, calls: 1, rings: true, patience: time.Minute})
+	held.waitGreeted(t, 1, time.Time{})
 	s.takeOver(t, func(t testing.TB) { s.main.kill9(t) })
+
+	// Its last caller is cut, which nobody can know while it is dead and itself says when it is back.
+	s.checkNobodyTalks(t, s.secondary, view.Unknown)
+	s.bringBack(t)
+	s.checkNobodyTalks(t, s.main, view.Cut)
+	s.checkNobodyTalks(t, s.secondary, view.Cut)
+	s.checkEqual(t, s.main)
+	s.checkLedger(t, s.main)
+}
+
+// checkNobodyTalks waits until a server shows no call as in progress, for no channel is busy,
+// and some whose end is the one named.
+func (s *site) checkNobodyTalks(t testing.TB, by *server, end string) {
+	t.Helper()
+	eventually(t, 20*time.Second, "no call in progress", func() error {
+		var listed []view.Call
+		if err := json.Unmarshal([]byte(by.mustRun(t, "calls", "--limit", "1000", "--output", "json")), &listed); err != nil {
+			return err
+		}
+		for _, c := range listed {
+			if c.Outcome == "" {
+				return fmt.Errorf("the %s server shows call %s of %v as in progress", by.seat, c.Call, c.At)
+			}
+		}
+		if !slices.ContainsFunc(listed, func(c view.Call) bool { return c.Outcome == end }) {
+			return fmt.Errorf("of %d calls on the %s server none has the end %q", len(listed), by.seat, end)
+		}
+		return nil
+	})
 }
 
 // The machine that hosts the main hangs, and later goes on where it was. For five

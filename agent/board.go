@@ -138,6 +138,12 @@ func (b *board) theirs() (m Message, at time.Time, heard bool) {
 	return b.other, b.heardAt, time.Since(b.heardAt) < silent
 }
 
+// OtherHeard says whether the other server said something lately.
+func (a *Agent) OtherHeard() bool {
+	_, _, heard := a.board.theirs()
+	return heard
+}
+
 func (b *board) mirror(m takeover.Mirror) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

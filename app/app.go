@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -149,7 +150,8 @@ var errMuteOwner = errors.New("this server was last on duty and has no telephone
 
 // acknowledged is told of each fact that the database has.
 func (a *App) acknowledged(facts []releve.Fact) {
-	a.agent.Stored(facts)
+	facts = slices.DeleteFunc(slices.Clone(facts), func(f releve.Fact) bool { return f.Call == "" })
+	a.agent.Stored(facts) // what is no call's is nobody's record
 	a.stored.add(facts)
 }
 
@@ -351,6 +353,7 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	a.telephony.run(clips, begin)
 	begin(func(ctx context.Context) { outbox.Run(ctx, sink{a.records, a.explain}, a.log, a.spools()...) })
+	begin(func(ctx context.Context) { recordRuns(ctx, a.spool, a.config.Site.Seat, a.log) })
 	begin(a.salvager.Run)
 	begin(a.prover.Run)
 	begin(newHolders(a.database.cluster, a.config.Site.Seat, a.explain, a.log).run)

@@ -21,7 +21,7 @@ func (m mute) ports() (agent.Telephone, agent.Voice) { return m, m }
 
 func (mute) run(clips, func(func(context.Context))) {}
 func (mute) leave(context.Context)                  {}
-func (mute) known(int) []view.Call                  { return nil }
+func (mute) known() []view.Call                     { return nil }
 
 // The telephone that is not there.
 

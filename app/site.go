@@ -42,9 +42,48 @@ func (a *App) Watch(ctx context.Context) <-chan view.Site {
 // Calls are the latest calls, newest first, a page after the other: those in progress and
 // those that only memory has come from this server, the others from its database.
 func (a *App) Calls(ctx context.Context, limit int) iter.Seq2[[]view.Call, error] {
-	return listed(a.telephony.known(limit), limit, func(after store.CallMark, most int) (store.CallPage, error) {
-		return a.records.calls(ctx, after, most)
+	return listed(a.telephony.known(), limit, func(after store.CallMark, most int) (store.CallPage, error) {
+		page, err := a.records.calls(ctx, after, most)
+		// Memory is looked at again, afterwards: it knows each call of this run that the page has.
+		w := witnesses{a.config.Site.Seat, a.spool.Run(), a.agent.OtherHeard(), a.telephony.known()}
+		w.judge(page.Calls)
+		return page, err
 	})
+}
+
+// witnesses are who can say that a call goes on: this run of this server of its own calls, and
+// the other server, while it is heard, of its.
+type witnesses struct {
+	seat   releve.Seat
+	run    releve.RunID
+	heard  bool
+	memory []view.Call
+}
+
+// judge gives the calls of the database that have no end the outcome that is known of them.
+func (w witnesses) judge(stored []view.Call) {
+	for i := range stored {
+		if c := &stored[i]; c.Outcome == "" {
+			c.Outcome = w.outcome(*c)
+		}
+	}
+}
+
+func (w witnesses) outcome(c view.Call) string {
+	if c.Seat != w.seat {
+		if w.heard {
+			return ""
+		}
+		return view.Unknown
+	}
+	if c.Run != w.run {
+		return view.Cut
+	}
+	own := slices.IndexFunc(w.memory, func(m view.Call) bool { return m.Call == c.Call })
+	if own < 0 {
+		return view.Unknown
+	}
+	return w.memory[own].Outcome
 }
 
 // listed takes the calls in memory and those that are stored together. Nothing is held but

@@ -21,7 +21,7 @@ type telephony interface {
 	ports() (agent.Telephone, agent.Voice)
 	run(clips clips, begin func(func(context.Context)))
 	leave(ctx context.Context) // lets callers go
-	known(limit int) []view.Call
+	known() []view.Call
 }
 
 // switchboard joins the telephone, the calls on it and the lines to the PBX.
@@ -112,7 +112,7 @@ func (s *switchboard) makeCalls() error {
 		return err
 	}
 	s.calls, err = calls.New(calls.Options{
-		Seat: c.Site.Seat, Channels: c.SIP.Channels, Duty: s, Spool: s.spool, Log: s.log,
+		Seat: c.Site.Seat, Channels: c.SIP.Channels, Duty: s, Spool: s.spool, Run: s.spool.Run(), Log: s.log,
 		Profile: calls.Profile{
 			Evidence: calls.Evidence(c.PBX.Evidence), ReceptionUser: c.PBX.ReceptionUser, ReceptionNumber: c.PBX.ReceptionNumber,
 			CountryCode: c.PBX.CountryCode,
@@ -187,7 +187,11 @@ func (s *switchboard) checked(ctx context.Context, question string) (string, boo
 
 func (s *switchboard) run(clips clips, begin func(func(context.Context))) {
 	begin(func(ctx context.Context) {
-		if err := s.calls.Run(ctx); err != nil {
+		err := s.calls.Run(ctx)
+		if left := s.calls.Snapshot(); err == nil && left.Busy+left.Deciding == 0 && left.RecordsLost == 0 {
+			err = s.spool.Finished()
+		}
+		if err != nil {
 			s.log.Error("records of calls were lost", "err", err)
 		}
 	})
@@ -249,6 +253,6 @@ func (s *switchboard) notice(ctx context.Context) {
 }
 
 // known are the calls in progress and those that memory still has, newest first.
-func (s *switchboard) known(limit int) []view.Call {
-	return append(s.calls.Active(), s.calls.Recent(limit)...)
+func (s *switchboard) known() []view.Call {
+	return s.calls.Known()
 }

@@ -195,12 +195,18 @@ func (b *board) present() int {
 	return len(b.calls)
 }
 
-func (b *board) active() []view.Call {
+// known is what memory has of calls. In one look: a call is among those in conversation or
+// among those that ended, at any moment.
+func (b *board) known() []view.Call {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var active []view.Call
+	var active, ended []view.Call
 	for k := range b.calls {
-		if c := k.shown.Load(); c != nil && c.Outcome == "" {
+		switch c := k.shown.Load(); {
+		case c == nil:
+		case c.Outcome != "": // about to leave
+			ended = append(ended, *c)
+		default:
 			shown := *c
 			shown.Duration = b.now().Sub(c.At)
 			active = append(active, shown)
@@ -209,13 +215,7 @@ func (b *board) active() []view.Call {
 	slices.SortFunc(active, func(x, y view.Call) int {
 		return cmp.Or(x.At.Compare(y.At), cmp.Compare(x.Call, y.Call))
 	})
-	return active
-}
-
-func (b *board) recent(n int) []view.Call {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	newest := slices.Clone(b.ended[len(b.ended)-min(max(n, 0), len(b.ended)):])
+	newest := slices.Clone(b.ended)
 	slices.Reverse(newest)
-	return newest
+	return slices.Concat(active, ended, newest)
 }

@@ -196,14 +196,14 @@ func (k *call) begin(answered time.Time) {
 	body := releve.CallBody{
 		From: view.Plain(view.Masked(in.From)), To: view.Plain(in.To),
 		Overflowed: k.offer.Overflowed, Reason: string(k.offer.Reason),
-		WithoutDuty: k.decision.WithoutDuty, Test: k.test(in), Verification: k.decision.Took,
+		WithoutDuty: k.decision.WithoutDuty, Test: k.test(in), Verification: k.decision.Took, Run: k.run,
 	}
 	if !answered.IsZero() {
 		body.AnsweredMS = answered.Sub(in.ReceivedAt).Milliseconds()
 	}
 	k.shown.Store(&view.Call{
 		Call: in.Call, At: in.ReceivedAt, Seat: k.seat, Term: k.term, From: body.From,
-		Overflowed: body.Overflowed, WithoutDuty: body.WithoutDuty, Test: body.Test,
+		Overflowed: body.Overflowed, WithoutDuty: body.WithoutDuty, Test: body.Test, Run: k.run,
 	})
 	k.record(releve.CallOffered, k.now(), body)
 }

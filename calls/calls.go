@@ -74,6 +74,7 @@ type Options struct {
 	Duty     Duty
 	Spool    Spool
 	Log      *slog.Logger
+	Run      releve.RunID     // of this server, that its calls are recorded with
 	Secret   string           // that both servers of the site know, and nobody else
 	Clock    func() time.Time // nil: time.Now
 
@@ -84,6 +85,7 @@ type Options struct {
 // Calls is all the calls of a server.
 type Calls struct {
 	seat    releve.Seat
+	run     releve.RunID
 	profile Profile
 	script  attendant.Script
 	duty    Duty
@@ -110,7 +112,7 @@ func New(o Options) (*Calls, error) {
 		o.Clock = time.Now
 	}
 	return &Calls{
-		seat: o.Seat, profile: o.Profile, script: o.Script, duty: o.Duty, log: o.Log, now: o.Clock,
+		seat: o.Seat, run: o.Run, profile: o.Profile, script: o.Script, duty: o.Duty, log: o.Log, now: o.Clock,
 		board:    newBoard(o.Channels, o.Clock),
 		recorder: newRecorder(o.Spool, o.Log),
 		own:      newOwn(o.Secret, o.Clock),
@@ -201,8 +203,6 @@ func (c *Calls) Healthy() error { return c.board.healthy() }
 // telephone.
 func (c *Calls) Unacceptable(why string) { c.board.unacceptable(view.Plain(why)) }
 
-// Active is the calls in conversation, oldest first.
-func (c *Calls) Active() []view.Call { return c.board.active() }
-
-// Recent is up to n calls that have ended, newest first. The last 200 are kept.
-func (c *Calls) Recent(n int) []view.Call { return c.board.recent(n) }
+// Known is every call in conversation, oldest first, and the last 200 that have ended, newest
+// first.
+func (c *Calls) Known() []view.Call { return c.board.known() }

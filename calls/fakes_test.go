@@ -16,6 +16,7 @@ import (
 
 	"releve"
 	"releve/attendant"
+	"releve/view"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -401,4 +402,15 @@ func (s *server) flushed(t *testing.T) *disk {
 		t.Fatal(err)
 	}
 	return s.disk
+}
+
+// Active are the calls in conversation, oldest first.
+func (s *server) Active() []view.Call {
+	return slices.DeleteFunc(s.Known(), func(c view.Call) bool { return c.Outcome != "" })
+}
+
+// Recent are up to n calls that have ended, newest first.
+func (s *server) Recent(n int) []view.Call {
+	ended := slices.DeleteFunc(s.Known(), func(c view.Call) bool { return c.Outcome == "" })
+	return ended[:min(max(n, 0), len(ended))]
 }

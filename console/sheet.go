@@ -141,9 +141,7 @@ func (s *sheet) Rows() []callRow {
 			last := c.Steps[len(c.Steps)-1]
 			row.Outcome = strings.TrimSpace(s.Say("callstep-"+last.Name) + " " + view.Plain(last.Detail))
 		}
-		if !row.Now {
-			row.Lasted = words.Duration(s.Lang, c.Duration)
-		}
+		row.Lasted = text.Lasted(c, s.Lang)
 		rows = append(rows, row)
 	}
 	slices.SortStableFunc(rows, func(a, b callRow) int { return rank(a) - rank(b) })

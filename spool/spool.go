@@ -70,6 +70,7 @@ type Spool struct {
 	seat   releve.Seat
 	opt    Options
 	opened Opened
+	runs   *runs
 
 	queue   chan request
 	nudge   chan struct{}
@@ -115,6 +116,10 @@ func Open(dir string, seat releve.Seat, opt Options) (*Spool, error) {
 	}
 	if err := s.open(); err != nil {
 		return nil, s.located(err)
+	}
+	var err error
+	if s.runs, err = beginRun(dir, s.opened.Created); err != nil {
+		s.opt.Log.Warn("the runs of this server are not noted: calls that a crash cuts may stay without their end", "cause", err)
 	}
 	go s.write()
 	return s, nil

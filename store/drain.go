@@ -156,7 +156,7 @@ func (d *drain) whereabouts(records []Record) (pgx.Rows, error) {
 	}
 	return d.tx.Query(d.ctx, `SELECT
 		EXISTS (SELECT FROM call WHERE fact_id = id) OR EXISTS (SELECT FROM call_step WHERE fact_id = id)
-			OR EXISTS (SELECT FROM call_end WHERE fact_id = id),
+			OR EXISTS (SELECT FROM call_end WHERE fact_id = id) OR EXISTS (SELECT FROM run_over WHERE fact_id = id),
 		EXISTS (SELECT FROM refused r WHERE r.seat = $1 AND r.incarnation = $2 AND r.sequence = given.sequence)
 		FROM unnest($3::text[], $4::bigint[]) WITH ORDINALITY given (id, sequence, place) ORDER BY place`,
 		d.seat, d.incarnation, ids, sequences)

@@ -20,6 +20,8 @@ func statement(f releve.Fact) (sql string, args []any, err error) {
 		return insertStep(f)
 	case releve.CallEnded:
 		return insertEnd(f)
+	case releve.RunOver:
+		return insertOver(f)
 	}
 	return "", nil, fmt.Errorf("fact %s has the unknown kind %q", f.ID, f.Kind)
 }
@@ -27,10 +29,10 @@ func statement(f releve.Fact) (sql string, args []any, err error) {
 func insertCall(f releve.Fact) (string, []any, error) {
 	body, err := decode[releve.CallBody](f)
 	return `INSERT INTO call (fact_id, call, seat, term, at, caller, dialled, overflowed, reason,
-			without_duty, test, answered_ms, verification)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (fact_id) DO NOTHING`,
+			without_duty, test, answered_ms, verification, run)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (fact_id) DO NOTHING`,
 		append(common(f), body.From, body.To, body.Overflowed, body.Reason,
-			body.WithoutDuty, body.Test, body.AnsweredMS, body.Verification), err
+			body.WithoutDuty, body.Test, body.AnsweredMS, body.Verification, body.Run), err
 }
 
 func insertStep(f releve.Fact) (string, []any, error) {
@@ -47,7 +49,14 @@ func insertEnd(f releve.Fact) (string, []any, error) {
 		append(common(f), body.Outcome, body.Detail, body.DurationMS), err
 }
 
-// common is what every table of facts begins with.
+func insertOver(f releve.Fact) (string, []any, error) {
+	body, err := decode[releve.OverBody](f)
+	return `INSERT INTO run_over (fact_id, seat, term, at, run, by) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (fact_id) DO NOTHING`,
+		[]any{f.ID, f.Seat, int64(f.Term), f.At, body.Run, body.By}, err
+}
+
+// common is what every table of a call's facts begins with.
 func common(f releve.Fact) []any {
 	return []any{f.ID, f.Call, f.Seat, int64(f.Term), f.At}
 }

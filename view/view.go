@@ -169,7 +169,17 @@ type Call struct {
 	Duration    time.Duration `json:"duration_ns"`
 	Steps       []Step        `json:"steps"`
 	Stored      bool          `json:"stored"` // false: still in a spool
+	Run         releve.RunID  `json:"run,omitempty"`
 }
+
+// The outcomes that no server saw. The call has then lasted at least its duration.
+const (
+	Cut     = "cut"     // the server of it stopped, as it said itself when it started again
+	Unknown = "unknown" // nobody says now whether it is over
+)
+
+// Seen says whether the end of a call was seen by the server of it.
+func (c Call) Seen() bool { return c.Outcome != "" && c.Outcome != Cut && c.Outcome != Unknown }
 
 // Step is one step of a call.
 type Step struct {

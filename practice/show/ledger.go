@@ -129,7 +129,7 @@ func found(rows []entry, calls []view.Call) int {
 			continue
 		}
 		end := 0
-		if c.Outcome != "" {
+		if c.Seen() {
 			end = 1
 		}
 		left[c.Call] = map[releve.FactKind]int{releve.CallOffered: 1, releve.CallStepped: len(c.Steps), releve.CallEnded: end}

@@ -28,7 +28,7 @@ func Calls(calls []view.Call, lang releve.Language) string {
 	now := time.Now()
 	for _, c := range calls {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", words.Clock(lang, c.At, now), words.Seat(lang, c.Seat), view.Plain(c.From),
-			strings.Join(append([]string{Outcome(c, lang)}, Remarkable(c, lang)...), ", "), lasted(c, lang), steps(c, lang))
+			strings.Join(append([]string{Outcome(c, lang)}, Remarkable(c, lang)...), ", "), Lasted(c, lang), steps(c, lang))
 	}
 	_ = table.Flush() // into memory
 	return b.String()
@@ -56,9 +56,13 @@ func Remarkable(c view.Call, lang releve.Language) []string {
 	return all
 }
 
-func lasted(c view.Call, lang releve.Language) string {
-	if c.Outcome == "" {
+// Lasted says how long a call lasted, at least that long where nobody saw its end.
+func Lasted(c view.Call, lang releve.Language) string {
+	switch {
+	case c.Outcome == "", !c.Seen() && c.Duration == 0:
 		return ""
+	case !c.Seen():
+		return words.Say(lang, view.Say("call-at-least", "lasted", c.Duration.String()))
 	}
 	return words.Duration(lang, c.Duration)
 }
