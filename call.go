@@ -12,7 +12,16 @@ type Invite struct {
 	History    []Diversion // History-Info entries that name a diversion (RFC 7044)
 	Source     string      // address:port the request came from
 	TestID     string      // X-Releve-Test: a procedure's own call
+	Sound      Sound       // that it offers
 	ReceivedAt time.Time
+}
+
+// Sound is what a call's description offers (RFC 3264).
+type Sound struct {
+	Codecs []string `json:"codecs,omitempty"` // of its audio, as the description names them
+	Keys   bool     `json:"keys"`             // telephone events are offered: keys can be heard (RFC 4733)
+	Late   bool     `json:"late,omitempty"`   // there is none yet: it comes with the ACK
+	Unfit  string   `json:"unfit,omitempty"`  // why it cannot be agreed to; "" where it can
 }
 
 // Diversion is one entry of Diversion (RFC 5806) or History-Info (RFC 7044).

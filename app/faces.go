@@ -45,7 +45,7 @@ func (f faces) Procedure(ctx context.Context, w console.Wish, emit func(view.Pro
 
 func (a *App) openFaces() (err error) {
 	a.console, err = console.New(console.Options{
-		Site: faces{a}, Salvage: faces{a}, Mirror: faces{a}, Listen: a.config.Console.Listen, Names: a.config.Console.Names, OtherConsole: a.config.Console.Other, Socket: Socket(a.config), Log: a.log,
+		Site: faces{a}, Salvage: faces{a}, Mirror: faces{a}, Telephone: faces{a}, Listen: a.config.Console.Listen, Names: a.config.Console.Names, OtherConsole: a.config.Console.Other, Socket: Socket(a.config), Log: a.log,
 	})
 	if err != nil {
 		return missing(err)

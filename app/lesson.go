@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -50,10 +49,17 @@ type lessons struct {
 	calm  time.Time // since when the site is protected
 	kept  time.Time // of what is on this disk
 	told  time.Time // of what the other server knows
+
+	orders  chan checkOrder // of an operator
+	busy    chan struct{}   // held by the order that is carried out
+	checked time.Time       // when the last was
 }
 
 func newLessons(s *switchboard) *lessons {
-	l := &lessons{switchboard: s, file: filepath.Join(s.config.Site.Data, "overflow.json")}
+	l := &lessons{
+		switchboard: s, file: filepath.Join(s.config.Site.Data, "overflow.json"),
+		orders: make(chan checkOrder), busy: make(chan struct{}, 1),
+	}
 	var seen calls.Sighting
 	if text, err := os.ReadFile(l.file); err == nil && json.Unmarshal(text, &seen) == nil {
 		s.calls.Learn(seen)
@@ -69,6 +75,9 @@ func (l *lessons) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case o := <-l.orders:
+			o.done <- l.check(ctx, o.emit)
+			continue
 		case <-look.C:
 		}
 		l.keep(ctx)
@@ -78,17 +87,20 @@ func (l *lessons) run(ctx context.Context) {
 	}
 }
 
-// due says whether a lesson is to be made now: by the standby of a protected site, while no
-// procedure runs, when none was seen yet or it is night.
-func (l *lessons) due(now time.Time) bool {
-	if stance, _ := l.agent.Stance(); stance != takeover.Verifying || !l.config.Takeover.OwnCalls || l.config.Site.Level != releve.HighAvailability {
-		l.calm = time.Time{}
+// stands says whether this is the standby of a protected site, while no procedure runs.
+func (l *lessons) stands() bool {
+	if stance, _ := l.agent.Stance(); stance != takeover.Verifying || l.config.Site.Level != releve.HighAvailability {
 		return false
 	}
 	site := l.agent.View()
 	running := site.Procedure != nil && site.Procedure.Finished.IsZero()
+	return site.Word == view.Protected && !running
+}
+
+// due says whether a lesson is to be made now, when none was seen yet or it is night.
+func (l *lessons) due(now time.Time) bool {
 	switch {
-	case site.Word != view.Protected || running:
+	case !l.config.Takeover.OwnCalls || !l.stands():
 		l.calm = time.Time{}
 		return false
 	case l.calm.IsZero():
@@ -106,38 +118,46 @@ func nightly(now time.Time, at config.Clock) bool {
 	return now.Sub(verify.LastHour(now, at.SinceMidnight())) < time.Hour
 }
 
-// give makes a lesson and says what came of it. The second time in vain says why.
+// give makes a lesson. The second time in vain says why.
 func (l *lessons) give(ctx context.Context) {
-	before := l.calls.Sighted()
-	by, err := l.lesson(ctx)
-	seen := l.calls.Sighted()
-	if seen.At.After(before.At) {
+	o := l.lesson(ctx)
+	if l.explainLesson(o) {
 		l.tried, l.next = 0, time.Time{}
-		l.explain("info", view.Say("event-overflow-seen", "evidence", string(seen.Evidence), "to", seen.To))
-		if err == nil {
-			l.explain("info", view.Say("event-overflow-returned", "by", by))
-		}
 		return
-	}
-	why := "the call did not come back to this server"
-	if err != nil {
-		why = err.Error()
 	}
 	l.next = time.Now().Add(min(lessonPauseFirst<<min(l.tried, 10), lessonPauseMost))
 	if l.tried++; l.tried == 1 || l.tried%10 == 2 {
-		l.explain("warning", view.Say("event-overflow-unseen", "why", why))
+		l.explain("warning", view.Say("event-overflow-unseen", "why", o.why()))
 	}
 }
 
+// explainLesson says what a lesson has shown, if it has shown anything.
+func (l *lessons) explainLesson(o lessonOutcome) bool {
+	if !o.came {
+		return false
+	}
+	l.explain("info", view.Say("event-overflow-seen", "evidence", string(o.seen.Evidence), "to", o.seen.To))
+	if o.err == nil {
+		l.explain("info", view.Say("event-overflow-returned", "by", o.call.AnsweredBy))
+	}
+	return true
+}
+
 // lesson has the main refuse the next call of the standby, and makes it.
-func (l *lessons) lesson(ctx context.Context) (answeredBy string, err error) {
+func (l *lessons) lesson(ctx context.Context) (o lessonOutcome) {
 	ctx, cancel := context.WithTimeout(ctx, lessonLimit)
 	defer cancel()
-	if err := l.peer.Command(ctx, giveBack, nil, func(json.RawMessage) error { return nil }); err != nil {
-		return "", fmt.Errorf("the other server could not be asked to refuse the call: %w", err)
+	begun, before := time.Now(), l.calls.Sighted()
+	if o.unasked = l.peer.Command(ctx, giveBack, nil, func(json.RawMessage) error { return nil }); o.unasked != nil {
+		return o
 	}
-	call, err := l.telephone.call(ctx, rand.Text(), true)
-	return call.AnsweredBy, err
+	o.call, o.err = l.telephone.call(ctx, rand.Text(), true)
+	o.seen = l.calls.Sighted()
+	o.came = o.seen.At.After(before.At)
+	if s := l.calls.Snapshot(); s.UnacceptableAt.After(begun) {
+		o.unfit = s.UnacceptableWhy
+	}
+	return o
 }
 
 // keep writes what was seen to this disk, and tells the other server, once each.

@@ -113,6 +113,8 @@ func (h *answers) Command(ctx context.Context, name string, args json.RawMessage
 	switch name {
 	case giveBack, lessonSeen:
 		return h.pupil.command(name, args)
+	case checkCalls:
+		return h.pupil.check(ctx, emit)
 	case "test-call":
 		return h.testCall(ctx, emit)
 	case prepareCopy:

@@ -30,6 +30,7 @@ type switchboard struct {
 	phone     *phone.Phone
 	telephone *telephone
 	calls     *calls.Calls
+	lessons   *lessons
 	incoming  chan *phone.Incoming
 	asking    chan struct{} // held by the question over SIP that is being answered
 }
@@ -49,7 +50,11 @@ func (a *App) openTelephony() error {
 		return err
 	}
 	s.openLines()
-	return s.makeCalls()
+	if err := s.makeCalls(); err != nil {
+		return err
+	}
+	s.lessons = newLessons(s)
+	return nil
 }
 
 func (s *switchboard) openPhone() (err error) {
@@ -198,7 +203,7 @@ func (s *switchboard) run(clips clips, begin func(func(context.Context))) {
 	begin(s.telephone.reception.run)
 	begin(s.telephone.standby.run)
 	begin(s.notice)
-	begin(newLessons(s).run)
+	begin(s.lessons.run)
 	begin(s.watchDoor)
 	begin(func(ctx context.Context) { s.take(ctx, clips) })
 }

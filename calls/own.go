@@ -19,6 +19,9 @@ type Sighting struct {
 	Evidence Evidence  `json:"evidence"` // that the PBX gave; none: it gives none
 	To       string    `json:"to"`       // whom it wrote into To
 	Fits     bool      `json:"fits"`     // the profile's own evidence was among it
+
+	Shown []Evidence   `json:"shown,omitempty"` // all of the evidence
+	Sound releve.Sound `json:"sound"`           // that the PBX offered
 }
 
 // own are the calls that the site makes itself. No stranger's text says that a call is one
@@ -153,7 +156,10 @@ func (k *call) sight() (lesson, ok bool) {
 		return false, false
 	}
 	fits := k.profile.Evidence == EvidenceAuto || k.profile.overflowed(in)
-	k.own.saw(Sighting{At: k.now(), Evidence: k.profile.seen(in), To: view.Plain(in.To), Fits: fits})
+	k.own.saw(Sighting{
+		At: k.now(), Evidence: k.profile.seen(in), To: view.Plain(in.To), Fits: fits,
+		Shown: k.profile.shown(in), Sound: in.Sound,
+	})
 	k.offer.Overflowed, k.offer.Own = true, true
 	k.log.Info("our own call came back by the overflow", "to", in.To, "evidence", k.profile.seen(in), "lesson", lesson)
 	return lesson, true

@@ -90,12 +90,12 @@ func (p Profile) offer(in releve.Invite, s StanceKind) Offer {
 	return o
 }
 
-// shown are the kinds of evidence that a call can bear, the most telling first.
-var shown = []Evidence{EvidenceDiversion, EvidenceHistory, EvidenceTo, EvidenceRequestURI}
+// telling are the kinds of evidence that a call can bear, the most telling first.
+var telling = []Evidence{EvidenceDiversion, EvidenceHistory, EvidenceTo, EvidenceRequestURI}
 
 func (p Profile) overflowed(in releve.Invite) bool {
 	if p.Evidence == EvidenceAuto {
-		return slices.ContainsFunc(shown, func(e Evidence) bool { return p.shows(e, in) })
+		return slices.ContainsFunc(telling, func(e Evidence) bool { return p.shows(e, in) })
 	}
 	return p.shows(p.Evidence, in)
 }
@@ -169,10 +169,15 @@ func significant(number string) string {
 
 // seen is the evidence that an overflow bears, the most telling of it.
 func (p Profile) seen(in releve.Invite) Evidence {
-	for _, e := range shown {
+	return append(p.shown(in), EvidenceNone)[0]
+}
+
+// shown is all the evidence that an overflow bears, the most telling first.
+func (p Profile) shown(in releve.Invite) (all []Evidence) {
+	for _, e := range telling {
 		if p.shows(e, in) {
-			return e
+			all = append(all, e)
 		}
 	}
-	return EvidenceNone
+	return all
 }

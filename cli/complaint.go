@@ -36,7 +36,7 @@ const (
 	codeUnreachable   // no server answers
 	codeNotBuilt      // not built yet
 	codeBusy          // another procedure runs
-	codeDiffers       // the mirror is not what it should be
+	codeDiffers       // what was proven is not as it should be: the mirror, or the PBX
 
 	codeInterrupted = 130 // as shells report it
 )

@@ -10,6 +10,7 @@ import (
 
 	"releve/app"
 	"releve/config"
+	"releve/view/text"
 	"releve/view/words"
 )
 
@@ -45,10 +46,14 @@ func newServe(s *settings) *cobra.Command {
 }
 
 func newCheck(s *settings) *cobra.Command {
-	return &cobra.Command{
+	var calls bool
+	c := &cobra.Command{
 		Use: "check", Args: s.noArgs,
-		Example: "  releve check -c main.toml\n  releve check -c main.toml --output json",
+		Example: "  releve check -c main.toml\n  releve check -c main.toml --output json\n  releve check -c main.toml --calls",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if calls {
+				return s.checkCalls(c)
+			}
 			if err := s.named(); err != nil {
 				return err
 			}
@@ -74,6 +79,25 @@ func newCheck(s *settings) *cobra.Command {
 			return s.mistakes(mistakes)
 		},
 	}
+	c.Flags().BoolVar(&calls, "calls", false, "")
+	return c
+}
+
+// checkCalls has the running site check its PBX by a call.
+func (s *settings) checkCalls(c *cobra.Command) error {
+	return s.follow(c, func(f *follower) error {
+		server, err := s.server()
+		if err != nil {
+			return err
+		}
+		if err := server.CheckCalls(c.Context(), f.show); err != nil {
+			return err
+		}
+		if text.Findings(f.last) > 0 {
+			return s.complaint(codeDiffers, "calls-differ", "command", "releve check --calls -c "+s.file)
+		}
+		return nil
+	})
 }
 
 // databaseFault is what would keep the database of a file without a mistake from starting.

@@ -39,6 +39,7 @@ func (s *Server) controlRoutes() http.Handler {
 	mux.HandleFunc("POST /api/abdication", decision(func(r *http.Request) (any, error) { return s.options.Site.Abdicate(r.Context()) }))
 	s.salvageRoutes(mux)
 	s.mirrorRoutes(mux)
+	s.telephoneRoutes(mux)
 	return mux
 }
 

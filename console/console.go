@@ -52,12 +52,13 @@ var (
 // Options say where to serve.
 type Options struct {
 	Site         Site
-	Salvage      Salvage  // nil: nothing is salvaged here
-	Mirror       Mirror   // nil: none to be proven
-	Listen       string   // host:port of the page
-	Names        []string // by which readers may call the page, beside its addresses
-	OtherConsole string   // host:port of the other server's page, "" when not known
-	Socket       string   // path of the control socket
+	Salvage      Salvage   // nil: nothing is salvaged here
+	Mirror       Mirror    // nil: none to be proven
+	Telephone    Telephone // nil: no PBX to be checked
+	Listen       string    // host:port of the page
+	Names        []string  // by which readers may call the page, beside its addresses
+	OtherConsole string    // host:port of the other server's page, "" when not known
+	Socket       string    // path of the control socket
 	Log          *slog.Logger
 }
 

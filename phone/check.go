@@ -26,18 +26,25 @@ const checkLimit = 5 * time.Second
 // question of nobody, from a port that it never saw, looks like an attack to many, and a
 // challenge without an answer does to all. Any final response proves it.
 func (p *Phone) Options(ctx context.Context) (code int, err error) {
+	code, _, err = p.Ask(ctx)
+	return code, err
+}
+
+// Ask is Options, and says whether the PBX asked for a password first.
+func (p *Phone) Ask(ctx context.Context) (code int, challenged bool, err error) {
 	a := p.asker()
 	us := "<" + p.userURI(a.User) + ">"
 	req, err := p.question(us, "<"+p.contact(a.User)+">", p.options.PBX)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	req.SetDestination(p.options.PBX.String())
 	res, err := p.endpoint.Ask(ctx, req, p.registrar.Credentials(a))
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	return res.StatusCode, nil
+	again := res.CSeq().SeqNo > req.CSeq().SeqNo
+	return res.StatusCode, again || res.StatusCode == 401 || res.StatusCode == 407, nil
 }
 
 // asker is the user as whom the PBX is asked: one that is registered here, or else the

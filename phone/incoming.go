@@ -55,7 +55,7 @@ func (p *Phone) offered(req *sip.Request, t *sip.Transaction) {
 		p.reply(t, code, headers...)
 		return
 	}
-	in := &Incoming{phone: p, req: req, t: t, invite: readInvite(req)}
+	in := &Incoming{phone: p, req: req, t: t, invite: p.readInvite(req)}
 	in.ctx, in.end = context.WithCancelCause(p.ctx)
 	if !p.note(in) {
 		in.end(nil)
@@ -226,8 +226,13 @@ func (p *Phone) warning(err error) []string {
 }
 
 // readInvite gathers what an INVITE says of its call.
-func readInvite(req *sip.Request) releve.Invite {
+func (p *Phone) readInvite(req *sip.Request) releve.Invite {
+	offer, _ := description(req) // one that cannot be read was refused
+	terms := media.Terms{
+		Local: netip.AddrPortFrom(p.endpoint.Addr().Addr(), 0), Caller: source(req).Addr(), Networks: p.media.Networks(),
+	}
 	return releve.Invite{
+		Sound:      terms.Sound(offer),
 		Call:       releve.CallID(req.CallID().Value()),
 		From:       readWhom(sip.Value(req, "From")).user,
 		To:         readWhom(sip.Value(req, "To")).user,

@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+
+	"releve"
 )
 
 // Why not pion/sdp, which is the field's: it refuses whole descriptions that telephones
@@ -43,6 +46,9 @@ type medium struct {
 
 // wellKnown are the codecs that need no rtpmap (RFC 3551 §6).
 var wellKnown = map[string]string{"0": "PCMU/8000", "8": "PCMA/8000"}
+
+// others are those that are not ours and that people know by name.
+var others = map[string]string{"3": "GSM", "4": "G723", "9": "G722", "13": "CN", "15": "G728", "18": "G729"}
 
 func parseDescription(text []byte) (description, error) {
 	d := description{timing: defaultTiming, direction: SendRecv}
@@ -265,6 +271,32 @@ func isName(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
 	})
+}
+
+// shownCodecs bounds how many codecs are told, and maxCodec the name of one.
+const (
+	shownCodecs = 16
+	maxCodec    = 40
+)
+
+// sound names the codecs of the audio, each once.
+func (d description) sound() (s releve.Sound) {
+	for _, m := range d.media {
+		if m.kind != audio || m.port == 0 {
+			continue
+		}
+		for _, number := range m.formats {
+			name, _, _ := strings.Cut(cmp.Or(m.codec(number), others[number], number), "/")
+			if name == "TELEPHONE-EVENT" {
+				s.Keys = s.Keys || m.codec(number) == "TELEPHONE-EVENT/8000"
+				continue
+			}
+			if len(s.Codecs) < shownCodecs && !slices.Contains(s.Codecs, name) {
+				s.Codecs = append(s.Codecs, name[:min(len(name), maxCodec)])
+			}
+		}
+	}
+	return s
 }
 
 // summary is the m= lines, for an error: quoted and cut, for anybody may have written them.

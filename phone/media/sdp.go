@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"releve"
 )
 
 var (
@@ -154,6 +156,22 @@ func (t Terms) ParseAnswer(answer []byte) (remote netip.AddrPort, f Format, err 
 	_, remote, f, err = d.choose(t)
 	f.Offered = payloadEvent
 	return remote, f, err
+}
+
+// Sound tells what an offer holds, for people.
+func (t Terms) Sound(offer []byte) releve.Sound {
+	if len(offer) == 0 {
+		return releve.Sound{Late: true}
+	}
+	d, err := parseDescription(offer)
+	if err == nil {
+		_, _, _, err = d.choose(t)
+	}
+	s := d.sound()
+	if err != nil {
+		s.Unfit = err.Error()
+	}
+	return s
 }
 
 // writeHead describes the session; timing is the offer's (RFC 3264 §6).

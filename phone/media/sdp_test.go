@@ -216,3 +216,33 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
+
+// What an offer holds is told by the names that people know.
+func TestWhatAnOfferHolds(t *testing.T) {
+	local := netip.MustParseAddrPort("192.0.2.1:0")
+	terms := Terms{Local: local, Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
+	head := "v=0\r\no=- 1 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\n"
+	for name, c := range map[string]struct {
+		media  string
+		codecs string
+		keys   bool
+		unfit  string
+	}{
+		"usual":      {"m=audio 4000 RTP/AVP 8 0 101\r\na=rtpmap:101 telephone-event/8000\r\n", "PCMA PCMU", true, ""},
+		"no keys":    {"m=audio 4000 RTP/AVP 8\r\n", "PCMA", false, ""},
+		"wideband":   {"m=audio 4000 RTP/AVP 9 96 101\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n", "G722 OPUS", true, "no common codec"},
+		"encrypted":  {"m=audio 4000 RTP/SAVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n", "PCMA", true, "no common codec"},
+		"other keys": {"m=audio 4000 RTP/AVP 8 102\r\na=rtpmap:102 telephone-event/48000\r\n", "PCMA", false, ""},
+		"elsewhere":  {"c=IN IP4 198.51.100.1\r\nm=audio 4000 RTP/AVP 8\r\nc=IN IP4 198.51.100.1\r\n", "PCMA", false, "not an address of the PBX"},
+		"fax":        {"m=image 4000 udptl t38\r\n", "", false, "no common codec"},
+		"nothing":    {"", "", false, "not understood"},
+	} {
+		got := terms.Sound([]byte(head + c.media))
+		if strings.Join(got.Codecs, " ") != c.codecs || got.Keys != c.keys || got.Late || (c.unfit == "") != (got.Unfit == "") || !strings.Contains(got.Unfit, c.unfit) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if got := terms.Sound(nil); !got.Late || got.Unfit != "" {
+		t.Errorf("no offer: %+v", got)
+	}
+}

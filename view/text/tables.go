@@ -123,7 +123,7 @@ func Steps(p view.Procedure, lang releve.Language) []string {
 	case p.Failed != nil:
 		lines = append(lines, "✖ "+words.Say(lang, *p.Failed))
 	case !p.Finished.IsZero() && found > 0:
-		lines = append(lines, "✖ "+say("procedure-found", "findings", strconv.Itoa(found)))
+		lines = append(lines, "✖ "+say("procedure-found-"+p.Name, "findings", strconv.Itoa(found)))
 	case !p.Finished.IsZero() && !p.DryRun:
 		lines = append(lines, say("procedure-done"))
 	}

@@ -1,0 +1,312 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"releve"
+	"releve/agent"
+	"releve/calls"
+	"releve/config"
+	"releve/console"
+	"releve/phone"
+	"releve/takeover"
+	"releve/view"
+)
+
+// checkCalls is the name of the check of the PBX by a call, as a procedure and as an order
+// over the link.
+const checkCalls = "pbx-check"
+
+const (
+	// optionsLimit is how long the PBX may take to answer OPTIONS before it counts as silent.
+	optionsLimit = 2 * time.Second
+	// checkPause is from one check to the next: each rings through the whole PBX.
+	checkPause = 30 * time.Second
+)
+
+// verdict is what one step of the check found: that all is well, or what is wrong, each
+// with what to do.
+type verdict struct {
+	found view.Sentence
+	wrong []view.Sentence
+}
+
+func well(code string, pairs ...string) verdict { return verdict{found: view.Say(code, pairs...)} }
+
+func wrong(code string, pairs ...string) verdict {
+	return verdict{wrong: []view.Sentence{view.Say(code, pairs...)}}
+}
+
+// judgeOptions says what the PBX makes of OPTIONS, by which it is known to live.
+func judgeOptions(code int, challenged bool, err error) verdict {
+	status := strconv.Itoa(code)
+	switch {
+	case err != nil:
+		return wrong("calls-options-silent", "limit", optionsLimit.String())
+	case code == http.StatusUnauthorized, code == http.StatusProxyAuthRequired, code == http.StatusForbidden:
+		return wrong("calls-options-refused", "code", status)
+	case challenged:
+		return well("calls-options-challenged", "code", status)
+	}
+	return well("calls-options-answered", "code", status)
+}
+
+// judgeOverflow says whether the call came to the standby that the main refused.
+func judgeOverflow(o lessonOutcome, c config.PBX) verdict {
+	code := strconv.Itoa(codeOf(o.err))
+	switch {
+	case o.came:
+		return well("calls-overflow-seen", "to", o.seen.To)
+	case o.unasked != nil:
+		return wrong("calls-overflow-unasked")
+	case o.unfit != "":
+		return wrong("calls-overflow-unfit", "why", o.unfit)
+	case o.call.AnsweredAfter > 0:
+		return wrong("calls-overflow-unknown", "by", o.call.AnsweredBy, "user", c.StandbyUser)
+	case codeOf(o.err) == 401, codeOf(o.err) == 403, codeOf(o.err) == 407:
+		return wrong("calls-overflow-forbidden", "code", code, "user", c.StandbyUser, "number", c.ReceptionNumber)
+	case codeOf(o.err) == 404, codeOf(o.err) == 484, codeOf(o.err) == 604:
+		return wrong("calls-overflow-no-number", "code", code, "number", c.ReceptionNumber)
+	case codeOf(o.err) != 0:
+		return wrong("calls-overflow-absent", "code", code, "refusal", strconv.Itoa(c.RefusalCode), "user", c.StandbyUser)
+	}
+	return wrong("calls-overflow-silent", "limit", lessonLimit.String(), "user", c.StandbyUser)
+}
+
+// judgeReturn says whether the PBX gave the call back to the main that the standby refused.
+func judgeReturn(o lessonOutcome, c config.PBX) verdict {
+	pairs := []string{"by", o.call.AnsweredBy, "after", o.call.AnsweredAfter.String(), "refusal", strconv.Itoa(c.RefusalCode), "user", c.ReceptionUser}
+	switch code := codeOf(o.err); {
+	case o.err == nil:
+		return well("calls-returned", pairs...)
+	case o.call.AnsweredAfter > 0:
+		return wrong("calls-returned-mute", pairs...)
+	case code == http.StatusNotAcceptable, code == 488, code == 606, code == http.StatusUnsupportedMediaType, code == 420, code == 421:
+		return wrong("calls-returned-unfit", append(pairs, "code", strconv.Itoa(code))...)
+	case code != 0:
+		return wrong("calls-returned-not", append(pairs, "code", strconv.Itoa(code))...)
+	}
+	return wrong("calls-returned-silent", pairs...)
+}
+
+// judgeEvidence says by what the overflow is known, and where that is written.
+func judgeEvidence(seen calls.Sighting, set config.Evidence, kept, told bool) verdict {
+	var v verdict
+	shown := make([]string, 0, len(seen.Shown))
+	for _, e := range seen.Shown {
+		shown = append(shown, string(e))
+	}
+	pairs := []string{"set", string(set), "evidence", string(seen.Evidence), "shown", strings.Join(shown, ", "), "to", seen.To}
+	switch {
+	case !seen.Fits:
+		v = wrong("notice-overflow-other", pairs...)
+	case seen.Evidence == calls.EvidenceNone:
+		v = well("calls-evidence-none", pairs...)
+	default:
+		v = well("calls-evidence-learned", pairs...)
+	}
+	if !kept {
+		v.wrong = append(v.wrong, view.Say("calls-evidence-unkept"))
+	}
+	if !told {
+		v.wrong = append(v.wrong, view.Say("calls-evidence-untold"))
+	}
+	return v
+}
+
+// judgeSound says what callers whom the PBX brings so could say and press.
+func judgeSound(s releve.Sound) verdict {
+	codecs := strings.Join(s.Codecs, ", ")
+	switch {
+	case s.Late:
+		return well("calls-sound-late")
+	case s.Unfit != "":
+		return wrong("calls-sound-unfit", "codecs", codecs, "why", s.Unfit)
+	case !s.Keys:
+		return wrong("calls-sound-keyless", "codecs", codecs)
+	}
+	return well("calls-sound", "codecs", codecs)
+}
+
+// codeOf is the status by which the PBX refused a call, 0 where it did not.
+func codeOf(err error) int {
+	if status, ok := errors.AsType[*phone.StatusError](err); ok {
+		return status.Code
+	}
+	return 0
+}
+
+// checkReport is a check while it is under way.
+type checkReport struct {
+	view.Procedure
+	emit func(view.Procedure)
+}
+
+func newCheckReport(emit func(view.Procedure)) *checkReport {
+	r := &checkReport{emit: emit, Procedure: view.Procedure{ID: rand.Text()[:8], Name: checkCalls, Started: time.Now().UTC()}}
+	for _, what := range []string{"step-calls-options", "step-calls-overflow", "step-calls-return", "step-calls-evidence", "step-calls-sound"} {
+		r.Steps = append(r.Steps, view.ProcedureStep{What: view.Say(what), State: "waiting"})
+	}
+	return r
+}
+
+// show emits a copy: its readers keep it.
+func (r *checkReport) show() {
+	p := r.Procedure
+	p.Steps = append([]view.ProcedureStep(nil), r.Steps...)
+	r.emit(p)
+}
+
+func (r *checkReport) begin(i int) {
+	r.Steps[i].State, r.Steps[i].Started = "running", time.Now().UTC()
+	r.show()
+}
+
+func (r *checkReport) end(i int, v verdict) {
+	s := &r.Steps[i]
+	if !s.Started.IsZero() { // what the call of another step showed has no time of its own
+		s.Finished = time.Now().UTC()
+	}
+	s.State, s.Findings = "done", v.wrong
+	if v.found.Code != "" {
+		s.Found = &v.found
+	}
+	if len(v.wrong) > 0 {
+		s.State = "failed"
+	}
+	r.show()
+}
+
+func (r *checkReport) finish() {
+	r.Finished = time.Now().UTC()
+	r.show()
+}
+
+// checkOrder is a check that somebody asked for.
+type checkOrder struct {
+	emit func(view.Procedure)
+	done chan error
+}
+
+// order has the check made by who makes the lessons, one at a time.
+func (l *lessons) order(ctx context.Context, emit func(view.Procedure)) error {
+	select {
+	case l.busy <- struct{}{}:
+		defer func() { <-l.busy }()
+	default:
+		return refuseCheck(emit, console.ErrRunning, "calls-check-runs")
+	}
+	o := checkOrder{emit, make(chan error, 1)}
+	select {
+	case l.orders <- o:
+		return <-o.done // it is bounded, and goes on when its reader leaves
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func refuseCheck(emit func(view.Procedure), cause error, code string, pairs ...string) error {
+	why, now := view.Say(code, pairs...), time.Now().UTC()
+	emit(view.Procedure{ID: rand.Text()[:8], Name: checkCalls, Started: now, Finished: now, Failed: &why})
+	return cause
+}
+
+// check makes a lesson on an operator's word, and tells what each part of it showed.
+func (l *lessons) check(ctx context.Context, emit func(view.Procedure)) error {
+	if !l.stands() {
+		return refuseCheck(emit, console.ErrNotAllowed, "calls-check-not-now")
+	}
+	if left := checkPause - time.Since(l.checked); left > 0 && !l.checked.IsZero() {
+		return refuseCheck(emit, console.ErrNotAllowed, "calls-check-too-soon", "left", left.Round(time.Second).String())
+	}
+	defer func() { l.checked = time.Now() }()
+	r := newCheckReport(emit)
+	r.begin(0)
+	r.end(0, l.options(ctx))
+	r.begin(1)
+	o := l.lesson(ctx)
+	l.explainLesson(o)
+	r.end(1, judgeOverflow(o, l.config.PBX))
+	if o.came {
+		r.end(2, judgeReturn(o, l.config.PBX))
+		l.keep(ctx)
+		r.end(3, judgeEvidence(o.seen, l.config.PBX.Evidence, l.kept.Equal(o.seen.At), l.told.Equal(o.seen.At)))
+		r.end(4, judgeSound(o.seen.Sound))
+	}
+	r.finish()
+	return nil
+}
+
+func (l *lessons) options(ctx context.Context) verdict {
+	ctx, cancel := context.WithTimeout(ctx, optionsLimit)
+	defer cancel()
+	return judgeOptions(l.phone.Ask(ctx))
+}
+
+// CheckCalls checks the PBX by a call of the standby's (SPEC H7, H8). Either server can be
+// asked: the standby makes it.
+func (f faces) CheckCalls(ctx context.Context, emit func(view.Procedure)) error {
+	s, there := f.telephony.(*switchboard)
+	if !there || f.config.Site.Level != releve.HighAvailability {
+		return refuseCheck(emit, console.ErrNotAllowed, "calls-check-no-standby")
+	}
+	if stance, _ := f.agent.Stance(); stance != takeover.OnDuty {
+		return s.lessons.order(ctx, emit)
+	}
+	var refused error // the link carries words: the cause is found again by them
+	begun := false
+	err := link{f.peer}.Command(ctx, checkCalls, nil, func(p view.Procedure) {
+		if begun = true; p.Failed != nil {
+			refused = map[bool]error{true: console.ErrRunning, false: console.ErrNotAllowed}[p.Failed.Code == "calls-check-runs"]
+		}
+		emit(p)
+	})
+	switch {
+	case err != nil && refused != nil:
+		return refused
+	case err != nil && !begun: // the standby is not there to be asked
+		f.log.Info("the PBX cannot be checked", "err", err)
+		return refuseCheck(emit, console.ErrNotAllowed, "calls-check-not-now")
+	}
+	return err
+}
+
+// lessonOutcome is what a call of our own has shown that the main was to refuse.
+type lessonOutcome struct {
+	unasked error          // the main could not be told to refuse it: there was no call
+	call    agent.TestCall // what was seen of it, also where it failed
+	err     error
+	came    bool // it came to this server by the overflow
+	seen    calls.Sighting
+	unfit   string // this server refused a call meanwhile for what it offers
+}
+
+// why is in words, for logs and events.
+func (o lessonOutcome) why() string {
+	switch {
+	case o.unasked != nil:
+		return fmt.Sprintf("the other server could not be asked to refuse the call: %v", o.unasked)
+	case o.unfit != "":
+		return o.unfit
+	case o.err != nil:
+		return o.err.Error()
+	}
+	return "the call did not come back to this server"
+}
+
+// check answers the other server's order.
+func (p *pupil) check(ctx context.Context, emit func(json.RawMessage) error) error {
+	s, there := p.telephony.(*switchboard)
+	if !there {
+		return errMute
+	}
+	return s.lessons.order(ctx, func(v view.Procedure) { _ = emitJSON(emit, v) }) // a reader that left ends ctx
+}
