@@ -14,20 +14,19 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"releve"
 	"releve/peer/identity"
+	"releve/porter"
 	"releve/takeover"
 )
 
 // The bounds of the server. Two servers ask, one request at a time each; what
 // goes over a bound is refused at once, never queued.
 const (
-	maxConnections = 64
-	maxRequests    = 16 // at the same time
-	maxHeader      = 8 << 10
+	maxRequests = 16 // at the same time
+	maxHeader   = 8 << 10
 
 	headerTimeout = 2 * time.Second // the TLS handshake included
 	readTimeout   = 5 * time.Second
@@ -35,6 +34,10 @@ const (
 	idleTimeout   = time.Minute
 	stopTimeout   = saveLimit + time.Second // for claims under way, when told to stop
 )
+
+// connections: whoever has not yet shown a certificate of this site is one of a few, and the
+// servers' old connections give way to their new ones.
+var connections = porter.Rules{Most: 64, Each: 32, Kept: 32}
 
 // ServerOptions are what a witness is made of.
 type ServerOptions struct {
@@ -75,9 +78,11 @@ func NewServer(o ServerOptions) (*Server, error) {
 		o: o, mine: mine, keeper: k, unsure: make(chan error, 1),
 		started: time.Now().UTC(), heard: map[releve.Seat]time.Time{},
 	}
-	if s.listener, err = net.Listen("tcp", o.Listen.String()); err != nil {
+	listener, err := net.Listen("tcp", o.Listen.String())
+	if err != nil {
 		return nil, fmt.Errorf("witness: %w", err)
 	}
+	s.listener = porter.Listen(listener, porter.Options{Rules: connections, Stuck: writeTimeout})
 	s.http = s.newHTTP()
 	return s, nil
 }
@@ -126,7 +131,7 @@ func (s *Server) logStart() {
 func (s *Server) newHTTP() *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	return &http.Server{
+	server := &http.Server{
 		Handler:           s.routes(),
 		TLSConfig:         s.mine.ServerTLS(identity.Register), // who it is is asked in from, at each request
 		Protocols:         protocols,
@@ -135,23 +140,11 @@ func (s *Server) newHTTP() *http.Server {
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
-		ConnState:         boundConnections(),
 		// Failed handshakes of whoever knocks at the port: of no use at 3 a.m.
 		ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
 	}
-}
-
-// boundConnections closes what comes over the bound.
-func boundConnections() func(net.Conn, http.ConnState) {
-	var open atomic.Int32
-	return func(conn net.Conn, state http.ConnState) {
-		switch {
-		case state == http.StateNew && open.Add(1) > maxConnections:
-			_ = conn.Close() // the server sees it closed, and says so by StateClosed
-		case state == http.StateClosed:
-			open.Add(-1)
-		}
-	}
+	porter.Attach(server)
+	return server
 }
 
 // answerer gives the answer to one who was believed, or an error.
@@ -183,6 +176,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, answer answerer) 
 		s.refuse(w, r, err)
 		return
 	}
+	porter.Vouch(r.Context())
 	value, err := answer(r, by)
 	if err != nil {
 		reply(w, statusOf(err), said(err, value))
@@ -223,6 +217,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if s.foreign.news(err.Error()) {
 		s.o.Log.Warn("refused one that is not a server of this site", "from", r.RemoteAddr, "error", err)
 	}
+	w.Header().Set("Connection", "close") // its place is for whoever may be one
 	reply(w, http.StatusForbidden, p)
 }
 

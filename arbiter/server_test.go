@@ -258,39 +258,38 @@ func TestTheStatusSaysWhoWasHeardAndSinceWhen(t *testing.T) {
 	}
 }
 
-func TestConnectionsOverTheBoundAreClosedAndItAnswersAgain(t *testing.T) {
-	const bound = 64
+// TestStrangersKeepNoServerFromItsWitness: a thousand of them, from one address and from many.
+func TestStrangersKeepNoServerFromItsWitness(t *testing.T) {
 	s := newSite(t)
 	s.start(s.options(&disk{}))
-	conns := make([]net.Conn, 0, bound+1)
-	defer func() {
-		for _, c := range conns {
-			_ = c.Close()
-		}
-	}()
-	for range bound + 1 {
-		c, err := net.Dial("tcp", s.at.String())
+	before := descriptors(t)
+	const strangers = 1000
+	for i := range strangers {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, byte(1+i%2), byte(1+i/2%250*(i%2)))}, Timeout: plenty}
+		c, err := d.Dial("tcp", s.at.String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		conns = append(conns, c)
+		t.Cleanup(func() { _ = c.Close() })
 	}
-	last := conns[bound]
-	if err := last.SetReadDeadline(time.Now().Add(plenty)); err != nil {
+	if _, err := s.client(releve.Main, s.at).Read(within(t, plenty)); err != nil {
+		t.Errorf("with strangers at the door: %v", err)
+	}
+	if held := descriptors(t) - before - strangers; held > 64+8 {
+		t.Errorf("the witness holds %d connections", held)
+	}
+	for end := time.Now().Add(plenty); descriptors(t) > before+strangers+4; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("of strangers who do nothing %d connections stay open", descriptors(t)-before-strangers)
+		}
+	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := last.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("the connection over the bound stays open: %v", err)
-	}
-	// Those within it are silent, and let go after a moment.
-	main, limit := s.client(releve.Main, s.at), within(t, plenty)
-	for {
-		_, err := main.Read(limit)
-		if err == nil {
-			return
-		}
-		if limit.Err() != nil {
-			t.Fatalf("it does not answer again: %v", err)
-		}
-	}
+	return len(all)
 }

@@ -121,6 +121,7 @@ func (p *Peer) Command(ctx context.Context, name string, args json.RawMessage, e
 	defer func() { _ = answer.Body.Close() }()
 	lines := bufio.NewScanner(answer.Body)
 	lines.Buffer(nil, maxRequest)
+	var parts []byte
 	for lines.Scan() {
 		var line commandLine
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
@@ -128,6 +129,15 @@ func (p *Peer) Command(ctx context.Context, name string, args json.RawMessage, e
 		}
 		if line.End {
 			return p.commandResult(line.Error)
+		}
+		if line.Part != nil {
+			if parts = append(parts, line.Part...); len(parts) > maxValue {
+				return p.failure(ctx, errLongValue)
+			}
+			if line.More {
+				continue
+			}
+			line.Value, parts = parts, nil
 		}
 		if err := emit(line.Value); err != nil {
 			return err
@@ -138,6 +148,8 @@ func (p *Peer) Command(ctx context.Context, name string, args json.RawMessage, e
 	}
 	return p.failure(ctx, io.ErrUnexpectedEOF)
 }
+
+var errLongValue = fmt.Errorf("it emits a value of more than %d bytes", maxValue)
 
 func (p *Peer) commandResult(failed string) error {
 	if failed == "" {

@@ -78,6 +78,8 @@ type (
 	}
 	commandLine struct {
 		Value json.RawMessage `json:"value,omitempty"`
+		Part  []byte          `json:"part,omitempty"` // of a long value, instead of Value
+		More  bool            `json:"more,omitempty"` // with Part: the value goes on in the next line
 		End   bool            `json:"end,omitempty"`
 		Error string          `json:"error,omitempty"` // with End: what the command failed with
 	}

@@ -64,7 +64,7 @@ func New(o Options) (*Peer, error) {
 	p.transport = p.newTransport()
 	p.server = p.newServer()
 	p.serving.Go(func() {
-		if err := p.server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+		if err := p.server.ServeTLS(p.door(listener), "", ""); !errors.Is(err, http.ErrServerClosed) {
 			p.o.Log.Error("the peer link stopped listening", "listen", o.Listen, "error", err)
 		}
 	})

@@ -9,11 +9,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"releve/peer/identity"
+	"releve/porter"
 )
 
 const (
@@ -27,23 +28,31 @@ const (
 // The bounds of the server. What goes over one is refused at once, never queued:
 // the other server asks again, and a queue would only make its answers older.
 const (
-	maxRequest     = 1 << 20 // bytes of a body; a status has a few thousand
-	maxHeader      = 16 << 10
-	maxConnections = 256 // one server asks; more are left over from when we were frozen, or foreign
-	maxRequests    = 32  // at the same time, commands apart
-	maxCommands    = 4   // at the same time; they last, and must not hold a check up
-	maxRecords     = 1000
+	maxRequest  = 1 << 20 // bytes of a body; a status has a few thousand
+	maxHeader   = 16 << 10
+	maxRequests = 32 // at the same time, commands apart
+	maxCommands = 4  // at the same time; they last, and must not hold a check up
+	maxRecords  = 1000
 
 	headerTimeout = 2 * time.Second // the TLS handshake included
-	bodyTimeout   = 5 * time.Second
-	writeTimeout  = 5 * time.Second // of an answer, or of one line of a command's
+	stuckTimeout  = 5 * time.Second // without any progress of a body, or of an answer
 	idleTimeout   = time.Minute
 )
+
+// connections: one server asks, up to all its requests at once. Its own address has room
+// that is kept, and so has whoever has shown its certificate; its old connections, from when
+// we were frozen, give way to its new ones. Anybody else is one of a few.
+var connections = porter.Rules{Most: 64, Each: maxRequests + maxCommands, Kept: 192}
+
+func (p *Peer) door(l net.Listener) net.Listener {
+	other := p.o.Other.Addr().Unmap()
+	return porter.Listen(l, porter.Options{Rules: connections, Stuck: stuckTimeout, Known: func(a netip.Addr) bool { return a == other }})
+}
 
 func (p *Peer) newServer() *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	return &http.Server{
+	server := &http.Server{
 		Handler:           p.admit(p.routes()),
 		TLSConfig:         p.mine.ServerTLS(identity.Link), // who it is is asked in admit, at each request
 		Protocols:         protocols,
@@ -51,36 +60,28 @@ func (p *Peer) newServer() *http.Server {
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		BaseContext:       func(net.Listener) context.Context { return p.life },
-		ConnState:         limitConnections(),
 		// Failed handshakes of whoever knocks at the port: of no use at 3 a.m.
 		ErrorLog: slog.NewLogLogger(p.o.Log.Handler(), slog.LevelDebug),
 	}
-}
-
-// limitConnections closes a connection that comes over the bound.
-func limitConnections() func(net.Conn, http.ConnState) {
-	var open atomic.Int32
-	return func(conn net.Conn, state http.ConnState) {
-		switch state {
-		case http.StateNew:
-			if open.Add(1) > maxConnections {
-				_ = conn.Close() // the server sees it closed, and says so by StateClosed
-			}
-		case http.StateClosed:
-			open.Add(-1)
-		}
-	}
+	porter.Attach(server)
+	return server
 }
 
 // admit lets the other server of this site in and tells anyone else why not.
 func (p *Peer) admit(next http.Handler) http.Handler {
 	said := &once{every: sayAgain}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Also of a body that nobody reads, because the request is refused.
+		if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(stuckTimeout)); err != nil {
+			return
+		}
 		err := p.verifyOther(*r.TLS)
 		if err == nil {
+			porter.Vouch(r.Context())
 			next.ServeHTTP(w, r)
 			return
 		}
+		w.Header().Set("Connection", "close") // its place is for whoever may be the other server
 		if said.due(err.Error(), time.Now()) {
 			p.o.Log.Warn("peer link: refused a server that is not the other of this site", "from", r.RemoteAddr, "error", err)
 		}
@@ -176,41 +177,73 @@ func (p *Peer) command(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
-	send := func(line commandLine) error { return writeLine(w, line) }
 	last := commandLine{End: true}
 	err := p.o.Handler.Command(r.Context(), r.PathValue("name"), args, func(value json.RawMessage) error {
-		return send(commandLine{Value: value})
+		return writeValue(w, value)
 	})
 	if err != nil {
 		last.Error = err.Error()
 	}
-	if err := send(last); err != nil {
+	if err := writeLine(w, last); err != nil {
 		p.o.Log.Info("peer link: nobody waits for the end of a command any more", "command", r.PathValue("name"), "error", err)
 	}
 }
 
-func writeLine(w http.ResponseWriter, line commandLine) error {
-	conn := http.NewResponseController(w)
-	if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return err
+// The bounds of what a command emits: of a line, and of one value, which may take several.
+const (
+	linePart = 256 << 10
+	maxValue = 64 << 20
+)
+
+// writeValue sends a value in as many lines as it takes, so that a long one, such as a row
+// with a document in it, needs no long line.
+func writeValue(w http.ResponseWriter, value json.RawMessage) error {
+	if len(value) > maxValue {
+		return fmt.Errorf("a value of %d bytes is more than the link carries in one, %d", len(value), maxValue)
 	}
+	if len(value) <= linePart {
+		return writeLine(w, commandLine{Value: value})
+	}
+	for len(value) > 0 {
+		part := value[:min(linePart, len(value))]
+		value = value[len(part):]
+		if err := writeLine(w, commandLine{Part: part, More: len(value) > 0}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeLine sends one line. Who reads it may be slow; one who reads nothing is cut off by
+// the door (package porter).
+func writeLine(w http.ResponseWriter, line commandLine) error {
 	if err := json.NewEncoder(w).Encode(line); err != nil {
 		return err
 	}
-	return conn.Flush()
+	return http.NewResponseController(w).Flush()
 }
 
-// readBody reads the whole body before the handler begins. Its time limit is
-// lifted afterwards: it would end the context of a handler that lasts.
+// readBody reads the whole body before the handler begins. Its time limit, which is one for
+// no progress, is lifted afterwards: it would end the context of a handler that lasts.
 func readBody(w http.ResponseWriter, r *http.Request, into any) error {
 	conn := http.NewResponseController(w)
-	if err := conn.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
-		return err
-	}
-	if err := decode(http.MaxBytesReader(w, r.Body, maxRequest), into); err != nil {
+	if err := decode(arriving{http.MaxBytesReader(w, r.Body, maxRequest), conn}, into); err != nil {
 		return fmt.Errorf("it cannot read the question: %w", err)
 	}
 	return conn.SetReadDeadline(time.Time{})
+}
+
+// arriving is a body that has to go on coming.
+type arriving struct {
+	io.Reader
+	conn *http.ResponseController
+}
+
+func (a arriving) Read(into []byte) (int, error) {
+	if err := a.conn.SetReadDeadline(time.Now().Add(stuckTimeout)); err != nil {
+		return 0, err
+	}
+	return a.Reader.Read(into)
 }
 
 // decode reads one JSON value that fills the whole body.
@@ -228,10 +261,6 @@ func reply(w http.ResponseWriter, status int, value any) {
 		status, text = http.StatusInternalServerError, []byte(`{"error":"its answer cannot be written as JSON"}`)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	conn := http.NewResponseController(w)
-	if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return // the connection is gone, and the asker with it
-	}
 	w.WriteHeader(status)
-	_, _ = w.Write(text)
+	_, _ = w.Write(text) // the asker may be gone
 }
