@@ -127,7 +127,7 @@ func (r *rooms) lookAtLog(found postgres.LogRoom) {
 		r.tell("major", view.Say("event-kept-log-given-up", r.givenUp(found)...))
 	case r.state == logGrows && before != logGrows:
 		r.tell("warning", r.grows(found))
-	case r.state == logGrows && step != r.step:
+	case r.state == logGrows && (step != r.step || found.Stranger != r.last.Stranger):
 		r.notice("log", r.grows(found))
 	case r.state == logWell && before != logWell:
 		r.explain("cleared", view.Say("event-kept-log-well", "seat", string(r.seat)))
@@ -153,8 +153,12 @@ func (r *rooms) tell(severity string, what view.Sentence) {
 }
 
 func (r *rooms) grows(found postgres.LogRoom) view.Sentence {
-	return view.Say("event-kept-log-grows", "seat", string(r.seat), "directory", found.Directory,
-		"kept", number(found.Kept), "bound", number(found.Bound), "free", number(found.Free))
+	words := []string{"seat", string(r.seat), "directory", found.Directory,
+		"kept", number(found.Kept), "bound", number(found.Bound), "free", number(found.Free)}
+	if found.Stranger != "" {
+		return view.Say("event-kept-log-stranger", append(words, "slot", found.Stranger)...)
+	}
+	return view.Say("event-kept-log-grows", words...)
 }
 
 // givenUp: how much there was is known from this look, or from the one before PostgreSQL's

@@ -76,6 +76,34 @@ func TestAnOperatorHearsOfKeptLogInTime(t *testing.T) {
 	}
 }
 
+// A slot of somebody's keeps log as well: who reads of it is not sent after the mirror.
+func TestASlotOfAStrangersIsNamed(t *testing.T) {
+	r, w := watchedRooms(lookedAt{})
+	r.look(postgres.LogRoom{Owner: true, Kept: 300 * mb, Bound: 400 * mb, Stranger: "backup_tool"})
+	if s := w.standing["log"]; s.Code != "event-kept-log-stranger" || s.Args["slot"] != "backup_tool" {
+		t.Errorf("it said %v", s)
+	}
+	r.look(postgres.LogRoom{Owner: true, Kept: 301 * mb, Bound: 400 * mb})
+	if s := w.standing["log"]; s.Code != "event-kept-log-grows" {
+		t.Errorf("it said %v of the mirror's", s)
+	}
+}
+
+// What the owner answers to who would copy from it is a history, or why not.
+func TestAnOwnerWithoutRoomSaysSoToWhoWouldCopyFromIt(t *testing.T) {
+	var forks []postgres.Fork
+	must(t, readPrepared(asJSON([]postgres.Fork{{Timeline: 1, At: 7}}), &forks))
+	if len(forks) != 1 || forks[0].At != 7 {
+		t.Errorf("the history is read as %v", forks)
+	}
+	must(t, readPrepared(asJSON([]postgres.Fork(nil)), &forks))
+	err := readPrepared(asJSON(view.Say("copy-source-no-room", "free", "7")), &forks)
+	fault, ok := errors.AsType[*view.Fault](err)
+	if !ok || !errors.Is(err, postgres.ErrNoRoom) || fault.Why.Args["free"] != "7" {
+		t.Errorf("the refusal is read as %v", err)
+	}
+}
+
 // PostgreSQL gives up at a checkpoint of its own; and a server may start after that.
 func TestWhatWasGivenUpIsSaidInNumbers(t *testing.T) {
 	for name, looks := range map[string][]postgres.LogRoom{

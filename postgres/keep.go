@@ -149,6 +149,7 @@ type LogRoom struct {
 	Directory string // of the log
 	Free      int64  // on its disk
 	Kept      int64  // by all slots, from the oldest on
+	Stranger  string // the slot that keeps most, where it is none of ours
 	Bound     int64  // of Kept
 	Fixed     bool   // the bound is the site's own, and not the disk's
 	Connected bool   // the mirror holds its slot
@@ -191,7 +192,9 @@ func (c *Cluster) TendLog(ctx context.Context) (LogRoom, error) {
 
 func (r *LogRoom) add(slots slotList) {
 	for _, s := range slots {
-		r.Kept = max(r.Kept, s.kept())
+		if s.kept() > r.Kept {
+			r.Kept, r.Stranger = s.kept(), s.stranger()
+		}
 		if s.name == RoleMirror {
 			r.Connected, r.Lost = s.active, s.lost
 		}
@@ -252,6 +255,13 @@ func (s slot) kept() int64 {
 		return 0
 	}
 	return int64(s.to - s.from)
+}
+
+func (s slot) stranger() string {
+	if s.name == RoleMirror || s.name == salvageSlot {
+		return ""
+	}
+	return s.name
 }
 
 // beyond compares as PostgreSQL does, in whole files (xlog.c, KeepLogSeg).

@@ -133,7 +133,7 @@ func TestTheLogIsGivenUpWhenOthersFillTheDisk(t *testing.T) {
 	}
 	room, err := main.TendLog(within(t))
 	must(t, err)
-	if room.Lost || room.Kept < 48<<20 || room.Kept > room.Bound {
+	if room.Stranger != "" || room.Lost || room.Kept < 48<<20 || room.Kept > room.Bound {
 		t.Fatalf("before: %+v", room)
 	}
 	fill(t, filepath.Dir(main.opts.Dir), 24<<20)
@@ -147,6 +147,11 @@ func TestTheLogIsGivenUpWhenOthersFillTheDisk(t *testing.T) {
 	}
 	recordMuch(t, main)
 	stillWell(t, main, log)
+	must(t, main.do(within(t), limit, "SELECT pg_create_physical_replication_slot('backup_tool', true)"))
+	recordMuch(t, main)
+	if room, err = main.TendLog(within(t)); err != nil || room.Stranger != "backup_tool" {
+		t.Errorf("who keeps most is not named: %+v (%v)", room, err)
+	}
 }
 
 // slowMirror holds the mirror's slot, says every second that it is there, and takes in some
