@@ -5,6 +5,7 @@ import "time"
 // Invite is what a server knows of a call that a PBX offers it.
 type Invite struct {
 	Call       CallID
+	Tag        string // of From: with the Call-ID it is one caller's, whichever way he comes (RFC 3261 §8.2.2.2)
 	From       string // user part of the From URI
 	To         string // user part of the To URI: what the caller dialled
 	Target     string // user part of the Request-URI: the contact the PBX chose

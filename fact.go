@@ -46,6 +46,7 @@ type CallBody struct {
 	AnsweredMS   int64  `json:"answered_ms"`      // from INVITE to 200 OK
 	Verification bool   `json:"verification"`     // this call's verification led to a takeover
 	Run          RunID  `json:"run,omitempty"`    // of the server that took it up
+	Chain        string `json:"chain,omitempty"`  // the same of all attempts of one caller
 }
 
 // StepBody is one step of a call, numbered from 1.

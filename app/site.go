@@ -42,14 +42,18 @@ func (a *App) Watch(ctx context.Context) <-chan view.Site {
 // Calls are the latest calls, newest first, a page after the other: those in progress and
 // those that only memory has come from this server, the others from its database.
 func (a *App) Calls(ctx context.Context, limit int) iter.Seq2[[]view.Call, error] {
-	return listed(a.telephony.known(), limit, func(after store.CallMark, most int) (store.CallPage, error) {
+	return view.Fold(listed(a.telephony.known(), attemptsRead*limit, func(after store.CallMark, most int) (store.CallPage, error) {
 		page, err := a.records.calls(ctx, after, most)
 		// Memory is looked at again, afterwards: it knows each call of this run that the page has.
 		w := witnesses{a.config.Site.Seat, a.spool.Run(), a.agent.OtherHeard(), a.telephony.known()}
 		w.judge(page.Calls)
 		return page, err
-	})
+	}), limit)
 }
+
+// attemptsRead is how many calls are read for a row: of callers who were refused again and
+// again there may be fewer rows than were asked for.
+const attemptsRead = 10
 
 // witnesses are who can say that a call goes on: this run of this server of its own calls, and
 // the other server, while it is heard, of its.

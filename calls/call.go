@@ -41,6 +41,7 @@ type call struct {
 	term     releve.Term
 	channel  bool // holds one, under the board's lock
 	shown    atomic.Pointer[view.Call]
+	chain    string // of the caller, once it is taken up
 }
 
 func newCall(c *Calls, in Incoming, drop context.CancelCauseFunc) *call {
@@ -193,17 +194,18 @@ func (k *call) unanswered(ctx context.Context, err error) (attendant.Outcome, st
 // answered.
 func (k *call) begin(answered time.Time) {
 	in := k.offer.Invite
+	k.chain = k.chains.join(in)
 	body := releve.CallBody{
 		From: view.Plain(view.Masked(in.From)), To: view.Plain(in.To),
 		Overflowed: k.offer.Overflowed, Reason: string(k.offer.Reason),
-		WithoutDuty: k.decision.WithoutDuty, Test: k.test(in), Verification: k.decision.Took, Run: k.run,
+		WithoutDuty: k.decision.WithoutDuty, Test: k.test(in), Verification: k.decision.Took, Run: k.run, Chain: k.chain,
 	}
 	if !answered.IsZero() {
 		body.AnsweredMS = answered.Sub(in.ReceivedAt).Milliseconds()
 	}
 	k.shown.Store(&view.Call{
 		Call: in.Call, At: in.ReceivedAt, Seat: k.seat, Term: k.term, From: body.From,
-		Overflowed: body.Overflowed, WithoutDuty: body.WithoutDuty, Test: body.Test, Run: k.run,
+		Overflowed: body.Overflowed, WithoutDuty: body.WithoutDuty, Test: body.Test, Run: k.run, Chain: k.chain,
 	})
 	k.record(releve.CallOffered, k.now(), body)
 }
@@ -221,8 +223,9 @@ func (k *call) note(n attendant.Note) {
 func (k *call) end(o attendant.Outcome, detail string) {
 	at := k.now()
 	c := *k.shown.Load()
-	c.Outcome = string(o)
+	c.Outcome, c.Detail = string(o), detail
 	c.Duration = at.Sub(c.At)
+	k.chains.ended(k.offer.Invite, k.chain, len(c.Steps) > 0)
 	k.shown.Store(&c)
 	k.log.Info("call ended", "outcome", o, "detail", detail, "lasted", c.Duration)
 	k.record(releve.CallEnded, at, releve.EndBody{

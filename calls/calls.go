@@ -95,6 +95,7 @@ type Calls struct {
 	board    *board
 	recorder *recorder
 	own      *own
+	chains   *chains
 	broken   func(releve.CallID, string)
 }
 
@@ -116,6 +117,7 @@ func New(o Options) (*Calls, error) {
 		board:    newBoard(o.Channels, o.Clock),
 		recorder: newRecorder(o.Spool, o.Log),
 		own:      newOwn(o.Secret, o.Clock),
+		chains:   newChains(o.Clock),
 		broken:   o.Broken,
 	}, nil
 }

@@ -35,7 +35,7 @@ func TestCallIsPutThrough(t *testing.T) {
 			t.Errorf("recorded:\n%s", strings.Join(got, "\n"))
 		}
 		body := s.disk.offered(t, "a@pbx")
-		if want := (releve.CallBody{From: "0612******", To: "8000", AnsweredMS: 20}); body != want {
+		if want := (releve.CallBody{From: "0612******", To: "8000", AnsweredMS: 20, Chain: body.Chain}); body != want || body.Chain == "" {
 			t.Errorf("body is %+v", body)
 		}
 		if !slices.Equal(c.said, []string{"fr/greeting", "fr/menu", "fr/transfer"}) || !slices.Equal(c.transferred, []string{"1001"}) || !c.hungUp {

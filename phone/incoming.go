@@ -234,6 +234,7 @@ func (p *Phone) readInvite(req *sip.Request) releve.Invite {
 	return releve.Invite{
 		Sound:      terms.Sound(offer),
 		Call:       releve.CallID(req.CallID().Value()),
+		Tag:        sip.FromTag(req),
 		From:       readWhom(sip.Value(req, "From")).user,
 		To:         readWhom(sip.Value(req, "To")).user,
 		Target:     sip.User(req.Recipient),

@@ -29,10 +29,10 @@ func statement(f releve.Fact) (sql string, args []any, err error) {
 func insertCall(f releve.Fact) (string, []any, error) {
 	body, err := decode[releve.CallBody](f)
 	return `INSERT INTO call (fact_id, call, seat, term, at, caller, dialled, overflowed, reason,
-			without_duty, test, answered_ms, verification, run)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (fact_id) DO NOTHING`,
+			without_duty, test, answered_ms, verification, run, chain)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (fact_id) DO NOTHING`,
 		append(common(f), body.From, body.To, body.Overflowed, body.Reason,
-			body.WithoutDuty, body.Test, body.AnsweredMS, body.Verification, body.Run), err
+			body.WithoutDuty, body.Test, body.AnsweredMS, body.Verification, body.Run, body.Chain), err
 }
 
 func insertStep(f releve.Fact) (string, []any, error) {

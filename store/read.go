@@ -99,7 +99,8 @@ func ReadCalls(ctx context.Context, q Querier, after CallMark, limit int) (CallP
 		from = after.At
 	}
 	rows, err := q.Query(ctx, `SELECT call, at, seat, term, caller, overflowed, without_duty, test,
-		coalesce(outcome, ''), coalesce(duration_ms, 0), steps, run
+		coalesce(outcome, ''), coalesce(duration_ms, 0), steps, run, chain,
+		coalesce(outcome_detail, '')
 		FROM call_record
 		WHERE $1::timestamptz IS NULL OR at <= $1 AND (at, call COLLATE "C", seat) < ($1, $2, $3)
 		ORDER BY at DESC, call COLLATE "C" DESC, seat DESC LIMIT $4`, from, after.Call, after.Seat, limit)
@@ -127,7 +128,7 @@ func scanCall(row pgx.Rows) (view.Call, error) {
 	c := view.Call{Stored: true}
 	var milliseconds int64
 	err := row.Scan(&c.Call, &c.At, &c.Seat, &c.Term, &c.From, &c.Overflowed, &c.WithoutDuty, &c.Test,
-		&c.Outcome, &milliseconds, &c.Steps, &c.Run)
+		&c.Outcome, &milliseconds, &c.Steps, &c.Run, &c.Chain, &c.Detail)
 	c.Duration = time.Duration(milliseconds) * time.Millisecond
 	c.From = view.Masked(c.From) // older versions stored short numbers whole
 	return c, err

@@ -170,6 +170,9 @@ type Call struct {
 	Steps       []Step        `json:"steps"`
 	Stored      bool          `json:"stored"` // false: still in a spool
 	Run         releve.RunID  `json:"run,omitempty"`
+	Chain       string        `json:"chain,omitempty"`    // the same of all attempts of one caller
+	Detail      string        `json:"detail,omitempty"`   // why it ended so
+	Attempts    []Attempt     `json:"attempts,omitempty"` // the others of this caller, newest first
 }
 
 // The outcomes that no server saw. The call has then lasted at least its duration.

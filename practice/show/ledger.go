@@ -133,6 +133,13 @@ func found(rows []entry, calls []view.Call) int {
 			end = 1
 		}
 		left[c.Call] = map[releve.FactKind]int{releve.CallOffered: 1, releve.CallStepped: len(c.Steps), releve.CallEnded: end}
+		for _, a := range c.Attempts { // of the same caller, refused before or after
+			if left[a.Call] == nil {
+				left[a.Call] = map[releve.FactKind]int{}
+			}
+			left[a.Call][releve.CallOffered]++
+			left[a.Call][releve.CallEnded]++
+		}
 	}
 	n := 0
 	for _, row := range rows {

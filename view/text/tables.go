@@ -39,7 +39,26 @@ func Outcome(c view.Call, lang releve.Language) string {
 	if c.Outcome == "" {
 		return words.Say(lang, view.Say("outcome-none"))
 	}
-	return words.Say(lang, view.Say("outcome-"+c.Outcome))
+	said := words.Say(lang, view.Say("outcome-"+c.Outcome))
+	if why := []rune(view.Plain(c.Detail)); c.Outcome == failed && len(why) > 0 {
+		said += " (" + strings.TrimSpace(string(why[:min(len(why), reasonShown)])) + ellipsis(len(why) > reasonShown) + ")"
+	}
+	return said
+}
+
+const (
+	// failed is the one outcome that says nothing without its reason, which begins with the
+	// code that the caller was refused with.
+	failed = "failed"
+	// reasonShown is how much of a reason a row has room for.
+	reasonShown = 40
+)
+
+func ellipsis(cut bool) string {
+	if cut {
+		return "…"
+	}
+	return ""
 }
 
 // Remarkable is what sets a call apart from most.
@@ -52,6 +71,13 @@ func Remarkable(c view.Call, lang releve.Language) []string {
 		if mark.holds {
 			all = append(all, words.Say(lang, view.Say(mark.code)))
 		}
+	}
+	if n := len(c.Attempts); n > 0 {
+		first := c.At
+		if oldest := c.Attempts[n-1].At; oldest.Before(first) {
+			first = oldest
+		}
+		all = append(all, words.Say(lang, view.Say("call-attempts", "count", strconv.Itoa(n+1), "at", words.Clock(lang, first, time.Now()))))
 	}
 	return all
 }
