@@ -109,3 +109,28 @@ func TestADatabaseThatIsAwayLeavesWhatMemoryHas(t *testing.T) {
 		t.Error("a list that broke off in the middle looks whole")
 	}
 }
+
+// TestALedgerThatDoesNotReadIsCutOff: by the facts that wait for it, however they come.
+func TestALedgerThatDoesNotReadIsCutOff(t *testing.T) {
+	const most = 16384
+	for name, batch := range map[string]int{"all at once": most, "in batches": 512} {
+		t.Run(name, func(t *testing.T) {
+			a := &App{stored: newStoredFacts()}
+			ledger := a.Stored(t.Context())
+			for range most / batch {
+				a.stored.add(make([]releve.Fact, batch))
+			}
+			if len(a.stored.listeners) != 1 {
+				t.Fatal("it is cut off before its bound")
+			}
+			a.stored.add(make([]releve.Fact, 1))
+			got := 0
+			for some := range ledger { // it ends, without a hole
+				got += len(some)
+			}
+			if got != most || len(a.stored.listeners) != 0 {
+				t.Errorf("%d facts waited", got)
+			}
+		})
+	}
+}

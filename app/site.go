@@ -167,19 +167,26 @@ func newStoredFacts() *storedFacts {
 	return &storedFacts{listeners: map[chan []releve.Fact]struct{}{}}
 }
 
-// ledgerQueue is how many batches a slow listener may be behind; then it is cut
-// off, for a ledger with a hole would be worse than one that ends.
-const ledgerQueue = 1024
+// A slow listener may be so many batches of so many facts behind; then it is cut off, for a
+// ledger with a hole would be worse than one that ends.
+const (
+	ledgerQueue = 1024
+	ledgerBatch = 16
+)
 
 func (s *storedFacts) add(facts []releve.Fact) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.listeners {
-		select {
-		case c <- facts:
-		default:
+		for some := range slices.Chunk(facts, ledgerBatch) {
+			select {
+			case c <- some:
+				continue
+			default:
+			}
 			delete(s.listeners, c)
 			close(c)
+			break
 		}
 	}
 }

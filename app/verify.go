@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"path/filepath"
+	"slices"
 
 	"releve"
 	"releve/agent"
@@ -64,6 +65,9 @@ type checkedPages struct {
 	Total int64            `json:"total,omitempty"`
 	Bad   []releve.BadPage `json:"bad,omitempty"`
 }
+
+// badPages is how many go in one line.
+const badPages = 1000
 
 // otherDatabase is the mirror, over the link.
 type otherDatabase struct{ peer *peer.Peer }
@@ -127,7 +131,12 @@ func (d *proofDesk) command(ctx context.Context, name string, args json.RawMessa
 	if err != nil {
 		return err
 	}
-	return emitJSON(emit, checkedPages{Bad: bad})
+	for some := range slices.Chunk(bad, badPages) {
+		if err := emitJSON(emit, checkedPages{Bad: some}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *proofDesk) answer(ctx context.Context, args json.RawMessage, emit func(json.RawMessage) error) error {

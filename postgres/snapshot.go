@@ -192,7 +192,25 @@ FROM (SELECT hashtextextended((r.*)::text, 0) AS hash FROM ONLY %s AS r WHERE %s
 	return d, err
 }
 
-// Rows are the rows of a stretch, at most so many, in the order of their keys.
+// wide is how many characters of a value are carried and shown; brief is how many of a
+// longer one, beside its length and its hash, by which two of them are told apart.
+const (
+	wide  = 1000
+	brief = 100
+)
+
+// briefly are expressions in PostgreSQL's text form, cut where that is long.
+func briefly(expressions []string) string {
+	short := make([]string, len(expressions))
+	for i, e := range expressions {
+		short[i] = fmt.Sprintf(`CASE WHEN length(%[1]s::text) <= %[2]d THEN %[1]s::text
+ELSE left(%[1]s::text, %[3]d) || '… (' || length(%[1]s::text) || ', ' || to_hex(hashtextextended(%[1]s::text, 0)) || ')' END`, e, wide, brief)
+	}
+	return strings.Join(short, ", ")
+}
+
+// Rows are the rows of a stretch, at most so many, in the order of their keys. A long value
+// stands there by its beginning, its length and its hash.
 func (s *Snapshot) Rows(ctx context.Context, part releve.Stretch, most int) ([]releve.KeyedRow, error) {
 	sh, err := s.shapeOf(ctx, part.Table)
 	if err != nil {
@@ -200,7 +218,7 @@ func (s *Snapshot) Rows(ctx context.Context, part releve.Stretch, most int) ([]r
 	}
 	where, args := sh.within(part)
 	found, err := s.tx.Query(ctx, fmt.Sprintf(`SELECT ARRAY[%s], ARRAY[%s] FROM ONLY %s AS r WHERE %s ORDER BY %s LIMIT %d`,
-		texts(sh.key), texts(sh.columns), part.Table, where, sh.ordered(), most), args...)
+		texts(sh.key), briefly(sh.columns), part.Table, where, sh.ordered(), most), args...)
 	if err != nil {
 		return nil, err
 	}

@@ -154,6 +154,34 @@ func TestAStretchIsCutAndReadByItsKey(t *testing.T) {
 	}
 }
 
+// TestALongValueIsToldByItsHash: rows of any size are compared, and none is carried whole.
+func TestALongValueIsToldByItsHash(t *testing.T) {
+	c := unmirrored(t)
+	pool := openPool(t, c)
+	sql(t, pool, "CREATE TABLE documents (n int PRIMARY KEY, body text, raw bytea, other jsonb)")
+	sql(t, pool, `INSERT INTO documents SELECT n, repeat('é', 3000000) || CASE WHEN n = 3 THEN 'x' ELSE 'y' END,
+		convert_to(repeat('z', 2000000), 'UTF8'), to_jsonb(repeat('w', 999 - n)) FROM generate_series(1, 3) AS n`)
+	rows, err := look(t, c).Rows(within(t), releve.Stretch{Table: "public.documents"}, 10)
+	must(t, err)
+	if len(rows) != 3 {
+		t.Fatalf("%d rows", len(rows))
+	}
+	for _, r := range rows {
+		for column, v := range r.Row {
+			if v == nil || len(*v) > 1100 {
+				t.Errorf("row %s: %s has %d bytes", r.Key, column, len(*v))
+			}
+		}
+	}
+	first, second, third := *rows[0].Row["body"], *rows[1].Row["body"], *rows[2].Row["body"]
+	if first != second || first == third || *rows[0].Row["raw"] != *rows[1].Row["raw"] {
+		t.Errorf("bodies are told as %q, %q and %q", first, second, third)
+	}
+	if got := *rows[0].Row["other"]; len(got) != 1000 || got[0] != '"' {
+		t.Errorf("a value of 1000 characters is told as %q", got)
+	}
+}
+
 func TestRowsWithoutAKeyAreToldApartByWhatTheyHold(t *testing.T) {
 	c := alone(t)
 	pool := openPool(t, c)

@@ -8,6 +8,7 @@ package view
 import (
 	"encoding/json"
 	"time"
+	"unicode/utf8"
 
 	"releve"
 )
@@ -28,16 +29,33 @@ type Sentence struct {
 	Args map[string]string `json:"args,omitempty"`
 }
 
-// Say makes a sentence from a code and pairs of names and values.
+// namedMost is how many bytes of a value a sentence names: it goes to every screen and, while
+// it is new, to the other server several times a second.
+const namedMost = 1000
+
+// Say makes a sentence from a code and pairs of names and values. Of a long value it names
+// the beginning.
 func Say(code string, pairs ...string) Sentence {
 	s := Sentence{Code: code}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if s.Args == nil {
 			s.Args = map[string]string{}
 		}
-		s.Args[pairs[i]] = pairs[i+1]
+		s.Args[pairs[i]] = beginning(pairs[i+1])
 	}
 	return s
+}
+
+// beginning cuts a text after a whole letter.
+func beginning(text string) string {
+	if len(text) <= namedMost {
+		return text
+	}
+	n := namedMost
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n] + "…"
 }
 
 // Site is all that is shown of a site.
