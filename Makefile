@@ -2,7 +2,8 @@
 # make demo     the main job in two minutes, on this machine; KEEP=1 leaves the site running
 # make test     everything, on real parts (root, or sudo without a password)
 # make chaos    whole sites through what a seed draws: N=20 schedules, SEED=1 to play one again
-# make soak     the same for a night, then a million fresh sites in virtual time: N=1000 schedules
+# make soak     the same for a night, an hour of a stranger on the network (STAY=1h), then a million
+#               fresh sites in virtual time: N=1000 schedules
 # make bench    the figures of docs/benchmarks.md
 # make lint     formatting, vet, staticcheck, known vulnerabilities
 
@@ -32,6 +33,7 @@ chaos:
 
 soak:
 	@$(MAKE) --no-print-directory chaos N="$(or $(N),1000)"
+	@go test -count=1 -v -timeout 0 -run '^TestAStrangerOnTheNetwork$$' ./acceptance -args -stranger "$(or $(STAY),1h)"
 	@go test -count=1 -v -timeout 0 -run '^TestSeed$$' ./sim -args -fresh -seeds 1000000
 
 bench:

@@ -226,7 +226,7 @@ func (s *site) checkWaits(t testing.TB, since time.Time) {
 		t.Fatalf("the secondary answered nobody:\n%s", tail(s.pbx.log(), 20))
 	}
 	longest := slices.Max(waits)
-	t.Logf("from overflow to answer with a frozen witness: %v at most, of %d", longest, len(waits))
+	t.Logf("from overflow to answer: %v at most, of %d", longest, len(waits))
 	if longest > decidedWithin {
 		t.Errorf("a caller waited %v from his overflow, want %v at most", longest, decidedWithin)
 	}
@@ -235,7 +235,7 @@ func (s *site) checkWaits(t testing.TB, since time.Time) {
 		said = append(said, e.What.Code)
 	}
 	if !slices.Contains(said, "rule-duty-asked") {
-		t.Errorf("the secondary did not ask the frozen witness: %v", said)
+		t.Errorf("the secondary did not ask the witness: %v", said)
 	}
 }
 
