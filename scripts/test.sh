@@ -29,6 +29,7 @@ tests rooms standard-quiet -race -timeout 25m "$@" $rooms
 pair='CreatedClusterIsOurs|KilledPostmaster|FollowsCommitByCommit|UnderLoadKeeps|ToldApartInRealWAL|KilledInsideAPromotion|CountedBeforeARewind'
 pair="$pair|OldOwnerIsRewound|CleanHandover|SlotThatWasMadeAgain|OldOwnerCommittedAlone|SlotFollowsTheMirror|FrozenOwner|BrokenPage"
 pair="$pair|LostDataIsRestored|StrangerAtThePort|MainCommittedAlone|EachKindOfDifference"
+pair="$pair|AbsentMirrorDoesNotFill|OthersFillTheDisk|SlowMirrorKeeps|FreedOfKeptLog|RewindLooksForRoom"
 for version in "17 trixie" "18 sid"; do
 	echo "== the pair on PostgreSQL ${version% *}"
 	# shellcheck disable=SC2086 # two words
