@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -33,14 +34,19 @@ func (a *Agent) keepRound(r *takeover.Round) {
 // what an operator should see. Rounds are written only where they change
 // something, for a watch that goes well is no news.
 func (a *Agent) note(before takeover.Machine, e takeover.Event, actions []takeover.Action) {
-	a.noteRound(before, e)
+	step := a.noteRound(before, e)
 	for i, act := range actions {
 		first := i == 0 || actions[i-1].Rule != act.Rule
 		if !first || act.Kind == takeover.Check || act.Rule == "stop-asked" {
 			continue
 		}
-		a.noteRule(act, inputOf(before, e))
+		step = append(step, a.noteRule(act, inputOf(before, e)))
 	}
+	routine := len(step) > 0 && before.Phase == a.machine.Phase && reflect.DeepEqual(before.Durable, a.machine.Durable)
+	for i := range step {
+		step[i].Routine = routine
+	}
+	a.Diary.Write(step...)
 }
 
 // Input is what a decision was taken on. The same Step of this Machine takes it
@@ -58,7 +64,7 @@ func inputOf(before takeover.Machine, e takeover.Event) json.RawMessage {
 	return raw
 }
 
-func (a *Agent) noteRule(act takeover.Action, input json.RawMessage) {
+func (a *Agent) noteRule(act takeover.Action, input json.RawMessage) view.Entry {
 	m := a.machine
 	what := view.Say("rule-"+act.Rule, "term", fmt.Sprint(m.Term), "seat", string(m.Seat), "other", string(m.Seat.Other()),
 		"number", fmt.Sprint(m.Number), "cause", m.Cause, "why", lossOf(m), "calls", itoa(len(a.waiting)))
@@ -70,13 +76,13 @@ func (a *Agent) noteRule(act takeover.Action, input json.RawMessage) {
 			entry.Call = a.waiting[len(a.waiting)-1].call // the verdict waited for a round begun after it
 		}
 	}
-	a.Diary.Write(entry)
 	a.Log.Info("decided", "rule", act.Rule, "term", m.Term, "phase", m.Phase, "call", entry.Call)
 	// What only says the newest event again is no news: a database that does not start is
 	// tried every second.
 	if severity, shown := shownRules[act.Rule]; shown && !a.board.newest(what) {
 		a.board.add(view.Event{At: entry.At, Seat: m.Seat, Term: m.Term, Severity: severity, What: what, Call: entry.Call})
 	}
+	return entry
 }
 
 // causeShown is how much of a cause is shown: PostgreSQL's last words may be a page, and
@@ -124,21 +130,21 @@ var shownRules = map[string]string{
 // noteRound keeps decisions not to act: a round while a call waits, or one that
 // fails or ends a row of failures. Failures beyond a verdict's change nothing: a
 // server that stays dead for a night does not fill the diary.
-func (a *Agent) noteRound(before takeover.Machine, e takeover.Event) {
+func (a *Agent) noteRound(before takeover.Machine, e takeover.Event) []view.Entry {
 	if e.Round == nil {
-		return
+		return nil
 	}
 	enough := a.Settings.Rounds
 	changed := min(before.Count.Failed, enough) != min(a.machine.Count.Failed, enough)
 	if before.Waiters == 0 && !changed {
-		return
+		return nil
 	}
 	outcome := e.Round.Judge()
-	a.Diary.Write(view.Entry{
+	return []view.Entry{{
 		At: time.Now().UTC(), Seat: a.machine.Seat, Term: a.machine.Term, Kind: "non-decision",
 		What:     view.Say("round-"+string(outcome), "failed", itoa(a.machine.Count.Failed), "of", itoa(a.Settings.Rounds)),
 		Evidence: evidenceOf(*e.Round), Input: inputOf(before, e),
-	})
+	}}
 }
 
 // evidence is what the rounds since the last good one brought, that one included
@@ -191,7 +197,7 @@ func (a *Agent) Notice(about string, what view.Sentence) {
 func (a *Agent) Explain(severity string, what view.Sentence) {
 	m := a.Machine()
 	now := time.Now().UTC()
-	a.Diary.Write(view.Entry{At: now, Seat: m.Seat, Term: m.Term, Kind: "fact", What: what})
+	a.Diary.Write(view.Entry{At: now, Seat: m.Seat, Term: m.Term, Kind: "fact", What: what, Routine: true})
 	a.board.add(view.Event{At: now, Seat: m.Seat, Term: m.Term, Severity: severity, What: what})
 	level := slog.LevelWarn
 	if severity == "info" || severity == "cleared" {

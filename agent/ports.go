@@ -123,7 +123,7 @@ type Load struct {
 }
 
 // Diary keeps decisions with their evidence. It never waits and never fails.
-type Diary interface{ Write(view.Entry) }
+type Diary interface{ Write(step ...view.Entry) }
 
 // Spool tells how many facts wait on this disk alone.
 type Spool interface{ Waiting() int }

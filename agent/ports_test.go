@@ -471,10 +471,10 @@ type diary struct {
 	entries []view.Entry
 }
 
-func (d *diary) Write(e view.Entry) {
+func (d *diary) Write(step ...view.Entry) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.entries = append(d.entries, e)
+	d.entries = append(d.entries, step...)
 }
 
 func (d *diary) all() []view.Entry {

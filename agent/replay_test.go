@@ -32,6 +32,14 @@ func TestTheDiaryCanBeReplayed(t *testing.T) {
 				t.Errorf("%s was never decided:\n%s", code, s.minutes())
 			}
 		}
+		// What changed nothing may be folded where it comes too often; a change of duty never.
+		for code, routine := range map[string]bool{"rule-takeover": false, "rule-promoted": false, "rule-in-service": true} {
+			for _, e := range s.secondary().diary.of(code) {
+				if e.Routine != routine {
+					t.Errorf("%s at %v: routine is %v", code, e.At, e.Routine)
+				}
+			}
+		}
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,9 @@ const (
 	// disk that is busy for a second must not lose them.
 	defaultQueue = 1024
 	defaultBytes = 64 << 20
+	// defaultRoutine is apart from it: however much of that there is, no change of duty is
+	// washed out by it.
+	defaultRoutine = 32 << 20
 
 	// parts is how many files the bound is spread over: dropping the oldest then
 	// drops a sixteenth of what is kept.
@@ -44,14 +48,18 @@ const (
 	// Unreadable says that lines amid the others do not read; its arguments are "count"
 	// and "file". Read says it, and leaves the file as it is.
 	Unreadable = "event-diary-unreadable"
+	// Folded says that routine came too often to be kept each; its arguments are "count"
+	// and "since", its evidence is what the last of them said.
+	Folded = "event-diary-folded"
 )
 
 // Options are what a diary may be told. The zero value is usable.
 type Options struct {
-	Seat  releve.Seat // who says that entries were dropped
-	Queue int         // entries that may wait for the disk; 0 means 1024
-	Bytes int64       // kept on disk, the oldest files going first; 0 means 64 MiB
-	Log   *slog.Logger
+	Seat    releve.Seat // who says that entries were dropped
+	Queue   int         // steps that may wait for the disk; 0 means 1024
+	Bytes   int64       // kept on disk, the oldest files going first; 0 means 64 MiB
+	Routine int64       // the same of routine, which has files of its own; 0 means 32 MiB
+	Log     *slog.Logger
 }
 
 // Diary is an open diary. Its methods may be called from any goroutine.
@@ -64,14 +72,16 @@ type Diary struct {
 	done    chan struct{}
 	once    sync.Once
 
-	out     *output // the writer's own, as is failing
+	folds   folds
+	out     *output // the writer's own, as are routine and failing
+	routine *output
 	failing bool
 }
 
-// message is an entry to keep or, when flushed is set, a caller who waits for
+// message is the entries of a step to keep or, when flushed is set, a caller who waits for
 // those before.
 type message struct {
-	entry   view.Entry
+	entries []view.Entry
 	flushed chan struct{}
 }
 
@@ -93,6 +103,9 @@ func prepare(dir string, opt Options) (*Diary, error) {
 	if opt.Bytes == 0 {
 		opt.Bytes = defaultBytes
 	}
+	if opt.Routine == 0 {
+		opt.Routine = defaultRoutine
+	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
@@ -102,22 +115,42 @@ func prepare(dir string, opt Options) (*Diary, error) {
 	return &Diary{
 		opt: opt, dir: dir, queue: make(chan message, opt.Queue),
 		closing: make(chan struct{}), done: make(chan struct{}),
-		out: &output{dir: dir, bound: opt.Bytes},
+		out:     &output{dir: dir, bound: opt.Bytes},
+		routine: &output{dir: filepath.Join(dir, routineDir), bound: opt.Routine, within: true},
 	}, nil
 }
 
-// Write keeps an entry. It neither waits nor fails.
-func (d *Diary) Write(e view.Entry) {
+// routineDir is where routine has its files, in the diary's directory.
+const routineDir = "routine"
+
+// Write keeps the entries of one step, all or none of them. It neither waits nor fails. What
+// is routine and comes too often is counted instead, and told.
+func (d *Diary) Write(step ...view.Entry) {
+	if len(step) == 0 {
+		return
+	}
+	room := cap(d.queue)
+	if step[0].Routine {
+		told, keep := d.folds.take(step)
+		if step = append(told, step...); !keep {
+			return
+		}
+		room -= room / 4 // the last quarter is for what lasts
+	}
 	select {
 	case <-d.closing:
-		d.dropped.Add(1)
+		d.dropped.Add(int64(len(step)))
 		return
 	default:
 	}
+	if len(d.queue) >= room {
+		d.dropped.Add(int64(len(step)))
+		return
+	}
 	select {
-	case d.queue <- message{entry: e}:
+	case d.queue <- message{entries: step}:
 	default:
-		d.dropped.Add(1)
+		d.dropped.Add(int64(len(step)))
 	}
 }
 
@@ -145,14 +178,19 @@ func (d *Diary) Flush(ctx context.Context) error {
 func (d *Diary) Close() error {
 	d.once.Do(func() { close(d.closing) })
 	<-d.done
-	return d.out.close()
+	return errors.Join(d.out.close(), d.routine.close())
 }
 
 // keep is the one goroutine that writes files.
 func (d *Diary) keep() {
 	defer close(d.done)
+	tell := time.NewTicker(foldsTold)
+	defer tell.Stop()
 	for {
 		select {
+		case <-tell.C:
+			d.sayFolded()
+			d.flush()
 		case m := <-d.queue:
 			d.take(m)
 		case <-d.closing:
@@ -168,6 +206,7 @@ func (d *Diary) takeRest() {
 		case m := <-d.queue:
 			d.take(m)
 		default:
+			d.sayFolded()
 			d.sayDropped(time.Now())
 			d.flush()
 			return
@@ -179,15 +218,25 @@ func (d *Diary) takeRest() {
 // a burst costs one write.
 func (d *Diary) take(m message) {
 	if m.flushed == nil {
-		d.append(m.entry)
-		d.sayCut(m.entry.At)
-		d.sayDropped(m.entry.At)
+		at := m.entries[len(m.entries)-1].At
+		d.append(m.entries...)
+		d.sayCut(at)
+		d.sayDropped(at)
+	} else {
+		d.sayFolded()
 	}
 	if m.flushed != nil || len(d.queue) == 0 {
 		d.flush()
 	}
 	if m.flushed != nil {
 		close(m.flushed)
+	}
+}
+
+// sayFolded writes what was counted since it was last told.
+func (d *Diary) sayFolded() {
+	for _, e := range d.folds.told() {
+		d.append(e)
 	}
 }
 
@@ -203,38 +252,49 @@ func (d *Diary) sayDropped(at time.Time) {
 	}
 }
 
-// sayCut writes what the file that was opened for the last entry had lost at its end.
+// sayCut writes what the files that were opened for the last entry had lost at their end.
 func (d *Diary) sayCut(at time.Time) {
-	cut := d.out.cut
-	if cut.bytes == 0 {
-		return
+	for _, out := range []*output{d.out, d.routine} {
+		cut := out.cut
+		if cut.bytes == 0 {
+			continue
+		}
+		out.cut = torn{}
+		d.opt.Log.Warn("torn last line of the diary cut off", "file", cut.file, "bytes", cut.bytes)
+		d.append(view.Entry{At: at, Seat: d.opt.Seat, Kind: "fact",
+			What: view.Say(Cut, "bytes", strconv.FormatInt(cut.bytes, 10), "file", cut.file)})
 	}
-	d.out.cut = torn{}
-	d.opt.Log.Warn("torn last line of the diary cut off", "file", cut.file, "bytes", cut.bytes)
-	d.append(view.Entry{At: at, Seat: d.opt.Seat, Kind: "fact",
-		What: view.Say(Cut, "bytes", strconv.FormatInt(cut.bytes, 10), "file", cut.file)})
 }
 
-// append hands an entry to the file and says whether it was taken.
-func (d *Diary) append(e view.Entry) bool {
-	line, err := json.Marshal(e)
+// append hands the entries of a step to their file, together, and says whether they were taken.
+func (d *Diary) append(step ...view.Entry) bool {
+	out, last := d.out, step[len(step)-1]
+	if last.Routine {
+		out = d.routine
+	}
+	var lines []byte
+	var err error
+	for _, e := range step {
+		line, errLine := json.Marshal(e)
+		lines, err = append(append(lines, line...), '\n'), errors.Join(err, errLine)
+	}
 	if err == nil {
-		err = d.out.append(e.At, append(line, '\n'))
+		err = out.append(last.At, lines, len(step))
 	}
 	if err != nil {
-		d.dropped.Add(1)
+		d.dropped.Add(int64(len(step)))
 	}
 	d.judge(err)
 	return err == nil
 }
 
-func (d *Diary) flush() { d.judge(d.out.flush()) }
+func (d *Diary) flush() { d.judge(errors.Join(d.out.flush(), d.routine.flush())) }
 
 // judge counts the lines that the disk did not take, and says the cause once
 // until it takes some again.
 func (d *Diary) judge(err error) {
-	d.dropped.Add(int64(d.out.lost))
-	d.out.lost = 0
+	d.dropped.Add(int64(d.out.lost + d.routine.lost))
+	d.out.lost, d.routine.lost = 0, 0
 	if err != nil && !d.failing {
 		d.opt.Log.Warn("diary cannot be written, entries are dropped", "dir", d.dir, "cause", err)
 	}

@@ -22,6 +22,8 @@ const (
 type output struct {
 	dir   string
 	bound int64 // bytes, of all files
+	// within another diary's directory: it makes its own there when it is first needed.
+	within bool
 
 	file    *os.File
 	day     string
@@ -38,13 +40,13 @@ type torn struct {
 	bytes int64
 }
 
-// append adds a line to what the next flush writes.
-func (o *output) append(at time.Time, line []byte) error {
-	if err := o.turnTo(at.UTC().Format(dayLayout), int64(len(line))); err != nil {
+// append adds lines to what the next flush writes, all to the same file.
+func (o *output) append(at time.Time, lines []byte, n int) error {
+	if err := o.turnTo(at.UTC().Format(dayLayout), int64(len(lines))); err != nil {
 		return err
 	}
-	o.pending = append(o.pending, line...)
-	o.lines++
+	o.pending = append(o.pending, lines...)
+	o.lines += n
 	return nil
 }
 
@@ -83,6 +85,11 @@ func (o *output) turnTo(day string, more int64) error {
 
 // open takes the last file of a day while it has room, or begins the next.
 func (o *output) open(day string, more int64) error {
+	if o.within {
+		if err := os.Mkdir(o.dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+	}
 	files, err := list(o.dir)
 	if err != nil {
 		return err

@@ -22,7 +22,23 @@ func (d *Diary) Recent(n int) ([]view.Entry, error) {
 // Read returns the last limit entries whose time lies in [from, to], newest
 // last. A zero time is no bound.
 func (d *Diary) Read(from, to time.Time, limit int) ([]view.Entry, error) {
-	files, err := list(d.dir)
+	found, err := read(d.dir, from, to, limit)
+	if err != nil {
+		return nil, err
+	}
+	routine, err := read(filepath.Join(d.dir, routineDir), from, to, limit)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	found = append(found, routine...)
+	slices.SortStableFunc(found, func(a, b view.Entry) int { return a.At.Compare(b.At) })
+	return found[max(0, len(found)-limit):], nil
+}
+
+// read returns at least the last limit entries between two times of the files in dir, if there
+// are so many.
+func read(dir string, from, to time.Time, limit int) ([]view.Entry, error) {
+	files, err := list(dir)
 	if err != nil {
 		return nil, fmt.Errorf("diary: %w", err)
 	}
@@ -40,8 +56,7 @@ func (d *Diary) Read(from, to time.Time, limit int) ([]view.Entry, error) {
 		}
 		found = append(entries, found...)
 	}
-	slices.SortStableFunc(found, func(a, b view.Entry) int { return a.At.Compare(b.At) })
-	return found[max(0, len(found)-limit):], nil
+	return found, nil
 }
 
 // read reads one file. Lines that do not read are said among those that do, so that

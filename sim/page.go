@@ -48,12 +48,18 @@ type diary struct{ *process }
 var takeovers = map[string]bool{"rule-takeover": true, "rule-duty-granted": true, "rule-duty-taken-from-released": true}
 
 // Write never waits.
-func (d diary) Write(e view.Entry) {
+func (d diary) Write(step ...view.Entry) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.dead {
 		return
 	}
+	for _, e := range step {
+		d.write(e)
+	}
+}
+
+func (d diary) write(e view.Entry) {
 	if takeovers[e.What.Code] {
 		d.figures.Takeovers++
 	}

@@ -218,7 +218,8 @@ type Entry struct {
 	What     Sentence        `json:"what"`
 	Call     releve.CallID   `json:"call,omitempty"` // the call that led to it, or that it answered
 	Evidence []Sentence      `json:"evidence,omitempty"`
-	Input    json.RawMessage `json:"input,omitempty"` // the event that the decision took, for replay
+	Input    json.RawMessage `json:"input,omitempty"`   // the event that the decision took, for replay
+	Routine  bool            `json:"routine,omitempty"` // it changed nothing that lasts, and may come a thousand times
 }
 
 // Procedure is a guided procedure while it runs, and the last one afterwards.
