@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -172,6 +174,55 @@ func TestAMirrorThatWasAwayForTooLongIsClonedAnewByItself(t *testing.T) {
 	if err != nil || len(kept) > 0 {
 		t.Errorf("a copy of which nothing was its own is kept: %v (%v)", kept, err)
 	}
+}
+
+// A copy is not begun whose log could not be kept while it is made; there is room, and it is.
+func TestAnOwnerWithoutRoomForTheLogIsNotCopiedFrom(t *testing.T) {
+	disk := smallDisk(t)
+	made, _ := sitetest.New(t, func(o *postgres.Options) {
+		if o.Seat == releve.Main {
+			o.Dir = filepath.Join(disk, "postgres")
+		}
+	})
+	main := databaseOf(made)
+	ctx := within(t)
+	_, err := main.Create(ctx)
+	must(t, err)
+	must(t, main.StartPrimary(ctx))
+	ballast := filepath.Join(disk, "ballast")
+	must(t, os.WriteFile(ballast, make([]byte, 190<<20), 0o600))
+	_, err = preparedBy(main)(ctx)
+	fault, ok := errors.AsType[*view.Fault](err)
+	if !ok || fault.Why.Code != "copy-source-no-room" || fault.Why.Args["seat"] != "main" {
+		t.Errorf("who would copy is answered %v", err)
+	}
+	must(t, os.Remove(ballast))
+	_, err = preparedBy(main)(ctx)
+	must(t, err)
+}
+
+func asRoot(command ...string) *exec.Cmd {
+	if os.Geteuid() != 0 {
+		command = append([]string{"sudo", "-n"}, command...)
+	}
+	return exec.Command(command[0], command[1:]...)
+}
+
+// smallDisk is a file system of 300 MB, for which the test needs to be root.
+func smallDisk(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "rlv-")
+	must(t, errors.Join(err, os.Chmod(dir, 0o755)))
+	if out, err := asRoot("mount", "-t", "tmpfs", "-o", "size=300m,mode=777", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Fatalf("this test mounts a file system, for which it needs root, or sudo without a password: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := asRoot("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount %s: %v: %s", dir, err, out)
+		}
+		must(t, os.Remove(dir))
+	})
+	return dir
 }
 
 func TestAnOldOwnerWhoseRewindLeadsNowhereIsClonedAtOnce(t *testing.T) {
