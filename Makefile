@@ -16,7 +16,7 @@ help:
 	@sed -n 's/^# //p' Makefile
 
 build:
-	@go build -o bin/releve ./cmd/releve
+	@CGO_ENABLED=0 go build -o bin/releve ./cmd/releve
 
 demo:
 	@scripts/install.sh $(FOR_DEMO)

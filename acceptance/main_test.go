@@ -81,7 +81,9 @@ func discard(dir string) {
 // build makes the product and gives back what the compiler said against it. It
 // runs outside, where the Go caches and the module proxy are.
 func build(dir string) string {
-	out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "releve"), "releve/cmd/releve").CombinedOutput()
+	compile := exec.Command("go", "build", "-o", filepath.Join(dir, "releve"), "releve/cmd/releve")
+	compile.Env = append(os.Environ(), "CGO_ENABLED=0") // as make builds it
+	out, err := compile.CombinedOutput()
 	if err != nil {
 		return strings.TrimSpace(string(out) + "\n" + err.Error())
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"releve"
+	"releve/account"
 	"releve/agent"
 	"releve/arbiter"
 	"releve/config"
@@ -49,6 +50,8 @@ type App struct {
 	config  config.Config
 	log     *slog.Logger
 	closers []func()
+	rights  *account.Rights // until root is given up; nil without any
+	rooted  *view.Sentence  // why this server goes on as root, nil where it does not
 
 	database  *database
 	records   *records
@@ -66,7 +69,10 @@ type App struct {
 // New makes a server. It opens what belongs to this machine alone: the journal,
 // the spool, the sockets. Nothing is answered before Run.
 func New(c config.Config, found bool, log *slog.Logger) (*App, error) {
-	a := &App{config: c, log: log, stored: newStoredFacts()}
+	return open(&App{config: c, log: log, stored: newStoredFacts()}, found)
+}
+
+func open(a *App, found bool) (*App, error) {
 	if err := a.build(found); err != nil {
 		a.close()
 		return nil, err
@@ -90,10 +96,7 @@ func (a *App) build(found bool) error {
 	a.closers = append(a.closers, disk.wait)
 	handler := &answers{seat: a.config.Site.Seat, spool: a.spool}
 	handler.cluster = a.database.cluster
-	if err := a.openPeer(handler); err != nil {
-		return err
-	}
-	if err := a.openTelephony(); err != nil {
+	if err := a.openPorts(handler); err != nil {
 		return err
 	}
 	witness, err := a.openWitness()
@@ -106,7 +109,14 @@ func (a *App) build(found bool) error {
 	handler.agent, handler.salvage = a.agent, &salvageDesk{disk, a.salvager}
 	handler.pupil = &pupil{a.telephony}
 	handler.proof = &proofDesk{verify.Local{Database: ownDatabase{a.database.cluster}}, a.prover}
-	return a.openFaces()
+	return a.forPort(a.config.Console.Listen, a.openFaces)
+}
+
+func (a *App) openPorts(h peer.Handler) error {
+	if err := a.forPort(a.config.Peer.Listen, func() error { return a.openPeer(h) }); err != nil {
+		return err
+	}
+	return a.rights.Raised(a.openTelephony) // for its port, and for the thread that keeps sound on time
 }
 
 // openDisk opens what this server keeps by itself, PostgreSQL or not.
@@ -396,6 +406,9 @@ func (a *App) spools() []outbox.Source {
 func (a *App) openingWords() {
 	if cut := a.spool.Opened().CutBytes; cut > 0 {
 		a.explain("warning", view.Say("event-spool-cut", "bytes", fmt.Sprint(cut)))
+	}
+	if a.rooted != nil {
+		a.explain("warning", *a.rooted)
 	}
 }
 

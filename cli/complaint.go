@@ -130,12 +130,13 @@ type toldMistake struct {
 	What    string `json:"what"`
 	Todo    string `json:"todo"`
 	Warning bool   `json:"warning,omitempty"` // nothing is wrong yet, and the server starts
+	text    string // the whole line that a person reads
 }
 
 func (s *settings) told(mistakes []config.Mistake) []toldMistake {
 	all := make([]toldMistake, 0, len(mistakes))
 	for _, m := range mistakes {
-		all = append(all, toldMistake{Mistake: m, What: m.What(s.lang()), Todo: m.Todo(s.lang())})
+		all = append(all, toldMistake{Mistake: m, What: m.What(s.lang()), Todo: m.Todo(s.lang()), text: m.Text(s.lang())})
 	}
 	return all
 }

@@ -33,7 +33,7 @@ func newServe(s *settings) *cobra.Command {
 			if unused := config.Unused(s.file, conf); len(unused) > 0 {
 				log.Info("not used at this level", "level", conf.Site.Level, "settings", strings.Join(unused, ", "))
 			}
-			a, err := app.New(conf, found, log)
+			a, err := app.NewUnrooted(conf, found, log)
 			if err != nil {
 				return err
 			}
@@ -57,9 +57,10 @@ func newCheck(s *settings) *cobra.Command {
 			if err := s.named(); err != nil {
 				return err
 			}
-			mistakes, warnings := mistakesOf(s.file), endings(s.file, time.Now())
+			mistakes, warnings := mistakesOf(s.file), s.warned(endings(s.file, time.Now()))
+			warnings = append(warnings, s.rootWarning(mistakes)...)
 			if s.output == "json" {
-				if err := printJSON(c, append(s.told(mistakes), s.warned(warnings)...)); err != nil {
+				if err := printJSON(c, append(s.told(mistakes), warnings...)); err != nil {
 					return err
 				}
 				if err := s.databaseFault(mistakes); err != nil {
@@ -74,7 +75,7 @@ func newCheck(s *settings) *cobra.Command {
 				fmt.Fprintln(c.OutOrStdout(), s.say("check-ok", "file", s.file)+s.unused())
 			}
 			for _, w := range warnings {
-				fmt.Fprintln(c.OutOrStdout(), s.say("check-warning", "what", w.Text(s.lang())))
+				fmt.Fprintln(c.OutOrStdout(), s.say("check-warning", "what", w.text))
 			}
 			return s.mistakes(mistakes)
 		},
@@ -98,6 +99,20 @@ func (s *settings) checkCalls(c *cobra.Command) error {
 		}
 		return nil
 	})
+}
+
+// rootWarning is what would keep a server that root starts from giving root up.
+func (s *settings) rootWarning(mistakes []config.Mistake) []toldMistake {
+	if len(mistakes) > 0 || config.IsWitness(s.file) {
+		return nil
+	}
+	conf, _ := config.Load(s.file)
+	why := app.CheckAccount(conf)
+	if why == nil {
+		return nil
+	}
+	text := words.Say(s.lang(), *why)
+	return []toldMistake{{Mistake: config.Mistake{File: s.file, Why: *why}, What: text, Warning: true, text: text}}
 }
 
 // databaseFault is what would keep the database of a file without a mistake from starting.

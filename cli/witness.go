@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"releve"
+	"releve/account"
 	"releve/arbiter"
 	"releve/config"
 	"releve/config/site"
@@ -42,23 +44,53 @@ func (s *settings) runWitness(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	log := newLog(c.ErrOrStderr(), slog.LevelInfo)
+	rights := witnessRights(conf, log)
 	unlock, err := arbiter.Lock(conf.Witness.Data)
 	if err != nil {
 		return s.witnessTrouble(conf, err)
 	}
 	defer unlock()
-	server, err := newWitnessServer(conf, newLog(c.ErrOrStderr(), slog.LevelInfo))
+	listen, err := netip.ParseAddrPort(conf.Witness.Listen)
+	if err != nil {
+		return err
+	}
+	var server *arbiter.Server
+	err = rights.ForPort(listen.Port(), func() (err error) {
+		server, err = newWitnessServer(conf, listen, log)
+		return err
+	})
+	if err == nil {
+		err = rights.Drop()
+	}
 	if err == nil {
 		err = server.Run(c.Context())
 	}
 	return s.witnessTrouble(conf, err)
 }
 
-func newWitnessServer(conf config.WitnessFile, log *slog.Logger) (*arbiter.Server, error) {
-	listen, err := netip.ParseAddrPort(conf.Witness.Listen)
-	if err != nil {
-		return nil, err
+// witnessRights makes a witness that root has started act as its account. Where that
+// cannot be it stays root: a register that does not answer holds up both servers.
+func witnessRights(conf config.WitnessFile, log *slog.Logger) *account.Rights {
+	if os.Geteuid() != 0 {
+		return nil
 	}
+	w := conf.Witness
+	who, err := account.Find(w.Data, w.Account, "postgres")
+	var rights *account.Rights
+	if err == nil {
+		keep := account.Keep{Entries: []string{"lock", "journal", "journal.*"}}
+		rights, err = who.Assume(w.Data, keep, w.CA, w.Certificate, w.Key)
+	}
+	if err != nil {
+		log.Warn("this witness stays root", "err", words.Say(conf.Site.Language, account.StaysRoot(err)))
+		return nil
+	}
+	log.Info("root is given up", "account", who.Name)
+	return rights
+}
+
+func newWitnessServer(conf config.WitnessFile, listen netip.AddrPort, log *slog.Logger) (*arbiter.Server, error) {
 	record, err := journal.Open(conf.Witness.Data, conf.Site.ID, identity.Witness)
 	if err != nil {
 		return nil, err

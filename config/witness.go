@@ -20,8 +20,9 @@ type WitnessFile struct {
 		Language releve.Language `toml:"language"`
 	} `toml:"site"`
 	Witness struct {
-		Listen      string `toml:"listen"` // host:port, TCP, for the two servers
-		Data        string `toml:"data"`   // directory of the register
+		Listen      string `toml:"listen"`  // host:port, TCP, for the two servers
+		Data        string `toml:"data"`    // directory of the register
+		Account     string `toml:"account"` // unix account when started as root
 		CA          string `toml:"ca"`
 		Certificate string `toml:"certificate"`
 		Key         string `toml:"key"`
@@ -47,7 +48,7 @@ func IsWitness(file string) bool {
 // LoadWitness reads a witness's file as Load does a server's.
 func LoadWitness(file string) (WitnessFile, []Mistake) {
 	var w WitnessFile
-	w.Site.Language = Defaults().Site.Language
+	w.Site.Language, w.Witness.Account = Defaults().Site.Language, "releve"
 	r := newReader(file)
 	text, err := readFile(file)
 	if err != nil {
@@ -66,6 +67,7 @@ func (r *reader) checkWitnessFile(w WitnessFile) {
 	r.oneOf("site.language", string(w.Site.Language), "fr", "en")
 	r.address("witness.listen", w.Witness.Listen)
 	r.required("witness.data", w.Witness.Data)
+	r.required("witness.account", w.Witness.Account)
 	if info, err := os.Stat(w.Witness.Data); w.Witness.Data != "" && err == nil && !info.IsDir() {
 		r.wrong("witness.data", "data.no-directory", "path", w.Witness.Data)
 	}

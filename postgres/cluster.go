@@ -77,7 +77,7 @@ const (
 type Cluster struct {
 	opts    Options
 	log     *slog.Logger
-	account func() (account, error) // looked up once
+	account func() (account, error) // as whom we are ourselves now, which a start changes once
 	work    chan struct{}           // held by what changes the data directory
 	aside   bool                    // data that was set aside and is only read (OpenAside)
 
@@ -111,7 +111,7 @@ func New(o Options) (*Cluster, error) {
 		opts:    o,
 		found:   o.Installation,
 		log:     o.Log,
-		account: sync.OnceValues(func() (account, error) { return lookupAccount(o.Account) }),
+		account: func() (account, error) { return lookupAccount(o.Account) },
 		work:    make(chan struct{}, 1),
 	}, nil
 }

@@ -38,6 +38,8 @@ type pacer struct {
 	done    chan struct{}
 }
 
+// startPacer returns when the thread has asked for its rights: who called may be about to
+// give up those that it takes to ask.
 func startPacer(log *slog.Logger) (*pacer, error) {
 	c, err := newClock()
 	if err != nil {
@@ -53,7 +55,9 @@ func startPacer(log *slog.Logger) (*pacer, error) {
 	for i := range p.slots {
 		p.slots[i].Store(&[]*Stream{})
 	}
-	go p.run()
+	asked := make(chan struct{})
+	go p.run(asked)
+	<-asked
 	return p, nil
 }
 
@@ -99,7 +103,7 @@ func (p *pacer) leave(s *Stream) {
 }
 
 // run sleeps while there is no stream and paces while there is one.
-func (p *pacer) run() {
+func (p *pacer) run(asked chan<- struct{}) {
 	defer close(p.done)
 	// Never unlocked: a thread with these rights ends with its goroutine.
 	runtime.LockOSThread()
@@ -108,6 +112,7 @@ func (p *pacer) run() {
 	} else {
 		p.log.Debug("media thread", "scheduling", class)
 	}
+	close(asked)
 	for {
 		select {
 		case <-p.quit:

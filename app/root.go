@@ -1,0 +1,85 @@
+package app
+
+import (
+	"log/slog"
+	"os"
+
+	"releve/account"
+	"releve/config"
+	"releve/view"
+)
+
+// NewUnrooted is New for a server that root may have started: what it keeps belongs to
+// the account of its PostgreSQL, its ports are opened, and then it is that account and
+// nothing more, as under the unit of `releve unit`.
+//
+// Where that cannot be, it stays root and says why: calls are answered first. It changes
+// the whole process, and is called on its first thread (see [account.Account.Assume]).
+func NewUnrooted(c config.Config, found bool, log *slog.Logger) (*App, error) {
+	if os.Geteuid() != 0 {
+		return New(c, found, log)
+	}
+	a := &App{config: c, log: log, stored: newStoredFacts()}
+	a.stepDown()
+	if _, err := open(a, found); err != nil {
+		return nil, err
+	}
+	if err := a.rights.Drop(); err != nil {
+		a.close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// stepDown makes this process act as the account. A fault keeps it root.
+func (a *App) stepDown() {
+	who, err := account.Find(a.config.Site.Data, a.config.Database.Account)
+	if err == nil {
+		a.config.Database.Account = who.Name // one for both
+		a.rights, err = who.Assume(a.config.Site.Data, kept, keysOf(a.config)...)
+	}
+	if err != nil {
+		a.log.Warn("this server stays root", "err", err)
+		why := account.StaysRoot(err)
+		a.rooted = &why
+		return
+	}
+	a.log.Info("root is given up", "account", who.Name)
+}
+
+// CheckAccount says what would keep a server that root starts from giving root up, nil when
+// nothing does. It changes nothing.
+func CheckAccount(c config.Config) *view.Sentence {
+	if os.Geteuid() != 0 { // who asks is not who would start it
+		return nil
+	}
+	who, err := account.Find(c.Site.Data, c.Database.Account)
+	if err == nil {
+		err = who.Examine(c.Site.Data, keysOf(c)...)
+	}
+	if err == nil {
+		return nil
+	}
+	why := account.StaysRoot(err)
+	return &why
+}
+
+// kept is what a server keeps. The database and its copies were never root's: where they
+// are, somebody brought them back, which PostgreSQL's room says.
+var kept = account.Keep{
+	Entries: []string{"journal", "spool", "diary", "postgres", "control.sock", "overflow.json", ".overflow.json*", "verified.json", ".verified.json*"},
+	Closed:  []string{"postgres/data", "postgres/data.*"},
+}
+
+// keysOf are the files that are read while the server runs.
+func keysOf(c config.Config) []string {
+	return []string{c.Peer.CA, c.Peer.Certificate, c.Peer.Key, c.Peer.OtherCertificate}
+}
+
+// forPort opens what listens, with root's right where the port needs it.
+func (a *App) forPort(listen string, open func() error) error {
+	if listen == "" {
+		return open()
+	}
+	return a.rights.ForPort(address(listen).Port(), open)
+}
