@@ -120,6 +120,7 @@ func TestWhatRootHasWrittenIsGivenAndNothingElse(t *testing.T) {
 	lay(t, dir, "journal/journal", "spool/facts", "data/base/1", "data.aside/2", "notes", "lost+found/", "spool/of-another")
 	must(t, os.Symlink(secret, filepath.Join(dir, "journal", "link")))
 	must(t, os.Symlink(filepath.Join(filepath.Dir(secret), "etc"), filepath.Join(dir, "spool", "directory")))
+	must(t, os.Symlink("../notes", filepath.Join(dir, "journal", "near")))
 	must(t, os.Link(secret, filepath.Join(dir, "journal", "second-name")))
 	must(t, os.Chown(filepath.Join(dir, "spool/of-another"), other, other))
 	must(t, os.Chown(dir, who.UID, who.GID))
@@ -128,7 +129,7 @@ func TestWhatRootHasWrittenIsGivenAndNothingElse(t *testing.T) {
 	for name, want := range map[string]int{
 		".": who.UID, "journal": who.UID, "journal/journal": who.UID, "spool/facts": who.UID,
 		"data": who.UID, "data/base/1": 0, "data.aside/2": 0, "notes": 0, "lost+found": 0, "spool/of-another": other,
-		"journal/link": 0, "spool/directory": 0, "journal/second-name": 0,
+		"journal/link": 0, "journal/near": 0, "spool/directory": 0, "journal/second-name": 0,
 	} {
 		if got := owner(t, filepath.Join(dir, name)); got != want {
 			t.Errorf("%s belongs to %d, want %d", name, got, want)

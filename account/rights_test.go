@@ -96,7 +96,7 @@ func TestRootIsGivenUpByEveryThreadAndChild(t *testing.T) {
 	who, dir := find(t), open(t)
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), steppingDown+"="+dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Credential: &syscall.Credential{Groups: []uint32{0, other}}}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	out, err := cmd.CombinedOutput()
