@@ -15,8 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// checkUnrooted finds out that of what root has started nothing is root any more, and that
-// nothing on its disk is root's (K9).
+// checkUnrooted finds out that of what root has started nothing is root any more (K9).
 func (m *machine) checkUnrooted(t testing.TB) {
 	t.Helper()
 	for _, p := range m.members() {
@@ -24,7 +23,12 @@ func (m *machine) checkUnrooted(t testing.TB) {
 			t.Errorf("%s: process %d, %q: %v", m.name, p.pid, p.command, err)
 		}
 	}
-	err := filepath.WalkDir(m.data, func(path string, e fs.DirEntry, err error) error {
+}
+
+// checkOwns finds out that nothing on its disk is root's.
+func (m *machine) checkOwns(t testing.TB) {
+	t.Helper()
+	mustDo(t, filepath.WalkDir(m.data, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return nil // it went meanwhile
 		}
@@ -33,10 +37,7 @@ func (m *machine) checkUnrooted(t testing.TB) {
 			t.Errorf("%s: %s is root's", m.name, path)
 		}
 		return nil
-	})
-	if err != nil {
-		t.Error(err)
-	}
+	}))
 }
 
 // unrooted looks at each of a process's threads (proc(5), status).
@@ -75,50 +76,57 @@ func (m *machine) checkSoundOnTime(t testing.TB) {
 }
 
 // A server that an older Relève ran as root, its page at a port of root's: everything is
-// the account's from now on. In a home that the account may not enter it answers as root,
-// and says so.
+// the account's from now on, through a takeover and a return. In a home that the account
+// may not enter it answers as root, and says so.
 func TestRootStartsAServerThatIsNotRoot(t *testing.T) {
 	s := ownSite(t, plan{witness: true})
+	s.secondary.stop() // it gives the vote back, and does not take over from who is away a moment
 	s.main.stop()
 	s.main.wasRoots(t)
 	mustDo(t, setInFile(s.main.file, "console.listen", strconv.Quote(mainHost+":81")))
 	s.main.start(t)
+	s.secondary.start(t)
 	s.waitNormal(t)
 	s.main.checkSoundOnTime(t)
+	s.takeOver(t, func(t testing.TB) { s.main.kill9(t) })
+	s.bringBack(t)
 	for _, m := range s.machines() {
-		m.checkUnrooted(t)
+		m.checkOwns(t)
 	}
 
-	s.main.stop()
 	home := filepath.Join(s.dir, "home")
 	mustDo(t, os.Mkdir(home, 0o700))
 	mustDo(t, exec.Command("cp", "-a", filepath.Join(s.dir, "tls"), home).Run())
+	mustDo(t, os.Chown(home, 4242, 4242))
 	for key, file := range map[string]string{"ca": "ca.pem", "certificate": "main.pem", "key": "main.key", "other_certificate": "secondary.pem"} {
 		mustDo(t, setInFile(s.main.file, "peer."+key, strconv.Quote("home/tls/"+file)))
 	}
-	mustDo(t, os.Chown(home, 4242, 4242))
 	if said := s.main.mustRun(t, "check"); !strings.Contains(said, home) {
 		t.Errorf("`check` does not name %s:\n%s", home, said)
 	}
+	s.secondary.stop()
+	s.main.stop()
 	start := time.Now()
 	s.main.start(t)
-	s.waitNormal(t)
+	s.secondary.start(t)
+	eventually(t, time.Minute, "the site protected by a server that stays root", func() error { return s.protectedUnder(s.main) })
 	s.main.eventSaid(t, "account-closed-path", start, 5*time.Second)
 
-	s.main.stop()
 	mustDo(t, os.Chmod(home, 0o711))
 	if said := s.main.mustRun(t, "check"); strings.Contains(said, home) {
 		t.Errorf("`check` still names %s:\n%s", home, said)
 	}
+	s.secondary.stop()
+	s.main.stop()
 	s.main.start(t)
+	s.secondary.start(t)
 	s.waitNormal(t)
-	s.main.checkUnrooted(t)
 }
 
 // wasRoots leaves a server's files as a Relève that stayed root wrote them.
 func (m *machine) wasRoots(t testing.TB) {
 	t.Helper()
-	err := filepath.WalkDir(m.data, func(path string, e fs.DirEntry, err error) error {
+	mustDo(t, filepath.WalkDir(m.data, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -126,10 +134,7 @@ func (m *machine) wasRoots(t testing.TB) {
 			return fs.SkipDir // PostgreSQL had its account before
 		}
 		return os.Lchown(path, 0, 0)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}))
 }
 
 func mustDo(t testing.TB, err error) {

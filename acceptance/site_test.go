@@ -118,6 +118,11 @@ func (s *site) layOut(p plan) error {
 	if r := runReleve(args...); r.code != 0 {
 		return fmt.Errorf("releve init: exit code %d: %s", r.code, r.stderr)
 	}
+	if p.witness { // its keys lie beside the servers' here, and one account has them all
+		if err := setInFile(s.witness.file, "witness.account", `"postgres"`); err != nil {
+			return err
+		}
+	}
 	for _, server := range []*server{s.main, s.secondary} {
 		if p.witness { // so that a cut can tell who asks it
 			if err := setInFile(server.file, "witness.from", strconv.Quote(server.host)); err != nil {
@@ -234,6 +239,9 @@ func (s *site) waitProtected(t testing.TB, active *server) {
 	t.Helper()
 	if err := await(60*time.Second, func() error { return s.protectedUnder(active) }); err != nil {
 		t.Fatalf("the site is not protected with the %s server on duty: %v\n%s", active.seat, err, s.logs())
+	}
+	for _, m := range s.machines() {
+		m.checkUnrooted(t)
 	}
 }
 

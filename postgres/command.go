@@ -75,6 +75,7 @@ func (c *Cluster) runProgram(ctx context.Context, p program) error {
 		if err := cmd.Start(); err != nil {
 			return err
 		}
+		goesBefore(cmd.Process.Pid, sessionScore)
 		if p.started != nil {
 			p.started(cmd.Process.Pid)
 		}

@@ -69,8 +69,10 @@ func (c *Cluster) settings(mode Mode) []setting {
 		{"shared_buffers", "64MB"},
 		{"jit", "off"},
 
-		// Queries here are small: none needs help, whose shared memory could be missing when
-		// /dev/shm is full or was swept at somebody's logout (logind.conf, RemoveIPC).
+		// Nothing of ours is in /dev/shm: it may be full when we start, and the account's last
+		// logout sweeps it (logind.conf, RemoveIPC). What is shared has room from the start;
+		// queries here are small, and none needs help.
+		{"dynamic_shared_memory_type", "mmap"},
 		{"max_parallel_workers_per_gather", "0"},
 		{"max_parallel_maintenance_workers", "0"},
 		{"min_dynamic_shared_memory", "16MB"},

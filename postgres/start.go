@@ -116,7 +116,7 @@ func (c *Cluster) spawn(before int) (*postmaster, error) {
 		return nil, err
 	}
 	p.cmd = exec.Command(filepath.Join(c.installation().Bin, "postgres"), "-D", c.dataDir(), "-c", "config_file="+c.path("conf", "postgresql.conf"))
-	p.cmd.Dir, p.cmd.Env = c.opts.Dir, environment
+	p.cmd.Dir, p.cmd.Env = c.opts.Dir, append(sessionsFirst(), environment...)
 	p.cmd.SysProcAttr = who.process(syscall.SIGQUIT) // immediate shutdown, children included
 
 	c.mu.Lock()
@@ -129,6 +129,7 @@ func (c *Cluster) spawn(before int) (*postmaster, error) {
 		p.closePools()
 		return nil, c.notTraversable(who, err)
 	}
+	goesBefore(p.cmd.Process.Pid, postmasterScore)
 	c.current = p
 	return p, nil
 }
