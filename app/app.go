@@ -62,6 +62,7 @@ type App struct {
 	agent     *agent.Agent
 	salvager  *salvage.Salvager
 	prover    *verify.Prover
+	orders    *orders
 	stored    *storedFacts
 	console   *console.Server
 }
@@ -105,6 +106,7 @@ func (a *App) build(found bool) error {
 	}
 	a.makeAgent(saved, witness, found)
 	a.makeSalvager(disk)
+	a.makeOrders()
 	a.makeProver()
 	handler.agent, handler.salvage = a.agent, &salvageDesk{disk, a.salvager}
 	handler.pupil = &pupil{a.telephony}
@@ -366,6 +368,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(func(ctx context.Context) { recordRuns(ctx, a.spool, a.config.Site.Seat, a.log) })
 	begin(a.salvager.Run)
 	begin(a.prover.Run)
+	begin(a.orders.run)
 	begin(newHolders(a.database.cluster, a.config.Site.Seat, a.explain, a.log).run)
 	begin(newRooms(a.database.cluster, a.config.Site.Seat, a.explain, a.agent.Notice, a.log).run)
 	begin(func(ctx context.Context) { noticeCertificates(ctx, certificates, a.explain) })

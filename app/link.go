@@ -119,6 +119,8 @@ func (h *answers) Command(ctx context.Context, name string, args json.RawMessage
 		return h.testCall(ctx, emit)
 	case prepareCopy:
 		return h.prepareCopy(ctx, emit)
+	case verifyOrder:
+		return answerOrder(ctx, h.cluster, emit)
 	case salvagePending, salvageExtract, salvageStored, salvageOrder:
 		return h.salvage.command(ctx, name, args, emit)
 	case verifyProve, verifyAnswer, verifyLineage, verifyPages:

@@ -158,6 +158,7 @@ func (a *App) makeProver() {
 		Forward: other.prove, Tell: a.agent.Explain, Show: a.agent.Proving, Log: a.log,
 		Verified: func(r verify.Record) {
 			a.agent.Verified(agent.Verified{Data: r.Data, At: r.At, Differences: r.Differences})
+			a.orders.compareAgain()
 		},
 	})
 }
