@@ -118,11 +118,6 @@ func (s *site) layOut(p plan) error {
 	if r := runReleve(args...); r.code != 0 {
 		return fmt.Errorf("releve init: exit code %d: %s", r.code, r.stderr)
 	}
-	if p.witness { // its keys lie beside the servers' here, and one account has them all
-		if err := setInFile(s.witness.file, "witness.account", `"postgres"`); err != nil {
-			return err
-		}
-	}
 	for _, server := range []*server{s.main, s.secondary} {
 		if p.witness { // so that a cut can tell who asks it
 			if err := setInFile(server.file, "witness.from", strconv.Quote(server.host)); err != nil {

@@ -115,15 +115,29 @@ func (a Account) mayRead(file string) bool {
 	return err == nil && a.may(info, 0o4)
 }
 
-// Reach makes sure that the account can pass to a directory and read files. What root
-// keeps from it there is given; a directory further up that is closed stays so, and is
+// Files are what a program reads while it runs, beside what it keeps.
+type Files struct {
+	Secret []string // keys, which become the account's
+	Public []string // certificates, which everybody may read
+}
+
+func (f Files) all() []string { return slices.Concat(f.Secret, f.Public) }
+
+// Reach makes sure that the account can pass to a directory and read files. What root alone
+// may read there is given or opened; a directory further up that is closed stays so, and is
 // named in the error.
-func (a Account) Reach(dir string, files ...string) error {
-	if err := a.Examine(dir, files...); err != nil {
+func (a Account) Reach(dir string, files Files) error {
+	if err := a.Examine(dir, files); err != nil {
 		return err
 	}
-	for _, file := range files {
-		if err := a.giveFile(file); err != nil {
+	for _, file := range files.all() {
+		if err := a.openWay(filepath.Dir(file)); err != nil {
+			return err
+		}
+		if _, err := os.Lstat(file); err != nil || a.mayRead(file) {
+			continue // one that is not there is missed by who opens it
+		}
+		if err := a.let(file, slices.Contains(files.Public, file)); err != nil {
 			return err
 		}
 	}
@@ -131,9 +145,9 @@ func (a Account) Reach(dir string, files ...string) error {
 }
 
 // Examine finds what [Account.Reach] could not put right, and changes nothing.
-func (a Account) Examine(dir string, files ...string) error {
+func (a Account) Examine(dir string, files Files) error {
 	closed := a.Blame(dir)
-	for _, file := range files {
+	for _, file := range files.all() {
 		above := filepath.Dir(file)
 		if closed == "" && a.wouldOpen(above) {
 			closed = a.Blame(above)
@@ -144,42 +158,54 @@ func (a Account) Examine(dir string, files ...string) error {
 	if closed != "" {
 		return &view.Fault{Cause: ErrClosed, Why: view.Say("account-closed-path", "path", closed, "account", a.Name)}
 	}
-	for _, file := range files {
-		if held, err := os.Lstat(file); err == nil && !a.mayRead(file) && !givable(held) {
+	for _, file := range files.all() {
+		if held, err := os.Lstat(file); err == nil && !a.mayRead(file) && !(givable(held) || regular(held) && slices.Contains(files.Public, file)) {
 			return &view.Fault{Cause: ErrClosed, Why: view.Say("account-closed-file", "path", file, "account", a.Name)}
 		}
 	}
 	return nil
 }
 
+func regular(info fs.FileInfo) bool { return info.Mode().IsRegular() }
+
 // wouldOpen: the directory of a key that is root's alone. It stays root's, for other keys
-// lie there, and its group may pass.
+// lie there, and others may pass through, for each key is closed by itself.
 func (a Account) wouldOpen(dir string) bool {
 	info, err := os.Lstat(dir)
-	return err == nil && info.IsDir() && !a.may(info, 0o1) && info.Sys().(*syscall.Stat_t).Uid == 0 && info.Mode()&0o070 == 0
+	return err == nil && info.IsDir() && !a.may(info, 0o1) && info.Sys().(*syscall.Stat_t).Uid == 0
 }
 
-// giveFile gives a file that the account may not read.
-func (a Account) giveFile(file string) error {
-	above := filepath.Dir(file)
-	if a.wouldOpen(above) {
-		info, err := os.Lstat(above)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(os.Lchown(above, 0, a.GID), os.Chmod(above, info.Mode().Perm()|0o010)); err != nil {
-			return err
-		}
+func (a Account) openWay(dir string) error {
+	if !a.wouldOpen(dir) {
+		return nil
 	}
-	if _, err := os.Lstat(file); err != nil || a.mayRead(file) {
-		return nil // one that is not there is missed by who opens it
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
 	}
-	root, err := os.OpenRoot(above)
+	return os.Chmod(dir, info.Mode().Perm()|0o011)
+}
+
+// let gives a file, or opens it to everybody.
+func (a Account) let(file string, public bool) error {
+	root, err := os.OpenRoot(filepath.Dir(file))
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	return a.give(root, filepath.Base(file))
+	if !public {
+		return a.give(root, filepath.Base(file))
+	}
+	held, err := root.OpenFile(filepath.Base(file), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	info, err := held.Stat()
+	if err != nil {
+		return err
+	}
+	return held.Chmod(info.Mode().Perm() | 0o044)
 }
 
 // Keep is what a program keeps in its directory, as patterns of [path.Match]: what is not

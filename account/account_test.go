@@ -167,23 +167,30 @@ func TestADirectoryOfTheSystemIsNotGiven(t *testing.T) {
 
 func TestKeysBecomeReadableAndTheirDirectoryStaysRoots(t *testing.T) {
 	who, dir := find(t), open(t)
-	lay(t, dir, "tls/main.key", "tls/ca.key", "data/")
-	key := filepath.Join(dir, "tls", "main.key")
-	must(t, who.Reach(filepath.Join(dir, "data"), key))
-	for name, want := range map[string]int{"tls": 0, "tls/main.key": who.UID, "tls/ca.key": 0} {
-		if got := owner(t, filepath.Join(dir, name)); got != want {
-			t.Errorf("%s belongs to %d, want %d", name, got, want)
+	lay(t, dir, "tls/main.key", "tls/ca.key", "tls/ca.pem", "tls/main.pem", "data/")
+	tls := filepath.Join(dir, "tls")
+	must(t, os.Chown(filepath.Join(tls, "ca.pem"), other, other)) // another program's of the same machine
+	files := Files{
+		Secret: []string{filepath.Join(tls, "main.key")},
+		Public: []string{filepath.Join(tls, "ca.pem"), filepath.Join(tls, "main.pem"), filepath.Join(tls, "absent.pem")},
+	}
+	must(t, who.Reach(filepath.Join(dir, "data"), files))
+	for name, want := range map[string]struct {
+		owner int
+		mode  os.FileMode
+	}{
+		"tls": {0, 0o711}, "tls/main.key": {who.UID, 0o600}, "tls/ca.key": {0, 0o600}, "tls/ca.pem": {other, 0o644}, "tls/main.pem": {0, 0o644},
+	} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		must(t, err)
+		if got := owner(t, filepath.Join(dir, name)); got != want.owner || info.Mode().Perm() != want.mode {
+			t.Errorf("%s belongs to %d with %v, want %v", name, got, info.Mode(), want)
 		}
 	}
-	for name, want := range map[string]os.FileMode{"tls": 0o710, "tls/main.key": 0o600, "tls/ca.key": 0o600} {
-		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != want {
-			t.Errorf("%s is %v, want %v (%v)", name, info.Mode(), want, err)
-		}
-	}
-	asWho := exec.Command("cat", key)
+	asWho := exec.Command("cat", filepath.Join(tls, "main.key"), filepath.Join(tls, "ca.pem"), filepath.Join(tls, "main.pem"))
 	asWho.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(who.UID), Gid: uint32(who.GID)}}
 	if out, err := asWho.CombinedOutput(); err != nil {
-		t.Errorf("the account cannot read it: %v %s", err, out)
+		t.Errorf("the account cannot read them: %v %s", err, out)
 	}
 }
 
@@ -193,8 +200,8 @@ func TestWhatTheAccountMayNotReachIsNamed(t *testing.T) {
 		dir := open(t)
 		lay(t, dir, "home/site/tls/main.key", "home/site/data/")
 		must(t, os.Chmod(filepath.Join(dir, "home", "site"), 0o755))
-		isFault(t, who.Reach(filepath.Join(dir, "home/site/data")), ErrClosed, filepath.Join(dir, "home"))
-		isFault(t, who.Reach(dir, filepath.Join(dir, "home/site/tls/main.key")), ErrClosed, filepath.Join(dir, "home"))
+		isFault(t, who.Reach(filepath.Join(dir, "home/site/data"), Files{}), ErrClosed, filepath.Join(dir, "home"))
+		isFault(t, who.Reach(dir, Files{Secret: []string{filepath.Join(dir, "home/site/tls/main.key")}}), ErrClosed, filepath.Join(dir, "home"))
 		if info, err := os.Stat(filepath.Join(dir, "home")); err != nil || info.Mode().Perm() != 0o700 {
 			t.Errorf("somebody's home was opened: %v, %v", info.Mode(), err)
 		}
@@ -203,19 +210,28 @@ func TestWhatTheAccountMayNotReachIsNamed(t *testing.T) {
 		dir := open(t)
 		lay(t, dir, "home/data/")
 		must(t, os.Symlink(filepath.Join(dir, "home", "data"), filepath.Join(dir, "data")))
-		isFault(t, who.Reach(filepath.Join(dir, "data")), ErrClosed, filepath.Join(dir, "home"))
+		isFault(t, who.Reach(filepath.Join(dir, "data"), Files{}), ErrClosed, filepath.Join(dir, "home"))
 	})
 	t.Run("a key of another account", func(t *testing.T) {
 		dir := open(t)
 		lay(t, dir, "main.key")
 		must(t, os.Chown(filepath.Join(dir, "main.key"), other, other))
-		isFault(t, who.Reach(dir, filepath.Join(dir, "main.key")), ErrClosed, "main.key")
+		isFault(t, who.Reach(dir, Files{Secret: []string{filepath.Join(dir, "main.key")}}), ErrClosed, "main.key")
+	})
+	t.Run("a certificate behind a link", func(t *testing.T) {
+		dir := open(t)
+		lay(t, dir, "shadow")
+		must(t, os.Symlink("shadow", filepath.Join(dir, "ca.pem")))
+		isFault(t, who.Reach(dir, Files{Public: []string{filepath.Join(dir, "ca.pem")}}), ErrClosed, "ca.pem")
+		if info, err := os.Stat(filepath.Join(dir, "shadow")); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("what a link leads to was opened: %v, %v", info.Mode(), err)
+		}
 	})
 	t.Run("a key behind a link", func(t *testing.T) {
 		dir := open(t)
 		lay(t, dir, "shadow")
 		must(t, os.Symlink("shadow", filepath.Join(dir, "main.key")))
-		isFault(t, who.Reach(dir, filepath.Join(dir, "main.key")), ErrClosed, "main.key")
+		isFault(t, who.Reach(dir, Files{Secret: []string{filepath.Join(dir, "main.key")}}), ErrClosed, "main.key")
 		if got := owner(t, filepath.Join(dir, "shadow")); got != 0 {
 			t.Errorf("what a link leads to was given to %d", got)
 		}

@@ -29,12 +29,12 @@ type Rights struct {
 const killedLast = -500
 
 // Assume is all that a program does before it opens its files in dir: what it keeps there
-// and the files that it reads while it runs are the account's from then on.
-func (a Account) Assume(dir string, keep Keep, files ...string) (*Rights, error) {
+// is the account's from then on, and the files that it reads while it runs can be read.
+func (a Account) Assume(dir string, keep Keep, files Files) (*Rights, error) {
 	if err := mayBecome(); err != nil {
 		return nil, err
 	}
-	if err := a.Reach(dir, files...); err != nil {
+	if err := a.Reach(dir, files); err != nil {
 		return nil, err
 	}
 	give := func() error { return a.Give(dir, keep) }

@@ -28,7 +28,7 @@ func stepDown(dir string) int {
 			return err
 		}
 		busy() // threads that were there before
-		rights, err := who.Assume(dir, Keep{Entries: []string{"*"}})
+		rights, err := who.Assume(dir, Keep{Entries: []string{"*"}}, Files{})
 		if err != nil {
 			return err
 		}

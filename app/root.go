@@ -36,7 +36,7 @@ func (a *App) stepDown() {
 	who, err := account.Find(a.config.Site.Data, a.config.Database.Account)
 	if err == nil {
 		a.config.Database.Account = who.Name // one for both
-		a.rights, err = who.Assume(a.config.Site.Data, kept, keysOf(a.config)...)
+		a.rights, err = who.Assume(a.config.Site.Data, kept, filesOf(a.config))
 	}
 	if err != nil {
 		a.log.Warn("this server stays root", "err", err)
@@ -55,7 +55,7 @@ func CheckAccount(c config.Config) *view.Sentence {
 	}
 	who, err := account.Find(c.Site.Data, c.Database.Account)
 	if err == nil {
-		err = who.Examine(c.Site.Data, keysOf(c)...)
+		err = who.Examine(c.Site.Data, filesOf(c))
 	}
 	if err == nil {
 		return nil
@@ -71,9 +71,12 @@ var kept = account.Keep{
 	Closed:  []string{"postgres/data", "postgres/data.*"},
 }
 
-// keysOf are the files that are read while the server runs.
-func keysOf(c config.Config) []string {
-	return []string{c.Peer.CA, c.Peer.Certificate, c.Peer.Key, c.Peer.OtherCertificate}
+// filesOf are those that are read while the server runs.
+func filesOf(c config.Config) account.Files {
+	return account.Files{
+		Secret: []string{c.Peer.Key},
+		Public: []string{c.Peer.CA, c.Peer.Certificate, c.Peer.OtherCertificate},
+	}
 }
 
 // forPort opens what listens, with root's right where the port needs it.

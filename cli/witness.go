@@ -80,7 +80,7 @@ func witnessRights(conf config.WitnessFile, log *slog.Logger) *account.Rights {
 	var rights *account.Rights
 	if err == nil {
 		keep := account.Keep{Entries: []string{"lock", "journal", "journal.*"}}
-		rights, err = who.Assume(w.Data, keep, w.CA, w.Certificate, w.Key)
+		rights, err = who.Assume(w.Data, keep, account.Files{Secret: []string{w.Key}, Public: []string{w.CA, w.Certificate}})
 	}
 	if err != nil {
 		log.Warn("this witness stays root", "err", words.Say(conf.Site.Language, account.StaysRoot(err)))
