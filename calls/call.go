@@ -25,7 +25,7 @@ const (
 )
 
 // errDropped is why calls end at a [Calls.Drop].
-var errDropped = errors.New("calls are dropped")
+var errDropped = view.Known("calls are dropped", "cause-dropped")
 
 // failedCode answers a call that this server should have taken and could not.
 const failedCode = 500
@@ -176,7 +176,7 @@ func (k *call) unanswered(ctx context.Context, err error) (attendant.Outcome, st
 	case errors.Is(err, ErrNotAcceptable):
 		k.log.Warn("call not acceptable", "error", err)
 		why := view.Plain("488: " + err.Error())
-		k.board.unacceptable(why)
+		k.board.unacceptable(view.Reason(view.Explained(err, why, "cause-not-acceptable", "why", view.Reason(err))))
 		return Failed, why
 	case closed(k.in.Gone()):
 		return attendant.Abandoned, "before the answer"
