@@ -117,7 +117,7 @@ func (s *switchboard) makeCalls() error {
 		return err
 	}
 	s.calls, err = calls.New(calls.Options{
-		Seat: c.Site.Seat, Channels: c.SIP.Channels, Duty: s, Spool: s.spool, Run: s.spool.Run(), Log: s.log,
+		Seat: c.Site.Seat, Channels: c.SIP.Channels, Duty: s, Spool: s.spool, Run: s.spool.Run(), Began: time.Now(), Log: s.log,
 		Profile: calls.Profile{
 			Evidence: calls.Evidence(c.PBX.Evidence), ReceptionUser: c.PBX.ReceptionUser, ReceptionNumber: c.PBX.ReceptionNumber,
 			CountryCode: c.PBX.CountryCode,

@@ -107,9 +107,14 @@ func (b *board) claim(k *call) bool {
 func (b *board) answered(at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.figures.Answered++
 	b.figures.LastAnswered = at
 	b.failures = 0
+}
+
+func (b *board) taken() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.figures.Answered++
 }
 
 func (b *board) refused() {

@@ -164,8 +164,11 @@ func (k *call) takeUp(ctx, waiting context.Context) {
 	at := k.now()
 	k.board.answered(at)
 	k.log.Info("call answered", "after", at.Sub(k.offer.Invite.ReceivedAt), "why", k.decision.Why)
-	k.begin(at)
-	k.end(k.talk(ctx, leg))
+	if outcome, detail, taken := k.talk(ctx, leg, at); taken {
+		k.end(outcome, detail)
+	} else {
+		k.log.Info("the PBX had given this call up before it was answered: no caller")
+	}
 }
 
 // unanswered settles a call that Answer failed for, and says how it ended. Gone
@@ -202,6 +205,7 @@ func (k *call) begin(answered time.Time) {
 	}
 	if !answered.IsZero() {
 		body.AnsweredMS = answered.Sub(in.ReceivedAt).Milliseconds()
+		k.board.taken()
 	}
 	k.shown.Store(&view.Call{
 		Call: in.Call, At: in.ReceivedAt, Seat: k.seat, Term: k.term, From: body.From,

@@ -48,6 +48,9 @@ type Leg interface {
 	// Confirmed is closed when the caller has acknowledged the call. Nothing is said
 	// before, and no silence is his.
 	Confirmed() <-chan struct{}
+	// Withdrawn says whether the caller had given up before he had the answer; known once it
+	// is confirmed or gone.
+	Withdrawn() bool
 	// Play says a prompt, named language/name as package attendant does, and
 	// returns when it is said.
 	Play(ctx context.Context, prompt string) error
@@ -77,6 +80,7 @@ type Options struct {
 	Run      releve.RunID     // of this server, that its calls are recorded with
 	Secret   string           // that both servers of the site know, and nobody else
 	Clock    func() time.Time // nil: time.Now
+	Began    time.Time        // when the PBX could first reach this server; zero: long ago
 
 	// Broken is told of a call that a fault of this program ended; nil: nobody is.
 	Broken func(call releve.CallID, cause string)
@@ -86,6 +90,7 @@ type Options struct {
 type Calls struct {
 	seat    releve.Seat
 	run     releve.RunID
+	began   time.Time
 	profile Profile
 	script  attendant.Script
 	duty    Duty
@@ -113,7 +118,7 @@ func New(o Options) (*Calls, error) {
 		o.Clock = time.Now
 	}
 	return &Calls{
-		seat: o.Seat, run: o.Run, profile: o.Profile, script: o.Script, duty: o.Duty, log: o.Log, now: o.Clock,
+		seat: o.Seat, run: o.Run, began: o.Began, profile: o.Profile, script: o.Script, duty: o.Duty, log: o.Log, now: o.Clock,
 		board:    newBoard(o.Channels, o.Clock),
 		recorder: newRecorder(o.Spool, o.Log),
 		own:      newOwn(o.Secret, o.Clock),

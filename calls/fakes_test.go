@@ -31,6 +31,7 @@ type caller struct {
 	answerIn  time.Duration
 	answerErr error
 	keyless   bool          // its PBX sends no keys
+	withdrawn bool          // its PBX cancelled as soon as it heard of us
 	breakIn   string        // where this program has a fault
 	promptFor time.Duration // how long each prompt lasts
 	promptErr error
@@ -137,6 +138,7 @@ type leg struct{ *caller }
 
 func (l *leg) Confirmed() <-chan struct{} { return l.acked }
 func (l *leg) HearsKeys() bool            { return !l.keyless }
+func (l *leg) Withdrawn() bool            { return l.withdrawn }
 func (l *leg) Gone() <-chan struct{}      { return l.bye }
 func (l *leg) Lost() bool                 { return l.lost }
 

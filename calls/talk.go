@@ -38,39 +38,69 @@ type talk struct {
 }
 
 // talk leads the conversation to its end and hangs up.
-func (k *call) talk(ctx context.Context, leg Leg) (attendant.Outcome, string) {
+// taken is false where nobody was there to take the call, which then is nobody's record.
+func (k *call) talk(ctx context.Context, leg Leg, answered time.Time) (o attendant.Outcome, detail string, taken bool) {
 	t := &talk{call: k, leg: leg, fault: make(chan any, 1), stop: func() {}}
 	defer t.hangUp(ctx)
 	defer func() { t.stop() }()
+	confirmed := t.confirmed(ctx)
+	if t.repeated(ctx, confirmed) {
+		return "", "", false
+	}
+	k.begin(answered)
 	t.digits = leg.Digits()
 	script := attendant.New(k.script)
-	event := t.confirmed(ctx)
+	event := t.opening(confirmed)
 	for {
 		if ctx.Err() != nil {
-			return Dropped, context.Cause(ctx).Error()
+			return Dropped, context.Cause(ctx).Error(), true
 		}
 		actions, why := script.Step(event)
 		k.log.Debug("conversation", "event", event.What, "why", why)
 		if end, over := t.carryOut(ctx, actions); over {
-			return end.Outcome, end.Detail
+			return end.Outcome, end.Detail, true
 		}
 		event = t.next(ctx)
 	}
 }
 
 // confirmed waits for the caller to acknowledge the call: the conversation begins there.
-func (t *talk) confirmed(ctx context.Context) attendant.Event {
+func (t *talk) confirmed(ctx context.Context) bool {
 	select {
 	case <-t.leg.Confirmed():
-		if !t.leg.HearsKeys() {
-			t.call.board.keyless()
-			t.call.note(attendant.Note{Name: "keyless"})
-		}
-		return attendant.Event{What: attendant.Started}
+		return true
 	case <-t.leg.Gone():
 	case <-ctx.Done():
 	}
-	return attendant.Event{What: attendant.CallerGone}
+	return closed(t.leg.Confirmed())
+}
+
+// repeatedFor is how long a PBX repeats an INVITE that nobody answers: 64 times T1
+// (RFC 3261 §17.1.1.2, Timer B).
+const repeatedFor = 32 * time.Second
+
+// repeated says whether what was answered was only the repetition of a call that the PBX had
+// given up, because this server was not there when it came: its caller has been with the other
+// for long. Either the PBX takes it back as soon as it hears of us, or it has forgotten the
+// call and acknowledges nothing.
+func (t *talk) repeated(ctx context.Context, confirmed bool) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	early := t.call.offer.Invite.ReceivedAt.Sub(t.call.Calls.began) < repeatedFor
+	return t.leg.Withdrawn() || !confirmed && early
+}
+
+// opening is what the conversation begins with.
+func (t *talk) opening(confirmed bool) attendant.Event {
+	if !confirmed {
+		return attendant.Event{What: attendant.CallerGone}
+	}
+	if !t.leg.HearsKeys() {
+		t.call.board.keyless()
+		t.call.note(attendant.Note{Name: "keyless"})
+	}
+	return attendant.Event{What: attendant.Started}
 }
 
 func (t *talk) carryOut(ctx context.Context, actions []attendant.Action) (end attendant.Hangup, over bool) {

@@ -203,6 +203,31 @@ func TestNobodyAcknowledges(t *testing.T) {
 	}
 }
 
+// A CANCEL that crosses our 200 changes nothing, and tells that the caller had given up before.
+func TestACancelBehindTheAnswerIsNoticed(t *testing.T) {
+	caller := newPeer(t)
+	p, calls := newPhone(t, caller.addr)
+	for _, cancels := range []bool{true, false} {
+		c := caller.invite(p.Addr(), nil)
+		l := answer(t, next(t, calls))
+		c.ok = caller.final("1 INVITE")
+		if cancels {
+			caller.send(p.Addr(), c.sameTransaction("CANCEL"))
+			if code := caller.final("1 CANCEL").code(); code != 200 {
+				t.Errorf("CANCEL is answered with %d", code)
+			}
+		}
+		caller.send(p.Addr(), c.inside("ACK", 1, nil))
+		closes(t, "the call is confirmed", l.Confirmed())
+		if l.Withdrawn() != cancels {
+			t.Errorf("cancelled: %v, withdrawn: %v", cancels, l.Withdrawn())
+		}
+		caller.send(p.Addr(), c.inside("BYE", 2, nil))
+		caller.final("2 BYE")
+		closes(t, "the call is gone", l.Gone())
+	}
+}
+
 func TestByeOvertakesAck(t *testing.T) {
 	caller := newPeer(t)
 	p, calls := newPhone(t, caller.addr)

@@ -199,6 +199,7 @@ func (in *Incoming) connect(stream *media.Stream) (*Leg, error) {
 	}
 	state.Session, state.Version = rand.Uint64N(1<<62), 1
 	l := in.phone.newLeg(state, stream, in.ctx, in.end)
+	l.invite = in.t
 	offer, err := description(in.req)
 	if err != nil {
 		return nil, errors.Join(ErrNotAcceptable, err, in.refuse(415))

@@ -44,6 +44,8 @@ type Leg struct {
 	keyless   atomic.Bool   // no telephone events were agreed on
 	confirm   sync.Once
 
+	invite *sip.Transaction // that the call came with
+
 	mu       sync.Mutex
 	state    dialog.State
 	accepted map[uint32]*acceptance // 2xx that wait for their ACK, by CSeq
@@ -292,6 +294,10 @@ func (l *Leg) note(req *sip.Request) {
 // Confirmed is closed when the caller has acknowledged the call. Before that nothing can
 // be said to him: an INVITE alone may be forged, or bring no description yet.
 func (l *Leg) Confirmed() <-chan struct{} { return l.confirmed }
+
+// Withdrawn says whether the caller had given the call up before he had our answer: the PBX
+// cancelled it once it heard of us.
+func (l *Leg) Withdrawn() bool { return l.invite.Withdrawn() }
 
 // Play plays a clip and returns when it is over, once the call is confirmed. It fails
 // with ctx's cause, or with why the call ended.

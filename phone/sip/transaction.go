@@ -44,6 +44,7 @@ type Transaction struct {
 	last      []byte  // response, to be sent again
 	code      int     // of it
 	cancelled bool
+	withdrawn bool
 	over      bool
 	onCancel  func()
 	timer     *time.Timer
@@ -105,6 +106,7 @@ func (t *Transaction) Cancelled(f func()) {
 func (t *Transaction) cancel() {
 	t.mu.Lock()
 	if t.over || t.code >= 200 {
+		t.withdrawn = t.code >= 200 && t.code < 300
 		t.mu.Unlock()
 		return
 	}
@@ -115,6 +117,15 @@ func (t *Transaction) cancel() {
 	if f != nil {
 		f()
 	}
+}
+
+// Withdrawn says whether a CANCEL came after the 2xx. It changes nothing (RFC 3261 §9.2), and
+// tells that the caller had given up before he had our answer: he could not say so sooner, for
+// no CANCEL is sent before a first response (§9.1).
+func (t *Transaction) Withdrawn() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.withdrawn
 }
 
 // acknowledge takes an ACK of a refusal. False: it is one of a 2xx, the dialog's matter.
