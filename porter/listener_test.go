@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"releve/porter"
@@ -48,9 +49,6 @@ func joined(t *testing.T, o porter.Options) (near, far *net.TCPConn, through net
 		t.Fatal(err)
 	}
 	near = through.(*porter.Conn).Conn.(*net.TCPConn)
-	if err := near.SetWriteBuffer(4 << 10); err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() { _, _ = through.Close(), far.Close() })
 	return near, far, through
 }
@@ -64,6 +62,9 @@ func TestWhoTakesNothingIsCutOff(t *testing.T) {
 	n, err := through.Write(make([]byte, 8<<20))
 	if !errors.Is(err, os.ErrDeadlineExceeded) || n == 8<<20 {
 		t.Errorf("%d bytes were written to nobody: %v", n, err)
+	}
+	if n > 1<<20 {
+		t.Errorf("the system took %d bytes of what nobody reads", n)
 	}
 	if time.Since(began) < limit {
 		t.Errorf("it was cut off after %v already", time.Since(began))
@@ -102,6 +103,46 @@ func TestWhoIsSlowIsNeverCutOff(t *testing.T) {
 	if err := <-done; err != nil || !bytes.Equal(got.Bytes(), text) {
 		t.Errorf("%d of %d bytes came: %v", got.Len(), len(text), err)
 	}
+}
+
+// one is a listener with one connection.
+type one struct{ conn chan net.Conn }
+
+func (o one) Accept() (net.Conn, error) { return <-o.conn, nil }
+func (one) Close() error                { return nil }
+func (one) Addr() net.Addr              { return &net.TCPAddr{} }
+
+// TestALetterAtATimeIsProgress: however small what is taken, and to the last letter of it.
+// Who then takes nothing is cut off soon after the limit.
+func TestALetterAtATimeIsProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 10 * time.Second
+		far, near := net.Pipe()
+		conns := make(chan net.Conn, 1)
+		conns <- near
+		through, err := porter.Listen(one{conns}, porter.Options{Rules: roomy, Stuck: limit}).Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		const letters = 100
+		go func() {
+			for range letters {
+				time.Sleep(limit * 3 / 4)
+				_, _ = far.Read(make([]byte, 1))
+			}
+		}()
+		if n, err := through.Write(make([]byte, letters)); n != letters || err != nil {
+			t.Errorf("%d letters were written: %v", n, err)
+		}
+		began := time.Now()
+		if _, err := through.Write(make([]byte, letters)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("who takes nothing gets %v", err)
+		}
+		if waited := time.Since(began); waited < limit || waited > limit*5/4 {
+			t.Errorf("he was cut off after %v", waited)
+		}
+		_ = far.Close()
+	})
 }
 
 // TestADeadlineThatSomebodySetHolds: that of whoever writes, where it is sooner.
