@@ -33,7 +33,7 @@ chaos:
 
 soak:
 	@$(MAKE) --no-print-directory chaos N="$(or $(N),1000)"
-	@go test -count=1 -v -timeout 0 -run '^TestAStrangerOnTheNetwork$$' ./acceptance -args -stranger "$(or $(STAY),1h)"
+	@go test -count=1 -v -timeout 0 -run '^TestAStrangerOnTheNetwork$$' ./acceptance -args -stranger "$(or $(STAY),1h)" -strength 3
 	@go test -count=1 -v -timeout 0 -run '^TestSeed$$' ./sim -args -fresh -seeds 1000000
 
 bench:

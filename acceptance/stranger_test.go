@@ -18,7 +18,10 @@ import (
 	"releve/view"
 )
 
-var strangerStays = flag.Duration("stranger", 15*time.Second, "how long the stranger besets a site in TestAStrangerOnTheNetwork")
+var (
+	strangerStays    = flag.Duration("stranger", 15*time.Second, "how long the stranger besets a site in TestAStrangerOnTheNetwork")
+	strangerStrength = flag.Int("strength", 1, "how hard he tries: 1 leaves a machine of two cores room for the site, its PBX and its callers")
+)
 
 // The addresses of a stranger, none of them in the PBX's networks.
 const strangerNet = "127.66."
@@ -58,7 +61,7 @@ func (s *site) liveWithAStranger(t *testing.T, quiet time.Duration) {
 	t.Helper()
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Log(s.logs() + "\n--- witness:\n" + tail(s.witness.log(), 10))
+			t.Log(s.decisions(s.main), s.decisions(s.secondary))
 		}
 	})
 	term := s.main.mustView(t).Term
@@ -110,6 +113,22 @@ func (s *site) strangerKeepsNobodyFromATakeover(t *testing.T, term releve.Term) 
 	return calls
 }
 
+// decisions are what a server decided, but for calls that it gave back, with the evidence of
+// the last.
+func (s *site) decisions(by *server) string {
+	entries, err := by.diaryOnDisk()
+	if err != nil {
+		return err.Error()
+	}
+	told := fmt.Sprintf("decisions of the %s server:\n", by.seat)
+	for _, e := range entries {
+		if strings.HasPrefix(e.What.Code, "rule-") && e.What.Code != "rule-in-service" {
+			told += describe(e) + fmt.Sprintf(" %.300v\n", e.Evidence)
+		}
+	}
+	return told
+}
+
 // giveHistory fills the database with calls of the past, so that the page has much to tell.
 func (s *site) giveHistory(t testing.TB) {
 	t.Helper()
@@ -142,7 +161,9 @@ func (s *site) beset(t testing.TB) *stranger.Stranger {
 			RTPFirst: c.SIP.RTPFirst, RTPLast: c.SIP.RTPLast,
 		})
 	}
-	o := stranger.Options{Seed: uint64(time.Now().UnixNano()), Datagrams: 1000, Forged: 50, Calls: 2, Visits: 20, Silent: 150, Held: 300, Hold: 15 * time.Second}
+	k := *strangerStrength
+	o := stranger.Options{Seed: uint64(time.Now().UnixNano()), Datagrams: 400 * k, Forged: 20 * k, Calls: 1,
+		Visits: 6 * k, Silent: 40 * k, Held: 300, Hold: 15 * time.Second}
 	for _, host := range strangerHosts {
 		o.From = append(o.From, netip.MustParseAddr(host))
 	}

@@ -293,14 +293,13 @@ type lessonOutcome struct {
 func (o lessonOutcome) why() string {
 	switch {
 	case o.unasked != nil:
-		return view.Reason(view.Known(fmt.Sprintf("the other server could not be asked to refuse the call: %v", o.unasked),
-			"cause-not-asked", "why", view.Reason(o.unasked)))
+		return fmt.Sprintf("the other server could not be asked to refuse the call: %v", o.unasked)
 	case o.unfit != "":
 		return o.unfit
 	case o.err != nil:
-		return view.Reason(o.err)
+		return o.err.Error()
 	}
-	return view.Reason(errNotBack)
+	return "the call did not come back to this server"
 }
 
 // check answers the other server's order.

@@ -125,7 +125,10 @@ func (d *database) Fence()                  { d.cluster.Fence() }
 func (d *database) Exited() <-chan struct{} { return d.cluster.Exited() }
 
 func (d *database) Why() string {
-	return view.Reason(d.cluster.ExitError())
+	if err := d.cluster.ExitError(); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 func (d *database) Look(ctx context.Context) (takeover.Database, error) {

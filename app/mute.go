@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 
 	"releve/agent"
 	"releve/takeover"
@@ -9,7 +10,7 @@ import (
 )
 
 // errMute is what a server without a telephone answers whoever asks for it.
-var errMute = view.Known("this server has no telephone at level mirroring", "cause-mute")
+var errMute = errors.New("this server has no telephone at level mirroring")
 
 // mute is the side towards callers of a server that has none: the secondary at level
 // mirroring opens no socket of SIP, registers nowhere and takes no call (SPEC §2). It

@@ -95,7 +95,7 @@ func (s *switchboard) accounts() (reception, standby phone.Account) {
 
 // unsupported counts a call that the phone refused for what it required.
 func (s *switchboard) unsupported(required string) {
-	s.calls.Unacceptable(view.Reason(view.Known("420: Require: "+required, "cause-required", "required", required)))
+	s.calls.Unacceptable("420: Require: " + required)
 }
 
 func (s *switchboard) openLines() {

@@ -15,6 +15,7 @@
 package arbiter
 
 import (
+	"errors"
 	"time"
 
 	"releve"
@@ -25,10 +26,10 @@ import (
 var (
 	// ErrNotHeard says that no verdict came from the witness. A claim may have
 	// been granted all the same: only a later Read tells.
-	ErrNotHeard = view.Known("the witness is not heard", "cause-witness-silent")
+	ErrNotHeard = errors.New("the witness is not heard")
 	// ErrForeign says that what answers is not the witness of this site, or does
 	// not accept this server. A claim was not granted.
-	ErrForeign = view.Known("it is not this server's witness", "cause-witness-foreign")
+	ErrForeign = errors.New("it is not this server's witness")
 )
 
 const (

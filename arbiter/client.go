@@ -14,7 +14,6 @@ import (
 
 	"releve/peer/identity"
 	"releve/takeover"
-	"releve/view"
 )
 
 const (
@@ -71,7 +70,7 @@ func (c *Client) Close() {
 	c.transport.CloseIdleConnections()
 }
 
-var errClosed = view.Known("this server's way to its witness was closed", "cause-witness-closed")
+var errClosed = errors.New("this server's way to its witness was closed")
 
 // Read is the register now. Of a witness without memory it has incarnation 0 and
 // the site alone. The error is ErrNotHeard or ErrForeign, or the context's own

@@ -25,7 +25,7 @@ const (
 )
 
 // errDropped is why calls end at a [Calls.Drop].
-var errDropped = view.Known("calls are dropped", "cause-dropped")
+var errDropped = errors.New("calls are dropped")
 
 // failedCode answers a call that this server should have taken and could not.
 const failedCode = 500
@@ -179,7 +179,7 @@ func (k *call) unanswered(ctx context.Context, err error) (attendant.Outcome, st
 	case errors.Is(err, ErrNotAcceptable):
 		k.log.Warn("call not acceptable", "error", err)
 		why := view.Plain("488: " + err.Error())
-		k.board.unacceptable(view.Reason(view.Explained(err, why, "cause-not-acceptable", "why", view.Reason(err))))
+		k.board.unacceptable(why)
 		return Failed, why
 	case closed(k.in.Gone()):
 		return attendant.Abandoned, "before the answer"

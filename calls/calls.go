@@ -40,7 +40,7 @@ var ErrNotAcceptable = errors.New("the offer of the call cannot be accepted")
 
 // ErrLost is what Transfer returns, beside the status, when nobody is on the call any
 // more: the leg is gone.
-var ErrLost = view.Known("nobody is on the call any more", "cause-lost")
+var ErrLost = errors.New("nobody is on the call any more")
 
 // Leg is an answered call. Its methods return soon after their context ends or
 // the leg is gone.

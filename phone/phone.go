@@ -22,7 +22,6 @@ import (
 	"releve/phone/media"
 	"releve/phone/register"
 	"releve/phone/sip"
-	"releve/view"
 )
 
 // The words of registration, under the telephone's name.
@@ -36,18 +35,18 @@ type (
 // What calls and methods fail with.
 var (
 	// ErrNoMediaPort: all RTP ports are in use. The call is still to be refused.
-	ErrNoMediaPort = view.Known("no RTP port is free: widen [sip] rtp_first to rtp_last, or lower channels", "cause-no-port")
+	ErrNoMediaPort = errors.New("no RTP port is free: widen [sip] rtp_first to rtp_last, or lower channels")
 	// ErrNotAcceptable: no common codec, or an address that no sound goes to; the caller
 	// has been refused with 488.
 	ErrNotAcceptable = errors.New("the caller's description of the sound was refused")
 	// ErrCancelled: the caller gave up before he was answered.
 	ErrCancelled = sip.ErrCancelled
 	// ErrGone: the other side hung up.
-	ErrGone = view.Known("the other side hung up", "cause-gone")
+	ErrGone = errors.New("the other side hung up")
 	// ErrLost: the PBX knows the call no more, or has nobody on it: there is nobody to talk to.
-	ErrLost = view.Known("the PBX has lost the call", "cause-pbx-lost")
+	ErrLost = errors.New("the PBX has lost the call")
 	// ErrNoAck: the answer was never acknowledged; the call was ended with BYE.
-	ErrNoAck = view.Known("the answer was never acknowledged", "cause-no-ack")
+	ErrNoAck = errors.New("the answer was never acknowledged")
 	// ErrClosed: this telephone was closed.
 	ErrClosed = sip.ErrClosed
 )

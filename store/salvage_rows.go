@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -228,7 +229,7 @@ func quoted(names ...string) string {
 }
 
 // errMoved says that a row was written while it was being applied.
-var errMoved = view.Known("the site's rows changed meanwhile: run it again", "cause-moved")
+var errMoved = errors.New("the site's rows changed meanwhile: run it again")
 
 // applyMost is how many rows of a salvage are held and applied at a time.
 const applyMost = 1000

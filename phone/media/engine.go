@@ -10,14 +10,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-
-	"releve/view"
 )
 
 var (
 	// ErrNoPort says that a call cannot have a port of its own: all are taken, or the
 	// process may open no more files.
-	ErrNoPort = view.Known("no RTP port for another call", "cause-no-port-more")
+	ErrNoPort = errors.New("no RTP port for another call")
 	// ErrClosed says that the engine or the stream was closed.
 	ErrClosed = errors.New("media closed")
 )

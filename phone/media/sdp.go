@@ -9,20 +9,19 @@ import (
 	"strings"
 
 	"releve"
-	"releve/view"
 )
 
 var (
 	// ErrSDP says that a session description cannot be understood (SIP: 400).
-	ErrSDP = view.Known("session description not understood", "cause-sdp")
+	ErrSDP = errors.New("session description not understood")
 	// ErrNoCodec says that a session description leaves no sound to agree on: no
 	// G.711 over plain RTP on a port (SIP: 488).
-	ErrNoCodec = view.Known("no common codec", "cause-no-codec")
+	ErrNoCodec = errors.New("no common codec")
 	// ErrProtocol says that no packet of this server reaches the address that a
 	// description names: one is of IPv6, the other of IPv4 (SIP: 488).
-	ErrProtocol = view.Known("no common network protocol", "cause-protocol")
+	ErrProtocol = errors.New("no common network protocol")
 	// ErrOutside says that a description names an address to which no sound goes (SIP: 488).
-	ErrOutside = view.Known("not an address of the PBX", "cause-outside")
+	ErrOutside = errors.New("not an address of the PBX")
 )
 
 // Warning is the code of RFC 3261 §20.43 that says why a description was not agreed to.

@@ -8,14 +8,12 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"releve/view"
 )
 
 var (
 	// ErrCancelled is returned by Respond when the caller had given up before:
 	// he has been told 487.
-	ErrCancelled = view.Known("the caller cancelled the call", "cause-cancelled")
+	ErrCancelled = errors.New("the caller cancelled the call")
 	errAnswered  = errors.New("the request has had its final response")
 )
 

@@ -16,13 +16,16 @@ const (
 	gssRequest    = 80877104
 )
 
+// forgedLine asks for a session under a name that is a line of the log.
+var forgedLine = visit{name: "PostgreSQL: a name that forges a line of the log", begin: func(d *draw, c net.Conn, _ *Stranger) error {
+	_, err := c.Write(startup(names(d)...))
+	return err
+}}
+
 // databaseDoor speaks PostgreSQL's protocol.
 var databaseDoor = door{
 	silence,
-	{name: "PostgreSQL: a name that forges a line of the log", begin: func(d *draw, c net.Conn, _ *Stranger) error {
-		_, err := c.Write(startup(names(d)...))
-		return err
-	}},
+	forgedLine, forgedLine, forgedLine, forgedLine, forgedLine, forgedLine, // the shortest way to do harm, where it is open
 	{name: "PostgreSQL: the same by TLS", begin: func(d *draw, c net.Conn, v *Stranger) error {
 		secure, err := encrypt(c, v)
 		if err != nil {
@@ -84,21 +87,21 @@ func packet(code uint32, body string) []byte {
 // names are parameters of a session with what a log would say of a disaster.
 func names(d *draw) []string {
 	all := []string{
-		"user", d.one(disaster(d), "releve", "postgres", "replication", ""),
+		"user", d.one(disaster(d), disaster(d), disaster(d), "releve", "postgres", "replication", ""),
 		"database", d.one(disaster(d), "releve", "postgres", ""),
 		"application_name", d.one(disaster(d), d.word(d.length(5000))),
 	}
 	return append(all, []string{"options", "-c log_line_prefix= -c log_min_messages=debug5"}[:2*d.IntN(2)]...)
 }
 
-// disaster is a line of a log that somebody might believe.
+// disaster is a line of a log that somebody might believe, between what may end lines.
 func disaster(d *draw) string {
-	end := d.one("\r", "\n", "\r\n", "\n\t", "\x0b", "\u2028", "")
-	code := d.one("53100", "58030", "XX001", "XX002", "57P01", "53200", "53300", "00000")
-	severity := d.one("ERROR", "PANIC", "FATAL", "LOG", "WARNING")
+	end := d.one("\r", "\r", "\r", "\n", "\r\n", "\n\t", "\x0b", "\u2028", "")
+	code := d.one("XX001", "XX002", "58030", "53100", "58P01", "57P01", "53200", "53300", "00000")
+	process := d.one("checkpointer", "postmaster", "walwriter", "startup", "client backend")
+	before := d.one(code+" ["+process+"] ", code+" ["+process+"] ", code+" ", d.word(26)+" "+code+" ["+process+"] ")
 	said := d.one("could not write to file \"pg_wal/xlogtemp.1\": No space left on device", "could not fsync file \"base/1/1\": Input/output error",
 		"invalid page in block 1 of relation base/1/1", "database system is shut down", "page verification failed, calculated checksum 1 but expected 2",
 		"terminating connection due to administrator command", "could not open file \"global/pg_control\": No such file or directory")
-	process := d.one("checkpointer", "postmaster", "walwriter", "client backend", "startup")
-	return d.one("", "x", "releve") + end + d.one(code+" ["+process+"] ", code+" ", d.word(26)+" "+code+" ["+process+"] ") + severity + ":  " + said + end
+	return d.one("", "x", "releve") + end + before + d.one("PANIC", "PANIC", "ERROR", "FATAL", "LOG", "WARNING") + ":  " + said + end
 }

@@ -43,7 +43,7 @@ type Options struct {
 	Datagrams int // a second, to each server, half of them sound
 	Forged    int // a second, to each server, in the name of the PBX or of the other server
 	Calls     int // a second, to each server, in the name of the PBX, never acknowledged
-	Visits    int // connections opened a second, to each TCP port
+	Visits    int // connections opened a second, to each TCP port, and twice as many to PostgreSQL
 	Silent    int // beside them without a word, but to PostgreSQL, which begins a process for each
 	Held      int // connections of either kind kept open at one time, to each TCP port
 	Hold      time.Duration
@@ -124,7 +124,7 @@ func (s *Stranger) beset(ctx context.Context, n uint64, to Server) {
 	}
 	s.besiege(ctx, 8*n+4, to.Peer, linkDoor)
 	s.besiege(ctx, 8*n+5, to.Console, pageDoor)
-	s.visits(ctx, 8*n+6, s.options.Visits, to.Database, databaseDoor)
+	s.visits(ctx, 8*n+6, 2*s.options.Visits, to.Database, databaseDoor)
 }
 
 // besiege visits a port, and has others stand in front of it.
