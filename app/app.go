@@ -65,6 +65,7 @@ type App struct {
 	orders    *orders
 	stored    *storedFacts
 	console   *console.Server
+	keys      *keyChange
 }
 
 // New makes a server. It opens what belongs to this machine alone: the journal,
@@ -82,6 +83,7 @@ func open(a *App, found bool) (*App, error) {
 }
 
 func (a *App) build(found bool) error {
+	a.keys = newKeyChange(a.config, a.log, a.explain)
 	if err := a.findPostgres(); err != nil { // first: nothing is written beside data that is another's
 		return err
 	}
@@ -189,6 +191,9 @@ func (a *App) findPostgres() error {
 	if wrong != nil {
 		return fmt.Errorf("%w: %w", ErrMissing, wrong)
 	}
+	if wrong := a.keys.begin(cluster); wrong != nil {
+		return fmt.Errorf("%w: %w", ErrMissing, wrong)
+	}
 	upstream := address(c.Database.Other)
 	a.database = &database{cluster: cluster, upstream: upstream, starts: newAttempts(c.Site.Seat), log: a.log}
 	a.database.starts.explain = a.explain
@@ -262,6 +267,7 @@ func (a *App) openPeer(h peer.Handler) (err error) {
 	if err != nil {
 		return missing(err)
 	}
+	a.keys.link = a.peer
 	a.database.prepare = link{a.peer}.PrepareCopy
 	a.closers = append(a.closers, func() { _ = a.peer.Close() })
 	return nil
@@ -283,6 +289,7 @@ func (a *App) openWitness() (agent.Arbiter, error) {
 		return nil, missing(err)
 	}
 	a.closers = append(a.closers, client.Close)
+	a.keys.witness = client
 	return client, nil
 }
 
@@ -350,10 +357,6 @@ func (a *App) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	certificates, err := certificatesIn(a.config.Peer)
-	if err != nil {
-		return err
-	}
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var rooms sync.WaitGroup
 	failed := make(chan error, 1)
@@ -371,7 +374,9 @@ func (a *App) Run(ctx context.Context) error {
 	begin(a.orders.run)
 	begin(newHolders(a.database.cluster, a.config.Site.Seat, a.explain, a.log).run)
 	begin(newRooms(a.database.cluster, a.config.Site.Seat, a.explain, a.agent.Notice, a.log).run)
-	begin(func(ctx context.Context) { noticeCertificates(ctx, certificates, a.explain) })
+	look := func() ([]identity.Lasting, error) { return certificatesIn(a.config.Peer) }
+	begin(func(ctx context.Context) { noticeCertificates(ctx, look, a.explain) })
+	begin(a.keys.run)
 	a.openingWords()
 	a.console.Start()
 	manager := newSupervisor(a.log)

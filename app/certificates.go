@@ -11,8 +11,7 @@ import (
 	"releve/view"
 )
 
-// certificatesIn are those that a server is started with. Others that are put in their
-// place later count when it is started again.
+// certificatesIn are those that a server has now.
 func certificatesIn(p config.Peer) ([]identity.Lasting, error) {
 	var all []identity.Lasting
 	for _, file := range []string{p.CA, p.Certificate, p.OtherCertificate} {
@@ -31,12 +30,13 @@ const repeatCertificates = 24 * time.Hour
 // noticeCertificates says once a day that a certificate will expire before long, or has:
 // the one that ends first, for what is to be done is the same for all; or that one of them is
 // good for everything.
-func noticeCertificates(ctx context.Context, held []identity.Lasting, explain func(severity string, what view.Sentence)) {
-	held = slices.SortedFunc(slices.Values(held), func(a, b identity.Lasting) int { return a.Until.Compare(b.Until) })
+func noticeCertificates(ctx context.Context, look func() ([]identity.Lasting, error), explain func(severity string, what view.Sentence)) {
 	daily := time.NewTicker(repeatCertificates)
 	defer daily.Stop()
 	for {
 		now := time.Now()
+		held, _ := look() // what cannot be read was said where it is used
+		slices.SortFunc(held, func(a, b identity.Lasting) int { return a.Until.Compare(b.Until) })
 		if i := slices.IndexFunc(held, func(l identity.Lasting) bool { return l.Ending(now) != nil }); i >= 0 {
 			why := held[i].Ending(now).Why
 			what := view.Say("event-certificate", "fault", why.Code)

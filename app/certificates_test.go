@@ -27,7 +27,7 @@ func TestTheEndOfACertificateIsSaidOnceADayForThirtyDays(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var days []int
 		var said []view.Sentence
-		go noticeCertificates(ctx, held, func(severity string, what view.Sentence) {
+		go noticeCertificates(ctx, func() ([]identity.Lasting, error) { return slices.Clone(held), nil }, func(severity string, what view.Sentence) {
 			want := "warning"
 			if time.Now().After(held[1].Until) {
 				want = "major"

@@ -50,6 +50,8 @@ type Status struct {
 	Now      time.Time                 `json:"now"`
 	Started  time.Time                 `json:"started"` // the witness's process
 	Heard    map[releve.Seat]time.Time `json:"heard"`   // since then, by server
+	// Generations are those of the certificates by which each was heard last.
+	Generations map[releve.Seat]string `json:"generations"`
 }
 
 // problem is what is said instead of an answer.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"releve/peer/identity"
@@ -38,10 +39,10 @@ type Options struct {
 // holds costs its own request only: the next has another.
 type Client struct {
 	o         Options
-	mine      *identity.Credentials
+	mine      atomic.Pointer[identity.Credentials]
 	life      context.Context
 	end       context.CancelCauseFunc
-	transport *http.Transport
+	transport atomic.Pointer[http.Transport]
 }
 
 // NewClient reads the files. It does not connect. The error joins a
@@ -51,9 +52,15 @@ func NewClient(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("witness: %w", err)
 	}
-	c := &Client{o: o, mine: mine}
+	c := &Client{o: o}
+	c.mine.Store(mine)
 	c.life, c.end = context.WithCancelCause(context.Background())
-	c.transport = &http.Transport{
+	c.transport.Store(c.newTransport())
+	return c, nil
+}
+
+func (c *Client) newTransport() *http.Transport {
+	return &http.Transport{
 		DialTLSContext: c.dial,
 		// No limit of connections: with one, a request would queue behind those
 		// that a frozen witness holds. Each ends by its own limit.
@@ -61,13 +68,18 @@ func NewClient(o Options) (*Client, error) {
 		IdleConnTimeout:     idleTimeout / 2, // before the witness closes it under a request
 		DisableCompression:  true,
 	}
-	return c, nil
+}
+
+// Use goes on with other credentials. Requests under way end as they began.
+func (c *Client) Use(mine *identity.Credentials) {
+	c.mine.Store(mine)
+	c.transport.Swap(c.newTransport()).CloseIdleConnections()
 }
 
 // Close ends what is under way and lets the connections go.
 func (c *Client) Close() {
 	c.end(errClosed)
-	c.transport.CloseIdleConnections()
+	c.transport.Load().CloseIdleConnections()
 }
 
 var errClosed = errors.New("this server's way to its witness was closed")
@@ -119,7 +131,7 @@ func ask[Out any](ctx context.Context, c *Client, method, path string, body []by
 		return out, err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	answer, err := c.transport.RoundTrip(request)
+	answer, err := c.transport.Load().RoundTrip(request)
 	if err != nil {
 		return out, c.failure(ctx, err)
 	}
@@ -183,7 +195,7 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 	if err != nil {
 		return nil, err
 	}
-	conn := tls.Client(raw, c.mine.ClientTLS(identity.Claim, identity.Identity{Site: c.o.Site, Seat: identity.Witness, Purpose: identity.Register}, nil))
+	conn := tls.Client(raw, c.mine.Load().ClientTLS(identity.Claim, identity.Identity{Site: c.o.Site, Seat: identity.Witness, Purpose: identity.Register}, nil))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return nil, errors.Join(err, raw.Close())
 	}

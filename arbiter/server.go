@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"releve"
@@ -51,22 +52,27 @@ type ServerOptions struct {
 // Server is a witness: it keeps the register and answers for it.
 type Server struct {
 	o        ServerOptions
-	mine     *identity.Credentials
+	mine     atomic.Pointer[identity.Credentials]
 	keeper   *keeper
 	listener net.Listener
 	http     *http.Server
 	unsure   chan error // filled once, when the disk is not known any more
 	foreign  quiet
+	watch    *identity.Watch
+	unfit    quiet
 
 	started time.Time
 	mu      sync.Mutex
 	heard   map[releve.Seat]time.Time
+	shown   map[releve.Seat]string // the generation of the certificate that each was last heard by
 }
 
 // NewServer reads the register and listens; Run answers. Errors: what Record.Load
 // fails with, a [*identity.Fault] for each file, and those of net.Listen.
 func NewServer(o ServerOptions) (*Server, error) {
-	mine, err := identity.Load(identity.Files{Authority: o.CA, Certificate: o.Cert, Key: o.Key})
+	files := identity.Files{Authority: o.CA, Certificate: o.Cert, Key: o.Key}
+	watch := identity.NewWatch(files)
+	mine, err := identity.Load(files)
 	if err != nil {
 		return nil, fmt.Errorf("witness: %w", err)
 	}
@@ -75,9 +81,10 @@ func NewServer(o ServerOptions) (*Server, error) {
 		return nil, fmt.Errorf("witness: %w", err)
 	}
 	s := &Server{
-		o: o, mine: mine, keeper: k, unsure: make(chan error, 1),
-		started: time.Now().UTC(), heard: map[releve.Seat]time.Time{},
+		o: o, keeper: k, watch: watch, unsure: make(chan error, 1),
+		started: time.Now().UTC(), heard: map[releve.Seat]time.Time{}, shown: map[releve.Seat]string{},
 	}
+	s.mine.Store(mine)
 	listener, err := net.Listen("tcp", o.Listen.String())
 	if err != nil {
 		return nil, fmt.Errorf("witness: %w", err)
@@ -90,6 +97,11 @@ func NewServer(o ServerOptions) (*Server, error) {
 // Run answers until ctx ends, which is no error, or until the register is unsure
 // (ErrUnsure). A claim under way is still answered.
 func (s *Server) Run(ctx context.Context) error {
+	looking, stop := context.WithCancel(ctx)
+	var looks sync.WaitGroup
+	looks.Go(func() { s.followFiles(looking) })
+	defer looks.Wait()
+	defer stop()
 	serving := make(chan error, 1)
 	go func() { serving <- s.http.ServeTLS(s.listener, "", "") }()
 	s.logStart()
@@ -101,6 +113,36 @@ func (s *Server) Run(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("the witness stopped listening: %w", err), s.http.Close())
 	}
 	return errors.Join(err, s.stop(), ignoreClosed(<-serving))
+}
+
+// Use goes on with other credentials: from now on they are shown and believed.
+func (s *Server) Use(mine *identity.Credentials) { s.mine.Store(mine) }
+
+// filesPeriod is how often a witness looks whether its certificate files were changed.
+const filesPeriod = 2 * time.Second
+
+// followFiles goes on with certificate files that somebody put in the place of others.
+func (s *Server) followFiles(ctx context.Context) {
+	ticker := time.NewTicker(filesPeriod)
+	defer ticker.Stop()
+	own := func(held *identity.Credentials) error {
+		return held.Are(identity.Identity{Site: s.o.Site, Seat: identity.Witness})
+	}
+	for {
+		held, err := s.watch.Look(own)
+		switch {
+		case held != nil:
+			s.Use(held)
+			s.o.Log.Info("new certificate files are in use")
+		case err != nil && s.unfit.news(err.Error()):
+			s.o.Log.Warn("the certificate files were changed and are not used yet", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
 }
 
 func (s *Server) stop() error {
@@ -133,7 +175,7 @@ func (s *Server) newHTTP() *http.Server {
 	protocols.SetHTTP1(true)
 	server := &http.Server{
 		Handler:           s.routes(),
-		TLSConfig:         s.mine.ServerTLS(identity.Register), // who it is is asked in from, at each request
+		TLSConfig:         identity.ServingTLS(s.mine.Load, identity.Register), // who it is is asked in from, at each request
 		Protocols:         protocols,
 		MaxHeaderBytes:    maxHeader,
 		ReadHeaderTimeout: headerTimeout,
@@ -144,6 +186,7 @@ func (s *Server) newHTTP() *http.Server {
 		ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
 	}
 	porter.Attach(server)
+	identity.Attach(server, s.mine.Load)
 	return server
 }
 
@@ -171,6 +214,9 @@ func (s *Server) routes() http.Handler {
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, answer answerer) {
+	if identity.Outdated(r, s.mine.Load()) {
+		w.Header().Set("Connection", "close")
+	}
 	by, err := s.from(r)
 	if err != nil {
 		s.refuse(w, r, err)
@@ -192,7 +238,7 @@ func (s *Server) from(r *http.Request) (releve.Seat, error) {
 	if want.Seat == identity.Witness {
 		want.Purpose = identity.Register
 	}
-	if err := s.mine.VerifyConnection(*r.TLS, want); err != nil {
+	if err := s.mine.Load().VerifyConnection(*r.TLS, want); err != nil {
 		return "", err
 	}
 	if want.Seat == identity.Witness && r.URL.Path != pathStatus {
@@ -221,14 +267,14 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	reply(w, http.StatusForbidden, p)
 }
 
-func (s *Server) register(_ *http.Request, by releve.Seat) (any, error) {
-	s.hear(by)
+func (s *Server) register(r *http.Request, by releve.Seat) (any, error) {
+	s.hear(r, by)
 	e, err := s.keeper.read()
 	return e.Register, err
 }
 
 func (s *Server) claim(r *http.Request, by releve.Seat) (any, error) {
-	s.hear(by)
+	s.hear(r, by)
 	var c takeover.Claim
 	if err := decode(http.MaxBytesReader(nil, r.Body, maxMessage), &c); err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnreadable, err)
@@ -257,14 +303,15 @@ func (s *Server) status(*http.Request, releve.Seat) (any, error) {
 	defer s.mu.Unlock()
 	return Status{
 		Register: e.Register, By: e.By, At: e.At,
-		Now: time.Now().UTC(), Started: s.started, Heard: maps.Clone(s.heard),
+		Now: time.Now().UTC(), Started: s.started, Heard: maps.Clone(s.heard), Generations: maps.Clone(s.shown),
 	}, err
 }
 
-func (s *Server) hear(by releve.Seat) {
+func (s *Server) hear(r *http.Request, by releve.Seat) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.heard[by] = time.Now().UTC()
+	s.shown[by] = identity.Generation(r.TLS.PeerCertificates[0])
 }
 
 // told is a register for the log.

@@ -20,10 +20,10 @@ import (
 func newCertificates(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use: "certificates", Args: s.noArgs,
-		Example: "  releve certificates show -c main.toml\n  releve certificates renew --dir site",
+		Example: "  releve certificates show -c main.toml\n  releve certificates renew --dir site\n  releve certificates rekey --dir site",
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newCertificatesShow(s), newCertificatesRenew(s))
+	c.AddCommand(newCertificatesShow(s), newCertificatesRenew(s), newCertificatesRekey(s))
 	return c
 }
 
@@ -204,6 +204,12 @@ func newCertificatesRenew(s *settings) *cobra.Command {
 func (s *settings) renewTrouble(err error) error {
 	if _, ok := errors.AsType[*identity.Fault](err); ok {
 		return s.certificateTrouble(err)
+	}
+	if elsewhere, ok := errors.AsType[*site.KeyElsewhereError](err); ok {
+		return s.complaint(codeMissing, "rekey-key-elsewhere", "file", elsewhere.File)
+	}
+	if errors.Is(err, site.ErrRekeying) {
+		return s.complaint(codeForbidden, "renew-rekeying")
 	}
 	return s.complaint(codeMissing, "renew-unwritten", "detail", err.Error())
 }

@@ -2,8 +2,12 @@ package cli_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -23,6 +27,36 @@ func (s *scene) oneForAll(args []string) error {
 	}
 	identitytest.OneForAll(s.t, filepath.Join(args[0], "tls"), conf.Site.ID, identitytest.Everybody...)
 	return nil
+}
+
+// rekeyLimit is what a machine may take until its new files count: it looks every two seconds,
+// and PostgreSQL is given them when the other server was asked once more.
+const rekeyLimit = 20 * time.Second
+
+// rekeyed FILE [SAYS]: `releve certificates rekey -c FILE` ends well before long, or refuses with
+// these words.
+func (s *scene) rekeyed(args []string) error {
+	return s.until(rekeyLimit, func() error {
+		out, err := exec.Command("releve", "certificates", "rekey", "-c", args[0]).CombinedOutput()
+		switch {
+		case len(args) == 1 && err == nil:
+			return nil
+		case len(args) == 2 && err != nil && regexp.MustCompile(args[1]).Match(out):
+			return nil
+		}
+		return fmt.Errorf("%w: %s", err, out)
+	})
+}
+
+// goes-on SEAT EVENT: that server tells an event before long.
+func (s *scene) goesOn(args []string) error {
+	return s.until(rekeyLimit, func() error {
+		out, err := exec.Command("releve", "explain", "-c", s.config(args[0]), "--limit", "10000", "--output", "json").CombinedOutput()
+		if err == nil && !strings.Contains(string(out), "event-"+args[1]) {
+			err = errors.New("it does not tell event-" + args[1])
+		}
+		return err
+	})
 }
 
 // ends-in DURATION DIR NAME…: the certificates of these, main, secondary, witness or

@@ -60,6 +60,8 @@ func TestManual(t *testing.T) {
 
 			"ends-in":     endsIn,
 			"one-for-all": onScene((*scene).oneForAll),
+			"rekeyed":     onScene((*scene).rekeyed),
+			"goes-on":     onScene((*scene).goesOn),
 			"witness-up":  witnessUp,
 			"claim":       claim,
 		},

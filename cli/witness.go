@@ -142,6 +142,9 @@ func newWitnessInit(s *settings) *cobra.Command {
 			w.At = at
 			written, err := site.AddWitness(dir, w)
 			if err != nil {
+				if errors.Is(err, site.ErrRekeying) {
+					return s.complaint(codeForbidden, "renew-rekeying")
+				}
 				return s.initMistakes(s.certificateTrouble(err))
 			}
 			return s.showWitness(c, written, at)

@@ -60,8 +60,10 @@ func (p *Peer) dial(ctx context.Context, network, address string) (net.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	conn := tls.Client(raw, p.mine.ClientTLS(identity.Link, p.other, nil))
+	conn := tls.Client(raw, p.mine.Load().ClientTLS(identity.Link, p.other, func(generation string) { p.agreed.Store(&agreement{generation, true}) }))
 	if err := conn.HandshakeContext(ctx); err != nil {
+		generation, _ := p.Agreed()
+		p.agreed.Store(&agreement{generation, false})
 		return nil, errors.Join(err, raw.Close())
 	}
 	return conn, nil
@@ -194,7 +196,7 @@ func (p *Peer) post(ctx context.Context, path string, body []byte) (*http.Respon
 }
 
 func (p *Peer) send(request *http.Request) (*http.Response, error) {
-	answer, err := p.transport.RoundTrip(request)
+	answer, err := p.transport.Load().RoundTrip(request)
 	if err != nil || answer.StatusCode == http.StatusOK {
 		return answer, err
 	}

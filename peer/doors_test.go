@@ -24,14 +24,7 @@ func TestOneCertificateOpensTheLink(t *testing.T) {
 	main, _ := p.start(p.main), p.secondary
 	var opens, believed []string
 	for name, shown := range identitytest.Every(t, p.dir) {
-		client := http.Client{Timeout: plenty, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: identitytest.Careless(shown)}}
-		answer, err := client.Post("https://"+p.main.Listen.String()+"/exchange", "application/json", strings.NewReader("1"))
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		_, _ = io.Copy(io.Discard, answer.Body)
-		_ = answer.Body.Close()
-		if answer.StatusCode == http.StatusOK {
+		if knock(t, p.main.Listen.String(), shown) == http.StatusOK {
 			opens = append(opens, name)
 		}
 		stop := impostor(t, p, shown)
@@ -43,6 +36,19 @@ func TestOneCertificateOpensTheLink(t *testing.T) {
 	if want := []string{"secondary.link"}; !slices.Equal(opens, want) || !slices.Equal(believed, want) {
 		t.Errorf("the main's door is opened by %q, and behind the secondary's address it believes %q: want %q", opens, believed, want)
 	}
+}
+
+// knock asks for an exchange by a certificate, and gives the status of the answer.
+func knock(t *testing.T, at string, shown tls.Certificate) int {
+	t.Helper()
+	client := http.Client{Timeout: plenty, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: identitytest.Careless(shown)}}
+	answer, err := client.Post("https://"+at+"/exchange", "application/json", strings.NewReader("1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, answer.Body)
+	_ = answer.Body.Close()
+	return answer.StatusCode
 }
 
 // impostor answers at the secondary's address by a certificate.

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"releve"
 	"releve/peer/identity"
@@ -36,13 +37,14 @@ type Options struct {
 
 // Peer is this server's end of the link.
 type Peer struct {
-	o     Options
-	mine  *identity.Credentials
-	other identity.Identity
+	o      Options
+	mine   atomic.Pointer[identity.Credentials]
+	agreed atomic.Pointer[agreement]
+	other  identity.Identity
 
 	life      context.Context
 	end       context.CancelCauseFunc
-	transport *http.Transport
+	transport atomic.Pointer[http.Transport]
 	server    *http.Server
 	serving   sync.WaitGroup
 }
@@ -55,13 +57,13 @@ func New(o Options) (*Peer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("peer link: %w", err)
 	}
-	p.mine = mine
+	p.mine.Store(mine)
 	listener, err := net.Listen("tcp", o.Listen.String())
 	if err != nil {
 		return nil, listenError(o.Listen, o.Seat, err)
 	}
 	p.life, p.end = context.WithCancelCause(context.Background())
-	p.transport = p.newTransport()
+	p.transport.Store(p.newTransport())
 	p.server = p.newServer()
 	p.serving.Go(func() {
 		if err := p.server.ServeTLS(p.door(listener), "", ""); !errors.Is(err, http.ErrServerClosed) {
@@ -71,13 +73,35 @@ func New(o Options) (*Peer, error) {
 	return p, nil
 }
 
+// Use goes on with other credentials: from now on they are shown and believed. Requests
+// under way end as they began.
+func (p *Peer) Use(mine *identity.Credentials) {
+	p.mine.Store(mine)
+	p.transport.Swap(p.newTransport()).CloseIdleConnections()
+}
+
+// agreement is what the other server believes of ours.
+type agreement struct {
+	generation string
+	stands     bool // no attempt has failed since
+}
+
+// Agreed is the latest generation of our certificates that the other server believed when it
+// was last connected to; stands says whether the latest attempt showed it.
+func (p *Peer) Agreed() (generation string, stands bool) {
+	if a := p.agreed.Load(); a != nil {
+		return a.generation, a.stands
+	}
+	return "", false
+}
+
 // Close ends the link at once, requests in both directions with it. It does not
 // wait for the handler: a fence waits for nothing (RULES R9).
 func (p *Peer) Close() error {
 	// The connections first: a handler whose context ends has nobody to tell.
 	err := p.server.Close()
 	p.end(ErrClosed)
-	p.transport.CloseIdleConnections()
+	p.transport.Load().CloseIdleConnections()
 	p.serving.Wait()
 	return err
 }

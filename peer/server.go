@@ -54,7 +54,7 @@ func (p *Peer) newServer() *http.Server {
 	protocols.SetHTTP1(true)
 	server := &http.Server{
 		Handler:           p.admit(p.routes()),
-		TLSConfig:         p.mine.ServerTLS(identity.Link), // who it is is asked in admit, at each request
+		TLSConfig:         identity.ServingTLS(p.mine.Load, identity.Link), // who it is is asked in admit, at each request
 		Protocols:         protocols,
 		MaxHeaderBytes:    maxHeader,
 		ReadHeaderTimeout: headerTimeout,
@@ -64,6 +64,7 @@ func (p *Peer) newServer() *http.Server {
 		ErrorLog: slog.NewLogLogger(p.o.Log.Handler(), slog.LevelDebug),
 	}
 	porter.Attach(server)
+	identity.Attach(server, p.mine.Load)
 	return server
 }
 
@@ -74,6 +75,9 @@ func (p *Peer) admit(next http.Handler) http.Handler {
 		// Also of a body that nobody reads, because the request is refused.
 		if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(stuckTimeout)); err != nil {
 			return
+		}
+		if identity.Outdated(r, p.mine.Load()) {
+			w.Header().Set("Connection", "close")
 		}
 		err := p.verifyOther(*r.TLS)
 		if err == nil {

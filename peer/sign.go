@@ -118,7 +118,8 @@ func bind(nonce string, text []byte) []byte {
 
 func (p *Peer) sign(purpose string, payload []byte) (string, error) {
 	message := statement(purpose, p.o.SiteID, p.o.Seat, payload)
-	key, err := p.mine.Signer("")
+	generation, _ := p.Agreed()
+	key, err := p.mine.Load().Signer(generation)
 	if err != nil {
 		return "", err
 	}
@@ -131,7 +132,7 @@ func (p *Peer) sign(purpose string, payload []byte) (string, error) {
 }
 
 func (p *Peer) verify(purpose string, payload []byte, signature string) error {
-	signers, err := p.mine.Signers(p.other)
+	signers, err := p.mine.Load().Signers(p.other)
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.o.OtherCert, err)
 	}

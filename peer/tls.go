@@ -7,7 +7,7 @@ import (
 )
 
 func (p *Peer) verifyOther(state tls.ConnectionState) error {
-	return p.mine.VerifyConnection(state, p.other)
+	return p.mine.Load().VerifyConnection(state, p.other)
 }
 
 // isStranger says whether what answered speaks something else than this link,

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -11,8 +12,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"releve"
+	keys "releve/peer/identity"
 	"releve/peer/identity/identitytest"
 )
 
@@ -34,9 +37,10 @@ func TestOneCertificateReplicatesAndOneIsReplicatedFrom(t *testing.T) {
 	main, secondary := pairIn(t, dir)
 	var enters, believed []string
 	for name, shown := range identitytest.Every(t, dir) {
-		stranger := newCluster(t, secondary.opts)
-		stranger.opts.Dir = filepath.Join(openDir(t), "pg")
-		stranger.opts.TLS.Mirror, stranger.opts.TLS.MirrorKey = inPEM(t, shown)
+		o := secondary.opts
+		o.Dir = filepath.Join(openDir(t), "pg")
+		o.TLS.Mirror, o.TLS.MirrorKey = inPEM(t, shown)
+		stranger := newCluster(t, o)
 		if stranger.identifies(t, main) {
 			enters = append(enters, name)
 		}
@@ -124,4 +128,126 @@ func TestASiteOfOneCertificateForAllGoesOn(t *testing.T) {
 			t.Errorf("%s is still there: %v", name, err)
 		}
 	}
+}
+
+// The keys of a site are changed one server at a time while calls are recorded: a commit
+// waits no longer than for the mirror to come again, and in the end the former keys open
+// nothing, nor keep open what they had opened.
+func TestKeysAreChangedUnderCommits(t *testing.T) {
+	for story, former := range map[string]func(dir string){
+		"one for everything":   func(dir string) { identitytest.OneForAll(t, dir, testSite, identitytest.Everybody...) },
+		"one for each purpose": func(dir string) { identitytest.New(t, dir, testSite) },
+	} {
+		t.Run(story, func(t *testing.T) {
+			old, next, together := openDir(t), openDir(t), openDir(t)
+			former(old)
+			identitytest.New(t, next, testSite)
+			every := []string{"ca.pem", "main.pem", "main.key", "secondary.pem", "secondary.key"}
+			identitytest.Copy(t, old, together, every...)
+			identitytest.Both(t, next, together, every...)
+			main, secondary := pairIn(t, old)
+			commits := keepCommitting(t, main)
+			before, after := generationIn(t, old), generationIn(t, next)
+			for _, step := range []struct {
+				dir, generation string
+			}{{together, before}, {together, after}, {next, after}} {
+				for _, c := range []*Cluster{main, secondary} {
+					must(t, c.Recertify(within(t), certificatesFor(t, step.dir, c.opts.Seat, step.generation)))
+					commits.goOn(t)
+				}
+				inSync(t, main)
+			}
+			if longest := commits.stop(); longest > mostStill {
+				t.Errorf("a commit took %s, more than %s", longest, mostStill)
+			}
+			for name, shown := range identitytest.Every(t, old) {
+				o := secondary.opts
+				o.Dir, o.TLS = filepath.Join(openDir(t), "pg"), certificatesIn(t, next, releve.Secondary)
+				o.TLS.Mirror, o.TLS.MirrorKey = inPEM(t, shown)
+				if newCluster(t, o).identifies(t, main) {
+					t.Errorf("%s of the former keys is let in", name)
+				}
+				if secondary.believes(t, shown) {
+					t.Errorf("%s of the former keys is believed", name)
+				}
+			}
+			want := identitytest.Every(t, next)["secondary.mirror"].Leaf.SerialNumber.String()
+			until(t, "all who are connected came by the new keys", func() bool {
+				return count(t, openPool(t, main), `SELECT count(*) FROM pg_stat_ssl WHERE ssl AND client_serial::text <> $1`, want) == 0 &&
+					count(t, openPool(t, main), `SELECT count(*) FROM pg_stat_ssl WHERE ssl`) > 0
+			})
+		})
+	}
+}
+
+// mostStill is what ARCHITECTURE promises of a mirror that is away with a word.
+const mostStill = 2 * time.Second
+
+func generationIn(t *testing.T, dir string) string {
+	t.Helper()
+	all, err := keys.Generations(filepath.Join(dir, "ca.pem"))
+	must(t, err)
+	return all[0]
+}
+
+func certificatesFor(t *testing.T, dir string, seat releve.Seat, generation string) Certificates {
+	t.Helper()
+	held, err := keys.Load(filesIn(dir, seat))
+	must(t, err)
+	files, err := held.ForPostgres(testSite, seat, generation)
+	must(t, err)
+	return Certificates(files)
+}
+
+// committing is somebody who records one thing after the other.
+type committing struct {
+	longest time.Duration // its goroutine's, until it has ended
+	each    chan struct{}
+	end     context.CancelFunc
+	done    chan struct{}
+}
+
+func keepCommitting(t *testing.T, c *Cluster) *committing {
+	t.Helper()
+	pool := openPool(t, c)
+	local(t, pool, "CREATE TABLE kept (n int)")
+	ctx, end := context.WithCancel(context.Background())
+	t.Cleanup(end) // before the pool is closed, which waits for it
+	w := &committing{each: make(chan struct{}), end: end, done: make(chan struct{})}
+	go func() {
+		defer close(w.done)
+		for ctx.Err() == nil {
+			begun := time.Now()
+			if _, err := pool.Exec(ctx, "INSERT INTO kept VALUES (1)"); err != nil && ctx.Err() == nil {
+				t.Error(err)
+				return
+			}
+			w.longest = max(w.longest, time.Since(begun))
+			select {
+			case w.each <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return w
+}
+
+// goOn waits for some more commits.
+func (w *committing) goOn(t *testing.T) {
+	t.Helper()
+	for range 5 {
+		select {
+		case <-w.each:
+		case <-w.done:
+			t.Fatal("nothing is committed any more")
+		case <-time.After(limit):
+			t.Fatal("no commit has returned")
+		}
+	}
+}
+
+func (w *committing) stop() time.Duration {
+	w.end()
+	<-w.done
+	return w.longest
 }

@@ -83,12 +83,14 @@ type Cluster struct {
 
 	keeps int64     // how much log PostgreSQL was last told to keep; the turn's holder changes it
 	room  *roomLook // TendLog's, while it has not ended
+	mode  Mode      // of the latest configuration; the turn's holder changes it
 
 	logToken string // of the latest start: what begins the lines of PostgreSQL's log; the turn's holder changes it
 
 	stalls time.Duration // after which what makes no progress is ended; 0 is stallLimit
 
 	mu      sync.Mutex // for moments only: Fence takes it
+	tls     Certificates
 	found   Installation
 	current *postmaster
 	disk    *diskLook // Health's latest
@@ -110,6 +112,7 @@ func New(o Options) (*Cluster, error) {
 	return &Cluster{
 		opts:    o,
 		found:   o.Installation,
+		tls:     o.TLS,
 		log:     o.Log,
 		account: func() (account, error) { return lookupAccount(o.Account) },
 		work:    make(chan struct{}, 1),

@@ -141,10 +141,10 @@ func (c *Cluster) conninfo(server netip.AddrPort, role, application string) stri
 // §34.19.1): no address, which a site may change, but what it is.
 func (c *Cluster) whom(server netip.AddrPort) []setting {
 	at := server.Addr().String()
-	if c.opts.TLS.ServerName == "" {
+	if c.certificates().ServerName == "" {
 		return []setting{{"host", at}, {"sslmode", "verify-ca"}}
 	}
-	return []setting{{"host", c.opts.TLS.ServerName}, {"hostaddr", at}, {"sslmode", "verify-full"}}
+	return []setting{{"host", c.certificates().ServerName}, {"hostaddr", at}, {"sslmode", "verify-full"}}
 }
 
 // patience is how our programs hold a connection, in libpq's words. A source that is gone
@@ -200,7 +200,7 @@ host    replication  all            all  reject
 // ident maps the certificates of the other server's mirror, and no others, to the two roles.
 func (c *Cluster) ident() string {
 	var b strings.Builder
-	for _, name := range c.opts.TLS.ClientNames {
+	for _, name := range c.certificates().ClientNames {
 		fmt.Fprintf(&b, "releve %q %s\nreleve %q %s\n", name, RoleMirror, name, RoleClone)
 	}
 	return b.String()
@@ -209,6 +209,7 @@ func (c *Cluster) ident() string {
 // configure writes everything that a start reads besides the data itself. The
 // configuration is outside the data directory because clones and rewinds copy that whole.
 func (c *Cluster) configure(mode Mode) error {
+	c.mode = mode
 	who, err := c.prepare()
 	if err != nil {
 		return err

@@ -129,6 +129,24 @@ func (c *Credentials) Generations() (all []string) {
 	return all
 }
 
+// Are says whether what is shown is a machine's own, and what is believed of the other
+// server that one's. The error is a [*Fault].
+func (c *Credentials) Are(who Identity) error {
+	for _, s := range c.sets {
+		for _, own := range s.own {
+			if err := isOf(own.Leaf, who); err != nil {
+				return err
+			}
+		}
+		for _, other := range s.other {
+			if err := isOf(other, Identity{Site: who.Site, Seat: who.Seat.Other()}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // of is the set of a generation, or the oldest: which whoever does not say what it believes
 // has had longest.
 func (c *Credentials) of(generation string) set {

@@ -23,6 +23,7 @@ const (
 	NotPinned        = "certificate.not-pinned"
 	Incomplete       = "certificate.incomplete"
 	OneForAll        = "certificate.one-for-all"
+	OtherNotReady    = "certificate.other-not-ready"
 	Expired          = "certificate.expired"
 	NotYetValid      = "certificate.not-yet-valid"
 	EndsSoon         = "certificate.ends-soon"
@@ -118,6 +119,10 @@ var words = map[string]struct{ en, fr said }{
 	Incomplete: {
 		said{"the files {file} do not go together: none of the authorities has all that belongs to it", "copy the files of this machine again, all of them, from the directory that `releve init` wrote"},
 		said{"les fichiers {file} ne vont pas ensemble : aucune des autorités n'a tout ce qui va avec elle", "recopiez tous les fichiers de cette machine depuis le répertoire écrit par `releve init`"},
+	},
+	OtherNotReady: {
+		said{"they no longer hold what {seat} believes", "copy its new files to the other server first; to be done with the former keys, run `releve certificates rekey -c FILE` on each"},
+		said{"ils ne contiennent plus ce que croit {seat}", "copiez d'abord ses nouveaux fichiers sur l'autre serveur ; pour en finir avec les clés d'avant, lancez `releve certificates rekey -c FICHIER` sur chacun"},
 	},
 	OneForAll: {
 		said{"each machine of this site has one certificate for everything, with which any of them can stand for another's database", "run `releve certificates rekey` where `releve init` wrote this site, and do what it says: the site runs on meanwhile"},

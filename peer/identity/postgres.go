@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"crypto/tls"
 
 	"releve"
@@ -46,4 +47,22 @@ func (c *Credentials) ForPostgres(site string, seat releve.Seat, generation stri
 func pairPEM(pair tls.Certificate) (certificate, key []byte, err error) {
 	key, err = keyPEM(pair.PrivateKey)
 	return certificatePEM(pair.Leaf), key, err
+}
+
+// PostgresTLS is how the latest of these credentials reach the PostgreSQL of the other
+// server, as its mirror would: it must show the very certificate that is held of it.
+func (c *Credentials) PostgresTLS() *tls.Config {
+	latest := c.sets[0]
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS13,
+		Certificates:       []tls.Certificate{latest.shown(Mirror)},
+		InsecureSkipVerify: true,
+		VerifyConnection: func(state tls.ConnectionState) error {
+			shown, held := state.PeerCertificates[0], latest.pinned(Postgres)
+			if held == nil || !bytes.Equal(shown.RawSubjectPublicKeyInfo, held.RawSubjectPublicKeyInfo) {
+				return fault(NotPinned, "subject", shown.Subject.CommonName)
+			}
+			return nil
+		},
+	}
 }

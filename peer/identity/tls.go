@@ -2,8 +2,11 @@ package identity
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
+	"net"
+	"net/http"
 	"strings"
 )
 
@@ -24,6 +27,14 @@ func (c *Credentials) ServerTLS(p Purpose) *tls.Config {
 		ClientCAs:              c.authorities.pool(),
 		NextProtos:             []string{"http/1.1"},
 		SessionTicketsDisabled: true,
+	}
+}
+
+// ServingTLS is ServerTLS with what is current at each handshake.
+func ServingTLS(current func() *Credentials, p Purpose) *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS13,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return current().ServerTLS(p), nil },
 	}
 }
 
@@ -84,4 +95,25 @@ func ask(generation string) string {
 func asked(name string) (generation string) {
 	generation, _ = strings.CutSuffix(name, askSuffix)
 	return generation
+}
+
+// cameBy finds the credentials that were current when a connection came.
+type cameBy struct{}
+
+// Attach lets the handlers of a server know by which credentials each connection came
+// (Outdated), beside what its ConnContext does already.
+func Attach(s *http.Server, current func() *Credentials) {
+	before := s.ConnContext
+	s.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+		if before != nil {
+			ctx = before(ctx, conn)
+		}
+		return context.WithValue(ctx, cameBy{}, current())
+	}
+}
+
+// Outdated says whether others are current than when the connection of a request came: its
+// answer is to be the last, so that with the next the client learns what is believed now.
+func Outdated(r *http.Request, current *Credentials) bool {
+	return r.Context().Value(cameBy{}) != current
 }

@@ -140,3 +140,33 @@ func Careless(shown tls.Certificate) *tls.Config {
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &shown, nil },
 	}
 }
+
+// Names are the files of a server of a seat.
+func Names(seat releve.Seat) []string {
+	return []string{"ca.pem", string(seat) + ".pem", string(seat) + ".key", string(seat.Other()) + ".pem"}
+}
+
+// Copy writes files of one directory over those of another.
+func Copy(t testing.TB, from, to string, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		write(t, filepath.Join(to, name), read(t, filepath.Join(from, name)))
+	}
+}
+
+// Both puts the text of files before that of those of another directory: what is new comes
+// first.
+func Both(t testing.TB, from, to string, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		file := filepath.Join(to, name)
+		write(t, file, append(read(t, filepath.Join(from, name)), read(t, file)...))
+	}
+}
+
+func read(t testing.TB, file string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	must(t, err)
+	return text
+}
