@@ -63,7 +63,7 @@ func (s *switchboard) openPhone() (err error) {
 		Listen: address(c.SIP.Listen), PBX: address(c.PBX.Address), Domain: c.PBX.Domain,
 		Sources: written(c.PBX.Sources), Networks: written(c.PBX.Networks), Other: address(c.SIP.Other).Addr(),
 		RTPFirst: c.SIP.RTPFirst, RTPLast: c.SIP.RTPLast, Log: s.log,
-		OnInvite: s.offered, OnCheck: s.checked, OnUnsupported: s.unsupported, User: s.ownUser(),
+		OnInvite: s.offered, OnCheck: s.checked, OnUnfit: s.unfit, User: s.ownUser(),
 		Unacknowledged: max(1, c.SIP.Channels/8), OnPanic: s.panicked,
 	})
 	if err != nil {
@@ -93,9 +93,9 @@ func (s *switchboard) accounts() (reception, standby phone.Account) {
 		phone.Account{User: c.StandbyUser, Password: c.StandbyPassword, Expires: expires}
 }
 
-// unsupported counts a call that the phone refused for what it required.
-func (s *switchboard) unsupported(required string) {
-	s.calls.Unacceptable("420: Require: " + required)
+// unfit shows a call that the phone refused for what it offers or asks.
+func (s *switchboard) unfit(u phone.Unfit) {
+	s.calls.Unacceptable(u.Invite, &calls.Unacceptable{Code: u.Code, Why: u.Why}, u.Answered)
 }
 
 func (s *switchboard) openLines() {

@@ -103,8 +103,8 @@ type incoming struct {
 
 func (in incoming) Answer(ctx context.Context) (calls.Leg, error) {
 	leg, err := in.Incoming.Answer(ctx)
-	if errors.Is(err, phone.ErrNotAcceptable) {
-		return nil, fmt.Errorf("%w: %w", calls.ErrNotAcceptable, err)
+	if unfit, ok := errors.AsType[*phone.Unfit](err); ok {
+		return nil, &calls.Unacceptable{Code: unfit.Code, Why: unfit.Why}
 	}
 	if err != nil {
 		return nil, err

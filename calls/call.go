@@ -175,12 +175,10 @@ func (k *call) takeUp(ctx, waiting context.Context) {
 // is asked itself, not ctx, which hears of it a moment later: a caller who gives
 // up must not make this server look unwell.
 func (k *call) unanswered(ctx context.Context, err error) (attendant.Outcome, string) {
+	unfit, ok := errors.AsType[*Unacceptable](err)
 	switch {
-	case errors.Is(err, ErrNotAcceptable):
-		k.log.Warn("call not acceptable", "error", err)
-		why := view.Plain("488: " + err.Error())
-		k.board.unacceptable(why)
-		return Failed, why
+	case ok:
+		return k.unfit(unfit)
 	case closed(k.in.Gone()):
 		return attendant.Abandoned, "before the answer"
 	case ctx.Err() != nil:
@@ -191,6 +189,13 @@ func (k *call) unanswered(ctx context.Context, err error) (attendant.Outcome, st
 	k.board.failed(err)
 	k.refuse(failedCode, err.Error())
 	return Failed, err.Error()
+}
+
+// unfit ends a call that was refused for what it offers; its row says the code and why.
+func (k *call) unfit(why *Unacceptable) (attendant.Outcome, string) {
+	k.log.Warn("call not acceptable", "why", why)
+	k.board.unacceptable(why.sentence())
+	return Failed, view.Plain(why.Error())
 }
 
 // begin shows and records that the call was taken up; the zero time: not

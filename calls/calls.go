@@ -26,7 +26,7 @@ import (
 type Incoming interface {
 	Invite() releve.Invite
 	// Answer sends 200. After an error the INVITE still waits for a final response,
-	// unless the error matches [ErrNotAcceptable] or the caller is Gone.
+	// unless the error is an [*Unacceptable] or the caller is Gone.
 	Answer(ctx context.Context) (Leg, error)
 	Refuse(code int) error
 	// Gone is closed when the caller gave up before an answer, and has had his 487;
@@ -34,9 +34,19 @@ type Incoming interface {
 	Gone() <-chan struct{}
 }
 
-// ErrNotAcceptable is what Answer returns when the offer itself is at fault, as
-// without a common codec, and 488 was sent: this server is not the one to blame.
-var ErrNotAcceptable = errors.New("the offer of the call cannot be accepted")
+// Unacceptable is what Answer returns when the offer itself is at fault, as without a common
+// codec, and was refused with that code: this server is not the one to blame.
+type Unacceptable struct {
+	Code int
+	Why  error
+}
+
+func (u *Unacceptable) Error() string { return fmt.Sprintf("%d: %v", u.Code, u.Why) }
+
+// sentence is what the screens say of it.
+func (u *Unacceptable) sentence() string {
+	return view.Plain(u.Error())
+}
 
 // ErrLost is what Transfer returns, beside the status, when nobody is on the call any
 // more: the leg is gone.
@@ -206,9 +216,20 @@ func (c *Calls) Saturated() time.Time { return c.board.snapshot().SaturatedSince
 // unwell for ever.
 func (c *Calls) Healthy() error { return c.board.healthy() }
 
-// Unacceptable counts a call that was refused before it came here, for what it asked of the
-// telephone.
-func (c *Calls) Unacceptable(why string) { c.board.unacceptable(view.Plain(why)) }
+// Unacceptable shows a call that was refused before it could be offered here, or answered
+// and hung up, for what it asks of the telephone. One that was answered has its record.
+func (c *Calls) Unacceptable(in releve.Invite, why *Unacceptable, answered bool) {
+	stance := c.duty.Stance()
+	k := &call{Calls: c, offer: c.knowing().offer(in, stance.Kind), drop: func(error) {}, log: c.log.With("call", in.Call), term: stance.Term}
+	if answered || stance.Kind != OnDuty && stance.Kind != WithoutDuty || !c.board.enter(k) {
+		c.board.unacceptable(why.sentence())
+		return
+	}
+	defer c.board.leave(k)
+	c.board.refused()
+	k.begin(time.Time{})
+	k.end(k.unfit(why))
+}
 
 // Known is every call in conversation, oldest first, and the last 200 that have ended, newest
 // first.

@@ -478,11 +478,11 @@ func TestHealthy(t *testing.T) {
 			t.Errorf("after an answer: %v", err)
 		}
 		fail(noPort)
-		if c := fail(fmt.Errorf("no codec in common: %w", ErrNotAcceptable)); len(c.refused) > 0 || s.Healthy() != nil {
+		if c := fail(&Unacceptable{488, errors.New("no codec in common")}); len(c.refused) > 0 || s.Healthy() != nil {
 			t.Errorf("an offer at fault: refused %v, healthy %v", c.refused, s.Healthy())
 		}
-		if call := s.Recent(1)[0]; call.Outcome != string(Failed) {
-			t.Errorf("an offer at fault ends as %s", call.Outcome)
+		if call := s.Recent(1)[0]; call.Outcome != string(Failed) || call.Detail != "488: no codec in common" {
+			t.Errorf("an offer at fault ends as %s, with %q", call.Outcome, call.Detail)
 		}
 		if f := s.Snapshot(); f.Unacceptable != 1 || !strings.Contains(f.UnacceptableWhy, "488: ") || !strings.Contains(f.UnacceptableWhy, "no codec in common") {
 			t.Errorf("an offer at fault is shown as %d calls, %q", f.Unacceptable, f.UnacceptableWhy)
@@ -612,14 +612,48 @@ func TestACallInWhichNoKeyCanBeHeardIsShown(t *testing.T) {
 		if steps := s.Recent(1)[0].Steps; len(steps) == 0 || steps[0].Name != "keyless" {
 			t.Errorf("recorded: %v", steps)
 		}
-		s.Unacceptable("420: Require: timer\x1b")
-		if f := s.Snapshot(); f.Unacceptable != 1 || strings.Contains(f.UnacceptableWhy, "\x1b") {
-			t.Errorf("refused for what it required: %d, %q", f.Unacceptable, f.UnacceptableWhy)
-		}
 		time.Sleep(2 * unacceptableFor)
-		if f := s.Snapshot(); f.Keyless != 0 || f.Unacceptable != 0 {
+		if f := s.Snapshot(); f.Keyless != 0 {
 			t.Error("shown for ever")
 		}
 		s.flushed(t)
 	})
+}
+
+// A call that the telephone refused for what it asks never came here, and yet it was a caller:
+// the server on duty has a row for him, that says why, and every server counts him.
+func TestACallThatTheTelephoneRefusedIsShown(t *testing.T) {
+	for name, row := range map[string]struct {
+		stance   StanceKind
+		answered bool
+		rows     int
+	}{
+		"on duty": {OnDuty, false, 1}, "without the duty": {WithoutDuty, false, 1}, "passive": {Passive, false, 0},
+		"answered, and hung up": {OnDuty, true, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t, row.stance, 1)
+				s.Unacceptable(newCaller("a@pbx").invite, &Unacceptable{420, errors.New("Require: timer\x1b")}, row.answered)
+				if f := s.Snapshot(); f.Unacceptable != 1 || !strings.Contains(f.UnacceptableWhy, "420") || !strings.Contains(f.UnacceptableWhy, "Require: timer") || strings.Contains(f.UnacceptableWhy, "\x1b") {
+					t.Errorf("%d calls, %q", f.Unacceptable, f.UnacceptableWhy)
+				}
+				rows := s.Recent(10)
+				if len(rows) != row.rows || len(s.Active()) != 0 {
+					t.Fatalf("%d rows, %d in progress", len(rows), len(s.Active()))
+				}
+				if row.rows == 1 && (rows[0].Outcome != string(Failed) || !strings.HasPrefix(rows[0].Detail, "420: ")) {
+					t.Errorf("the row says %s, %q", rows[0].Outcome, rows[0].Detail)
+				}
+				if s.Healthy() != nil {
+					t.Error("the server takes it for its own fault")
+				}
+				time.Sleep(2 * unacceptableFor)
+				if f := s.Snapshot(); f.Unacceptable != 0 {
+					t.Error("shown for ever")
+				}
+				s.flushed(t)
+			})
+		})
+	}
 }

@@ -1,6 +1,7 @@
 package calls
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -21,7 +22,7 @@ func TestTheAttemptsOfARefusedCallerAreOneChain(t *testing.T) {
 			s.offer(t, c)
 			return s.Recent(1)[0].Chain
 		}
-		refused := fmt.Errorf("%w: G.722 only", ErrNotAcceptable)
+		refused := &Unacceptable{488, errors.New("G.722 only")}
 		first := attempt("0612345678", refused)
 		other := attempt("0612345679", refused)
 		time.Sleep(againWithin - time.Second)

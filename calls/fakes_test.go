@@ -121,7 +121,7 @@ func (c *caller) Answer(ctx context.Context) (Leg, error) {
 
 // failToAnswer is over with the INVITE, as a telephone is, where the error says so.
 func (c *caller) failToAnswer() error {
-	if errors.Is(c.answerErr, errCancelled) || errors.Is(c.answerErr, ErrNotAcceptable) {
+	if _, unfit := errors.AsType[*Unacceptable](c.answerErr); unfit || errors.Is(c.answerErr, errCancelled) {
 		close(c.cancelled)
 	}
 	return c.answerErr

@@ -291,13 +291,13 @@ func eventually(t *testing.T, what string, holds func() bool) {
 // The extensions that a call required are named, all of them.
 func TestRequiredExtensionsAreTold(t *testing.T) {
 	caller := newPeer(t)
-	told := make(chan string, 1)
-	p, _ := newPhone(t, caller.addr, func(o *phone.Options) { o.OnUnsupported = func(required string) { told <- required } })
+	told := make(chan phone.Unfit, 1)
+	p, _ := newPhone(t, caller.addr, func(o *phone.Options) { o.OnUnfit = func(u phone.Unfit) { told <- u } })
 	caller.invite(p.Addr(), map[string]string{"Require": "timer, 100rel"})
 	if got := caller.final("1 INVITE"); got.code() != 420 || got.header("Unsupported") != "timer, 100rel" {
 		t.Errorf("answered with\n%s", got)
 	}
-	if got := <-told; got != "timer, 100rel" {
-		t.Errorf("told %q", got)
+	if got := <-told; got.Code != 420 || got.Why.Error() != "Require: timer, 100rel" {
+		t.Errorf("told %+v", got)
 	}
 }

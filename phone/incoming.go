@@ -51,8 +51,7 @@ func (in *Incoming) Gone() <-chan struct{} { return in.ctx.Done() }
 // offered takes a new call and gives it to OnInvite.
 func (p *Phone) offered(req *sip.Request, t *sip.Transaction) {
 	if code, why, headers := unsuitable(req); code != 0 {
-		p.log.Warn("a call is refused for its form", "code", code, "why", why)
-		p.reply(t, code, headers...)
+		p.unfit(req, t, code, errors.New(why), headers...)
 		return
 	}
 	in := &Incoming{phone: p, req: req, t: t, invite: p.readInvite(req)}
@@ -73,6 +72,42 @@ func (p *Phone) offered(req *sip.Request, t *sip.Transaction) {
 		defer in.abandon()
 		p.options.OnInvite(in)
 	})
+}
+
+// Unfit is a call that was refused for what it offers or asks: another server would have to
+// refuse it too. As an error it is ErrNotAcceptable.
+type Unfit struct {
+	Invite releve.Invite // in what could be read of it
+	Code   int           // of the refusal
+	Why    error
+	// Answered: the call was answered with an offer of ours, and its own came too late to be
+	// refused; it was hung up.
+	Answered bool
+}
+
+func (u *Unfit) Error() string { return u.Why.Error() }
+
+// Is says that a call that is unfit is not acceptable.
+func (u *Unfit) Is(target error) bool { return target == ErrNotAcceptable }
+
+// unfit refuses a request for its form, and tells of a call.
+func (p *Phone) unfit(req *sip.Request, t *sip.Transaction, code int, why error, headers ...string) {
+	p.reply(t, code, headers...)
+	if !req.IsInvite() {
+		return
+	}
+	p.log.Warn("a call is refused for its form", "code", code, "why", why)
+	in := p.readInvite(req)
+	for _, user := range []*string{&in.From, &in.To, &in.Target} {
+		*user = (*user)[:min(len(*user), maxUser)]
+	}
+	p.tell(Unfit{Invite: in, Code: code, Why: why})
+}
+
+func (p *Phone) tell(u Unfit) {
+	if p.options.OnUnfit != nil {
+		p.begin(func() { p.options.OnUnfit(u) })
+	}
 }
 
 // maxUser bounds the names and numbers that a call is recorded with.
@@ -159,12 +194,21 @@ func (in *Incoming) refuse(code int, headers ...string) error {
 	return err
 }
 
+// refuseUnfit refuses the offer for its own fault.
+func (in *Incoming) refuseUnfit(code int, why error, headers ...string) error {
+	u := &Unfit{Invite: in.invite, Code: code, Why: why}
+	if err := in.refuse(code, headers...); err != nil {
+		return errors.Join(u, err)
+	}
+	return u
+}
+
 // Answer picks the call up: a media port, our session description, 200 OK. It
 // returns when the 200 is sent; until that is acknowledged it is repeated, and a call that
 // nobody acknowledges is ended with BYE (RFC 3261 §13.3.1.4).
 //
-// ErrNoMediaPort leaves the call to be refused. After ErrNotAcceptable it has been
-// refused with 488, after ErrCancelled the caller had gone.
+// ErrNoMediaPort leaves the call to be refused. After ErrNotAcceptable, an [*Unfit], it has
+// been refused, after ErrCancelled the caller had gone.
 func (in *Incoming) Answer(ctx context.Context) (*Leg, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -195,18 +239,19 @@ func (in *Incoming) Answer(ctx context.Context) (*Leg, error) {
 func (in *Incoming) connect(stream *media.Stream) (*Leg, error) {
 	state, err := dialog.Answered(in.req, in.phone.contact(sip.User(in.req.Recipient)), source(in.req))
 	if err != nil {
-		return nil, errors.Join(err, in.refuse(400))
+		return nil, in.refuseUnfit(400, err)
 	}
 	state.Session, state.Version = rand.Uint64N(1<<62), 1
 	l := in.phone.newLeg(state, stream, in.ctx, in.end)
 	l.invite = in.t
+	l.came = in.invite
 	offer, err := description(in.req)
 	if err != nil {
-		return nil, errors.Join(ErrNotAcceptable, err, in.refuse(415))
+		return nil, in.refuseUnfit(415, err)
 	}
 	late, err := l.describe(offer)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %w", ErrNotAcceptable, err), in.refuse(488, in.phone.warning(err)...))
+		return nil, in.refuseUnfit(488, err, in.phone.warning(err)...)
 	}
 	a := l.accept(in.req, in.t, late)
 	// The ACK may be here before Respond returns: the leg must be known first.

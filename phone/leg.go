@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"releve"
 	"releve/phone/dialog"
 	"releve/phone/media"
 	"releve/phone/sip"
@@ -42,6 +43,7 @@ type Leg struct {
 
 	confirmed chan struct{} // closed at the first ACK
 	keyless   atomic.Bool   // no telephone events were agreed on
+	came      releve.Invite // by which it came; of a call of ours the zero value
 	confirm   sync.Once
 
 	invite *sip.Transaction // that the call came with
@@ -219,6 +221,7 @@ func (l *Leg) acknowledged(ack *sip.Request) {
 	delete(l.accepted, seq)
 	close(a.acked)
 	if err := l.settle(a, ack); err != nil && a.first {
+		l.phone.tell(Unfit{Invite: l.came, Code: 488, Why: err, Answered: true})
 		l.phone.begin(func() { _ = l.drop(fmt.Errorf("%w: %w", ErrNotAcceptable, err)) })
 	} else if err != nil {
 		l.phone.log.Warn("the session stays as it was: no answer came to our offer", "call", l.state.CallID, "error", err)

@@ -37,7 +37,7 @@ var (
 	// ErrNoMediaPort: all RTP ports are in use. The call is still to be refused.
 	ErrNoMediaPort = errors.New("no RTP port is free: widen [sip] rtp_first to rtp_last, or lower channels")
 	// ErrNotAcceptable: no common codec, or an address that no sound goes to; the caller
-	// has been refused with 488.
+	// has been refused, with the code of the [Unfit] that it comes with.
 	ErrNotAcceptable = errors.New("the caller's description of the sound was refused")
 	// ErrCancelled: the caller gave up before he was answered.
 	ErrCancelled = sip.ErrCancelled
@@ -71,9 +71,9 @@ type Options struct {
 	// sent, and never 180 or 183: those stop the overflow of several PBXs (H6). A
 	// call that it returns from without answer or refusal is refused with 500.
 	OnInvite func(*Incoming)
-	// OnUnsupported is told what a call required that this telephone has not, after it was
-	// refused with 420 (RFC 3261 §8.2.2.3). Nil: nobody is.
-	OnUnsupported func(required string)
+	// OnUnfit is told of each call that was refused for what it offers or asks before
+	// OnInvite could have it. Nil: nobody is.
+	OnUnfit func(Unfit)
 	// OnCheck answers the other server's question by SIP (H4): what it returns goes
 	// back in X-Releve-Answer, with 200 or, not ok, 503; "" is 403, for a question that is
 	// not the other's. Nil: 503.
@@ -255,14 +255,11 @@ func unknown(req *sip.Request) int {
 // outside takes requests that belong to no dialog.
 func (p *Phone) outside(req *sip.Request, t *sip.Transaction) {
 	if scheme := strings.ToLower(req.Recipient.Scheme); scheme != "sip" && scheme != "sips" {
-		p.reply(t, 416)
+		p.unfit(req, t, 416, fmt.Errorf("its Request-URI is %.20q:, not sip:", scheme))
 		return
 	}
 	if required := strings.Join(sip.Values(req, "Require"), ", "); required != "" {
-		p.reply(t, 420, "Unsupported", required)
-		if req.IsInvite() && p.options.OnUnsupported != nil {
-			p.begin(func() { p.options.OnUnsupported(required) })
-		}
+		p.unfit(req, t, 420, errors.New("Require: "+required), "Unsupported", required)
 		return
 	}
 	switch req.Method {
