@@ -36,6 +36,10 @@ const (
 	// checkpoint costs little on a database of this size, so a small disk has more of them.
 	leastLog, mostLog = 2 * segmentSize, 512 << 20
 
+	// checkpointTries: a checkpoint may begin before its process has read the new bound, though
+	// sessions have.
+	checkpointTries = 3
+
 	// connectedFor: a mirror that was there a moment ago is about to be again.
 	connectedFor = time.Minute
 )
@@ -182,10 +186,11 @@ func (c *Cluster) TendLog(ctx context.Context) (LogRoom, error) {
 	if err != nil || !held || !over {
 		return room, err
 	}
-	if err := c.giveUp(ctx, room.Bound); err != nil {
-		return room, err
+	for tries := 0; err == nil && slots.over(room.Bound) && tries < checkpointTries; tries++ {
+		if err = c.giveUp(ctx, room.Bound); err == nil {
+			slots, _, err = c.slots(ctx)
+		}
 	}
-	slots, _, err = c.slots(ctx)
 	room.Lost = room.Lost || slots.lost(RoleMirror)
 	return room, err
 }
