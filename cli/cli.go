@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"releve"
 	"releve/cli/messages"
+	"releve/config"
 )
 
 // Run carries out one command and returns its exit code.
@@ -59,6 +61,9 @@ func peek(args []string) *settings {
 	flags.ParseErrorsAllowlist.UnknownFlags = true
 	s.add(flags)
 	_ = flags.Parse(args) // what is wrong is told when the command reads them again
+	if s.language == "" {
+		s.language = cmp.Or(string(config.LanguageOf(s.file)), "en")
+	}
 	return s
 }
 
@@ -75,6 +80,8 @@ func newRoot(asked *settings) *cobra.Command {
 	}
 	words := messages.In(asked.lang())
 	s.add(root.PersistentFlags())
+	s.language = asked.language
+	root.PersistentFlags().Lookup("language").DefValue = asked.language
 	root.SetFlagErrorFunc(asked.flagError)
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { explain(c, words) })
 	root.SetUsageFunc(func(c *cobra.Command) error { explain(c, words); return nil })
@@ -127,15 +134,19 @@ func (s *settings) say(code string, pairs ...string) string {
 	return messages.In(s.lang()).Say(code, pairs...)
 }
 
-// languageOf reads the locale as programs do: the first that is set counts.
+// languageOf reads the locale as programs do: the first that is set counts. The locale of
+// no country (POSIX.1, 7.2) speaks no language, and then the configuration's counts.
 func languageOf(locales ...string) string {
 	for _, l := range locales {
 		if l != "" {
 			if strings.HasPrefix(l, "fr") {
 				return "fr"
 			}
+			if language, _, _ := strings.Cut(l, "."); language == "C" || language == "POSIX" {
+				return ""
+			}
 			return "en"
 		}
 	}
-	return "en"
+	return ""
 }

@@ -147,7 +147,7 @@ func TestLanguageOfTheLocale(t *testing.T) {
 		locales []string
 		want    string
 	}{
-		{[]string{"", "", "fr_FR.UTF-8"}, "fr"}, {[]string{"C.UTF-8", "", "fr_FR.UTF-8"}, "en"}, {[]string{"", "", ""}, "en"},
+		{[]string{"", "", "fr_FR.UTF-8"}, "fr"}, {[]string{"C.UTF-8", "", "fr_FR.UTF-8"}, ""}, {[]string{"POSIX"}, ""}, {[]string{"", "", ""}, ""}, {[]string{"de_DE"}, "en"},
 	} {
 		if got := languageOf(c.locales...); got != c.want {
 			t.Errorf("%q: %s", c.locales, got)
