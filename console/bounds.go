@@ -64,6 +64,7 @@ func bodied(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		asked := porter.Unasked(r.Context())
 		out := http.NewResponseController(w)
 		err := out.SetReadDeadline(time.Now().Add(bodyLimit))
 		var body []byte
@@ -72,6 +73,7 @@ func bodied(next http.Handler) http.Handler {
 		}
 		if err == nil {
 			err = out.SetReadDeadline(time.Time{})
+			asked()
 		}
 		if err != nil {
 			w.Header().Set("Connection", "close")

@@ -204,6 +204,25 @@ func TestRequestsWhoseBodyNeverComesEnd(t *testing.T) {
 	_ = response.Body.Close()
 }
 
+// TestWhoIsStillAskingGivesWay: a full house of requests whose body does not come, two from
+// each address; who has a screen already is served beside it.
+func TestWhoIsStillAskingGivesWay(t *testing.T) {
+	server := served(t, newSite(t, "protected"), console.Options{})
+	screen := listen(t, "http://"+server.Address()+"/events")
+	next(t, screen, "site")
+	for i := range 255 {
+		c := unread(t, fmt.Sprintf("127.0.1.%d", 1+i%128), server.Address(), "GET /api/site HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
+		if _, err := io.ReadFull(c, make([]byte, len("HTTP/1.1 100"))); err != nil {
+			t.Fatal(err) // it says so when it waits for the body
+		}
+	}
+	for range 3 {
+		if response, body := ask(t, "GET", "http://"+server.Address()+"/api/site"); response.StatusCode != http.StatusOK {
+			t.Errorf("who has a screen gets %s %s", response.Status, body)
+		}
+	}
+}
+
 // TestAThousandStrangersLockNobodyOut: from as many addresses, idle, half asked and in
 // screens that nobody looks at. Who comes then is served, and who was there before stays.
 func TestAThousandStrangersLockNobodyOut(t *testing.T) {

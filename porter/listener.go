@@ -248,3 +248,14 @@ func Vouch(ctx context.Context) {
 		c.guest.Vouch()
 	}
 }
+
+// Unasked says that the request of a connection has not come whole yet, until asked is
+// called: who is still asking gives way like one who asks for nothing.
+func Unasked(ctx context.Context) (asked func()) {
+	c, _ := ctx.Value(connKey{}).(*Conn)
+	if c == nil {
+		return func() {}
+	}
+	c.guest.Rest(true)
+	return func() { c.guest.Rest(false) }
+}
