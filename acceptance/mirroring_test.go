@@ -27,10 +27,10 @@ func TestASiteOfLevelMirroring(t *testing.T) {
 		{"callers are recorded on both machines, and the secondary has no telephone", callersAreMirrored},
 		{"the mirror is killed: the main goes solo by itself, and in sync again", mirrorKilled},
 		{"the mirror freezes", mirrorFrozen},
-		{"the mirror is away while more is recorded than the disk holds", keptLogOutgrowsTheDisk},
 		{"the database is killed and its files are deleted", databaseDeleted},
 		{"the database's control file is damaged", controlFileDamaged},
 		{"the database's disk is full", databaseDiskFull},
+		{"the mirror is away while more is recorded than the disk holds", keptLogOutgrowsTheDisk},
 	} {
 		if !t.Run(story.name, func(t *testing.T) { story.play(t, s) }) {
 			return // the next story begins where this one should have ended
@@ -249,10 +249,12 @@ func databaseDiskFull(t *testing.T, s *site) {
 	filler := filepath.Join(s.main.databaseDir(), "filler")
 	began := time.Now()
 	fill(t, filler)
+	full := keepFull(filler)
 	s.checkAlarm(t, began, time.Now())
 	load.waitGreeted(t, 15, time.Now())
 	s.checkSpooling(t)
 
+	full()
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
@@ -263,6 +265,32 @@ func databaseDiskFull(t *testing.T, s *site) {
 	s.checkRecorded(t, s.main, calls)
 	s.checkLedger(t, s.main)
 	s.checkEqual(t, s.main)
+}
+
+// keepFull takes what becomes free on a disk that is full, as PostgreSQL removes log of its
+// own, until it is told to end.
+func keepFull(file string) (end func()) {
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			if filler, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0); err == nil {
+				for err == nil {
+					_, err = filler.Write(make([]byte, 1<<20))
+				}
+				_ = filler.Close()
+			}
+			select {
+			case <-stop:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}()
+	return func() {
+		close(stop)
+		<-done
+	}
 }
 
 // fill takes all the room that is left on a disk.
