@@ -326,7 +326,7 @@ func (a *Agent) processingTier(m takeover.Machine) view.Tier {
 	case a.mute(m.Seat):
 		return view.Tier{State: view.TierNone}
 	case a.Voice.Well() != nil:
-		return view.Tier{State: view.TierDown, Why: view.Say("tier-voice-down", "why", a.Voice.Well().Error())}
+		return view.Tier{State: view.TierDown, Why: view.Say("tier-voice-down", "why", view.Reason(a.Voice.Well()))}
 	case !m.PBX.Heard:
 		return view.Tier{State: view.TierDown, Why: view.Say("tier-pbx-silent", "pbx", a.Site.PBX)}
 	case m.Users().Reception && !a.Telephone.Bound().Reception:

@@ -57,7 +57,7 @@ func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 func (a *Agent) failed(ctx context.Context, act takeover.Action, err error, rest []takeover.Action) {
 	a.Log.Error("a decision could not be carried out", "action", act.Kind, "rule", act.Rule, "err", err)
 	before := a.machine
-	unsaved := takeover.Unsaved{Cause: fmt.Sprintf("the journal could not be written: %v", err), Written: a.written}
+	unsaved := takeover.Unsaved{Cause: view.Reason(view.Known(fmt.Sprintf("the journal could not be written: %v", err), "cause-journal", "why", view.Reason(err))), Written: a.written}
 	if i := slices.IndexFunc(rest, func(act takeover.Action) bool { return act.Kind == takeover.Ask }); i >= 0 {
 		unsaved.Unasked = rest[i].Turn
 	}
@@ -121,7 +121,7 @@ func (a *Agent) begin(ctx context.Context, act takeover.Action) {
 			a.ended(act.Job, err)
 		}
 		if err != nil {
-			done.Failed, done.Unsafe = causeOf(err), errors.Is(err, ErrUnsafe)
+			done.Failed, done.Unsafe = view.Reason(err), errors.Is(err, ErrUnsafe)
 			a.Log.Warn("a job failed", "job", act.Job, "err", err)
 		}
 		a.send(ctx, takeover.Event{Done: &done})
@@ -164,7 +164,7 @@ func (a *Agent) perform(ctx context.Context, act takeover.Action, m takeover.Mac
 	return done, err
 }
 
-var errSlept = errors.New("this process was stopped in the middle: whether the duty is still here must be heard first")
+var errSlept = view.Known("this process was stopped in the middle: whether the duty is still here must be heard first", "cause-slept")
 
 // stillSure: without the vote the other may have taken the duty while this process was
 // stopped. What was decided before is decided anew, as a call's stance is (H10, R19).

@@ -98,7 +98,11 @@ func lossOf(m takeover.Machine) string {
 	return shorten(m.DB.Why)
 }
 
+// shorten leaves what is a sentence whole; the text of others is as long as they like.
 func shorten(cause string) string {
+	if _, ok := view.Inner(cause); ok {
+		return cause
+	}
 	if why := []rune(cause); len(why) > causeShown {
 		return string(why[:causeShown]) + "…"
 	}

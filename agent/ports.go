@@ -5,7 +5,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"releve"
@@ -20,7 +19,7 @@ type Journal interface {
 }
 
 // ErrUnsafe marks a promotion whose tail may have lost acknowledged rows (R4).
-var ErrUnsafe = errors.New("the promotion may lack acknowledged rows")
+var ErrUnsafe = view.Known("the promotion may lack acknowledged rows", "cause-unsafe")
 
 // Database is this server's PostgreSQL.
 type Database interface {
@@ -44,7 +43,7 @@ type Database interface {
 
 // ErrSlow marks a proof of health that was not answered in time: it may be a wedged disk,
 // or a busy one.
-var ErrSlow = errors.New("the database did not prove its health in time")
+var ErrSlow = view.Known("the database did not prove its health in time", "cause-slow")
 
 // Ward proves the database's health and brings it back when it is lost.
 type Ward interface {

@@ -21,7 +21,7 @@ var (
 	ErrRunning     = errors.New("another procedure is running: wait until it ends, `releve status` shows it")
 	ErrUnknown     = errors.New("there is no procedure of that name")
 	ErrNotAllowed  = errors.New("the procedure may not begin")
-	ErrInterrupted = errors.New("the procedure was interrupted: run it again, it goes on from where it was")
+	ErrInterrupted = view.Known("the procedure was interrupted: run it again, it goes on from where it was", "cause-interrupted")
 )
 
 // procedureSlot holds the one procedure that may run, and the last one.
@@ -91,7 +91,7 @@ func (a *Agent) Wish(ctx context.Context, w Wish, emit func(view.Procedure)) err
 	a.Explain("info", view.Say("event-procedure-began", "procedure", w.Name))
 	err := r.run(ctx)
 	if err != nil {
-		a.Explain("warning", view.Say("event-procedure-failed", "procedure", w.Name, "why", err.Error()))
+		a.Explain("warning", view.Say("event-procedure-failed", "procedure", w.Name, "why", view.Reason(err)))
 	} else {
 		a.Explain("info", view.Say("event-procedure-ended", "procedure", w.Name))
 	}
@@ -204,7 +204,7 @@ func (r *runner) step(ctx context.Context, i int, s procedure.Step) error {
 	r.withdraw(ctx, s)
 	if err != nil {
 		shown.State = "failed"
-		why := view.Say("step-failed", "step", s.Code, "why", err.Error())
+		why := view.Say("step-failed", "step", s.Code, "why", view.Reason(err))
 		return r.end(&why, fmt.Errorf("%s: %w", s.Code, err))
 	}
 	shown.State = "done"
@@ -224,7 +224,7 @@ func (r *runner) find(i int, s procedure.Step) {
 // carry gives the step's order and waits until the site shows that it is done.
 // An order that a restart swallowed is given again.
 func (r *runner) carry(ctx context.Context, i int, s procedure.Step) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.Limit, fmt.Errorf("not done after %s", s.Limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Limit, view.Known(fmt.Sprintf("not done after %s", s.Limit), "cause-not-done", "limit", s.Limit.String()))
 	defer cancel()
 	look := time.NewTicker(100 * time.Millisecond)
 	defer look.Stop()

@@ -38,7 +38,7 @@ func (a *Agent) check(parent context.Context, m takeover.Machine) {
 			}
 			reply, err := f(ctx, question)
 			if err != nil {
-				reply = takeover.Reply{Why: err.Error()}
+				reply = takeover.Reply{Why: view.Reason(err)}
 			}
 			reply.Path = path
 			answered := a.Now()
@@ -80,7 +80,7 @@ func (a *Agent) probe(ctx context.Context) {
 	call, err := a.Telephone.TestCall(ctx, rand.Text())
 	a.send(a.life, takeover.Event{OwnEnd: &takeover.OwnEnd{Answered: err == nil}})
 	if err != nil {
-		a.Explain("warning", view.Say("event-own-call-failed", "number", a.Site.Reception, "cause", err.Error()))
+		a.Explain("warning", view.Say("event-own-call-failed", "number", a.Site.Reception, "cause", view.Reason(err)))
 		return
 	}
 	a.Explain("info", view.Say("event-own-call", "number", a.Site.Reception, "by", call.AnsweredBy,

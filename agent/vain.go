@@ -42,7 +42,7 @@ func (b *board) inVain(job takeover.Job, err error) (v vain, news bool) {
 	if known { // it says what to do: that is worth reading at once
 		b.vain.why = fault.Why
 	} else {
-		b.vain.why = view.Say(inVain, "job", string(job), "times", itoa(times), "why", shorten(err.Error()))
+		b.vain.why = view.Say(inVain, "job", string(job), "times", itoa(times), "why", view.Reason(err))
 	}
 	return b.vain, (known || times > 1) && times&(times-1) == 0
 }

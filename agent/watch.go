@@ -144,7 +144,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 			since = began
 		}
 		if m := a.Machine(); !errors.Is(err, ErrSlow) || a.Now()-since > slowPatience && m.Relievable() {
-			a.ill.Store(&illness{start, causeOf(err)})
+			a.ill.Store(&illness{start, view.Reason(err)})
 		}
 	}
 }
@@ -154,15 +154,7 @@ func (a *Agent) illnessOf(err error) view.Sentence {
 	if fault, ok := errors.AsType[*view.Fault](err); ok {
 		return fault.Why
 	}
-	return view.Say("event-database-ill", "seat", string(a.Settings.Seat), "why", err.Error())
-}
-
-// causeOf is an error for the middle of a sentence.
-func causeOf(err error) string {
-	if fault, ok := errors.AsType[*view.Fault](err); ok {
-		return fault.Cause.Error()
-	}
-	return err.Error()
+	return view.Say("event-database-ill", "seat", string(a.Settings.Seat), "why", view.Reason(err))
 }
 
 // healed: a database that was ill counts as started again only once it has proven itself.
@@ -175,7 +167,10 @@ func (a *Agent) healed(ctx context.Context) error {
 	defer cancel()
 	if err := a.Ward.Health(limit); err != nil {
 		a.Database.Fence()
-		return errors.New(causeOf(err))
+		if fault, ok := errors.AsType[*view.Fault](err); ok { // its sentence is said already
+			return fault.Cause
+		}
+		return err
 	}
 	a.ill.Store(nil)
 	return nil
@@ -193,7 +188,7 @@ func (a *Agent) lookAt(ctx context.Context, exited <-chan struct{}) (takeover.Da
 	defer cancel()
 	db, err := a.Database.Look(limit)
 	if err != nil {
-		return takeover.Database{Why: err.Error()}, err
+		return takeover.Database{Why: view.Reason(err)}, err
 	}
 	return db, nil
 }

@@ -81,7 +81,7 @@ func (a *attempts) sentence(err error) view.Sentence {
 	if fault, ok := errors.AsType[*view.Fault](err); ok {
 		return fault.Why
 	}
-	return view.Say("event-database-not-started", "seat", string(a.seat), "why", err.Error())
+	return view.Say("event-database-not-started", "seat", string(a.seat), "why", view.Reason(err))
 }
 
 // short is the error for the middle of a sentence.

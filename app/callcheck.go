@@ -293,13 +293,14 @@ type lessonOutcome struct {
 func (o lessonOutcome) why() string {
 	switch {
 	case o.unasked != nil:
-		return fmt.Sprintf("the other server could not be asked to refuse the call: %v", o.unasked)
+		return view.Reason(view.Known(fmt.Sprintf("the other server could not be asked to refuse the call: %v", o.unasked),
+			"cause-not-asked", "why", view.Reason(o.unasked)))
 	case o.unfit != "":
 		return o.unfit
 	case o.err != nil:
-		return o.err.Error()
+		return view.Reason(o.err)
 	}
-	return "the call did not come back to this server"
+	return view.Reason(errNotBack)
 }
 
 // check answers the other server's order.

@@ -125,10 +125,7 @@ func (d *database) Fence()                  { d.cluster.Fence() }
 func (d *database) Exited() <-chan struct{} { return d.cluster.Exited() }
 
 func (d *database) Why() string {
-	if err := d.cluster.ExitError(); err != nil {
-		return err.Error()
-	}
-	return ""
+	return view.Reason(d.cluster.ExitError())
 }
 
 func (d *database) Look(ctx context.Context) (takeover.Database, error) {

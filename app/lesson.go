@@ -143,6 +143,9 @@ func (l *lessons) explainLesson(o lessonOutcome) bool {
 	return true
 }
 
+// errNotBack: what the main refused went elsewhere.
+var errNotBack = view.Known("the call did not come back to this server", "cause-not-back")
+
 // lesson has the main refuse the next call of the standby, and makes it.
 func (l *lessons) lesson(ctx context.Context) (o lessonOutcome) {
 	ctx, cancel := context.WithTimeout(ctx, lessonLimit)

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 
 	"releve/agent"
 	"releve/takeover"
@@ -10,7 +9,7 @@ import (
 )
 
 // errMute is what a server without a telephone answers whoever asks for it.
-var errMute = errors.New("this server has no telephone at level mirroring")
+var errMute = view.Known("this server has no telephone at level mirroring", "cause-mute")
 
 // mute is the side towards callers of a server that has none: the secondary at level
 // mirroring opens no socket of SIP, registers nowhere and takes no call (SPEC §2). It

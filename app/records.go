@@ -180,7 +180,7 @@ func (o ownSpool) Waiting(_ context.Context, limit int) (outbox.Page, error) {
 		page.Records = append(page.Records, outbox.Record{Sequence: r.Sequence, Fact: r.Fact})
 	}
 	if page.Incarnation != o.spool.Incarnation() {
-		return outbox.Page{}, errors.New("the spool was renewed meanwhile")
+		return outbox.Page{}, view.Known("the spool was renewed meanwhile", "cause-renewed")
 	}
 	return page, err
 }

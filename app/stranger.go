@@ -51,7 +51,7 @@ func strangeness(e *peer.Error) view.Sentence {
 		code = "event-other-refuses"
 	}
 	if e.Why.Code == "peer."+string(peer.Foreign) {
-		return view.Say("event-other-stranger", "address", e.Other.String(), "cause", e.Err.Error())
+		return view.Say("event-other-stranger", "address", e.Other.String(), "cause", view.Reason(e.Err))
 	}
 	what := view.Say(code, "address", e.Other.String(), "fault", e.Why.Code)
 	maps.Copy(what.Args, e.Why.Args)

@@ -15,7 +15,6 @@
 package arbiter
 
 import (
-	"errors"
 	"time"
 
 	"releve"
@@ -26,10 +25,10 @@ import (
 var (
 	// ErrNotHeard says that no verdict came from the witness. A claim may have
 	// been granted all the same: only a later Read tells.
-	ErrNotHeard = errors.New("the witness is not heard")
+	ErrNotHeard = view.Known("the witness is not heard", "cause-witness-silent")
 	// ErrForeign says that what answers is not the witness of this site, or does
 	// not accept this server. A claim was not granted.
-	ErrForeign = errors.New("it is not this server's witness")
+	ErrForeign = view.Known("it is not this server's witness", "cause-witness-foreign")
 )
 
 const (

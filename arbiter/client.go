@@ -15,6 +15,7 @@ import (
 
 	"releve/peer/identity"
 	"releve/takeover"
+	"releve/view"
 )
 
 const (
@@ -82,7 +83,7 @@ func (c *Client) Close() {
 	c.transport.Load().CloseIdleConnections()
 }
 
-var errClosed = errors.New("this server's way to its witness was closed")
+var errClosed = view.Known("this server's way to its witness was closed", "cause-witness-closed")
 
 // Read is the register now. Of a witness without memory it has incarnation 0 and
 // the site alone. The error is ErrNotHeard or ErrForeign, or the context's own

@@ -25,7 +25,7 @@ const (
 )
 
 // errDropped is why calls end at a [Calls.Drop].
-var errDropped = errors.New("calls are dropped")
+var errDropped = view.Known("calls are dropped", "cause-dropped")
 
 // failedCode answers a call that this server should have taken and could not.
 const failedCode = 500

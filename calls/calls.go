@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"releve"
@@ -45,12 +46,12 @@ func (u *Unacceptable) Error() string { return fmt.Sprintf("%d: %v", u.Code, u.W
 
 // sentence is what the screens say of it.
 func (u *Unacceptable) sentence() string {
-	return view.Plain(u.Error())
+	return view.Reason(view.Explained(u, u.Error(), "cause-not-acceptable", "code", strconv.Itoa(u.Code), "why", view.Reason(u.Why)))
 }
 
 // ErrLost is what Transfer returns, beside the status, when nobody is on the call any
 // more: the leg is gone.
-var ErrLost = errors.New("nobody is on the call any more")
+var ErrLost = view.Known("nobody is on the call any more", "cause-lost")
 
 // Leg is an answered call. Its methods return soon after their context ends or
 // the leg is gone.

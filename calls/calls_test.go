@@ -484,7 +484,7 @@ func TestHealthy(t *testing.T) {
 		if call := s.Recent(1)[0]; call.Outcome != string(Failed) || call.Detail != "488: no codec in common" {
 			t.Errorf("an offer at fault ends as %s, with %q", call.Outcome, call.Detail)
 		}
-		if f := s.Snapshot(); f.Unacceptable != 1 || !strings.Contains(f.UnacceptableWhy, "488: ") || !strings.Contains(f.UnacceptableWhy, "no codec in common") {
+		if f := s.Snapshot(); f.Unacceptable != 1 || !strings.Contains(f.UnacceptableWhy, "cause-not-acceptable") || !strings.Contains(f.UnacceptableWhy, "no codec in common") {
 			t.Errorf("an offer at fault is shown as %d calls, %q", f.Unacceptable, f.UnacceptableWhy)
 		}
 		time.Sleep(2 * unacceptableFor)

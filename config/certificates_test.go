@@ -72,7 +72,7 @@ func TestWhatIsWrongWithTheFilesOfTheLinkIsTold(t *testing.T) {
 		},
 		"text that is no certificate": {
 			func(t *testing.T, s spoilt) { s.write(t, "secondary.pem", []byte("hello\n")) },
-			map[string]string{"peer.other_certificate": identity.NotPEM},
+			map[string]string{"peer.other_certificate": identity.NoCertificate},
 		},
 	} {
 		t.Run(story, func(t *testing.T) {

@@ -71,7 +71,7 @@ func TestEveryMistakeOfAWitnesssFileIsTold(t *testing.T) {
 			"[site]\nid = \"S\"\nname = \"S\"\nlanguage = \"de\"\nseat = \"main\"\n[witness]\nlisten = \"0.0.0.0:7444\"\ndata = \"file\"\nca = \"file\"\ncertificate = \"absent\"\nkey = \"file\"\n",
 			map[string]string{
 				"site.language": "one-of", "site.seat": "unknown", "witness.listen": "address.wildcard", "witness.data": "data.no-directory",
-				"witness.ca": identity.NotPEM, "witness.certificate": identity.Missing, "witness.key": "key.open",
+				"witness.ca": identity.NoCertificate, "witness.certificate": identity.Missing, "witness.key": "key.open",
 			},
 		},
 		"no TOML": {"[witness\n", map[string]string{"": "syntax", "site.id": "missing", "site.name": "missing", "witness.listen": "missing", "witness.data": "missing", "witness.ca": "missing", "witness.certificate": "missing", "witness.key": "missing"}},

@@ -28,7 +28,7 @@ import (
 // What Open fails with, in a [view.Fault] that says the way out, and what a save does.
 var (
 	// ErrDamaged says that the journal is cut, changed or gone although it had been written.
-	ErrDamaged = errors.New("journal is damaged")
+	ErrDamaged = view.Known("journal is damaged", "cause-journal-damaged")
 	// ErrOtherVersion says that the journal is whole and not of a format that we read.
 	ErrOtherVersion = errors.New("journal is of another version")
 	// ErrOtherSite says that the journal is of another establishment.
@@ -38,7 +38,7 @@ var (
 	// ErrUnsure says that an earlier save did not end well, so what the disk holds is not
 	// known. If that save was given up and has ended since, the next one goes by how it ended;
 	// if the disk refused its end, only Open reads it again.
-	ErrUnsure = errors.New("journal is unsure since an earlier save: check the disk")
+	ErrUnsure = view.Known("journal is unsure since an earlier save: check the disk", "cause-journal-unsure")
 )
 
 const (

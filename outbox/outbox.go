@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/view"
 )
 
 // Record is a fact with its place in a spool.
@@ -65,7 +66,7 @@ func Run(ctx context.Context, sink Sink, log *slog.Logger, sources ...Source) {
 	carriers.Wait()
 }
 
-var errAhead = errors.New("the database counted beyond this spool: it begins anew under another name")
+var errAhead = view.Known("the database counted beyond this spool: it begins anew under another name", "cause-ahead")
 
 type carrier struct {
 	source Source

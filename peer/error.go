@@ -15,7 +15,7 @@ import (
 )
 
 // ErrClosed is the cause of a request that this server's own Close ended.
-var ErrClosed = errors.New("the peer link of this server was closed")
+var ErrClosed = view.Known("the peer link of this server was closed", "cause-link-closed")
 
 // Kind is what a failed request tells of the other server.
 type Kind string
@@ -42,6 +42,9 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("other server at %s: %s: %v", e.Other, e.Kind, e.Err)
 }
 
+// Sentence is the error as the reason of another sentence.
+func (e *Error) Sentence() view.Sentence { return e.Why }
+
 func (e *Error) Unwrap() error { return e.Err }
 
 // failure gives the error of a request its kind. A request that the caller gave
@@ -54,7 +57,7 @@ func (p *Peer) failure(ctx context.Context, err error) error {
 		return answered
 	}
 	e := &Error{Kind: kindOf(err), Other: p.o.Other, Err: err}
-	e.Why = view.Say("peer."+string(e.Kind), "other", e.Other.String(), "cause", err.Error())
+	e.Why = view.Say("peer."+string(e.Kind), "other", e.Other.String(), "cause", view.Reason(err))
 	if fault := (*identity.Fault)(nil); errors.As(err, &fault) {
 		e.Why, e.Err = fault.Why, fault
 	}

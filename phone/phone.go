@@ -22,6 +22,7 @@ import (
 	"releve/phone/media"
 	"releve/phone/register"
 	"releve/phone/sip"
+	"releve/view"
 )
 
 // The words of registration, under the telephone's name.
@@ -35,18 +36,18 @@ type (
 // What calls and methods fail with.
 var (
 	// ErrNoMediaPort: all RTP ports are in use. The call is still to be refused.
-	ErrNoMediaPort = errors.New("no RTP port is free: widen [sip] rtp_first to rtp_last, or lower channels")
+	ErrNoMediaPort = view.Known("no RTP port is free: widen [sip] rtp_first to rtp_last, or lower channels", "cause-no-port")
 	// ErrNotAcceptable: no common codec, or an address that no sound goes to; the caller
 	// has been refused, with the code of the [Unfit] that it comes with.
 	ErrNotAcceptable = errors.New("the caller's description of the sound was refused")
 	// ErrCancelled: the caller gave up before he was answered.
 	ErrCancelled = sip.ErrCancelled
 	// ErrGone: the other side hung up.
-	ErrGone = errors.New("the other side hung up")
+	ErrGone = view.Known("the other side hung up", "cause-gone")
 	// ErrLost: the PBX knows the call no more, or has nobody on it: there is nobody to talk to.
-	ErrLost = errors.New("the PBX has lost the call")
+	ErrLost = view.Known("the PBX has lost the call", "cause-pbx-lost")
 	// ErrNoAck: the answer was never acknowledged; the call was ended with BYE.
-	ErrNoAck = errors.New("the answer was never acknowledged")
+	ErrNoAck = view.Known("the answer was never acknowledged", "cause-no-ack")
 	// ErrClosed: this telephone was closed.
 	ErrClosed = sip.ErrClosed
 )

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"releve/view"
 )
 
 // environment of every program: nothing of ours leaks into it, and its messages
@@ -127,6 +129,11 @@ func (e *programError) Error() string {
 		return fmt.Sprintf("%s: %v", e.program, e.err)
 	}
 	return fmt.Sprintf("%s: %v: %s", e.program, e.err, e.text())
+}
+
+// Sentence is the end of a program as people read it, its own words in quotation marks.
+func (e *programError) Sentence() view.Sentence {
+	return view.Say("cause-program", "program", e.program, "why", view.Reason(e.err), "cause", e.text())
 }
 
 func (e *programError) Unwrap() error { return e.err }

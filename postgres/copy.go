@@ -17,11 +17,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"releve"
+	"releve/view"
 )
 
 // ErrOtherCluster is returned when the other server's data does not descend from
 // the same creation as ours: nothing but a clone makes a mirror of ours.
-var ErrOtherCluster = errors.New("the two servers' data were created apart")
+var ErrOtherCluster = view.Known("the two servers' data were created apart", "cause-other-cluster")
 
 // Progress is told how many bytes of how many are there; it may be nil.
 type Progress func(done, total int64)

@@ -11,11 +11,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"releve"
+	"releve/view"
 )
 
 // ErrNotDecoded is returned when a log cannot be read as transactions from the fork on:
 // its slot is gone, or lost its log, or came too late. Rows can still be compared (R11).
-var ErrNotDecoded = errors.New("the log cannot be read as transactions")
+var ErrNotDecoded = view.Known("the log cannot be read as transactions", "cause-not-decoded")
 
 // loneMost bounds the changes of one salvage, which are held in memory: a busy site
 // makes as many in a month without a mirror.
@@ -50,6 +51,12 @@ func (a *Aside) Decode(ctx context.Context, fork releve.LSN) ([]releve.LoneTrans
 	return found, nil
 }
 
+// slotFault is why the slot of a salvage does not help.
+func slotFault(code, format string, slot string, more ...any) error {
+	text := fmt.Sprintf(format, append([]any{slot}, more...)...)
+	return view.Explained(ErrNotDecoded, fmt.Sprintf("%v: %s", ErrNotDecoded, text), code, "slot", slot)
+}
+
 // reachesBack refuses a slot that begins after the fork: transactions would be missing
 // and nobody would know.
 func (a *Aside) reachesBack(ctx context.Context, fork releve.LSN) error {
@@ -59,13 +66,13 @@ func (a *Aside) reachesBack(ctx context.Context, fork releve.LSN) error {
 SELECT coalesce(wal_status, ''), confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = $1`, salvageSlot)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return fmt.Errorf("%w: the slot %s is gone", ErrNotDecoded, salvageSlot)
+		return slotFault("cause-slot-gone", "the slot %s is gone", salvageSlot)
 	case err != nil:
 		return err
 	case status == "lost":
-		return fmt.Errorf("%w: the slot %s lost its log", ErrNotDecoded, salvageSlot)
+		return slotFault("cause-slot-lost", "the slot %s lost its log", salvageSlot)
 	case releve.LSN(confirmed) > fork:
-		return fmt.Errorf("%w: the slot %s begins at %s, after the fork at %s", ErrNotDecoded, salvageSlot, releve.LSN(confirmed), fork)
+		return slotFault("cause-slot-late", "the slot %s begins at %s, after the fork at %s", salvageSlot, releve.LSN(confirmed), fork)
 	}
 	return nil
 }
@@ -138,7 +145,7 @@ func (d *decoder) take(message pglogrepl.Message) error {
 		return d.delete(m)
 	case *pglogrepl.TruncateMessage:
 		if d.lone {
-			return errors.New("a table was emptied as a whole (TRUNCATE), which names no rows")
+			return view.Known("a table was emptied as a whole (TRUNCATE), which names no rows", "cause-truncated")
 		}
 	}
 	return nil
@@ -186,7 +193,7 @@ func (d *decoder) add(c releve.RowChange) error {
 		return nil
 	}
 	if d.changes++; d.changes > loneMost {
-		return fmt.Errorf("there are more than %d changes", loneMost)
+		return view.Known(fmt.Sprintf("there are more than %d changes", loneMost), "cause-too-many", "most", fmt.Sprint(loneMost))
 	}
 	last := &d.found[len(d.found)-1]
 	last.Changes = append(last.Changes, c)

@@ -14,7 +14,7 @@ import (
 
 // ErrOldMinor is returned with an Installation that runs, but whose minor version
 // can acknowledge a commit alone just after a start (RULES R1).
-var ErrOldMinor = errors.New("this minor version of PostgreSQL is too old")
+var ErrOldMinor = view.Known("this minor version of PostgreSQL is too old", "cause-old-minor")
 
 // Version of PostgreSQL, for example 15.18.
 type Version struct{ Major, Minor int }
@@ -52,7 +52,7 @@ func Find(hint string) (Installation, error) {
 }
 
 // ErrOtherMajor says that no programs of the data's major version are there.
-var ErrOtherMajor = errors.New("the data is of another major version than the programs")
+var ErrOtherMajor = view.Known("the data is of another major version than the programs", "cause-other-major")
 
 // FindFor is Find for data of a major version, 0 for none: PostgreSQL reads no other's.
 func FindFor(hint string, major int) (Installation, error) {

@@ -21,11 +21,11 @@ import (
 // What Health finds, for errors.Is. The sentence of the [view.Fault] around each says what
 // was seen and what to do.
 var (
-	ErrDiskFull   = errors.New("the disk of the database is full")
-	ErrDiskWedged = errors.New("the disk of the database does not take a write")
-	ErrFilesGone  = errors.New("files of the database are gone")
-	ErrDamaged    = errors.New("the database is damaged")
-	ErrNoAnswer   = errors.New("PostgreSQL does not answer")
+	ErrDiskFull   = view.Known("the disk of the database is full", "cause-disk-full")
+	ErrDiskWedged = view.Known("the disk of the database does not take a write", "cause-disk-refuses")
+	ErrFilesGone  = view.Known("files of the database are gone", "cause-files-gone")
+	ErrDamaged    = view.Known("the database is damaged", "cause-damaged")
+	ErrNoAnswer   = view.Known("PostgreSQL does not answer", "cause-no-answer")
 )
 
 const (
@@ -114,7 +114,7 @@ func (c *Cluster) wedged() error {
 }
 
 func (c *Cluster) noAnswer(cause error) error {
-	return c.fault(ErrNoAnswer, "database-no-answer", "cause", cause.Error(), "limit", healthLimit.String())
+	return c.fault(ErrNoAnswer, "database-no-answer", "cause", view.Reason(cause), "limit", healthLimit.String())
 }
 
 func (c *Cluster) fault(cause error, code string, pairs ...string) *view.Fault {
@@ -183,7 +183,7 @@ func (c *Cluster) diskFault(err error) error {
 	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.EROFS):
 		return c.fault(ErrDamaged, "database-damaged", "said", err.Error())
 	}
-	return c.fault(ErrDiskWedged, "database-disk-refuses", "cause", err.Error())
+	return c.fault(ErrDiskWedged, "database-disk-refuses", "cause", view.Reason(err))
 }
 
 func pathOf(err error) string {
@@ -211,7 +211,7 @@ SELECT coalesce((SELECT sum(checksum_failures) FROM pg_stat_database), 0)::bigin
 func (c *Cluster) examineAnswer(ctx context.Context) error {
 	p := c.postmaster()
 	if p == nil || !p.running() {
-		return c.fault(ErrNoAnswer, "database-stopped", "cause", fmt.Sprint(c.ExitError()))
+		return c.fault(ErrNoAnswer, "database-stopped", "cause", view.Reason(c.ExitError()))
 	}
 	if err := c.held(ctx, p); err != nil {
 		return c.noAnswer(err)
@@ -283,7 +283,7 @@ func (c *Cluster) answerFault(err error) error {
 // it. A stopped one is seen in /proc at no cost, another one by knocking now and then.
 func (c *Cluster) held(ctx context.Context, p *postmaster) error {
 	if state := processState(p.cmd.Process.Pid); state == 'T' || state == 't' {
-		return fmt.Errorf("process %d is stopped", p.cmd.Process.Pid)
+		return view.Known(fmt.Sprintf("process %d is stopped", p.cmd.Process.Pid), "cause-process-stopped", "process", fmt.Sprint(p.cmd.Process.Pid))
 	}
 	if time.Since(p.knocked) < knockEvery {
 		return nil

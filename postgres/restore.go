@@ -14,9 +14,9 @@ import (
 
 // What Restore fails with. What was there is untouched then.
 var (
-	ErrUnsound = errors.New("the mirror's copy has damaged pages")
-	ErrNoRoom  = errors.New("the disk has no room for a copy beside the data that it replaces")
-	ErrOnlyOne = errors.New("the data that would be removed may be the only one to hold some rows")
+	ErrUnsound = view.Known("the mirror's copy has damaged pages", "cause-unsound")
+	ErrNoRoom  = view.Known("the disk has no room for a copy beside the data that it replaces", "cause-no-room")
+	ErrOnlyOne = view.Known("the data that would be removed may be the only one to hold some rows", "cause-only-one")
 )
 
 // Replaced says what becomes of the data that a restore replaces.
@@ -119,11 +119,11 @@ func (c *Cluster) holdsNothingMore(ctx context.Context, o origin) error {
 		return err
 	}
 	if timeline != o.timeline {
-		return fmt.Errorf("it is on timeline %d, the mirror on %d", timeline, o.timeline)
+		return view.Known(fmt.Sprintf("it is on timeline %d, the mirror on %d", timeline, o.timeline), "cause-other-timeline", "own", fmt.Sprint(timeline), "theirs", fmt.Sprint(o.timeline))
 	}
 	commits, err := c.countCommits(ctx, timeline, o.received)
 	if err == nil && commits > 0 {
-		err = fmt.Errorf("%d commits never reached the mirror", commits)
+		err = view.Known(fmt.Sprintf("%d commits never reached the mirror", commits), "cause-commits", "commits", fmt.Sprint(commits))
 	}
 	return err
 }
@@ -138,7 +138,7 @@ func (c *Cluster) makeRoom(ctx context.Context, source netip.AddrPort, o origin,
 		return c.roomFor(o.bytes + headroom)
 	}
 	if spare != nil {
-		return &view.Fault{Cause: fmt.Errorf("%w: %w", ErrOnlyOne, spare), Why: view.Say("restore-only-one", "directory", c.dataDir(), "cause", spare.Error())}
+		return &view.Fault{Cause: fmt.Errorf("%w: %w", ErrOnlyOne, spare), Why: view.Say("restore-only-one", "directory", c.dataDir(), "cause", view.Reason(spare))}
 	}
 	if bad, err := c.checkPages(ctx, c.cloneInfo(source), nil); err != nil || len(bad) > 0 {
 		return errors.Join(err, unsound(source, bad))

@@ -2,17 +2,18 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"releve/view"
 )
 
 // ErrStalled ends what makes no progress. Whatever still advances is waited for, however slow
 // the disk or the line: a limit for the whole would begin it again and again.
-var ErrStalled = errors.New("it makes no progress")
+var ErrStalled = view.Known("it makes no progress", "cause-stalled")
 
 const (
 	stallLimit = 2 * time.Minute

@@ -14,10 +14,12 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"releve/view"
 )
 
 // ErrFenced is returned by a start that a fence overtook.
-var ErrFenced = errors.New("PostgreSQL was fenced while it started")
+var ErrFenced = view.Known("PostgreSQL was fenced while it started", "cause-fenced")
 
 // postmaster is one running PostgreSQL, from its start to its end.
 type postmaster struct {
@@ -242,17 +244,22 @@ func (c *Cluster) waitReady(ctx context.Context, p *postmaster, r *recovery) err
 			return err
 		}
 		if err := r.look(p); err != nil {
-			return fmt.Errorf("PostgreSQL does not accept connections yet (%s): %w", p.lastLine(), err)
+			return p.notReady(err)
 		}
 		select {
 		case <-p.exited:
 			<-p.logged
 			return p.failure()
 		case <-ctx.Done():
-			return fmt.Errorf("PostgreSQL does not accept connections yet (%s): %w", p.lastLine(), context.Cause(ctx))
+			return p.notReady(context.Cause(ctx))
 		case <-time.After(lookEvery):
 		}
 	}
+}
+
+func (p *postmaster) notReady(err error) error {
+	last := p.lastLine()
+	return view.Explained(err, fmt.Sprintf("PostgreSQL does not accept connections yet (%s): %v", last, err), "cause-not-ready", "cause", last, "why", view.Reason(err))
 }
 
 func (p *postmaster) lastLine() string {
@@ -263,30 +270,31 @@ func (p *postmaster) lastLine() string {
 }
 
 // remedy is what to do about what a program said.
-type remedy struct{ said, do string }
+type remedy struct{ said, code, do string }
 
 // advice for what PostgreSQL's log says most often when it does not start.
 var advice = []remedy{
-	{"Address already in use", "another program listens there: stop it, or change [database] listen"},
-	{"Cannot assign requested address", "this machine does not have that address: correct [database] listen"},
-	{"No space left on device", "the disk is full: make room"},
-	{"certificate file", "renew the certificates with `releve certificates renew`"},
-	{"private key file", "renew the certificates with `releve certificates renew`"},
-	{"could not locate a valid checkpoint record", "the data is damaged: set it aside and clone it from the other server"},
-	{"does not contain minimum recovery point", "the data left the other server's history: rewind it or clone it"},
-	{"is not a child of this server's history", "the data left the other server's history: rewind it or clone it"},
+	{"Address already in use", "address-taken", "another program listens there: stop it, or change [database] listen"},
+	{"Cannot assign requested address", "address-foreign", "this machine does not have that address: correct [database] listen"},
+	{"No space left on device", "no-space", "the disk is full: make room"},
+	{"certificate file", "certificates", "renew the certificates with `releve certificates renew`"},
+	{"private key file", "certificates", "renew the certificates with `releve certificates renew`"},
+	{"could not locate a valid checkpoint record", "no-checkpoint", "the data is damaged: set it aside and clone it from the other server"},
+	{"does not contain minimum recovery point", "other-history", "the data left the other server's history: rewind it or clone it"},
+	{"is not a child of this server's history", "other-history", "the data left the other server's history: rewind it or clone it"},
 }
 
 // failure explains the end of a postmaster by the last entries of its log.
 func (p *postmaster) failure() error {
 	said := p.log.entries()
-	end := &programError{program: "PostgreSQL ended", err: p.ending(), lines: spoken(said)}
+	end := &programError{program: "PostgreSQL", err: p.ending(), lines: spoken(said)}
 	advised := slices.IndexFunc(advice, func(a remedy) bool { return end.said(a.said) })
 	end.lines = spoken(grave(said))
 	if advised < 0 {
 		return end
 	}
-	return fmt.Errorf("%w: %s", end, advice[advised].do)
+	do := advice[advised]
+	return view.Explained(end, fmt.Sprintf("%v: %s", end, do.do), "cause-"+do.code, "why", view.Reason(end))
 }
 
 // grave are the entries of a log that can tell why its program ended (manual, table 20.2),
@@ -312,7 +320,7 @@ func spoken(said []logEntry) []string {
 
 func (p *postmaster) ending() error {
 	if p.err == nil {
-		return errors.New("exit status 0")
+		return view.Known("exit status 0", "cause-ended")
 	}
 	return p.err
 }

@@ -120,7 +120,7 @@ func (c *Cluster) ownership() (State, error) {
 			return State{}, fmt.Errorf("cannot read whose data this is: %w", err)
 		}
 		if err := json.Unmarshal(raw, &m); err != nil {
-			return c.foreign(view.Say("data-identity-damaged", "file", path, "cause", err.Error())), nil
+			return c.foreign(view.Say("data-identity-damaged", "file", path, "cause", view.Reason(err))), nil
 		}
 		return c.judge(m), nil
 	}
@@ -138,7 +138,7 @@ func (c *Cluster) judge(m mark) State {
 }
 
 // ErrForeign says that the data directory holds what is not this site's.
-var ErrForeign = errors.New("the data directory is not this site's")
+var ErrForeign = view.Known("the data directory is not this site's", "cause-foreign-data")
 
 func (c *Cluster) foreign(why view.Sentence) State {
 	fault := &view.Fault{Cause: ErrForeign, Why: why}
@@ -214,7 +214,7 @@ func (c *Cluster) Control() (Control, error) {
 
 func parseControl(out string) (Control, error) {
 	if strings.Contains(out, "CRC checksum does not match") { // it prints what it read all the same
-		return Control{}, errors.New("PostgreSQL's control file (global/pg_control) is damaged: copy the data anew from the other server")
+		return Control{}, view.Known("PostgreSQL's control file (global/pg_control) is damaged: copy the data anew from the other server", "cause-control")
 	}
 	fields := map[string]string{}
 	for line := range strings.Lines(out) {

@@ -18,7 +18,7 @@ import (
 // there is a sentence in the place of PostgreSQL's own refusal, once, not once a second.
 
 // ErrOtherOwner says that PostgreSQL's account does not own the data.
-var ErrOtherOwner = errors.New("the data belongs to another account")
+var ErrOtherOwner = view.Known("the data belongs to another account", "cause-other-account")
 
 // tend puts right what would keep PostgreSQL from starting on data that is whole.
 func (c *Cluster) tend() error {
@@ -156,7 +156,7 @@ func (c *Cluster) Examine() error {
 }
 
 // ErrClosedPath says that PostgreSQL's account cannot reach its directory.
-var ErrClosedPath = errors.New("PostgreSQL's account may not pass through a directory above its own")
+var ErrClosedPath = view.Known("PostgreSQL's account may not pass through a directory above its own", "cause-closed-path")
 
 func (c *Cluster) examinePath() error {
 	who, err := c.account()

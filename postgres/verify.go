@@ -2,13 +2,13 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"releve"
+	"releve/view"
 )
 
 // Two databases are compared at one position in three moves (SPEC M7). The owner is
@@ -40,7 +40,7 @@ const (
 
 // ErrFrozenTooLong is returned by a release that comes late: writers went on before it,
 // and what was read on the mirror meanwhile compares with nothing.
-var ErrFrozenTooLong = errors.New("the owner could not be held still until the mirror was there")
+var ErrFrozenTooLong = view.Known("the owner could not be held still until the mirror was there", "cause-frozen")
 
 // Frozen is an owner with a table that nobody writes to.
 type Frozen struct {

@@ -46,7 +46,7 @@ func Extract(ctx context.Context, seat releve.Seat, directory string, a Aside) (
 		s.Changes = fold([]releve.LoneTransaction{{Changes: rows}})
 	}
 	if why := errors.Join(unread, uncounted); why != nil {
-		s.Why = why.Error()
+		s.Why = view.Reason(why)
 	}
 	return s, nil
 }

@@ -21,7 +21,7 @@ import (
 var (
 	ErrUnknown   = errors.New("there is no salvage of that number")
 	ErrDecided   = errors.New("the salvage was applied: its rows are in the database")
-	ErrNotOnDuty = errors.New("no server is on duty with its database")
+	ErrNotOnDuty = view.Known("no server is on duty with its database", "cause-nobody-on-duty")
 )
 
 // Disk is one server's disk, this one's or the other's.
@@ -174,7 +174,7 @@ func (s *Salvager) failed(ctx context.Context, directory string, err error) {
 	s.Log.Warn("data set aside was not salvaged", "directory", directory, "err", err)
 	if !s.told[directory] {
 		s.told[directory] = true
-		s.Tell("major", view.Say("event-salvage-failed", "directory", directory, "why", err.Error()))
+		s.Tell("major", view.Say("event-salvage-failed", "directory", directory, "why", view.Reason(err)))
 	}
 }
 

@@ -186,7 +186,7 @@ func TestWithoutALogRowsAreComparedAndThatIsSaid(t *testing.T) {
 	want := `1 of the main, term 1, compared: 0 read, 2 counted, open
 new: insert call fact-alone, 1 times
 conflict: update extension 201, 1 times`
-	if got := page(shown); got != want || !strings.Contains(shown.Why, "releve_salvage is gone") {
+	if got := page(shown); got != want || !strings.Contains(shown.Why, "cause-slot-gone") {
 		t.Errorf("salvaged:\n%s\nbecause %s; expected:\n%s", got, shown.Why, want)
 	}
 	if _, err := s.Do(ctx, salvage.Order{Verb: salvage.VerbDiscard, ID: 1}); err != nil {

@@ -26,18 +26,18 @@ import (
 var (
 	// ErrFull says that the spool is at its bound or its disk is full: no more
 	// messages are taken, calls are still answered (R14).
-	ErrFull = errors.New("spool is full: bring the database back so that it drains, or free its disk")
+	ErrFull = view.Known("spool is full: bring the database back so that it drains, or free its disk", "cause-spool-full")
 	// ErrDamaged says that a record that had been safe can no longer be read.
-	ErrDamaged = errors.New("spool is damaged")
+	ErrDamaged = view.Known("spool is damaged", "cause-spool-damaged")
 	// ErrOtherSeat says that the file was written by the other server.
 	ErrOtherSeat = errors.New("spool belongs to the other seat")
 	// ErrInUse says that another process has the file open.
 	ErrInUse = errors.New("spool is in use")
 	// ErrFailed says that the disk failed a write or an fsync. After that nothing the kernel says of
 	// this file can be trusted, so nothing more is appended to it.
-	ErrFailed = errors.New("spool failed: check the disk, then restart this server")
+	ErrFailed = view.Known("spool failed: check the disk, then restart this server", "cause-spool-failed")
 	// ErrClosed says that Close was called.
-	ErrClosed = errors.New("spool is closed")
+	ErrClosed = view.Known("spool is closed", "cause-spool-closed")
 )
 
 // Defaults of Options, in bytes.

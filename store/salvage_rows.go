@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -229,7 +228,7 @@ func quoted(names ...string) string {
 }
 
 // errMoved says that a row was written while it was being applied.
-var errMoved = errors.New("the site's rows changed meanwhile: run it again")
+var errMoved = view.Known("the site's rows changed meanwhile: run it again", "cause-moved")
 
 // applyMost is how many rows of a salvage are held and applied at a time.
 const applyMost = 1000

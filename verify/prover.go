@@ -21,9 +21,9 @@ import (
 // What a verification is refused with.
 var (
 	ErrRunning   = errors.New("the mirror is being verified already")
-	ErrNotInSync = errors.New("there is no mirror in sync to be compared with")
+	ErrNotInSync = view.Known("there is no mirror in sync to be compared with", "cause-not-in-sync")
 
-	errChanged = errors.New("the duty or the copy changed meanwhile")
+	errChanged = view.Known("the duty or the copy changed meanwhile", "cause-changed")
 )
 
 // Pair is how both servers stand to each other.
@@ -162,7 +162,7 @@ func (p *Prover) ProveHere(ctx context.Context, emit func(view.Procedure)) error
 		Show:  func(v view.Procedure) { p.Show(&v); emit(v) },
 	}.Run(ctx)
 	if err != nil {
-		p.Tell("warning", view.Say("event-verify-failed", "why", err.Error()))
+		p.Tell("warning", view.Say("event-verify-failed", "why", view.Reason(err)))
 		return err
 	}
 	return p.keep(Record{Data: pair.Copy, At: time.Now(), Rows: found.Rows, Differences: found.Differences})

@@ -101,7 +101,7 @@ func (v Verification) Run(ctx context.Context) (Result, error) {
 	}
 	r.shown.Finished = time.Now().UTC()
 	if err != nil {
-		why := r.say("verify-failed", "why", err.Error())
+		why := r.say("verify-failed", "why", view.Reason(err))
 		r.shown.Failed = &why
 	}
 	r.show()

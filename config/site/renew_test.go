@@ -144,7 +144,7 @@ func TestWhatCannotBeRenewedIsLeftAsItWas(t *testing.T) {
 			replace(t, tls, "witness.pem", other(t, "main.pem"))
 			remove(t, tls, "witness.key")
 		}, identity.ForeignAuthority},
-		"a certificate that is none": {func(t *testing.T, tls string) { replace(t, tls, "witness.pem", filepath.Join(tls, "ca.key")) }, identity.NotPEM},
+		"a certificate that is none": {func(t *testing.T, tls string) { replace(t, tls, "witness.pem", filepath.Join(tls, "ca.key")) }, identity.OtherPEM},
 		"a key of another seat":      {func(t *testing.T, tls string) { replace(t, tls, "secondary.key", filepath.Join(tls, "main.key")) }, identity.NoPair},
 		"one that is gone":           {func(t *testing.T, tls string) { remove(t, tls, "secondary.pem") }, identity.Missing},
 		"the wrong seat": {func(t *testing.T, tls string) {

@@ -83,7 +83,7 @@ func TestAServersKeyMakesNoCertificates(t *testing.T) {
 	}
 	main := string(releve.Main)
 	_, err := identity.LoadAuthority(filepath.Join(o.Dir, "tls", main+".pem"), filepath.Join(o.Dir, "tls", main+".key"))
-	if fault, ok := errors.AsType[*identity.Fault](err); !ok || fault.Why.Code != identity.NoPair {
+	if fault, ok := errors.AsType[*identity.Fault](err); !ok || fault.Why.Code != identity.NoAuthority {
 		t.Errorf("got %v", err)
 	}
 }

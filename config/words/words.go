@@ -4,6 +4,7 @@ package words
 import (
 	"embed"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 
@@ -54,7 +55,12 @@ func Catalogue(language releve.Language) map[string]Text {
 // is not of this package.
 func Say(language releve.Language, why view.Sentence) (what, todo string, ok bool) {
 	text, ok := Catalogue(language)[why.Code]
-	return fill(text.What, why.Args), fill(text.Todo, why.Args), ok
+	args := why.Args
+	if cause := args["cause"]; cause != "" { // the text of the kernel or of a parser
+		args = maps.Clone(args)
+		args["cause"] = view.Quote(language, cause)
+	}
+	return fill(text.What, args), fill(text.Todo, args), ok
 }
 
 // Colon is how a language sets a colon: French puts a no-break space before it.

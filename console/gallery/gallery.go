@@ -278,15 +278,20 @@ func witnessSilent(now time.Time) State {
 	return State{"witness-silent", s, calls(now, releve.Main)}
 }
 
+// unwritten is why a server stands still: a journal that its disk does not take.
+func unwritten() string {
+	return view.Reason(view.Known("the journal could not be written", "cause-journal", "why", "no space left on device"))
+}
+
 func stuck(now time.Time) State {
 	s := swapped(now)
 	s.Why = view.Say("why-alone", "seat", "secondary")
 	s.Main = server(releve.Main, releve.OutOfService, now)
 	s.Main.Data = view.Tier{State: view.TierDown, Why: view.Say("tier-data-down", "why", "no space left on device")}
 	s.Main.Processing = view.Tier{State: view.TierDown, Why: view.Say("tier-pbx-silent", "pbx", "192.0.2.20:5060")}
-	s.Main.Doing = view.Say("phase-stuck", "why", "the journal could not be written: no space left on device")
+	s.Main.Doing = view.Say("phase-stuck", "why", unwritten())
 	s.Events = append([]view.Event{
-		event(3*time.Minute, releve.Main, "critical", "rule-halted", "cause", "the journal could not be written: no space left on device"),
+		event(3*time.Minute, releve.Main, "critical", "rule-halted", "cause", unwritten()),
 	}, s.Events...)
 	return State{"stuck", s, calls(now, releve.Secondary)}
 }

@@ -65,7 +65,7 @@ func LoadAuthority(certificate, key string) (*Authority, error) {
 	latest := pairs[0]
 	signer, ok := latest.PrivateKey.(*ecdsa.PrivateKey)
 	if !ok || !latest.Leaf.IsCA || len(latest.Leaf.Subject.OrganizationalUnit) != 1 {
-		return nil, fault(NoPair, "file", certificate, "key", key, "cause", "it is not an authority that `releve init` made")
+		return nil, fault(NoAuthority, "file", certificate, "key", key)
 	}
 	return &Authority{cert: latest.Leaf, key: signer}, nil
 }

@@ -261,7 +261,7 @@ func loadPairs(certificate, key string) (pairs []tls.Certificate, err error) {
 	if err != nil {
 		return nil, unreadable(key, err)
 	}
-	why := errors.New("the second holds no key")
+	var why error
 	for _, cert := range certs {
 		for block, rest := pem.Decode(keyText); block != nil; block, rest = pem.Decode(rest) {
 			pair, err := tls.X509KeyPair(certificatePEM(cert), pem.EncodeToMemory(block))
@@ -271,6 +271,9 @@ func loadPairs(certificate, key string) (pairs []tls.Certificate, err error) {
 			}
 			why = err
 		}
+	}
+	if len(pairs) == 0 && why == nil {
+		return nil, fault(NoKey, "file", key)
 	}
 	if len(pairs) == 0 {
 		return nil, fault(NoPair, "file", certificate, "key", key, "cause", why.Error())

@@ -3,6 +3,7 @@ package identity
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"strings"
 
 	"releve"
@@ -14,7 +15,11 @@ const (
 	Missing          = "certificate.missing"
 	Unreadable       = "certificate.unreadable"
 	NotPEM           = "certificate.not-pem"
+	NoCertificate    = "certificate.none"
+	OtherPEM         = "certificate.other-pem"
 	NoPair           = "certificate.no-pair"
+	NoKey            = "certificate.no-key"
+	NoAuthority      = "certificate.no-authority"
 	Nameless         = "certificate.nameless"
 	ForeignAuthority = "certificate.foreign-authority"
 	OtherSite        = "certificate.other-site"
@@ -60,8 +65,16 @@ func (f *Fault) Text(language releve.Language) (what, todo string) {
 	if language == releve.French {
 		said = text.fr
 	}
-	return fill(said.what, f.Why.Args), fill(said.todo, f.Why.Args)
+	args := f.Why.Args
+	if cause := args["cause"]; cause != "" { // the text of others
+		args = maps.Clone(args)
+		args["cause"] = view.Quote(language, cause)
+	}
+	return fill(said.what, args), fill(said.todo, args)
 }
+
+// Sentence is the fault as the reason of another sentence.
+func (f *Fault) Sentence() view.Sentence { return f.Why }
 
 func fill(text string, args map[string]string) string {
 	pairs := make([]string, 0, 2*len(args))
@@ -87,6 +100,22 @@ var words = map[string]struct{ en, fr said }{
 	NotPEM: {
 		said{"the file {file} is not a PEM certificate ({cause})", "copy it again from the directory that `releve init` wrote"},
 		said{"le fichier {file} n'est pas un certificat PEM ({cause})", "recopiez-le depuis le répertoire écrit par `releve init`"},
+	},
+	NoCertificate: {
+		said{"the file {file} holds no certificate", "copy it again from the directory that `releve init` wrote"},
+		said{"le fichier {file} ne contient pas de certificat", "recopiez-le depuis le répertoire écrit par `releve init`"},
+	},
+	OtherPEM: {
+		said{"the file {file} holds something else than certificates", "copy it again from the directory that `releve init` wrote"},
+		said{"le fichier {file} contient autre chose que des certificats", "recopiez-le depuis le répertoire écrit par `releve init`"},
+	},
+	NoKey: {
+		said{"the file {file} holds no key", "copy it again from the directory that `releve init` wrote"},
+		said{"le fichier {file} ne contient pas de clé", "recopiez-le depuis le répertoire écrit par `releve init`"},
+	},
+	NoAuthority: {
+		said{"the certificate {file} and the key {key} are not an authority that `releve init` made", "give the two files ca.pem and ca.key that were written together"},
+		said{"le certificat {file} et la clé {key} ne sont pas une autorité faite par `releve init`", "indiquez les deux fichiers ca.pem et ca.key écrits ensemble"},
 	},
 	NoPair: {
 		said{"the certificate {file} and the key {key} do not belong together ({cause})", "give two files that were written together"},

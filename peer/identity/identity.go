@@ -202,7 +202,7 @@ func loadCertificates(file string) (certs []*x509.Certificate, err error) {
 	}
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" {
-			return nil, fault(NotPEM, "file", file, "cause", "it holds something else than certificates")
+			return nil, fault(OtherPEM, "file", file)
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
@@ -211,7 +211,7 @@ func loadCertificates(file string) (certs []*x509.Certificate, err error) {
 		certs = append(certs, cert)
 	}
 	if len(certs) == 0 {
-		return nil, fault(NotPEM, "file", file, "cause", "it holds no certificate")
+		return nil, fault(NoCertificate, "file", file)
 	}
 	return certs, nil
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"releve/phone/sip"
+	"releve/view"
 )
 
 // ErrOrder is returned for a request whose CSeq is not above the last one
@@ -85,7 +86,7 @@ func Answered(invite *sip.Request, contact string, source netip.AddrPort) (State
 func Placed(res *sip.Response, contact string, source netip.AddrPort) (State, error) {
 	remote := sip.Contacts(res)
 	if len(remote) == 0 {
-		return State{}, errors.New("the answer to our INVITE has no Contact: it cannot be acknowledged")
+		return State{}, view.Known("the answer to our INVITE has no Contact: it cannot be acknowledged", "cause-no-contact")
 	}
 	routes := sip.Values(res, "Record-Route")
 	slices.Reverse(routes)

@@ -10,12 +10,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"releve/view"
 )
 
 var (
 	// ErrNoPort says that a call cannot have a port of its own: all are taken, or the
 	// process may open no more files.
-	ErrNoPort = errors.New("no RTP port for another call")
+	ErrNoPort = view.Known("no RTP port for another call", "cause-no-port-more")
 	// ErrClosed says that the engine or the stream was closed.
 	ErrClosed = errors.New("media closed")
 )

@@ -9,19 +9,20 @@ import (
 	"strings"
 
 	"releve"
+	"releve/view"
 )
 
 var (
 	// ErrSDP says that a session description cannot be understood (SIP: 400).
-	ErrSDP = errors.New("session description not understood")
+	ErrSDP = view.Known("session description not understood", "cause-sdp")
 	// ErrNoCodec says that a session description leaves no sound to agree on: no
 	// G.711 over plain RTP on a port (SIP: 488).
-	ErrNoCodec = errors.New("no common codec")
+	ErrNoCodec = view.Known("no common codec", "cause-no-codec")
 	// ErrProtocol says that no packet of this server reaches the address that a
 	// description names: one is of IPv6, the other of IPv4 (SIP: 488).
-	ErrProtocol = errors.New("no common network protocol")
+	ErrProtocol = view.Known("no common network protocol", "cause-protocol")
 	// ErrOutside says that a description names an address to which no sound goes (SIP: 488).
-	ErrOutside = errors.New("not an address of the PBX")
+	ErrOutside = view.Known("not an address of the PBX", "cause-outside")
 )
 
 // Warning is the code of RFC 3261 §20.43 that says why a description was not agreed to.

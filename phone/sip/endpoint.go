@@ -17,14 +17,16 @@ import (
 	"time"
 
 	gosip "github.com/emiago/sipgo/sip"
+
+	"releve/view"
 )
 
 // ErrClosed is returned by everything that would send after Close.
-var ErrClosed = errors.New("the SIP socket is closed")
+var ErrClosed = view.Known("the SIP socket is closed", "cause-sip-closed")
 
 // ErrTimeout is returned when nobody answered a request within 64*T1, 32 s
 // (RFC 3261 §17.1.2.2, Timer F).
-var ErrTimeout = errors.New("no answer to the SIP request within 32 s")
+var ErrTimeout = view.Known("no answer to the SIP request within 32 s", "cause-sip-timeout")
 
 // Options say where an endpoint listens and who takes what arrives.
 type Options struct {

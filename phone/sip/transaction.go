@@ -8,12 +8,14 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"releve/view"
 )
 
 var (
 	// ErrCancelled is returned by Respond when the caller had given up before:
 	// he has been told 487.
-	ErrCancelled = errors.New("the caller cancelled the call")
+	ErrCancelled = view.Known("the caller cancelled the call", "cause-cancelled")
 	errAnswered  = errors.New("the request has had its final response")
 )
 

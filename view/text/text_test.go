@@ -1,6 +1,7 @@
 package text_test
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -103,6 +104,19 @@ func TestNothingOldIsShownOfASilentServer(t *testing.T) {
 		}
 		if m := state.Site.Mirror.State; !owner.Heard && m != view.MirrorAway {
 			t.Errorf("%s shows a mirror %s of a server that is not heard", state.Name, m)
+		}
+	}
+}
+
+// TestNoStateSpeaksEnglishToAFrenchReader: what is not French is the text of others, in
+// quotation marks, or typed.
+func TestNoStateSpeaksEnglishToAFrenchReader(t *testing.T) {
+	apart := regexp.MustCompile("«[^»]*»|`[^`]*`")
+	english := regexp.MustCompile(`(?i)\b(the|is|are|was|not|of|cannot|could|its|this|that|with|from|has|killed|failed|no space)\b`)
+	for _, state := range gallery.States(time.Now()) {
+		drawn := strings.Join(strings.Fields(text.Status(state.Site, releve.French, false, 104)), " ")
+		if word := english.FindString(apart.ReplaceAllString(drawn, "")); word != "" {
+			t.Errorf("%s says %q:\n%s", state.Name, word, drawn)
 		}
 	}
 }

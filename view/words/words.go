@@ -61,7 +61,13 @@ func helpers(lang releve.Language) template.FuncMap {
 
 // Say says a sentence. One that no file knows is said by its code and arguments:
 // an operator who reads something strange can still tell it to somebody.
-func Say(lang releve.Language, s view.Sentence) string {
+func Say(lang releve.Language, s view.Sentence) string { return say(lang, s, innermost) }
+
+// innermost is how many sentences may stand in one another: an operator reads no more, and
+// what others wrote cannot make the saying endless.
+const innermost = 3
+
+func say(lang releve.Language, s view.Sentence, depth int) string {
 	if s.Code == "" {
 		return ""
 	}
@@ -69,7 +75,7 @@ func Say(lang releve.Language, s view.Sentence) string {
 	if !ok {
 		v = voices()[releve.English]
 	}
-	if said, ok := v.say(s.Code, v.args(withFault(lang, s.Args))); ok {
+	if said, ok := v.say(s.Code, v.args(withReasons(lang, withFault(lang, s.Args), depth))); ok {
 		return view.Plain(said) // its arguments may be a stranger's (SPEC K9)
 	}
 	return view.Plain(bare(s))
@@ -91,6 +97,39 @@ func withFault(lang releve.Language, given map[string]string) map[string]string 
 	said := maps.Clone(given)
 	said["fault"], said["todo"] = what, todo
 	return said
+}
+
+// reasons are the arguments that hold what view.Reason made of an error.
+var reasons = []string{"why", "cause"}
+
+// withReasons says the errors among the arguments: what this program knows as a sentence in
+// the same language, without its last point, for it stands in another; the text of others
+// in quotation marks.
+func withReasons(lang releve.Language, given map[string]string, depth int) map[string]string {
+	said := given
+	for _, name := range reasons {
+		text := given[name]
+		if text == "" {
+			continue
+		}
+		if inner, ok := view.Inner(text); ok && depth > 0 {
+			text = strings.TrimSuffix(reason(lang, inner, depth-1), ".")
+		} else {
+			text = view.Quote(lang, text)
+		}
+		said = maps.Clone(said)
+		said[name] = text
+	}
+	return said
+}
+
+// reason says what an error was; of certificates package identity has the words.
+func reason(lang releve.Language, why view.Sentence, depth int) string {
+	fault := identity.Fault{Why: why}
+	if what, todo := fault.Text(lang); todo != "" {
+		return what
+	}
+	return say(lang, why, depth)
 }
 
 // args says those arguments that are codes. What has no sentence stays as it is.

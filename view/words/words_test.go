@@ -1,15 +1,20 @@
 package words_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +22,8 @@ import (
 	"go.uber.org/goleak"
 
 	"releve"
+	"releve/peer"
+	"releve/peer/identity"
 	"releve/procedure"
 	"releve/takeover"
 	"releve/view"
@@ -107,12 +114,15 @@ func must(t *testing.T, code string) {
 
 // coded are the beginnings of codes that are kept in constants and tables before
 // they are said.
-var coded = regexp.MustCompile(`^(why|tier|phase|rule|round|evidence|step|before|cost|next|found|check|event|calls|notice)-[a-z-]*[a-z]$`)
+var coded = regexp.MustCompile(`^(why|tier|phase|rule|round|evidence|step|before|cost|next|found|check|event|cause|calls|notice)-[a-z-]*[a-z]$`)
 
 func TestEverySentenceOfTheProductHasWords(t *testing.T) {
 	found := 0
-	for _, room := range []string{"agent", "procedure", "app", "salvage", "verify", "diary", "journal", "spool", "postgres"} {
-		for _, code := range codesOf(t, filepath.Join("..", "..", room)) {
+	for _, room := range append(rooms(), filepath.Join("..", "..", "procedure"), filepath.Join("..", "..", "diary")) {
+		for _, code := range codesOf(t, room) {
+			if strings.HasPrefix(code, "certificate.") {
+				continue // package identity has these
+			}
 			found++
 			must(t, code)
 		}
@@ -252,4 +262,135 @@ func TestMeasures(t *testing.T) {
 	if got := words.Clock(releve.French, night, night.AddDate(0, 0, 1)); got != "24/11 03:00:05" {
 		t.Errorf("yesterday is %q", got)
 	}
+}
+
+// english are words of English that are none of French: in a French sentence they come from
+// an error that nobody said.
+var english = regexp.MustCompile(`(?i)\b(the|is|are|was|were|not|of|cannot|could|its|this|that|with|from|has|have|which|nobody|failed|refused|closed|running|ended|took|does|be|been|while|again)\b`)
+
+// apart are what stands in French as it is: the text of others in its quotation marks, and
+// what is typed or a header of SIP.
+var apart = regexp.MustCompile("«[^»]*»|`[^`]*`|\\[[a-z]+\\] [a-z_]+|--[a-z-]+|\\bFrom\\b")
+
+func speaksEnglish(french string) string {
+	return english.FindString(apart.ReplaceAllString(french, ""))
+}
+
+func TestNoFrenchSentenceSpeaksEnglish(t *testing.T) {
+	for code, text := range sentences(t, releve.French) {
+		if code == "ui-other-language" {
+			continue
+		}
+		if word := speaksEnglish(regexp.MustCompile(`\{\{.*?\}\}`).ReplaceAllString(text, "7")); word != "" {
+			t.Errorf("%s says %q: %s", code, word, text)
+		}
+	}
+}
+
+// TestAnErrorInASentenceIsInItsLanguage: known ones are sentences, in others' deep inside too,
+// and the text of others is set apart where it is not of the sentence's language.
+func TestAnErrorInASentenceIsInItsLanguage(t *testing.T) {
+	full := &fs.PathError{Op: "write", Path: "/srv/journal", Err: syscall.ENOSPC}
+	journal := view.Known("the journal could not be written", "cause-journal", "why", view.Reason(fmt.Errorf("saving: %w", full)))
+	fault := &view.Fault{Cause: errors.New("an old one"), Why: view.Say("cause-no-answer")}
+	for _, c := range []struct {
+		err             error
+		french, english string
+	}{
+		{nil, "La base est arrêtée.", "The database is stopped."},
+		{full, "La base est arrêtée (« write /srv/journal: no space left on device »).", "The database is stopped (write /srv/journal: no space left on device)."},
+		{journal, "La base est arrêtée (le journal n'a pas pu être écrit : « write /srv/journal: no space left on device »).",
+			"The database is stopped (the journal could not be written: write /srv/journal: no space left on device)."},
+		{fmt.Errorf("asking: %w", context.DeadlineExceeded), "La base est arrêtée (pas de réponse à temps).", "The database is stopped (no answer in time)."},
+		{fmt.Errorf("looking: %w", fault), "La base est arrêtée (PostgreSQL ne répond pas).", "The database is stopped (PostgreSQL does not answer)."},
+		{errors.Join(errors.New("odd"), journal), "La base est arrêtée (le journal n'a pas pu être écrit : « write /srv/journal: no space left on device »).",
+			"The database is stopped (the journal could not be written: write /srv/journal: no space left on device)."},
+		{&peer.Error{Kind: peer.Refused, Why: view.Say("peer.refused", "other", "192.0.2.22:7443")}, "La base est arrêtée (personne n'écoute à 192.0.2.22:7443).",
+			"The database is stopped (nobody listens at 192.0.2.22:7443)."},
+		{&identity.Fault{Why: view.Say(identity.Expired, "seat", "main", "date", "2036-01-02")}, "La base est arrêtée (le certificat de main a expiré le 2036-01-02).",
+			"The database is stopped (the certificate of main expired on 2036-01-02)."},
+	} {
+		said := view.Say("tier-data-down", "why", view.Reason(c.err))
+		french := strings.ReplaceAll(words.Say(releve.French, said), "\u00a0", " ")
+		if french != c.french || speaksEnglish(french) != "" {
+			t.Errorf("%v in French:\n got %q\nwant %q", c.err, french, c.french)
+		}
+		if got := words.Say(releve.English, said); got != c.english {
+			t.Errorf("%v in English:\n got %q\nwant %q", c.err, got, c.english)
+		}
+	}
+}
+
+// TestSentencesInOneAnotherEnd: what others wrote may look like a sentence in a sentence in
+// a sentence.
+func TestSentencesInOneAnotherEnd(t *testing.T) {
+	why := "at last"
+	for range 6 {
+		why = view.Reason(view.Known("", "cause-journal", "why", why))
+	}
+	if said := words.Say(releve.French, view.Say("tier-data-down", "why", why)); strings.Count(said, "le journal") > 3 {
+		t.Errorf("%d deep", strings.Count(said, "le journal"))
+	}
+}
+
+// TestEveryErrorGoesIntoASentenceByItsReason looks at what the product puts into sentences:
+// an error's own text is English, and has no place there.
+func TestEveryErrorGoesIntoASentenceByItsReason(t *testing.T) {
+	found := 0
+	for _, room := range append(rooms(), filepath.Join("..", "..", "config")) {
+		eachFile(t, room, func(n ast.Node) {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return
+			}
+			for i := 1; i < len(call.Args); i++ {
+				name, ok := call.Args[i-1].(*ast.BasicLit)
+				if !ok || name.Value != `"why"` && name.Value != `"cause"` {
+					continue
+				}
+				found++
+				inner, ok := call.Args[i].(*ast.CallExpr)
+				if f, isMethod := calledMethod(inner); ok && isMethod && f == "Error" && saysIt(call) {
+					t.Errorf("%s: an error's text in a sentence: let view.Reason write it", room)
+				}
+			}
+		})
+	}
+	if found < 30 {
+		t.Errorf("only %d reasons were found: the search is broken", found)
+	}
+}
+
+func calledMethod(call *ast.CallExpr) (string, bool) {
+	if call == nil {
+		return "", false
+	}
+	f, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return "", false
+	}
+	return f.Sel.Name, true
+}
+
+// saysIt leaves out logs, and the rooms that say their causes in quotation marks themselves.
+func saysIt(call *ast.CallExpr) bool {
+	if name, ok := call.Fun.(*ast.Ident); ok {
+		return name.Name != "fault"
+	}
+	name, ok := calledMethod(call)
+	return ok && !slices.Contains([]string{"Error", "Warn", "Info", "Debug", "sayAt", "complaint"}, name) && !(name == "Say" && isNamed(call, "unreadable", "syntax"))
+}
+
+func isNamed(call *ast.CallExpr, codes ...string) bool {
+	code, ok := said(call)
+	return ok && slices.Contains(codes, code)
+}
+
+// rooms are the directories of the product whose sentences this package says.
+func rooms() []string {
+	var all []string
+	for _, room := range []string{"agent", "app", "arbiter", "calls", "journal", "outbox", "peer", "phone", "phone/dialog", "phone/media", "phone/sip", "postgres", "salvage", "spool", "store", "verify"} {
+		all = append(all, filepath.Join("..", "..", filepath.FromSlash(room)))
+	}
+	return all
 }

@@ -1,0 +1,123 @@
+package view
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+
+	"releve"
+)
+
+// Cause is an error that stands inside other sentences, in the reader's language: what
+// went wrong in a few words, without a way out. Its Error is for logs.
+type Cause struct {
+	text string
+	why  Sentence
+	err  error // behind it, for errors.Is
+}
+
+// Known makes a cause: what logs say in English, and the code of its sentence with the
+// values that it names, in pairs. Made once, it serves errors.Is.
+func Known(text, code string, pairs ...string) error { return Explained(nil, text, code, pairs...) }
+
+// Explained is a cause with the error behind it.
+func Explained(err error, text, code string, pairs ...string) error {
+	return &Cause{text, Say(code, pairs...), err}
+}
+
+func (c *Cause) Error() string { return c.text }
+
+func (c *Cause) Unwrap() error { return c.err }
+
+// Sentence is what people read of it.
+func (c *Cause) Sentence() Sentence { return c.why }
+
+// Reason is an error as the argument "why" or "cause" of a sentence. What this program
+// knows is a sentence in its turn, written as JSON, so that whoever shows the outer one
+// says both in one language. Else it is the text of others, the kernel's or PostgreSQL's,
+// which French shows in quotation marks.
+func Reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	if why, ok := reason(err); ok {
+		raw, err := json.Marshal(why)
+		if err != nil {
+			panic("a sentence cannot be written as JSON: " + err.Error())
+		}
+		return string(raw)
+	}
+	return foreign(err).Error()
+}
+
+// told is an error that people read: it has a sentence.
+type told interface{ Sentence() Sentence }
+
+// reason is the sentence of the first in the chain that has one. A fault stands here for
+// what it wraps, if that has words: the way out is said where the fault itself is.
+func reason(err error) (Sentence, bool) {
+	if fault, ok := err.(*Fault); ok {
+		if why, ok := reason(fault.Cause); ok {
+			return why, true
+		}
+		return fault.Why, true
+	}
+	if e, ok := err.(told); ok {
+		return e.Sentence(), true
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			return reason(inner)
+		}
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			if why, ok := reason(inner); ok {
+				return why, true
+			}
+		}
+	}
+	if err == context.DeadlineExceeded || err == os.ErrDeadlineExceeded {
+		return Say("cause-late"), true
+	}
+	return Sentence{}, false
+}
+
+// foreign is the part of an error that others wrote.
+func foreign(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[interface {
+		error
+		SQLState() string
+	}](err); ok {
+		return e
+	}
+	return err
+}
+
+// Inner is the sentence that an argument holds, if Reason wrote one.
+func Inner(argument string) (Sentence, bool) {
+	var s Sentence
+	if !strings.HasPrefix(argument, `{"code":"`) || json.Unmarshal([]byte(argument), &s) != nil {
+		return Sentence{}, false
+	}
+	return s, s.Code != ""
+}
+
+// Quote sets the text of others apart where it is of another language than the sentence:
+// what the kernel, PostgreSQL and a parser say is English.
+func Quote(lang releve.Language, text string) string {
+	if lang == releve.French {
+		return "«\u00a0" + text + "\u00a0»"
+	}
+	return text
+}
