@@ -260,7 +260,7 @@ func (p *Phone) outside(req *sip.Request, t *sip.Transaction) {
 		return
 	}
 	if required := strings.Join(sip.Values(req, "Require"), ", "); required != "" {
-		p.unfit(req, t, 420, errors.New("Require: "+required), "Unsupported", required)
+		p.unfit(req, t, 420, view.Known("Require: "+required, "cause-required", "required", required), "Unsupported", required)
 		return
 	}
 	switch req.Method {
