@@ -48,7 +48,7 @@ type lessons struct {
 	next  time.Time // not before
 	calm  time.Time // since when the site is protected
 	kept  time.Time // of what is on this disk
-	told  time.Time // of what the other server knows
+	told  time.Time // of what the other server keeps
 
 	orders  chan checkOrder // of an operator
 	busy    chan struct{}   // held by the order that is carried out
@@ -57,7 +57,7 @@ type lessons struct {
 
 func newLessons(s *switchboard) *lessons {
 	l := &lessons{
-		switchboard: s, file: filepath.Join(s.config.Site.Data, "overflow.json"),
+		switchboard: s, file: sightingFile(s.config),
 		orders: make(chan checkOrder), busy: make(chan struct{}, 1),
 	}
 	var seen calls.Sighting
@@ -67,6 +67,9 @@ func newLessons(s *switchboard) *lessons {
 	}
 	return l
 }
+
+// sightingFile is where a server keeps what was seen.
+func sightingFile(c config.Config) string { return filepath.Join(c.Site.Data, "overflow.json") }
 
 func (l *lessons) run(ctx context.Context) {
 	look := time.NewTicker(time.Second)
@@ -212,7 +215,7 @@ func (p *pupil) command(name string, args json.RawMessage) error {
 		return err
 	}
 	s.calls.Learn(seen)
-	return nil
+	return renameio.WriteFile(sightingFile(s.config), args, 0o600) // the other says that it is kept here
 }
 
 // overflowNotice is what the screens say of how the PBX shows an overflow: a site that

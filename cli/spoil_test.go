@@ -15,11 +15,11 @@ import (
 )
 
 // spoilRow, as spoil-row SEAT in the scripts, changes who called in the database of a
-// server that is stopped, behind PostgreSQL's back and with right checksums: 1010 becomes 1019.
+// server that is stopped, behind PostgreSQL's back and with right checksums: 10** becomes 11**.
 func (s *scene) spoilRow(args []string) error {
 	data := filepath.Join(s.dir, map[string]string{"main": "m", "secondary": "s"}[args[0]], "postgres", "data")
 	// The texts of one row stand side by side, each behind a byte with its length (manual §73.6).
-	row, spoilt := []byte("\x0b1010\x059"), []byte("\x0b1019\x059")
+	row, spoilt := []byte("\x0b10**\x059"), []byte("\x0b11**\x059")
 	file, at, err := find(filepath.Join(data, "base", "*", "*"), row)
 	if err != nil {
 		return err
