@@ -115,6 +115,7 @@ func TestASiteIsGivenWhatIsNotItsOwn(t *testing.T) {
 		name string
 		tell func(*testing.T, *site)
 	}{
+		{"strangers at its doors", strangersAtTheDoors},
 		{"a spool cut in half", spoolInHalf},
 		{"a database of another data id", anotherDataID},
 		{"a journal from an earlier hour of the same term", func(t *testing.T, s *site) { olderJournal(t, s, early) }},
