@@ -69,7 +69,8 @@ func TestChainsAreBounded(t *testing.T) {
 func TestACallIsOneCallerOnBothServers(t *testing.T) {
 	one, other := newChains(time.Now), newChains(time.Now)
 	in := releve.Invite{Call: "a@pbx", Tag: "t1", From: "anonymous"}
-	if one.join(in) != other.join(in) || one.join(in) != one.join(in) {
+	first := one.join(in)
+	if second := one.join(in); second != first || other.join(in) != first {
 		t.Error("the same call has two chains")
 	}
 	if again := (releve.Invite{Call: "a@pbx", Tag: "t2"}); one.join(again) == one.join(in) {

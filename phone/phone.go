@@ -256,7 +256,7 @@ func unknown(req *sip.Request) int {
 // outside takes requests that belong to no dialog.
 func (p *Phone) outside(req *sip.Request, t *sip.Transaction) {
 	if scheme := strings.ToLower(req.Recipient.Scheme); scheme != "sip" && scheme != "sips" {
-		p.unfit(req, t, 416, fmt.Errorf("its Request-URI is %.20q:, not sip:", scheme))
+		p.unfit(req, t, 416, fmt.Errorf("the scheme of its Request-URI is %.20q and not sip", scheme))
 		return
 	}
 	if required := strings.Join(sip.Values(req, "Require"), ", "); required != "" {
