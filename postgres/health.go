@@ -289,7 +289,7 @@ func (c *Cluster) held(ctx context.Context, p *postmaster) error {
 		return nil
 	}
 	if err := c.knock(ctx); err != nil {
-		return fmt.Errorf("it takes no new session: %w", err)
+		return view.Explained(err, "it takes no new session: "+err.Error(), "cause-no-session", "why", view.Reason(err))
 	}
 	p.knocked = time.Now()
 	return nil

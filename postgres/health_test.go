@@ -233,7 +233,7 @@ func TestAPostmasterThatIsHeldIsFoundThoughItsSessionsAnswer(t *testing.T) {
 	if _, err := conn.Exec(within(t), "SELECT 1"); err != nil {
 		t.Fatalf("a session that is open does not answer: %v", err)
 	}
-	ill(t, c, ErrNoAnswer, "is stopped")
+	ill(t, c, ErrNoAnswer, "cause-process-stopped")
 	must(t, postmaster.Signal(syscall.SIGCONT))
 	well(t, c)
 }
@@ -264,7 +264,7 @@ func TestAPostmasterThatCanForkNoSessionIsNotWell(t *testing.T) {
 	c.postmaster().knocked = time.Time{}
 	for range 6 {
 		err := c.Health(within(t))
-		if fault := (*view.Fault)(nil); !errors.Is(err, ErrNoAnswer) || !errors.As(err, &fault) || !strings.Contains(fault.Why.Args["cause"], "takes no new session") {
+		if fault := (*view.Fault)(nil); !errors.Is(err, ErrNoAnswer) || !errors.As(err, &fault) || !strings.Contains(fault.Why.Args["cause"], "cause-no-session") {
 			t.Fatalf("it forks no more, and is found: %v", err)
 		}
 	}

@@ -32,28 +32,37 @@ func voice(d *draw, source uint32, number uint16) []byte {
 	return b
 }
 
-// sayRTP sends one packet to a port of sound: keys in an orderly sequence, port by port, from
+// A stranger's sound goes to few ports at a time, so many packets to each before he turns to
+// the next: a sequence with holes is believed by nobody, and shows nothing.
+const (
+	portsAtOnce   = 4
+	packetsToEach = 100
+)
+
+// sayRTP sends one packet to a port of sound: keys in an orderly sequence, without a hole, from
 // addresses of his own, and disorder in the name of the PBX.
 func (s *Stranger) sayRTP(to Server) func(*draw) error {
 	ports := max(1, (to.RTPLast-to.RTPFirst+1)/2)
+	said := make([]uint32, ports) // of the sequence to each port
 	return func(d *draw) error {
-		round, at := d.n/ports, d.n%ports
+		at := (d.n/(portsAtOnce*packetsToEach)*portsAtOnce + d.n%portsAtOnce) % ports
 		d.n++
 		port := netip.AddrPortFrom(to.SIP.Addr(), uint16(to.RTPFirst+2*at))
 		mouth := s.mouths[at%len(s.mouths)] // always the same for a port
 		var packet []byte
-		kind := d.IntN(8)
-		switch {
+		switch kind := d.IntN(8); {
 		case kind == 0:
 			packet = d.bytes(d.length(1400))
 		case kind == 1 && s.forger != nil:
 			s.note(func(r *Report) { r.Sent["sound in the name of the PBX"]++ })
 			return s.forger.send(netip.AddrPortFrom(s.site.PBX.Addr(), uint16(1024+d.IntN(60000))), port,
 				keys(byte(1+d.IntN(4)), d.Uint32(), uint16(d.Uint32()), d.Uint32()))
-		case kind == 2:
-			packet = voice(d, uint32(at), uint16(round))
+		case at%2 == 0:
+			packet = voice(d, uint32(at), uint16(said[at]))
+			said[at]++
 		default:
-			packet = keys(byte(1+round/4%4), uint32(at), uint16(round), uint32(round/4))
+			packet = keys(byte(1+said[at]/4%4), uint32(at), uint16(said[at]), said[at]/4)
+			said[at]++
 		}
 		s.note(func(r *Report) { r.Sent["sound and keys"]++ })
 		_, err := mouth.WriteToUDPAddrPort(packet, port)
