@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -57,7 +56,7 @@ func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 func (a *Agent) failed(ctx context.Context, act takeover.Action, err error, rest []takeover.Action) {
 	a.Log.Error("a decision could not be carried out", "action", act.Kind, "rule", act.Rule, "err", err)
 	before := a.machine
-	unsaved := takeover.Unsaved{Cause: view.Reason(view.Known(fmt.Sprintf("the journal could not be written: %v", err), "cause-journal", "why", view.Reason(err))), Written: a.written}
+	unsaved := takeover.Unsaved{Cause: view.Reason(view.Because(err, "the journal could not be written", "cause-journal")), Written: a.written}
 	if i := slices.IndexFunc(rest, func(act takeover.Action) bool { return act.Kind == takeover.Ask }); i >= 0 {
 		unsaved.Unasked = rest[i].Turn
 	}

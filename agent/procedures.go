@@ -233,7 +233,8 @@ func (r *runner) carry(ctx context.Context, i int, s procedure.Step) error {
 		if lost := r.undone(i); lost == "" {
 			sound = time.Now()
 		} else if time.Since(sound) > undoneFor {
-			return fmt.Errorf("%w (what %s had reached holds no longer)", ErrInterrupted, lost)
+			return view.Explained(ErrInterrupted, fmt.Sprintf("%v (what %s had reached holds no longer)", ErrInterrupted, lost),
+				"cause-undone", "why", view.Reason(view.Known(lost, lost)))
 		}
 		if s.Order != procedure.Nothing && time.Since(began) >= s.Patience && time.Since(ordered) > orderAgain && r.wanted(s) {
 			ordered = time.Now()
@@ -244,7 +245,7 @@ func (r *runner) carry(ctx context.Context, i int, s procedure.Step) error {
 		r.follow(i)
 		select {
 		case <-ctx.Done():
-			return errors.Join(ErrInterrupted, context.Cause(ctx))
+			return errors.Join(context.Cause(ctx), ErrInterrupted) // a limit that passed is what people read
 		case <-look.C:
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -293,8 +292,7 @@ type lessonOutcome struct {
 func (o lessonOutcome) why() string {
 	switch {
 	case o.unasked != nil:
-		return view.Reason(view.Known(fmt.Sprintf("the other server could not be asked to refuse the call: %v", o.unasked),
-			"cause-not-asked", "why", view.Reason(o.unasked)))
+		return view.Reason(view.Because(o.unasked, "the other server could not be asked to refuse the call", "cause-not-asked"))
 	case o.unfit != "":
 		return o.unfit
 	case o.err != nil:

@@ -369,7 +369,7 @@ func (d *database) weighBeyond(ctx context.Context, f postgres.Fork) oldData {
 func (d *database) setAside(ctx context.Context, old oldData, say func(view.Sentence, *view.Progress)) error {
 	where, err := d.cluster.SetAside(ctx, old.keep)
 	if err != nil {
-		return fmt.Errorf("the old data could not be set aside, and it holds rows of its own (%s): %w", old.keep, err)
+		return view.Because(err, "the old data could not be set aside, and it holds rows of its own ("+old.keep+")", "cause-not-aside")
 	}
 	say(view.Say("copy-set-aside", "commits", fmt.Sprint(old.commits), "where", where), nil)
 	return nil

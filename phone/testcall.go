@@ -14,6 +14,7 @@ import (
 	"releve/phone/media"
 	"releve/phone/register"
 	"releve/phone/sip"
+	"releve/view"
 )
 
 // enoughPackets is how many packets of sound prove a call: one could be a stray.
@@ -52,9 +53,9 @@ func (p *Phone) TestCall(ctx context.Context, a Account, number, testID string) 
 	case <-l.stream.Received():
 		seen.SoundAfter = time.Since(begin)
 	case <-l.Gone():
-		return seen, fmt.Errorf("the call was answered and no sound came: %w", context.Cause(l.ctx))
+		return seen, view.Because(context.Cause(l.ctx), "the call was answered and no sound came", "cause-no-sound")
 	case <-ctx.Done():
-		return seen, fmt.Errorf("the call was answered and no sound came: %w", context.Cause(ctx))
+		return seen, view.Because(context.Cause(ctx), "the call was answered and no sound came", "cause-no-sound")
 	}
 	seen.Packets, err = l.hear(ctx)
 	return seen, err
@@ -72,11 +73,15 @@ func (l *Leg) hear(ctx context.Context) (int, error) {
 		select {
 		case <-tick.C:
 		case <-l.Gone():
-			return heard, fmt.Errorf("the sound stopped after %d packets: %w", heard, context.Cause(l.ctx))
+			return heard, soundStopped(l.ctx, heard)
 		case <-ctx.Done():
-			return heard, fmt.Errorf("the sound stopped after %d packets: %w", heard, context.Cause(ctx))
+			return heard, soundStopped(ctx, heard)
 		}
 	}
+}
+
+func soundStopped(ctx context.Context, heard int) error {
+	return view.Because(context.Cause(ctx), fmt.Sprintf("the sound stopped after %d packets", heard), "cause-sound-stopped")
 }
 
 func hostPort(u sip.URI) string {

@@ -34,6 +34,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/view"
 )
 
 // Roles of the cluster. The application names that replication shows are the same
@@ -164,7 +165,7 @@ func (c *Cluster) begin(ctx context.Context) (end func(), err error) {
 	case c.work <- struct{}{}:
 		return func() { <-c.work }, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("another operation on %s has not ended: %w", c.dataDir(), context.Cause(ctx))
+		return nil, view.Because(context.Cause(ctx), "another operation on "+c.dataDir()+" has not ended", "cause-occupied", "directory", c.dataDir())
 	}
 }
 

@@ -88,7 +88,7 @@ func (c *Cluster) runProgram(ctx context.Context, p program) error {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return fmt.Errorf("%s was ended: %w", p.name, context.Cause(ctx))
+		return view.Because(context.Cause(ctx), p.name+" was ended", "cause-program-stopped", "program", p.name)
 	case errors.Is(err, fs.ErrPermission):
 		return c.notTraversable(who, err)
 	}
@@ -99,7 +99,8 @@ func (c *Cluster) runProgram(ctx context.Context, p program) error {
 func (c *Cluster) notTraversable(who account, err error) error {
 	for _, path := range []string{c.opts.Dir, c.installation().Bin} {
 		if dir := who.blame(path); dir != "" {
-			return fmt.Errorf("the account %q may not pass through %s: run `chmod o+x %s`, or choose another directory: %w", who.name, dir, dir, err)
+			return view.Explained(err, fmt.Sprintf("the account %q may not pass through %s: run `chmod o+x %s`, or choose another directory: %v", who.name, dir, dir, err),
+				"cause-not-traversable", "account", who.name, "directory", dir)
 		}
 	}
 	return err

@@ -66,7 +66,7 @@ func (c *Cluster) inspect(ctx context.Context, source netip.AddrPort) (origin, e
 	defer cancel()
 	conn, err := connect(ctx, c.cloneInfo(source))
 	if err != nil {
-		return origin{}, fmt.Errorf("the other server's PostgreSQL at %s does not let us in: %w", source, err)
+		return origin{}, view.Because(err, fmt.Sprintf("the other server's PostgreSQL at %s does not let us in", source), "cause-not-let-in", "other", source.String())
 	}
 	defer conn.Close(ctx) // a question only, nothing to lose
 	var o origin
@@ -76,11 +76,11 @@ func (c *Cluster) inspect(ctx context.Context, source netip.AddrPort) (origin, e
 	err = conn.QueryRow(ctx, originQuery, identityFile).
 		Scan(&o.inRecovery, &o.systemID, &version, &raw, &o.timeline, &received, &o.bytes, &o.log)
 	if err != nil {
-		return origin{}, fmt.Errorf("the PostgreSQL at %s does not say whose it is: %w", source, err)
+		return origin{}, view.Because(err, fmt.Sprintf("the PostgreSQL at %s does not say whose it is", source), "cause-nobodys", "other", source.String())
 	}
 	o.major, o.received = version/10000, releve.LSN(received)
 	if err := json.Unmarshal(raw, &o.identity); err != nil {
-		return origin{}, fmt.Errorf("the PostgreSQL at %s does not say whose it is: %w", source, err)
+		return origin{}, view.Because(err, fmt.Sprintf("the PostgreSQL at %s does not say whose it is", source), "cause-nobodys", "other", source.String())
 	}
 	return o, c.accept(source, o)
 }

@@ -289,7 +289,7 @@ func (c *Cluster) held(ctx context.Context, p *postmaster) error {
 		return nil
 	}
 	if err := c.knock(ctx); err != nil {
-		return view.Explained(err, "it takes no new session: "+err.Error(), "cause-no-session", "why", view.Reason(err))
+		return view.Because(err, "it takes no new session", "cause-no-session")
 	}
 	p.knocked = time.Now()
 	return nil

@@ -328,7 +328,7 @@ func (c *Cluster) AwaitStream(ctx context.Context) error {
 			return err
 		}
 		if err := pause(ctx, lookEvery); err != nil {
-			return fmt.Errorf("the copy does not receive yet (%s): %w", c.postmaster().lastLine(), err)
+			return c.postmaster().because(err, "the copy does not receive yet", "cause-not-receiving")
 		}
 	}
 }
@@ -348,7 +348,7 @@ func (c *Cluster) waitNamed(ctx context.Context) error {
 			return nil
 		}
 		if err := pause(ctx, lookEvery); err != nil {
-			return fmt.Errorf("the mirror does not receive under its name yet (%s): %w", c.postmaster().lastLine(), err)
+			return c.postmaster().because(err, "the copy does not receive under its name yet", "cause-not-receiving")
 		}
 	}
 }

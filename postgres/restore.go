@@ -195,10 +195,10 @@ func (c *Cluster) CatchUpWith(ctx context.Context, source netip.AddrPort) error 
 			return nil
 		}
 		if err := s.at(time.Now(), p.Write.String()+" "+p.Replay.String()); err != nil {
-			return fmt.Errorf("the copy is at %s and the mirror at %s: %w", p.Flush, o.received, err)
+			return notThere(p.Flush, o.received, err)
 		}
 		if err := pause(ctx, replayLook); err != nil {
-			return fmt.Errorf("the copy is at %s and the mirror at %s: %w", p.Flush, o.received, err)
+			return notThere(p.Flush, o.received, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -258,15 +259,16 @@ func (c *Cluster) waitReady(ctx context.Context, p *postmaster, r *recovery) err
 }
 
 func (p *postmaster) notReady(err error) error {
-	last := p.lastLine()
-	return view.Explained(err, fmt.Sprintf("PostgreSQL does not accept connections yet (%s): %v", last, err), "cause-not-ready", "cause", last, "why", view.Reason(err))
+	return p.because(err, "PostgreSQL does not accept connections yet", "cause-not-ready")
 }
 
-func (p *postmaster) lastLine() string {
+// because says beside the reason what PostgreSQL said last.
+func (p *postmaster) because(err error, text, code string) error {
+	last := ""
 	if said := p.log.entries(); len(said) > 0 {
-		return said[len(said)-1].text()
+		last = said[len(said)-1].text()
 	}
-	return "it said nothing"
+	return view.Because(err, fmt.Sprintf("%s (%s)", text, cmp.Or(last, "it said nothing")), code, "cause", last)
 }
 
 // remedy is what to do about what a program said.
@@ -377,7 +379,7 @@ func (c *Cluster) Stop(ctx context.Context, fast bool) error {
 	case <-p.exited:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("PostgreSQL has not stopped (%s): %w", p.lastLine(), context.Cause(ctx))
+		return p.because(context.Cause(ctx), "PostgreSQL has not stopped", "cause-not-stopped")
 	}
 }
 

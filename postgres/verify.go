@@ -76,7 +76,7 @@ func (f *Frozen) freeze(ctx context.Context, table string) error {
 BEGIN; SET LOCAL lock_timeout = %d; SET LOCAL deadlock_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d;
 LOCK TABLE %s IN SHARE MODE`, lockLimit.Milliseconds(), yieldAfter.Milliseconds(), frozenLimit.Milliseconds(), table))
 	if err != nil {
-		return fmt.Errorf("the writers of %s could not be held up for a moment: %w", table, err)
+		return view.Because(err, "the writers of "+table+" could not be held up for a moment", "cause-not-held", "table", table)
 	}
 	return f.Own.take(ctx)
 }
@@ -89,7 +89,7 @@ func (c *Cluster) mark(ctx context.Context) (releve.LSN, error) {
 	var at lsnText
 	err := c.ask(ctx, frozenLimit, []any{&at}, "SELECT pg_logical_emit_message(true, $1, '')::text", verifyName)
 	if err != nil {
-		return 0, fmt.Errorf("the mirror does not acknowledge: %w", err)
+		return 0, view.Because(err, "the mirror does not acknowledge", "cause-not-acknowledged")
 	}
 	return releve.LSN(at), nil
 }
@@ -159,10 +159,15 @@ func (c *Cluster) waitReplay(ctx context.Context, at releve.LSN) error {
 			return nil
 		}
 		if err := pause(ctx, replayLook); err != nil {
-			return fmt.Errorf("the mirror is at %s and not yet at %s: %w", p.Replay, at, err)
+			return notThere(p.Replay, at, err)
 		}
 	}
 	return nil
+}
+
+// notThere says how far a copy has come that was waited for.
+func notThere(at, awaited releve.LSN, err error) error {
+	return view.Because(err, fmt.Sprintf("the copy is at %s and not yet at %s", at, awaited), "cause-not-there", "own", at.String(), "theirs", awaited.String())
 }
 
 // Lineage is the timeline that the data is on, with where its ancestors were left. Two

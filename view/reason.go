@@ -29,6 +29,11 @@ func Explained(err error, text, code string, pairs ...string) error {
 	return &Cause{text, Say(code, pairs...), err}
 }
 
+// Because is a cause that another error is the reason of: its sentence names that as "why".
+func Because(err error, text, code string, pairs ...string) error {
+	return Explained(err, text+": "+err.Error(), code, append(pairs, "why", Reason(err))...)
+}
+
 func (c *Cause) Error() string { return c.text }
 
 func (c *Cause) Unwrap() error { return c.err }
