@@ -52,6 +52,21 @@ func (s *server) query(sql string, args ...any) ([]string, error) {
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
+// execute runs one statement in a server's database, on a session of its own.
+func (s *server) execute(t *testing.T, statement string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	db, err := s.openDatabase(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(context.Background())
+	if _, err := db.Exec(ctx, statement); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // recordedFacts are the identifiers of all facts in a server's database; one that
 // is there twice counts twice.
 func (s *server) recordedFacts() (map[releve.FactID]int, error) {

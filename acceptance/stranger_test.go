@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -37,7 +36,7 @@ const (
 	// storedWithin is how late a fact may be in the database of a pair in sync.
 	storedWithin = 5 * time.Second
 	// roomForStrangers is what all bounds together may hold: connections, transactions, lines.
-	roomForStrangers = 64 << 20
+	roomForStrangers = 64 // MiB
 	// descriptorsForStrangers are the connections to the link and the page that are bounded.
 	descriptorsForStrangers = 600
 )
@@ -48,7 +47,7 @@ const (
 // as quick as any.
 func TestAStrangerOnTheNetwork(t *testing.T) {
 	s := ownSite(t, plan{witness: true, settings: map[string]string{"pbx.networks": networksOfPBX}})
-	s.giveHistory(t)
+	fillCalls(t, s.main, 3000)
 	s.liveWithAStranger(t, *strangerStays)
 	for range int(*strangerStays / (10 * time.Minute)) {
 		s.liveWithAStranger(t, 15*time.Second)
@@ -127,23 +126,6 @@ func (s *site) decisions(by *server) string {
 		}
 	}
 	return told
-}
-
-// giveHistory fills the database with calls of the past, so that the page has much to tell.
-func (s *site) giveHistory(t testing.TB) {
-	t.Helper()
-	for _, sql := range []string{
-		`insert into call (fact_id, call, seat, term, at, caller, dialled, overflowed, reason, without_duty, test, answered_ms, verification)
-			select 'past' || n, 'past' || n, 'main', 1, now() - n * interval '1 s', '0612345678', '9', false, '', false, false, 5, false
-			from generate_series(1, 3000) n`,
-		`insert into call_step (fact_id, call, seat, term, at, number, name, detail)
-			select 'past' || c || '-' || n, 'past' || c, 'main', 1, now() - c * interval '1 s', n, 'played', repeat('what was said ', 10)
-			from generate_series(1, 3000) c, generate_series(1, 12) n`,
-	} {
-		if _, err := s.main.query(sql); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // beset sets a stranger on the whole site.
@@ -278,14 +260,14 @@ func (s *site) checkInTime(t testing.TB, since time.Time, calls []outcome) {
 
 // burden is what a server's own process holds.
 type burden struct {
-	memory      int // bytes resident
+	memory      float64 // MiB resident
 	descriptors int
 	strangers   int // sessions that strangers hold at its PostgreSQL
 	log         int // bytes that it has said
 }
 
 func (b burden) String() string {
-	return fmt.Sprintf("%d MiB, %d descriptors, %d sessions of strangers, %d kB of log", b.memory>>20, b.descriptors, b.strangers, b.log>>10)
+	return fmt.Sprintf("%.0f MiB, %d descriptors, %d sessions of strangers, %d kB of log", b.memory, b.descriptors, b.strangers, b.log>>10)
 }
 
 // measure is the burden of both servers.
@@ -313,17 +295,12 @@ func (s *site) measure(t testing.TB) map[releve.Seat]burden {
 
 // burdenOf reads a process's memory and descriptors (proc(5)).
 func burdenOf(pid int) (burden, error) {
-	proc := filepath.Join("/proc", fmt.Sprint(pid))
-	status, err := os.ReadFile(filepath.Join(proc, "statm"))
+	memory, err := residentMemory(pid)
 	if err != nil {
 		return burden{}, err
 	}
-	var size, resident int
-	if _, err := fmt.Sscan(string(status), &size, &resident); err != nil {
-		return burden{}, err
-	}
-	open, err := os.ReadDir(filepath.Join(proc, "fd"))
-	return burden{memory: resident * os.Getpagesize(), descriptors: len(open)}, err
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	return burden{memory: memory, descriptors: len(open)}, err
 }
 
 // checkRoom fails the test for a server that holds more than its bounds allow.

@@ -1,7 +1,6 @@
 package acceptance
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -26,11 +25,7 @@ func strangersAtTheDoors(t *testing.T, s *site) {
 	fillCalls(t, s.main, 10000)
 	defer emptyCalls(t, s.main) // later stories count what is stored
 	page := s.main.host + ":8080"
-	before, err := residentMemory(s.main.pid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	open := descriptors(t, s.main)
+	before := must(burdenOf(s.main.pid()))(t)
 	for _, crowd := range []struct {
 		count    int
 		to, says string
@@ -58,16 +53,17 @@ func strangersAtTheDoors(t *testing.T, s *site) {
 	if v := s.main.mustView(t); v.Word != view.Protected {
 		t.Errorf("with strangers at its doors the site is %s: %+v", v.Word, v.Why)
 	}
-	after, err := residentMemory(s.main.pid())
-	if err != nil || after > before+heldByStrangers {
-		t.Errorf("strangers took %.0f MiB of the main's memory, which was %.0f: %v", after-before, before, err)
+	after := must(burdenOf(s.main.pid()))(t)
+	if after.memory > before.memory+heldByStrangers {
+		t.Errorf("strangers took %.0f MiB of the main's memory, which was %.0f", after.memory-before.memory, before.memory)
 	}
-	t.Logf("the main holds %.0f MiB before, %.0f with strangers", before, after)
+	t.Logf("the main holds %.0f MiB before, %.0f with strangers", before.memory, after.memory)
 	eventually(t, 30*time.Second, "who does nothing is let go", func() error {
-		if held := descriptors(t, s.main) - open; held > 20 {
-			return fmt.Errorf("%d descriptors more are open: %v", held, openFiles(s.main))
+		now, err := burdenOf(s.main.pid())
+		if held := now.descriptors - before.descriptors; held > 20 {
+			err = fmt.Errorf("%d descriptors more are open: %v", held, openFiles(s.main))
 		}
-		return nil
+		return err
 	})
 	if events := s.main.mustView(t).Events; len(events) > 0 && events[0].At.After(start) {
 		t.Errorf("strangers are told of as %+v", events[0])
@@ -75,12 +71,14 @@ func strangersAtTheDoors(t *testing.T, s *site) {
 	checkElsewhereIsRefused(t, page)
 }
 
-// fillCalls gives a server's database a long list of calls.
+// fillCalls gives a server's database a long list of calls, so that the page has much to tell.
 func fillCalls(t *testing.T, s *server, calls int) {
 	t.Helper()
-	s.execute(t, fmt.Sprintf(`INSERT INTO call SELECT 'FILL' || g, 'CALL' || g || repeat('x', 40), 'main', 1, now() - g * interval '1 s',
+	s.execute(t, fmt.Sprintf(`INSERT INTO call (fact_id, call, seat, term, at, caller, dialled, overflowed, reason, without_duty, test, answered_ms, verification)
+		SELECT 'FILL' || g, 'CALL' || g || repeat('x', 40), 'main', 1, now() - g * interval '1 s',
 		'0612******', '9', false, 'direct', false, false, 5, false FROM generate_series(1, %d) AS g`, calls))
-	s.execute(t, fmt.Sprintf(`INSERT INTO call_step SELECT 'FILL' || g || '-' || n, 'CALL' || g || repeat('x', 40), 'main', 1, now(), n,
+	s.execute(t, fmt.Sprintf(`INSERT INTO call_step (fact_id, call, seat, term, at, number, name, detail)
+		SELECT 'FILL' || g || '-' || n, 'CALL' || g || repeat('x', 40), 'main', 1, now(), n,
 		'played', 'a detail of some forty characters in a row' FROM generate_series(1, %d) AS g, generate_series(1, 12) AS n`, calls))
 }
 
@@ -88,31 +86,6 @@ func emptyCalls(t *testing.T, s *server) {
 	t.Helper()
 	s.execute(t, `DELETE FROM call_step WHERE fact_id LIKE 'FILL%'`)
 	s.execute(t, `DELETE FROM call WHERE fact_id LIKE 'FILL%'`)
-}
-
-// execute runs one statement in a server's database, on a session of its own.
-func (s *server) execute(t *testing.T, statement string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	db, err := s.openDatabase(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close(context.Background())
-	if _, err := db.Exec(ctx, statement); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// descriptors counts what a server's process holds open.
-func descriptors(t *testing.T, s *server) int {
-	t.Helper()
-	all, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.pid()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(all)
 }
 
 // openFiles counts what a server's process holds open, by kind.
