@@ -37,7 +37,7 @@ type Fact struct {
 
 // CallBody is what is known of a call when it is taken up.
 type CallBody struct {
-	From         string `json:"from"` // masked but for its first half, four characters at most
+	From         string `json:"from"` // masked but for its first half, four characters at most; the site's own user as it is
 	To           string `json:"to"`
 	Overflowed   bool   `json:"overflowed"`
 	Reason       string `json:"reason,omitempty"` // of the overflow, where the PBX gave it

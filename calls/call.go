@@ -63,7 +63,20 @@ func (c *Calls) knowing() Profile {
 // sign.
 func (c *Calls) test(in releve.Invite) bool {
 	_, signed := c.own.sealed(in.TestID)
-	return signed || c.profile.StandbyUser != "" && in.From == c.profile.StandbyUser
+	return signed || c.ownUser(in)
+}
+
+func (c *Calls) ownUser(in releve.Invite) bool {
+	return c.profile.StandbyUser != "" && in.From == c.profile.StandbyUser
+}
+
+// caller is who calls, as it is recorded: somebody's number is hidden (SPEC C8), and the
+// name of the site's own user is nobody's.
+func (c *Calls) caller(in releve.Invite) string {
+	if c.ownUser(in) {
+		return in.From
+	}
+	return view.Plain(view.Masked(in.From))
 }
 
 // decide finds out whether the call is to be answered, and refuses it if not.
@@ -204,7 +217,7 @@ func (k *call) begin(answered time.Time) {
 	in := k.offer.Invite
 	k.chain = k.chains.join(in)
 	body := releve.CallBody{
-		From: view.Plain(view.Masked(in.From)), To: view.Plain(in.To),
+		From: k.caller(in), To: view.Plain(in.To),
 		Overflowed: k.offer.Overflowed, Reason: string(k.offer.Reason),
 		WithoutDuty: k.decision.WithoutDuty, Test: k.test(in), Verification: k.decision.Took, Run: k.run, Chain: k.chain,
 	}

@@ -515,6 +515,9 @@ func TestTestCallsAreMarked(t *testing.T) {
 		if !s.disk.offered(t, "by-id").Test || !s.disk.offered(t, "by-user").Test {
 			t.Error("a test call was recorded as a caller's")
 		}
+		if id, user := s.disk.offered(t, "by-id").From, s.disk.offered(t, "by-user").From; id != "0612******" || user != "standby" {
+			t.Errorf("recorded are %q and %q: a number is hidden, the site's own user has none", id, user)
+		}
 	})
 }
 

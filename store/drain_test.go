@@ -89,11 +89,11 @@ func TestACallIsReadAsItsFactsTellIt(t *testing.T) {
 	facts := oneCall(t, "a")
 	slices.Reverse(facts) // facts commute
 	drain(t, s, "one", numbered(0, facts...), store.Drained{UpTo: 4, New: 4})
-	drain(t, s, "one", numbered(4, fact(t, releve.CallOffered, "later", releve.CallBody{Test: true})), store.Drained{UpTo: 5, New: 1})
+	drain(t, s, "one", numbered(4, fact(t, releve.CallOffered, "later", releve.CallBody{From: "standby", Test: true})), store.Drained{UpTo: 5, New: 1})
 	page, err := s.Calls(within(t), store.CallMark{}, 10)
 	must(t, err)
 	calls := page.Calls
-	if page.More || len(calls) != 2 || calls[0].Call != "later" || calls[0].Outcome != "" || !calls[0].Test || len(calls[0].Steps) != 0 {
+	if page.More || len(calls) != 2 || calls[0].Call != "later" || calls[0].Outcome != "" || !calls[0].Test || calls[0].From != "standby" || len(calls[0].Steps) != 0 {
 		t.Fatalf("calls: %+v", calls)
 	}
 	c := calls[1]
