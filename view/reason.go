@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"strings"
@@ -50,13 +51,31 @@ func Reason(err error) string {
 		return ""
 	}
 	if why, ok := reason(err); ok {
-		raw, err := json.Marshal(why)
+		return written(why, namedMost)
+	}
+	return foreign(err).Error()
+}
+
+// written is a sentence as JSON of so many bytes at most: cut by the sentence that it stands
+// in, it would be none. What its values say is cut instead, and of sentences what theirs say.
+func written(s Sentence, most int) string {
+	for limit := most; ; limit /= 2 {
+		short := Sentence{s.Code, maps.Clone(s.Args)}
+		for name, value := range short.Args {
+			if inner, ok := Inner(value); ok {
+				short.Args[name] = written(inner, limit)
+			} else {
+				short.Args[name] = beginning(value, limit)
+			}
+		}
+		raw, err := json.Marshal(short)
 		if err != nil {
 			panic("a sentence cannot be written as JSON: " + err.Error())
 		}
-		return string(raw)
+		if len(raw) <= most || limit == 0 {
+			return string(raw)
+		}
 	}
-	return foreign(err).Error()
 }
 
 // told is an error that people read: it has a sentence.

@@ -41,17 +41,17 @@ func Say(code string, pairs ...string) Sentence {
 		if s.Args == nil {
 			s.Args = map[string]string{}
 		}
-		s.Args[pairs[i]] = beginning(pairs[i+1])
+		s.Args[pairs[i]] = beginning(pairs[i+1], namedMost)
 	}
 	return s
 }
 
-// beginning cuts a text after a whole letter.
-func beginning(text string) string {
-	if len(text) <= namedMost {
+// beginning is so many bytes of a text at most, cut after a whole letter.
+func beginning(text string, most int) string {
+	if len(text) <= most {
 		return text
 	}
-	n := namedMost
+	n := most
 	for n > 0 && !utf8.RuneStart(text[n]) {
 		n--
 	}
