@@ -292,7 +292,7 @@ func (p *Phone) inside(req *sip.Request, t *sip.Transaction) {
 		}
 		p.begin(func() { l.reinvited(req, t) })
 	case "NOTIFY":
-		p.reply(t, l.notified(req))
+		l.notified(req, t)
 	default: // OPTIONS
 		p.reply(t, 200, "Allow", sip.Methods, "Accept", "application/sdp")
 	}

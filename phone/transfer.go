@@ -196,22 +196,24 @@ func (l *Leg) forgetTransfer() {
 	l.transfer = nil
 }
 
-// notified takes a report on a transfer and returns the code to answer it with. Reports
-// may come in any order: only a final one counts, and the first of them.
-func (l *Leg) notified(req *sip.Request) int {
+// notified answers a report on a transfer and takes it in, in that order: whoever acts on it
+// may hang up at once, and a BYE is not to overtake the 200. Reports may come in any order:
+// only a final one counts, and the first of them.
+func (l *Leg) notified(req *sip.Request, answer *sip.Transaction) {
 	event, params, _ := strings.Cut(sip.Value(req, "Event"), ";")
 	if !strings.EqualFold(strings.TrimSpace(event), "refer") {
-		return 489
+		l.phone.reply(answer, 489)
+		return
 	}
+	l.phone.reply(answer, 200) // also of a transfer that nobody waits for any more
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.transfer
 	id, hasID := strings.CutPrefix(strings.TrimSpace(params), "id=")
 	if t == nil || hasID && id != strconv.FormatUint(uint64(t.seq), 10) {
-		return 200 // of a transfer that nobody waits for any more
+		return
 	}
 	t.report(fragment(req.Body()), strings.HasPrefix(strings.ToLower(sip.Value(req, "Subscription-State")), "terminated"))
-	return 200
 }
 
 // report takes in one report, which may be the last one.

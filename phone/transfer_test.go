@@ -100,6 +100,29 @@ func TestTransferReportAndBye(t *testing.T) {
 	}
 }
 
+// Whoever hangs up at once when a transfer is reported does not overtake the answer to that
+// report: the PBX would have a BYE where it waits for a 200.
+func TestAReportIsAnsweredBeforeItIsActedOn(t *testing.T) {
+	for range 20 {
+		p, c, l := talking(t)
+		over := make(chan error, 1)
+		go func() {
+			_, _ = l.Transfer(limit(t, 10*time.Second), "1002")
+			over <- l.Hangup(limit(t, 10*time.Second))
+		}()
+		c.send(p.Addr(), c.reply(c.incoming("REFER"), 202, ""))
+		c.send(p.Addr(), c.notify(2, "SIP/2.0 200 OK", ""))
+		first := c.await("the answer or the BYE", func(m text) bool { return m.code() == 200 || m.method() == "BYE" })
+		if first.method() == "BYE" {
+			t.Fatal("the BYE comes first")
+		}
+		c.send(p.Addr(), c.reply(c.incoming("BYE"), 200, ""))
+		if err := <-over; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestTransferWithoutReport(t *testing.T) {
 	p, c, l := talking(t)
 	done := transferring(limit(t, 10*time.Second), l, "1002")
