@@ -243,8 +243,7 @@ func (in *Incoming) connect(stream *media.Stream) (*Leg, error) {
 	}
 	state.Session, state.Version = rand.Uint64N(1<<62), 1
 	l := in.phone.newLeg(state, stream, in.ctx, in.end)
-	l.invite = in.t
-	l.came = in.invite
+	l.came = in
 	offer, err := description(in.req)
 	if err != nil {
 		return nil, in.refuseUnfit(415, err)

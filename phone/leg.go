@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"releve"
 	"releve/phone/dialog"
 	"releve/phone/media"
 	"releve/phone/sip"
@@ -43,10 +42,9 @@ type Leg struct {
 
 	confirmed chan struct{} // closed at the first ACK
 	keyless   atomic.Bool   // no telephone events were agreed on
-	came      releve.Invite // by which it came; of a call of ours the zero value
 	confirm   sync.Once
 
-	invite *sip.Transaction // that the call came with
+	came *Incoming // as what the call came; nil: it is one of ours
 
 	mu       sync.Mutex
 	state    dialog.State
@@ -221,7 +219,7 @@ func (l *Leg) acknowledged(ack *sip.Request) {
 	delete(l.accepted, seq)
 	close(a.acked)
 	if err := l.settle(a, ack); err != nil && a.first {
-		l.phone.tell(Unfit{Invite: l.came, Code: 488, Why: err, Answered: true})
+		l.phone.tell(Unfit{Invite: l.came.invite, Code: 488, Why: err, Answered: true})
 		l.phone.begin(func() { _ = l.drop(fmt.Errorf("%w: %w", ErrNotAcceptable, err)) })
 	} else if err != nil {
 		l.phone.log.Warn("the session stays as it was: no answer came to our offer", "call", l.state.CallID, "error", err)
@@ -300,7 +298,7 @@ func (l *Leg) Confirmed() <-chan struct{} { return l.confirmed }
 
 // Withdrawn says whether the caller had given the call up before he had our answer: the PBX
 // cancelled it once it heard of us.
-func (l *Leg) Withdrawn() bool { return l.invite.Withdrawn() }
+func (l *Leg) Withdrawn() bool { return l.came.t.Withdrawn() }
 
 // Play plays a clip and returns when it is over, once the call is confirmed. It fails
 // with ctx's cause, or with why the call ended.
