@@ -46,10 +46,12 @@ func (v vigil) watch(ctx context.Context) error {
 			wait = v.first
 		}
 		if wait > 0 {
-			if !sleep(ctx, wait) {
+			select {
+			case <-time.After(wait):
+				continue
+			case <-ctx.Done():
 				return nil
 			}
-			continue
 		}
 		if err := v.ask(ctx); err != nil && ctx.Err() == nil {
 			return err
@@ -60,17 +62,6 @@ func (v vigil) watch(ctx context.Context) error {
 
 // missed says whether silence would mean something.
 func missed(l media.Life) bool { return !l.Sign.IsZero() && !l.Held && !l.Suppresses }
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
 
 // watchOver ends the call when the PBX has lost it.
 func (l *Leg) watchOver() {

@@ -26,9 +26,7 @@ func Leave(ctx context.Context, r Registrar, a Account, log *slog.Logger) {
 // stands beside another's: that one has the user, and a registrar may answer any removal by
 // removing everybody's (DESIGN §4).
 func LeaveFormer(ctx context.Context, r Registrar, a Account, log *slog.Logger) {
-	if pause(ctx, settleTime) != nil {
-		return
-	}
+	pause(ctx, settleTime)
 	insist(ctx, a, log, func(ctx context.Context) error {
 		all, err := r.Bindings(ctx, a)
 		if err != nil && !mustWait(err) {
@@ -47,7 +45,7 @@ func isForeign(b Binding) bool { return !b.Own }
 // insist tries until it is done, or as long as a binding lasts.
 func insist(ctx context.Context, a Account, log *slog.Logger, try func(context.Context) error) {
 	void := time.Now().Add(a.Expires)
-	for wait := firstPause; time.Now().Before(void); wait = min(2*wait, maxPause) {
+	for wait := firstPause; ctx.Err() == nil && time.Now().Before(void); wait = min(2*wait, maxPause) {
 		attempt, done := context.WithTimeout(ctx, attemptLimit)
 		err := try(attempt)
 		done()
@@ -56,9 +54,7 @@ func insist(ctx context.Context, a Account, log *slog.Logger, try func(context.C
 		}
 		wait = max(wait, alone(err))
 		log.Warn("a binding is not removed yet", "user", a.User, "error", err, "next", wait)
-		if pause(ctx, jitter(wait)) != nil {
-			return
-		}
+		pause(ctx, jitter(wait))
 	}
 }
 
@@ -70,14 +66,10 @@ func alone(err error) time.Duration {
 	return 0
 }
 
-// pause lasts that long, or until ctx ends, and says which.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
+// pause lasts that long, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
 	select {
-	case <-timer.C:
-		return nil
+	case <-time.After(d):
 	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
