@@ -2,9 +2,7 @@ package register
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"slices"
 	"time"
 )
 
@@ -32,15 +30,13 @@ func LeaveFormer(ctx context.Context, r Registrar, a Account, log *slog.Logger) 
 		if err != nil && !mustWait(err) {
 			return nil
 		}
-		if err != nil || len(all) == 0 || slices.ContainsFunc(all, isForeign) {
+		if err != nil || len(all) == 0 || len(others(all)) > 0 {
 			return err
 		}
 		log.Info("a binding of an earlier life is removed", "user", a.User)
 		return r.Unregister(ctx, a)
 	})
 }
-
-func isForeign(b Binding) bool { return !b.Own }
 
 // insist tries until it is done, or as long as a binding lasts.
 func insist(ctx context.Context, a Account, log *slog.Logger, try func(context.Context) error) {
@@ -56,14 +52,6 @@ func insist(ctx context.Context, a Account, log *slog.Logger, try func(context.C
 		log.Warn("a binding is not removed yet", "user", a.User, "error", err, "next", wait)
 		pause(ctx, jitter(wait))
 	}
-}
-
-// alone is how long the PBX wants to be left alone.
-func alone(err error) time.Duration {
-	if status, ok := errors.AsType[*StatusError](err); ok {
-		return min(status.RetryAfter, maxRetryAfter)
-	}
-	return 0
 }
 
 // pause lasts that long, or until ctx ends.

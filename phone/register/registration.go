@@ -76,7 +76,7 @@ type RegistrationEvent struct {
 	Asks    string        // the challenge that cannot be answered, if that is why it was refused
 
 	shown      bool          // the PBX shows the binding
-	retryAfter time.Duration // how long the PBX wants to be left alone
+	retryAfter time.Duration // how long the PBX is left alone because it asks for that
 }
 
 // State is how a registration stands.
@@ -202,7 +202,7 @@ func (r *Registration) run(ctx context.Context) {
 // leaveAlone is how long a PBX that said Retry-After is not asked: never so long that a
 // binding which may still hold would expire.
 func (r *Registration) leaveAlone(event RegistrationEvent) time.Duration {
-	asked := min(event.retryAfter, maxRetryAfter)
+	asked := event.retryAfter
 	if left := time.Until(r.State().Until); left > 0 {
 		asked = min(asked, max(left-beforeExpiry, firstPause))
 	}
@@ -297,9 +297,17 @@ func mustWait(err error) bool {
 	return err != nil && (!refused || status.RetryAfter > 0)
 }
 
+// alone is how long the PBX is left alone because it asks for that.
+func alone(err error) time.Duration {
+	if status, ok := errors.AsType[*StatusError](err); ok {
+		return min(status.RetryAfter, maxRetryAfter)
+	}
+	return 0
+}
+
 func failed(err error) RegistrationEvent {
 	if status, ok := errors.AsType[*StatusError](err); ok {
-		return RegistrationEvent{Outcome: Refused, Code: status.Code, Err: err, retryAfter: status.RetryAfter}
+		return RegistrationEvent{Outcome: Refused, Code: status.Code, Err: err, retryAfter: alone(err)}
 	}
 	if challenge, ok := errors.AsType[*sip.ChallengeError](err); ok {
 		return RegistrationEvent{Outcome: Refused, Code: challenge.Code, Err: err, Asks: challenge.Asks}
