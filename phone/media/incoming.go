@@ -53,7 +53,6 @@ func (s *Stream) hear(from netip.AddrPort, packet *rtp.Packet) {
 		close(s.received)
 	}
 	s.stats.Received++
-	s.stats.LastReceived = now
 	s.life.sound(packet, s.format, now)
 	s.stats.Lost = s.in.sequence.lost(packet.SSRC, packet.SequenceNumber)
 	if !s.format.reports(packet.PayloadType) {

@@ -47,8 +47,8 @@ func TestTheFirstPacketIsAnnouncedAndTheLastOneRemembered(t *testing.T) {
 	c.say(s, rtp.Packet{Header: rtp.Header{SequenceNumber: 4}})
 	<-s.Received()
 	eventually(t, "both packets come in", func() bool { return s.Stats().Received == 2 })
-	if got := s.Stats(); got.Lost != 2 || got.LastReceived.Before(before) {
-		t.Errorf("%+v, want 2 lost and the last received after %v", got, before)
+	if got, sign := s.Stats(), s.Life().Sign; got.Lost != 2 || sign.Before(before) {
+		t.Errorf("%+v and a sign at %v, want 2 lost and the last received after %v", got, sign, before)
 	}
 }
 

@@ -14,7 +14,6 @@ type Stats struct {
 	Received      uint64        // packets of the caller
 	Lost          uint64        // packets missing in the caller's sequence (RFC 3550 §A.3)
 	DroppedDigits uint64        // keys that nobody read in time
-	LastReceived  time.Time     // of the caller's last packet; zero: none came
 }
 
 // Stats tells what the stream has done so far.
