@@ -6,7 +6,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"releve/phone"
 )
+
+// asksAfter sets for how long nothing is heard of a call before the PBX is asked about it.
+func asksAfter(silence time.Duration) func(*phone.Phone) {
+	return func(p *phone.Phone) { p.SetSilence(silence) }
+}
 
 // Sound stops, and the PBX is asked within the call: 481 and 408 say that it is over, and
 // any other answer that somebody has it.
@@ -14,12 +21,7 @@ func TestThePBXIsAskedAboutACallThatWentSilent(t *testing.T) {
 	for code, over := range map[int]bool{481: true, 408: true, 200: false, 404: false, 405: false, 501: false} {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
-			caller := newPeer(t)
-			p, calls := newPhone(t, caller.addr)
-			p.SetSilence(300 * time.Millisecond)
-			c := caller.invite(p.Addr(), nil)
-			l := answer(t, next(t, calls))
-			c.answered()
+			p, c, l := talking(t, asksAfter(300*time.Millisecond))
 			c.sound(l, true)(false)
 			question := c.incoming("OPTIONS")
 			if question.header("To") != c.invite.header("From") || question.header("From") != c.ok.header("To") ||
@@ -51,12 +53,7 @@ func TestThePBXIsAskedAboutACallThatWentSilent(t *testing.T) {
 // A PBX that does not answer at all is taken for gone after 32 s, as RFC 3261 has it.
 func TestThePBXThatDoesNotAnswerForACall(t *testing.T) {
 	t.Parallel()
-	caller := newPeer(t)
-	p, calls := newPhone(t, caller.addr)
-	p.SetSilence(300 * time.Millisecond)
-	c := caller.invite(p.Addr(), nil)
-	l := answer(t, next(t, calls))
-	c.answered()
+	_, c, l := talking(t, asksAfter(300*time.Millisecond))
 	c.sound(l, true)(false)
 	c.incoming("OPTIONS")
 	select {
@@ -69,21 +66,16 @@ func TestThePBXThatDoesNotAnswerForACall(t *testing.T) {
 	}
 }
 
-// hold is every way in which a description says that sound is not wanted, or not sent.
+// A description has several ways to say that sound is not wanted, or not sent.
 func TestACallOnHoldIsNotAskedAbout(t *testing.T) {
 	for _, held := range []string{"sendonly", "recvonly", "inactive", "c=0.0.0.0"} {
 		t.Run(held, func(t *testing.T) {
 			t.Parallel()
-			caller := newPeer(t)
-			p, calls := newPhone(t, caller.addr)
-			p.SetSilence(300 * time.Millisecond)
-			c := caller.invite(p.Addr(), nil)
-			l := answer(t, next(t, calls))
-			c.answered()
+			p, c, l := talking(t, asksAfter(time.Second))
 			sound := c.sound(l, true)
-			description := strings.Replace(caller.sdp(), "a=sendrecv", "a="+held, 1)
+			description := strings.Replace(c.sdp(), "a=sendrecv", "a="+held, 1)
 			if held == "c=0.0.0.0" {
-				description = strings.Replace(caller.sdp(), "c=IN IP4 "+caller.addr.Addr().String(), "c=IN IP4 0.0.0.0", 1)
+				description = strings.Replace(c.sdp(), "c=IN IP4 "+c.addr.Addr().String(), "c=IN IP4 0.0.0.0", 1)
 			}
 			c.send(p.Addr(), c.inside("INVITE", 2, map[string]string{"body": description}))
 			if code := c.final("2 INVITE").code(); code != 200 {
@@ -92,7 +84,7 @@ func TestACallOnHoldIsNotAskedAbout(t *testing.T) {
 			c.send(p.Addr(), c.inside("ACK", 2, nil))
 			sound(false)
 			for {
-				m, more := c.tryReceive(1500 * time.Millisecond)
+				m, more := c.tryReceive(3 * time.Second)
 				if !more {
 					break
 				}
@@ -100,7 +92,7 @@ func TestACallOnHoldIsNotAskedAbout(t *testing.T) {
 					t.Fatalf("a call on hold is asked about:\n%s", m)
 				}
 			}
-			c.send(p.Addr(), c.inside("INVITE", 3, map[string]string{"body": caller.sdp()}))
+			c.send(p.Addr(), c.inside("INVITE", 3, map[string]string{"body": c.sdp()}))
 			c.final("3 INVITE")
 			c.send(p.Addr(), c.inside("ACK", 3, nil))
 			c.send(p.Addr(), c.reply(c.incoming("OPTIONS"), 200, ""))
@@ -111,12 +103,7 @@ func TestACallOnHoldIsNotAskedAbout(t *testing.T) {
 // RTCP shows that somebody is there, where no sound does.
 func TestControlPacketsAreASignOfLife(t *testing.T) {
 	t.Parallel()
-	caller := newPeer(t)
-	p, calls := newPhone(t, caller.addr)
-	p.SetSilence(time.Second)
-	c := caller.invite(p.Addr(), nil)
-	l := answer(t, next(t, calls))
-	c.answered()
+	_, c, l := talking(t, asksAfter(time.Second))
 	c.sound(l, true)(false)
 	port := regexp.MustCompile(`m=audio (\d+)`).FindStringSubmatch(c.ok.body())
 	to, err := net.ResolveUDPAddr("udp", net.JoinHostPort(c.to.Addr().String(), port[1]))

@@ -17,10 +17,13 @@ import (
 )
 
 // talking is a call that is answered.
-func talking(t *testing.T) (*phone.Phone, *call, *phone.Leg) {
+func talking(t *testing.T, set ...func(*phone.Phone)) (*phone.Phone, *call, *phone.Leg) {
 	t.Helper()
 	caller := newPeer(t)
 	p, calls := newPhone(t, caller.addr)
+	for _, f := range set {
+		f(p)
+	}
 	c := caller.invite(p.Addr(), nil)
 	l := answer(t, next(t, calls))
 	c.answered()
@@ -208,8 +211,8 @@ func TestTransferThatCostTheCaller(t *testing.T) {
 				sound(true)
 				time.Sleep(3 * time.Second) // with which another's flow is known
 			}
-			for c.before && !c.suppresses && !l.Life().Steady {
-				time.Sleep(10 * time.Millisecond)
+			if c.before && !c.suppresses {
+				eventually(t, "the sound is known to flow", func() bool { return l.Life().Steady })
 			}
 			done := transferring(limit(t, 20*time.Second), l, "1002")
 			refer := call.incoming("REFER")
