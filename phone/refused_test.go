@@ -1,7 +1,9 @@
 package phone_test
 
 import (
+	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -55,6 +57,28 @@ func (p *peer) acknowledges(t *testing.T, invite text) text {
 	return ack
 }
 
+// insists sends a refusal every half second until stop, as who is not acknowledged does
+// (RFC 3261 §17.2.1).
+func (p *peer) insists(to netip.AddrPort, refusal string) (stop func()) {
+	over := make(chan struct{})
+	var sender sync.WaitGroup
+	sender.Go(func() {
+		again := time.NewTicker(500 * time.Millisecond)
+		defer again.Stop()
+		for {
+			_, _ = p.conn.WriteToUDPAddrPort([]byte(refusal), to)
+			select {
+			case <-again.C:
+			case <-over:
+				return
+			}
+		}
+	})
+	return func() { close(over); sender.Wait() }
+}
+
+// The call is given up behind the back of who made it, a moment after its first ACK: what
+// comes before that is acknowledged when it comes again.
 func TestACancelledCallIsAcknowledgedAgain(t *testing.T) {
 	pbx := newPeer(t)
 	p, _ := newPhone(t, pbx.addr)
@@ -64,7 +88,8 @@ func TestACancelledCallIsAcknowledgedAgain(t *testing.T) {
 	pbx.send(p.Addr(), pbx.reply(invite, 180, ""))
 	pbx.send(p.Addr(), pbx.reply(pbx.incoming("CANCEL"), 200, ""))
 	for range 3 {
-		pbx.send(p.Addr(), pbx.reply(invite, 487, ""))
+		stop := pbx.insists(p.Addr(), pbx.reply(invite, 487, ""))
 		pbx.acknowledges(t, invite)
+		stop()
 	}
 }
