@@ -24,6 +24,9 @@ import (
 // over the link.
 const checkCalls = "pbx-check"
 
+// checkRuns refuses a check while another is made.
+const checkRuns = "calls-check-runs"
+
 const (
 	// optionsLimit is how long the PBX may take to answer OPTIONS before it counts as silent.
 	optionsLimit = 2 * time.Second
@@ -60,7 +63,8 @@ func judgeOptions(code int, challenged bool, err error) verdict {
 
 // judgeOverflow says whether the call came to the standby that the main refused.
 func judgeOverflow(o lessonOutcome, c config.PBX) verdict {
-	code := strconv.Itoa(codeOf(o.err))
+	status := codeOf(o.err)
+	code := strconv.Itoa(status)
 	switch {
 	case o.came:
 		return well("calls-overflow-seen", "to", o.seen.To)
@@ -70,11 +74,11 @@ func judgeOverflow(o lessonOutcome, c config.PBX) verdict {
 		return wrong("calls-overflow-unfit", "why", o.unfit)
 	case o.call.AnsweredAfter > 0:
 		return wrong("calls-overflow-unknown", "by", o.call.AnsweredBy, "user", c.StandbyUser)
-	case codeOf(o.err) == 401, codeOf(o.err) == 403, codeOf(o.err) == 407:
+	case status == 401, status == 403, status == 407:
 		return wrong("calls-overflow-forbidden", "code", code, "user", c.StandbyUser, "number", c.ReceptionNumber)
-	case codeOf(o.err) == 404, codeOf(o.err) == 484, codeOf(o.err) == 604:
+	case status == 404, status == 484, status == 604:
 		return wrong("calls-overflow-no-number", "code", code, "number", c.ReceptionNumber)
-	case codeOf(o.err) != 0:
+	case status != 0:
 		return wrong("calls-overflow-absent", "code", code, "refusal", strconv.Itoa(c.RefusalCode), "user", c.StandbyUser)
 	}
 	return wrong("calls-overflow-silent", "limit", lessonLimit.String(), "user", c.StandbyUser)
@@ -201,7 +205,7 @@ func (l *lessons) order(ctx context.Context, emit func(view.Procedure)) error {
 	case l.busy <- struct{}{}:
 		defer func() { <-l.busy }()
 	default:
-		return refuseCheck(emit, console.ErrRunning, "calls-check-runs")
+		return refuseCheck(emit, console.ErrRunning, checkRuns)
 	}
 	o := checkOrder{emit, make(chan error, 1)}
 	select {
@@ -263,8 +267,13 @@ func (f faces) CheckCalls(ctx context.Context, emit func(view.Procedure)) error 
 	var refused error // the link carries words: the cause is found again by them
 	begun := false
 	err := link{f.peer}.Command(ctx, checkCalls, nil, func(p view.Procedure) {
-		if begun = true; p.Failed != nil {
-			refused = map[bool]error{true: console.ErrRunning, false: console.ErrNotAllowed}[p.Failed.Code == "calls-check-runs"]
+		begun = true
+		switch {
+		case p.Failed == nil:
+		case p.Failed.Code == checkRuns:
+			refused = console.ErrRunning
+		default:
+			refused = console.ErrNotAllowed
 		}
 		emit(p)
 	})

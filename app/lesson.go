@@ -154,7 +154,7 @@ func (l *lessons) lesson(ctx context.Context) (o lessonOutcome) {
 	ctx, cancel := context.WithTimeout(ctx, lessonLimit)
 	defer cancel()
 	begun, before := time.Now(), l.calls.Sighted()
-	if o.unasked = l.peer.Command(ctx, giveBack, nil, func(json.RawMessage) error { return nil }); o.unasked != nil {
+	if o.unasked = l.peer.Command(ctx, giveBack, nil, ignore); o.unasked != nil {
 		return o
 	}
 	o.call, o.err = l.telephone.call(ctx, rand.Text(), true)
@@ -182,7 +182,7 @@ func (l *lessons) keep(ctx context.Context) {
 	if !seen.At.Equal(l.told) && l.hearsOther() {
 		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
-		if l.peer.Command(ctx, lessonSeen, text, func(json.RawMessage) error { return nil }) == nil {
+		if l.peer.Command(ctx, lessonSeen, text, ignore) == nil {
 			l.told = seen.At
 		}
 	}
