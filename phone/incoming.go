@@ -54,7 +54,7 @@ func (p *Phone) offered(req *sip.Request, t *sip.Transaction) {
 		p.unfit(req, t, code, errors.New(why), headers...)
 		return
 	}
-	in := &Incoming{phone: p, req: req, t: t, invite: p.readInvite(req)}
+	in := &Incoming{phone: p, req: req, t: t, invite: readInvite(req)}
 	in.ctx, in.end = context.WithCancelCause(p.ctx)
 	if !p.note(in) {
 		in.end(nil)
@@ -70,6 +70,7 @@ func (p *Phone) offered(req *sip.Request, t *sip.Transaction) {
 	p.reply(t, 100)
 	p.begin(func() {
 		defer in.abandon()
+		in.invite.Sound = p.sound(req) // here, for a long description keeps no other request waiting
 		p.options.OnInvite(in)
 	})
 }
@@ -97,7 +98,7 @@ func (p *Phone) unfit(req *sip.Request, t *sip.Transaction, code int, why error,
 		return
 	}
 	p.log.Warn("a call is refused for its form", "code", code, "why", why)
-	in := p.readInvite(req)
+	in := readInvite(req)
 	for _, user := range []*string{&in.From, &in.To, &in.Target} {
 		*user = (*user)[:min(len(*user), maxUser)]
 	}
@@ -270,14 +271,18 @@ func (p *Phone) warning(err error) []string {
 	return []string{"Warning", fmt.Sprintf("%d %s %q", code, p.endpoint.Addr(), text)}
 }
 
-// readInvite gathers what an INVITE says of its call.
-func (p *Phone) readInvite(req *sip.Request) releve.Invite {
+// sound tells what an INVITE offers to say and to hear.
+func (p *Phone) sound(req *sip.Request) releve.Sound {
 	offer, _ := description(req) // one that cannot be read was refused
 	terms := media.Terms{
 		Local: netip.AddrPortFrom(p.endpoint.Addr().Addr(), 0), Caller: source(req).Addr(), Networks: p.media.Networks(),
 	}
+	return terms.Sound(offer)
+}
+
+// readInvite gathers what the headers of an INVITE say of its call.
+func readInvite(req *sip.Request) releve.Invite {
 	return releve.Invite{
-		Sound:      terms.Sound(offer),
 		Call:       releve.CallID(req.CallID().Value()),
 		Tag:        sip.FromTag(req),
 		From:       readWhom(sip.Value(req, "From")).user,
