@@ -246,7 +246,7 @@ func (m medium) remote(t Terms) (netip.AddrPort, error) {
 		return netip.AddrPort{}, fmt.Errorf("%w: names %s, and this server is at %s", ErrProtocol, address, t.Local.Addr())
 	case !within(t.Networks, address):
 		return netip.AddrPort{}, view.Explained(ErrOutside, fmt.Sprintf("%v: names %s, outside of [pbx] networks", ErrOutside, address),
-			"cause-outside-networks", "address", address.String())
+			"cause-outside", "address", address.String())
 	}
 	return netip.AddrPortFrom(address, m.port), nil
 }

@@ -22,7 +22,7 @@ var (
 	// description names: one is of IPv6, the other of IPv4 (SIP: 488).
 	ErrProtocol = view.Known("no common network protocol", "cause-protocol")
 	// ErrOutside says that a description names an address to which no sound goes (SIP: 488).
-	ErrOutside = view.Known("not an address of the PBX", "cause-outside")
+	ErrOutside = errors.New("not an address of the PBX")
 )
 
 // Warning is the code of RFC 3261 §20.43 that says why a description was not agreed to.
