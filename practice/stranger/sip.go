@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -190,7 +191,7 @@ const maxPayload = 65507
 
 // saySIP sends one SIP datagram from an address of his own.
 func (s *Stranger) saySIP(to Server) func(*draw) error {
-	all := append(append(append([]trick(nil), questions...), invitations...), monsters...)
+	all := slices.Concat(questions, invitations, monsters)
 	return func(d *draw) error {
 		mouth := s.mouths[d.IntN(len(s.mouths))]
 		_, err := mouth.WriteToUDPAddrPort(s.write(d, scene{s.site, to, local(mouth)}, all), to.SIP)
@@ -214,7 +215,7 @@ func (s *Stranger) forge(to Server) func(*draw) error {
 
 // forgeCall sends an INVITE in the name of the PBX, which nobody will acknowledge.
 func (s *Stranger) forgeCall(to Server) func(*draw) error {
-	all := append(append([]trick(nil), invitations...), monsters...)
+	all := slices.Concat(invitations, monsters)
 	return func(d *draw) error {
 		return s.forger.send(s.site.PBX, to.SIP, s.write(d, scene{s.site, to, s.site.PBX}, all))
 	}

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -157,10 +158,7 @@ func (s *Stranger) Report() Report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	copied := s.report
-	copied.Sent = make(map[string]int, len(s.report.Sent))
-	for what, n := range s.report.Sent {
-		copied.Sent[what] = n
-	}
+	copied.Sent = maps.Clone(s.report.Sent)
 	return copied
 }
 
@@ -190,7 +188,7 @@ func (s *Stranger) pace(ctx context.Context, stream uint64, rate int, do func(*d
 			case <-again.C:
 			}
 			due := int(time.Since(began).Seconds() * float64(rate))
-			done = max(done, due-max(rate, 1)) // after a stall of the machine: no more than a second's worth
+			done = max(done, due-rate) // after a stall of the machine: no more than a second's worth
 			for ; done < due && ctx.Err() == nil; done++ {
 				_ = do(d) // a port that is closed or a queue that is full is the victim's affair
 			}

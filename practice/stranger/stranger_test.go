@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -275,7 +274,7 @@ func TestNamesHoldForgedLines(t *testing.T) {
 		}
 	}
 	if len(seen) != 6 {
-		t.Errorf("seen: %v", maps.Keys(seen))
+		t.Errorf("seen: %v", seen)
 	}
 }
 
