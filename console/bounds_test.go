@@ -265,10 +265,14 @@ func TestAThousandStrangersLockNobodyOut(t *testing.T) {
 func TestWhoHoldsTheMostScreensGivesWay(t *testing.T) {
 	server := served(t, newSite(t, "protected"), console.Options{})
 	request := "GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+	ended := make(chan string, 48+20) // whose screens do
 	status := func(from string) int {
 		response, err := http.ReadResponse(bufio.NewReader(unread(t, from, server.Address(), request)), nil)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if response.StatusCode == http.StatusOK {
+			go func() { _, _ = io.Copy(io.Discard, response.Body); ended <- from }()
 		}
 		return response.StatusCode
 	}
@@ -284,6 +288,19 @@ func TestWhoHoldsTheMostScreensGivesWay(t *testing.T) {
 		if got := status("127.0.1.2"); got != http.StatusOK {
 			t.Errorf("a screen of another address gets %d", got)
 		}
+	}
+	for range 48 + 20 - 64 {
+		select {
+		case from := <-ended:
+			if from != "127.0.1.1" {
+				t.Errorf("one of %s gave way", from)
+			}
+		case <-time.After(plenty):
+			t.Fatal("68 screens are open")
+		}
+	}
+	if n := len(ended); n > 0 {
+		t.Errorf("%d more gave way than had to", n)
 	}
 }
 
