@@ -115,13 +115,11 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(err, s.stop(), ignoreClosed(<-serving))
 }
 
-// Use goes on with other credentials: from now on they are shown and believed.
-func (s *Server) Use(mine *identity.Credentials) { s.mine.Store(mine) }
-
 // filesPeriod is how often a witness looks whether its certificate files were changed.
 const filesPeriod = 2 * time.Second
 
-// followFiles goes on with certificate files that somebody put in the place of others.
+// followFiles goes on with certificate files that somebody put in the place of others: from
+// then on they are shown and believed.
 func (s *Server) followFiles(ctx context.Context) {
 	ticker := time.NewTicker(filesPeriod)
 	defer ticker.Stop()
@@ -132,7 +130,7 @@ func (s *Server) followFiles(ctx context.Context) {
 		held, err := s.watch.Look(own)
 		switch {
 		case held != nil:
-			s.Use(held)
+			s.mine.Store(held)
 			s.o.Log.Info("new certificate files are in use")
 		case err != nil && s.unfit.news(err.Error()):
 			s.o.Log.Warn("the certificate files were changed and are not used yet", "error", err)
