@@ -82,14 +82,11 @@ func place(a netip.Addr) netip.Prefix {
 
 // roomFor finds who gives way to a newcomer, nil when nobody has to.
 func (r *Room) roomFor(newcomer *Guest) (victim *Guest, ok bool) {
-	now := time.Now()
-	all := r.standing(newcomer.vouched)
 	if newcomer.vouched {
-		if len(all) < r.rules.Kept {
-			return nil, true
-		}
-		return quietest(all, now), r.rules.Kept > 0
+		return r.keptPlace(), r.rules.Kept > 0
 	}
+	now := time.Now()
+	all := r.standing(false)
 	held := map[netip.Prefix]int{}
 	for _, g := range all {
 		held[g.from]++
@@ -109,6 +106,15 @@ func (r *Room) roomFor(newcomer *Guest) (victim *Guest, ok bool) {
 		}), now)
 	}
 	return victim, victim != nil
+}
+
+// keptPlace finds who gives one of the places that are kept to one more that is vouched for,
+// nil when one is free.
+func (r *Room) keptPlace() (victim *Guest) {
+	if all := r.standing(true); len(all) >= r.rules.Kept {
+		return quietest(all, time.Now())
+	}
+	return nil
 }
 
 // standing are the guests that are vouched for, or those that are not.
@@ -171,15 +177,11 @@ func (g *Guest) Rest(atRest bool) {
 func (g *Guest) Vouch() {
 	r := g.room
 	r.mu.Lock()
-	if _, within := r.guests[g]; !within || g.vouched {
-		r.mu.Unlock()
-		return
-	}
-	g.vouched = true
 	var victim *Guest
-	if all := r.standing(true); len(all) > r.rules.Kept {
-		victim = quietest(keep(all, func(other *Guest) bool { return other != g }), time.Now())
+	if _, within := r.guests[g]; within && !g.vouched {
+		victim = r.keptPlace()
 		delete(r.guests, victim)
+		g.vouched = true
 	}
 	r.mu.Unlock()
 	if victim != nil {
