@@ -92,13 +92,17 @@ func (l *live) follow(ctx context.Context) {
 func (l *live) readCalls(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, callsLimit)
 	defer cancel()
-	calls, err := first(l.source.Calls(ctx, callsOnScreen), callsOnScreen)
-	l.change(func(m *scene) {
-		m.unread = err != nil
-		if err == nil {
-			m.calls, m.readAt = calls, time.Now()
-		}
-	})
+	if l.read(ctx) != nil {
+		l.change(func(m *scene) { m.unread = true })
+	}
+}
+
+func (l *live) read(ctx context.Context) error {
+	calls, err := first(l.source.Calls(ctx, callsOnScreen))
+	if err == nil {
+		l.change(func(m *scene) { m.calls, m.unread, m.readAt = calls, false, time.Now() })
+	}
+	return err
 }
 
 // refresh reads the calls for a screen that opens. Readers who come at the same time read
@@ -110,19 +114,16 @@ func (l *live) refresh(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
-	if time.Since(l.scene().readAt) < callsFresh {
-		return
-	}
-	if calls, err := first(l.source.Calls(ctx, callsOnScreen), callsOnScreen); err == nil {
-		l.change(func(m *scene) { m.calls, m.unread, m.readAt = calls, false, time.Now() })
+	if time.Since(l.scene().readAt) >= callsFresh {
+		_ = l.read(ctx) // what there was is shown on: follow says that it is old
 	}
 }
 
-// first takes so many of a list. What follows the first page is not worth waiting for on a
+// first takes the first page of a list. What follows it is not worth waiting for on a
 // screen: it is there because the calls before it are long.
-func first(pages iter.Seq2[[]view.Call, error], most int) ([]view.Call, error) {
+func first(pages iter.Seq2[[]view.Call, error]) ([]view.Call, error) {
 	for page, err := range pages {
-		return page[:min(most, len(page))], err
+		return page, err
 	}
 	return nil, nil
 }
