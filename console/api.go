@@ -138,7 +138,7 @@ type Stored struct {
 func (s *Server) stored(w http.ResponseWriter, r *http.Request) {
 	ctx, leave, ok := lasting(r, s.ledgers)
 	if !ok {
-		refuse(w, http.StatusServiceUnavailable, "too-many-ledgers", fmt.Errorf("%d ledgers are written already: end one", ledgers.Most))
+		refuse(w, http.StatusServiceUnavailable, "too-many-ledgers", fmt.Errorf("%d ledgers are written already, or %d from your address: end one", ledgers.Most, ledgers.Each))
 		return
 	}
 	defer leave()

@@ -262,41 +262,51 @@ func TestAThousandStrangersLockNobodyOut(t *testing.T) {
 	}
 }
 
-func TestWhoHoldsTheMostScreensGivesWay(t *testing.T) {
+func TestWhoHoldsTheMostGivesWay(t *testing.T) {
+	t.Run("screens", func(t *testing.T) { givesWay(t, "/events", 48, 64, 20) })
+	t.Run("ledgers", func(t *testing.T) { givesWay(t, "/api/stored", 4, 8, 3, 2) })
+}
+
+// givesWay: one address has as many as it may, and others want so many each.
+func givesWay(t *testing.T, path string, each, most int, others ...int) {
 	server := served(t, newSite(t, "protected"), console.Options{})
-	request := "GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-	ended := make(chan string, 48+20) // whose screens do
+	request := "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+	opened, ended := 0, make(chan string, 2*most) // whose answers do
 	status := func(from string) int {
 		response, err := http.ReadResponse(bufio.NewReader(unread(t, from, server.Address(), request)), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if response.StatusCode == http.StatusOK {
+			opened++
 			go func() { _, _ = io.Copy(io.Discard, response.Body); ended <- from }()
 		}
 		return response.StatusCode
 	}
-	for range 48 {
-		if got := status("127.0.1.1"); got != http.StatusOK {
-			t.Fatalf("a screen gets %d", got)
+	const greedy = "127.0.1.1"
+	for range each {
+		if got := status(greedy); got != http.StatusOK {
+			t.Fatalf("one of them gets %d", got)
 		}
 	}
-	if got := status("127.0.1.1"); got != http.StatusServiceUnavailable {
+	if got := status(greedy); got != http.StatusServiceUnavailable {
 		t.Errorf("one more of the same address gets %d", got)
 	}
-	for range 20 {
-		if got := status("127.0.1.2"); got != http.StatusOK {
-			t.Errorf("a screen of another address gets %d", got)
+	for i, wanted := range others {
+		for range wanted {
+			if got := status(fmt.Sprintf("127.0.1.%d", 2+i)); got != http.StatusOK {
+				t.Errorf("one of another address gets %d", got)
+			}
 		}
 	}
-	for range 48 + 20 - 64 {
+	for range opened - most {
 		select {
 		case from := <-ended:
-			if from != "127.0.1.1" {
+			if from != greedy {
 				t.Errorf("one of %s gave way", from)
 			}
 		case <-time.After(plenty):
-			t.Fatal("68 screens are open")
+			t.Fatalf("%d are open", opened)
 		}
 	}
 	if n := len(ended); n > 0 {
