@@ -105,20 +105,10 @@ func TestControlPacketsAreASignOfLife(t *testing.T) {
 	t.Parallel()
 	_, c, l := talking(t, asksAfter(time.Second))
 	c.sound(l, true)(false)
-	port := regexp.MustCompile(`m=audio (\d+)`).FindStringSubmatch(c.ok.body())
-	to, err := net.ResolveUDPAddr("udp", net.JoinHostPort(c.to.Addr().String(), port[1]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	to.Port++
-	conn, err := net.DialUDP("udp", &net.UDPAddr{IP: c.addr.Addr().AsSlice()}, to)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
+	conn := c.control()
 	begin := time.Now()
 	for time.Since(begin) < 4*time.Second {
-		if _, err := conn.Write([]byte{0x80, 201, 0, 1, 0, 0, 0, 7}); err != nil { // a receiver's report
+		if _, err := conn.Write(receiversReport); err != nil {
 			t.Fatal(err)
 		}
 		if m, came := c.tryReceive(50 * time.Millisecond); came && m.method() == "OPTIONS" {
@@ -126,4 +116,24 @@ func TestControlPacketsAreASignOfLife(t *testing.T) {
 		}
 	}
 	c.incoming("OPTIONS") // now that it does not
+}
+
+// receiversReport is the shortest of RTCP (RFC 3550 §6.4.2).
+var receiversReport = []byte{0x80, 201, 0, 1, 0, 0, 0, 7}
+
+// control is where the caller's RTCP leaves from.
+func (c *call) control() net.Conn {
+	c.t.Helper()
+	port := regexp.MustCompile(`m=audio (\d+)`).FindStringSubmatch(c.ok.body())
+	to, err := net.ResolveUDPAddr("udp", net.JoinHostPort(c.to.Addr().String(), port[1]))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	to.Port++
+	conn, err := net.DialUDP("udp", &net.UDPAddr{IP: c.addr.Addr().AsSlice()}, to)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { _ = conn.Close() })
+	return conn
 }

@@ -99,7 +99,7 @@ func (l *Leg) silent(ctx context.Context, t *transfer) bool {
 	defer end.Stop()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
-	for !l.stream.Life().Sign.After(failed) {
+	for seen := l.stream.Life(); !seen.Sound.After(failed) && !seen.Held; seen = l.stream.Life() {
 		select {
 		case <-look.C:
 		case <-end.C:

@@ -197,8 +197,9 @@ func TestTransferInADialogThatIsGone(t *testing.T) {
 // still there. Nothing is known of one whose sound never flowed, or who sends nothing while
 // he listens: a silence of his is no loss.
 func TestTransferThatCostTheCaller(t *testing.T) {
-	for name, c := range map[string]struct{ before, suppresses, after, lost bool }{
-		"stops for good": {before: true, lost: true}, "comes back": {before: true, after: true},
+	for name, c := range map[string]struct{ before, suppresses, after, reports, lost bool }{
+		"stops for good": {before: true, lost: true}, "stops for good, and RTCP goes on": {before: true, reports: true, lost: true},
+		"comes back":   {before: true, after: true},
 		"never flowed": {}, "flows while he speaks": {before: true, suppresses: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -220,7 +221,7 @@ func TestTransferThatCostTheCaller(t *testing.T) {
 			sound(c.after)
 			call.send(p.Addr(), call.reply(refer, 202, ""))
 			call.send(p.Addr(), call.notify(2, "SIP/2.0 503 Service Unavailable", ""))
-			got := <-done
+			got := call.ending(done, c.reports)
 			if got.code != 503 || errors.Is(got.err, phone.ErrLost) != c.lost {
 				t.Errorf("ended with %+v", got)
 			}
@@ -233,6 +234,26 @@ func TestTransferThatCostTheCaller(t *testing.T) {
 				t.Error("the call does not go on")
 			}
 		})
+	}
+}
+
+// ending waits for the end of a transfer, and reports by RTCP meanwhile if it is asked to.
+func (c *call) ending(done <-chan outcome, reports bool) outcome {
+	c.t.Helper()
+	if !reports {
+		return <-done
+	}
+	conn, tick := c.control(), time.NewTicker(20*time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case got := <-done:
+			return got
+		case <-tick.C:
+			if _, err := conn.Write(receiversReport); err != nil {
+				c.t.Fatal(err)
+			}
+		}
 	}
 }
 

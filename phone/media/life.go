@@ -24,6 +24,9 @@ type Life struct {
 	// Sign is when the other end last showed itself, by a packet of sound or of RTCP or by
 	// what was agreed on. The zero time: no sound ever came, so that none is missing.
 	Sign time.Time
+	// Sound is when its last packet of sound came since what was agreed on last. RTCP goes on
+	// where a PBX has lost the caller and keeps the leg.
+	Sound time.Time
 	// Held says that one end wants no sound or sends none, by its description.
 	Held bool
 	// Suppresses says that the other end was seen to send nothing while it is silent: it
@@ -39,7 +42,7 @@ func (s *Stream) Life() Life {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Life{
-		Sign: s.life.sign, Held: s.format.held(), Suppresses: s.life.suppresses || s.format.Suppresses,
+		Sign: s.life.sign, Sound: s.life.last, Held: s.format.held(), Suppresses: s.life.suppresses || s.format.Suppresses,
 		Steady: s.life.steady(time.Now()) && !s.format.held() && !s.format.Suppresses,
 	}
 }
