@@ -102,20 +102,20 @@ func (c *carrier) run(ctx context.Context) {
 	}
 }
 
-// tell counts a failure, and says why facts wait each time that the row of failures has
+// tell counts a failure, and says why nothing is carried each time that the row of failures has
 // doubled: the first may be bad luck. turned: a row began or ended.
 func (c *carrier) tell(ctx context.Context, err error) (turned bool) {
 	if err == nil {
 		turned = c.vain > 0
 		if c.vain > 1 {
-			c.log.Info("facts are stored again", "tries", c.vain+1)
+			c.log.Info("the spool is carried again", "tries", c.vain+1)
 		}
 		c.vain = 0
 		return turned
 	}
 	c.vain++
 	if c.vain > 1 && c.vain&(c.vain-1) == 0 && ctx.Err() == nil {
-		c.log.Warn("facts wait", "times", c.vain, "err", err)
+		c.log.Warn("the spool is not carried into the database", "times", c.vain, "err", err)
 	}
 	return c.vain == 1
 }
