@@ -79,9 +79,9 @@ func TestWhoTakesNothingIsCutOff(t *testing.T) {
 }
 
 // TestWhoIsSlowIsNeverCutOff: each pause of the reader is shorter than the limit, and all of
-// them together are many limits.
+// them together are two limits.
 func TestWhoIsSlowIsNeverCutOff(t *testing.T) {
-	const limit, rounds = time.Second, 40
+	const limit, rounds = 3 * time.Second, 40
 	_, far, through := joined(t, porter.Options{Rules: roomy, Stuck: limit})
 	text := bytes.Repeat([]byte("0123456789abcdef"), 256<<10) // in one Write: several pieces, and more than the buffers take
 	done := make(chan error, 1)
@@ -95,7 +95,7 @@ func TestWhoIsSlowIsNeverCutOff(t *testing.T) {
 		if err != nil {
 			t.Fatalf("after %d bytes: %v", got.Len(), err)
 		}
-		time.Sleep(limit / 10)
+		time.Sleep(2 * limit / rounds)
 	}
 	if _, err := io.Copy(&got, far); err != nil {
 		t.Fatal(err)
