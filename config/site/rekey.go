@@ -3,10 +3,10 @@ package site
 import (
 	"bytes"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"releve"
@@ -41,10 +41,7 @@ type Rekeyed struct {
 // [*KeyElsewhereError]: a machine needs its former keys beside the new ones.
 func Rekey(dir string) (Rekeyed, error) {
 	tls := filepath.Join(dir, "tls")
-	seats := []releve.Seat{releve.Main, releve.Secondary}
-	if hasWitness(tls) {
-		seats = append(seats, identity.Witness)
-	}
+	seats := seatsIn(tls)
 	old, err := identity.LoadAuthority(filepath.Join(tls, "ca.pem"), filepath.Join(tls, "ca.key"))
 	if err != nil {
 		return Rekeyed{}, err
@@ -103,10 +100,10 @@ func successors(old *identity.Authority, tls string, seats []releve.Seat, valid 
 			return nil, err
 		}
 		name := filepath.Join(tls, string(seat))
-		if _, err := os.Stat(name + ".key"); errors.Is(err, fs.ErrNotExist) {
+		if !isThere(name + ".key") {
 			return nil, &KeyElsewhereError{name + ".key"}
 		}
-		oldCertificate, oldKey, err := identity.Kept(filepath.Join(tls, "ca.pem"), 1, name+".pem", name+".key")
+		oldCertificate, oldKey, err := identity.Kept(filepath.Join(tls, "ca.pem"), name+".pem", name+".key")
 		if err != nil {
 			return nil, err
 		}
@@ -119,50 +116,46 @@ func successors(old *identity.Authority, tls string, seats []releve.Seat, valid 
 	return append(files, file{"ca.key", slices.Concat(key, oldKey)}, file{"ca.pem", slices.Concat(next.Certificate(), old.Certificate())}), errors.Join(errKey, errOld)
 }
 
+// pair is a file of certificates and that of their keys, "" where it is elsewhere.
+type pair struct{ certificates, keys string }
+
 // Forget ends the change of keys for a machine, of which it is known that nobody shows or
 // believes the former ones any more: they are taken out of its files. It gives the files
 // that it changed; none, when nothing was left to do. ca.pem comes first, so that what is
 // cut off is gone on with.
 func Forget(f identity.Files) (changed []string, err error) {
-	authority, _, err := identity.Kept(f.Authority, 1, f.Authority, "")
-	if err != nil {
-		return nil, err
-	}
-	certificates, keys, err := identity.Kept(f.Authority, 1, f.Certificate, f.Key)
-	if err != nil {
-		return nil, err
-	}
-	files := []file{{f.Authority, authority}, {f.Certificate, certificates}, {f.Key, keys}}
+	pairs := []pair{{f.Authority, ""}, {f.Certificate, f.Key}}
 	if f.Other != "" {
-		other, _, err := identity.Kept(f.Authority, 1, f.Other, "")
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, file{f.Other, other})
+		pairs = append(pairs, pair{f.Other, ""})
 	}
-	return replaceChanged(files)
+	return forget(f.Authority, pairs)
 }
 
 // ForgetIn is Forget for the directory that Init wrote, the authority's key included.
 func ForgetIn(dir string) (changed []string, err error) {
-	tls := func(name string) string { return filepath.Join(dir, "tls", name) }
-	authority, key, err := identity.Kept(tls("ca.pem"), 1, tls("ca.pem"), tls("ca.key"))
-	if err != nil {
-		return nil, err
-	}
-	files := []file{{tls("ca.pem"), authority}, {tls("ca.key"), key}}
+	authority := filepath.Join(dir, "tls", "ca.pem")
+	pairs := []pair{{authority, filepath.Join(dir, "tls", "ca.key")}}
 	for _, certificate := range Certificates(dir)[1:] {
-		key := certificate[:len(certificate)-len(".pem")] + ".key"
-		if _, err := os.Stat(key); errors.Is(err, fs.ErrNotExist) { // on its machine only
+		key := strings.TrimSuffix(certificate, ".pem") + ".key"
+		if !isThere(key) { // on its machine only
 			key = ""
 		}
-		kept, keys, err := identity.Kept(tls("ca.pem"), 1, certificate, key)
+		pairs = append(pairs, pair{certificate, key})
+	}
+	return forget(authority, pairs)
+}
+
+// forget reads all before it replaces the first.
+func forget(authority string, pairs []pair) (changed []string, err error) {
+	var files []file
+	for _, p := range pairs {
+		certificates, keys, err := identity.Kept(authority, p.certificates, p.keys)
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, file{certificate, kept})
-		if key != "" {
-			files = append(files, file{key, keys})
+		files = append(files, file{p.certificates, certificates})
+		if p.keys != "" {
+			files = append(files, file{p.keys, keys})
 		}
 	}
 	return replaceChanged(files)

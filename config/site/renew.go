@@ -45,12 +45,10 @@ func renew(tls string, now time.Time) (Renewed, error) {
 	}
 	files := []file{{"ca.pem", authority.Certificate()}}
 	made := Renewed{SiteID: authority.Site(), Until: valid.Until, Servers: []string{"ca.pem", "main.pem", "secondary.pem"}}
-	seats := []releve.Seat{releve.Main, releve.Secondary}
 	if hasWitness(tls) {
-		seats = append(seats, identity.Witness)
 		made.Witness = []string{"ca.pem", "witness.pem"}
 	}
-	for _, seat := range seats {
+	for _, seat := range seatsIn(tls) {
 		certificate, err := reissue(authority, tls, seat, valid)
 		if err != nil {
 			return Renewed{}, err
@@ -71,8 +69,19 @@ func renewAuthority(tls string, now, until time.Time) (*identity.Authority, erro
 	return old.Renew(now, until)
 }
 
-func hasWitness(tls string) bool {
-	_, err := os.Stat(filepath.Join(tls, "witness.pem"))
+func hasWitness(tls string) bool { return isThere(filepath.Join(tls, "witness.pem")) }
+
+// seatsIn are those of a site who have certificates.
+func seatsIn(tls string) []releve.Seat {
+	seats := []releve.Seat{releve.Main, releve.Secondary}
+	if hasWitness(tls) {
+		seats = append(seats, identity.Witness)
+	}
+	return seats
+}
+
+func isThere(file string) bool {
+	_, err := os.Stat(file)
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
@@ -80,7 +89,7 @@ func hasWitness(tls string) bool {
 // may be on their machine only; where they are here, they must be the ones.
 func reissue(authority *identity.Authority, tls string, seat releve.Seat, valid identity.Validity) ([]byte, error) {
 	name, key := filepath.Join(tls, string(seat)+".pem"), filepath.Join(tls, string(seat)+".key")
-	if _, err := os.Stat(key); !errors.Is(err, fs.ErrNotExist) {
+	if isThere(key) {
 		if err := identity.CheckPair(name, key); err != nil {
 			return nil, err
 		}
@@ -92,9 +101,9 @@ func reissue(authority *identity.Authority, tls string, seat releve.Seat, valid 
 // wrote or in that of one machine.
 func Certificates(dir string) []string {
 	tls := filepath.Join(dir, "tls")
-	files := []string{filepath.Join(tls, "ca.pem"), filepath.Join(tls, "main.pem"), filepath.Join(tls, "secondary.pem")}
-	if hasWitness(tls) {
-		files = append(files, filepath.Join(tls, "witness.pem"))
+	files := []string{filepath.Join(tls, "ca.pem")}
+	for _, seat := range seatsIn(tls) {
+		files = append(files, filepath.Join(tls, string(seat)+".pem"))
 	}
 	return files
 }

@@ -20,18 +20,16 @@ func (a *Authority) Successor(valid Validity) (*Authority, error) {
 	return NewAuthority(a.Site(), valid)
 }
 
-// Kept is what of a machine's files belongs to the latest authorities of a file, as PEM: of
+// Kept is what of a machine's files belongs to the latest authority of a file, as PEM: of
 // certificates, and with a file of keys of those as well: something of each. The error is a
 // [*Fault].
-func Kept(authority string, latest int, certificate, key string) (certificates, keys []byte, err error) {
+func Kept(authority, certificate, key string) (certificates, keys []byte, err error) {
 	authorities, err := LoadAuthorities(authority)
 	if err != nil {
 		return nil, nil, err
 	}
-	authorities = authorities[:min(latest, len(authorities))]
-	belongs := func(cert *x509.Certificate) bool {
-		return slices.ContainsFunc(authorities, func(a *x509.Certificate) bool { return a.Equal(cert) || madeWith(a, cert) })
-	}
+	latest := authorities[0]
+	belongs := func(cert *x509.Certificate) bool { return latest.Equal(cert) || madeWith(latest, cert) }
 	certs, err := loadCertificates(certificate)
 	if err != nil {
 		return nil, nil, err
