@@ -21,6 +21,14 @@ type Files struct {
 	Other       string // a server's: those of the other one, the only ones that it believes of it; "": any that the authority made
 }
 
+func (f Files) all() []string {
+	all := []string{f.Authority, f.Certificate, f.Key}
+	if f.Other != "" {
+		all = append(all, f.Other)
+	}
+	return all
+}
+
 // Credentials are what a machine shows and what it believes.
 type Credentials struct {
 	authorities Authorities // those that all that belongs to them is there of
@@ -70,7 +78,7 @@ func (f Files) none(authorities Authorities, pairs []tls.Certificate) error {
 			return fault(ForeignAuthority, "subject", own.Subject.String(), "cause", err.Error())
 		}
 	}
-	return fault(Incomplete, "file", strings.Join(slices.DeleteFunc([]string{f.Authority, f.Certificate, f.Key, f.Other}, func(s string) bool { return s == "" }), ", "))
+	return fault(Incomplete, "file", strings.Join(f.all(), ", "))
 }
 
 func ownOf(authority *x509.Certificate, pairs []tls.Certificate) map[Purpose]tls.Certificate {

@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"bytes"
 	"crypto/tls"
 
 	"releve"
@@ -52,14 +51,13 @@ func pairPEM(pair tls.Certificate) (certificate, key []byte, err error) {
 // PostgresTLS is how the latest of these credentials reach the PostgreSQL of the other
 // server, as its mirror would: it must show the very certificate that is held of it.
 func (c *Credentials) PostgresTLS() *tls.Config {
-	latest := c.sets[0]
+	latest := c.Latest()
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS13,
-		Certificates:       []tls.Certificate{latest.shown(Mirror)},
+		Certificates:       []tls.Certificate{latest.sets[0].shown(Mirror)},
 		InsecureSkipVerify: true,
 		VerifyConnection: func(state tls.ConnectionState) error {
-			shown, held := state.PeerCertificates[0], latest.pinned(Postgres)
-			if held == nil || !bytes.Equal(shown.RawSubjectPublicKeyInfo, held.RawSubjectPublicKeyInfo) {
+			if shown := state.PeerCertificates[0]; !latest.isPinned(shown, Postgres) {
 				return fault(NotPinned, "subject", shown.Subject.CommonName)
 			}
 			return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"slices"
 )
 
 // Watch tells of the files of a machine when they have changed. Whoever looks every few
@@ -39,7 +40,7 @@ func (w *Watch) Look(fit func(*Credentials) error) (*Credentials, error) {
 }
 
 func (f Files) texts() (all [][]byte) {
-	for _, file := range []string{f.Authority, f.Certificate, f.Key, f.Other} {
+	for _, file := range f.all() {
 		text, err := os.ReadFile(file)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			text = []byte(err.Error())
@@ -49,11 +50,4 @@ func (f Files) texts() (all [][]byte) {
 	return all
 }
 
-func same(a, b [][]byte) bool {
-	for i := range a {
-		if !bytes.Equal(a[i], b[i]) {
-			return false
-		}
-	}
-	return true
-}
+func same(a, b [][]byte) bool { return slices.EqualFunc(a, b, bytes.Equal) }
