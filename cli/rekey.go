@@ -88,27 +88,29 @@ func (s *settings) rekeyServer(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	held, err := identity.Load(conf.Peer.Files())
+	return s.rekeyMachine(c, conf.Peer.Files(), func(held *identity.Credentials) error {
+		return s.newKeysInUse(c.Context(), conf, held.Latest())
+	})
+}
+
+// rekeyMachine takes the former keys out of a machine's files, once they are in nobody's
+// use. Nothing is taken away before something new is there.
+func (s *settings) rekeyMachine(c *cobra.Command, files identity.Files, disused func(*identity.Credentials) error) error {
+	held, err := identity.Load(files)
 	if err != nil {
 		return s.certificateTrouble(err)
 	}
-	if err := s.beginElsewhere(held); err != nil {
+	switch {
+	case len(held.Generations()) > 1:
+		err = disused(held)
+	case held.OneForAll():
+		err = s.complaint(codeForbidden, "rekey-not-begun")
+	}
+	if err != nil {
 		return err
 	}
-	if len(held.Generations()) > 1 {
-		if err := s.newKeysInUse(c.Context(), conf, held.Latest()); err != nil {
-			return err
-		}
-	}
-	return s.rekeyForget(c, conf.Peer.Files())
-}
-
-// beginElsewhere: the machine has its former keys alone, and they are for everything.
-func (s *settings) beginElsewhere(held *identity.Credentials) error {
-	if len(held.Generations()) == 1 && held.OneForAll() {
-		return s.complaint(codeForbidden, "rekey-not-begun")
-	}
-	return nil
+	changed, err := site.Forget(files)
+	return s.rekeyDone(c, changed, err)
 }
 
 // newKeysInUse asks whoever this server talks to, by its new keys alone.
@@ -122,20 +124,18 @@ func (s *settings) newKeysInUse(ctx context.Context, conf config.Config, latest 
 	if err := postgres.Knock(ctx, at, latest.PostgresTLS()); err != nil {
 		return s.notYet("rekey-database-not-yet", other, at, err)
 	}
-	at, from := conf.Witness.At()
-	if !at.IsValid() || conf.Site.Arbiter != releve.Witness {
+	witness := serversWitness(conf)
+	if !witness.Address.IsValid() || conf.Site.Arbiter != releve.Witness {
 		return nil
 	}
-	client, err := arbiter.NewClient(arbiter.Options{
-		Address: at, From: from, Site: conf.Site.ID, CA: conf.Peer.CA, Cert: conf.Peer.Certificate, Key: conf.Peer.Key,
-	})
+	client, err := arbiter.NewClient(witness)
 	if err != nil {
 		return s.certificateTrouble(err)
 	}
 	defer client.Close()
 	client.Use(latest)
 	if _, err := client.Status(ctx); err != nil {
-		return s.notYet("rekey-witness-not-yet", "", at, err)
+		return s.notYet("rekey-witness-not-yet", "", witness.Address, err)
 	}
 	return nil
 }
@@ -156,27 +156,16 @@ func (s *settings) rekeyWitness(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	held, err := identity.Load(conf.Files())
-	if err != nil {
-		return s.certificateTrouble(err)
-	}
-	if err := s.beginElsewhere(held); err != nil {
-		return err
-	}
-	if len(held.Generations()) > 1 {
-		o, err := s.witnessOptions()
+	return s.rekeyMachine(c, conf.Files(), func(held *identity.Credentials) error {
+		_, status, err := s.askWitness(c.Context())
 		if err != nil {
 			return err
-		}
-		status, err := askWitness(c.Context(), o)
-		if err != nil {
-			return s.unheard(o, err)
 		}
 		if seat, ok := stillOld(status, held.Generations()[0]); ok {
 			return s.complaint(codeForbidden, "rekey-server-not-yet", "seat", words.Seat(s.lang(), seat))
 		}
-	}
-	return s.rekeyForget(c, conf.Files())
+		return nil
+	})
 }
 
 // stillOld is a server that the witness has not heard by its new certificate; where it has
@@ -191,11 +180,6 @@ func stillOld(status arbiter.Status, latest string) (releve.Seat, bool) {
 		}
 	}
 	return "", false
-}
-
-func (s *settings) rekeyForget(c *cobra.Command, files identity.Files) error {
-	changed, err := site.Forget(files)
-	return s.rekeyDone(c, changed, err)
 }
 
 // rekeyEnd takes the former keys out of the directory that `releve init` wrote.

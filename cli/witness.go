@@ -173,13 +173,9 @@ func newWitnessShow(s *settings) *cobra.Command {
 		Use: "show", Args: s.noArgs,
 		Example: "  releve witness show -c main.toml\n  releve witness show -c witness.toml --output json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			o, err := s.witnessOptions()
+			o, status, err := s.askWitness(c.Context())
 			if err != nil {
 				return err
-			}
-			status, err := askWitness(c.Context(), o)
-			if err != nil {
-				return s.unheard(o, err)
 			}
 			return shown(s, c, status, nil, func(st arbiter.Status) string { return s.witnessText(o, st) })
 		},
@@ -201,23 +197,36 @@ func (s *settings) witnessOptions() (arbiter.Options, error) {
 	if err != nil {
 		return arbiter.Options{}, err
 	}
-	at, from := conf.Witness.At()
-	if !at.IsValid() {
+	o := serversWitness(conf)
+	if !o.Address.IsValid() {
 		return arbiter.Options{}, s.complaint(codeForbidden, "no-witness", "file", s.file)
 	}
+	return o, nil
+}
+
+// serversWitness is a server's way to its witness, without an address where it has none.
+func serversWitness(conf config.Config) arbiter.Options {
+	at, from := conf.Witness.At()
 	return arbiter.Options{
 		Address: at, From: from, Site: conf.Site.ID,
 		CA: conf.Peer.CA, Cert: conf.Peer.Certificate, Key: conf.Peer.Key,
-	}, nil
+	}
 }
 
-func askWitness(ctx context.Context, o arbiter.Options) (arbiter.Status, error) {
+// askWitness asks the witness of this configuration what it knows.
+func (s *settings) askWitness(ctx context.Context) (o arbiter.Options, status arbiter.Status, err error) {
+	if o, err = s.witnessOptions(); err != nil {
+		return o, status, err
+	}
 	client, err := arbiter.NewClient(o)
 	if err != nil {
-		return arbiter.Status{}, err
+		return o, status, s.unheard(o, err)
 	}
 	defer client.Close()
-	return client.Status(ctx)
+	if status, err = client.Status(ctx); err != nil {
+		return o, status, s.unheard(o, err)
+	}
+	return o, status, nil
 }
 
 func (s *settings) unheard(o arbiter.Options, err error) error {
