@@ -187,11 +187,15 @@ func (a *App) findPostgres() error {
 	} else if err != nil {
 		found = postgres.Installation{}
 	}
-	cluster, wrong := newCluster(c, found, a.log)
+	held, wrong := identity.Load(c.Peer.Files())
 	if wrong != nil {
 		return fmt.Errorf("%w: %w", ErrMissing, wrong)
 	}
-	if wrong := a.keys.begin(cluster); wrong != nil {
+	cluster, wrong := newCluster(c, held, found, a.log)
+	if wrong != nil {
+		return fmt.Errorf("%w: %w", ErrMissing, wrong)
+	}
+	if wrong := a.keys.begin(held, cluster); wrong != nil {
 		return fmt.Errorf("%w: %w", ErrMissing, wrong)
 	}
 	upstream := address(c.Database.Other)
@@ -212,11 +216,7 @@ func (a *App) findPostgres() error {
 	return nil
 }
 
-func newCluster(c config.Config, found postgres.Installation, log *slog.Logger) (*postgres.Cluster, error) {
-	held, err := identity.Load(c.Peer.Files())
-	if err != nil {
-		return nil, err
-	}
+func newCluster(c config.Config, held *identity.Credentials, found postgres.Installation, log *slog.Logger) (*postgres.Cluster, error) {
 	certificates, err := held.ForPostgres(c.Site.ID, c.Site.Seat, "")
 	if err != nil {
 		return nil, err
@@ -236,7 +236,11 @@ func CheckDatabase(c config.Config) error {
 	if err != nil && !errors.Is(err, postgres.ErrOldMinor) {
 		return fmt.Errorf("%w: %w", ErrMissing, err)
 	}
-	cluster, err := newCluster(c, found, nil)
+	held, err := identity.Load(c.Peer.Files())
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrMissing, err)
+	}
+	cluster, err := newCluster(c, held, found, nil)
 	if err == nil {
 		err = cluster.Examine()
 	}

@@ -41,7 +41,6 @@ type certified interface {
 // keyChange sees to it that everything of a server goes on with the same files. PostgreSQL,
 // which shows one certificate to everybody, is given the one that the other believes.
 type keyChange struct {
-	files    identity.Files
 	watch    *identity.Watch
 	who      identity.Identity
 	current  *identity.Credentials
@@ -60,17 +59,13 @@ type keyChange struct {
 // newKeyChange knows the files before anything else reads them.
 func newKeyChange(c config.Config, log *slog.Logger, explain func(string, view.Sentence)) *keyChange {
 	return &keyChange{
-		files: c.Peer.Files(), watch: identity.NewWatch(c.Peer.Files()), who: identity.Identity{Site: c.Site.ID, Seat: c.Site.Seat},
+		watch: identity.NewWatch(c.Peer.Files()), who: identity.Identity{Site: c.Site.ID, Seat: c.Site.Seat},
 		log: log, explain: explain,
 	}
 }
 
-// begin: PostgreSQL was made with what the files hold now.
-func (k *keyChange) begin(database certified) error {
-	held, err := identity.Load(k.files)
-	if err != nil {
-		return err
-	}
+// begin: PostgreSQL was made with what the files held.
+func (k *keyChange) begin(held *identity.Credentials, database certified) error {
 	files, err := held.ForPostgres(k.who.Site, k.who.Seat, "")
 	k.current, k.given, k.database = held, postgres.Certificates(files), database
 	return err

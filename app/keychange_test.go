@@ -36,10 +36,14 @@ func keysIn(t *testing.T, dir string) (*keyChange, *believer, *keptCertificates,
 	t.Helper()
 	files, link, database, told := identitytest.Files(dir, releve.Main), &believer{}, &keptCertificates{}, &[]view.Sentence{}
 	k := &keyChange{
-		files: files, watch: identity.NewWatch(files), who: identity.Identity{Site: wordSite, Seat: releve.Main}, link: link,
+		watch: identity.NewWatch(files), who: identity.Identity{Site: wordSite, Seat: releve.Main}, link: link,
 		explain: func(_ string, what view.Sentence) { *told = append(*told, what) },
 	}
-	if err := k.begin(database); err != nil {
+	held, err := identity.Load(files)
+	if err == nil {
+		err = k.begin(held, database)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	return k, link, database, told
