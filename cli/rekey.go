@@ -65,7 +65,7 @@ func (s *settings) rekeyBegin(c *cobra.Command, dir string) error {
 	if made.Begun {
 		state, sentence = "begun", "rekey-begun"
 	}
-	said := rekeyed{made.SiteID, state, made.Until, made.Files, made.Machines}
+	said := rekeyed{made.SiteID, state, made.Until, append([]string{}, made.Files...), made.Machines}
 	return shown(s, c, said, nil, func(rekeyed) string {
 		text := lines(made.Files) + s.say(sentence, "date", made.Until.Local().Format(time.DateOnly)) + "\n"
 		for _, machine := range slices.Sorted(maps.Keys(made.Machines)) {
