@@ -181,3 +181,25 @@ func TestARecoveryThatStandsStillIsEnded(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A machine may be so busy that the first session of a start comes later than a look waits:
+// it is asked for again, and a PostgreSQL that never answers is no start.
+func TestAFirstAnswerThatComesLateIsWaitedFor(t *testing.T) {
+	c := alone(t)
+	p := c.postmaster()
+	held := func() {
+		must(t, p.cmd.Process.Signal(syscall.SIGSTOP))
+		p.pool.Reset() // no session is left
+	}
+	t.Cleanup(func() { _ = p.cmd.Process.Signal(syscall.SIGCONT) })
+	held()
+	time.AfterFunc(2*askLimit, func() { _ = p.cmd.Process.Signal(syscall.SIGCONT) })
+	if at, err := c.firstAnswer(within(t), p); err != nil || at.InRecovery || at.Timeline != 1 {
+		t.Errorf("it is at %+v (%v)", at, err)
+	}
+	held()
+	c.stalls = 2 * askLimit
+	if at, err := c.firstAnswer(within(t), p); !errors.Is(err, ErrStalled) {
+		t.Errorf("it is at %+v (%v)", at, err)
+	}
+}

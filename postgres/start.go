@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"releve/view"
@@ -224,7 +225,7 @@ func (c *Cluster) waitServing(ctx context.Context, p *postmaster, r *recovery) e
 	if err := c.waitReady(ctx, p, r); err != nil {
 		return err
 	}
-	position, err := c.Position(ctx)
+	position, err := c.firstAnswer(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -247,14 +248,40 @@ func (c *Cluster) waitReady(ctx context.Context, p *postmaster, r *recovery) err
 		if err := r.look(p); err != nil {
 			return p.notReady(err)
 		}
-		select {
-		case <-p.exited:
-			<-p.logged
-			return p.failure()
-		case <-ctx.Done():
-			return p.notReady(context.Cause(ctx))
-		case <-time.After(lookEvery):
+		if err := p.soon(ctx); err != nil {
+			return err
 		}
+	}
+}
+
+// firstAnswer asks where PostgreSQL is until it says so. On a busy machine the first session
+// of a start may come later than a look waits; an answer by error is an answer.
+func (c *Cluster) firstAnswer(ctx context.Context, p *postmaster) (Position, error) {
+	silent := stall{limit: c.stallLimit()}
+	for {
+		position, err := c.Position(ctx)
+		if refusal := (*pgconn.PgError)(nil); err == nil || errors.As(err, &refusal) {
+			return position, err
+		}
+		if err := silent.at(time.Now(), ""); err != nil {
+			return Position{}, p.notReady(err)
+		}
+		if err := p.soon(ctx); err != nil {
+			return Position{}, err
+		}
+	}
+}
+
+// soon waits for the next look at a start that has not ended.
+func (p *postmaster) soon(ctx context.Context) error {
+	select {
+	case <-p.exited:
+		<-p.logged
+		return p.failure()
+	case <-ctx.Done():
+		return p.notReady(context.Cause(ctx))
+	case <-time.After(lookEvery):
+		return nil
 	}
 }
 
