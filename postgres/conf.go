@@ -236,7 +236,7 @@ func (c *Cluster) configure(mode Mode) error {
 // bound writes how much log may be kept as if the mirror were there: it may have been until
 // a moment ago.
 func (c *Cluster) bound() error {
-	b, err := c.logBounds()
+	b, _, err := c.logBounds()
 	if err != nil {
 		return err
 	}

@@ -149,15 +149,16 @@ func (c *Cluster) noRoomIn(dir string) error {
 	if err := syscall.Statfs(dir, &s); err != nil {
 		return c.diskFault(&fs.PathError{Op: "statfs", Path: dir, Err: err})
 	}
-	fault := &view.Fault{Cause: ErrDiskFull, Why: view.Say("database-disk-full", "directory", place(dir), "free", strconv.FormatInt(int64(s.Bavail)*s.Bsize, 10))}
+	free, code := int64(s.Bavail)*s.Bsize, ""
 	switch {
-	case int64(s.Bavail)*s.Bsize < leastFree:
-		return fault
+	case free < leastFree:
+		code = "database-disk-full"
 	case s.Files > 0 && s.Ffree == 0:
-		fault.Why.Code = "database-disk-no-inodes"
-		return fault
+		code = "database-disk-no-inodes"
+	default:
+		return nil
 	}
-	return nil
+	return &view.Fault{Cause: ErrDiskFull, Why: view.Say(code, "directory", place(dir), "free", strconv.FormatInt(free, 10))}
 }
 
 // probeDisk writes a few bytes and waits until they are on the disk.

@@ -91,33 +91,27 @@ func (c *Cluster) roomFile() string { return c.path("conf", "room.conf") }
 
 func (c *Cluster) logDir() string { return c.path("data", "pg_wal") }
 
-// logTakes is what the files of the log take, in bytes.
+// logTakes is what the files of the log take, in bytes. They all have one size, and PostgreSQL
+// makes them whole under another name.
 func (c *Cluster) logTakes() (bytes int64, err error) {
 	entries, err := os.ReadDir(c.logDir())
-	if err != nil {
-		return 0, err
-	}
 	for _, e := range entries {
-		info, err := e.Info()
-		if err == nil && segmentForm.MatchString(e.Name()) {
-			bytes += info.Size() // one that is gone meanwhile takes nothing
+		if segmentForm.MatchString(e.Name()) {
+			bytes += segmentSize
 		}
 	}
-	return bytes, nil
+	return bytes, err
 }
 
-// logBounds are those of now. Before there is any data they are those of its future disk.
-func (c *Cluster) logBounds() (logBounds, error) {
+// logBounds are those of now, with the disk that they are on. Before there is any data they
+// are those of its future disk.
+func (c *Cluster) logBounds() (logBounds, disk, error) {
 	taken, err := c.logTakes()
-	dir := c.logDir()
-	if errors.Is(err, fs.ErrNotExist) {
-		dir, err = existing(dir), nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return logBounds{}, disk{}, err
 	}
-	if err != nil {
-		return logBounds{}, err
-	}
-	d, err := diskOf(dir)
-	return c.boundsOn(d, taken), err
+	d, err := diskOf(existing(c.logDir()))
+	return c.boundsOn(d, taken), d, err
 }
 
 // existing is the nearest directory above a path that exists, itself included.
@@ -169,20 +163,19 @@ func (c *Cluster) TendLog(ctx context.Context) (LogRoom, error) {
 	}
 	room := LogRoom{Disks: look.disks}
 	slots, owner, err := c.slots(ctx)
-	if err != nil || !owner || look.log.total == 0 { // a mirror keeps nothing for anybody
+	if err != nil || !owner { // a mirror keeps nothing for anybody
 		return room, err
 	}
-	room.Owner, room.Directory, room.Free = true, place(c.logDir()), look.log.free
+	room.Owner, room.Directory, room.Free = true, look.directory, look.log.free
 	room.add(slots)
 	p := c.postmaster()
 	if room.Connected {
 		p.connected = time.Now()
 	}
-	bounds := c.boundsOn(look.log, look.taken)
-	room.Bound = bounds.of(time.Since(p.connected) < connectedFor)
+	room.Bound = look.bounds.of(time.Since(p.connected) < connectedFor)
 	room.Fixed = room.Bound == c.opts.KeepWAL
 	over := slots.over(room.Bound)
-	held, err := c.hold(ctx, bounds, room.Bound, over)
+	held, err := c.hold(ctx, look.bounds, room.Bound, over)
 	if err != nil || !held || !over {
 		return room, err
 	}
@@ -208,11 +201,12 @@ func (r *LogRoom) add(slots slotList) {
 
 // roomLook is one look at the disks. On one that hangs it never ends.
 type roomLook struct {
-	done  chan struct{}
-	disks []Disk // what follows is there once done is closed
-	log   disk
-	taken int64
-	err   error
+	done      chan struct{}
+	disks     []Disk // what follows is there once done is closed
+	directory string // of the log
+	log       disk
+	bounds    logBounds
+	err       error
 }
 
 // lookAtRoom waits for a look until ctx ends; one that has not ended is joined.
@@ -236,15 +230,9 @@ func (c *Cluster) lookAtRoom(ctx context.Context) (*roomLook, error) {
 }
 
 func (l *roomLook) look(c *Cluster) {
-	if l.disks, l.err = c.disks(); l.err != nil {
-		return
-	}
-	if l.taken, l.err = c.logTakes(); errors.Is(l.err, fs.ErrNotExist) { // there is no data yet
-		l.err = nil
-		return
-	}
-	if l.err == nil {
-		l.log, l.err = diskOf(c.logDir())
+	if l.disks, l.err = c.disks(); l.err == nil {
+		l.directory = place(c.logDir())
+		l.bounds, l.log, l.err = c.logBounds()
 	}
 }
 
@@ -366,31 +354,21 @@ func (c *Cluster) ExamineKept() error {
 	if fixed == 0 {
 		return nil
 	}
-	taken, err := c.logTakes()
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	room, d, err := c.logBounds()
+	if err != nil || fixed <= room.connected {
 		return err
-	}
-	dir := existing(c.logDir())
-	d, err := diskOf(dir)
-	if err != nil {
-		return err
-	}
-	room := c.boundsOn(d, taken)
-	if fixed <= room.connected {
-		return nil
 	}
 	return &view.Fault{Cause: ErrKeptLog, Why: view.Say("kept-log-too-large",
-		"size", fmt.Sprint(fixed), "directory", dir, "free", fmt.Sprint(d.free), "most", fmt.Sprint(room.connected))}
+		"size", fmt.Sprint(fixed), "directory", existing(c.logDir()), "free", fmt.Sprint(d.free), "most", fmt.Sprint(room.connected))}
 }
 
 // leastToStart is what PostgreSQL needs to come up: it may have to make a file of log before
 // the first checkpoint, at which it removes any.
 const leastToStart = 3 * segmentSize
 
-// freeLog gives up, before a start, what slots kept, when there is no room to start
-// without: recovery needs the log from the latest
-// checkpoint on, and nothing before it.
-// PostgreSQL then finds at its first checkpoint that the slots have lost theirs.
+// freeLog gives up, before a start, what slots kept, when there is no room to start without:
+// recovery needs the log from the latest checkpoint on, and nothing before it. PostgreSQL then
+// finds at its first checkpoint that the slots have lost theirs.
 func (c *Cluster) freeLog() error {
 	d, err := diskOf(c.logDir())
 	if err != nil || d.free >= leastToStart {
@@ -436,16 +414,9 @@ func (c *Cluster) removeLog(before releve.LSN, least int64) error {
 // RoomToBeCopied refuses to be copied from while the log of the time that the copy takes
 // could not be kept: the copy would be made in vain.
 func (c *Cluster) RoomToBeCopied() error {
-	taken, err := c.logTakes()
-	if err != nil {
+	room, d, err := c.logBounds()
+	if err != nil || room.connected > leastKept || c.opts.KeepWAL > 0 && c.opts.KeepWAL <= leastKept {
 		return err
-	}
-	d, err := diskOf(c.logDir())
-	if err != nil {
-		return err
-	}
-	if c.boundsOn(d, taken).connected > leastKept || c.opts.KeepWAL > 0 && c.opts.KeepWAL <= leastKept {
-		return nil
 	}
 	return &view.Fault{Cause: ErrNoRoom, Why: view.Say("copy-source-no-room",
 		"seat", string(c.opts.Seat), "directory", place(c.logDir()), "free", fmt.Sprint(d.free))}

@@ -204,7 +204,7 @@ func TestASlowMirrorKeepsItsLogUntilTheDiskNeedsIt(t *testing.T) {
 	look := func() (LogRoom, logBounds) {
 		room, err := main.TendLog(within(t))
 		must(t, err)
-		b, err := main.logBounds()
+		b, _, err := main.logBounds()
 		must(t, err)
 		return room, b
 	}
