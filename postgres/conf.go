@@ -240,7 +240,8 @@ func (c *Cluster) bound() error {
 	if err != nil {
 		return err
 	}
-	return c.writeRoom(b, b.connected)
+	c.keeps = b.connected
+	return c.writeRoom(b, c.keeps)
 }
 
 // prepare makes the directories and writes the certificates.

@@ -134,7 +134,6 @@ func (c *Cluster) writeRoom(b logBounds, kept int64) error {
 	if err != nil {
 		return fmt.Errorf("cannot write how much log may be kept: %w", err)
 	}
-	c.keeps = kept
 	return nil
 }
 
@@ -320,6 +319,7 @@ func (c *Cluster) hold(ctx context.Context, b logBounds, bound int64, now bool) 
 	if err := c.do(ctx, askLimit, "SELECT pg_reload_conf()"); err != nil {
 		return false, fmt.Errorf("cannot bound the log that is kept: %w", err)
 	}
+	c.keeps = bound
 	return true, nil
 }
 

@@ -284,6 +284,26 @@ func TestTheDiskOfTheLogIsWhereItIsLinkedTo(t *testing.T) {
 	well(t, c)
 }
 
+// A bound that PostgreSQL could not be told is told again, though it has not changed since.
+func TestABoundThatWasNotHeardIsToldAgain(t *testing.T) {
+	c := alone(t)
+	b, _, err := c.logBounds()
+	must(t, err)
+	over, cancel := context.WithCancel(within(t))
+	cancel()
+	if held, err := c.hold(over, b, leastKept, true); err == nil || held {
+		t.Fatalf("it was told in no time (%v)", err)
+	}
+	held, err := c.hold(within(t), b, leastKept, true)
+	if err != nil || !held {
+		t.Fatalf("it is not told: %v", err)
+	}
+	until(t, "PostgreSQL takes it", func() (taken bool) {
+		must(t, c.ask(within(t), limit, []any{&taken}, "SELECT pg_size_bytes(current_setting('max_slot_wal_keep_size')) = $1", int64(leastKept)))
+		return taken
+	})
+}
+
 func TestBoundsOfKeptLog(t *testing.T) {
 	const mb, gb = 1 << 20, 1 << 30
 	for _, c := range []struct {
