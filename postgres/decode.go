@@ -52,9 +52,8 @@ func (a *Aside) Decode(ctx context.Context, fork releve.LSN) ([]releve.LoneTrans
 }
 
 // slotFault is why the slot of a salvage does not help.
-func slotFault(code, format string, slot string, more ...any) error {
-	text := fmt.Sprintf(format, append([]any{slot}, more...)...)
-	return view.Explained(ErrNotDecoded, fmt.Sprintf("%v: %s", ErrNotDecoded, text), code, "slot", slot)
+func slotFault(code, why string) error {
+	return view.Explained(ErrNotDecoded, fmt.Sprintf("%v: the slot %s %s", ErrNotDecoded, salvageSlot, why), code, "slot", salvageSlot)
 }
 
 // reachesBack refuses a slot that begins after the fork: transactions would be missing
@@ -66,13 +65,13 @@ func (a *Aside) reachesBack(ctx context.Context, fork releve.LSN) error {
 SELECT coalesce(wal_status, ''), confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = $1`, salvageSlot)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return slotFault("cause-slot-gone", "the slot %s is gone", salvageSlot)
+		return slotFault("cause-slot-gone", "is gone")
 	case err != nil:
 		return err
 	case status == "lost":
-		return slotFault("cause-slot-lost", "the slot %s lost its log", salvageSlot)
+		return slotFault("cause-slot-lost", "lost its log")
 	case releve.LSN(confirmed) > fork:
-		return slotFault("cause-slot-late", "the slot %s begins at %s, after the fork at %s", salvageSlot, releve.LSN(confirmed), fork)
+		return slotFault("cause-slot-late", fmt.Sprintf("begins at %s, after the fork at %s", releve.LSN(confirmed), fork))
 	}
 	return nil
 }
