@@ -143,14 +143,22 @@ func isReplaying(pid int) bool {
 	return strings.Contains(strings.Join(commandLine(pid), " "), "startup recovering")
 }
 
-// hold lets a process run for a moment only, as a slow disk would.
+// hold lets a process take a step only now and then, as a slow disk would. On a busy machine a
+// step takes its time.
 func hold(pid int, slow bool) {
+	before := ""
 	if slow {
 		_ = syscall.Kill(pid, syscall.SIGSTOP)
 		time.Sleep(time.Second)
+		before = effort(pid)
 	}
 	_ = syscall.Kill(pid, syscall.SIGCONT)
-	time.Sleep(12 * time.Millisecond)
+	for end := time.Now().Add(limit); ; {
+		time.Sleep(12 * time.Millisecond)
+		if now := effort(pid); now == "" || now != before || time.Now().After(end) {
+			return
+		}
+	}
 }
 
 func startupOf(c *Cluster) int {
