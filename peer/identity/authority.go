@@ -73,15 +73,15 @@ func LoadAuthority(certificate, key string) (*Authority, error) {
 // Until is the last moment at which a certificate of this authority is believed.
 func (a *Authority) Until() time.Time { return a.cert.NotAfter }
 
-// OneForAll says that it is from before there were purposes.
-func (a *Authority) OneForAll() bool { return generation(a.cert) == "" }
+// oneForAll says that it is from before there were purposes.
+func (a *Authority) oneForAll() bool { return Generation(a.cert) == "" }
 
 // Issue draws the keys of a seat and makes its certificates, one for each purpose of a
 // server or of the witness, as the PEM text of two files. An authority from before there
 // were purposes makes one for everything, as it always did.
 func (a *Authority) Issue(seat Identity, valid Validity) (certificates, keys []byte, err error) {
 	purposes := purposesOf(seat.Seat)
-	if a.OneForAll() {
+	if a.oneForAll() {
 		purposes = []Purpose{Any}
 	}
 	for _, p := range purposes {
@@ -118,7 +118,7 @@ var always = Validity{From: time.Unix(0, 0), Until: time.Date(9999, time.Decembe
 
 func (a *Authority) template(who Identity, valid Validity) *x509.Certificate {
 	t := &x509.Certificate{
-		Subject:     who.subject(generation(a.cert)),
+		Subject:     who.subject(Generation(a.cert)),
 		NotBefore:   valid.From,
 		NotAfter:    valid.Until,
 		ExtKeyUsage: who.Purpose.usages(),

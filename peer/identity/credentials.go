@@ -59,7 +59,7 @@ func Load(f Files) (*Credentials, error) {
 	}
 	c := &Credentials{pins: f.Other != ""}
 	for _, authority := range authorities {
-		s := set{generation(authority), ownOf(authority, pairs), othersOf(authority, others)}
+		s := set{Generation(authority), ownOf(authority, pairs), othersOf(authority, others)}
 		if (whole(s.own, ofServer) || whole(s.own, ofWitness)) && (!c.pins || whole(s.other, ofServer)) {
 			c.authorities, c.sets = append(c.authorities, authority), append(c.sets, s)
 		}
@@ -104,7 +104,7 @@ func othersOf(authority *x509.Certificate, certs []*x509.Certificate) map[Purpos
 // madeWith says whether a certificate of a file was made by an authority, or beside what
 // it made. Whose it is will be asked by who is shown it.
 func madeWith(authority, cert *x509.Certificate) bool {
-	return generation(cert) == generation(authority) &&
+	return Generation(cert) == Generation(authority) &&
 		(!purposeOf(cert).byAuthority() || cert.CheckSignatureFrom(authority) == nil)
 }
 

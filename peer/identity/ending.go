@@ -38,7 +38,7 @@ func Look(file string) (all []Lasting, err error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, Lasting{file, name, site, cert.NotBefore, cert.NotAfter, generation(cert) == ""})
+		all = append(all, Lasting{file, name, site, cert.NotBefore, cert.NotAfter, Generation(cert) == ""})
 	}
 	if len(all) == 0 {
 		return nil, fault(Incomplete, "file", file)

@@ -170,7 +170,7 @@ func isFor(cert, root *x509.Certificate, want Purpose) error {
 	switch {
 	case err != nil:
 		return err
-	case got.Purpose == Any && generation(root) == "":
+	case got.Purpose == Any && Generation(root) == "":
 		return nil
 	case got.Purpose != want || want == Any:
 		return fault(WrongPurpose, "subject", cert.Subject.CommonName, "expected", string(want))

@@ -74,9 +74,7 @@ func named(name, site string) (releve.Seat, Purpose, bool) {
 	return releve.Seat(seat), Purpose(purpose), of == strings.ToLower(site) && slices.Contains(slices.Concat(ofServer, ofWitness), Purpose(purpose))
 }
 
-// generation is which authority a certificate is of, its own included: a word drawn with
-// the authority's key. "" is the one from before there were purposes.
-func generation(cert *x509.Certificate) string { return cert.Subject.SerialNumber }
-
-// Generation is which of a site's authorities a certificate that was believed is of.
-func Generation(cert *x509.Certificate) string { return generation(cert) }
+// Generation is which of a site's authorities a certificate is of, whether it is believed or
+// not, an authority's own included: a word drawn with the authority's key. "" is the one from
+// before there were purposes.
+func Generation(cert *x509.Certificate) string { return cert.Subject.SerialNumber }

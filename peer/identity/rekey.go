@@ -10,7 +10,7 @@ import (
 func Generations(authority string) (all []string, err error) {
 	authorities, err := LoadAuthorities(authority)
 	for _, a := range authorities {
-		all = append(all, generation(a))
+		all = append(all, Generation(a))
 	}
 	return all, err
 }

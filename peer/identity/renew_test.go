@@ -220,7 +220,7 @@ func TestACertificateForEverythingIsBelievedOfAnOldAuthorityAlone(t *testing.T) 
 			t.Fatal(err)
 		}
 		if got := code(pool(c.by).Verify(parsed(t, text), main.For(c.as), time.Now())); got != c.want {
-			t.Errorf("%q of %q as %q: %q, want %q", c.of, generation(c.by.cert), c.as, got, c.want)
+			t.Errorf("%q of %q as %q: %q, want %q", c.of, Generation(c.by.cert), c.as, got, c.want)
 		}
 	}
 }
