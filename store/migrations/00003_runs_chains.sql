@@ -1,7 +1,23 @@
 -- +goose Up
 
+-- A call lives no longer than the run of the server that took it up ('' before runs had
+-- names).
+ALTER TABLE call ADD COLUMN run text NOT NULL DEFAULT '';
 -- The attempts of one caller have one chain ('' before there were any: each is its own).
 ALTER TABLE call ADD COLUMN chain text NOT NULL DEFAULT '';
+CREATE INDEX call_call ON call (call, seat);
+
+-- Runs that are over, each told by the server itself when it started again. run is '' where
+-- it does not know the name: any before that moment but its own.
+CREATE TABLE run_over (
+    fact_id text PRIMARY KEY CHECK (fact_id <> ''),
+    seat    text NOT NULL CHECK (seat IN ('main', 'secondary')),
+    term    bigint NOT NULL,
+    at      timestamptz NOT NULL,
+    run     text NOT NULL,
+    by      text NOT NULL
+);
+CREATE INDEX run_over_run ON run_over (seat, run);
 
 -- A call as its facts tell it so far. One without an end whose run is over was cut, and what
 -- it is known to have lasted goes to its last step. An end that comes later is the truth: it
