@@ -41,7 +41,6 @@ type call struct {
 	term     releve.Term
 	channel  bool // holds one, under the board's lock
 	shown    atomic.Pointer[view.Call]
-	chain    string // of the caller, once it is taken up
 }
 
 func newCall(c *Calls, in Incoming, drop context.CancelCauseFunc) *call {
@@ -215,11 +214,10 @@ func (k *call) unfit(why *Unacceptable) (attendant.Outcome, string) {
 // answered.
 func (k *call) begin(answered time.Time) {
 	in := k.offer.Invite
-	k.chain = k.chains.join(in)
 	body := releve.CallBody{
 		From: k.caller(in), To: view.Plain(in.To),
 		Overflowed: k.offer.Overflowed, Reason: string(k.offer.Reason),
-		WithoutDuty: k.decision.WithoutDuty, Test: k.test(in), Verification: k.decision.Took, Run: k.run, Chain: k.chain,
+		WithoutDuty: k.decision.WithoutDuty, Test: k.test(in), Verification: k.decision.Took, Run: k.run, Chain: k.chains.join(in),
 	}
 	if !answered.IsZero() {
 		body.AnsweredMS = answered.Sub(in.ReceivedAt).Milliseconds()
@@ -227,7 +225,7 @@ func (k *call) begin(answered time.Time) {
 	}
 	k.shown.Store(&view.Call{
 		Call: in.Call, At: in.ReceivedAt, Seat: k.seat, Term: k.term, From: body.From,
-		Overflowed: body.Overflowed, WithoutDuty: body.WithoutDuty, Test: body.Test, Run: k.run, Chain: k.chain,
+		Overflowed: body.Overflowed, WithoutDuty: body.WithoutDuty, Test: body.Test, Run: k.run, Chain: body.Chain,
 	})
 	k.record(releve.CallOffered, k.now(), body)
 }
@@ -247,7 +245,7 @@ func (k *call) end(o attendant.Outcome, detail string) {
 	c := *k.shown.Load()
 	c.Outcome, c.Detail = string(o), detail
 	c.Duration = at.Sub(c.At)
-	k.chains.ended(k.offer.Invite, k.chain, len(c.Steps) > 0)
+	k.chains.ended(k.offer.Invite, c.Chain, len(c.Steps) > 0)
 	k.shown.Store(&c)
 	k.log.Info("call ended", "outcome", o, "detail", detail, "lasted", c.Duration)
 	k.record(releve.CallEnded, at, releve.EndBody{

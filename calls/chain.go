@@ -51,7 +51,6 @@ func (c *chains) join(in releve.Invite) string {
 	if known && before.made < attemptsMost && c.now().Before(before.until) {
 		return before.chain
 	}
-	delete(c.refused, in.From)
 	sum := sha256.Sum256([]byte(string(in.Call) + "\x00" + in.Tag))
 	return hex.EncodeToString(sum[:10])
 }

@@ -56,6 +56,11 @@ func TestChainsAreBounded(t *testing.T) {
 	if len(made) != 3 {
 		t.Errorf("%d attempts make %d chains: %v", 3*attemptsMost, len(made), made)
 	}
+	for chain, n := range made {
+		if n != attemptsMost {
+			t.Errorf("%s has %d attempts, expected %d", chain, n, attemptsMost)
+		}
+	}
 	for n := range 2 * chainsMost {
 		in := releve.Invite{Call: releve.CallID(fmt.Sprint(n)), From: fmt.Sprint(n)}
 		c.ended(in, c.join(in), false)
@@ -63,6 +68,39 @@ func TestChainsAreBounded(t *testing.T) {
 	if len(c.refused) > chainsMost {
 		t.Errorf("%d callers are remembered, at most %d should be", len(c.refused), chainsMost)
 	}
+	again := func() (same bool) {
+		first := releve.Invite{Call: "first", From: "0699999999"}
+		chain := c.join(first)
+		c.ended(first, chain, false)
+		return c.join(releve.Invite{Call: "second", From: first.From}) == chain
+	}
+	if again() {
+		t.Error("a caller is remembered although there was no room")
+	}
+	if now = now.Add(againWithin); !again() {
+		t.Error("those who did not come again left no room")
+	}
+}
+
+// Who was refused, came through and calls again makes another call.
+func TestAConversationEndsAChain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, OnDuty, 1)
+		take := func(c *caller, refused error) string {
+			c.invite.From, c.answerErr = "0612345678", refused
+			s.offer(t, c)
+			return s.Recent(1)[0].Chain
+		}
+		unfit := &Unacceptable{488, errors.New("G.722 only")}
+		refused := take(newCaller("a"), unfit)
+		talks := newCaller("b")
+		time.AfterFunc(3*time.Second, func() { close(talks.bye) })
+		through := take(talks, nil)
+		later := take(newCaller("c"), unfit)
+		if refused != through || later == through {
+			t.Errorf("the chains are %q, %q and then %q", refused, through, later)
+		}
+	})
 }
 
 // Whoever is offered to both servers, or twice to one, under one Call-ID and tag is one caller.
@@ -75,5 +113,8 @@ func TestACallIsOneCallerOnBothServers(t *testing.T) {
 	}
 	if again := (releve.Invite{Call: "a@pbx", Tag: "t2"}); one.join(again) == one.join(in) {
 		t.Error("another tag is the same caller")
+	}
+	if another := (releve.Invite{Call: "b@pbx", Tag: "t1"}); one.join(another) == first {
+		t.Error("another call with the same tag is the same caller")
 	}
 }
