@@ -62,19 +62,28 @@ func TestARunKnowsWhichRunsBeforeItAreOver(t *testing.T) {
 }
 
 // A file that was lost or spoilt keeps no server from starting, and says of no run that it
-// goes on.
+// goes on. With a spool that was lost the ends went of runs that had come to theirs.
 func TestRunsThatAreNotKnownAreOverToo(t *testing.T) {
-	for what, spoil := range map[string]func(path string) error{
-		"of another version": os.Remove,
-		"spoilt":             func(path string) error { return os.WriteFile(path, []byte(`["AB`), 0o600) },
+	for what, c := range map[string]struct {
+		file  string
+		spoil func(path string) error
+		named bool // the run before is known all the same
+	}{
+		"of another version":  {"run", os.Remove, false},
+		"spoilt":              {"run", func(path string) error { return os.WriteFile(path, []byte(`["AB`), 0o600) }, false},
+		"whose spool is lost": {"spool", os.Remove, true},
 	} {
 		dir := filepath.Join(t.TempDir(), "spool")
-		starts(t, dir, killed)
-		if err := spoil(filepath.Join(dir, "run")); err != nil {
+		before, _ := starts(t, dir, func(s *Spool) { done(t, s.Recorded) })
+		if err := c.spoil(filepath.Join(dir, c.file)); err != nil {
 			t.Fatal(err)
 		}
-		if _, earlier := starts(t, dir, killed); !slices.Equal(earlier, []releve.RunID{""}) {
-			t.Errorf("%s: %q are over, expected those of any name", what, earlier)
+		want := []releve.RunID{""}
+		if c.named {
+			want = []releve.RunID{before, ""}
+		}
+		if _, earlier := starts(t, dir, killed); !slices.Equal(earlier, want) {
+			t.Errorf("%s: %q are over, expected %q", what, earlier, want)
 		}
 	}
 }
