@@ -13,10 +13,12 @@ import (
 // no end was cut. The disk may be full now and take it later.
 func recordRuns(ctx context.Context, s *spool.Spool, seat releve.Seat, log *slog.Logger) {
 	facts, err := runsOver(s.Earlier(), s.Run(), seat, time.Now())
+	if err != nil {
+		log.Error("it cannot be recorded that the calls of the run before are over", "err", err)
+		return
+	}
 	for pause := time.Second; len(facts) > 0; pause = min(2*pause, time.Minute) {
-		if err == nil {
-			err = s.Append(ctx, facts...)
-		}
+		err := s.Append(ctx, facts...)
 		if err == nil {
 			err = s.Recorded()
 		}
@@ -29,7 +31,6 @@ func recordRuns(ctx context.Context, s *spool.Spool, seat releve.Seat, log *slog
 			return
 		case <-time.After(pause):
 		}
-		err = nil
 	}
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -56,5 +57,11 @@ func TestARunIsOverOnce(t *testing.T) {
 	}
 	if first[0].ID != again[0].ID || first[1].ID == again[1].ID || first[0].ID == first[1].ID {
 		t.Errorf("%+v, then %+v", first, again)
+	}
+	for i, f := range first {
+		want := fmt.Sprintf(`{"run":%q,"by":"b"}`, []releve.RunID{"a", ""}[i])
+		if f.Kind != releve.RunOver || f.Seat != releve.Main || f.Call != "" || string(f.Body) != want {
+			t.Errorf("recorded is %+v with %s, expected %s", f, f.Body, want)
+		}
 	}
 }
