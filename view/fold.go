@@ -18,7 +18,8 @@ type Attempt struct {
 }
 
 const (
-	// chainSpan is how far apart the attempts of one caller may lie.
+	// chainSpan is how far apart the attempts of one caller may lie: calls lets 20 follow each
+	// other within 10 s.
 	chainSpan = 4 * time.Minute
 	// unfoldedMost bounds the calls that wait for older attempts.
 	unfoldedMost = 2000
@@ -93,7 +94,6 @@ func joined(row, older Call) Call {
 	if further(older, row) {
 		row, older = older, row
 	}
-	older.Attempts = nil
 	row.Attempts = append(slices.Clone(others), Attempt{older.Call, older.At, older.Seat, older.Outcome, older.Detail})
 	slices.SortStableFunc(row.Attempts, func(x, y Attempt) int { return y.At.Compare(x.At) })
 	return row

@@ -84,6 +84,48 @@ func TestTheRowOfACallerIsTheAttemptThatCameFurthest(t *testing.T) {
 	}
 }
 
+// A row waits for older attempts no longer than a chain can be, and not among more rows than are
+// held: else a list would be read to its end before its first row is shown.
+func TestARowDoesNotWaitForTheWholeList(t *testing.T) {
+	const most, span = 2000, 4 * time.Minute
+	for what, c := range map[string]struct {
+		apart time.Duration
+		read  int // calls, until there is a row
+	}{
+		"seldom":      {span / 2, 4},
+		"all at once": {0, most + 1},
+	} {
+		read := 0
+		var calls iter.Seq2[[]view.Call, error] = func(yield func([]view.Call, error) bool) {
+			for read < 2*most {
+				at := time.Unix(1_000_000_000, 0).Add(-time.Duration(read) * c.apart)
+				read++
+				if !yield([]view.Call{{Call: "a", Chain: fmt.Sprint(read), At: at, Outcome: "busy"}}, nil) {
+					return
+				}
+			}
+		}
+		for range view.Fold(calls, 1) {
+		}
+		if read != c.read {
+			t.Errorf("%s: there was a row after %d calls, expected after %d", what, read, c.read)
+		}
+	}
+}
+
+// An attempt that comes later than a chain can last is in a row of its own.
+func TestAChainThatLastsTooLongIsTwoRows(t *testing.T) {
+	at := time.Unix(1_000_000_000, 0)
+	calls := []view.Call{
+		{Call: "new", Chain: "c", At: at, Outcome: "busy"},
+		{Call: "of another", At: at.Add(-5 * time.Minute), Outcome: "busy"},
+		{Call: "old", Chain: "c", At: at.Add(-6 * time.Minute), Outcome: "busy"},
+	}
+	if rows, _ := folded(pagesOf(calls, 1, nil), 10); len(rows) != 3 {
+		t.Errorf("%d rows: %+v", len(rows), rows)
+	}
+}
+
 // No call is lost in the folding, none is in two rows, and none without a chain is folded.
 func TestEveryCallIsInOneRow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
