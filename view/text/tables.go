@@ -40,8 +40,8 @@ func Outcome(c view.Call, lang releve.Language) string {
 		return words.Say(lang, view.Say("outcome-none"))
 	}
 	said := words.Say(lang, view.Say("outcome-"+c.Outcome))
-	if why := []rune(view.Plain(c.Detail)); c.Outcome == failed && len(why) > 0 {
-		said += " (" + strings.TrimSpace(string(why[:min(len(why), reasonShown)])) + ellipsis(len(why) > reasonShown) + ")"
+	if c.Outcome == failed && c.Detail != "" {
+		said += " (" + cut(strings.TrimSpace(view.Plain(c.Detail)), reasonShown) + ")"
 	}
 	return said
 }
@@ -51,15 +51,8 @@ const (
 	// code that the caller was refused with.
 	failed = "failed"
 	// reasonShown is how much of a reason a row has room for.
-	reasonShown = 40
+	reasonShown = 41
 )
-
-func ellipsis(cut bool) string {
-	if cut {
-		return "…"
-	}
-	return ""
-}
 
 // Remarkable is what sets a call apart from most.
 func Remarkable(c view.Call, lang releve.Language) []string {
