@@ -103,24 +103,26 @@ func TestAFloodWashesNothingOut(t *testing.T) {
 	}
 }
 
-// Nothing is lost in the count: kept and folded are together what there was, in every kind.
+// Nothing is lost in the count: kept and folded are together what there was, in every kind, and
+// of each no more is kept than its own measure.
 func TestWhatIsFoldedIsCounted(t *testing.T) {
 	d := open(t, t.TempDir(), Options{})
 	at := noon
-	const each = 500
+	const each, apart = 500, 100 * time.Millisecond
 	for range each {
+		at = at.Add(apart)
 		for _, kind := range []string{"a", "b"} {
-			at = at.Add(50 * time.Millisecond)
 			d.Write(view.Entry{At: at, Kind: "fact", What: view.Say(kind), Routine: true})
 		}
 		must(t, d.Flush(within(t)))
 	}
 	all, err := d.Recent(10 * each)
 	must(t, err)
-	count := map[string]int{}
+	count, kept := map[string]int{}, map[string]int{}
 	for _, e := range all {
 		n := 1
 		kind := e.What.Code
+		kept[kind]++
 		if kind == Folded {
 			kind = e.Evidence[0].Code
 			n, err = strconv.Atoi(e.What.Args["count"])
@@ -130,6 +132,9 @@ func TestWhatIsFoldedIsCounted(t *testing.T) {
 	}
 	if count["a"] != each || count["b"] != each {
 		t.Errorf("%v, expected %d of each", count, each)
+	}
+	if whole := keptWhole + int(each*apart/foldedEvery); kept["a"] != whole || kept["b"] != whole {
+		t.Errorf("kept are %v, expected %d of each", kept, whole)
 	}
 }
 
