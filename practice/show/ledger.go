@@ -123,28 +123,29 @@ func (l *ledger) firstOf(seat releve.Seat, after time.Time) (time.Time, bool) {
 // found counts the rows that stand in a server's database: of each call no more
 // than its own record, its steps and its end.
 func found(rows []entry, calls []view.Call) int {
-	left := map[releve.CallID]map[releve.FactKind]int{}
+	type fact struct {
+		call releve.CallID
+		kind releve.FactKind
+	}
+	left := map[fact]int{}
 	for _, c := range calls {
 		if !c.Stored {
 			continue
 		}
-		end := 0
+		left[fact{c.Call, releve.CallOffered}]++
+		left[fact{c.Call, releve.CallStepped}] += len(c.Steps)
 		if c.Seen() {
-			end = 1
+			left[fact{c.Call, releve.CallEnded}]++
 		}
-		left[c.Call] = map[releve.FactKind]int{releve.CallOffered: 1, releve.CallStepped: len(c.Steps), releve.CallEnded: end}
 		for _, a := range c.Attempts { // of the same caller, refused before or after
-			if left[a.Call] == nil {
-				left[a.Call] = map[releve.FactKind]int{}
-			}
-			left[a.Call][releve.CallOffered]++
-			left[a.Call][releve.CallEnded]++
+			left[fact{a.Call, releve.CallOffered}]++
+			left[fact{a.Call, releve.CallEnded}]++
 		}
 	}
 	n := 0
 	for _, row := range rows {
-		if left[row.Call][row.Kind] > 0 {
-			left[row.Call][row.Kind]--
+		if of := (fact{row.Call, row.Kind}); left[of] > 0 {
+			left[of]--
 			n++
 		}
 	}
