@@ -122,6 +122,7 @@ func (t *talk) converse(ctx context.Context, g *leg) {
 	alive := time.NewTicker(deadAfter / 6)
 	defer alive.Stop()
 	var think, hold <-chan time.Time
+	quiet := false // at the last look: one alone may be that this process was stopped, and has not yet read what came
 	for {
 		select {
 		case at := <-g.sound.first:
@@ -142,7 +143,8 @@ func (t *talk) converse(ctx context.Context, g *leg) {
 			t.result.EndedBy, t.result.Cleanly = CalleeSide, true
 			return
 		case <-alive.C:
-			if g.sound.quietFor() > deadAfter {
+			was := quiet
+			if quiet = g.sound.quietFor() > deadAfter; quiet && was {
 				t.hangUp(ctx, g)
 				return
 			}
