@@ -259,7 +259,8 @@ func (s *scene) notProtected(ctx context.Context, owner releve.Seat) error {
 // call has somebody dial the published number and ask for an extension; the call
 // must be put through.
 func (s *scene) call([]string) error {
-	result := s.caller.Call(context.Background(), practice.CallOptions{Number: number, Digits: extension})
+	talks := 50 * time.Millisecond // to the telephone: the product is no longer in the call
+	result := s.caller.Call(context.Background(), practice.CallOptions{Number: number, Digits: extension, Hold: talks})
 	if !result.Heard() || !result.Transferred {
 		return fmt.Errorf("the caller lived through this: %+v", result)
 	}
