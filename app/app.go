@@ -365,6 +365,8 @@ func (a *App) Run(ctx context.Context) error {
 	var rooms sync.WaitGroup
 	failed := make(chan error, 1)
 	begin := func(f func(context.Context)) { rooms.Go(func() { f(work) }) }
+	a.telephony.serve() // all whom a message may reach are made now, and nobody has sent one yet
+	a.peer.Serve()
 	begin(func(ctx context.Context) {
 		if err := a.agent.Run(ctx); err != nil {
 			failed <- err

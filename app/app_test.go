@@ -2,7 +2,9 @@ package app_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -11,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -23,6 +26,8 @@ import (
 	"releve/config/site"
 	"releve/console/client"
 	"releve/journal"
+	"releve/peer"
+	"releve/phone"
 	"releve/practice"
 	"releve/takeover"
 	"releve/view"
@@ -68,11 +73,7 @@ func newSite(t *testing.T) config.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, mistakes := config.Load(written.Main)
-	for _, m := range mistakes {
-		t.Fatal(m)
-	}
-	return c
+	return load(t, written.Main)
 }
 
 // No disk is as large: the check says what it has room for.
@@ -283,6 +284,135 @@ func TestAServerStartsServesAndStops(t *testing.T) {
 	}
 }
 
+// Whoever asks while a server is being made has no answer yet, and none that a half of it
+// gives: by the link, by SIP, or as a PBX whose call is refused before anybody looks at it.
+func TestNobodyIsHeardBeforeAServerCanAnswer(t *testing.T) {
+	c := newSite(t)
+	asker := newAsker(t, load(t, fileOf(filepath.Dir(c.Site.Data), releve.Secondary)))
+	heard := asker.askUntilHeard(t, c)
+	a, err := app.New(c, true, logOf(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case what := <-heard:
+		t.Errorf("%s was answered by a server that does not run", what)
+	default:
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	for range 3 {
+		select {
+		case what := <-heard:
+			t.Logf("%s is answered", what)
+		case <-time.After(startLimit):
+			t.Fatal("it runs, and does not answer")
+		}
+	}
+}
+
+// asker is the other server, of which only the doors are made.
+type asker struct {
+	link  *peer.Peer
+	phone *phone.Phone
+}
+
+func newAsker(t *testing.T, c config.Config) asker {
+	t.Helper()
+	at := netip.MustParseAddrPort
+	link, err := peer.New(peer.Options{
+		Listen: at(c.Peer.Listen), Other: at(c.Peer.Other), CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
+		OtherCert: c.Peer.OtherCertificate, Seat: c.Site.Seat, SiteID: c.Site.ID, Log: logOf(t), Handler: struct{ peer.Handler }{}, // who is asked nothing
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = link.Close() })
+	telephone, err := phone.New(phone.Options{
+		Listen: at(c.SIP.Listen), PBX: at(c.PBX.Address), Domain: c.PBX.Domain,
+		RTPFirst: c.SIP.RTPFirst, RTPLast: c.SIP.RTPLast, Log: logOf(t),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = telephone.Close() })
+	return asker{link, telephone}
+}
+
+// askUntilHeard asks a server in three ways, each again and again until it has an answer,
+// and gives the names of the ways as they do.
+func (a asker) askUntilHeard(t *testing.T, c config.Config) <-chan string {
+	t.Helper()
+	const unanswered = 50 * time.Millisecond
+	heard := make(chan string, 3)
+	ctx, stop := context.WithCancel(t.Context())
+	var asking sync.WaitGroup
+	t.Cleanup(func() {
+		stop()
+		asking.Wait()
+	})
+	to := netip.MustParseAddrPort(c.SIP.Listen)
+	for what, ask := range map[string]func(ctx context.Context) bool{
+		"a status on the link": func(ctx context.Context) bool {
+			_, err := a.link.Exchange(ctx, json.RawMessage(`{}`))
+			return err == nil
+		},
+		"a question over SIP": func(ctx context.Context) bool {
+			question, err := a.link.SealQuestion("nonce")
+			if err != nil {
+				t.Error(err)
+			}
+			_, code, err := a.phone.CheckOther(ctx, to, question)
+			return err == nil && code != 0
+		},
+		"a call that asks for too much": func(ctx context.Context) bool { return refusedFrom(ctx, pbx(), to) },
+	} {
+		asking.Go(func() {
+			for ctx.Err() == nil {
+				once, end := context.WithTimeout(ctx, unanswered)
+				if ask(once) {
+					heard <- what
+					end()
+					return
+				}
+				end()
+			}
+		})
+	}
+	return heard
+}
+
+// refusedFrom sends a call as a PBX does and says whether it was refused before the context ended.
+func refusedFrom(ctx context.Context, from, to netip.AddrPort) bool {
+	conn, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from.Addr(), 0)), net.UDPAddrFromAddrPort(to))
+	if err != nil {
+		return false
+	}
+	defer conn.Close() //nolint:errcheck // a socket
+	us := conn.LocalAddr()
+	fmt.Fprintf(conn, "INVITE sip:%s@%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK-%s;rport\r\nFrom: <sip:201@b>;tag=1\r\n"+
+		"To: <sip:9@d>\r\nCall-ID: %s\r\nCSeq: 1 INVITE\r\nRequire: everything\r\n\r\n", number, to, us, us, us)
+	until, _ := ctx.Deadline()
+	_ = conn.SetReadDeadline(until)
+	answer := make([]byte, 2048)
+	for {
+		n, err := conn.Read(answer)
+		if err != nil {
+			return false
+		}
+		if strings.HasPrefix(string(answer[:n]), "SIP/2.0 420") {
+			return true
+		}
+	}
+}
+
 // awaitOwner waits until the server says that a seat is on duty with a database.
 func awaitOwner(t *testing.T, a *app.App, owner releve.Seat) {
 	t.Helper()
@@ -314,10 +444,9 @@ func postmasterOf(t *testing.T, c config.Config) int {
 // newMirroringSite lays a site of level mirroring out and reads both configurations.
 func newMirroringSite(t *testing.T) (main, secondary config.Config) {
 	t.Helper()
-	main = newSite(t)
-	dir := filepath.Dir(main.Site.Data)
+	dir := filepath.Dir(newSite(t).Site.Data)
 	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
-		file := filepath.Join(dir, string(seat)+".toml")
+		file := fileOf(dir, seat)
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -326,17 +455,20 @@ func newMirroringSite(t *testing.T) (main, secondary config.Config) {
 		if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, mistakes := config.Load(file)
-		for _, m := range mistakes {
-			t.Fatal(m)
-		}
-		if seat == releve.Main {
-			main = c
-		} else {
-			secondary = c
-		}
 	}
-	return main, secondary
+	return load(t, fileOf(dir, releve.Main)), load(t, fileOf(dir, releve.Secondary))
+}
+
+// fileOf is where a site's directory has a server's configuration.
+func fileOf(dir string, seat releve.Seat) string { return filepath.Join(dir, string(seat)+".toml") }
+
+func load(t *testing.T, file string) config.Config {
+	t.Helper()
+	c, mistakes := config.Load(file)
+	for _, m := range mistakes {
+		t.Fatal(m)
+	}
+	return c
 }
 
 // At level mirroring the secondary opens no socket of SIP, and is made although

@@ -18,6 +18,7 @@ type mute struct{}
 
 func (m mute) ports() (agent.Telephone, agent.Voice) { return m, m }
 
+func (mute) serve()                                 {}
 func (mute) run(clips, func(func(context.Context))) {}
 func (mute) leave(context.Context)                  {}
 func (mute) known() []view.Call                     { return nil }

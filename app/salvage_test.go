@@ -49,6 +49,7 @@ func linked(t *testing.T, main peer.Handler) otherDisk {
 		if err != nil {
 			t.Fatal(err)
 		}
+		p.Serve()
 		t.Cleanup(func() { _ = p.Close() })
 		return p
 	}

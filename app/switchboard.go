@@ -19,6 +19,7 @@ import (
 // a server that is mute.
 type telephony interface {
 	ports() (agent.Telephone, agent.Voice)
+	serve() // begins to hear what comes
 	run(clips clips, begin func(func(context.Context)))
 	leave(ctx context.Context) // lets callers go
 	known() []view.Call
@@ -35,10 +36,11 @@ type switchboard struct {
 	asking    chan struct{} // held by the question over SIP that is being answered
 }
 
-// incomingQueue holds calls for the moment between the sockets' opening and Run.
+// incomingQueue holds calls that nobody has taken up yet.
 const incomingQueue = 1024
 
-// openTelephony opens the sockets of SIP. The agent is made after it.
+// openTelephony opens the sockets of SIP. The agent is made after it, and so nothing is
+// read from them before serve.
 func (a *App) openTelephony() error {
 	if a.config.Mute() {
 		a.telephony = mute{}
@@ -189,6 +191,8 @@ func (s *switchboard) checked(ctx context.Context, question string) (string, boo
 	}
 	return sealed, answer.Well
 }
+
+func (s *switchboard) serve() { s.phone.Serve() }
 
 func (s *switchboard) run(clips clips, begin func(func(context.Context))) {
 	begin(func(ctx context.Context) {

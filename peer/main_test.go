@@ -36,9 +36,11 @@ func serveUntilKilled(given string) {
 		fail(err)
 	}
 	o.Log, o.Handler = slog.Default(), echo()
-	if _, err := peer.New(o); err != nil {
+	p, err := peer.New(o)
+	if err != nil {
 		fail(err)
 	}
+	p.Serve()
 	fmt.Println("ready")
 	select {}
 }
@@ -117,6 +119,7 @@ func (p *pair) start(o peer.Options) *peer.Peer {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	started.Serve()
 	p.t.Cleanup(func() { _ = started.Close() })
 	return started
 }

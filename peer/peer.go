@@ -45,12 +45,13 @@ type Peer struct {
 	life      context.Context
 	end       context.CancelCauseFunc
 	transport atomic.Pointer[http.Transport]
+	listener  net.Listener
 	server    *http.Server
 	serving   sync.WaitGroup
 }
 
-// New listens, and is ready to ask. A port in use is an error that wraps
-// syscall.EADDRINUSE.
+// New listens, and is ready to ask; the other server's questions wait until [Peer.Serve].
+// A port in use is an error that wraps syscall.EADDRINUSE.
 func New(o Options) (*Peer, error) {
 	p := &Peer{o: o, other: identity.Identity{Site: o.SiteID, Seat: o.Seat.Other(), Purpose: identity.Link}}
 	mine, err := identity.Load(identity.Files{Authority: o.CA, Certificate: o.Cert, Key: o.Key, Other: o.OtherCert})
@@ -58,19 +59,23 @@ func New(o Options) (*Peer, error) {
 		return nil, fmt.Errorf("peer link: %w", err)
 	}
 	p.mine.Store(mine)
-	listener, err := net.Listen("tcp", o.Listen.String())
+	p.listener, err = net.Listen("tcp", o.Listen.String())
 	if err != nil {
 		return nil, listenError(o.Listen, o.Seat, err)
 	}
 	p.life, p.end = context.WithCancelCause(context.Background())
 	p.transport.Store(p.newTransport())
 	p.server = p.newServer()
+	return p, nil
+}
+
+// Serve begins to answer. It is called once, when the handler can be.
+func (p *Peer) Serve() {
 	p.serving.Go(func() {
-		if err := p.server.ServeTLS(p.door(listener), "", ""); !errors.Is(err, http.ErrServerClosed) {
-			p.o.Log.Error("the peer link stopped listening", "listen", o.Listen, "error", err)
+		if err := p.server.ServeTLS(p.door(p.listener), "", ""); !errors.Is(err, http.ErrServerClosed) {
+			p.o.Log.Error("the peer link stopped listening", "listen", p.o.Listen, "error", err)
 		}
 	})
-	return p, nil
 }
 
 // Use goes on with other credentials: from now on they are shown and believed. Requests
@@ -100,6 +105,7 @@ func (p *Peer) Agreed() (generation string, stands bool) {
 func (p *Peer) Close() error {
 	// The connections first: a handler whose context ends has nobody to tell.
 	err := p.server.Close()
+	_ = p.listener.Close() // the server knows only one that it serves
 	p.end(ErrClosed)
 	p.transport.Load().CloseIdleConnections()
 	p.serving.Wait()

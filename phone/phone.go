@@ -107,7 +107,7 @@ type Phone struct {
 	overdue  int                 // calls whose ACK is
 }
 
-// New binds the SIP address and serves it.
+// New binds the SIP address. Nobody is heard before [Phone.Serve].
 func New(o Options) (*Phone, error) {
 	engine, err := media.NewEngine(media.Options{
 		Address: o.Listen.Addr(), First: o.RTPFirst, Last: o.RTPLast, Networks: o.networks(o.Sources), Log: o.Log,
@@ -121,24 +121,24 @@ func New(o Options) (*Phone, error) {
 		offers: make(map[offer]*Incoming), checks: make(chan struct{}, maxChecks),
 		legs: make(map[dialog.ID]*Leg), accounts: make(map[string]Account),
 	}
-	// Messages may arrive before Listen returns; they wait for the rest of New.
-	ready := make(chan struct{})
 	p.endpoint, err = sip.Listen(sip.Options{
 		Listen: o.Listen, Log: o.Log, Sources: o.sources(o.Sources),
 		OnPanic: o.OnPanic,
-		Handle:  func(req *sip.Request, t *sip.Transaction) { <-ready; p.receive(req, t) },
-		Stray:   func(res *sip.Response) { <-ready; _ = p.acknowledgeAgain(res) },
+		Handle:  p.receive,
+		Stray:   func(res *sip.Response) { _ = p.acknowledgeAgain(res) },
 	})
 	if err != nil {
 		engine.Close()
 		end(ErrClosed)
-		close(ready)
 		return nil, err
 	}
 	p.registrar = register.NewClient(p.endpoint, o.PBX, o.Domain)
-	close(ready)
 	return p, nil
 }
+
+// Serve begins to read what comes. It is called once, before anything is sent, and when
+// whoever [Options] name can be called: until then messages wait in the socket.
+func (p *Phone) Serve() { p.endpoint.Serve() }
 
 // sources are the PBX and what is given beside it, and the other server for OPTIONS.
 func (o Options) sources(beside []netip.Prefix) sip.Sources {

@@ -29,6 +29,7 @@ func newPhone(t *testing.T, pbx netip.AddrPort, change ...func(*phone.Options)) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.Serve()
 	t.Cleanup(func() {
 		if err := p.Close(); err != nil {
 			t.Errorf("closing the telephone: %v", err)

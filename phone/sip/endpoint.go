@@ -88,7 +88,7 @@ const (
 	strays      = 64
 )
 
-// Listen opens the socket and serves it.
+// Listen opens the socket. What comes waits there until [Endpoint.Serve].
 func Listen(o Options) (*Endpoint, error) {
 	raiseLimit()
 	if !o.Listen.Addr().IsValid() || o.Listen.Addr().IsUnspecified() {
@@ -121,15 +121,15 @@ func Listen(o Options) (*Endpoint, error) {
 	e.transactions = gosip.NewTransactionLayer(e.transport,
 		gosip.WithTransactionLayerLogger(e.log),
 		gosip.WithTransactionLayerUnhandledResponseHandler(e.astray))
-	e.serve()
 	return e, nil
 }
 
 // Addr is where the endpoint listens.
 func (e *Endpoint) Addr() netip.AddrPort { return e.listen }
 
-// serve hands the socket to the library and returns when it reads.
-func (e *Endpoint) serve() {
+// Serve begins to read: it hands the socket to the library and returns when that reads.
+// It is called once, before anything is sent.
+func (e *Endpoint) Serve() {
 	in := &inlet{UDPConn: e.socket, endpoint: e, ready: make(chan struct{}), senders: make(map[netip.Addr]struct{})}
 	e.readers.Go(func() { _ = e.transport.ServeUDP(in) }) // it ends with the socket
 	<-in.ready

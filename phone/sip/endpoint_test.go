@@ -28,6 +28,7 @@ func newEndpoint(t *testing.T) *Endpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
+	e.Serve()
 	t.Cleanup(func() { _ = e.Close() })
 	return e
 }
