@@ -85,8 +85,12 @@ func (u *unordered) watch(name string, p *part) {
 	u.watching.Go(func() {
 		<-p.gone
 		end := p.cmd.ProcessState
-		if end.Exited() && (!p.asked.Load() || end.ExitCode() != 0) {
-			u.add(fmt.Sprintf("the %s ended with exit code %d, asked to end: %v\n%s", name, end.ExitCode(), p.asked.Load(), tail(p.output, 30)))
+		asked := syscall.Signal(p.asked.Load())
+		if asked == syscall.SIGQUIT { // to tell what each goroutine does: that ends with 2
+			return
+		}
+		if end.Exited() && (asked == 0 || end.ExitCode() != 0) {
+			u.add(fmt.Sprintf("the %s ended with exit code %d, asked to end: %v\n%s", name, end.ExitCode(), asked != 0, tail(p.output, 30)))
 		}
 	})
 }

@@ -117,7 +117,7 @@ type part struct {
 	output string // file with what it said
 	cmd    *exec.Cmd
 	gone   chan struct{} // closed when it has ended
-	asked  atomic.Bool   // somebody asked it to end
+	asked  atomic.Int32  // the signal that last asked it to end, 0: none did
 }
 
 // launch starts a program in a process group of its own, its output in a file.
@@ -151,7 +151,7 @@ func launch(output string, cmd *exec.Cmd) (*part, error) {
 // signal sends a signal to the part's whole group.
 func (p *part) signal(s syscall.Signal) {
 	if s == syscall.SIGTERM || s == syscall.SIGINT || s == syscall.SIGQUIT {
-		p.asked.Store(true)
+		p.asked.Store(int32(s))
 	}
 	_ = syscall.Kill(-p.cmd.Process.Pid, s)
 }
