@@ -15,6 +15,7 @@ import (
 	"releve/arbiter"
 	"releve/journal"
 	"releve/peer/identity"
+	"releve/practice/freeze"
 	"releve/takeover"
 )
 
@@ -270,7 +271,7 @@ func TestAFrozenWitnessHoldsNoLaterRequestUp(t *testing.T) {
 	k := s.spawn(filepath.Join(t.TempDir(), "data"))
 	main := s.client(releve.Main, s.at)
 	must(t, main, seed())
-	k.signal(syscall.SIGSTOP)
+	freeze.Stop(t, k.cmd.Process.Pid)
 	const limit = 150 * time.Millisecond
 	for range 5 {
 		began := time.Now()

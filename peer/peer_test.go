@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 
 	"releve"
 	"releve/peer"
+	"releve/practice/freeze"
 	"releve/view"
 )
 
@@ -209,7 +209,7 @@ func TestAFrozenServerThenAWokenThenADeadOne(t *testing.T) {
 	if err := exchange(plenty); err != nil {
 		t.Fatal(err)
 	}
-	signal(t, other, syscall.SIGSTOP)
+	freeze.Stop(t, other.Process.Pid)
 	for range 3 { // the first on the connection that was kept, the others on new ones
 		wantKind(t, exchange(200*time.Millisecond), peer.Timeout)
 	}
@@ -340,24 +340,4 @@ func signal(t *testing.T, c *exec.Cmd, s syscall.Signal) {
 	if err := c.Process.Signal(s); err != nil {
 		t.Fatal(err)
 	}
-	if s == syscall.SIGSTOP {
-		stopped(t, c.Process.Pid)
-	}
-}
-
-// stopped waits until the kernel has stopped every thread: the signal only asks.
-func stopped(t *testing.T, pid int) {
-	t.Helper()
-	for deadline := time.Now().Add(plenty); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-		running := slices.ContainsFunc(threads, func(stat string) bool {
-			text, err := os.ReadFile(stat)
-			_, state, found := strings.Cut(string(text), ") ")
-			return err == nil && found && !strings.HasPrefix(state, "T")
-		})
-		if len(threads) > 0 && !running {
-			return
-		}
-	}
-	t.Fatal("the process does not stop")
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/practice/freeze"
 	"releve/view"
 )
 
@@ -229,7 +230,7 @@ func TestAPostmasterThatIsHeldIsFoundThoughItsSessionsAnswer(t *testing.T) {
 	must(t, err)
 	defer conn.Release()
 	postmaster := c.postmaster().cmd.Process
-	must(t, postmaster.Signal(syscall.SIGSTOP))
+	freeze.Stop(t, postmaster.Pid)
 	if _, err := conn.Exec(within(t), "SELECT 1"); err != nil {
 		t.Fatalf("a session that is open does not answer: %v", err)
 	}
@@ -247,7 +248,7 @@ func TestAPostmasterThatTakesNoSessionIsFoundByKnocking(t *testing.T) {
 	if log.has("startup packet") {
 		t.Error("a knock is complained of")
 	}
-	must(t, c.postmaster().cmd.Process.Signal(syscall.SIGSTOP))
+	freeze.Stop(t, c.postmaster().cmd.Process.Pid)
 	ctx, cancel := context.WithTimeout(within(t), 200*time.Millisecond)
 	defer cancel()
 	if err := c.knock(ctx); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -331,7 +332,7 @@ func TestPostgreSQLThatHangsOrHasEndedDoesNotAnswer(t *testing.T) {
 	must(t, err)
 	for _, pid := range pids {
 		if pid != c.postmaster().cmd.Process.Pid { // its sessions hang, each in itself
-			must(t, syscall.Kill(pid, syscall.SIGSTOP))
+			freeze.Stop(t, pid)
 		}
 	}
 	ill(t, c, ErrNoAnswer, healthLimit.String())

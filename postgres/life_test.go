@@ -11,11 +11,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"releve"
+	"releve/practice/freeze"
 )
 
 func TestACreatedClusterIsOursAndServes(t *testing.T) {
@@ -118,7 +118,7 @@ func TestAFencedClusterCommitsNothingMore(t *testing.T) {
 			}
 			if stopped {
 				for _, pid := range pids {
-					must(t, syscall.Kill(pid, syscall.SIGSTOP))
+					freeze.Stop(t, pid)
 				}
 			}
 			began := time.Now()

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/practice/freeze"
 )
 
 // backendPID is the process of a kind that pg_stat_activity shows.
@@ -28,7 +29,7 @@ func backendPID(t *testing.T, c *Cluster, kind string) (pid int) {
 func holdCheckpointer(t *testing.T, c *Cluster) (release func()) {
 	t.Helper()
 	pid := backendPID(t, c, "checkpointer")
-	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	freeze.Stop(t, pid)
 	return func() { must(t, syscall.Kill(pid, syscall.SIGCONT)) }
 }
 

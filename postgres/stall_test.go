@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/practice/freeze"
 )
 
 func TestWhatAdvancesIsWaitedForAndWhatStandsStillIsNot(t *testing.T) {
@@ -64,7 +65,7 @@ func TestACopySurvivesAStall(t *testing.T) {
 		return len(pids) == 2
 	})
 	for _, pid := range pids {
-		must(t, syscall.Kill(pid, syscall.SIGSTOP))
+		freeze.Stop(t, pid)
 	}
 	time.Sleep(5 * time.Second) // the stall itself
 	for _, pid := range pids {
@@ -92,7 +93,7 @@ func TestACopyWhoseSourceStandsStillIsEnded(t *testing.T) {
 		return len(senders) == 2 // the copy and its log: one that only begins would be refused and not stalled
 	})
 	for _, pid := range senders {
-		must(t, syscall.Kill(pid, syscall.SIGSTOP))
+		freeze.Stop(t, pid)
 		defer syscall.Kill(pid, syscall.SIGCONT)
 	}
 	if err := <-cloned; !errors.Is(err, ErrStalled) {
@@ -196,7 +197,7 @@ func TestAFirstAnswerThatComesLateIsWaitedFor(t *testing.T) {
 	c := alone(t)
 	p := c.postmaster()
 	held := func() {
-		must(t, p.cmd.Process.Signal(syscall.SIGSTOP))
+		freeze.Stop(t, p.cmd.Process.Pid)
 		p.pool.Reset() // no session is left
 	}
 	t.Cleanup(func() { _ = p.cmd.Process.Signal(syscall.SIGCONT) })

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"releve"
+	"releve/practice/freeze"
 	"releve/store"
 )
 
@@ -194,7 +195,7 @@ func TestABarrierWaitsForTheBackendOfALostSession(t *testing.T) {
 	var pid int
 	err := s.Write(within(t), func(tx pgx.Tx) error {
 		must(t, tx.QueryRow(within(t), "SELECT pg_backend_pid()").Scan(&pid))
-		must(t, syscall.Kill(pid, syscall.SIGSTOP))
+		freeze.Stop(t, pid)
 		must(t, tx.Conn().PgConn().Conn().Close())
 		return insert(within(t), "201")(tx)
 	})

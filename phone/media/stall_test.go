@@ -4,6 +4,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"releve/practice/freeze"
 )
 
 // A server that stands still for a moment sends what it missed, and is back in time: its
@@ -36,7 +38,7 @@ func hearThrough(t *testing.T, stall time.Duration) (before, after []arrival) {
 	c := newCaller(t, loopback())
 	server := startChild(t, "player", childTo+"="+c.address().String())
 	before = c.hearPacket(20)
-	signal(t, server, syscall.SIGSTOP)
+	freeze.Stop(t, server.Process.Pid)
 	<-time.After(stall)
 	signal(t, server, syscall.SIGCONT)
 	after = c.hearPacket(99)
