@@ -100,8 +100,9 @@ func (a *Agent) MayRegister(own, anyBinding bool) bool {
 	return s.Vote || heard || own || !anyBinding
 }
 
-// MayStandBy says whether this server may bind the standby user now.
-func (a *Agent) MayStandBy(_, _ bool) bool {
+// MayStandBy says whether this server may bind the standby user now. What an earlier life
+// had is kept, and not taken: the user may be the other's.
+func (a *Agent) MayStandBy(own, _ bool) bool {
 	s := a.snapshot.Load()
-	return a.Now()-s.Now <= asleep && s.Users().Standby
+	return a.Now()-s.Now <= asleep && s.Users().Standby && (own || !s.OnlyKeepsStandby())
 }

@@ -34,6 +34,7 @@ type site struct {
 	cut       bool       // the link between the servers
 	pbxDown   bool
 	lost      bool        // what the PBX sends to the reception reaches nobody
+	protects  bool        // the PBX lets nobody bind the reception user in another's place
 	reception releve.Seat // who is bound under the reception user
 	acked     releve.LSN  // the last row that anybody acknowledged
 	witness   *witness    // nil: the site has none
@@ -209,9 +210,9 @@ func (s *server) register(ctx context.Context) {
 		case <-refresh.C:
 		}
 		s.mu.Lock()
-		own, anyone, reachable := s.reception == s.seat, s.reception != "", !s.mute && !s.pbxDown
+		own, anyone, reachable, ours := s.reception == s.seat, s.reception != "", !s.mute && !s.pbxDown, s.standby
 		s.mu.Unlock()
-		reception, standby := s.agent.MayRegister(own, anyone), s.agent.MayStandBy(false, false)
+		reception, standby := s.agent.MayRegister(own, anyone), s.agent.MayStandBy(ours, ours)
 		if !reachable {
 			continue
 		}
@@ -231,7 +232,7 @@ func (s *server) bind(reception, standby bool) {
 		return
 	}
 	s.standby = s.wanted.Standby && standby && !s.forgotten
-	if s.wanted.Reception && reception {
+	if s.wanted.Reception && reception && !(s.protects && s.reception == s.seat.Other()) {
 		s.reception = s.seat
 	}
 	if !s.wanted.Reception && s.reception == s.seat {

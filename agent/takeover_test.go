@@ -469,6 +469,31 @@ func TestAPBXThatAnswersTheSecondaryFirstMovesNoDuty(t *testing.T) {
 	}
 }
 
+// The PBX keeps the reception for a dead main, and calls come to the standby user. Who took
+// over and is started again keeps that one until it has the reception, and takes it from
+// nobody (T3, H2).
+func TestWhoTookOverKeepsTheStandbyUserOverARestart(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.protects = true })
+		s.main().kill()
+		s.decided(s.secondary().overflow(t.Context(), "one@pbx", releve.ReasonNoAnswer))
+		s.until("the secondary serves", 5*time.Second, s.secondary().serves)
+		s.secondary().kill()
+		s.secondary().start()
+		s.until("it serves again", 5*time.Second, s.secondary().serves)
+		s.stays("it has the standby user", 10*time.Second, func() bool { return s.secondary().standby })
+		if may := s.secondary().agent.MayStandBy; !may(true, true) || may(false, true) || may(false, false) {
+			t.Error("it does not only keep the standby user")
+		}
+		s.change(func() { s.protects = false })
+		s.until("it has the reception alone", time.Second, func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.reception == releve.Secondary && !s.secondary().standby
+		})
+	})
+}
+
 // A database that dies again, of the same cause, before anybody has looked at it is
 // started again all the same.
 func TestADatabaseThatDiesAgainAtOnceIsStartedAgain(t *testing.T) {

@@ -134,6 +134,7 @@ func (l *line) run(ctx context.Context) {
 		next := expires / 2
 		if l.attempt(ctx) {
 			pause = 500 * time.Millisecond
+			next = min(next, l.looks())
 		} else {
 			next = pause + l.dice.of(l.seat, ofRegister).between(0, pause/4)
 			pause = min(2*pause, pauseMost)
@@ -199,6 +200,16 @@ func (l *line) settle(until time.Duration, held bool) {
 		return
 	}
 	l.until, l.held, l.former = until, false, 0
+}
+
+// looks is how long it is until this server looks for what its earlier life left bound.
+func (l *line) looks() time.Duration {
+	l.own.Lock()
+	defer l.own.Unlock()
+	if l.former == 0 {
+		return expires
+	}
+	return max(l.former-l.elapsed(), 0)
 }
 
 // give removes this server's own binding, if the PBX still has it: also one that an earlier

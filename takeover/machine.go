@@ -124,16 +124,18 @@ type Machine struct {
 
 	WithoutDuty bool // answering overflowed calls without the duty (R13)
 	KeepStandby bool // the standby user stays ours although we are on duty
-	Suspended   bool // woke up and does not yet know whether it is still on duty (H10)
-	WokeAt      time.Duration
-	PBX         PBX
-	PBXAt       time.Duration
-	Reception   bool
-	ReceptionAt time.Duration
-	VoiceDown   bool // the voice side cannot take a call
-	VoiceAt     time.Duration
-	Leaving     bool // the operator moved the duty: come back as a mirror by itself
-	Asked       Command
+	// FormerStandby: so does what an earlier life of ours on duty may have bound.
+	FormerStandby bool
+	Suspended     bool // woke up and does not yet know whether it is still on duty (H10)
+	WokeAt        time.Duration
+	PBX           PBX
+	PBXAt         time.Duration
+	Reception     bool
+	ReceptionAt   time.Duration
+	VoiceDown     bool // the voice side cannot take a call
+	VoiceAt       time.Duration
+	Leaving       bool // the operator moved the duty: come back as a mirror by itself
+	Asked         Command
 }
 
 // New is a server before it has looked at its disk.
@@ -209,6 +211,7 @@ func (m *Machine) observe(e Event) {
 		if e.Boot.Known {
 			m.Durable = e.Boot.Durable
 		}
+		m.FormerStandby = e.Boot.Known && m.Owns()
 	case e.Peer != nil:
 		m.hear(*e.Peer)
 	case e.Database != nil:
@@ -236,6 +239,7 @@ func (m *Machine) observe(e Event) {
 		m.woke()
 	case e.Reception != nil:
 		m.Reception, m.ReceptionAt = *e.Reception, e.Now
+		m.FormerStandby = m.FormerStandby && !m.Reception
 	case e.Calls != nil:
 		m.voice(*e.Calls)
 	case e.Command == Forget:
@@ -542,10 +546,13 @@ type Users struct {
 // the standby user, so that the PBX never needs to know (T3). A server that has
 // just taken over keeps the standby user until the other wants it: while an old
 // binding of the reception stands, calls arrive there.
+//
+// It does so over a restart of its own: what that life has bound is kept then, and not
+// taken ([Machine.OnlyKeepsStandby]), until the reception is bound.
 func (m *Machine) Users() Users {
 	switch m.Phase {
 	case Serving, Promoting:
-		return Users{Reception: !m.Suspended, Standby: m.KeepStandby}
+		return Users{Reception: !m.Suspended, Standby: m.KeepStandby || m.FormerStandby}
 	case Handing:
 		return Users{Reception: true}
 	case Handed:
@@ -558,6 +565,12 @@ func (m *Machine) Users() Users {
 		return Users{Reception: m.soleVoice()}
 	}
 	return Users{}
+}
+
+// OnlyKeepsStandby says that the standby user is wanted as far as the PBX shows it as this
+// server's: it is on duty, and the user may be the other's.
+func (m *Machine) OnlyKeepsStandby() bool {
+	return (m.Phase == Serving || m.Phase == Promoting) && !m.KeepStandby
 }
 
 // Duty is the word of SPEC §1 for what this server does.

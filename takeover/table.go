@@ -218,7 +218,7 @@ func (m *Machine) fence() []Action {
 // loseDuty forgets what was under way: its end is no longer wanted.
 func (m *Machine) loseDuty() {
 	m.Job, m.Failed, m.Gate, m.Lone = NoJob, NoJob, false, false
-	m.Suspended, m.WithoutDuty, m.KeepStandby = false, false, false
+	m.Suspended, m.WithoutDuty, m.KeepStandby, m.FormerStandby = false, false, false, false
 	m.DB, m.Confirmed, m.Regained = Database{}, false, 0
 }
 

@@ -64,7 +64,7 @@ func settle(m *takeover.Machine) {
 	}
 	m.Count, m.Last, m.Checking, m.Began = takeover.Count{}, takeover.Round{}, 2, 0 // no round of the watch
 	m.Waiters, m.Earliest, m.Arrived, m.Silent, m.Own = 0, 0, takeover.Overflow{}, false, takeover.OwnCall{}
-	m.WithoutDuty, m.KeepStandby, m.VoiceDown, m.PBX = false, false, false, takeover.PBX{}
+	m.WithoutDuty, m.KeepStandby, m.FormerStandby, m.VoiceDown, m.PBX = false, false, false, false, takeover.PBX{}
 	m.Reception = m.Users().Reception
 	m.Seen.Own = 0
 	if m.Phase != takeover.Starting {
