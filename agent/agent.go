@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -76,6 +77,8 @@ type Agent struct {
 	rounds  []takeover.Round // the latest, for evidence
 	kept    takeover.Users   // what the telephone was last told
 	news    bool             // the other is to be told of this step
+	heard   heard            // of the other, owned by Run
+	lifeID  string           // of this process
 
 	snapshot atomic.Pointer[snapshot]
 	pbxHeard atomic.Int64  // when a question was sent for the other that the PBX answered (Now)
@@ -97,6 +100,8 @@ type snapshot struct{ takeover.Machine }
 type report struct {
 	takeover.Event
 	asked time.Duration // of Peer: when we asked for it, 0 when the other spoke by itself
+	life  string        // of Peer: the process that told it …
+	told  time.Duration // … and when it was so
 }
 
 // New makes an agent. Nothing happens before Run.
@@ -113,6 +118,7 @@ func New(o Options) *Agent {
 		machine: takeover.New(o.Settings),
 		kick:    make(chan struct{}, 1),
 		changed: newBroadcast(),
+		lifeID:  rand.Text(),
 	}
 	a.publish()
 	return a
@@ -180,7 +186,7 @@ func (a *Agent) loop(ctx context.Context) {
 			a.tell() // and the answer tells whether we are still on duty
 		}
 		last = now // not after the step: the process may be stopped in the middle of it
-		if a.predates(e) {
+		if e.Peer != nil && (a.predates(e) || a.heard.overtaken(e.life, e.told)) {
 			e.Peer = nil
 		}
 		a.step(ctx, e.Event)
@@ -191,7 +197,7 @@ func (a *Agent) loop(ctx context.Context) {
 // about the time since, wherever it waited meanwhile. Only an answer to a question
 // put afterwards, or a later term, ends the doubt (H10).
 func (a *Agent) predates(e report) bool {
-	return e.Peer != nil && a.machine.Suspended && e.asked < a.machine.WokeAt && e.Peer.Term <= a.machine.Term
+	return a.machine.Suspended && e.asked < a.machine.WokeAt && e.Peer.Term <= a.machine.Term
 }
 
 func (a *Agent) nextLook() time.Duration {

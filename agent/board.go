@@ -32,6 +32,7 @@ type board struct {
 	events   []view.Event // own, newest first
 	other    Message
 	heardAt  time.Time
+	heard    heard           // up to which other is
 	seen     takeover.Mirror // as it was when it last streamed
 	behind   time.Time       // since when the mirror lacks something
 	replayed releve.LSN      // how far our own copy had come …
@@ -125,6 +126,9 @@ func (b *board) newest(what view.Sentence) bool {
 func (b *board) hear(m Message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.heard.overtaken(m.Life, m.Told) {
+		return
+	}
 	b.other, b.heardAt = m, time.Now()
 }
 
@@ -264,7 +268,7 @@ func (a *Agent) Message() Message {
 	m := a.Machine()
 	status := m.Status()
 	status.Spooled = a.Spool.Waiting()
-	return Message{Status: status, Server: a.server(m), Mirror: a.mirrorView(m), PBX: a.pbx(m), Events: a.board.own(eventsTold), Procedure: a.running.latest(),
+	return Message{Life: a.lifeID, Told: m.Now, Status: status, Server: a.server(m), Mirror: a.mirrorView(m), PBX: a.pbx(m), Events: a.board.own(eventsTold), Procedure: a.running.latest(),
 		Proof: a.board.proving()}
 }
 

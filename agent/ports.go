@@ -69,8 +69,12 @@ type CheckQuestion struct {
 	Call bool // a call waits: look at the binding itself
 }
 
-// Message is what two servers tell each other.
+// Message is what two servers tell each other. Two are on their way at a time, an answer and
+// what the other said by itself, so that one may be overtaken: see [overtaken].
 type Message struct {
+	Life string        `json:"life,omitempty"`    // of the process that tells it, drawn at its start
+	Told time.Duration `json:"told_ns,omitempty"` // when that process came to be so, by its own clock
+
 	Status takeover.Status `json:"status"`
 	Server view.Server     `json:"server"`
 	Mirror view.Mirror     `json:"mirror"`

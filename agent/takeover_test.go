@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"releve"
@@ -491,6 +492,36 @@ func TestWhoTookOverKeepsTheStandbyUserOverARestart(t *testing.T) {
 			defer s.mu.Unlock()
 			return s.reception == releve.Secondary && !s.secondary().standby
 		})
+	})
+}
+
+// Two words of the other are on their way at a time. One that comes behind a later one says
+// nothing: a server that handed its duty over took the reception user back for it (R9).
+func TestAWordThatWasOvertakenIsNoNews(t *testing.T) {
+	const mark = 77
+	playProtected(t, func(t *testing.T, s *site) {
+		word := s.secondary().agent.Message()
+		word.Status.Spooled, word.Server.SpoolWaiting = mark, mark
+		marked := func() bool {
+			synctest.Wait()
+			return s.main().agent.Machine().Other.Spooled == mark || s.main().agent.View().Secondary.SpoolWaiting == mark
+		}
+		time.Sleep(2 * time.Second)
+		s.main().agent.Heard(t.Context(), word)
+		if marked() {
+			t.Error("it is taken for what the other is now")
+		}
+		word.Told += time.Hour
+		s.main().agent.Heard(t.Context(), word)
+		if !marked() {
+			t.Error("a later word is not heard")
+		}
+		time.Sleep(2 * time.Second)
+		word.Life, word.Told = "another", 0 // the other was started again, perhaps on a machine that was
+		s.main().agent.Heard(t.Context(), word)
+		if !marked() {
+			t.Error("a process that was started again is not heard")
+		}
 	})
 }
 

@@ -71,7 +71,23 @@ func (a *Agent) Heard(ctx context.Context, m Message) Message {
 
 func (a *Agent) hear(ctx context.Context, m Message, asked time.Duration) {
 	a.board.hear(m)
-	a.report(ctx, report{Event: takeover.Event{Peer: &m.Status}, asked: asked})
+	a.report(ctx, report{Event: takeover.Event{Peer: &m.Status}, asked: asked, life: m.Life, told: m.Told})
+}
+
+// heard is up to where the other was heard.
+type heard struct {
+	life string
+	told time.Duration
+}
+
+// overtaken says that the other has told something later already, and else takes it in: what
+// it was before is no news of it.
+func (h *heard) overtaken(life string, told time.Duration) bool {
+	if life == h.life && told < h.told {
+		return true
+	}
+	h.life, h.told = life, told
+	return false
 }
 
 // watchDatabase sees a postmaster that dies at once, and the positions as they move.
