@@ -142,7 +142,7 @@ var words = map[string]struct{ en, fr said }{
 		said{"le certificat « {subject} » vaut pour un autre usage que « {expected} »", "vérifiez les adresses : c'est un autre programme de cet établissement qui y répond, ou qui demande"},
 	},
 	NotPinned: {
-		said{"the certificate \"{subject}\" is another than the one that this machine was given", "copy that file again from the directory that `releve init` wrote; if nobody changed the keys of this site, somebody else has its authority's: run `releve certificates rekey`"},
+		said{"the certificate \"{subject}\" is not the one that this machine was given", "copy that file again from the directory that `releve init` wrote; if nobody changed the keys of this site, somebody else has its authority's: run `releve certificates rekey`"},
 		said{"le certificat « {subject} » n'est pas celui qui a été donné ici", "recopiez ce fichier depuis le répertoire écrit par `releve init` ; si personne n'a changé les clés de cet établissement, un autre a celle de son autorité : lancez `releve certificates rekey`"},
 	},
 	Incomplete: {
