@@ -482,7 +482,11 @@ func TestWhoTookOverKeepsTheStandbyUserOverARestart(t *testing.T) {
 		s.secondary().kill()
 		s.secondary().start()
 		s.until("it serves again", 5*time.Second, s.secondary().serves)
-		s.stays("it has the standby user", 10*time.Second, func() bool { return s.secondary().standby })
+		s.stays("it has the standby user", 10*time.Second, func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.secondary().standby
+		})
 		if may := s.secondary().agent.MayStandBy; !may(true, true) || may(false, true) || may(false, false) {
 			t.Error("it does not only keep the standby user")
 		}
