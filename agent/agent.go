@@ -186,8 +186,12 @@ func (a *Agent) loop(ctx context.Context) {
 			a.tell() // and the answer tells whether we are still on duty
 		}
 		last = now // not after the step: the process may be stopped in the middle of it
-		if e.Peer != nil && (a.predates(e) || a.heard.overtaken(e.life, e.told)) {
+		switch {
+		case e.Peer == nil:
+		case a.predates(e) || a.heard.overtaken(e.life, e.told):
 			e.Peer = nil
+		default:
+			e.Peer = a.aged(e)
 		}
 		a.step(ctx, e.Event)
 	}
@@ -198,6 +202,23 @@ func (a *Agent) loop(ctx context.Context) {
 // put afterwards, or a later term, ends the doubt (H10).
 func (a *Agent) predates(e report) bool {
 	return a.machine.Suspended && e.asked < a.machine.WokeAt && e.Peer.Term <= a.machine.Term
+}
+
+// aged is a word of the other with what it says of the PBX as old as that can be: it may have
+// waited in a process that slept. An answer is no older than our question; of what comes by
+// itself nobody knows, and what was known before ages.
+func (a *Agent) aged(e report) *takeover.Status {
+	word, known := *e.Peer, a.machine.Other.PBXAgo
+	switch {
+	case e.asked > 0 && word.PBXAgo >= 0:
+		word.PBXAgo += a.Now() - e.asked
+	case e.asked > 0:
+	case a.machine.OtherAt == 0 || known < 0:
+		word.PBXAgo = -1
+	default:
+		word.PBXAgo = known + a.Now() - a.machine.OtherAt
+	}
+	return &word
 }
 
 func (a *Agent) nextLook() time.Duration {

@@ -529,6 +529,26 @@ func TestAWordThatWasOvertakenIsNoNews(t *testing.T) {
 	})
 }
 
+// What comes by itself may have waited in a process that slept: of the PBX it says nothing
+// new. A restart of the PBX passed for a silence of the main's alone (R17).
+func TestAWordThatNobodyAskedForIsNotFresh(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		word := s.secondary().agent.Message()
+		m := s.main().agent.Machine()
+		known := m.Other.PBXAgo + m.Now - m.OtherAt
+		word.Status.PBXAgo = 0
+		s.main().agent.Heard(t.Context(), word)
+		synctest.Wait()
+		if now := s.main().agent.Machine().Other; known <= 0 || now.PBXAgo < known {
+			t.Errorf("the PBX is taken to have answered the other %s ago, it was known for %s ago", now.PBXAgo, known)
+		}
+		s.until("an answer of the other tells it anew", 5*time.Second, func() bool {
+			m := s.main().agent.Machine()
+			return m.Other.PBXAgo+m.Now-m.OtherAt < known
+		})
+	})
+}
+
 // A database that dies again, of the same cause, before anybody has looked at it is
 // started again all the same.
 func TestADatabaseThatDiesAgainAtOnceIsStartedAgain(t *testing.T) {

@@ -16,6 +16,7 @@ var onceBroken = map[uint64]string{
 	8000173158:          "a claim whose save had failed was waited for, though it was never put to the witness",
 	8000046846:          "the audit at the end took a main that had not yet heard of its successor for the one that serves",
 	1726096044271140564: "a server that was started again left its earlier life's binding, and the PBX kept the user from the other for it",
+	372594491926911885:  "a word that had waited in a server that slept told of the PBX as if it were new, and a restart passed for a silence of the main's alone",
 	506837622294906451:  "a word of the other came behind a later one, and a server that had handed over took the reception user back for it",
 	2436781420606725631: "a server that had taken over and was started again let the standby user go while the PBX kept the reception for the other",
 	5070968:             "a journal's disk that stalled had to be restarted here, and takes the next save in the product",
