@@ -22,8 +22,9 @@ func BenchmarkRefusalWhileEveryChannelIsBusy(b *testing.B) {
 	const channels = 10
 	closeSharedSite() // it uses the same addresses
 	s, err := newSite(newDir(b), plan{
-		init: []string{"--channels", "10"},
-		pbx:  map[string]string{"IPBX_BACK_MAX": "1"},
+		init:     []string{"--channels", "10"},
+		pbx:      map[string]string{"IPBX_BACK_MAX": "1"},
+		settings: map[string]string{"takeover.own_calls": "false"}, // the standby refuses its own too, and would be counted
 	})
 	if err != nil {
 		b.Fatal(err)

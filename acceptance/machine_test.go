@@ -117,15 +117,20 @@ func (m *machine) members() []process {
 // running says whether our process there was started and has not ended.
 func (m *machine) running() bool { return m.process != nil && m.process.running() }
 
-// kill takes the power from the whole machine: each process at one moment.
+// kill takes the power from the whole machine: each process at one moment. Nobody finds it
+// running afterwards: a process that is dead and not yet waited for would pass for one.
 func (m *machine) kill() error {
 	killAll(freeze(m.members))
-	return await(10*time.Second, func() error {
+	err := await(10*time.Second, func() error {
 		if left := m.members(); len(left) > 0 {
 			return fmt.Errorf("%d processes of the %s are left: %v", len(left), m.name, left)
 		}
 		return nil
 	})
+	if err == nil && m.process != nil {
+		_, err = m.process.wait(stopLimit)
+	}
+	return err
 }
 
 // kill9 is kill, for a test that relies on it.
