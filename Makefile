@@ -33,8 +33,8 @@ chaos:
 
 soak:
 	@$(MAKE) --no-print-directory chaos N="$(or $(N),1000)"
-	@go test -count=1 -v -timeout 0 -run '^TestAStrangerOnTheNetwork$$' ./acceptance -args -stranger "$(or $(STAY),1h)" -strength 3
-	@go test -count=1 -v -timeout 0 -run '^TestSeed$$' ./sim -args -fresh -seeds 1000000
+	@go test -count=1 -v -timeout 0 -run '^TestAStrangerOnTheNetwork$$' ./proof/acceptance -args -stranger "$(or $(STAY),1h)" -strength 3
+	@go test -count=1 -v -timeout 0 -run '^TestSeed$$' ./proof/sim -args -fresh -seeds 1000000
 
 bench:
 	@scripts/install.sh $(FOR_TEST)

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"releve/agent"
-	"releve/console"
-	"releve/peer/identity"
-	"releve/takeover"
-	"releve/view"
+	"releve/doors/identity"
+	"releve/rules/takeover"
+	"releve/screen/console"
+	"releve/screen/view"
+	"releve/server/agent"
 )
 
 // abdicateLimit is how long a mirror may take to give its vote back: its journal, and what

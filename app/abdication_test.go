@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"releve"
-	"releve/agent"
+	"releve/adapters/peer"
 	"releve/config"
-	"releve/peer"
-	"releve/peer/identity"
-	"releve/takeover"
-	"releve/view"
+	"releve/doors/identity"
+	"releve/rules/takeover"
+	"releve/screen/view"
+	"releve/server/agent"
 )
 
 const wordSite = "THISSITE"

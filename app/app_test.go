@@ -21,16 +21,16 @@ import (
 	"go.uber.org/goleak"
 
 	"releve"
+	"releve/adapters/journal"
+	"releve/adapters/peer"
+	"releve/adapters/phone"
 	"releve/app"
 	"releve/config"
 	"releve/config/site"
-	"releve/console/client"
-	"releve/journal"
-	"releve/peer"
-	"releve/phone"
-	"releve/practice"
-	"releve/takeover"
-	"releve/view"
+	"releve/proof/practice"
+	"releve/rules/takeover"
+	"releve/screen/console/client"
+	"releve/screen/view"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"releve"
-	"releve/postgres"
-	"releve/view"
+	"releve/adapters/postgres"
+	"releve/screen/view"
 )
 
 // attempts are the starts of PostgreSQL that were in vain, in a row: each makes the next wait

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"releve"
-	"releve/postgres"
-	"releve/view"
+	"releve/adapters/postgres"
+	"releve/screen/view"
 )
 
 // told is what an operator was told, and a clock that only the test moves.

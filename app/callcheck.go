@@ -11,13 +11,13 @@ import (
 	"time"
 
 	"releve"
-	"releve/agent"
-	"releve/calls"
+	"releve/adapters/phone"
 	"releve/config"
-	"releve/console"
-	"releve/phone"
-	"releve/takeover"
-	"releve/view"
+	"releve/rules/takeover"
+	"releve/screen/console"
+	"releve/screen/view"
+	"releve/server/agent"
+	"releve/server/calls"
 )
 
 // checkCalls is the name of the check of the PBX by a call, as a procedure and as an order

@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"releve"
-	"releve/agent"
-	"releve/calls"
+	"releve/adapters/phone"
 	"releve/config"
-	"releve/console"
-	"releve/phone"
-	"releve/view"
-	"releve/view/words"
+	"releve/screen/console"
+	"releve/screen/view"
+	"releve/screen/words"
+	"releve/server/agent"
+	"releve/server/calls"
 )
 
 var pbxOfCheck = config.PBX{

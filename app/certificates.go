@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"releve/config"
-	"releve/peer/identity"
-	"releve/view"
+	"releve/doors/identity"
+	"releve/screen/view"
 )
 
 // certificatesIn are those that a server has now.

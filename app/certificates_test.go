@@ -10,9 +10,9 @@ import (
 
 	"releve"
 	"releve/config"
-	"releve/peer/identity"
-	"releve/view"
-	"releve/view/words"
+	"releve/doors/identity"
+	"releve/screen/view"
+	"releve/screen/words"
 )
 
 // The days are virtual: from 40 days before the end of the secondary's certificate.

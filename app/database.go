@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"releve"
-	"releve/agent"
-	"releve/postgres"
-	"releve/takeover"
-	"releve/view"
+	"releve/adapters/postgres"
+	"releve/rules/takeover"
+	"releve/screen/view"
+	"releve/server/agent"
 )
 
 // database is PostgreSQL as the agent needs it.

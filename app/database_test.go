@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"releve"
-	"releve/postgres"
-	"releve/postgres/sitetest"
-	"releve/takeover"
-	"releve/view"
+	"releve/adapters/postgres"
+	"releve/proof/sitetest"
+	"releve/rules/takeover"
+	"releve/screen/view"
 )
 
 const limit = sitetest.Limit(2 * time.Minute)

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"releve/config"
-	"releve/view"
+	"releve/screen/view"
 )
 
 const (

@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"releve/agent"
 	"releve/config"
-	"releve/console"
-	"releve/view"
+	"releve/screen/console"
+	"releve/screen/view"
+	"releve/server/agent"
 )
 
 // Socket is where the command line finds the server of a configuration.

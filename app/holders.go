@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"releve"
-	"releve/postgres"
-	"releve/view"
+	"releve/adapters/postgres"
+	"releve/screen/view"
 )
 
 // Somebody who looks something up in the database, leaves his transaction open and goes home

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"releve"
-	"releve/postgres"
-	"releve/view"
+	"releve/adapters/postgres"
+	"releve/screen/view"
 )
 
 type endings struct{ ended []int }

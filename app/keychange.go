@@ -9,10 +9,10 @@ import (
 	"slices"
 	"time"
 
+	"releve/adapters/postgres"
 	"releve/config"
-	"releve/peer/identity"
-	"releve/postgres"
-	"releve/view"
+	"releve/doors/identity"
+	"releve/screen/view"
 )
 
 // The certificate files of a server are changed while it runs: issued anew, or of other keys

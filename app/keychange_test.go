@@ -7,10 +7,10 @@ import (
 	"testing"
 
 	"releve"
-	"releve/peer/identity"
-	"releve/peer/identity/identitytest"
-	"releve/postgres"
-	"releve/view"
+	"releve/adapters/postgres"
+	"releve/doors/identity"
+	"releve/doors/identity/identitytest"
+	"releve/screen/view"
 )
 
 // believer is a link whose other end believes a generation.

@@ -11,11 +11,11 @@ import (
 	"github.com/google/renameio/v2"
 
 	"releve"
-	"releve/calls"
 	"releve/config"
-	"releve/takeover"
-	"releve/verify"
-	"releve/view"
+	"releve/rules/takeover"
+	"releve/screen/view"
+	"releve/server/calls"
+	"releve/server/verify"
 )
 
 const (

@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"releve/phone"
-	"releve/phone/register"
-	"releve/view"
+	"releve/adapters/phone"
+	"releve/adapters/phone/register"
+	"releve/screen/view"
 )
 
 // line keeps one SIP user bound, or not, as the duty asks. One goroutine, run,

@@ -7,12 +7,12 @@ import (
 	"fmt"
 
 	"releve"
-	"releve/agent"
-	"releve/peer"
-	"releve/postgres"
-	"releve/spool"
-	"releve/takeover"
-	"releve/view"
+	"releve/adapters/peer"
+	"releve/adapters/postgres"
+	"releve/adapters/spool"
+	"releve/rules/takeover"
+	"releve/screen/view"
+	"releve/server/agent"
 )
 
 // link is the way to the other server as the agent needs it.

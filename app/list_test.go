@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 
 	"releve"
-	"releve/store"
-	"releve/view"
+	"releve/adapters/store"
+	"releve/screen/view"
 )
 
 // shelf reads a database of calls, newest first, in pages.

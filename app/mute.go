@@ -3,9 +3,9 @@ package app
 import (
 	"context"
 
-	"releve/agent"
-	"releve/takeover"
-	"releve/view"
+	"releve/rules/takeover"
+	"releve/screen/view"
+	"releve/server/agent"
 )
 
 // errMute is what a server without a telephone answers whoever asks for it.

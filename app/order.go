@@ -6,9 +6,9 @@ import (
 	"log/slog"
 	"time"
 
-	"releve/postgres"
-	"releve/verify"
-	"releve/view"
+	"releve/adapters/postgres"
+	"releve/screen/view"
+	"releve/server/verify"
 )
 
 // verifyOrder asks the other server how its copy sorts.

@@ -10,9 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"releve/postgres"
-	"releve/verify"
-	"releve/view"
+	"releve/adapters/postgres"
+	"releve/screen/view"
+	"releve/server/verify"
 )
 
 type sortedAs postgres.SortOrder

@@ -11,12 +11,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"releve"
-	"releve/outbox"
-	"releve/peer"
-	"releve/postgres"
-	"releve/spool"
-	"releve/store"
-	"releve/view"
+	"releve/adapters/peer"
+	"releve/adapters/postgres"
+	"releve/adapters/spool"
+	"releve/adapters/store"
+	"releve/screen/view"
+	"releve/server/outbox"
 )
 
 // sessions are those of the store: one that drains each spool, the operator's

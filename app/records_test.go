@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"releve"
-	"releve/outbox"
-	"releve/postgres"
-	"releve/postgres/sitetest"
-	"releve/view"
+	"releve/adapters/postgres"
+	"releve/proof/sitetest"
+	"releve/screen/view"
+	"releve/server/outbox"
 )
 
 // What the database refuses for its own fault stops nothing, and the operator hears of it (R14).

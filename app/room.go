@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"releve"
-	"releve/postgres"
-	"releve/view"
+	"releve/adapters/postgres"
+	"releve/screen/view"
 )
 
 // The log that is kept for an absent mirror grows, and others write on the same disks. An

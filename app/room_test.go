@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"releve"
-	"releve/postgres"
-	"releve/view"
+	"releve/adapters/postgres"
+	"releve/screen/view"
 )
 
 // lookedAt is a PostgreSQL whose disks are what a test says.

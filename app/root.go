@@ -4,9 +4,9 @@ import (
 	"log/slog"
 	"os"
 
-	"releve/account"
 	"releve/config"
-	"releve/view"
+	"releve/doors/account"
+	"releve/screen/view"
 )
 
 // NewUnrooted is New for a server that root may have started: what it keeps belongs to

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"releve"
-	"releve/spool"
+	"releve/adapters/spool"
 )
 
 // recordRuns records that the earlier runs of this server are over: whatever call of theirs has

@@ -7,12 +7,12 @@ import (
 	"fmt"
 
 	"releve"
-	"releve/console"
-	"releve/peer"
-	"releve/postgres"
-	"releve/salvage"
-	"releve/store"
-	"releve/view"
+	"releve/adapters/peer"
+	"releve/adapters/postgres"
+	"releve/adapters/store"
+	"releve/screen/console"
+	"releve/screen/view"
+	"releve/server/salvage"
 )
 
 // ownDisk is this server's disk as salvage needs it. One data directory runs at a time.

@@ -12,11 +12,11 @@ import (
 	"testing"
 
 	"releve"
+	"releve/adapters/peer"
 	"releve/config"
 	"releve/config/site"
-	"releve/peer"
-	"releve/salvage"
-	"releve/view"
+	"releve/screen/view"
+	"releve/server/salvage"
 )
 
 // linked is the secondary's end of a link whose other end answers about salvages only.

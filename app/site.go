@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"releve"
-	"releve/store"
-	"releve/view"
+	"releve/adapters/store"
+	"releve/screen/view"
 )
 
 // The site as the page and the command line see it.

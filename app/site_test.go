@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"releve"
-	"releve/view"
+	"releve/screen/view"
 )
 
 // Whether a call without an end goes on, only who holds it can say.

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"maps"
 
-	"releve/agent"
-	"releve/peer"
-	"releve/peer/identity"
-	"releve/view"
+	"releve/adapters/peer"
+	"releve/doors/identity"
+	"releve/screen/view"
+	"releve/server/agent"
 )
 
 // watchedLink is the link with a word to the operator when it is not the other server

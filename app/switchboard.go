@@ -7,12 +7,12 @@ import (
 	"time"
 
 	"releve"
-	"releve/agent"
-	"releve/attendant"
-	"releve/calls"
-	"releve/peer"
-	"releve/phone"
-	"releve/view"
+	"releve/adapters/peer"
+	"releve/adapters/phone"
+	"releve/rules/attendant"
+	"releve/screen/view"
+	"releve/server/agent"
+	"releve/server/calls"
 )
 
 // telephony is the side of a server that callers reach: the switchboard, or nothing on

@@ -12,11 +12,11 @@ import (
 	"sync"
 	"time"
 
-	"releve/agent"
-	"releve/peer"
-	"releve/phone"
-	"releve/takeover"
-	"releve/view"
+	"releve/adapters/peer"
+	"releve/adapters/phone"
+	"releve/rules/takeover"
+	"releve/screen/view"
+	"releve/server/agent"
 )
 
 // telephone is the link to the PBX as the agent needs it.

@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"releve/phone"
+	"releve/adapters/phone"
 )
 
 // A PBX is back only after it was missed more than once and for a while: then the

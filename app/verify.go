@@ -7,13 +7,13 @@ import (
 	"slices"
 
 	"releve"
-	"releve/agent"
-	"releve/console"
-	"releve/peer"
-	"releve/postgres"
-	"releve/takeover"
-	"releve/verify"
-	"releve/view"
+	"releve/adapters/peer"
+	"releve/adapters/postgres"
+	"releve/rules/takeover"
+	"releve/screen/console"
+	"releve/screen/view"
+	"releve/server/agent"
+	"releve/server/verify"
 )
 
 // ownDatabase is this server's PostgreSQL as a verification needs it.

@@ -9,14 +9,14 @@ import (
 	"time"
 
 	"releve"
-	"releve/agent"
-	"releve/attendant/prompts"
-	"releve/calls"
+	"releve/adapters/phone"
+	"releve/adapters/phone/media"
 	"releve/config"
-	"releve/phone"
-	"releve/phone/media"
-	"releve/takeover"
-	"releve/view"
+	"releve/rules/attendant/prompts"
+	"releve/rules/takeover"
+	"releve/screen/view"
+	"releve/server/agent"
+	"releve/server/calls"
 )
 
 // duty is the agent as the calls need it.

@@ -3,8 +3,8 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
-	"releve/view"
-	"releve/view/text"
+	"releve/screen/text"
+	"releve/screen/view"
 )
 
 // newArbiter shows by what the site decides, and changes it (RULES R5).

@@ -12,8 +12,8 @@ import (
 	"releve"
 	"releve/config"
 	"releve/config/site"
-	"releve/peer/identity"
-	"releve/view/words"
+	"releve/doors/identity"
+	"releve/screen/words"
 )
 
 // newCertificates is about how the machines of a site know each other.

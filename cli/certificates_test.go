@@ -14,8 +14,8 @@ import (
 
 	"releve"
 	"releve/config"
-	"releve/peer/identity"
-	"releve/peer/identity/identitytest"
+	"releve/doors/identity"
+	"releve/doors/identity/identitytest"
 )
 
 // one-for-all DIR: the files of tls/ there are as they were before there was a certificate

@@ -19,10 +19,10 @@ import (
 	"releve/cli/messages"
 	"releve/config"
 	"releve/config/site"
-	"releve/console"
-	"releve/console/client"
-	"releve/view"
-	"releve/view/words"
+	"releve/screen/console"
+	"releve/screen/console/client"
+	"releve/screen/view"
+	"releve/screen/words"
 )
 
 // Exit codes, by cause.

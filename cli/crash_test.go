@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"releve"
-	"releve/view"
+	"releve/screen/view"
 )
 
 // crash SEAT: the server and its PostgreSQL are gone without a word, as when the power fails.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"releve/practice/show"
+	"releve/proof/demo"
 )
 
 func newDemo(s *settings) *cobra.Command {

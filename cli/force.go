@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"releve/console"
-	"releve/view"
+	"releve/screen/console"
+	"releve/screen/view"
 )
 
 // newSolo has the owner go on alone, on the operator's word or on the mirror's (SPEC M4).

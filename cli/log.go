@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/term"
 
-	"releve/view"
+	"releve/screen/view"
 )
 
 // newLog writes for a person where one looks on, and for programs elsewhere.

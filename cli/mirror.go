@@ -3,7 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
-	"releve/view/text"
+	"releve/screen/text"
 )
 
 // newMirror proves the mirror, and makes one again where there is none (SPEC M5, M7).

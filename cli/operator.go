@@ -13,10 +13,10 @@ import (
 	"golang.org/x/term"
 
 	"releve/app"
-	"releve/console"
-	"releve/console/client"
-	"releve/view"
-	"releve/view/text"
+	"releve/screen/console"
+	"releve/screen/console/client"
+	"releve/screen/text"
+	"releve/screen/view"
 )
 
 // server is the one that runs with this configuration.

@@ -12,13 +12,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"releve"
-	"releve/arbiter"
+	"releve/adapters/arbiter"
+	"releve/adapters/peer"
+	"releve/adapters/postgres"
 	"releve/config"
 	"releve/config/site"
-	"releve/peer"
-	"releve/peer/identity"
-	"releve/postgres"
-	"releve/view/words"
+	"releve/doors/identity"
+	"releve/screen/words"
 )
 
 func newCertificatesRekey(s *settings) *cobra.Command {

@@ -6,9 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"releve/console/client"
-	"releve/view"
-	"releve/view/text"
+	"releve/screen/console/client"
+	"releve/screen/text"
+	"releve/screen/view"
 )
 
 // newSalvage decides about what an old owner committed alone (SPEC M6).

@@ -21,9 +21,9 @@ import (
 
 	"releve"
 	"releve/cli"
-	"releve/console/client"
-	"releve/practice"
-	"releve/view"
+	"releve/proof/practice"
+	"releve/screen/console/client"
+	"releve/screen/view"
 )
 
 // The establishment of the scripts.

@@ -10,8 +10,8 @@ import (
 
 	"releve/app"
 	"releve/config"
-	"releve/view/text"
-	"releve/view/words"
+	"releve/screen/text"
+	"releve/screen/words"
 )
 
 func newServe(s *settings) *cobra.Command {

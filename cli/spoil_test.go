@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"releve/postgres"
+	"releve/adapters/postgres"
 )
 
 // spoilRow, as spoil-row SEAT in the scripts, changes who called in the database of a

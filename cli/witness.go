@@ -15,14 +15,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"releve"
-	"releve/account"
-	"releve/arbiter"
+	"releve/adapters/arbiter"
+	"releve/adapters/journal"
 	"releve/config"
 	"releve/config/site"
-	"releve/journal"
-	"releve/peer/identity"
-	"releve/takeover"
-	"releve/view/words"
+	"releve/doors/account"
+	"releve/doors/identity"
+	"releve/rules/takeover"
+	"releve/screen/words"
 )
 
 // newWitness is the third machine of a site (RULES R5).

@@ -9,9 +9,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"releve"
-	"releve/arbiter"
+	"releve/adapters/arbiter"
 	"releve/config"
-	"releve/takeover"
+	"releve/rules/takeover"
 )
 
 // witnessHouse is where the witness of a street lives.

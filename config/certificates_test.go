@@ -10,7 +10,7 @@ import (
 	"releve"
 	"releve/config"
 	"releve/config/site"
-	"releve/peer/identity"
+	"releve/doors/identity"
 )
 
 // Each story takes a good site and spoils one file of the main server's.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"releve"
-	"releve/peer/identity"
+	"releve/doors/identity"
 )
 
 // check reports what cannot be right. Each function is one table of the file;

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"releve"
-	"releve/peer/identity"
+	"releve/doors/identity"
 )
 
 // Config is one server's file.

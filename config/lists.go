@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"releve/attendant"
+	"releve/rules/attendant"
 )
 
 // The rules of settings that are lists: each value that is wrong is told at its line.

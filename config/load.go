@@ -12,7 +12,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2/unstable"
 
-	"releve/view"
+	"releve/screen/view"
 )
 
 // maxFile bounds a configuration in bytes; one that `releve init` writes has

@@ -6,8 +6,8 @@ import (
 
 	"releve"
 	"releve/config/words"
-	"releve/peer/identity"
-	"releve/view"
+	"releve/doors/identity"
+	"releve/screen/view"
 )
 
 // Mistake is one thing wrong in a file, and the way to put it right.

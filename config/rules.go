@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"releve/peer/identity"
+	"releve/doors/identity"
 )
 
 // The rules that a value can have to follow.

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"releve"
-	"releve/peer/identity"
-	"releve/view"
+	"releve/doors/identity"
+	"releve/screen/view"
 )
 
 // WitnessFile is the file of a witness: of the third machine of a site, which

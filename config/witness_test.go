@@ -10,7 +10,7 @@ import (
 	"releve"
 	"releve/config"
 	"releve/config/site"
-	"releve/peer/identity"
+	"releve/doors/identity"
 )
 
 // withWitness makes a site that has one, and gives its files.

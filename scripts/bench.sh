@@ -87,10 +87,10 @@ conditions() {
 load() { cut -d ' ' -f 1-3 /proc/loadavg; }
 
 measure() {
-	go test ./phone/media -run '^$' -bench Pacing200 -benchtime 5x
-	go test ./store -run '^$' -bench Mirrored -benchtime 50x
-	go test ./acceptance -run '^$' -bench . -skip '^BenchmarkStart$' -benchtime 7x -timeout 15m
-	go test ./acceptance -run '^$' -bench '^BenchmarkStart$' -benchtime 3x
+	go test ./adapters/phone/media -run '^$' -bench Pacing200 -benchtime 5x
+	go test ./adapters/store -run '^$' -bench Mirrored -benchtime 50x
+	go test ./proof/acceptance -run '^$' -bench . -skip '^BenchmarkStart$' -benchtime 7x -timeout 15m
+	go test ./proof/acceptance -run '^$' -bench '^BenchmarkStart$' -benchtime 3x
 }
 
 work=$(mktemp -d)

@@ -12,4 +12,4 @@ n=${1:-20}
 seed=${2:-$(date +%s)}
 only=${3:-}
 echo "chaos: $n schedules from seed $seed"
-exec go test -count=1 -v -timeout 0 -run '^TestChaos$' ./acceptance -args -schedules "$n" -seed "$seed" -only "$only"
+exec go test -count=1 -v -timeout 0 -run '^TestChaos$' ./proof/acceptance -args -schedules "$n" -seed "$seed" -only "$only"

@@ -6,7 +6,7 @@
 #   scripts/test.sh [arguments of go test, for example -run Return]
 set -u
 failed=0
-rooms=$(go list ./... | grep -v /acceptance) || exit 1
+rooms=$(go list ./... | grep -v /proof/acceptance) || exit 1
 GOBIN=$PWD/bin go -C tools install gotest.tools/gotestsum || exit 1
 events=$(mktemp -d)
 trap 'rm -rf "$events"' EXIT
@@ -35,17 +35,17 @@ for version in "17 trixie" "18 sid"; do
 	# shellcheck disable=SC2086 # two words
 	programs=$(scripts/postgresql.sh $version) || { failed=1; continue; }
 	export RELEVE_TEST_POSTGRESQL="$programs"
-	tests "pair-${version% *}" standard-quiet -count=1 -timeout 25m -run "$pair" ./postgres ./salvage ./verify
+	tests "pair-${version% *}" standard-quiet -count=1 -timeout 25m -run "$pair" ./adapters/postgres ./server/salvage ./server/verify
 	unset RELEVE_TEST_POSTGRESQL
 done
 
 echo "== every state of two machines and a witness, to the full default bounds"
-tests model standard-verbose -count=1 -timeout 45m "$@" ./takeover/model
+tests model standard-verbose -count=1 -timeout 45m "$@" ./proof/model
 echo "== 20,000 stories of a site that no commit before this one has played, and those that once broke a promise"
-tests stories standard-verbose -count=1 -timeout 45m "$@" ./sim -args -fresh -seeds 20000
+tests stories standard-verbose -count=1 -timeout 45m "$@" ./proof/sim -args -fresh -seeds 20000
 # Alone on the machine: callers are timed, and a stalled disk counts as a lost one.
 echo "== acceptance, on real parts"
-tests acceptance standard-verbose -count=1 -timeout 45m "$@" ./acceptance
+tests acceptance standard-verbose -count=1 -timeout 45m "$@" ./proof/acceptance
 
 echo "== the ten dearest tests"
 cat "$events"/* | bin/gotestsum tool slowest --num 10

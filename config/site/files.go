@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"releve"
-	"releve/peer/identity"
+	"releve/doors/identity"
 )
 
 //go:embed *.tmpl

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"releve"
-	"releve/peer/identity"
+	"releve/doors/identity"
 )
 
 // ErrRekeying: the keys of the site are being changed, and nothing else is issued meanwhile.

@@ -11,8 +11,8 @@ import (
 
 	"releve/config"
 	"releve/config/site"
-	"releve/peer/identity"
-	"releve/peer/identity/identitytest"
+	"releve/doors/identity"
+	"releve/doors/identity/identitytest"
 )
 
 // siteWithWitness is a new site of three machines.

@@ -11,7 +11,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"releve"
-	"releve/peer/identity"
+	"releve/doors/identity"
 )
 
 // Renewed is what Renew made. The names are below the directory tls/.

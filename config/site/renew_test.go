@@ -13,7 +13,7 @@ import (
 	"releve"
 	"releve/config"
 	"releve/config/site"
-	"releve/peer/identity"
+	"releve/doors/identity"
 )
 
 // siteInItsLastHour is a new site, with a witness, whose certificates end before they

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"releve"
-	"releve/attendant"
 	"releve/config"
+	"releve/rules/attendant"
 )
 
 // Options are what a site has of its own. Start from [Defaults].

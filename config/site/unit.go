@@ -9,8 +9,8 @@ import (
 
 	"releve"
 	"releve/config"
-	"releve/view"
-	"releve/view/words"
+	"releve/screen/view"
+	"releve/screen/words"
 )
 
 // Unit writes the systemd unit that serves one server's file (systemd.service(5)):

@@ -6,7 +6,7 @@ import (
 
 	"releve"
 	"releve/config"
-	"releve/peer/identity"
+	"releve/doors/identity"
 )
 
 // about is what a witness's file says of its site.

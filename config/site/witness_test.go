@@ -12,7 +12,7 @@ import (
 	"releve"
 	"releve/config"
 	"releve/config/site"
-	"releve/peer/identity"
+	"releve/doors/identity"
 )
 
 func TestAWitnessIsAddedToASiteThatExists(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"releve"
-	"releve/view"
+	"releve/screen/view"
 )
 
 //go:embed en.toml fr.toml

@@ -7,7 +7,7 @@ import (
 
 	"releve"
 	"releve/config/words"
-	"releve/view"
+	"releve/screen/view"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -1,0 +1,272 @@
+package diary
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"releve"
+	"releve/screen/view"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func within(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func open(t *testing.T, dir string, opt Options) *Diary {
+	t.Helper()
+	opt.Seat = releve.Main
+	d, err := Open(dir, opt)
+	must(t, err)
+	t.Cleanup(func() { _ = d.Close() }) // most tests close it themselves
+	return d
+}
+
+func entry(at time.Time, code string) view.Entry {
+	return view.Entry{At: at, Seat: releve.Main, Kind: "decision", What: view.Say(code), Call: "call-" + releve.CallID(code)}
+}
+
+func codes(entries []view.Entry, err error) (codes []string) {
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, e := range entries {
+		codes = append(codes, e.What.Code)
+	}
+	return codes
+}
+
+func expect(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("read %q, expected %q", got, want)
+	}
+}
+
+func TestWhatWasWrittenIsReadByTime(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "diary")
+	d := open(t, dir, Options{})
+	d.Write(entry(noon.AddDate(0, 0, -1), "yesterday"))
+	d.Write(entry(noon, "noon"))
+	d.Write(entry(noon.Add(time.Minute), "later"))
+	must(t, d.Flush(within(t)))
+	expect(t, codes(d.Recent(10)), "yesterday", "noon", "later")
+	expect(t, codes(d.Recent(2)), "noon", "later")
+	expect(t, codes(d.Read(noon, noon, 10)), "noon")
+	expect(t, codes(d.Read(noon.Add(-36*time.Hour), noon, 10)), "yesterday", "noon")
+	must(t, d.Close())
+	d = open(t, dir, Options{})
+	d.Write(entry(noon.Add(2*time.Minute), "after a restart"))
+	must(t, d.Close())
+	all, err := d.Recent(10)
+	must(t, err)
+	expect(t, codes(all, nil), "yesterday", "noon", "later", "after a restart")
+	if all[1].Call != "call-noon" || !all[1].At.Equal(noon) {
+		t.Errorf("read %+v", all[1])
+	}
+	if err := d.Flush(within(t)); !errors.Is(err, ErrClosed) {
+		t.Errorf("flush after close: %v", err)
+	}
+}
+
+// spoil writes the first file of noon's day anew.
+func spoil(t *testing.T, dir string, change func(content string) string) {
+	t.Helper()
+	path := filepath.Join(dir, "2026-11-24.0000.jsonl")
+	content, err := os.ReadFile(path)
+	must(t, err)
+	must(t, os.WriteFile(path, []byte(change(string(content))), 0o600))
+}
+
+func TestALineCutShortByACrashIsCutOffAndSaid(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir, Options{})
+	d.Write(entry(noon, "before"))
+	must(t, d.Close())
+	var whole string
+	spoil(t, dir, func(content string) string {
+		whole = content
+		return content + content[:len(content)/2]
+	})
+	d = open(t, dir, Options{})
+	expect(t, codes(d.Recent(10)), "before") // whoever only reads changes nothing
+	d.Write(entry(noon, "after"))
+	must(t, d.Close())
+	all, err := d.Recent(10)
+	must(t, err)
+	expect(t, codes(all, nil), "before", "after", Cut)
+	if said := all[2].What.Args; said["bytes"] != strconv.Itoa(len(whole)/2) || said["file"] != "2026-11-24.0000.jsonl" || all[2].Seat != releve.Main {
+		t.Errorf("%s said %v, cut were %d bytes", all[2].Seat, said, len(whole)/2)
+	}
+	spoil(t, dir, func(content string) string {
+		if !strings.HasPrefix(content, whole) {
+			t.Errorf("what stood before the cut was changed: %s", content)
+		}
+		return content
+	})
+}
+
+// A diary of one line, and that one torn.
+func TestALineThatIsAllOfTheDiaryIsCutOffAndSaid(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "2026-11-24.0000.jsonl"), []byte(`{"at":"2026-`), 0o600))
+	d := open(t, dir, Options{})
+	d.Write(entry(noon, "after"))
+	must(t, d.Close())
+	expect(t, codes(d.Recent(10)), "after", Cut)
+}
+
+func TestLinesThatDoNotReadAreSaidAndLeftAsTheyAre(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir, Options{})
+	for i := range 6 {
+		d.Write(entry(noon.Add(time.Duration(i)*time.Minute), strconv.Itoa(i)))
+	}
+	d.Write(entry(noon.AddDate(0, 0, 1), "the day after"))
+	must(t, d.Close())
+	spoil(t, dir, func(content string) string {
+		lines := strings.SplitAfter(content, "\n")
+		lines[0] = "#" + lines[0]
+		lines[3], lines[4] = lines[3][1:], "\n"
+		lines[5] = strings.TrimSpace(lines[5])[:20] // no newer file of that day comes behind it
+		return strings.Join(lines, "")
+	})
+	before, err := os.ReadFile(filepath.Join(dir, "2026-11-24.0000.jsonl"))
+	must(t, err)
+	d = open(t, dir, Options{})
+	d.Write(entry(noon.AddDate(0, 0, 1), "a restart"))
+	must(t, d.Close())
+	all, err := d.Recent(20)
+	must(t, err)
+	expect(t, codes(all, nil), Unreadable, "1", "2", Unreadable, "the day after", "a restart")
+	if all[0].What.Args["count"] != "1" || all[3].What.Args["count"] != "3" || !all[3].At.Equal(all[2].At) {
+		t.Errorf("said %v and %v at %v", all[0].What, all[3].What, all[3].At)
+	}
+	expect(t, codes(d.Read(noon.Add(time.Minute), noon.Add(time.Minute), 10)), Unreadable, "1")
+	after, err := os.ReadFile(filepath.Join(dir, "2026-11-24.0000.jsonl"))
+	must(t, err)
+	if string(before) != string(after) {
+		t.Error("the damaged file was changed")
+	}
+}
+
+func TestTheOldestFilesGoAtTheBound(t *testing.T) {
+	dir := t.TempDir()
+	const bound = 32 << 10
+	d := open(t, dir, Options{Bytes: bound})
+	for i := range 1000 {
+		d.Write(entry(noon.Add(time.Duration(i)*time.Hour), strconv.Itoa(i)))
+		if i%100 == 0 {
+			must(t, d.Flush(within(t)))
+		}
+	}
+	must(t, d.Close())
+	files, err := list(dir)
+	must(t, err)
+	var total int64
+	for _, f := range files {
+		total += f.size
+	}
+	if total > bound || total < bound/2 {
+		t.Errorf("%d bytes are kept, the bound is %d", total, bound)
+	}
+	kept := codes(d.Recent(2000))
+	if len(kept) < 10 || kept[len(kept)-1] != "999" || kept[0] == "0" {
+		t.Errorf("%d entries are kept, from %s to %s", len(kept), kept[0], kept[len(kept)-1])
+	}
+}
+
+func TestOneDayMayHaveSeveralFiles(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir, Options{Bytes: 16 << 10})
+	var want []string
+	for i := range 20 {
+		want = append(want, strconv.Itoa(i))
+		d.Write(entry(noon, want[i]))
+	}
+	must(t, d.Close())
+	files, err := list(dir)
+	must(t, err)
+	if len(files) < 2 {
+		t.Errorf("%d files", len(files))
+	}
+	expect(t, codes(d.Recent(100)), want...)
+}
+
+// TestWhatTheDiskDoesNotTakeIsCountedAndSaid takes the directory away and gives
+// it back.
+func TestWhatTheDiskDoesNotTakeIsCountedAndSaid(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "diary")
+	d := open(t, dir, Options{})
+	must(t, os.Remove(dir))
+	for range 3 {
+		d.Write(entry(noon, "lost"))
+	}
+	must(t, d.Flush(within(t)))
+	must(t, os.Mkdir(dir, 0o700))
+	d.Write(entry(noon, "kept"))
+	must(t, d.Flush(within(t)))
+	all, err := d.Recent(10)
+	must(t, err)
+	expect(t, codes(all, nil), "kept", Dropped)
+	if n := all[1].What.Args["count"]; n != "3" || all[1].Seat != releve.Main {
+		t.Errorf("said that %s were dropped, expected 3", n)
+	}
+}
+
+// TestAFullQueueDropsAndSaysSo writes while the writer does not take anything yet, as on
+// a disk that does not answer.
+func TestAFullQueueDropsAndSaysSo(t *testing.T) {
+	d, err := prepare(t.TempDir(), Options{Seat: releve.Main, Queue: 2})
+	must(t, err)
+	for i := range 10 {
+		d.Write(entry(noon, strconv.Itoa(i))) // would hang here if it waited
+	}
+	go d.keep()
+	must(t, d.Close())
+	all, err := d.Recent(10)
+	must(t, err)
+	expect(t, codes(all, nil), "0", Dropped, "1")
+	if n := all[1].What.Args["count"]; n != "8" {
+		t.Errorf("said that %s were dropped, expected 8", n)
+	}
+	d.Write(entry(noon, "after close"))
+	if n := d.dropped.Load(); n != 1 {
+		t.Errorf("%d dropped after close, expected 1", n)
+	}
+}
+
+func TestFilesThatAreNotOursAreLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	for _, foreign := range []string{"notes.txt", "2026-11-24.txt", "2026-11-24.x.jsonl", "someday.0000.jsonl"} {
+		must(t, os.WriteFile(filepath.Join(dir, foreign), []byte(strings.Repeat("x", 4096)), 0o600))
+	}
+	d := open(t, dir, Options{Bytes: 4096})
+	d.Write(entry(noon, "ours"))
+	must(t, d.Close())
+	expect(t, codes(d.Recent(10)), "ours")
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 5 {
+		t.Errorf("%d files: %v", len(files), err)
+	}
+}

@@ -1,0 +1,416 @@
+package phone
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"releve/adapters/phone/dialog"
+	"releve/adapters/phone/media"
+	"releve/adapters/phone/sip"
+)
+
+// remembered is how long an ended call still answers: a NOTIFY or an ACK may come
+// after the BYE (T4, RFC 3261 §17.1.2.2).
+const remembered = 5 * time.Second
+
+// A 2xx is sent after 0, 0.5, 1.5, 3.5 and 7.5 s (RFC 3261 §13.3.1.4). Who has acknowledged
+// none by then does not: 64*T1, which the RFC allows, would hold a channel for 32 s.
+const (
+	patience = 16 // times T1, until a call without ACK is given up
+	overdue  = 2  // times T1, until its ACK is overdue: one repetition was in vain
+	// fewOverdue is how many calls may wait so long where nothing else is set.
+	fewOverdue = 4
+)
+
+// timers are those of RFC 3261 §13.3.1.4 for a 2xx that was not acknowledged.
+type timers struct{ t1, t2 time.Duration }
+
+var rfc3261 = timers{t1: sip.T1, t2: sip.T2}
+
+// Leg is a call that is answered.
+type Leg struct {
+	phone  *Phone
+	stream *media.Stream
+	ctx    context.Context // ends with the call
+	end    context.CancelCauseFunc
+
+	confirmed chan struct{} // closed at the first ACK
+	keyless   atomic.Bool   // no telephone events were agreed on
+	confirm   sync.Once
+
+	came *Incoming // as what the call came; nil: it is one of ours
+
+	mu       sync.Mutex
+	state    dialog.State
+	accepted map[uint32]*acceptance // 2xx that wait for their ACK, by CSeq
+	transfer *transfer              // in progress
+}
+
+// acceptance is a 2xx to INVITE that waits for its ACK.
+type acceptance struct {
+	t     *sip.Transaction
+	body  []byte
+	with  []string // headers
+	first bool     // it answers the call, and no re-INVITE
+	late  bool     // the ACK brings the session description
+	acked chan struct{}
+}
+
+func (p *Phone) newLeg(state dialog.State, stream *media.Stream, ctx context.Context, end context.CancelCauseFunc) *Leg {
+	return &Leg{
+		phone: p, stream: stream, ctx: ctx, end: end, state: state,
+		confirmed: make(chan struct{}), accepted: make(map[uint32]*acceptance),
+	}
+}
+
+// keep makes a leg known to the requests inside its dialog, until some time after
+// its end, when its media go at once.
+func (p *Phone) keep(l *Leg) {
+	id := l.state.ID()
+	p.mu.Lock()
+	p.legs[id] = l
+	p.mu.Unlock()
+	context.AfterFunc(l.ctx, func() {
+		l.stream.Close()
+		time.AfterFunc(remembered, func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			delete(p.legs, id)
+		})
+	})
+}
+
+// describe agrees on the sound: it answers an offer, or makes one where the INVITE
+// brought none, and then the answer comes late, with the ACK.
+func (l *Leg) describe(offer []byte) (late bool, err error) {
+	s := &l.state
+	if len(offer) == 0 {
+		return true, nil
+	}
+	terms := l.terms()
+	answer, remote, format, err := terms.Answer(offer, s.Session, s.Version)
+	if err != nil {
+		return false, err
+	}
+	if s.LocalSDP != "" && string(answer) != s.LocalSDP {
+		// Something changed: a new version says so (RFC 3264 §8).
+		s.Version++
+		if answer, _, _, err = terms.Answer(offer, s.Session, s.Version); err != nil {
+			return false, err
+		}
+	}
+	s.LocalSDP, s.RemoteSDP = string(answer), string(offer)
+	l.agree(remote, format)
+	return false, nil
+}
+
+// agree hands the stream what was agreed on, and notes whether keys can be heard.
+func (l *Leg) agree(remote netip.AddrPort, f media.Format) {
+	l.stream.Agree(remote, f)
+	l.keyless.Store(f.DTMF == 0)
+}
+
+// terms are what the other end's descriptions are held against.
+func (l *Leg) terms() media.Terms {
+	return media.Terms{Local: l.phone.local(l.stream), Caller: l.state.Source.Addr(), Networks: l.phone.media.Networks()}
+}
+
+// offer is a description of ours where the INVITE brought none. It is in force once it is
+// answered: a session that has one keeps it until then (RFC 3261 §14.1).
+func (l *Leg) offer() []byte {
+	s := &l.state
+	local := l.phone.local(l.stream)
+	text := media.Offer(local, s.Session, s.Version, media.SendRecv)
+	if s.LocalSDP != "" && string(text) != s.LocalSDP {
+		s.Version++ // RFC 3264 §8
+		text = media.Offer(local, s.Session, s.Version, media.SendRecv)
+	}
+	return text
+}
+
+// accept makes the 200 to an INVITE, to be repeated until it is acknowledged.
+func (l *Leg) accept(req *sip.Request, t *sip.Transaction, late bool) *acceptance {
+	a := &acceptance{
+		t: t, body: []byte(l.state.LocalSDP), late: late, first: t.Initial(), acked: make(chan struct{}),
+		with: []string{"Contact", "<" + l.state.LocalTarget + ">", "Allow", sip.Methods, "Content-Type", "application/sdp"},
+	}
+	if late {
+		a.body = l.offer()
+	}
+	l.accepted[req.CSeq().SeqNo] = a
+	return a
+}
+
+// answer sends the 200.
+func (a *acceptance) answer() error { return a.t.Respond(200, a.body, a.with...) }
+
+// repeat sends the 200 again and again until the ACK is here, and gives the call up when
+// it does not come: soon where many such calls hold channels (SPEC K4).
+func (l *Leg) repeat(a *acceptance) {
+	t1 := l.phone.timers.t1
+	end, late := time.NewTimer(patience*t1), time.NewTimer(overdue*t1)
+	defer end.Stop()
+	defer late.Stop()
+	again := time.NewTimer(t1)
+	defer again.Stop()
+	for wait := t1; ; {
+		select {
+		case <-a.acked:
+			return
+		case <-l.ctx.Done():
+			return
+		case <-late.C:
+			if a.first && !l.phone.mayWait() {
+				l.unacknowledged("many calls are not acknowledged")
+				return
+			} else if a.first {
+				defer l.phone.waited()
+			}
+		case <-end.C:
+			l.unacknowledged("no ACK")
+			return
+		case <-again.C:
+			if err := a.t.Repeat(); err != nil {
+				l.phone.log.Debug("200 not repeated", "error", err)
+			}
+			wait = min(2*wait, l.phone.timers.t2)
+			again.Reset(wait)
+		}
+	}
+}
+
+func (l *Leg) unacknowledged(why string) {
+	l.phone.log.Warn("the call is ended: "+why, "call", l.Dialog().CallID)
+	_ = l.drop(ErrNoAck) // over, whether it is heard or not
+}
+
+// mayWait takes one of the few places for calls whose ACK is overdue.
+func (p *Phone) mayWait() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.overdue >= cmp.Or(p.options.Unacknowledged, fewOverdue) {
+		return false
+	}
+	p.overdue++
+	return true
+}
+
+func (p *Phone) waited() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.overdue--
+}
+
+// acknowledged takes an ACK; the same one may come more than once.
+func (l *Leg) acknowledged(ack *sip.Request) {
+	seq := ack.CSeq().SeqNo
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.accepted[seq]
+	if a == nil {
+		return
+	}
+	delete(l.accepted, seq)
+	close(a.acked)
+	if err := l.settle(a, ack); err != nil && a.first {
+		l.phone.tell(Unfit{Invite: l.came.invite, Code: 488, Why: err, Answered: true})
+		l.phone.begin(func() { _ = l.drop(fmt.Errorf("%w: %w", ErrNotAcceptable, err)) })
+	} else if err != nil {
+		l.phone.log.Warn("the session stays as it was: no answer came to our offer", "call", l.state.CallID, "error", err)
+	}
+	l.confirm.Do(func() { close(l.confirmed) })
+}
+
+// settle takes the answer that an ACK brings, where it has to, and lets the call speak.
+func (l *Leg) settle(a *acceptance, ack *sip.Request) error {
+	if a.late {
+		answer, err := description(ack)
+		if err != nil {
+			return err
+		}
+		remote, format, err := l.terms().ParseAnswer(answer)
+		if err != nil {
+			return err
+		}
+		l.state.LocalSDP, l.state.RemoteSDP = string(a.body), string(answer)
+		l.agree(remote, format)
+	}
+	l.stream.Speak()
+	return nil
+}
+
+// reinvited takes a re-INVITE: a new target, hold, other media (RFC 3261 §14.2).
+func (l *Leg) reinvited(req *sip.Request, t *sip.Transaction) {
+	if l.ctx.Err() != nil {
+		l.phone.reply(t, 481)
+		return
+	}
+	a, code := l.renegotiate(req, t)
+	if code != 0 {
+		l.phone.reply(t, code)
+		return
+	}
+	if err := a.answer(); err != nil {
+		l.phone.log.Warn("re-INVITE not answered", "call", req.CallID().Value(), "error", err)
+		return
+	}
+	l.phone.begin(func() { l.repeat(a) })
+}
+
+// renegotiate takes over what a re-INVITE says, or returns the code to refuse it
+// with: the call then goes on as before.
+func (l *Leg) renegotiate(req *sip.Request, t *sip.Transaction) (*acceptance, int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.state.Reinvite(req, source(req)); err != nil {
+		return nil, 500
+	}
+	offer, err := description(req)
+	if err != nil {
+		return nil, 415
+	}
+	late, err := l.describe(offer)
+	if err != nil {
+		return nil, 488
+	}
+	return l.accept(req, t, late), 0
+}
+
+// note keeps the dialog's state up to date with a request inside it.
+func (l *Leg) note(req *sip.Request) {
+	if req.IsInvite() {
+		return // renegotiate looks at the order first
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state.Note(req, source(req))
+}
+
+// Confirmed is closed when the caller has acknowledged the call. Before that nothing can
+// be said to him: an INVITE alone may be forged, or bring no description yet.
+func (l *Leg) Confirmed() <-chan struct{} { return l.confirmed }
+
+// Withdrawn says whether the caller had given the call up before he had our answer: the PBX
+// cancelled it once it heard of us.
+func (l *Leg) Withdrawn() bool { return l.came.t.Withdrawn() }
+
+// Play plays a clip and returns when it is over, once the call is confirmed. It fails
+// with ctx's cause, or with why the call ended.
+func (l *Leg) Play(ctx context.Context, clip media.Clip) error {
+	select {
+	case <-l.confirmed:
+	case <-l.ctx.Done():
+		return context.Cause(l.ctx)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(l.ctx, func() { cancel(context.Cause(l.ctx)) })
+	defer stop()
+	err := l.stream.Play(ctx, clip)
+	if errors.Is(err, media.ErrClosed) {
+		return context.Cause(l.ctx)
+	}
+	return err
+}
+
+// Digits gives the keys that the caller presses (RFC 4733), each once. It is closed
+// with the call.
+func (l *Leg) Digits() <-chan byte { return l.stream.Digits() }
+
+// HearsKeys says whether the other side agreed to send keys as telephone events: without
+// them none can be heard (RFC 4733).
+func (l *Leg) HearsKeys() bool { return !l.keyless.Load() }
+
+// Gone is closed when the call is over, whoever ended it.
+func (l *Leg) Gone() <-chan struct{} { return l.ctx.Done() }
+
+// Lost says of a call that is over that the PBX had lost it, and nobody hung up.
+func (l *Leg) Lost() bool { return errors.Is(context.Cause(l.ctx), ErrLost) }
+
+// Stats counts the call's packets; they stay after its end.
+func (l *Leg) Stats() media.Stats { return l.stream.Stats() }
+
+// Dialog is the call's state, with which another server can take it up.
+func (l *Leg) Dialog() dialog.State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state
+}
+
+// Hangup ends the call with BYE and waits for the answer to it. The BYE is repeated
+// as long as it needs, also after ctx is done. A call that is over is no error.
+func (l *Leg) Hangup(ctx context.Context) error {
+	// A BYE must not overtake the ACK of our own 200 (RFC 3261 §15).
+	select {
+	case <-l.confirmed:
+	case <-l.ctx.Done():
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	done := make(chan error, 1)
+	go func() { done <- l.drop(errors.New("this server hung up")) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// drop ends the call here and says BYE.
+func (l *Leg) drop(cause error) error {
+	bye, err := l.bye(cause)
+	if bye == nil {
+		return err
+	}
+	if _, err = l.do(l.phone.ctx, bye); err != nil {
+		return fmt.Errorf("BYE: %w", err)
+	}
+	return nil // any final response will do: the call is over
+}
+
+// bye ends the call here and builds the BYE, nil where the call was over before.
+func (l *Leg) bye(cause error) (*sip.Request, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx.Err() != nil {
+		return nil, nil
+	}
+	l.end(cause)
+	return l.state.Request("BYE")
+}
+
+// do sends a request inside the dialog, with the credentials of the user that the
+// call came to where the PBX asks for them.
+func (l *Leg) do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
+	return l.phone.endpoint.DoAs(ctx, req, l.phone.credentials(l.Dialog().LocalTarget), func() uint32 {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.state.Next()
+	})
+}
+
+// credentials are those of the user that a call came to. A PBX that calls the published
+// number and not the user reached this server by a user's binding all the same.
+func (p *Phone) credentials(contact string) sip.Credentials {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if u, err := sip.ParseURI(contact); err == nil {
+		if a, known := p.accounts[sip.User(u)]; known {
+			return p.registrar.Credentials(a)
+		}
+	}
+	if len(p.bound) == 0 {
+		return sip.Credentials{}
+	}
+	return p.registrar.Credentials(p.accounts[p.bound[0]])
+}

@@ -1,0 +1,346 @@
+package register
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"releve/adapters/phone/sip"
+)
+
+const (
+	// One attempt: fetch, question, REGISTER. A silent PBX is asked again sooner
+	// than Timer F (32 s) would give up.
+	attemptLimit = 8 * time.Second
+	// Refusals are never final: the binding of a dead server stands until it
+	// expires, and passwords are corrected. The pause grows to spare fail2ban.
+	firstPause = time.Second
+	maxPause   = 30 * time.Second
+	// A PBX forgets its bindings without a word (a restart, an administrator): between
+	// two refreshes ours is looked at, or where the PBX shows nothing, refreshed.
+	lookPeriod  = 20 * time.Second
+	blindPeriod = 30 * time.Second
+	// After a silence of the PBX everybody comes at once: each server waits a moment of
+	// its own, well under the 3 s in which both must be bound again.
+	afterSilence = time.Second
+	// maxRetryAfter is the longest that a PBX is left alone because it asks for that.
+	maxRetryAfter = 10 * time.Minute
+	// beforeExpiry is how long before the end of a binding a Retry-After is worth less
+	// than it.
+	beforeExpiry = attemptLimit
+)
+
+// Registrar is what a Registration needs of a telephone.
+type Registrar interface {
+	Bindings(context.Context, Account) ([]Binding, error)
+	Register(context.Context, Account) (Registered, error)
+	Unregister(context.Context, Account) error
+}
+
+// RegistrationOptions are the questions and reports of a Registration.
+type RegistrationOptions struct {
+	// May is asked before each REGISTER with the user's present bindings, nil where
+	// the PBX would not show them: may this server bind the user now? A server that
+	// woke up after its takeover must not take the user back. Nil: always.
+	May func(context.Context, []Binding) bool
+	// On is told of each attempt, from the registration's own goroutine. Nil: nobody.
+	On  func(RegistrationEvent)
+	Log *slog.Logger
+}
+
+// Outcome is how one attempt ended.
+type Outcome string
+
+// The outcomes of an attempt.
+const (
+	Bound   Outcome = "bound"
+	Held    Outcome = "held"    // May said no
+	Refused Outcome = "refused" // the PBX said no: Code
+	Silent  Outcome = "silent"  // no answer, or none to be had: Err
+)
+
+// RegistrationEvent is one attempt.
+type RegistrationEvent struct {
+	User    string
+	Outcome Outcome
+	Code    int           // of the refusal
+	Err     error         // in words
+	At      time.Time     // of the attempt's end
+	Next    time.Time     // of the next attempt
+	Expires time.Duration // granted
+	Others  []Binding     // contacts of the user that are not this server's
+	Asks    string        // the challenge that cannot be answered, if that is why it was refused
+
+	shown      bool          // the PBX shows the binding
+	retryAfter time.Duration // how long the PBX is left alone because it asks for that
+}
+
+// State is how a registration stands.
+type State struct {
+	Last  RegistrationEvent
+	Until time.Time // the PBX holds our binding until then, as far as it said; zero: none
+	// Doubted: there is a reason to think that the PBX forgot the binding, and it was not
+	// confirmed since.
+	Doubted bool
+}
+
+// Bound says whether the binding holds at the given time, as far as can be known.
+func (s State) Bound(at time.Time) bool { return at.Before(s.Until) && !s.Doubted }
+
+// Registration keeps one user bound until it is stopped.
+type Registration struct {
+	registrar Registrar
+	account   Account
+	options   RegistrationOptions
+	now       chan struct{} // one request waits at most: two would do the same
+	doubt     chan struct{} // likewise
+	cancel    context.CancelFunc
+	ended     chan struct{}
+
+	mu    sync.Mutex
+	state State
+}
+
+// NewRegistration makes a registration, not yet started.
+func NewRegistration(r Registrar, a Account, o RegistrationOptions) *Registration {
+	return &Registration{registrar: r, account: a, options: o, now: make(chan struct{}, 1), doubt: make(chan struct{}, 1)}
+}
+
+// Start begins to register, at once. It is called once.
+func (r *Registration) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel, r.ended = cancel, make(chan struct{})
+	go func() {
+		defer close(r.ended)
+		r.run(ctx)
+	}()
+}
+
+// Stop ends the loop, and when asked removes this server's own binding. Without that
+// it sends nothing. ctx bounds both.
+func (r *Registration) Stop(ctx context.Context, unregister bool) error {
+	if r.cancel == nil {
+		return nil
+	}
+	r.cancel()
+	select {
+	case <-r.ended:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if !unregister {
+		return nil
+	}
+	if err := r.registrar.Unregister(ctx, r.account); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.state.Until = time.Time{}
+	return nil
+}
+
+// Now asks for an attempt at once instead of at its time.
+func (r *Registration) Now() {
+	select {
+	case r.now <- struct{}{}:
+	default:
+	}
+}
+
+// Doubt says that the PBX may have forgotten the binding: it was silent for a while.
+// Until it is confirmed the user does not count as bound, and it is asked for soon,
+// whatever is left of its expiry.
+func (r *Registration) Doubt() {
+	r.mu.Lock()
+	r.state.Doubted = true
+	r.mu.Unlock()
+	select {
+	case r.doubt <- struct{}{}:
+	default:
+	}
+}
+
+// State is how the registration stands.
+func (r *Registration) State() State {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state
+}
+
+// run makes an attempt, waits, and begins again.
+func (r *Registration) run(ctx context.Context) {
+	pause := firstPause
+	for ctx.Err() == nil {
+		event := r.attempt(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		wait := max(event.Expires/2, firstPause)
+		if event.Outcome == Bound {
+			pause = firstPause
+			if !event.shown {
+				wait = min(wait, blindPeriod)
+			}
+		} else {
+			wait = jitter(pause)
+			pause = min(2*pause, maxPause)
+		}
+		leave := r.leaveAlone(event)
+		wait = max(wait, leave)
+		r.report(event, wait)
+		if r.rest(ctx, event, time.Now().Add(leave), time.Now().Add(wait)) {
+			pause = firstPause // the PBX is back
+		}
+	}
+}
+
+// leaveAlone is how long a PBX that said Retry-After is not asked: never so long that a
+// binding which may still hold would expire.
+func (r *Registration) leaveAlone(event RegistrationEvent) time.Duration {
+	asked := event.retryAfter
+	if left := time.Until(r.State().Until); left > 0 {
+		asked = min(asked, max(left-beforeExpiry, firstPause))
+	}
+	return asked
+}
+
+// rest lasts until the next attempt, and looks at the binding meanwhile where the PBX
+// shows it. Nothing ends it before free. It says whether a doubt ended it.
+func (r *Registration) rest(ctx context.Context, event RegistrationEvent, free, next time.Time) (doubted bool) {
+	look := time.NewTicker(lookPeriod)
+	defer look.Stop()
+	if !event.shown {
+		look.Stop()
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(time.Until(next)):
+			return doubted
+		case <-r.now:
+			next = earlier(next, free)
+		case <-r.doubt:
+			doubted = true
+			next = earlier(next, later(free, time.Now().Add(rand.N(afterSilence))))
+		case <-look.C:
+			if r.forgotten(ctx) {
+				return true
+			}
+		}
+	}
+}
+
+// forgotten looks whether the PBX still shows the binding. One that does not answer, or
+// will not show it now, has said nothing.
+func (r *Registration) forgotten(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, attemptLimit)
+	defer cancel()
+	bindings, err := r.registrar.Bindings(ctx, r.account)
+	gone := err == nil && !slices.ContainsFunc(bindings, isOwn)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if gone {
+		r.state.Doubted = true
+		r.options.Log.Warn("the PBX forgot a binding", "user", r.account.User)
+	}
+	return gone
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// attempt looks who is bound, asks whether we may, and registers.
+func (r *Registration) attempt(ctx context.Context) RegistrationEvent {
+	ctx, cancel := context.WithTimeout(ctx, attemptLimit)
+	defer cancel()
+	bindings, err := r.registrar.Bindings(ctx, r.account)
+	if mustWait(err) {
+		return failed(err)
+	}
+	if r.options.May != nil && !r.options.May(ctx, bindings) {
+		return RegistrationEvent{Outcome: Held, Others: others(bindings)}
+	}
+	granted, err := r.registrar.Register(ctx, r.account)
+	if err != nil {
+		return failed(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.state.Until, r.state.Doubted = granted.At.Add(granted.Expires), false
+	return RegistrationEvent{
+		Outcome: Bound, Expires: granted.Expires, Others: others(granted.Bindings), shown: granted.Shown(),
+	}
+}
+
+// mustWait says that after this answer to the question nothing more is to be asked now: a
+// PBX that will not show its bindings is no reason not to register, one that says nothing,
+// or wants to be left alone, is.
+func mustWait(err error) bool {
+	status, refused := errors.AsType[*StatusError](err)
+	return err != nil && (!refused || status.RetryAfter > 0)
+}
+
+// alone is how long the PBX is left alone because it asks for that.
+func alone(err error) time.Duration {
+	if status, ok := errors.AsType[*StatusError](err); ok {
+		return min(status.RetryAfter, maxRetryAfter)
+	}
+	return 0
+}
+
+func failed(err error) RegistrationEvent {
+	if status, ok := errors.AsType[*StatusError](err); ok {
+		return RegistrationEvent{Outcome: Refused, Code: status.Code, Err: err, retryAfter: alone(err)}
+	}
+	if challenge, ok := errors.AsType[*sip.ChallengeError](err); ok {
+		return RegistrationEvent{Outcome: Refused, Code: challenge.Code, Err: err, Asks: challenge.Asks}
+	}
+	return RegistrationEvent{Outcome: Silent, Err: err}
+}
+
+func others(all []Binding) []Binding {
+	var foreign []Binding
+	for _, b := range all {
+		if !b.Own {
+			foreign = append(foreign, b)
+		}
+	}
+	return foreign
+}
+
+// report completes an event and tells who asked for it.
+func (r *Registration) report(event RegistrationEvent, wait time.Duration) {
+	event.User, event.At = r.account.User, time.Now()
+	event.Next = event.At.Add(wait)
+	r.mu.Lock()
+	r.state.Last = event
+	r.mu.Unlock()
+	r.options.Log.Info("registration", "user", event.User, "outcome", event.Outcome, "code", event.Code,
+		"error", event.Err, "next", wait.Round(time.Millisecond))
+	if r.options.On != nil {
+		r.options.On(event)
+	}
+}
+
+// jitter spreads the attempts of many servers that a restart of the PBX woke up
+// together: up to a tenth more.
+func jitter(pause time.Duration) time.Duration {
+	return pause + rand.N(pause/10)
+}

@@ -1,0 +1,366 @@
+package sip
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	gosip "github.com/emiago/sipgo/sip"
+
+	"releve/screen/view"
+)
+
+// ErrClosed is returned by everything that would send after Close.
+var ErrClosed = view.Known("the SIP socket is closed", "cause-sip-closed")
+
+// ErrTimeout is returned when nobody answered a request within 64*T1, 32 s
+// (RFC 3261 §17.1.2.2, Timer F).
+var ErrTimeout = view.Known("no answer to the SIP request within 32 s", "cause-sip-timeout")
+
+// Options say where an endpoint listens and who takes what arrives.
+type Options struct {
+	Listen netip.AddrPort // a specific address; port 0 takes a free one
+	Log    *slog.Logger
+	// Sources are the addresses from which SIP is taken; of others nothing is.
+	Sources Sources
+	// Handle takes each new request, one after the other in the order of their arrival:
+	// it must not block. A panic in it is logged and answered with 500.
+	Handle func(*Request, *Transaction)
+	// OnPanic hears of a panic that ended one message and nothing else (SPEC K9).
+	OnPanic func(what string)
+	// Stray takes responses that belong to no transaction: a 2xx to INVITE that
+	// comes again must be acknowledged again (RFC 3261 §13.2.2.4).
+	Stray func(*Response)
+}
+
+// Endpoint is one UDP socket that speaks SIP.
+type Endpoint struct {
+	listen       netip.AddrPort
+	log          *slog.Logger
+	handle       func(*Request, *Transaction)
+	socket       *net.UDPConn
+	transport    *gosip.TransportLayer
+	transactions *gosip.TransactionLayer
+	secret       []byte // of the tags
+	buffer       []byte // of the one reader
+	refusals     bucket
+	onPanic      func(what string)
+	invites      *table
+	others       *table
+	early        map[string]*Transaction // CANCELs that wait for their INVITE, of the reader
+	readers      sync.WaitGroup
+	done         chan struct{} // closed by Close
+	door         door
+	stray        func(*Response)
+	probes       probes
+	refused      refused
+
+	// mu keeps Close from passing between "still open" and the sending: the
+	// library would open the address anew for whoever sends after the socket
+	// is closed, and a fenced server would be heard again.
+	mu     sync.RWMutex
+	closed bool
+}
+
+// The library refuses to send what is longer than a global limit, responses too:
+// a request with many Via headers would stay without an answer.
+var raiseLimit = sync.OnceFunc(func() { gosip.UDPMTUSize = maxDatagram + 200 })
+
+const (
+	// maxTransactions and maxBytes bound what is remembered of requests, INVITEs and
+	// others apart: at 64 requests a second all are remembered as long as RFC 3261 asks.
+	maxTransactions = 2048
+	maxBytes        = 8 << 20
+	// strayCancel is how long a CANCEL waits for its INVITE, which it may have overtaken,
+	// and strays how many may.
+	strayCancel = 200 * time.Millisecond
+	strays      = 64
+)
+
+// Listen opens the socket. What comes waits there until [Endpoint.Serve].
+func Listen(o Options) (*Endpoint, error) {
+	raiseLimit()
+	if !o.Listen.Addr().IsValid() || o.Listen.Addr().IsUnspecified() {
+		return nil, fmt.Errorf("SIP cannot listen on %s: [sip] listen must name one address of this server, because the PBX answers to the address that it sees", o.Listen)
+	}
+	socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(o.Listen))
+	if err != nil {
+		return nil, fmt.Errorf("SIP cannot listen on %s: %w; see which program holds it with `ss -ulpn`, or change [sip] listen", o.Listen, err)
+	}
+	// A burst waits here and not at the senders, who would repeat it after 500 ms. The
+	// kernel may grant less, which is no reason not to serve.
+	_ = socket.SetReadBuffer(1 << 20)
+	e := &Endpoint{
+		listen:   socket.LocalAddr().(*net.UDPAddr).AddrPort(),
+		log:      slog.New(newLimiter(o.Log.Handler())),
+		handle:   o.Handle,
+		socket:   socket,
+		secret:   []byte(rand.Text()),
+		buffer:   make([]byte, maxDatagram),
+		refusals: bucket{each: refusalsPerSecond},
+		onPanic:  o.OnPanic,
+		invites:  newTable(maxTransactions, maxBytes),
+		others:   newTable(maxTransactions, maxBytes),
+		done:     make(chan struct{}),
+		stray:    o.Stray,
+		early:    make(map[string]*Transaction),
+	}
+	e.SetSources(o.Sources)
+	e.transport = gosip.NewTransportLayer(net.DefaultResolver, parser, nil, gosip.WithTransportLayerLogger(e.log))
+	e.transactions = gosip.NewTransactionLayer(e.transport,
+		gosip.WithTransactionLayerLogger(e.log),
+		gosip.WithTransactionLayerUnhandledResponseHandler(e.astray))
+	return e, nil
+}
+
+// Addr is where the endpoint listens.
+func (e *Endpoint) Addr() netip.AddrPort { return e.listen }
+
+// Serve begins to read: it hands the socket to the library and returns when that reads.
+// It is called once, before anything is sent.
+func (e *Endpoint) Serve() {
+	in := &inlet{UDPConn: e.socket, endpoint: e, ready: make(chan struct{}), senders: make(map[netip.Addr]struct{})}
+	e.readers.Go(func() { _ = e.transport.ServeUDP(in) }) // it ends with the socket
+	<-in.ready
+}
+
+// Close closes the socket first and at once, then ends all transactions.
+func (e *Endpoint) Close() error {
+	e.mu.Lock()
+	already := e.closed
+	e.closed = true
+	e.mu.Unlock()
+	if already {
+		return nil
+	}
+	err := e.socket.Close()
+	close(e.done)
+	e.transactions.Close()
+	e.readers.Wait()
+	e.invites.close()
+	e.others.close()
+	return errors.Join(err, e.transport.Close())
+}
+
+// open runs send unless the endpoint is closed.
+func (e *Endpoint) open(send func() error) error {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if e.closed {
+		return ErrClosed
+	}
+	return send()
+}
+
+// sendTo writes one datagram.
+func (e *Endpoint) sendTo(text []byte, to netip.AddrPort) error {
+	return e.open(func() error {
+		_, err := e.socket.WriteToUDPAddrPort(text, to)
+		return err
+	})
+}
+
+// survive keeps a panic from ending the server: it is to be deferred.
+func (e *Endpoint) survive(what string) {
+	if p := recover(); p != nil {
+		e.log.Error("panic: it ended one message", "of", what, "panic", p, "stack", string(debug.Stack()))
+		if e.onPanic != nil {
+			e.onPanic(fmt.Sprint(p))
+		}
+	}
+}
+
+// request finds the transaction of a request or begins one (RFC 3261 §17.2.3). Only the
+// reader is here: what came first is through before what came next is looked at.
+func (e *Endpoint) request(s screened, from netip.AddrPort) {
+	key := keyOf(s, string(s.request.Method))
+	invite := e.invites.get(key)
+	switch s.request.Method {
+	case gosip.ACK:
+		if invite == nil || !invite.acknowledge() {
+			e.handle(s.request, e.newTransaction(s, from, key))
+		}
+	case gosip.CANCEL:
+		if t := e.begin(e.others, s, from, key+"\nCANCEL"); t != nil {
+			t.tag = e.tag(key)
+			e.cancelled(t, invite, key)
+		}
+	case gosip.INVITE:
+		if t := e.begin(e.invites, s, from, key); t != nil {
+			e.serveRequest(s.request, t)
+			e.overtaken(t, key)
+		}
+	default:
+		if t := e.begin(e.others, s, from, key); t != nil {
+			e.serveRequest(s.request, t)
+		}
+	}
+}
+
+// begin makes a transaction, or answers a repetition and returns nil.
+func (e *Endpoint) begin(b *table, s screened, from netip.AddrPort, key string) *Transaction {
+	if t := b.get(key); t != nil {
+		_ = t.Repeat() // as unreliable as the first
+		return nil
+	}
+	t := e.newTransaction(s, from, key)
+	t.table = b
+	t.timer = time.AfterFunc(timeout, t.tick)
+	if !t.to.IsValid() || !b.add(t) {
+		t.timer.Stop()
+		s.code = 503
+		e.refuse(s, from)
+		return nil
+	}
+	return t
+}
+
+// newTransaction reads what answers need. The tag of ours follows from the transaction, as
+// RFC 3261 §8.2.7 has it, so whoever answers says the same; an INVITE bears it from
+// here on, for the dialog that it may make.
+func (e *Endpoint) newTransaction(s screened, from netip.AddrPort, key string) *Transaction {
+	t := &Transaction{
+		endpoint: e, key: key, lines: s.lines, top: s.top, from: from,
+		initial: ToTag(s.request) == "", invite: s.request.IsInvite(),
+	}
+	t.to, _ = s.top.address(from) // not valid: nobody can be answered
+	s.request.SetSource(from.String())
+	s.request.SetTransport("UDP")
+	if !t.initial {
+		return t
+	}
+	t.tag = e.tag(key)
+	if t.invite {
+		to := Value(s.request, "To") + tagParam(t.tag)
+		s.request.ReplaceHeader(gosip.NewHeader("to", to))
+	}
+	return t
+}
+
+// serveRequest hands a request on, and refuses it where that panics.
+func (e *Endpoint) serveRequest(req *Request, t *Transaction) {
+	whole := false
+	defer func() {
+		if !whole {
+			_ = t.Respond(500, nil)
+		}
+	}()
+	e.handle(req, t)
+	whole = true
+}
+
+// waiting are the CANCELs that still wait.
+func (e *Endpoint) waiting() int {
+	maps.DeleteFunc(e.early, func(_ string, t *Transaction) bool { return t.settled() })
+	return len(e.early)
+}
+
+// cancelled answers a CANCEL, and its INVITE with 487 where that has no answer yet.
+func (e *Endpoint) cancelled(t, invite *Transaction, key string) {
+	switch {
+	case invite != nil:
+		_ = t.Respond(200, nil)
+		invite.cancel()
+	case e.waiting() < strays:
+		e.early[key] = t
+		time.AfterFunc(strayCancel, func() { _ = t.Respond(481, nil) })
+	default:
+		_ = t.Respond(481, nil)
+	}
+}
+
+// overtaken cancels an INVITE whose CANCEL came before it.
+func (e *Endpoint) overtaken(invite *Transaction, key string) {
+	if t := e.early[key]; t != nil && t.Respond(200, nil) == nil {
+		invite.cancel()
+	}
+}
+
+// tag is ours in a transaction.
+func (e *Endpoint) tag(key string) string {
+	mac := hmac.New(sha256.New, e.secret)
+	mac.Write([]byte(key))
+	return hex.EncodeToString(mac.Sum(nil)[:10])
+}
+
+func newTag() string { return rand.Text() }
+
+// Start sends a request in a transaction of its own; the caller reads its
+// responses and terminates it. The request itself is not touched: each sending
+// is a copy with its own Via.
+func (e *Endpoint) Start(ctx context.Context, req *Request) (*ClientTransaction, *Request, error) {
+	var tx *ClientTransaction
+	sent := e.prepare(req)
+	err := e.open(func() (err error) {
+		tx, err = e.transactions.Request(ctx, sent)
+		return err
+	})
+	return tx, sent, err
+}
+
+// Send sends a request without a transaction: the ACK of a 2xx (RFC 3261 §13.2.2.4).
+func (e *Endpoint) Send(req *Request) error {
+	sent := e.prepare(req)
+	return e.open(func() error { return e.transport.WriteMsg(sent) })
+}
+
+// prepare copies a request and gives it what the transport needs. Laddr makes it
+// leave from our own socket: peers take the answer's address from where it came.
+func (e *Endpoint) prepare(req *Request) *Request {
+	sent := req.Clone()
+	if sent.Via() == nil {
+		sent.PrependHeader(newVia(e.listen))
+	}
+	sent.SetTransport("UDP")
+	sent.Laddr = gosip.Addr{IP: e.listen.Addr().AsSlice(), Port: int(e.listen.Port())}
+	return sent
+}
+
+func newVia(from netip.AddrPort) *gosip.ViaHeader {
+	return &gosip.ViaHeader{
+		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: "UDP",
+		Host: from.Addr().String(), Port: int(from.Port()),
+		Params: gosip.HeaderParams{{K: "branch", V: gosip.GenerateBranch()}, {K: "rport"}},
+	}
+}
+
+// Do sends a request other than INVITE and waits for its final response.
+func (e *Endpoint) Do(ctx context.Context, req *Request) (*Response, error) {
+	tx, _, err := e.Start(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	defer tx.Terminate()
+	for {
+		res, err := Next(ctx, tx)
+		if err != nil || !res.IsProvisional() {
+			return res, err
+		}
+	}
+}
+
+// Next waits for the next response in a transaction.
+func Next(ctx context.Context, tx *ClientTransaction) (*Response, error) {
+	select {
+	case res := <-tx.Responses():
+		return res, nil
+	case <-tx.Done():
+		if err := tx.Err(); !errors.Is(err, gosip.ErrTransactionTimeout) {
+			return nil, fmt.Errorf("the SIP request was not answered: %w", err)
+		}
+		return nil, ErrTimeout
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}

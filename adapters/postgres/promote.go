@@ -1,0 +1,334 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"releve"
+	"releve/screen/view"
+)
+
+// ErrStillPromoting is returned when a promotion was asked for and not seen to end: it
+// may still happen, and the duty goes back only by RULES R15.
+var ErrStillPromoting = view.Known("the promotion may still happen", "cause-still-promoting")
+
+// ErrTail is returned with a promotion that left received rows behind. Nothing may be
+// committed, and the old owner's data must be kept (RULES R4).
+var ErrTail = view.Known("what the mirror had received does not end cleanly", "cause-tail")
+
+// Tail is what lay between the fork and what the mirror had flushed.
+type Tail string
+
+// The tails. Only the first two are harmless.
+const (
+	TailNone       Tail = "none"
+	TailUnfinished Tail = "unfinished-record" // its other half never came: no commit was acknowledged in it
+	TailDamaged    Tail = "checksum-error"    // a record that had come whole, damaged since
+	TailRecords    Tail = "whole-records"     // promotion stopped before them
+)
+
+// Promotion is a mirror that became a primary.
+type Promotion struct {
+	Timeline  releve.Timeline
+	Fork      releve.LSN // where it left the old timeline, from the history file
+	LastFlush releve.LSN // what the mirror had on its disk, as far as it knew
+	Tail      Tail
+	Detail    string // what pg_waldump said of the tail
+}
+
+const (
+	promotionLook  = 2 * time.Millisecond
+	promotionStall = 30 * time.Second
+)
+
+// Promote makes the mirror a primary and examines where it left the old timeline. It
+// returns when the timeline is new and its history is on the disk. Other sessions
+// are ended first, so that no reader delays it. With any error nothing may be
+// committed, although PostgreSQL may be, or become, writable.
+func (c *Cluster) Promote(ctx context.Context) (Promotion, error) {
+	end, err := c.begin(ctx)
+	if err != nil {
+		return Promotion{}, err
+	}
+	defer end()
+	before, err := c.Position(ctx)
+	if err != nil {
+		return Promotion{}, err
+	}
+	if !before.InRecovery {
+		return Promotion{}, errors.New("this PostgreSQL is already a primary")
+	}
+	kept, err := c.keepTail(before.Replay)
+	if err != nil {
+		return Promotion{}, err
+	}
+	if err := c.endSessions(ctx); err != nil {
+		return Promotion{}, err
+	}
+	if err := c.do(ctx, askLimit, "SELECT pg_promote(false)"); err != nil {
+		return Promotion{}, fmt.Errorf("%w: %w", ErrStillPromoting, err)
+	}
+	if err := c.leaveCopy(); err != nil { // while it promotes: nobody commits before we return
+		return Promotion{}, fmt.Errorf("%w: %w", ErrStillPromoting, err)
+	}
+	after, err := c.waitPrimary(ctx)
+	if err != nil {
+		return Promotion{}, fmt.Errorf("%w: %w", ErrStillPromoting, err)
+	}
+	p, err := c.examine(ctx, kept, before, after)
+	if err != nil {
+		return p, errors.Join(err, c.keepEvidence(kept))
+	}
+	return p, os.RemoveAll(kept)
+}
+
+// endSessions ends every session but our own questions.
+func (c *Cluster) endSessions(ctx context.Context) error {
+	err := c.do(ctx, askLimit, `
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND NOT (usename = $1 AND application_name = $2)`, superuser, controlName)
+	if err != nil {
+		return fmt.Errorf("cannot end the sessions on the mirror: %w", err)
+	}
+	return nil
+}
+
+// waitPrimary waits as long as the replay of what was received advances.
+func (c *Cluster) waitPrimary(ctx context.Context) (Position, error) {
+	s := stall{limit: min(c.stallLimit(), promotionStall)}
+	for {
+		position, err := c.Position(ctx)
+		if still := s.at(time.Now(), position.Replay.String()); still != nil {
+			return Position{}, errors.Join(still, err)
+		}
+		switch {
+		case err == nil && !position.InRecovery:
+			return position, nil
+		case errors.Is(err, errNotRunning):
+			return Position{}, err
+		}
+		if late := pause(ctx, promotionLook); late != nil { // one look that failed proves nothing
+			return Position{}, errors.Join(late, err)
+		}
+	}
+}
+
+// examine finds the fork and what was left behind it.
+func (c *Cluster) examine(ctx context.Context, kept string, before, after Position) (Promotion, error) {
+	p := Promotion{Timeline: after.Timeline, LastFlush: before.Flush}
+	var received lsnText
+	// More may have come between the last look and the promotion; the receiver's
+	// last position outlives recovery.
+	if err := c.ask(ctx, askLimit, []any{&received}, "SELECT pg_last_wal_receive_lsn()"); err != nil {
+		return p, err
+	}
+	p.LastFlush = max(p.LastFlush, releve.LSN(received))
+	forks, err := c.History(after.Timeline)
+	if err != nil {
+		return p, err
+	}
+	if len(forks) == 0 {
+		return p, fmt.Errorf("the history of timeline %d names no fork", after.Timeline)
+	}
+	last := forks[len(forks)-1]
+	p.Fork = last.At
+	p.Tail, p.Detail, err = c.tail(ctx, kept, last, p.LastFlush)
+	if err != nil {
+		return p, err
+	}
+	if p.Tail != TailNone && p.Tail != TailUnfinished {
+		return p, fmt.Errorf("%w: %s from %s to %s (%s): keep the other server's data, its rows are the only ones",
+			ErrTail, p.Tail, p.Fork, p.LastFlush, p.Detail)
+	}
+	return p, nil
+}
+
+const (
+	segmentSize = 16 << 20 // of a WAL file, initdb's default
+	pageSize    = 8192     // of a page in it
+)
+
+func segmentStart(l releve.LSN) releve.LSN { return l - l%segmentSize }
+
+// segmentName is PostgreSQL's XLogFileName: the timeline, then the high and the low part of
+// the file's number.
+func segmentName(timeline releve.Timeline, at releve.LSN) string {
+	const perHigh = 1 << 32 / segmentSize
+	number := at / segmentSize
+	return fmt.Sprintf("%08X%08X%08X", uint32(timeline), uint32(number/perHigh), uint32(number%perHigh))
+}
+
+var segmentForm = regexp.MustCompile(`^[0-9A-F]{24}$`)
+
+// segmentLSN is where the WAL file of a name begins.
+func segmentLSN(name string) releve.LSN {
+	var timeline, high, low uint32
+	if _, err := fmt.Sscanf(name, "%08X%08X%08X", &timeline, &high, &low); err != nil {
+		return 0
+	}
+	return releve.LSN(high)<<32 | releve.LSN(low)*segmentSize
+}
+
+// keptTail is where the end of the old timeline is kept during a promotion: on the disk that
+// the log is on, wherever that is linked to, for no link leads to another. PostgreSQL passes
+// over what is no file of its log.
+const keptTail = "releve.tail"
+
+// keepTail holds on to the WAL files from the replayed position on, by hard links: a
+// promotion removes those beyond its fork, and they are the evidence. The log's directory is
+// the account's, so that nothing in it is followed out of it.
+func (c *Cluster) keepTail(replayed releve.LSN) (string, error) {
+	log, err := os.OpenRoot(c.path("data", "pg_wal"))
+	if err == nil {
+		defer log.Close()
+		err = c.linkTail(log, segmentStart(replayed-min(1, replayed)))
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot keep the end of the old timeline: %w", err)
+	}
+	return c.path("data", "pg_wal", keptTail), nil
+}
+
+func (c *Cluster) linkTail(log *os.Root, first releve.LSN) error {
+	who, err := c.account()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(log.RemoveAll(keptTail), log.Mkdir(keptTail, 0o700)); err != nil {
+		return err
+	}
+	entries, err := fs.ReadDir(log.FS(), ".")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !segmentForm.MatchString(e.Name()) || segmentLSN(e.Name()) < first {
+			continue
+		}
+		if err := log.Link(e.Name(), filepath.Join(keptTail, e.Name())); err != nil {
+			return err
+		}
+	}
+	if who.root { // given away last: until then nobody else could put anything there
+		return log.Lchown(keptTail, who.uid, who.gid)
+	}
+	return nil
+}
+
+// keepEvidence spares a tail that may hold the only copy of rows from the next promotion,
+// and from a rewind, which removes what the other server does not have in its log.
+func (c *Cluster) keepEvidence(kept string) error {
+	evidence := c.path("tail-" + time.Now().UTC().Format(asideFormat))
+	c.log.Error("received rows were left behind by the promotion", "wal", evidence)
+	err := rename(kept, evidence)
+	if !errors.Is(err, syscall.EXDEV) {
+		return err
+	}
+	if err := os.CopyFS(evidence, os.DirFS(kept)); err != nil {
+		return fmt.Errorf("the end of the old timeline stays in %s, for it could not be copied: %w", kept, err)
+	}
+	return errors.Join(syncTree(evidence), os.RemoveAll(kept))
+}
+
+// tail reads on where recovery stopped, from the beginning of the file before: the reader
+// needs a whole record to find its bearings.
+func (c *Cluster) tail(ctx context.Context, kept string, fork Fork, flushed releve.LSN) (Tail, string, error) {
+	first := segmentStart(fork.At - 1)
+	last, err := endWithZeros(kept, fork.Timeline, first)
+	if err != nil {
+		return "", "", fmt.Errorf("cannot examine the end of timeline %d: %w", fork.Timeline, err)
+	}
+	_, err = c.run(ctx, "", nil, "pg_waldump", "--quiet", "--path="+kept, segmentName(fork.Timeline, first), last)
+	var said *programError
+	if !errors.As(err, &said) {
+		return "", "", fmt.Errorf("cannot examine the end of timeline %d: %w", fork.Timeline, cmp.Or(err, errNoEnd))
+	}
+	detail := said.text()
+	end, err := parseWALEnd(detail)
+	if err != nil {
+		return "", detail, err
+	}
+	return end.judge(fork.At, flushed), detail, nil
+}
+
+var errNoEnd = view.Known("pg_waldump found none", "cause-no-end")
+
+// endWithZeros puts an empty file behind the last one and returns its name: pg_waldump waits
+// five seconds for one that is missing, and dies of it without saying how far it came.
+func endWithZeros(dir string, timeline releve.Timeline, from releve.LSN) (string, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	for at := from; ; at += segmentSize {
+		name := segmentName(timeline, at)
+		file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		return name, errors.Join(file.Truncate(segmentSize), file.Close())
+	}
+}
+
+// walEnd is where and why pg_waldump stopped reading.
+type walEnd struct {
+	lastRecord releve.LSN // begin of the last whole record
+	page       releve.LSN // the page that is not this log's, 0 when it was the record itself
+	checksum   bool       // the record's header fits the log, its content does not
+}
+
+var (
+	errorAfter = regexp.MustCompile(`error in WAL record at ([0-9A-F]+/[0-9A-F]+): (.*)`)
+	badPage    = regexp.MustCompile(`in (?:log|WAL) segment ([0-9A-F]{24}),(?: LSN [0-9A-F]+/[0-9A-F]+,)? offset (\d+)`)
+)
+
+// parseWALEnd reads pg_waldump's last complaint (PostgreSQL xlogreader.c).
+func parseWALEnd(detail string) (walEnd, error) {
+	found := errorAfter.FindStringSubmatch(detail)
+	if found == nil {
+		return walEnd{}, fmt.Errorf("pg_waldump's answer is not understood: %s", detail)
+	}
+	last, err := releve.ParseLSN(found[1])
+	end := walEnd{
+		lastRecord: last,
+		checksum:   strings.Contains(found[2], "incorrect resource manager data checksum"),
+	}
+	if page := badPage.FindStringSubmatch(found[2]); page != nil {
+		var offset uint32
+		_, errOffset := fmt.Sscan(page[2], &offset)
+		err = errors.Join(err, errOffset)
+		end.page = segmentLSN(page[1]) + releve.LSN(offset)
+	}
+	return end, err
+}
+
+// judge says what lies behind the fork. A record can be unfinished only where its
+// sender cut it, and a sender cuts at the end of a page: then the first byte that is not
+// this log's is exactly the first that was not flushed. Everything else that stops
+// the reader before the flushed position was once whole.
+func (e walEnd) judge(fork, flushed releve.LSN) Tail {
+	switch {
+	case e.lastRecord >= fork:
+		return TailRecords
+	case e.checksum:
+		return TailDamaged // even where the flushed position was forgotten by a restart
+	case flushed <= fork:
+		return TailNone
+	case e.page != 0 && e.page == flushed:
+		return TailUnfinished
+	}
+	return TailDamaged
+}

@@ -1,0 +1,490 @@
+package acceptance
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"releve"
+	"releve/rules/procedure"
+)
+
+// nemesis is one thing that goes wrong with a site.
+type nemesis struct {
+	name string
+	// absent says why it cannot be applied to this site or on this machine, "" when it can.
+	absent func(*arena) string
+	// strike does it and gives back what ends it, which starts no server: that is
+	// an operator's affair.
+	strike func(testing.TB, *arena) (heal func())
+}
+
+// blow is a nemesis in a schedule.
+type blow struct {
+	nemesis
+	after, lasts time.Duration // since the site was well; until it is healed
+}
+
+// schedule is what a site goes through, drawn from a seed.
+type schedule struct {
+	seed    uint64
+	arbiter releve.Arbiter // of the site
+	blows   []blow
+}
+
+func (s schedule) String() string {
+	lines := []string{fmt.Sprintf("a site whose arbiter is %s", s.arbiter)}
+	for _, b := range s.blows {
+		lines = append(lines, fmt.Sprintf("%v after the site was well: %s, for %v", b.after, b.name, b.lasts))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// drawSchedule draws two to four blows. Schedules that follow each other take their cards
+// one after the other from decks that are shuffled once each, and so go through all of it.
+func drawSchedule(seed uint64) schedule {
+	arbiter, place := arbiterOf(seed)
+	if len(deckFor(arbiter)) == 0 {
+		arbiter = releve.Witness // only what is the witness's is asked for
+	}
+	s := schedule{seed: seed, arbiter: arbiter}
+	draw := rand.New(rand.NewPCG(seed, seed))
+	first, number := cardsOf(place)
+	for card := first; card < first+number; card++ {
+		s.blows = append(s.blows, blow{
+			nemesis: cardOf(card, arbiter),
+			after:   time.Duration(draw.IntN(200)) * time.Millisecond,
+			lasts:   time.Duration(200+draw.IntN(2200)) * time.Millisecond,
+		})
+	}
+	return s
+}
+
+// arbiterOf says which arbiter a seed's site has, and the how manieth of such schedules it
+// is: ten seeds share a site without a witness, the next ten one with.
+func arbiterOf(seed uint64) (arbiter releve.Arbiter, place uint64) {
+	ten := (seed + 9) / 10
+	arbiter = releve.Pair
+	if ten%2 == 0 {
+		arbiter = releve.Witness
+	}
+	return arbiter, ten/2*10 + (seed+9)%10
+}
+
+// cardsOf says which cards a schedule has: of ten eight have two, one three and one four.
+func cardsOf(place uint64) (first, number uint64) {
+	number = []uint64{2, 2, 2, 2, 3, 2, 2, 2, 2, 4}[place%10]
+	return place/10*23 + []uint64{0, 2, 4, 6, 8, 11, 13, 15, 17, 19}[place%10], number
+}
+
+// deckFor are the nemeses to draw from for a site.
+func deckFor(arbiter releve.Arbiter) []nemesis {
+	all := nemeses()
+	if arbiter == releve.Witness {
+		all = append(all, witnessTroubles()...)
+	}
+	wanted := regexp.MustCompile(*chaosOnly)
+	return slices.DeleteFunc(all, func(n nemesis) bool { return !wanted.MatchString(n.name) })
+}
+
+// cardOf is the card at a place in an endless row of shuffled decks.
+func cardOf(place uint64, arbiter releve.Arbiter) nemesis {
+	deck := deckFor(arbiter)
+	size := uint64(len(deck))
+	order := rand.New(rand.NewPCG(place/size, size)).Perm(len(deck))
+	return deck[order[place%size]]
+}
+
+// nemeses are all there are for every site, always in the same order: a seed counts on it.
+func nemeses() []nemesis {
+	var all []nemesis
+	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
+		all = append(all, deaths(seat)...)
+		all = append(all, freezes(seat)...)
+		all = append(all, diskTroubles(seat)...)
+		all = append(all, clockJumps(seat))
+	}
+	all = append(all, cables()...)
+	all = append(all, lonelyDeaths()...)
+	all = append(all, reboots()...)
+	all = append(all, nemesis{"the PBX is restarted", always, restartPBX})
+	for _, step := range procedure.Return.Steps {
+		all = append(all, interruptedReturn(step.Code))
+	}
+	return all
+}
+
+func always(*arena) string { return "" }
+
+func nothing() {}
+
+// deaths are the ends of a server or of a part of it.
+func deaths(seat releve.Seat) []nemesis {
+	return []nemesis{
+		{fmt.Sprintf("the %s server loses its power", seat), always, func(t testing.TB, a *arena) func() {
+			a.server(seat).kill9(t)
+			return nothing
+		}},
+		{fmt.Sprintf("kill -9 of the %s agent", seat), always, func(t testing.TB, a *arena) func() {
+			return signalled(t, a.server(seat).agent, syscall.SIGKILL)
+		}},
+		{fmt.Sprintf("kill -9 of the %s postmaster", seat), always, func(t testing.TB, a *arena) func() {
+			return signalled(t, a.server(seat).postmaster, syscall.SIGKILL)
+		}},
+		{fmt.Sprintf("orderly stop of the %s server", seat), always, func(_ testing.TB, a *arena) func() {
+			a.server(seat).stop()
+			return nothing
+		}},
+	}
+}
+
+// freezes are what hangs and later goes on where it was.
+func freezes(seat releve.Seat) []nemesis {
+	return []nemesis{
+		{fmt.Sprintf("the %s server freezes", seat), always, func(_ testing.TB, a *arena) func() {
+			a.server(seat).freeze()
+			return a.server(seat).thaw
+		}},
+		{fmt.Sprintf("the %s agent freezes", seat), always, func(t testing.TB, a *arena) func() {
+			signalled(t, a.server(seat).agent, syscall.SIGSTOP)
+			return a.server(seat).thaw
+		}},
+		{fmt.Sprintf("the %s postmaster freezes", seat), always, func(t testing.TB, a *arena) func() {
+			signalled(t, a.server(seat).postmaster, syscall.SIGSTOP)
+			return a.server(seat).thaw
+		}},
+	}
+}
+
+// signalled sends a signal to one process, which must be there.
+func signalled(t testing.TB, which func() (int, error), signal syscall.Signal) (heal func()) {
+	t.Helper()
+	pid, err := which()
+	if err == nil {
+		err = syscall.Kill(pid, signal)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nothing
+}
+
+// agent is the process that runs `releve serve`.
+func (s *server) agent() (int, error) {
+	if !s.running() {
+		return 0, fmt.Errorf("the %s server does not run", s.seat)
+	}
+	return s.process.cmd.Process.Pid, nil
+}
+
+// postmaster is the parent of the server's PostgreSQL processes.
+func (s *server) postmaster() (int, error) {
+	agent, err := s.agent()
+	if err != nil {
+		return 0, err
+	}
+	for _, p := range s.postgres() {
+		if p.parent == agent && strings.Contains(p.command, "postgres") {
+			return p.pid, nil
+		}
+	}
+	return 0, fmt.Errorf("the %s server has no postmaster: %v", s.seat, s.postgres())
+}
+
+// diskTroubles are a disk that is full and one that does not answer.
+func diskTroubles(seat releve.Seat) []nemesis {
+	return []nemesis{
+		{fmt.Sprintf("the %s disk is full", seat), always, func(t testing.TB, a *arena) func() {
+			d := a.disks[seat]
+			if err := d.fill(); err != nil {
+				t.Fatal(err)
+			}
+			return func() {
+				if err := d.free(); err != nil {
+					t.Error(err)
+				}
+			}
+		}},
+		{fmt.Sprintf("fsync stalls on the %s disk", seat), cannotFreeze(seat), func(t testing.TB, a *arena) func() {
+			d := a.disks[seat]
+			t.Cleanup(d.thaw)
+			if err := d.freeze(); err != nil {
+				t.Fatal(err)
+			}
+			return d.thaw
+		}},
+	}
+}
+
+// clockJumps restarts a server with a wall clock of its own, which then goes an hour forward or
+// back while the server is well, and back again. Nothing that decides may look at it (R19).
+func clockJumps(seat releve.Seat) nemesis {
+	cannot := func(a *arena) string { return a.noClock }
+	return nemesis{fmt.Sprintf("the %s server's wall clock jumps by an hour", seat), cannot, func(t testing.TB, a *arena) func() {
+		s, by := a.server(seat), []time.Duration{time.Hour, -time.Hour}[a.draw.IntN(2)]
+		s.stop()
+		var err error
+		if s.process, err = launch(s.said, a.clock.command("serve", "-c", s.file)); err != nil {
+			t.Fatal(err)
+		}
+		a.recover(t)
+		jump := func(by time.Duration) {
+			a.page.say("its clock is off by %v", by)
+			if err := a.clock.jump(by); err != nil {
+				t.Error(err)
+			}
+		}
+		jump(by)
+		return func() { jump(0) }
+	}}
+}
+
+func cannotFreeze(seat releve.Seat) func(*arena) string {
+	return func(a *arena) string {
+		if d := a.disks[seat]; d.why != nil {
+			return fmt.Sprintf("no file system of our own on a loop device: %v", d.why)
+		}
+		return ""
+	}
+}
+
+// cables are cuts, in both directions and in one, and a bad line.
+func cables() []nemesis {
+	toSecondary := towards(secondaryHost, mainHost)
+	toMain := towards(mainHost, secondaryHost)
+	return []nemesis{
+		{"the link is cut", always, pulled(func(s settings) []string { return tcpPorts(s.Peer.Listen.Port(), s.Database.Listen.Port()) })},
+		{"all is cut between the servers", always, pulled(func(s settings) []string {
+			return append(tcpPorts(s.Peer.Listen.Port(), s.Database.Listen.Port()), between(mainHost, secondaryHost)...)
+		})},
+		{"the replication alone is cut", always, pulled(func(s settings) []string { return tcpPorts(s.Database.Listen.Port()) })},
+		{"nothing of the main reaches the secondary", always, pulled(toSecondary)},
+		{"nothing of the secondary reaches the main", always, pulled(toMain)},
+		{"the main is cut from the PBX", always, pulled(func(settings) []string { return between(pbxHost, mainHost) })},
+		{"the secondary is cut from the PBX", always, pulled(func(settings) []string { return between(pbxHost, secondaryHost) })},
+		{"the main is cut from everybody", always, pulled(func(s settings) []string {
+			rules := append(tcpPorts(s.Peer.Listen.Port(), s.Database.Listen.Port()), between(mainHost, secondaryHost)...)
+			return append(rules, between(pbxHost, mainHost)...)
+		})},
+		{"a slow link: every third packet is lost", always, pulled(func(s settings) []string {
+			var rules []string
+			for _, rule := range tcpPorts(s.Peer.Listen.Port(), s.Database.Listen.Port()) {
+				rules = append(rules, rule+" numgen random mod 3 == 0")
+			}
+			return rules
+		})},
+	}
+}
+
+// lonelyDeaths are deaths of the main while its mirror hears little or nothing of it: what it
+// acknowledged by then must not depend on what the mirror was still to get (R1, R3).
+func lonelyDeaths() []nemesis {
+	var all []nemesis
+	for _, c := range cables() {
+		if !strings.Contains(c.name, "PBX") && !strings.Contains(c.name, "reaches") && !strings.Contains(c.name, "everybody") {
+			all = append(all, nemesis{c.name + ", and then the main loses its power", c.absent, func(t testing.TB, a *arena) func() {
+				heal := c.strike(t, a)
+				<-time.After(time.Second) // some callers later
+				a.main.kill9(t)
+				return heal
+			}})
+		}
+	}
+	return append(all, nemesis{"the main commits alone, and then loses its power", always, func(t testing.TB, a *arena) func() {
+		heal := pulled(func(s settings) []string { return tcpPorts(s.Database.Listen.Port()) })(t, a)
+		killAll(freeze(a.secondary.postgres))
+		if err := await(5*time.Second, a.mainCommits(time.Now())); err != nil {
+			a.page.say("the main does not commit alone: %v", err) // with a silent witness it may not
+		}
+		a.main.kill9(t)
+		return heal
+	}})
+}
+
+// mainCommits is a condition: the main acknowledged several facts since a moment.
+func (a *arena) mainCommits(since time.Time) func() error {
+	return func() error {
+		if n := len(a.ledger.since(since, releve.Main)); n < 20 {
+			return fmt.Errorf("%d facts", n)
+		}
+		return nil
+	}
+}
+
+// towards are the rules for all that one server sends to the other. A connection's packets
+// are told by the listening end: the other has whatever address the kernel gave it.
+func towards(to, from string) func(settings) []string {
+	return func(s settings) []string {
+		rules := []string{fmt.Sprintf("ip saddr %s ip daddr %s meta l4proto udp", from, to)}
+		for _, port := range []uint16{s.Peer.Listen.Port(), s.Database.Listen.Port()} {
+			rules = append(rules, fmt.Sprintf("ip daddr %s tcp dport %d", to, port), fmt.Sprintf("ip saddr %s tcp sport %d", from, port))
+		}
+		return rules
+	}
+}
+
+func pulled(rules func(settings) []string) func(testing.TB, *arena) func() {
+	return func(t testing.TB, a *arena) func() {
+		s, err := a.main.settings()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cut(t, "chaos", rules(s)...)
+	}
+}
+
+// reboots are both servers down at once, and up again in each order.
+func reboots() []nemesis {
+	var all []nemesis
+	for _, r := range []struct {
+		order string
+		seats []releve.Seat
+	}{
+		{"the main first", []releve.Seat{releve.Main, releve.Secondary}},
+		{"the secondary first", []releve.Seat{releve.Secondary, releve.Main}},
+		{"both at once", nil},
+	} {
+		all = append(all, nemesis{"both servers are rebooted, " + r.order, always, func(t testing.TB, a *arena) func() {
+			killAll(freeze(func() []process { return append(a.main.members(), a.secondary.members()...) }))
+			a.main.kill9(t)
+			a.secondary.kill9(t)
+			return func() {
+				for _, seat := range r.seats {
+					a.server(seat).start(t)
+					// It is all alone for a moment, as a server that boots faster.
+					_ = await(2*time.Second, func() error { _, err := a.server(seat).view(); return err })
+				}
+			}
+		}})
+	}
+	return all
+}
+
+func restartPBX(t testing.TB, a *arena) func() {
+	a.pbx.close()
+	return func() {
+		if err := a.pbx.start(); err != nil {
+			t.Fatal(err)
+		}
+		a.phoneAgain(t)
+	}
+}
+
+// interruptedReturn takes the power from one of the servers while a step of the return is under
+// way. A step that was passed over gives the moment all the same.
+func interruptedReturn(step string) nemesis {
+	return nemesis{"the return is interrupted at " + step, always, func(t testing.TB, a *arena) func() {
+		a.relieve(t)
+		began := time.Now()
+		command, err := launch(filepath.Join(a.dir, "return"), exec.Command(product(), "return", "-c", a.main.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer command.stop()
+		eventually(t, 60*time.Second, step+" of the return", func() error { return a.returnReached(step, began, command) })
+		victim := a.either()
+		a.page.say("the %s server loses its power", victim.seat)
+		victim.kill9(t)
+		return nothing
+	}}
+}
+
+// returnReached is nil when a step of a return that began since has begun, or when the
+// command has ended without it.
+func (a *arena) returnReached(step string, began time.Time, command *part) error {
+	if !command.running() {
+		a.page.say("the return ended before %s", step)
+		return nil
+	}
+	v, err := a.main.view()
+	if err != nil {
+		return err
+	}
+	if v.Procedure == nil || v.Procedure.Started.Before(began) {
+		return errNotYet
+	}
+	for _, s := range v.Procedure.Steps {
+		if s.What.Code == step && s.State != "waiting" {
+			a.page.say("%s of the return is %s", step, s.State)
+			return nil
+		}
+	}
+	return errNotYet
+}
+
+// relieve has the secondary on duty and the old main up again, as before a return.
+func (a *arena) relieve(t testing.TB) {
+	t.Helper()
+	a.main.kill9(t)
+	a.waitOwner(t, a.secondary, 20*time.Second)
+	a.main.start(t)
+	a.waitMainHearsPBX(t)
+}
+
+// witnessTroubles are what goes wrong with the third machine. While it is away nobody takes
+// over and nobody goes on alone (R5).
+func witnessTroubles() []nemesis {
+	all := append(cutFromWitness(releve.Main), cutFromWitness(releve.Secondary)...)
+	return append(all, []nemesis{
+		{"the witness loses its power", always, func(t testing.TB, a *arena) func() {
+			a.witness.kill9(t)
+			return nothing
+		}},
+		{"the witness freezes", always, func(_ testing.TB, a *arena) func() {
+			a.witness.freeze()
+			return a.witness.thaw
+		}},
+		{"the witness is cut from both servers", always, func(t testing.TB, a *arena) func() {
+			return cut(t, "chaos", "ip saddr "+witnessHost, "ip daddr "+witnessHost)
+		}},
+		{"the witness is wiped", always, func(t testing.TB, a *arena) func() {
+			a.wipeWitness(t)
+			return nothing
+		}},
+		{"the witness and the secondary lose their power", always, func(t testing.TB, a *arena) func() {
+			a.witness.kill9(t)
+			a.secondary.kill9(t)
+			return nothing
+		}},
+		{"the witness is wiped and the main loses its power", always, func(t testing.TB, a *arena) func() {
+			a.wipeWitness(t)
+			a.witness.start(t)
+			a.main.kill9(t)
+			return nothing
+		}},
+	}...)
+}
+
+// cutFromWitness are a server that alone hears nothing of the witness: while the other lives,
+// and when it has to take the other's place, or go on alone, by a witness that does not answer.
+func cutFromWitness(seat releve.Seat) []nemesis {
+	cutOff := func(t testing.TB, a *arena) func() {
+		host := a.server(seat).host
+		return cut(t, "chaos", fmt.Sprintf("ip saddr %s ip daddr %s", host, witnessHost), fmt.Sprintf("ip saddr %s ip daddr %s", witnessHost, host))
+	}
+	return []nemesis{
+		{fmt.Sprintf("the %s server alone is cut from the witness", seat), always, cutOff},
+		{fmt.Sprintf("the %s server alone is cut from the witness, and the other loses its power", seat), always, func(t testing.TB, a *arena) func() {
+			heal := cutOff(t, a)
+			a.server(seat.Other()).kill9(t)
+			return heal
+		}},
+	}
+}
+
+// wipeWitness takes the witness's power and its memory.
+func (a *arena) wipeWitness(t testing.TB) {
+	t.Helper()
+	a.witness.kill9(t)
+	if _, err := a.witness.process.wait(5 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	a.witness.wipe(t)
+}

@@ -1,0 +1,182 @@
+package acceptance
+
+import (
+	"context"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"releve"
+	"releve/screen/view"
+)
+
+// recoveryLimit is how long an operator may need until the site is protected again.
+const recoveryLimit = 2 * time.Minute
+
+// recover does what an operator does until the site is in its normal state: he starts what
+// does not run, and when both servers say that the secondary is on duty, he asks for
+// the return.
+func (a *arena) recover(t testing.TB) {
+	t.Helper()
+	o := operator{arena: a, came: time.Now()}
+	defer o.leave()
+	err := await(recoveryLimit, func() error {
+		o.startWhatStopped(t)
+		err := a.protectedUnder(a.main)
+		if err == nil {
+			return o.steady()
+		}
+		o.protected = time.Time{}
+		if o.shouldReturn() {
+			o.orderReturn(t)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatalf("the site is not protected again within %v: %v", recoveryLimit, err)
+	}
+}
+
+// operator is who comes when something has gone wrong.
+type operator struct {
+	*arena
+	came      time.Time
+	ordered   time.Time // his last `releve return`
+	running   *part     // it, until its end was seen
+	protected time.Time // since when the site is; zero while it is not
+}
+
+// steadyFor is how long a site must be protected to be taken for it: what ended a moment
+// ago is not known to everybody yet.
+const steadyFor = 400 * time.Millisecond
+
+func (o *operator) steady() error {
+	if o.protected.IsZero() {
+		o.protected = time.Now()
+	}
+	if time.Since(o.protected) < steadyFor {
+		return errNotYet
+	}
+	return nil
+}
+
+func (o *operator) startWhatStopped(t testing.TB) {
+	t.Helper()
+	for _, m := range o.machines() {
+		if m.running() {
+			continue
+		}
+		if m.process.cmd.ProcessState.Exited() {
+			o.page.say("the %s has ended with exit code %d", m.name, m.process.cmd.ProcessState.ExitCode())
+		}
+		o.page.say("the %s is started", m.name)
+		m.start(t)
+	}
+}
+
+// patience is how long an operator watches a site mend itself.
+const patience = 10 * time.Second
+
+// shouldReturn: both servers agree that the secondary is on duty and the main hears
+// the PBX, or nothing has happened for a long time.
+func (o *operator) shouldReturn() bool {
+	if o.returning() || time.Since(o.ordered) < time.Second {
+		return false
+	}
+	main, err := o.main.view()
+	if err != nil {
+		return false
+	}
+	secondary, err := o.secondary.view()
+	if err != nil || main.Owner != secondary.Owner || main.Term != secondary.Term || !main.PBX.Heard {
+		return false
+	}
+	return main.Owner == releve.Secondary || time.Since(o.came) > patience && time.Since(o.ordered) > patience
+}
+
+func (o *operator) orderReturn(t testing.TB) {
+	var err error
+	o.ordered = time.Now()
+	if o.running, err = launch(filepath.Join(o.dir, "return"), exec.Command(product(), "return", "-c", o.main.file)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// returning says whether his return still runs, and notes how it ended.
+func (o *operator) returning() bool {
+	if o.running == nil || o.running.running() {
+		return o.running != nil
+	}
+	if code := o.running.cmd.ProcessState.ExitCode(); code != 0 {
+		o.page.say("releve return: exit code %d: %s", code, tail(o.running.output, 1))
+	} else {
+		o.page.say("releve return is done")
+	}
+	o.running = nil
+	return false
+}
+
+// leave waits for his return: the site may be protected a moment before its last step, the
+// test call.
+func (o *operator) leave() {
+	if o.running == nil {
+		return
+	}
+	if _, err := o.running.wait(10 * time.Second); err != nil {
+		o.page.say("releve return does not end")
+		o.running.stop()
+	}
+	o.returning()
+}
+
+// watch looks at what both servers say of their own duty. That both say active for a
+// moment is allowed (R13): that two commit is not, and others look for that.
+type watch struct {
+	stop context.CancelFunc
+	done sync.WaitGroup
+	both time.Duration
+}
+
+// watchPeriod is how often both are asked.
+const watchPeriod = 100 * time.Millisecond
+
+func watchDuty(main, secondary *server) *watch {
+	ctx, stop := context.WithCancel(context.Background())
+	w := &watch{stop: stop}
+	w.done.Go(func() {
+		next := time.NewTicker(watchPeriod)
+		defer next.Stop()
+		for {
+			select {
+			case <-next.C:
+				w.look(main, secondary)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return w
+}
+
+func (w *watch) close() {
+	w.stop()
+	w.done.Wait()
+}
+
+// look asks both at once. An answer that waited in a frozen server says when it was made.
+func (w *watch) look(main, secondary *server) {
+	var views [2]view.Site
+	var fails [2]error
+	var both sync.WaitGroup
+	for i, s := range []*server{main, secondary} {
+		both.Go(func() { views[i], fails[i] = s.view() })
+	}
+	both.Wait()
+	apart := views[0].At.Sub(views[1].At).Abs()
+	if fails[0] == nil && fails[1] == nil && apart < watchPeriod &&
+		views[0].Main.Duty == releve.Active && views[1].Secondary.Duty == releve.Active {
+		w.both += watchPeriod
+	}
+}

@@ -1,0 +1,328 @@
+package acceptance
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"releve"
+	"releve/screen/view"
+)
+
+func TestTwoHundredCallersArePutThroughAndRecordedOnBothServers(t *testing.T) {
+	s := normalSite(t)
+	calls := s.callIn(t, callsToPhone(200, 20)).wait(t, 2*time.Minute)
+	if len(calls) != 200 {
+		t.Errorf("%d callers, want 200", len(calls))
+	}
+	checkServed(t, calls, s.main)
+	s.checkRecorded(t, s.main, calls)
+	s.checkEqual(t, s.main)
+	s.checkLedger(t, s.main)
+}
+
+// takeOver lets the main server die under load, by die, and checks what callers
+// and records went through. It leaves the secondary on duty.
+func (s *site) takeOver(t *testing.T, die func(testing.TB)) {
+	t.Helper()
+	s.takeOverAmong(t, callsToPhone(0, 10), 30, 60, die)
+}
+
+// takeOverAmong is takeOver with those callers, so many of them greeted before the
+// death and so many after it.
+func (s *site) takeOverAmong(t *testing.T, l load, early, late int, die func(testing.TB)) {
+	t.Helper()
+	term := s.main.mustView(t).Term
+	promotions := len(s.main.promotions(t))
+	load := s.callIn(t, l)
+	load.waitGreeted(t, early, time.Time{})
+
+	began := time.Now()
+	die(t)
+	died := time.Now() // until here the main may have answered, and died with the call in progress
+	load.waitGreeted(t, late, died)
+	calls := load.finish(t)
+
+	before, after := split(calls, died)
+	checkServed(t, after, s.secondary)
+	for _, o := range before {
+		if !o.ended() {
+			t.Errorf("left on an open line: %v", o)
+		}
+	}
+	s.checkDuty(t, s.secondary, term+1)
+	if now := s.secondary.promotions(t); len(now) != promotions+1 {
+		t.Errorf("promotions: %v, want one more than %d", now, promotions)
+	}
+	s.checkRecorded(t, s.secondary, after)
+	s.checkLedger(t, s.secondary)
+	checkExplained(t, s.secondary, began, calls, s.ruleOfTakeover())
+	s.checkExplainedAt(t, s.secondary, began, term+1)
+	if times := s.overflowToAnswer(began, s.secondary); len(times) > 0 {
+		t.Logf("from overflow to answer: first call %v, median of all %v", times[0], median(times))
+	}
+}
+
+func TestTheMainIsKilledUnderLoadAndTheSecondaryAnswersTheNextCall(t *testing.T) {
+	s := normalSite(t)
+	held := s.callIn(t, load{rate: 1, calls: 1, rings: true, patience: time.Minute})
+	held.waitGreeted(t, 1, time.Time{})
+	s.takeOver(t, func(t testing.TB) { s.main.kill9(t) })
+
+	// Its last caller is cut, which nobody can know while it is dead and itself says when it is back.
+	s.checkNobodyTalks(t, s.secondary, view.Unknown)
+	s.bringBack(t)
+	s.checkNobodyTalks(t, s.main, view.Cut)
+	s.checkNobodyTalks(t, s.secondary, view.Cut)
+	s.checkEqual(t, s.main)
+	s.checkLedger(t, s.main)
+}
+
+// checkNobodyTalks waits until a server shows no call as in progress, for no channel is busy,
+// and some whose end is the one named.
+func (s *site) checkNobodyTalks(t testing.TB, by *server, end string) {
+	t.Helper()
+	eventually(t, 20*time.Second, "no call in progress", func() error {
+		var listed []view.Call
+		if err := json.Unmarshal([]byte(by.mustRun(t, "calls", "--limit", "1000", "--output", "json")), &listed); err != nil {
+			return err
+		}
+		for _, c := range listed {
+			if c.Outcome == "" {
+				return fmt.Errorf("the %s server shows call %s of %v as in progress", by.seat, c.Call, c.At)
+			}
+		}
+		if !slices.ContainsFunc(listed, func(c view.Call) bool { return c.Outcome == end }) {
+			return fmt.Errorf("of %d calls on the %s server none has the end %q", len(listed), by.seat, end)
+		}
+		return nil
+	})
+}
+
+// The machine that hosts the main hangs, and later goes on where it was. For five
+// seconds its PostgreSQL is awake and its agent is not: nobody there can say no but
+// the mirror that is gone (H10, R1).
+func TestTheMainFreezesIsRelievedAndLearnsItWhenItWakes(t *testing.T) {
+	s := normalSite(t)
+	sessions := s.holdSessions(t)
+	held := s.callIn(t, load{rate: 1, calls: 1, rings: true, patience: time.Minute})
+	held.waitGreeted(t, 1, time.Time{})
+
+	s.takeOver(t, func(testing.TB) { s.main.freeze() })
+	term := s.secondary.mustView(t).Term
+	mirrored, err := s.secondary.recordedFacts()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	woken := time.Now()
+	committed := sessions.commit() // to a PostgreSQL that does not run at the moment
+	s.main.thawPostgres()
+	select {
+	case err := <-committed:
+		t.Errorf("the waiting COMMIT was answered while the agent slept: %v", err)
+	case <-time.After(5 * time.Second): // what the story asks, not a wait for something
+	}
+	s.main.thaw()
+
+	eventually(t, 20*time.Second, "the old main knows that it lost the duty", func() error {
+		v, err := s.main.view()
+		if err == nil && (v.Owner != releve.Secondary || v.Main.Duty == releve.Active) {
+			err = errNotYet
+		}
+		return err
+	})
+	s.checkLostDuty(t, woken, term, committed, sessions)
+	for _, f := range s.ledger.since(woken, releve.Main) { // on its way when the main froze
+		if mirrored[f.ID] != 1 {
+			t.Errorf("the old main acknowledged %s of call %s after it woke, and its mirror did not have it", f.Kind, f.Call)
+		}
+	}
+}
+
+// checkLostDuty fails the test for anything that the woken main did as if it were
+// still on duty.
+func (s *site) checkLostDuty(t *testing.T, woken time.Time, term releve.Term, committed <-chan error, sessions *sessions) {
+	t.Helper()
+	select {
+	case err := <-committed:
+		if err == nil {
+			t.Error("the old main acknowledged a COMMIT after it had lost the duty")
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the session with the waiting COMMIT is still open: the old main is not fenced")
+	}
+	if err := sessions.stillOpen(); err == nil {
+		t.Error("a session opened before can still read: the old main is not fenced")
+	}
+	checkServed(t, s.callIn(t, callsToPhone(20, 10)).wait(t, time.Minute), s.secondary)
+	s.checkDuty(t, s.secondary, term)
+	if answers := s.ear.sentBy(mainHost, woken, answersCall); len(answers) > 0 {
+		t.Errorf("the old main answered %d calls after it woke, first %s", len(answers), answers[0].call)
+	}
+	for _, e := range s.pbx.events(woken, "register") {
+		if e.args["user"] == "reception" && strings.Contains(e.args["contact"], mainHost) {
+			t.Errorf("the old main took the reception user back at %v", e.at)
+		}
+	}
+	if rows, err := s.secondary.query("select row from acceptance_probe where row = $1", sessions.row); err != nil || len(rows) > 0 {
+		t.Errorf("rows of the COMMIT that was never acknowledged: %v, %v", rows, err)
+	}
+	s.checkLedger(t, s.secondary)
+}
+
+// sessions are two of our own on the main's PostgreSQL, opened while it was well:
+// one with a transaction to commit, one idle.
+type sessions struct {
+	writing, idle *pgx.Conn
+	row           string // what the transaction writes
+}
+
+func (s *site) holdSessions(t *testing.T) *sessions {
+	t.Helper()
+	ctx := t.Context()
+	held := sessions{row: rand.Text()}
+	for _, place := range []**pgx.Conn{&held.writing, &held.idle} {
+		db, err := s.main.openDatabase(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close(context.Background()) })
+		*place = db
+	}
+	for _, sql := range []string{
+		"create table if not exists acceptance_probe (row text)", "begin",
+		"insert into acceptance_probe values ('" + held.row + "')",
+	} {
+		if _, err := held.writing.Exec(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &held
+}
+
+// commit sends COMMIT; the channel tells how it was answered.
+func (held *sessions) commit() <-chan error {
+	answer := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		_, err := held.writing.Exec(ctx, "commit")
+		answer <- err
+	}()
+	return answer
+}
+
+// untilEnd tells when PostgreSQL ends the idle session, or after half a minute that it
+// did not.
+func (held *sessions) untilEnd() <-chan time.Time {
+	ended := make(chan time.Time, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if _, err := held.idle.Exec(ctx, "select pg_sleep(30)"); err != nil {
+			ended <- time.Now()
+		}
+		close(ended)
+	}()
+	return ended
+}
+
+// stillOpen is nil when the idle session still answers.
+func (held *sessions) stillOpen() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_, err := held.idle.Exec(ctx, "select 1")
+	return err
+}
+
+// The reception user stays with a contact that is dead, and the PBX refuses
+// another: callers are answered on the standby's own user meanwhile (DESIGN §4).
+func TestARegistrarThatRefusesASecondContact(t *testing.T) {
+	s := ownSite(t, plan{
+		settings: map[string]string{"pbx.expires": `"10s"`},
+		pbx:      map[string]string{"IPBX_REGISTER_EXTRA": "refuse"},
+	})
+	for cycle := range 3 {
+		t.Logf("cycle %d", cycle+1)
+		s.takeOver(t, func(t testing.TB) { s.main.kill9(t) })
+		load := s.callIn(t, callsToPhone(0, 2))
+		eventually(t, 40*time.Second, "the reception user at the secondary", func() error {
+			return s.pbx.registered("reception", secondaryHost)
+		})
+		s.bringBack(t)
+		checkServed(t, load.finish(t))
+		s.checkEqual(t, s.main)
+		s.checkLedger(t, s.main)
+	}
+}
+
+func TestReturnToNormalUnderLoadAndThreeMoreCycles(t *testing.T) {
+	s := normalSite(t)
+	for cycle := range 4 {
+		t.Logf("cycle %d", cycle+1)
+		s.takeOver(t, func(t testing.TB) { s.main.kill9(t) })
+		load := s.callIn(t, callsToPhone(0, 5))
+		load.waitGreeted(t, 5, time.Time{})
+		s.bringBack(t)
+		load.waitGreeted(t, 10, time.Now())
+
+		checkServed(t, load.finish(t))
+		s.checkEqual(t, s.main)
+		s.checkLedger(t, s.main)
+	}
+}
+
+// The secondary has answered and is still promoting when it dies too, at ten
+// moments. What it had promised is on its disk (R14), and the journal says what it
+// may do when it wakes (R6).
+func TestTheNewActiveDiesBetweenItsAnswerAndTheEndOfItsPromotion(t *testing.T) {
+	s := ownSite(t, plan{})
+	for moment := range 10 {
+		delay := time.Duration(moment) * 40 * time.Millisecond
+		t.Logf("the new active is killed %v after its first answer", delay)
+		s.dieWhilePromoting(t, delay)
+		s.bringBack(t)
+	}
+}
+
+func (s *site) dieWhilePromoting(t *testing.T, delay time.Duration) {
+	t.Helper()
+	load := s.callIn(t, callsToPhone(0, 10))
+	load.waitGreeted(t, 10, time.Time{})
+	died := s.main.kill9(t)
+	eventually(t, 20*time.Second, "the secondary answers", func() error {
+		if len(s.ear.sentBy(secondaryHost, died, answersCall)) == 0 {
+			return errNotYet
+		}
+		return nil
+	})
+	<-time.After(delay) // the moment that the story names
+	s.secondary.kill9(t)
+	load.stop()
+	spooled := s.secondary.spooledFacts(t)
+	t.Logf("%d facts in its spool", len(spooled))
+	if len(spooled) == 0 {
+		t.Error("nothing is in the spool of a server that had answered calls")
+	}
+
+	s.startBoth(t)
+	active := s.onDuty(t)
+	eventually(t, 30*time.Second, "each spooled fact is stored once", func() error {
+		found, err := active.recordedFacts()
+		return errJoinMissing(err, spooled, found)
+	})
+	s.checkLedger(t, active)
+	if twice, err := active.query("select term::text from promotion group by term having count(*) > 1"); err != nil || len(twice) > 0 {
+		t.Errorf("terms that were opened twice: %v, %v", twice, err)
+	}
+	load.sipp.signal(syscall.SIGKILL) // callers whose servers died are another proof's affair
+}

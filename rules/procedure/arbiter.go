@@ -1,0 +1,56 @@
+package procedure
+
+import (
+	"time"
+
+	"releve"
+	"releve/screen/view"
+)
+
+// ToPair and ToWitness change the arbiter of a running site: the vote is called back,
+// and handed over again in the new way (R5).
+var (
+	ToPair    = arbiterProcedure("arbiter-pair", releve.Pair, UsePair)
+	ToWitness = arbiterProcedure("arbiter-witness", releve.Witness, UseWitness)
+)
+
+// arbiterProcedure acts at the owner; its target is the mirror.
+func arbiterProcedure(name string, to releve.Arbiter, order Order) Procedure {
+	recalled := Step{
+		Code: "step-recalled", Order: order, At: former, Limit: 30 * time.Second,
+		Done: func(s Site, t releve.Seat) bool { return s[t.Other()].Holds || s[t.Other()].Arbiter == to },
+	}
+	both := func(s Site, t releve.Seat) bool { return s[t].Arbiter == to && s[t.Other()].Arbiter == to }
+	changed := Step{Code: "step-arbiter", Order: order, At: former, Limit: 30 * time.Second, Done: both}
+	handed := Step{
+		Code: "step-vote", Limit: time.Minute,
+		Done: func(s Site, t releve.Seat) bool { return both(s, t) && synced(s, t) },
+	}
+	protected := Step{
+		Code: "step-protected", Limit: time.Minute,
+		Done: func(s Site, t releve.Seat) bool { return both(s, t) && (s[t].Protected || s[t.Other()].Protected) },
+	}
+	return Procedure{
+		Name: name, Target: offDuty, Steps: []Step{recalled, changed, handed, protected},
+		Before: func(s Site, t releve.Seat) []view.Sentence { return mayChange(s, t, to) },
+	}
+}
+
+func mayChange(s Site, t releve.Seat, to releve.Arbiter) []view.Sentence {
+	if s[releve.Secondary].Mute {
+		return sayOf("before-vote-stays", releve.Main)
+	}
+	why := ownerServes(s, t)
+	if len(why) > 0 {
+		return why
+	}
+	if !synced(s, t) {
+		why = sayOf("before-not-in-sync", t)
+	}
+	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
+		if to == releve.Witness && !s[seat].Witness {
+			why = append(why, sayOf("before-no-witness", seat)...)
+		}
+	}
+	return why
+}

@@ -1,0 +1,205 @@
+// Package procedure holds the guided procedures as data: what must hold before,
+// the steps, what begins each and when it is done. It is a rule book: the agent
+// carries it out.
+//
+// A step looks at the site before it acts, and a step that is done already is
+// passed over. So a procedure that was interrupted is simply run again: it goes
+// on from where it was (P1).
+package procedure
+
+import (
+	"time"
+
+	"releve"
+	"releve/screen/view"
+)
+
+// Server is what a procedure needs to know of one server.
+type Server struct {
+	Heard      bool
+	Serving    bool // on duty, taking calls
+	Copyable   bool // has no usable copy and can be made a mirror
+	Copying    bool
+	Follows    bool // a copy that streams from the owner
+	Mirrors    bool // a copy, whether it streams or not
+	Receives   bool // a copy that the owner's commits reach
+	Anew       bool // its copy was made in this run
+	Vote       bool
+	Reception  bool // the reception user is bound to it
+	Standby    bool // the standby user is bound to it
+	PBX        bool // the PBX answers it
+	Spooled    int  // facts on its disk alone
+	Term       releve.Term
+	ProvenTest bool // a test call of this run was answered
+
+	Mute      bool // it takes no calls: the secondary at level mirroring
+	Owner     bool // on duty by its own journal, though another may have relieved it
+	OnDuty    bool // … and not fenced: it serves, or is on its way to
+	Released  bool // it handed its term over, and never resumes it
+	Halted    bool // it stands still until an operator acts
+	Gate      bool // its database takes records
+	Down      bool // its database is lost
+	Lone      bool // its commits wait for no mirror
+	Holds     bool // the vote of an owner: it may go on alone
+	Whole     bool // its data is whole: it could be the database of the site
+	Restoring bool // its data is being copied back from the mirror
+	Restored  bool // … and was, and the copy is being made the database
+	Protected bool // it says that a failure now would lose nothing
+	Loss      Loss
+	Arbiter   releve.Arbiter
+	Witness   bool // the witness answers it
+}
+
+// Loss is what is known of a server's records that may be nowhere else.
+type Loss struct {
+	Path   string        // by which the server answers though it is said to be off, "" when by none
+	Silent time.Duration // since its last word; negative: never heard
+	Unfed  time.Duration // since its copy received last; negative: it receives, or never did
+	Behind int64         // bytes that its mirror lacked when it was last seen
+	Calls  int           // calls recorded in its database alone
+}
+
+// Site is both servers.
+type Site map[releve.Seat]Server
+
+// Order is what a step asks of a server.
+type Order string
+
+// The orders.
+const (
+	Nothing    Order = ""
+	Rejoin     Order = "rejoin"
+	Rebuild    Order = "rebuild"
+	HandOver   Order = "hand-over"
+	TestCall   Order = "test-call"
+	GoAlone    Order = "solo"
+	TakeDuty   Order = "take"
+	CarryWord  Order = "carry" // take in the mirror's word that an operator brought
+	RestoreOwn Order = "restore"
+	UsePair    Order = "use-pair"
+	UseWitness Order = "use-witness"
+)
+
+// Step is one step of a procedure. target is the seat that is to be on duty at
+// the end.
+type Step struct {
+	Code  string
+	Done  func(s Site, target releve.Seat) bool
+	Order Order
+	At    func(s Site, target releve.Seat) releve.Seat
+	Limit time.Duration // after which the step has failed
+
+	Patience time.Duration // for the step to come about without its order
+
+	// Found says what the step has shown, once it is done; nil: nothing to say.
+	Found func(s Site, target releve.Seat) view.Sentence
+}
+
+// Procedure is a guided procedure.
+type Procedure struct {
+	Name string
+	// Target is where it acts; here is the server that was asked.
+	Target func(s Site, here releve.Seat) releve.Seat
+	Before func(s Site, target releve.Seat) []view.Sentence // what forbids it, nothing when it may begin
+	Steps  []Step
+
+	// Forced: it rests on the operator's word that the other server is off.
+	Forced bool
+	Costs  func(s Site, target releve.Seat) []view.Sentence // what it may cost, and what is known of that
+	Next   string                                           // the sentence of what is left to do by hand
+}
+
+func former(_ Site, target releve.Seat) releve.Seat { return target.Other() }
+func itself(_ Site, target releve.Seat) releve.Seat { return target }
+
+var (
+	copyBack = Step{
+		Code: "step-copy", Order: Rejoin, At: itself, Limit: time.Hour,
+		Done: func(s Site, t releve.Seat) bool { return s[t].Serving || s[t].Follows },
+	}
+	inSync = Step{
+		Code: "step-in-sync", Limit: time.Hour,
+		Done: func(s Site, t releve.Seat) bool {
+			return s[t].Serving || synced(s, t)
+		},
+	}
+	emptySpool = Step{
+		Code: "step-spool", Limit: 10 * time.Minute,
+		Done: func(s Site, t releve.Seat) bool { return s[t].Serving || s[t].Spooled == 0 },
+	}
+	duty = Step{
+		Code: "step-duty", Order: HandOver, At: former, Limit: time.Minute,
+		Done: func(s Site, t releve.Seat) bool { return s[t].Serving },
+	}
+	registration = Step{
+		Code: "step-registration", Limit: 3 * time.Minute,
+		Done: func(s Site, t releve.Seat) bool { return s[t].Reception },
+	}
+	mirrorBehind = Step{
+		Code: "step-mirror", Order: Rejoin, At: former, Limit: time.Hour,
+		Done: func(s Site, t releve.Seat) bool {
+			f := s[t.Other()]
+			return f.Follows && f.Vote && f.Standby && f.Spooled == 0
+		},
+	}
+	proof = Step{
+		Code: "step-test-call", Order: TestCall, At: former, Limit: 30 * time.Second,
+		Done: func(s Site, t releve.Seat) bool { return s[t.Other()].ProvenTest },
+	}
+)
+
+// Return brings the site back to normal: the main on duty, the secondary its
+// mirror (H12).
+var Return = Procedure{
+	Name: "return", Target: toMain, Before: bothHeard,
+	Steps: []Step{copyBack, inSync, emptySpool, duty, registration, mirrorBehind, proof},
+}
+
+// Switchover moves the duty to the other server, both well.
+var Switchover = Procedure{
+	Name: "switchover", Target: offDuty,
+	Before: func(s Site, target releve.Seat) []view.Sentence {
+		why := bothHeard(s, target)
+		if len(why) == 0 && !(s[target].Follows && s[target].Vote) {
+			why = append(why, view.Say("before-not-in-sync", "seat", string(target)))
+		}
+		return why
+	},
+	Steps: []Step{inSync, emptySpool, duty, registration, mirrorBehind, proof},
+}
+
+// All are the procedures by name.
+var All = map[string]Procedure{
+	Return.Name: Return, Switchover.Name: Switchover, RebuildMirror.Name: RebuildMirror, ResumeMirror.Name: ResumeMirror,
+	Solo.Name: Solo, CarriedSolo.Name: CarriedSolo, Takeover.Name: Takeover, Restore.Name: Restore,
+	ToPair.Name: ToPair, ToWitness.Name: ToWitness,
+}
+
+func toMain(Site, releve.Seat) releve.Seat          { return releve.Main }
+func toItself(_ Site, here releve.Seat) releve.Seat { return here }
+
+// synced: the mirror holds the vote, or is waited for where the vote never leaves its
+// owner (R5).
+func synced(s Site, mirror releve.Seat) bool {
+	m, o := s[mirror], s[mirror.Other()]
+	return m.Follows && o.Serving && (m.Vote || m.Mute && m.Receives && !o.Lone)
+}
+
+func bothHeard(s Site, _ releve.Seat) []view.Sentence {
+	if s[releve.Secondary].Mute {
+		return []view.Sentence{view.Say("before-duty-stays", "seat", string(releve.Main))}
+	}
+	var why []view.Sentence
+	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
+		switch {
+		case !s[seat].Heard:
+			why = append(why, view.Say("before-not-heard", "seat", string(seat)))
+		case !s[seat].PBX:
+			why = append(why, view.Say("before-no-pbx", "seat", string(seat)))
+		}
+	}
+	if !s[releve.Main].Serving && !s[releve.Secondary].Serving {
+		why = append(why, view.Say("before-nobody-on-duty"))
+	}
+	return why
+}

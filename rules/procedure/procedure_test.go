@@ -1,0 +1,471 @@
+package procedure_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"releve"
+	"releve/rules/procedure"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// On a normal site both servers are well and heard.
+var (
+	owner  = procedure.Server{Heard: true, Serving: true, Owner: true, OnDuty: true, Gate: true, Whole: true, Reception: true, PBX: true, Term: 1}
+	mirror = procedure.Server{Heard: true, Follows: true, Mirrors: true, Receives: true, Whole: true, Vote: true, Standby: true, PBX: true, Term: 1}
+	aside  = procedure.Server{Heard: true, Copyable: true, Owner: true, Whole: true, PBX: true, Term: 1}
+	off    = procedure.Server{}
+	muted  = with(mirror, func(s *procedure.Server) { s.Mute, s.Vote, s.PBX, s.Standby = true, false, false, false }) // at level mirroring
+	lost   = with(owner, func(s *procedure.Server) { s.Serving, s.Gate, s.Down, s.Holds = false, false, true, true })
+)
+
+// on is a server that is said to be off, and answers.
+func on(s procedure.Server) procedure.Server {
+	return with(s, func(s *procedure.Server) { s.Loss.Path = "sip" })
+}
+
+// with changes one server.
+func with(s procedure.Server, change func(*procedure.Server)) procedure.Server {
+	change(&s)
+	return s
+}
+
+func site(main, secondary procedure.Server) procedure.Site {
+	return procedure.Site{releve.Main: main, releve.Secondary: secondary}
+}
+
+func step(t *testing.T, code string) procedure.Step {
+	t.Helper()
+	for _, p := range procedure.All {
+		for _, s := range p.Steps {
+			if s.Code == code {
+				return s
+			}
+		}
+	}
+	t.Fatalf("there is no step %s", code)
+	return procedure.Step{}
+}
+
+// When each step is done, in a procedure that brings the duty to the main.
+func TestWhenAStepIsDone(t *testing.T) {
+	for _, c := range []struct {
+		step, site      string
+		main, secondary procedure.Server
+		done            bool
+	}{
+		{"step-copy", "the main stands aside", aside, owner, false},
+		{"step-copy", "its copy is on its way", procedure.Server{Heard: true, Copying: true}, owner, false},
+		{"step-copy", "it follows", mirror, owner, true},
+		{"step-copy", "it serves already", owner, mirror, true},
+
+		{"step-in-sync", "it follows, and has no vote yet", with(mirror, func(s *procedure.Server) { s.Vote = false }), owner, false},
+		{"step-in-sync", "it has the vote", mirror, owner, true},
+		{"step-in-sync", "it has the vote, and the owner is lost", mirror, aside, false},
+		{"step-in-sync", "it has a vote, and follows nobody", with(aside, func(s *procedure.Server) { s.Vote = true }), owner, false},
+		{"step-in-sync", "it serves already", owner, mirror, true},
+
+		{"step-spool", "facts wait on its disk", with(mirror, func(s *procedure.Server) { s.Spooled = 1 }), owner, false},
+		{"step-spool", "its disk is empty", mirror, owner, true},
+		{"step-spool", "facts wait on the other's disk alone", mirror, with(owner, func(s *procedure.Server) { s.Spooled = 1 }), true},
+		{"step-spool", "it serves, its own facts on their way", with(owner, func(s *procedure.Server) { s.Spooled = 9 }), mirror, true},
+
+		{"step-duty", "the other serves", mirror, owner, false},
+		{"step-duty", "nobody serves", mirror, aside, false},
+		{"step-duty", "it serves", owner, mirror, true},
+
+		{"step-registration", "it serves unregistered", with(owner, func(s *procedure.Server) { s.Reception = false }), mirror, false},
+		{"step-registration", "it is registered", owner, mirror, true},
+
+		{"step-mirror", "the other stands aside", owner, aside, false},
+		{"step-mirror", "the other follows without the vote", owner, with(mirror, func(s *procedure.Server) { s.Vote = false }), false},
+		{"step-mirror", "overflowed calls cannot reach the other", owner, with(mirror, func(s *procedure.Server) { s.Standby = false }), false},
+		{"step-mirror", "facts wait on the other's disk", owner, with(mirror, func(s *procedure.Server) { s.Spooled = 1 }), false},
+		{"step-mirror", "the other is the mirror", owner, mirror, true},
+
+		{"step-anew", "it follows with the copy that it had", mirror, owner, false},
+		{"step-anew", "its copy is on its way", procedure.Server{Heard: true, Copying: true}, owner, true},
+		{"step-anew", "it has another copy already", with(mirror, func(s *procedure.Server) { s.Anew = true }), owner, true},
+
+		{"step-mirror-again", "it stands aside", aside, owner, false},
+		{"step-mirror-again", "its copy is on its way", procedure.Server{Heard: true, Copying: true}, owner, true},
+		{"step-mirror-again", "it has a copy, and follows nobody yet", procedure.Server{Heard: true, Mirrors: true}, owner, true},
+
+		{"step-receives", "it follows, and nothing reaches it", with(mirror, func(s *procedure.Server) { s.Receives = false }), owner, false},
+		{"step-receives", "it receives", mirror, owner, true},
+		{"step-receives", "it is copied anew", procedure.Server{Heard: true, Copying: true}, owner, true},
+
+		{"step-in-sync", "nobody has the vote at level mirroring, and it is waited for", muted, owner, true},
+		{"step-in-sync", "at level mirroring, the owner is alone", muted, with(owner, func(s *procedure.Server) { s.Lone = true }), false},
+
+		{"step-alone", "its mirror has the vote", owner, off, false},
+		{"step-alone", "it has the vote", with(owner, func(s *procedure.Server) { s.Holds = true }), off, true},
+		{"step-commits", "it has the vote, and its commits still wait", with(owner, func(s *procedure.Server) { s.Holds = true }), off, false},
+		{"step-commits", "its mirror came back meanwhile", owner, mirror, true},
+		{"step-drained", "facts wait on its disk", with(owner, func(s *procedure.Server) { s.Spooled = 300 }), off, false},
+		{"step-drained", "what a busy site has on its way", with(owner, func(s *procedure.Server) { s.Spooled = 30 }), off, true},
+		{"step-commits", "they wait for nobody", with(owner, func(s *procedure.Server) { s.Holds, s.Lone = true, true }), off, true},
+		{"step-taken", "it stands aside", aside, off, false},
+		{"step-taken", "it is on its way", procedure.Server{Owner: true, OnDuty: true}, off, true},
+		{"step-promoted", "its database takes no records yet", with(owner, func(s *procedure.Server) { s.Gate = false }), off, false},
+		{"step-promoted", "its database takes records", owner, off, true},
+		{"step-answers", "the PBX is silent", with(owner, func(s *procedure.Server) { s.PBX = false }), off, false},
+		{"step-answers", "it is registered", owner, off, true},
+		{"step-restore", "the copy is on its way", procedure.Server{Restoring: true}, muted, false},
+		{"step-restore", "it serves with it", owner, muted, true},
+		{"step-alone", "its mirror came back and has the vote", owner, mirror, true},
+		{"step-restore", "the copy is there", procedure.Server{Restored: true}, muted, true},
+		{"step-recalled", "the mirror has the vote", mirror, owner, false},
+		{"step-recalled", "the owner has it", mirror, with(owner, func(s *procedure.Server) { s.Holds = true }), true},
+
+		{"step-test-call", "no call was made", owner, mirror, false},
+		{"step-test-call", "a call proved it", owner, with(mirror, func(s *procedure.Server) { s.ProvenTest = true }), true},
+	} {
+		t.Run(c.step+": "+c.site, func(t *testing.T) {
+			if got := step(t, c.step).Done(site(c.main, c.secondary), releve.Main); got != c.done {
+				t.Errorf("done is %v", got)
+			}
+			// The seats are equal: mirrored, it is the same for the secondary.
+			if got := step(t, c.step).Done(site(c.secondary, c.main), releve.Secondary); got != c.done {
+				t.Errorf("towards the secondary, done is %v", got)
+			}
+		})
+	}
+}
+
+func TestWhatForbidsAProcedure(t *testing.T) {
+	for _, c := range []struct {
+		procedure, site string
+		main, secondary procedure.Server
+		why             []string
+	}{
+		{"return", "normal", owner, mirror, nil},
+		{"return", "the main stands aside", aside, owner, nil},
+		{"return", "the main is silent", procedure.Server{}, owner, []string{"before-not-heard main"}},
+		{"return", "the main has no PBX", with(aside, func(s *procedure.Server) { s.PBX = false }), owner, []string{"before-no-pbx main"}},
+		{"return", "nobody serves", aside, mirror, []string{"before-nobody-on-duty"}},
+		{"return", "both are silent", procedure.Server{}, procedure.Server{}, []string{"before-not-heard main", "before-not-heard secondary", "before-nobody-on-duty"}},
+		{"switchover", "normal", owner, mirror, nil},
+		{"switchover", "normal, the secondary on duty", mirror, owner, nil},
+		{"switchover", "the mirror has no vote", owner, with(mirror, func(s *procedure.Server) { s.Vote = false }), []string{"before-not-in-sync secondary"}},
+		{"switchover", "the main stands aside", aside, owner, []string{"before-not-in-sync main"}},
+		{"switchover", "the secondary is silent", owner, procedure.Server{}, []string{"before-not-heard secondary"}},
+		{"switchover", "nobody serves", mirror, mirror, []string{"before-nobody-on-duty"}},
+		{"mirror-rebuild", "normal", owner, mirror, nil},
+		{"mirror-rebuild", "no PBX anywhere", with(owner, func(s *procedure.Server) { s.PBX = false }), with(mirror, func(s *procedure.Server) { s.PBX = false }), nil},
+		{"mirror-rebuild", "the mirror is silent", owner, procedure.Server{}, []string{"before-not-heard secondary"}},
+		{"mirror-rebuild", "the main stands aside", aside, owner, []string{"before-no-mirror main"}},
+		{"mirror-rebuild", "nobody serves", mirror, mirror, []string{"before-nobody-on-duty"}},
+		{"mirror-resume", "normal", owner, mirror, nil},
+		{"mirror-resume", "the main stands aside", aside, owner, nil},
+		{"mirror-resume", "the secondary is silent", owner, procedure.Server{}, []string{"before-not-heard secondary"}},
+		{"mirror-resume", "the secondary has no telephone", owner, muted, nil},
+		{"return", "level mirroring", owner, muted, []string{"before-duty-stays main"}},
+		{"switchover", "level mirroring", owner, muted, []string{"before-duty-stays main"}},
+
+		{"solo", "the secondary is off", owner, off, nil},
+		{"solo", "the secondary answers", owner, on(off), []string{"before-other-on main"}},
+		{"solo", "the main holds the vote", with(owner, func(s *procedure.Server) { s.Holds = true }), off, []string{"before-holds-vote main"}},
+		{"solo", "the main is a mirror", mirror, off, []string{"before-not-on-duty main"}},
+		{"solo", "the main stands aside", aside, off, []string{"before-not-on-duty main"}},
+		{"solo", "the main stands still", with(aside, func(s *procedure.Server) { s.Halted = true }), off, []string{"before-halted main"}},
+		{"solo", "the main handed its term over", with(aside, func(s *procedure.Server) { s.Released = true }), off, []string{"before-released main"}},
+		{"solo-carried", "the secondary answers", owner, on(off), nil},
+		{"solo-carried", "the main holds the vote", with(owner, func(s *procedure.Server) { s.Holds = true }), off, []string{"before-holds-vote main"}},
+		{"takeover", "the main is a mirror without the vote", with(mirror, func(s *procedure.Server) { s.Vote = false }), off, nil},
+		{"takeover", "the main stands aside", aside, off, nil},
+		{"takeover", "the main is on duty, and both answer", owner, on(off), []string{"before-on-duty main", "before-other-on main"}},
+		{"takeover", "no PBX", with(mirror, func(s *procedure.Server) { s.PBX = false }), off, []string{"before-no-pbx main"}},
+		{"takeover", "its copy is on its way", procedure.Server{Copying: true, PBX: true}, off, []string{"before-no-data main"}},
+		{"restore", "the database is lost", lost, muted, nil},
+		{"restore", "the copy is on its way", with(lost, func(s *procedure.Server) { s.Restoring, s.Down = true, false }), muted, nil},
+		{"restore", "the main stands still", with(lost, func(s *procedure.Server) { s.Halted, s.Down, s.OnDuty = true, false, false }), muted, nil},
+		{"restore", "the database works", owner, muted, []string{"before-database-well main"}},
+		{"restore", "the database starts", with(lost, func(s *procedure.Server) { s.Down = false }), muted, []string{"before-database-well main"}},
+		{"restore", "the other answers calls too", lost, mirror, []string{"before-relieved main"}},
+		{"restore", "the mirror is silent", lost, procedure.Server{Mute: true}, []string{"before-not-heard secondary"}},
+		{"restore", "the mirror is copied itself", lost, procedure.Server{Mute: true, Heard: true, Copying: true}, []string{"before-no-copy secondary"}},
+		{"arbiter-pair", "normal", owner, mirror, nil},
+		{"arbiter-pair", "the mirror has no vote", owner, with(mirror, func(s *procedure.Server) { s.Vote = false }), []string{"before-not-in-sync secondary"}},
+		{"arbiter-witness", "the witness is silent", owner, mirror, []string{"before-no-witness main", "before-no-witness secondary"}},
+		{"arbiter-witness", "the witness answers", with(owner, hearsWitness), with(mirror, hearsWitness), nil},
+		{"arbiter-witness", "only one hears the witness", owner, with(mirror, hearsWitness), []string{"before-no-witness main"}},
+		{"arbiter-witness", "the secondary is silent", owner, off, []string{"before-not-heard secondary"}},
+		{"arbiter-witness", "level mirroring", owner, muted, []string{"before-vote-stays main"}},
+	} {
+		t.Run(c.procedure+": "+c.site, func(t *testing.T) {
+			p, s := procedure.All[c.procedure], site(c.main, c.secondary)
+			var why []string
+			for _, w := range p.Before(s, p.Target(s, releve.Main)) {
+				sentence := w.Code
+				if seat := w.Args["seat"]; seat != "" {
+					sentence += " " + seat
+				}
+				why = append(why, sentence)
+			}
+			if !slices.Equal(why, c.why) {
+				t.Errorf("%q, want %q", why, c.why)
+			}
+		})
+	}
+}
+
+func hearsWitness(s *procedure.Server) { s.Witness = true }
+
+func TestTargets(t *testing.T) {
+	for _, here := range []releve.Seat{releve.Main, releve.Secondary} {
+		if got := procedure.Return.Target(site(aside, owner), here); got != releve.Main {
+			t.Errorf("a return ends on the %s", got)
+		}
+		if got := procedure.Switchover.Target(site(owner, mirror), here); got != releve.Secondary {
+			t.Errorf("a switchover from the main ends on the %s", got)
+		}
+		if got := procedure.Switchover.Target(site(mirror, owner), here); got != releve.Main {
+			t.Errorf("a switchover from the secondary ends on the %s", got)
+		}
+		if got := procedure.Solo.Target(site(mirror, owner), here); got != here {
+			t.Errorf("solo, asked of the %s, is of the %s", here, got)
+		}
+	}
+}
+
+// obey is what a site makes of an order, and of time when the order is nothing:
+// the plainest world that keeps the rules of the vote.
+func obey(s procedure.Site, o procedure.Order, at releve.Seat) {
+	own, other := s[at], s[at.Other()]
+	switch o {
+	case procedure.Rejoin:
+		if own.Copyable && other.Serving {
+			own.Copyable, own.Copying = false, true
+		}
+	case procedure.HandOver:
+		if own.Serving && other.Follows && other.Vote {
+			term := own.Term + 1
+			own = procedure.Server{Heard: true, PBX: own.PBX, Spooled: own.Spooled, Term: term, Copying: true}
+			other = procedure.Server{Heard: true, PBX: other.PBX, Spooled: other.Spooled, Term: term, Serving: true, Owner: true, OnDuty: true}
+		}
+	case procedure.Rebuild:
+		if own.Mirrors && other.Serving {
+			own = procedure.Server{Heard: true, PBX: own.PBX, Spooled: own.Spooled, Term: own.Term, Mute: own.Mute, Copying: true}
+		}
+	case procedure.TestCall:
+		own.ProvenTest = other.Reception
+	case procedure.GoAlone, procedure.CarryWord:
+		if own.Owner && !own.Released && !own.Halted {
+			own.Holds = true
+		}
+	case procedure.TakeDuty:
+		if own.Whole && !own.OnDuty {
+			own = procedure.Server{Heard: true, PBX: own.PBX, Spooled: own.Spooled, Term: own.Term + 1, Serving: true, Owner: true, OnDuty: true, Holds: true}
+		}
+	case procedure.RestoreOwn:
+		if own.Owner && !own.Gate && other.Heard && other.Mirrors {
+			own.Restoring, own.Down, own.Halted = true, false, false
+		}
+	case procedure.UsePair, procedure.UseWitness:
+		if own.Serving && own.Arbiter != arbiters[o] {
+			own.Arbiter, other.Arbiter, other.Vote = arbiters[o], arbiters[o], false
+		}
+	}
+	s[at], s[at.Other()] = own, other
+}
+
+var arbiters = map[procedure.Order]releve.Arbiter{procedure.UsePair: releve.Pair, procedure.UseWitness: releve.Witness}
+
+// settle lets a moment pass.
+func settle(s procedure.Site) {
+	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
+		own, other := s[seat], s[seat.Other()]
+		mirrored := other.Heard && other.Follows && (other.Vote || other.Mute)
+		switch {
+		case own.Restoring:
+			own.Restoring, own.Restored = false, true
+		case own.Restored:
+			own.Restored, own.Serving, own.OnDuty = false, true, true
+		case own.Serving:
+			own.Reception, own.Gate, own.Lone = own.PBX, true, !mirrored && own.Holds
+			if mirrored || own.Holds {
+				own.Spooled = 0
+			}
+			own.Protected = mirrored
+		case own.Copying && other.Serving:
+			own.Copying, own.Follows, own.Mirrors, own.Receives, own.Anew = false, true, true, true, true
+		case own.Follows && other.Serving:
+			own.Vote, own.Spooled, own.Standby = !own.Mute, 0, own.PBX
+		}
+		s[seat] = own
+	}
+}
+
+// roles are all that a server can be for a procedure.
+func roles(mute bool) []procedure.Server {
+	var all []procedure.Server
+	serves := func(s *procedure.Server) {
+		s.Serving, s.Owner, s.OnDuty, s.Gate, s.Whole = true, true, true, true, true
+	}
+	for _, role := range []func(*procedure.Server){
+		func(*procedure.Server) {},
+		serves,
+		func(s *procedure.Server) { serves(s); s.Reception = true },
+		func(s *procedure.Server) { serves(s); s.Holds, s.Lone = true, true },
+		func(s *procedure.Server) { s.Owner, s.OnDuty, s.Down, s.Holds = true, true, true, true }, // its database is lost
+		func(s *procedure.Server) { s.Owner, s.Halted, s.Holds, s.Copyable = true, true, true, true },
+		func(s *procedure.Server) { s.Copyable, s.Owner, s.Whole = true, true, true },
+		func(s *procedure.Server) { s.Copyable, s.Owner, s.Whole, s.Released = true, true, true, true },
+		func(s *procedure.Server) { s.Copying = true },
+		func(s *procedure.Server) { s.Mirrors = true }, // its database does not start
+		func(s *procedure.Server) { s.Mirrors, s.Follows, s.Whole, s.Standby = true, true, true, true },
+		func(s *procedure.Server) {
+			s.Mirrors, s.Follows, s.Whole, s.Receives, s.Standby = true, true, true, true, true
+		},
+		func(s *procedure.Server) {
+			s.Mirrors, s.Follows, s.Whole, s.Receives, s.Standby, s.Vote = true, true, true, true, true, true
+		},
+	} {
+		for _, spooled := range []int{0, 300} {
+			for _, heard := range []bool{true, false} {
+				for _, pbx := range []bool{true, false} {
+					s := procedure.Server{Heard: heard, PBX: pbx, Spooled: spooled, Term: 1, Mute: mute, Witness: pbx, Arbiter: releve.Pair}
+					role(&s)
+					if heard {
+						s.Loss.Path = "peer"
+					}
+					if !mute || !s.OnDuty && !s.Vote {
+						all = append(all, s)
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// From every state of the site a procedure ends, or says what forbids it; it
+// never begins something that it cannot end. The states with two on duty cannot
+// be (H10), nor those with two votes, nor a vote that left its owner at level mirroring.
+func TestEveryProcedureEndsOrSaysWhy(t *testing.T) {
+	ended := map[string]int{}
+	for _, mute := range []bool{false, true} {
+		for _, a := range roles(false) {
+			for _, b := range roles(mute) {
+				if a.Serving && b.Serving || a.Holds && b.Vote || a.Vote && b.Holds || mute && (a.Follows || a.OnDuty && !a.Holds) {
+					continue
+				}
+				for name := range procedure.All {
+					for _, here := range []releve.Seat{releve.Main, releve.Secondary} {
+						endsOrSaysWhy(t, name, a, b, here, ended)
+					}
+				}
+			}
+		}
+	}
+	for name := range procedure.All {
+		if ended[name+" ended"] == 0 || ended[name+" refused"] == 0 {
+			t.Errorf("%s never ended, or was never refused", name)
+		}
+	}
+}
+
+func endsOrSaysWhy(t *testing.T, name string, a, b procedure.Server, here releve.Seat, ended map[string]int) {
+	t.Helper()
+	p, s := procedure.All[name], site(a, b)
+	target := p.Target(s, here)
+	if len(p.Before(s, target)) > 0 {
+		ended[name+" refused"]++
+		return
+	}
+	if p.Costs != nil && len(p.Costs(s, target)) == 0 {
+		t.Errorf("%s costs nothing from %+v", name, s)
+	}
+	if stuck, ok := run(p, s, target); !ok {
+		if a.Copyable || b.Copyable || canMove(a) && canMove(b) {
+			t.Errorf("%s towards the %s waits for ever at %s:\nfrom main %+v\n secondary %+v\nat   main %+v\n secondary %+v", name, target, stuck, a, b, s[releve.Main], s[releve.Secondary])
+		}
+		return
+	}
+	ended[name+" ended"]++
+	if !ends[name](s[target], s[target.Other()]) {
+		t.Errorf("%s ends with %+v", name, s)
+	}
+}
+
+// ends are what each procedure is for.
+var ends = map[string]func(target, other procedure.Server) bool{
+	"return": dutyMoved, "switchover": dutyMoved, "mirror-resume": mirrored,
+	"mirror-rebuild": func(target, other procedure.Server) bool { return mirrored(target, other) && target.Anew },
+	"solo":           commits, "solo-carried": commits,
+	"takeover":        func(target, _ procedure.Server) bool { return target.Serving && target.Gate && target.Reception },
+	"restore":         func(target, other procedure.Server) bool { return target.Serving && target.Gate && other.Mirrors },
+	"arbiter-pair":    changedTo(releve.Pair),
+	"arbiter-witness": changedTo(releve.Witness),
+}
+
+func dutyMoved(target, other procedure.Server) bool {
+	return target.Serving && target.Reception && other.Follows && other.Vote
+}
+
+func mirrored(target, other procedure.Server) bool {
+	return other.Serving && target.Follows && (target.Vote || target.Mute)
+}
+
+// commits: alone, or with the mirror that came back meanwhile.
+func commits(target, other procedure.Server) bool {
+	back := other.Heard && other.Follows && other.Vote
+	return target.Serving && (target.Holds || back) && target.Gate && target.Spooled == 0
+}
+
+func changedTo(a releve.Arbiter) func(target, other procedure.Server) bool {
+	return func(target, other procedure.Server) bool {
+		return mirrored(target, other) && target.Arbiter == a && other.Arbiter == a
+	}
+}
+
+// canMove: a server that is nothing at all is about to become something, which is
+// its own affair: the procedure waits for it, up to the limit of its step.
+func canMove(s procedure.Server) bool {
+	return s.Serving || s.Follows || s.Copying || s.Copyable
+}
+
+// run carries a procedure out as the agent does, and says where it waits for ever.
+func run(p procedure.Procedure, s procedure.Site, target releve.Seat) (string, bool) {
+	for _, step := range p.Steps {
+		for i := 0; !step.Done(s, target); i++ {
+			if i == 10 {
+				return step.Code, false
+			}
+			if step.Order != procedure.Nothing {
+				obey(s, step.Order, step.At(s, target))
+			}
+			settle(s)
+		}
+	}
+	return "", true
+}
+
+// A step that waits names its server, has a limit, and its words.
+func TestEachStepIsWhole(t *testing.T) {
+	for name, p := range procedure.All {
+		if p.Name != name || len(p.Steps) == 0 {
+			t.Errorf("%q is kept as %q with %d steps", p.Name, name, len(p.Steps))
+		}
+		seen := map[string]bool{}
+		for i, s := range p.Steps {
+			what := fmt.Sprintf("%s, step %d %s", name, i+1, s.Code)
+			if s.Code == "" || seen[s.Code] {
+				t.Errorf("%s has no code of its own", what)
+			}
+			seen[s.Code] = true
+			if s.Limit < time.Second || s.Done == nil {
+				t.Errorf("%s has the limit %s", what, s.Limit)
+			}
+			if s.Order != procedure.Nothing && s.At == nil {
+				t.Errorf("%s orders %s of nobody", what, s.Order)
+			}
+		}
+	}
+}

@@ -1,0 +1,258 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"releve"
+	"releve/screen/view"
+)
+
+// callsShown is how many calls are shown when nobody says how many, and the most
+// that may be asked for.
+const (
+	callsShown = 50
+	callsMost  = 10000
+)
+
+func (s *Server) apiRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /api/site", s.site)
+	mux.HandleFunc("GET /api/calls", s.calls)
+	mux.HandleFunc("GET /api/stored", s.stored)
+	mux.HandleFunc("GET /api/arbiter", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.options.Site.Arbiter()) })
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /-/active", s.is(releve.Active))
+	mux.HandleFunc("GET /-/standby", s.is(releve.Passive))
+}
+
+func (s *Server) controlRoutes() http.Handler {
+	mux := http.NewServeMux()
+	s.apiRoutes(mux)
+	mux.HandleFunc("GET /api/diary", s.diary)
+	mux.HandleFunc("POST /api/procedures/{name}", s.procedure)
+	mux.HandleFunc("POST /api/abdication", decision(func(r *http.Request) (any, error) { return s.options.Site.Abdicate(r.Context()) }))
+	s.salvageRoutes(mux)
+	s.mirrorRoutes(mux)
+	s.telephoneRoutes(mux)
+	return mux
+}
+
+// problem is RFC 9457.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+}
+
+const problemPrefix = "urn:releve:"
+
+func refuse(w http.ResponseWriter, status int, kind string, detail error) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(problem{Type: problemPrefix + kind, Title: http.StatusText(status), Status: status, Detail: detail.Error()})
+}
+
+func answer(w http.ResponseWriter, v any) {
+	forProgram(w)
+	_ = json.NewEncoder(w).Encode(v) // a reader that left is no error of ours
+}
+
+func forProgram(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+}
+
+func (s *Server) site(w http.ResponseWriter, r *http.Request) { answer(w, s.options.Site.View()) }
+
+func (s *Server) is(duty releve.Duty) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		v := s.options.Site.View()
+		own := v.Main
+		if v.Seat == releve.Secondary {
+			own = v.Secondary
+		}
+		if own.Duty != duty {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		fmt.Fprintln(w, own.Duty)
+	}
+}
+
+// calls streams the list of calls: it is as long as the reader asks, and a page of it is
+// all that is held here.
+func (s *Server) calls(w http.ResponseWriter, r *http.Request) {
+	limit, err := number(r, "limit", callsShown)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "bad-number", err)
+		return
+	}
+	out := array{w: w}
+	for page, err := range s.options.Site.Calls(r.Context(), min(limit, callsMost)) {
+		switch {
+		case err != nil && out.n == 0:
+			refuse(w, http.StatusServiceUnavailable, "database-away", err)
+			return
+		case err != nil: // the reader must see that it is not all
+			panic(http.ErrAbortHandler)
+		case out.n == 0:
+			forProgram(w)
+		}
+		if add(&out, page) != nil {
+			return
+		}
+	}
+	forProgram(w)
+	out.end()
+}
+
+func number(r *http.Request, name string, absent int) (int, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return absent, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%s=%q is not a number from 1 on", name, text)
+	}
+	return n, nil
+}
+
+// Stored is one acknowledged fact as an outside ledger reads it.
+type Stored struct {
+	ID   releve.FactID   `json:"id"`
+	Kind releve.FactKind `json:"kind"`
+	Call releve.CallID   `json:"call"`
+	Term releve.Term     `json:"term"`
+	Seat releve.Seat     `json:"seat"`
+}
+
+// stored streams each fact after its commit was acknowledged, a JSON line each. An empty
+// line now and then shows whether anybody still reads.
+func (s *Server) stored(w http.ResponseWriter, r *http.Request) {
+	ctx, leave, ok := lasting(r, s.ledgers)
+	if !ok {
+		refuse(w, http.StatusServiceUnavailable, "too-many-ledgers", fmt.Errorf("%d ledgers are written already, or %d from your address: end one", ledgers.Most, ledgers.Each))
+		return
+	}
+	defer leave()
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	out := http.NewResponseController(w)
+	_ = out.Flush() // the reader knows that it misses nothing from here on
+	beat := time.NewTicker(ledgerBeat)
+	defer beat.Stop()
+	facts := s.options.Site.Stored(ctx)
+	for lines := json.NewEncoder(w); ; {
+		var err error
+		select {
+		case some, more := <-facts:
+			if !more {
+				return
+			}
+			for _, f := range some {
+				err = errors.Join(err, lines.Encode(Stored{f.ID, f.Kind, f.Call, f.Term, f.Seat}))
+			}
+		case <-beat.C:
+			_, err = io.WriteString(w, "\n")
+		}
+		if errors.Join(err, out.Flush()) != nil {
+			return
+		}
+	}
+}
+
+// ledgerBeat is how often a ledger is written to when nothing is stored.
+const ledgerBeat = 10 * time.Second
+
+// entriesMost bounds one reading of the diary.
+const entriesMost = 10000
+
+func (s *Server) diary(w http.ResponseWriter, r *http.Request) {
+	limit, err := number(r, "limit", 200)
+	from, errFrom := moment(r, "from", time.Time{})
+	to, errTo := moment(r, "to", time.Now().Add(time.Hour))
+	if err := errors.Join(err, errFrom, errTo); err != nil {
+		refuse(w, http.StatusBadRequest, "bad-range", err)
+		return
+	}
+	entries, err := s.options.Site.Diary(r.Context(), from, to, min(limit, entriesMost))
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, "diary", err)
+		return
+	}
+	if entries == nil {
+		entries = []view.Entry{}
+	}
+	answer(w, entries)
+}
+
+func moment(r *http.Request, name string, absent time.Time) (time.Time, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return absent, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return t, fmt.Errorf("%s=%q is not a time such as 2026-11-24T03:00:00Z", name, text)
+	}
+	return t, nil
+}
+
+// Progress is one line of a running procedure; the last one has Error, or not.
+type Progress struct {
+	Procedure *view.Procedure `json:"procedure,omitempty"`
+	End       bool            `json:"end,omitempty"`
+	Error     string          `json:"error,omitempty"`
+	Cause     string          `json:"cause,omitempty"` // running, unknown, not-allowed
+}
+
+func (s *Server) procedure(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	wish := Wish{Name: r.PathValue("name"), DryRun: query.Get("dry-run") == "true", OtherIsOff: query.Get("other-is-off") == "true"}
+	if r.ContentLength != 0 {
+		if err := json.NewDecoder(r.Body).Decode(&wish.Abdication); err != nil {
+			refuse(w, http.StatusBadRequest, "bad-word", fmt.Errorf("the word that was brought cannot be read: %w", err))
+			return
+		}
+	}
+	s.stream(w, func(ctx context.Context, emit func(view.Procedure)) error {
+		return s.options.Site.Procedure(ctx, wish, emit)
+	})
+}
+
+// stream runs a procedure and streams its steps. It goes on when the reader leaves:
+// nobody's terminal is part of it.
+func (s *Server) stream(w http.ResponseWriter, run func(context.Context, func(view.Procedure)) error) {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	out := http.NewResponseController(w)
+	lines := json.NewEncoder(w)
+	send := func(p Progress) {
+		if lines.Encode(p) == nil {
+			_ = out.Flush()
+		}
+	}
+	err := run(s.life, func(p view.Procedure) { send(Progress{Procedure: &p}) })
+	end := Progress{End: true}
+	if err != nil {
+		end.Error, end.Cause = err.Error(), cause(err)
+	}
+	send(end)
+}
+
+func cause(err error) string {
+	switch {
+	case errors.Is(err, ErrRunning):
+		return "running"
+	case errors.Is(err, ErrUnknown):
+		return "unknown"
+	case errors.Is(err, ErrNotAllowed):
+		return "not-allowed"
+	}
+	return ""
+}

@@ -1,0 +1,151 @@
+// Package console serves what people and programs look at: the page, the live
+// stream and the API on an address of the network, read-only; and on a socket of
+// this machine the operator's commands.
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"releve"
+	"releve/doors/porter"
+	"releve/screen/view"
+)
+
+// Site is what is shown and commanded.
+type Site interface {
+	View() view.Site
+	Watch(context.Context) <-chan view.Site                             // the latest after each change
+	Calls(ctx context.Context, limit int) iter.Seq2[[]view.Call, error] // newest first, in pages that fit in memory
+	Diary(ctx context.Context, from, to time.Time, limit int) ([]view.Entry, error)
+	Procedure(context.Context, Wish, func(view.Procedure)) error
+	Abdicate(context.Context) (view.Abdication, error) // gives the mirror's vote back (R3)
+	Arbiter() view.Arbiter
+	Stored(context.Context) <-chan []releve.Fact // each acknowledged fact, once
+}
+
+// Wish is a guided procedure that an operator asks for, with what he says himself.
+type Wish struct {
+	Name       string
+	DryRun     bool
+	OtherIsOff bool             // his word that the other server is off
+	Abdication *view.Abdication // the other's word, which he brought; nil: none
+}
+
+// What Procedure and Abdicate fail with, so that whoever asked can be told by cause.
+var (
+	ErrRunning    = errors.New("another procedure runs")
+	ErrUnknown    = errors.New("no such procedure")
+	ErrNotAllowed = errors.New("the procedure may not begin")
+	ErrNoVote     = errors.New("this server has no vote to give back")
+	ErrVoteAsked  = errors.New("the vote was asked of the witness and is no longer given back by word")
+)
+
+// Options say where to serve.
+type Options struct {
+	Site         Site
+	Salvage      Salvage   // nil: nothing is salvaged here
+	Mirror       Mirror    // nil: none to be proven
+	Telephone    Telephone // nil: no PBX to be checked
+	Listen       string    // host:port of the page
+	Names        []string  // by which readers may call the page, beside its addresses
+	OtherConsole string    // host:port of the other server's page, "" when not known
+	Socket       string    // path of the control socket
+	Log          *slog.Logger
+}
+
+// Server is both faces of this server.
+type Server struct {
+	options  Options
+	public   *http.Server
+	control  *http.Server
+	listener net.Listener
+	socket   net.Listener
+	life     context.Context
+	end      context.CancelFunc
+	live     *live
+	screens  *porter.Room
+	ledgers  *porter.Room
+	serving  sync.WaitGroup
+}
+
+// New listens on both and serves from Start on.
+func New(o Options) (*Server, error) {
+	page, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("the page cannot be served on %s: %w", o.Listen, err)
+	}
+	socket, err := listenUnix(o.Socket)
+	if err != nil {
+		_ = page.Close()
+		return nil, err
+	}
+	s := &Server{
+		options: o, listener: publicDoor(page), socket: controlDoor(socket), live: newLive(o.Site),
+		screens: porter.NewRoom(screens), ledgers: porter.NewRoom(ledgers),
+	}
+	s.life, s.end = context.WithCancel(context.Background())
+	s.public = s.server(s.publicRoutes())
+	s.control = s.server(s.controlRoutes())
+	return s, nil
+}
+
+// listenUnix takes the place of a socket that a killed server left behind, and
+// never that of one that still answers.
+func listenUnix(path string) (net.Listener, error) {
+	if c, err := net.Dial("unix", path); err == nil {
+		_ = c.Close()
+		return nil, fmt.Errorf("a server already runs with this data directory: it answers on %s; stop it first", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("the control socket cannot be made: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("the control socket cannot be made: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		_ = l.Close()
+		return nil, fmt.Errorf("the control socket cannot be kept private: %w", err)
+	}
+	return l, nil
+}
+
+func (s *Server) server(h http.Handler) *http.Server {
+	server := &http.Server{
+		Handler: bodied(h), ReadHeaderTimeout: headerLimit, IdleTimeout: time.Minute, MaxHeaderBytes: headerMost,
+		BaseContext: func(net.Listener) context.Context { return s.life },
+		ErrorLog:    slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
+	}
+	porter.Attach(server)
+	return server
+}
+
+// Address is where the page is served.
+func (s *Server) Address() string { return s.listener.Addr().String() }
+
+// Start serves until Close.
+func (s *Server) Start() {
+	s.serving.Go(func() { s.live.watch(s.life) })
+	s.serving.Go(func() { s.live.follow(s.life) })
+	s.serving.Go(func() { _ = s.public.Serve(s.listener) })
+	s.serving.Go(func() { _ = s.control.Serve(s.socket) })
+}
+
+// Close ends every open stream and both servers.
+func (s *Server) Close() {
+	s.end() // Shutdown would wait for the streams
+	_ = s.public.Close()
+	_ = s.control.Close()
+	_ = s.listener.Close()
+	_ = s.socket.Close()
+	s.serving.Wait()
+}

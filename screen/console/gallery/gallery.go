@@ -1,0 +1,388 @@
+// Package gallery holds the site in each state that a screen must be able to
+// show, so that every page can be looked at and tried without breaking anything.
+package gallery
+
+import (
+	"fmt"
+	"time"
+
+	"releve"
+	"releve/screen/view"
+)
+
+// State is a site at one moment, with the calls that its screen shows.
+type State struct {
+	Name  string
+	Site  view.Site
+	Calls []view.Call
+}
+
+// The SIP users of the example.
+const (
+	reception = "reception"
+	standby   = "standby"
+)
+
+// States are all states, from the quiet night to the worst one. now is the
+// moment at which they are seen.
+func States(now time.Time) []State {
+	made := []State{
+		protected(now), takingOver(now), takenOver(now), withoutDuty(now), mainAway(now), secondaryAway(now),
+		catchingUp(now), cloning(now), returning(now), returned(now), failed(now), stuck(now), stopped(now), mayNotTakeOver(now), begins(now),
+		mirroring(now), databaseAway(now), alone(now), witnessSilent(now),
+	}
+	for i := range made {
+		made[i].Site.Events = stamped(made[i].Site.Events, now)
+	}
+	return made
+}
+
+// Find is the state of that name.
+func Find(name string, now time.Time) (State, error) {
+	for _, s := range States(now) {
+		if s.Name == name {
+			return s, nil
+		}
+	}
+	return State{}, fmt.Errorf("the gallery has no state %q", name)
+}
+
+func well() view.Tier { return view.Tier{State: view.TierWell} }
+
+func server(seat releve.Seat, duty releve.Duty, now time.Time, users ...string) view.Server {
+	return view.Server{
+		Seat: seat, Duty: duty, Heard: true, HeardAt: now, Data: well(), Interfaces: well(), Processing: well(),
+		Registered: users, Channels: 30, CallsOffered: 1284, CallsAnswered: 1279, CallsRefused: 5,
+	}
+}
+
+// quiet is the site as it should be: the main on duty, the secondary its mirror.
+func quiet(now time.Time) view.Site {
+	s := view.Site{
+		Name: "Hôpital Saint-Roch", Level: releve.HighAvailability, Arbiter: releve.Pair, Seat: releve.Main, At: now,
+		Term: 7, Owner: releve.Main, Word: view.Protected, Why: view.Say("why-protected", "seat", "main"),
+		Main:      server(releve.Main, releve.Active, now, reception),
+		Secondary: server(releve.Secondary, releve.Passive, now, standby),
+		Mirror:    view.Mirror{State: view.MirrorInSync},
+		PBX:       view.PBX{Address: "192.0.2.20:5060", Heard: true, HeardAt: now, Reception: "04 92 03 77 77"},
+	}
+	s.Main.ChannelsBusy, s.Secondary.Vote = 3, true
+	s.Events = []view.Event{
+		event(31*time.Minute, releve.Main, "info", "rule-vote-issued", "other", "secondary", "number", "12"),
+		event(31*time.Minute+4*time.Second, releve.Main, "info", "rule-duty-taken-from-released", "other", "secondary", "term", "7"),
+		event(33*time.Minute, releve.Main, "info", "rule-return-begins", "other", "secondary"),
+		event(58*time.Minute, releve.Secondary, "major", "rule-takeover", "other", "main", "term", "6"),
+		event(26*time.Hour, releve.Main, "info", "rule-owner-confirmed"),
+	}
+	return s
+}
+
+// swapped has the duty on the secondary, as after a takeover, and the main away.
+func swapped(now time.Time) view.Site {
+	s := quiet(now)
+	s.Seat, s.Term, s.Owner = releve.Secondary, 8, releve.Secondary
+	s.Word, s.Why = view.NotProtected, view.Say("why-other-silent", "seat", "main")
+	s.Main = lost(releve.Main, now.Add(-4*time.Minute))
+	s.Secondary = server(releve.Secondary, releve.Active, now, reception, standby)
+	s.Secondary.ChannelsBusy, s.Secondary.Vote = 4, true
+	s.Mirror = view.Mirror{State: view.MirrorAway}
+	s.Events = append([]view.Event{
+		event(4*time.Minute-400*time.Millisecond, releve.Secondary, "info", "rule-promoted", "term", "8"),
+		event(4*time.Minute, releve.Secondary, "major", "rule-takeover", "other", "main", "term", "8"),
+	}, s.Events...)
+	return s
+}
+
+// lost is a server that is heard no more: what is known of it is old.
+func lost(seat releve.Seat, since time.Time) view.Server {
+	s := server(seat, releve.OutOfService, since)
+	s.Heard = false
+	return s
+}
+
+func event(ago time.Duration, seat releve.Seat, severity, code string, args ...string) view.Event {
+	args = append([]string{"seat", string(seat), "term", "7"}, args...)
+	return view.Event{At: time.Unix(0, 0).Add(-ago), Seat: seat, Term: 7, Severity: severity, What: view.Say(code, args...)}
+}
+
+// stamped turns the events' ages into times.
+func stamped(events []view.Event, now time.Time) []view.Event {
+	for i := range events {
+		events[i].At = now.Add(events[i].At.Sub(time.Unix(0, 0)))
+	}
+	return events
+}
+
+func protected(now time.Time) State { return State{"protected", quiet(now), calls(now, releve.Main)} }
+
+func takingOver(now time.Time) State {
+	s := swapped(now)
+	s.Why = view.Say("why-without-duty", "seat", "secondary")
+	s.Main.HeardAt = now.Add(-2 * time.Second)
+	s.Secondary.Duty = releve.Passive
+	s.Secondary.WithoutDuty = true
+	s.Secondary.SpoolWaiting = 4
+	s.Secondary.Data = view.Tier{State: view.TierStarting, Why: view.Say("tier-data-starting")}
+	s.Secondary.Doing = view.Say("phase-promoting")
+	s.Secondary.ChannelsBusy = 2
+	s.Events = append([]view.Event{event(0, releve.Secondary, "major", "rule-takeover", "other", "main", "term", "8")}, s.Events[2:]...)
+	return State{"taking-over", s, calls(now, releve.Secondary)[:2]}
+}
+
+func takenOver(now time.Time) State {
+	return State{"taken-over", swapped(now), calls(now, releve.Secondary)}
+}
+
+func withoutDuty(now time.Time) State {
+	s := quiet(now)
+	s.Seat, s.Owner = releve.Secondary, releve.Main
+	s.Word, s.Why = view.NotProtected, view.Say("why-without-duty", "seat", "secondary")
+	s.Main = lost(releve.Main, now.Add(-35*time.Second))
+	s.Secondary.WithoutDuty, s.Secondary.Vote = true, false
+	s.Secondary.ChannelsBusy, s.Secondary.SpoolWaiting = 3, 21
+	s.Secondary.Doing = view.Say("phase-isolated")
+	s.Mirror = view.Mirror{State: view.MirrorAway}
+	s.Events = append([]view.Event{
+		event(30*time.Second, releve.Secondary, "critical", "rule-answered-without-duty", "other", "main"),
+	}, s.Events...)
+	list := calls(now, releve.Secondary)
+	for i := range list {
+		list[i].WithoutDuty, list[i].Stored = true, false
+	}
+	return State{"without-duty", s, list[:3]}
+}
+
+func mainAway(now time.Time) State {
+	s := swapped(now)
+	s.Main.HeardAt = now.Add(-26 * time.Hour)
+	return State{"main-away", s, calls(now, releve.Secondary)}
+}
+
+func secondaryAway(now time.Time) State {
+	s := quiet(now)
+	s.Word, s.Why = view.NotProtected, view.Say("why-other-silent", "seat", "secondary")
+	s.Main.Vote = true
+	s.Secondary = lost(releve.Secondary, now.Add(-12*time.Minute))
+	s.Mirror = view.Mirror{State: view.MirrorAway}
+	s.Events = append([]view.Event{
+		event(12*time.Minute, releve.Main, "major", "rule-alone"),
+		event(12*time.Minute, releve.Main, "major", "rule-vote-returned", "other", "secondary", "number", "12"),
+	}, s.Events...)
+	return State{"secondary-away", s, calls(now, releve.Main)}
+}
+
+func catchingUp(now time.Time) State {
+	s := quiet(now)
+	s.Word, s.Why = view.NotProtected, view.Say("why-alone", "seat", "main")
+	s.Main.Vote, s.Secondary.Vote = true, false
+	s.Mirror = view.Mirror{State: view.MirrorCatchingUp, Bytes: 48_300_000, Seconds: 94, LostCalls: 37, LostMessage: 2}
+	s.Events = append([]view.Event{event(20*time.Second, releve.Secondary, "info", "rule-mirror-follows", "other", "main")}, s.Events...)
+	return State{"catching-up", s, calls(now, releve.Main)}
+}
+
+func cloning(now time.Time) State {
+	s := quiet(now)
+	s.Word, s.Why = view.NotProtected, view.Say("why-alone", "seat", "main")
+	s.Main.Vote, s.Secondary.Vote = true, false
+	s.Secondary.Data = view.Tier{State: view.TierStarting, Why: view.Say("tier-data-starting")}
+	s.Secondary.Doing = view.Say("phase-rejoining")
+	s.Mirror = view.Mirror{State: view.MirrorCloning, Progress: copied()}
+	s.Events = append([]view.Event{event(70*time.Second, releve.Secondary, "info", "rule-copy-begins", "other", "main")}, s.Events...)
+	return State{"cloning", s, calls(now, releve.Main)}
+}
+
+func copied() *view.Progress {
+	return &view.Progress{Done: 2_940_000_000, Total: 4_700_000_000, Unit: "B", PerSec: 42_000_000, TimeLeft: 42 * time.Second}
+}
+
+func returning(now time.Time) State {
+	s := swapped(now)
+	s.Why = view.Say("why-alone", "seat", "secondary")
+	s.Main = server(releve.Main, releve.Passive, now)
+	s.Main.Data = view.Tier{State: view.TierStarting, Why: view.Say("tier-data-starting")}
+	s.Main.Doing = view.Say("phase-rejoining")
+	s.Mirror = view.Mirror{State: view.MirrorCloning, Progress: copied()}
+	s.Procedure = guide(now.Add(-71*time.Second), "running")
+	s.Procedure.Steps[0].Progress = copied()
+	s.Events = append([]view.Event{
+		event(71*time.Second, releve.Main, "info", "rule-copy-begins", "other", "secondary"),
+		event(72*time.Second, releve.Main, "info", "rule-return-begins", "other", "secondary"),
+	}, s.Events...)
+	return State{"returning", s, calls(now, releve.Secondary)}
+}
+
+// guide is the return to normal, its first step in that state.
+func guide(began time.Time, first string) *view.Procedure {
+	p := &view.Procedure{ID: "K3QX7ZAB", Name: "return", Started: began}
+	for _, code := range []string{"step-copy", "step-in-sync", "step-spool", "step-duty", "step-registration", "step-mirror", "step-test-call"} {
+		p.Steps = append(p.Steps, view.ProcedureStep{What: view.Say(code, "seat", "main", "other", "secondary"), State: "waiting"})
+	}
+	p.Steps[0].State, p.Steps[0].Started = first, began
+	return p
+}
+
+func returned(now time.Time) State {
+	s := quiet(now)
+	s.Procedure = guide(now.Add(-3*time.Minute), "done")
+	for i := range s.Procedure.Steps {
+		step := &s.Procedure.Steps[i]
+		step.State, step.Started, step.Finished = "done", s.Procedure.Started, s.Procedure.Started.Add(300*time.Millisecond)
+	}
+	found := view.Say("found-test-call", "by", "192.0.2.21:5060", "answered", "12ms", "sound", "96ms")
+	s.Procedure.Steps[6].Found = &found
+	s.Procedure.Finished = now.Add(-time.Minute)
+	return State{"returned", s, calls(now, releve.Main)}
+}
+
+func failed(now time.Time) State {
+	s := swapped(now)
+	s.Main = server(releve.Main, releve.OutOfService, now)
+	s.Main.Doing = view.Say("phase-deposed")
+	s.Why = view.Say("why-alone", "seat", "secondary")
+	s.Procedure = guide(now.Add(-3*time.Minute), "failed")
+	s.Procedure.Steps[0].Finished = now.Add(-2 * time.Minute)
+	why := view.Say("step-failed", "step", "step-copy", "why", "no space left on device")
+	s.Procedure.Failed, s.Procedure.Finished = &why, now.Add(-2*time.Minute)
+	return State{"failed", s, calls(now, releve.Secondary)}
+}
+
+// alone is a main that an operator lets go on without its mirror.
+func alone(now time.Time) State {
+	s := quiet(now)
+	s.Secondary.Heard, s.Secondary.HeardAt, s.Secondary.Duty, s.Secondary.Vote = false, now.Add(-4*time.Minute), releve.OutOfService, false
+	s.Main.Vote, s.Main.SpoolWaiting = true, 212
+	s.Word, s.Why = view.NotProtected, view.Say("why-spool", "records", "212")
+	s.Mirror = view.Mirror{State: view.MirrorAway}
+	s.Procedure = &view.Procedure{
+		ID: "F4QJ7ZWB", Name: "solo", Started: now.Add(-2 * time.Second),
+		Costs: []view.Sentence{
+			view.Say("cost-heard", "other", "secondary", "since", "3m58s"), view.Say("cost-waiting", "seat", "main", "records", "1312"),
+			view.Say("cost-mirror", "bytes", "0", "calls", "0"), view.Say("cost-one-disk", "seat", "main"),
+			view.Say("cost-other-on", "seat", "main", "other", "secondary"),
+		},
+		Steps: []view.ProcedureStep{
+			{What: view.Say("step-alone", "seat", "main"), State: "done", Started: now.Add(-2 * time.Second), Finished: now.Add(-1900 * time.Millisecond)},
+			{What: view.Say("step-commits"), State: "done", Started: now.Add(-1900 * time.Millisecond), Finished: now.Add(-1400 * time.Millisecond)},
+			{What: view.Say("step-drained"), State: "running", Started: now.Add(-1400 * time.Millisecond)},
+		},
+	}
+	s.Events = append([]view.Event{event(2*time.Second, releve.Main, "major", "rule-solo-by-order", "other", "secondary")}, s.Events...)
+	return State{"alone", s, calls(now, releve.Main)}
+}
+
+// witnessSilent is a site in sync whose witness is away.
+func witnessSilent(now time.Time) State {
+	s := quiet(now)
+	s.Arbiter = releve.Witness
+	s.Word, s.Why = view.NotProtected, view.Say("why-witness-silent")
+	return State{"witness-silent", s, calls(now, releve.Main)}
+}
+
+// unwritten is why a server stands still: a journal that its disk does not take.
+func unwritten() string {
+	return view.Reason(view.Known("the journal could not be written", "cause-journal", "why", "no space left on device"))
+}
+
+func stuck(now time.Time) State {
+	s := swapped(now)
+	s.Why = view.Say("why-alone", "seat", "secondary")
+	s.Main = server(releve.Main, releve.OutOfService, now)
+	s.Main.Data = view.Tier{State: view.TierDown, Why: view.Say("tier-data-down", "why", "no space left on device")}
+	s.Main.Processing = view.Tier{State: view.TierDown, Why: view.Say("tier-pbx-silent", "pbx", "192.0.2.20:5060")}
+	s.Main.Doing = view.Say("phase-stuck", "why", unwritten())
+	s.Events = append([]view.Event{
+		event(3*time.Minute, releve.Main, "critical", "rule-halted", "cause", unwritten()),
+	}, s.Events...)
+	return State{"stuck", s, calls(now, releve.Secondary)}
+}
+
+func stopped(now time.Time) State {
+	s := quiet(now)
+	s.Word, s.Why = view.Stopped, view.Say("why-stopped-pbx", "seat", "main", "other", "secondary", "pbx", "192.0.2.20:5060")
+	s.Main.Duty, s.Main.ChannelsBusy, s.Main.Registered = releve.OutOfService, 0, nil
+	s.Main.Data = view.Tier{State: view.TierDown, Why: view.Say("tier-data-down")}
+	s.Main.Processing = view.Tier{State: view.TierDown, Why: view.Say("tier-pbx-silent", "pbx", "192.0.2.20:5060")}
+	s.Main.Doing = view.Say("phase-unconfirmed")
+	s.Secondary = lost(releve.Secondary, now.Add(-50*time.Second))
+	s.Mirror = view.Mirror{State: view.MirrorAway}
+	s.PBX.Heard = false
+	s.Events = append([]view.Event{event(40*time.Second, releve.Main, "major", "rule-owner-starts")}, s.Events...)
+	return State{"stopped", s, nil}
+}
+
+// mayNotTakeOver is a secondary that has not what the main recorded alone before it died.
+func mayNotTakeOver(now time.Time) State {
+	s := quiet(now)
+	s.Seat, s.Word, s.Why = releve.Secondary, view.Stopped, view.Say("why-stopped-vote", "seat", "main", "other", "secondary")
+	s.Main = lost(releve.Main, now.Add(-20*time.Second))
+	s.Secondary.Vote, s.Secondary.Doing = false, view.Say("phase-isolated")
+	s.Mirror = view.Mirror{State: view.MirrorAway}
+	s.Events = append([]view.Event{event(9*time.Minute, releve.Main, "major", "rule-alone")}, s.Events...)
+	return State{"may-not-take-over", s, calls(now, releve.Main)[3:]}
+}
+
+// begins is a site that has just been installed.
+func begins(now time.Time) State {
+	s := quiet(now)
+	s.Term, s.Word, s.Why = 1, view.NotProtected, view.Say("why-alone", "seat", "main")
+	s.Main.Vote, s.Main.ChannelsBusy = true, 0
+	s.Secondary.Vote, s.Secondary.Doing = false, view.Say("phase-waiting")
+	s.Secondary.Data = view.Tier{State: view.TierDown, Why: view.Say("tier-data-down")}
+	s.Mirror = view.Mirror{State: view.MirrorAway}
+	s.Events = []view.Event{event(3*time.Second, releve.Main, "info", "rule-site-begins", "term", "1")}
+	return State{"begins", s, nil}
+}
+
+// mirroring is a quiet site of that level, seen from the secondary: it has no telephone.
+func mirroring(now time.Time) State {
+	s := quiet(now)
+	s.Level, s.Seat, s.Why = releve.Mirroring, releve.Secondary, view.Say("why-mirrored", "seat", "main", "other", "secondary")
+	s.Main.Vote, s.Secondary.Vote = true, false
+	s.Secondary = view.Server{
+		Seat: releve.Secondary, Duty: releve.Passive, Heard: true, HeardAt: now, Data: well(), Interfaces: well(),
+		Processing: view.Tier{State: view.TierNone},
+	}
+	s.Events = []view.Event{
+		event(31*time.Minute, releve.Main, "info", "rule-mirrored", "other", "secondary"),
+		event(33*time.Minute, releve.Main, "major", "rule-alone"),
+		event(26*time.Hour, releve.Main, "info", "rule-owner-confirmed"),
+	}
+	return State{"mirroring", s, calls(now, releve.Main)}
+}
+
+// databaseAway is the main's database lost at level mirroring: callers do not notice.
+func databaseAway(now time.Time) State {
+	s := mirroring(now).Site
+	s.Seat, s.Word, s.Why = releve.Main, view.NotProtected, view.Say("why-database-away", "seat", "main")
+	s.Main.Data = view.Tier{State: view.TierDown, Why: view.Say("tier-data-down", "why", "signal: killed")}
+	s.Main.SpoolWaiting = 57
+	s.Mirror = view.Mirror{State: view.MirrorAway}
+	s.Events = append([]view.Event{
+		event(3*time.Minute, releve.Main, "critical", "rule-owner-database-starts", "why", "signal: killed"),
+	}, s.Events...)
+	list := calls(now, releve.Main)
+	for i := range list[:4] {
+		list[i].Stored = false
+	}
+	return State{"database-away", s, list}
+}
+
+// calls are a few callers of a night: some talking, some put through.
+func calls(now time.Time, seat releve.Seat) []view.Call {
+	call := func(n int, ago time.Duration, from, outcome string, lasted time.Duration, steps ...view.Step) view.Call {
+		return view.Call{
+			Call: releve.CallID(fmt.Sprintf("%d@pbx", n)), At: now.Add(-ago), Seat: seat, Term: 7, From: from,
+			Outcome: outcome, Duration: lasted, Steps: steps, Stored: true,
+		}
+	}
+	step := func(name, detail string) view.Step { return view.Step{Name: name, Detail: detail} }
+	return []view.Call{
+		call(1, 4*time.Second, "0612••••••", "", 0, step("greeting", "")),
+		call(2, 19*time.Second, "0493••••••", "", 0, step("greeting", ""), step("menu", ""), step("digits", "2••")),
+		call(3, 47*time.Second, "0492••••••", "", 0, step("greeting", ""), step("digits", "4••"), step("transfer", "4••")),
+		call(4, 2*time.Minute, "0677••••••", "transferred", 38*time.Second, step("greeting", ""), step("digits", "0"), step("transfer", "0")),
+		call(5, 6*time.Minute, "0142••••••", "transferred", 52*time.Second, step("greeting", ""), step("digits", "3••"), step("transfer", "3••")),
+		call(6, 9*time.Minute, "0788••••••", "abandoned", 11*time.Second, step("greeting", "")),
+		call(7, 14*time.Minute, "0493••••••", "transferred", 29*time.Second, step("greeting", ""), step("digits", "1••")),
+	}
+}

@@ -1,0 +1,22 @@
+package console
+
+import (
+	"context"
+	"net/http"
+
+	"releve/screen/view"
+)
+
+// Mirror is proven on demand (SPEC M7). Either server can be asked.
+type Mirror interface {
+	// VerifyMirror emits how far it is; what it finds wrong is in that, and is no error.
+	VerifyMirror(ctx context.Context, emit func(view.Procedure)) error
+}
+
+func (s *Server) mirrorRoutes(mux *http.ServeMux) {
+	if s.options.Mirror != nil {
+		mux.HandleFunc("POST /api/mirror/verify", func(w http.ResponseWriter, _ *http.Request) {
+			s.stream(w, s.options.Mirror.VerifyMirror)
+		})
+	}
+}

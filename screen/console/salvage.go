@@ -1,0 +1,114 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"releve/screen/view"
+)
+
+// Salvage is where an operator decides about rows that an old owner committed alone
+// (SPEC M6). Either server can be asked: the one on duty decides.
+type Salvage interface {
+	Salvages(context.Context) ([]view.Salvage, error) // without their rows, newest first
+	Salvage(ctx context.Context, id int64, limit int) (view.Salvage, error)
+	ExtractSalvage(context.Context) ([]view.Salvage, error) // looks now, and returns what was found
+	ApplySalvage(ctx context.Context, id int64, dryRun, replace bool) (view.Salvage, error)
+	DiscardSalvage(ctx context.Context, id int64) (view.Salvage, error)
+}
+
+// What Salvage fails with, so that whoever asked can be told by cause.
+var (
+	ErrNoSalvage = errors.New("no such salvage")
+	ErrDecided   = errors.New("the salvage was applied")
+	ErrNotOnDuty = errors.New("no server is on duty with its database")
+)
+
+// salvageShown is how many rows are shown when nobody says how many, and the most that
+// may be asked for.
+const (
+	salvageShown = 1000
+	salvageMost  = 100000
+)
+
+func (s *Server) salvageRoutes(mux *http.ServeMux) {
+	if s.options.Salvage == nil {
+		return
+	}
+	d := s.options.Salvage
+	mux.HandleFunc("GET /api/salvages", decision(func(r *http.Request) (any, error) { return d.Salvages(r.Context()) }))
+	mux.HandleFunc("GET /api/salvages/{id}", about(func(r *http.Request, id int64) (any, error) {
+		limit, err := number(r, "limit", salvageShown)
+		if err != nil {
+			return nil, badRequest{err}
+		}
+		return d.Salvage(r.Context(), id, min(limit, salvageMost))
+	}))
+	// What was begun goes on when the reader leaves: nobody's terminal is part of it.
+	mux.HandleFunc("POST /api/salvages", decision(func(*http.Request) (any, error) { return d.ExtractSalvage(s.life) }))
+	mux.HandleFunc("POST /api/salvages/{id}/apply", about(func(r *http.Request, id int64) (any, error) {
+		query := r.URL.Query()
+		return d.ApplySalvage(s.life, id, query.Get("dry-run") == "true", query.Get("replace") == "true")
+	}))
+	mux.HandleFunc("POST /api/salvages/{id}/discard", about(func(_ *http.Request, id int64) (any, error) {
+		return d.DiscardSalvage(s.life, id)
+	}))
+}
+
+// badRequest is a question that cannot be understood.
+type badRequest struct{ error }
+
+func about(do func(*http.Request, int64) (any, error)) http.HandlerFunc {
+	return decision(func(r *http.Request) (any, error) {
+		id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+		if err != nil {
+			return nil, badRequest{errors.New(r.PathValue("id") + " is not the number of a salvage")}
+		}
+		return do(r, id)
+	})
+}
+
+func decision(do func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v, err := do(r)
+		if err == nil {
+			answer(w, v)
+			return
+		}
+		for _, p := range problems {
+			if errors.Is(err, p.err) {
+				refuse(w, p.status, p.kind, err)
+				return
+			}
+		}
+		if _, bad := errors.AsType[badRequest](err); bad {
+			refuse(w, http.StatusBadRequest, "bad-number", err)
+			return
+		}
+		refuse(w, http.StatusServiceUnavailable, "failed", err)
+	}
+}
+
+var problems = []struct {
+	err    error
+	status int
+	kind   string
+}{
+	{ErrNoSalvage, http.StatusNotFound, "no-salvage"},
+	{ErrDecided, http.StatusConflict, "salvage-decided"},
+	{ErrNotOnDuty, http.StatusServiceUnavailable, "not-on-duty"},
+	{ErrNoVote, http.StatusConflict, "no-vote"},
+	{ErrVoteAsked, http.StatusConflict, "vote-asked"},
+}
+
+// Problem is the error behind a problem's type (RFC 9457), nil when it has none of its own.
+func Problem(kind string) error {
+	for _, p := range problems {
+		if kind == problemPrefix+p.kind {
+			return p.err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,246 @@
+package console
+
+import (
+	"cmp"
+	"html/template"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"releve"
+	"releve/screen/text"
+	"releve/screen/view"
+	"releve/screen/words"
+)
+
+// How much a screen shows.
+const (
+	callsOnScreen  = 8
+	callsBeside    = 3 // a procedure that runs or failed
+	eventsOnScreen = 12
+	eventsBeside   = 4 // what a procedure may cost
+)
+
+// sheet is a scene in a language, as the templates read it.
+type sheet struct {
+	view.Site
+	Lang    releve.Language
+	Style   template.CSS // of a drawing that stands alone
+	Other   string       // the other server's stream
+	Version string
+
+	calls  []view.Call
+	unread bool
+}
+
+func newSheet(m scene, lang releve.Language) *sheet {
+	return &sheet{Site: m.site, Lang: lang, Version: version, calls: m.calls, unread: m.unread}
+}
+
+func (s *sheet) render(name string) (string, error) {
+	var b strings.Builder
+	err := pages.ExecuteTemplate(&b, name, s)
+	return b.String(), err
+}
+
+// Say says a sentence by its code.
+func (s *sheet) Say(code string, pairs ...string) string {
+	return words.Say(s.Lang, view.Say(code, pairs...))
+}
+
+// Sentence says a sentence.
+func (s *sheet) Sentence(what view.Sentence) string { return words.Say(s.Lang, what) }
+
+// TheWord is the one word.
+func (s *sheet) TheWord() string { return words.Word(s.Lang, s.Word) }
+
+// Title is that of the window, by which a screen among many is told.
+func (s *sheet) Title() string { return s.TheWord() + " · " + s.Name }
+
+// LevelName is how much of the site is protected.
+func (s *sheet) LevelName() string { return words.Level(s.Lang, s.Level) }
+
+// TermText is the term as text.
+func (s *sheet) TermText() string { return strconv.FormatUint(uint64(s.Term), 10) }
+
+// Clock is a time of day.
+func (s *sheet) Clock(t time.Time) string { return words.Clock(s.Lang, t, s.At) }
+
+// ISO is a time for programs.
+func (s *sheet) ISO(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// OtherLanguage is the one to switch to.
+func (s *sheet) OtherLanguage() releve.Language {
+	if s.Lang == releve.French {
+		return releve.English
+	}
+	return releve.French
+}
+
+// SeatTitle is a server's name as a title.
+func (s *sheet) SeatTitle(seat releve.Seat) string { return s.Say("ui-" + string(seat)) }
+
+// Cost is what a failure now would lose.
+func (s *sheet) Cost() string { return text.Cost(s.Site, s.Lang) }
+
+// Promise is what the site's arbiter promises.
+func (s *sheet) Promise() string { return text.Promise(s.Site, s.Lang) }
+
+// Notes are what the drawing cannot say of the servers, in a paragraph each.
+func (s *sheet) Notes() []text.Remark {
+	var notes []text.Remark
+	for _, r := range text.Remarks(s.Site, s.Lang) {
+		if last := len(notes) - 1; last >= 0 && notes[last].Seat == r.Seat {
+			notes[last].Text += " " + r.Text
+			continue
+		}
+		notes = append(notes, r)
+	}
+	return notes
+}
+
+// Latest are the events that fit.
+func (s *sheet) Latest() []view.Event {
+	most := eventsOnScreen
+	if len(s.Costs()) > 0 {
+		most = eventsBeside
+	}
+	return s.Events[:min(most, len(s.Events))]
+}
+
+// Costs are what the procedure may cost, until it went well.
+func (s *sheet) Costs() []view.Sentence {
+	if p := s.Guide(); p != nil && s.GuideEnd() == "" {
+		return p.Costs
+	}
+	return nil
+}
+
+// Shape names the mark of an event's severity.
+func (s *sheet) Shape(severity string) string {
+	shapes := map[string]string{"warning": "degraded", "major": "degraded", "critical": "down", "cleared": "cleared"}
+	return cmp.Or(shapes[severity], "plain")
+}
+
+// callRow is a call on the screen.
+type callRow struct {
+	view.Call
+	Now     bool
+	Outcome string
+	Marks   []string
+	Lasted  string
+}
+
+// Rows are the calls, those in progress first.
+func (s *sheet) Rows() []callRow {
+	var rows []callRow
+	for _, c := range s.calls {
+		row := callRow{Call: c, Now: c.Outcome == "", Outcome: text.Outcome(c, s.Lang), Marks: text.Remarkable(c, s.Lang)}
+		if row.Now && len(c.Steps) > 0 {
+			last := c.Steps[len(c.Steps)-1]
+			row.Outcome = strings.TrimSpace(s.Say("callstep-"+last.Name) + " " + view.Plain(last.Detail))
+		}
+		row.Lasted = text.Lasted(c, s.Lang)
+		rows = append(rows, row)
+	}
+	slices.SortStableFunc(rows, func(a, b callRow) int { return rank(a) - rank(b) })
+	most := callsOnScreen
+	if s.Guide() != nil && s.GuideEnd() == "" {
+		most = callsBeside
+	}
+	return rows[:min(most, len(rows))]
+}
+
+func rank(r callRow) int {
+	if r.Now {
+		return 0
+	}
+	return 1
+}
+
+// CallsUnread says that the calls shown are old, or that there are none to show.
+func (s *sheet) CallsUnread() string {
+	switch {
+	case s.unread && len(s.calls) > 0:
+		return s.Say("ui-calls-stale")
+	case s.unread:
+		return s.Say("ui-calls-unread")
+	case len(s.calls) == 0:
+		return s.Say("ui-no-calls")
+	}
+	return ""
+}
+
+// stepRow is a step of a procedure on the screen.
+type stepRow struct {
+	view.ProcedureStep
+	Text, StateName, Mark, Lasted, Found string
+	Percent                              int64 // of its progress, negative where there is none
+	Left                                 string
+	Wrong                                []string // what it found
+}
+
+// Guide is the procedure while it runs and for a while after; then a verification
+// while that runs.
+func (s *sheet) Guide() *view.Procedure {
+	p := s.Procedure
+	switch {
+	case p != nil && p.Finished.IsZero():
+		return p
+	case s.Proof != nil:
+		return s.Proof
+	case p != nil && s.At.Sub(p.Finished) <= guideKept:
+		return p
+	}
+	return nil
+}
+
+// guideKept is how long the end of a procedure stays on the screen.
+const guideKept = 10 * time.Minute
+
+// GuideEnd says that the procedure went well, and how long it took.
+func (s *sheet) GuideEnd() string {
+	p := s.Guide()
+	if p.Finished.IsZero() || p.Failed != nil {
+		return ""
+	}
+	return s.Say("ui-procedure-done", "lasted", p.Finished.Sub(p.Started).String())
+}
+
+// StepRows are the procedure's steps; of one that went well only its proof.
+func (s *sheet) StepRows() []stepRow {
+	var rows []stepRow
+	well := s.GuideEnd() != ""
+	for _, step := range s.Guide().Steps {
+		if well && step.Found == nil {
+			continue
+		}
+		row := stepRow{
+			ProcedureStep: step, Text: s.Sentence(step.What), StateName: s.Say("state-" + step.State),
+			Mark: text.StepMark(step.State), Percent: -1,
+		}
+		if !step.Started.IsZero() && !step.Finished.IsZero() {
+			row.Lasted = words.Duration(s.Lang, step.Finished.Sub(step.Started))
+		}
+		if step.Found != nil {
+			row.Found = s.Sentence(*step.Found)
+		}
+		for _, f := range step.Findings {
+			row.Wrong = append(row.Wrong, s.Sentence(f))
+		}
+		if p := step.Progress; p != nil && p.Total > 0 {
+			row.Percent = min(100, 100*p.Done/p.Total)
+			row.Left = s.left(p)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func (s *sheet) left(p *view.Progress) string {
+	if p.TimeLeft <= 0 {
+		return ""
+	}
+	return s.Say("ui-time-left", "left", p.TimeLeft.Round(time.Second).String())
+}

@@ -1,0 +1,22 @@
+package console
+
+import (
+	"context"
+	"net/http"
+
+	"releve/screen/view"
+)
+
+// Telephone is checked on demand (SPEC H7, H8). Either server can be asked.
+type Telephone interface {
+	// CheckCalls emits how far it is; what it finds wrong is in that, and is no error.
+	CheckCalls(ctx context.Context, emit func(view.Procedure)) error
+}
+
+func (s *Server) telephoneRoutes(mux *http.ServeMux) {
+	if s.options.Telephone != nil {
+		mux.HandleFunc("POST /api/calls/check", func(w http.ResponseWriter, _ *http.Request) {
+			s.stream(w, s.options.Telephone.CheckCalls)
+		})
+	}
+}

@@ -1,0 +1,42 @@
+package text
+
+import (
+	"fmt"
+	"strings"
+
+	"releve"
+	"releve/screen/view"
+	"releve/screen/words"
+)
+
+// Arbiter says by what a site decides, what its witness last said, and what that promises
+// and does not (SPEC H15), for a terminal of that width.
+func Arbiter(a view.Arbiter, lang releve.Language, width int) string {
+	var b strings.Builder
+	say := func(s view.Sentence) {
+		for _, line := range wrap(words.Say(lang, s), min(max(width, narrowest), widest)) {
+			fmt.Fprintln(&b, line)
+		}
+	}
+	say(view.Say("arbiter-is-" + string(a.Arbiter)))
+	say(witness(a.Witness))
+	b.WriteString("\n")
+	say(view.Say("promise-" + string(a.Arbiter)))
+	say(view.Say("promise-more-" + string(a.Arbiter)))
+	return b.String()
+}
+
+// witness is what the witness last said.
+func witness(w *view.Witness) view.Sentence {
+	switch {
+	case w == nil:
+		return view.Say("arbiter-no-witness")
+	case !w.Heard:
+		return view.Say("arbiter-witness-silent", "why", w.Why)
+	case w.Incarnation == 0:
+		return view.Say("arbiter-witness-empty")
+	case w.Alone:
+		return view.Say("arbiter-witness-alone", "seat", string(w.Owner), "term", fmt.Sprint(w.Term))
+	}
+	return view.Say("arbiter-witness-lodged", "seat", string(w.Owner), "term", fmt.Sprint(w.Term), "number", fmt.Sprint(w.Number))
+}

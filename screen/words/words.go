@@ -1,0 +1,198 @@
+// Package words says what the site has to say, in French and in English.
+package words
+
+import (
+	"embed"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"text/template"
+
+	"github.com/nicksnyder/go-i18n/v2/i18n"
+	i18ntemplate "github.com/nicksnyder/go-i18n/v2/i18n/template"
+	"github.com/pelletier/go-toml/v2"
+	"golang.org/x/text/language"
+
+	"releve"
+	"releve/doors/identity"
+	"releve/screen/view"
+)
+
+//go:embed active.en.toml active.fr.toml
+var files embed.FS
+
+// voice says sentences in one language.
+type voice struct {
+	localizer *i18n.Localizer
+	parser    i18ntemplate.Parser
+}
+
+// voices reads the sentences when the first one is said.
+var voices = sync.OnceValue(func() map[releve.Language]voice {
+	bundle := i18n.NewBundle(language.English)
+	bundle.RegisterUnmarshalFunc("toml", toml.Unmarshal)
+	all := map[releve.Language]voice{}
+	for _, lang := range []releve.Language{releve.English, releve.French} {
+		if _, err := bundle.LoadMessageFileFS(files, "active."+string(lang)+".toml"); err != nil {
+			panic(fmt.Sprintf("the sentences built into this program cannot be read: %v", err))
+		}
+		all[lang] = voice{i18n.NewLocalizer(bundle, string(lang)), parser{&i18ntemplate.TextParser{Funcs: helpers(lang), Option: "missingkey=zero"}}}
+	}
+	return all
+})
+
+// parser keeps what it parsed. The library's own parser, given functions, parses
+// each sentence anew; ours are the same for the life of the program.
+type parser struct{ *i18ntemplate.TextParser }
+
+func (parser) Cacheable() bool { return true }
+
+// helpers are what a sentence may write its arguments with.
+func helpers(lang releve.Language) template.FuncMap {
+	return template.FuncMap{
+		"duration": func(s string) string { return duration(lang, s) },
+		"bytes":    func(s string) string { return size(lang, s) },
+		"count":    func(n, one, many string) string { return count(lang, n, one, many) },
+	}
+}
+
+// Say says a sentence. One that no file knows is said by its code and arguments:
+// an operator who reads something strange can still tell it to somebody.
+func Say(lang releve.Language, s view.Sentence) string { return say(lang, s, innermost) }
+
+// innermost is how many sentences may stand in one another: an operator reads no more, and
+// what others wrote cannot make the saying endless.
+const innermost = 3
+
+func say(lang releve.Language, s view.Sentence, depth int) string {
+	if s.Code == "" {
+		return ""
+	}
+	v, ok := voices()[lang]
+	if !ok {
+		v = voices()[releve.English]
+	}
+	if said, ok := v.say(s.Code, v.args(withReasons(lang, withFault(lang, s.Args), depth))); ok {
+		return view.Plain(said) // its arguments may be a stranger's (SPEC K9)
+	}
+	return view.Plain(bare(s))
+}
+
+// named are the arguments that are themselves codes, each with the prefix of its
+// sentences: a server's seat, the way a check went.
+var named = map[string]string{"seat": "seat-", "other": "seat-", "path": "path-", "procedure": "procedure-", "job": "job-"}
+
+// withFault says the argument "fault", which is the code of what is wrong with a
+// certificate; the values that it names stand beside it. What to do about it is added
+// as "todo". Package identity has these words, for the configuration says them too.
+func withFault(lang releve.Language, given map[string]string) map[string]string {
+	fault := identity.Fault{Why: view.Sentence{Code: given["fault"], Args: given}}
+	what, todo := fault.Text(lang)
+	if todo == "" {
+		return given
+	}
+	said := maps.Clone(given)
+	said["fault"], said["todo"] = what, todo
+	return said
+}
+
+// reasons are the arguments that hold what view.Reason made of an error.
+var reasons = []string{"why", "cause"}
+
+// withReasons says the errors among the arguments: what this program knows as a sentence in
+// the same language, without its last point, for it stands in another; the text of others
+// in quotation marks.
+func withReasons(lang releve.Language, given map[string]string, depth int) map[string]string {
+	said := given
+	for _, name := range reasons {
+		text := given[name]
+		if text == "" {
+			continue
+		}
+		if inner, ok := view.Inner(text); ok && depth > 0 {
+			text = strings.TrimSuffix(reason(lang, inner, depth-1), ".")
+		} else {
+			text = view.Quote(lang, text)
+		}
+		said = maps.Clone(said)
+		said[name] = text
+	}
+	return said
+}
+
+// reason says what an error was; of certificates package identity has the words.
+func reason(lang releve.Language, why view.Sentence, depth int) string {
+	fault := identity.Fault{Why: why}
+	if what, todo := fault.Text(lang); todo != "" {
+		return what
+	}
+	return say(lang, why, depth)
+}
+
+// args says those arguments that are codes. What has no sentence stays as it is.
+func (v voice) args(given map[string]string) map[string]string {
+	said := maps.Clone(given)
+	for name, prefix := range named {
+		if code := said[name]; code != "" {
+			if text, ok := v.say(prefix+code, nil); ok {
+				said[name] = text
+			}
+		}
+	}
+	return said
+}
+
+func (v voice) say(code string, args map[string]string) (string, bool) {
+	said, err := v.localizer.Localize(&i18n.LocalizeConfig{MessageID: code, TemplateData: args, TemplateParser: v.parser})
+	return said, err == nil && said != ""
+}
+
+func bare(s view.Sentence) string {
+	var b strings.Builder
+	b.WriteString(s.Code)
+	for _, name := range slices.Sorted(maps.Keys(s.Args)) {
+		fmt.Fprintf(&b, " %s=%q", name, s.Args[name])
+	}
+	return b.String()
+}
+
+// Seat names a server: main or secondary.
+func Seat(lang releve.Language, s releve.Seat) string { return Say(lang, view.Say("seat-"+string(s))) }
+
+// Duty names what a server does now.
+func Duty(lang releve.Language, d releve.Duty) string { return Say(lang, view.Say("duty-"+string(d))) }
+
+// Word is the one word on the screen, in capitals.
+func Word(lang releve.Language, w view.Word) string { return Say(lang, view.Say("word-"+string(w))) }
+
+// Level names how much of the site is protected.
+func Level(lang releve.Language, l releve.Level) string {
+	return Say(lang, view.Say("level-"+string(l)))
+}
+
+// TierState names how a tier is.
+func TierState(lang releve.Language, t view.TierState) string {
+	return Say(lang, view.Say("tier-"+string(t)))
+}
+
+// MirrorState names how the mirror is.
+func MirrorState(lang releve.Language, m view.MirrorState) string {
+	return Say(lang, view.Say("mirror-"+string(m)))
+}
+
+// count writes a number with its noun. French counts 0 and 1 in the singular,
+// English only 1 (Unicode CLDR, plural rules).
+func count(lang releve.Language, n, one, many string) string {
+	noun := many
+	if n == "1" || n == "0" && lang == releve.French {
+		noun = one
+	}
+	value, err := strconv.ParseInt(n, 10, 64)
+	if err != nil {
+		return n + " " + noun
+	}
+	return Number(lang, value) + " " + noun
+}

@@ -1,0 +1,565 @@
+package agent
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"releve"
+	"releve/rules/takeover"
+	"releve/screen/view"
+)
+
+// eventsKept is how many events a screen shows; eventsTold how many of them the
+// other server is told each time.
+const (
+	eventsKept = 50
+	eventsTold = 10
+)
+
+// aloneCounted is how many calls are told apart while the owner is alone; beyond it
+// the screen says that many, and the point is made.
+const aloneCounted = 100_000
+
+// board is what viewers see beside the machine: events, the other server's own
+// word about itself, and the progress of what lasts.
+type board struct {
+	mu       sync.Mutex
+	events   []view.Event // own, newest first
+	other    Message
+	heardAt  time.Time
+	heard    heard           // up to which other is
+	seen     takeover.Mirror // as it was when it last streamed
+	behind   time.Time       // since when the mirror lacks something
+	replayed releve.LSN      // how far our own copy had come …
+	stands   time.Time       // … and since when it has not advanced, though it has more; zero: it has not
+	waits    time.Time       // since when facts wait and none was stored; zero: none waits
+	progress *view.Progress
+	alone    map[releve.CallID]struct{} // calls with facts that only this server's database has
+	proof    *view.Procedure            // a verification that runs here
+	verified Verified
+	witness  error                    // what the last question to the witness failed with
+	vain     vain                     // the last job that was tried, if it failed
+	standing map[string]view.Sentence // what lasts, by what it is about
+}
+
+func (b *board) notice(about string, what view.Sentence) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if what.Code == "" {
+		delete(b.standing, about)
+		return
+	}
+	if b.standing == nil {
+		b.standing = map[string]view.Sentence{}
+	}
+	b.standing[about] = what
+}
+
+func (b *board) notices() (all []view.Sentence) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, about := range slices.Sorted(maps.Keys(b.standing)) {
+		all = append(all, b.standing[about])
+	}
+	return all
+}
+
+func (b *board) arbiter(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.witness = err
+}
+
+// Verified is what the last verification found (M7).
+type Verified struct {
+	Data        releve.DataID // of the copy that was compared
+	At          time.Time
+	Differences int
+}
+
+// Proving shows a verification while it runs, nil when none does.
+func (a *Agent) Proving(p *view.Procedure) {
+	a.board.prove(p)
+	a.changed.announce()
+}
+
+func (b *board) prove(p *view.Procedure) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.proof = p
+}
+
+func (b *board) proving() *view.Procedure {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.proof
+}
+
+// Verified is told what a verification found, or an earlier run's did.
+func (a *Agent) Verified(v Verified) {
+	a.board.mu.Lock()
+	a.board.verified = v
+	a.board.mu.Unlock()
+	a.changed.announce()
+}
+
+func (b *board) add(e view.Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = slices.Insert(b.events, 0, e)
+	b.events = b.events[:min(len(b.events), eventsKept)]
+}
+
+// newest says whether this was the last to be said here, but for how often a job was in vain.
+func (b *board) newest(what view.Sentence) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	last := slices.IndexFunc(b.events, func(e view.Event) bool { return e.What.Code != inVain })
+	return last >= 0 && reflect.DeepEqual(b.events[last].What, what)
+}
+
+func (b *board) hear(m Message) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.heard.overtaken(m.Life, m.Told) {
+		return
+	}
+	b.other, b.heardAt = m, time.Now()
+}
+
+// silent is how long the other may say nothing and still count as heard.
+const silent = 1200 * time.Millisecond
+
+// theirs is what the other last said, when, and whether that is still news.
+func (b *board) theirs() (m Message, at time.Time, heard bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.other, b.heardAt, time.Since(b.heardAt) < silent
+}
+
+// OtherHeard says whether the other server said something lately.
+func (a *Agent) OtherHeard() bool {
+	_, _, heard := a.board.theirs()
+	return heard
+}
+
+func (b *board) mirror(m takeover.Mirror) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if m.Streaming {
+		b.seen = m
+	}
+	if m.Streaming && m.Flush >= m.Own {
+		b.behind = time.Time{}
+	} else if b.behind.IsZero() {
+		b.behind = time.Now()
+	}
+}
+
+// How long what ought to move may stand still, and how much of the log a copy may still have
+// to replay, before the site no longer counts as protected: a takeover would wait for it.
+const (
+	standsMost   = 5 * time.Second
+	replayedMost = 64 << 20
+)
+
+// replay takes in how far our own copy is.
+func (b *board) replay(db takeover.Database) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	lacks := db.Up && db.InRecovery && db.Replay > 0 && db.Replay < db.Flush
+	switch {
+	case !lacks:
+		b.stands = time.Time{}
+	case b.stands.IsZero() || db.Replay > b.replayed:
+		b.stands = time.Now()
+	}
+	b.replayed = db.Replay
+}
+
+// replayBehind is how much our own copy has yet to replay, if that is more than it should.
+func (b *board) replayBehind(db takeover.Database) (bytes releve.LSN, behind bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stands.IsZero() || db.Replay == 0 || db.Replay >= db.Flush {
+		return 0, false
+	}
+	bytes = db.Flush - db.Replay
+	return bytes, bytes > replayedMost || time.Since(b.stands) > standsMost
+}
+
+// spooled takes in how many facts wait on our disk.
+func (b *board) spooled(waiting int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case waiting == 0:
+		b.waits = time.Time{}
+	case b.waits.IsZero():
+		b.waits = time.Now()
+	}
+}
+
+// undrained says that facts wait and that nothing has been stored for too long.
+func (b *board) undrained() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.waits.IsZero() && time.Since(b.waits) > standsMost
+}
+
+func (b *board) advance(p *view.Progress) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.progress = p
+}
+
+// store takes in facts that were acknowledged. What was committed alone would be
+// lost by a failure now, until the mirror holds the vote again.
+func (b *board) store(facts []releve.Fact, alone bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.waits.IsZero() {
+		b.waits = time.Now()
+	}
+	if !alone {
+		b.alone = nil
+		return
+	}
+	if b.alone == nil {
+		b.alone = map[releve.CallID]struct{}{}
+	}
+	for _, f := range facts {
+		if len(b.alone) < aloneCounted {
+			b.alone[f.Call] = struct{}{}
+		}
+	}
+}
+
+// Stored is told of each acknowledged fact.
+func (a *Agent) Stored(facts []releve.Fact) {
+	m := a.Machine()
+	a.board.store(facts, m.CommitsAlone())
+}
+
+// own is a copy of the newest events of this server.
+func (b *board) own(n int) []view.Event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.events[:min(len(b.events), n)])
+}
+
+// all merges both servers' events, newest first.
+func (b *board) all() []view.Event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	merged := slices.Concat(b.events, b.other.Events)
+	slices.SortStableFunc(merged, func(x, y view.Event) int { return y.At.Compare(x.At) })
+	return merged[:min(len(merged), eventsKept)]
+}
+
+// Message is what the other is told: the status with the messages of the vote,
+// and what its screen shows of us.
+func (a *Agent) Message() Message {
+	m := a.Machine()
+	status := m.Status()
+	status.Spooled = a.Spool.Waiting()
+	return Message{Life: a.lifeID, Told: m.Now, Status: status, Server: a.server(m), Mirror: a.mirrorView(m), PBX: a.pbx(m), Events: a.board.own(eventsTold), Procedure: a.running.latest(),
+		Proof: a.board.proving()}
+}
+
+// server is this server as a viewer sees it.
+func (a *Agent) server(m takeover.Machine) view.Server {
+	load := a.Voice.Load()
+	return view.Server{
+		Seat: m.Seat, Duty: m.Duty(), Heard: true, HeardAt: time.Now().UTC(), Vote: m.Vote || m.Holds(),
+		Data: a.dataTier(m), Interfaces: view.Tier{State: view.TierWell}, Processing: a.processingTier(m),
+		Registered: a.registered(), ChannelsBusy: load.Busy, Channels: load.Channels,
+		WithoutDuty: a.withoutDuty(m), SpoolWaiting: a.Spool.Waiting(), SpoolStands: a.board.undrained(),
+		CallsOffered: load.Offered, CallsAnswered: load.Answered, CallsRefused: load.Refused,
+		Doing: a.doing(m), Witness: m.WitnessHeard(), Notices: slices.Concat(load.Notices, a.board.notices()),
+	}
+}
+
+// withoutDuty: an owner that stands still answers all the same where nobody else could
+// (M5, R13).
+func (a *Agent) withoutDuty(m takeover.Machine) bool {
+	return m.WithoutDuty || a.Site.Level == releve.Mirroring && m.Phase != takeover.Starting && m.Stance() == takeover.NoDuty
+}
+
+// mute says that a seat has no telephone: the secondary at level mirroring (SPEC §2).
+func (a *Agent) mute(seat releve.Seat) bool {
+	return a.Site.Level == releve.Mirroring && seat == releve.Secondary
+}
+
+func (a *Agent) registered() []string {
+	bound := a.Telephone.Bound()
+	users := []string{}
+	if bound.Reception {
+		users = append(users, a.Site.Reached)
+	}
+	if bound.Standby {
+		users = append(users, a.Site.StandbyUser)
+	}
+	return users
+}
+
+func (a *Agent) dataTier(m takeover.Machine) view.Tier {
+	behind, far := a.board.replayBehind(m.DB)
+	p := a.board.copying()
+	switch {
+	case m.DB.Up && m.DB.InRecovery && far:
+		return view.Tier{State: view.TierDegraded, Why: view.Say("tier-replay-behind", "seat", string(m.Seat), "bytes", strconv.FormatUint(uint64(behind), 10))}
+	case m.Job == takeover.JobStart && p != nil:
+		return view.Tier{State: view.TierStarting, Why: view.Say("tier-data-recovering",
+			"done", fmt.Sprint(p.Done), "total", fmt.Sprint(p.Total), "left", p.TimeLeft.Round(time.Second).String())}
+	case m.DB.Up && (m.Gate || m.DB.InRecovery):
+		return view.Tier{State: view.TierWell}
+	case m.Job == takeover.JobRejoin || m.Job == takeover.JobRestore || m.Job == takeover.JobCreate || m.Job == takeover.JobStart || m.DB.Up:
+		return view.Tier{State: view.TierStarting, Why: view.Say("tier-data-starting")}
+	}
+	return view.Tier{State: view.TierDown, Why: view.Say("tier-data-down", "why", lossOf(m))}
+}
+
+func (a *Agent) processingTier(m takeover.Machine) view.Tier {
+	switch {
+	case a.mute(m.Seat):
+		return view.Tier{State: view.TierNone}
+	case a.Voice.Well() != nil:
+		return view.Tier{State: view.TierDown, Why: view.Say("tier-voice-down", "why", view.Reason(a.Voice.Well()))}
+	case !m.PBX.Heard:
+		return view.Tier{State: view.TierDown, Why: view.Say("tier-pbx-silent", "pbx", a.Site.PBX)}
+	case m.Users().Reception && !a.Telephone.Bound().Reception:
+		return view.Tier{State: view.TierDegraded, Why: view.Say("tier-not-registered", "user", a.Site.Reached)}
+	case m.Users().Standby && a.Site.StandbyUser != "" && !a.Telephone.Bound().Standby:
+		return view.Tier{State: view.TierDegraded, Why: view.Say("tier-standby-not-registered", "user", a.Site.StandbyUser)}
+	}
+	return view.Tier{State: view.TierWell}
+}
+
+// doing says what this server is about to reach, nothing when it is at rest.
+func (a *Agent) doing(m takeover.Machine) view.Sentence {
+	if why := a.board.hopeless(m); why.Code != "" && m.Phase != takeover.Stuck {
+		return why
+	}
+	switch m.Phase {
+	case takeover.Serving, takeover.Following:
+		return view.Sentence{}
+	case takeover.Stuck:
+		return view.Say("phase-stuck", "why", m.Cause)
+	}
+	return view.Say("phase-" + string(m.Phase))
+}
+
+// arbiterOf is the one by which this server goes; a server that knows no term goes by
+// none but the pair.
+func arbiterOf(m takeover.Machine) releve.Arbiter {
+	if m.Witnessed() {
+		return releve.Witness
+	}
+	return releve.Pair
+}
+
+// View is the whole site.
+func (a *Agent) View() view.Site {
+	m := a.Machine()
+	other, heardAt, heard := a.board.theirs()
+	s := view.Site{
+		Name: a.Site.Name, Level: a.Site.Level, Arbiter: arbiterOf(m), Seat: m.Seat, At: time.Now().UTC(),
+		Term: max(m.Term, other.Status.Term), Owner: m.Owner, Mirror: a.siteMirror(m, other, heard),
+		PBX:       a.pbx(m),
+		Events:    a.board.all(),
+		Procedure: a.running.latest(), Proof: a.board.proving(),
+	}
+	if other.Status.Term > m.Term {
+		s.Owner = other.Status.Owner
+	}
+	if r, known := m.Relieved(); known && r.Term > s.Term {
+		s.Owner, s.Term = r.Owner, r.Term
+	}
+	if a.mute(m.Seat) { // it has no way to the PBX, and shows what the main knows
+		s.PBX = other.PBX
+		s.PBX.Heard = s.PBX.Heard && heard
+	}
+	theirs := other.Server
+	theirs.Seat = m.Seat.Other()
+	theirs.Heard, theirs.HeardAt = heard, heardAt.UTC()
+	if !heard {
+		theirs.Duty = releve.OutOfService
+	}
+	if a.mute(theirs.Seat) {
+		theirs.Processing = view.Tier{State: view.TierNone}
+	}
+	if p := other.Procedure; heard && p != nil && (s.Procedure == nil || p.Started.After(s.Procedure.Started)) {
+		s.Procedure = p
+	}
+	if heard && s.Proof == nil {
+		s.Proof = other.Proof
+	}
+	s.Main, s.Secondary = a.server(m), theirs
+	if m.Seat == releve.Secondary {
+		s.Main, s.Secondary = s.Secondary, s.Main
+	}
+	s.Word, s.Why = word(m, s)
+	return s
+}
+
+// pbx is what this server knows of the switch.
+func (a *Agent) pbx(m takeover.Machine) view.PBX {
+	v := view.PBX{Address: a.Site.PBX, Heard: m.PBX.Heard, Reception: a.Site.Reception}
+	if v.Heard {
+		v.HeardAt = time.Now().UTC()
+	}
+	return v
+}
+
+// mirrorView is the copy as its owner sees it.
+func (a *Agent) mirrorView(m takeover.Machine) view.Mirror {
+	a.board.mu.Lock()
+	defer a.board.mu.Unlock()
+	v := view.Mirror{State: view.MirrorAway}
+	if m.CommitsAlone() || !m.Vote && !m.Issued {
+		v.LostCalls = len(a.board.alone)
+	}
+	if last := a.board.verified; last.Data != "" && last.Data == m.Other.DataID {
+		v.VerifiedAt, v.Differences = last.At, last.Differences
+	}
+	if m.Phase == takeover.Rejoining {
+		v.Progress = a.board.progress // told to the owner too: both screens show the copy (U1)
+	}
+	if !m.Gate || !m.Seen.Streaming {
+		return v
+	}
+	v.State = view.MirrorCatchingUp
+	if m.Seen.Flush >= m.Seen.Own || !m.CommitsAlone() && (m.Vote || m.Issued) {
+		v.State = view.MirrorInSync
+	}
+	if m.Seen.Own > m.Seen.Flush {
+		v.Bytes = int64(m.Seen.Own - m.Seen.Flush)
+	}
+	if !a.board.behind.IsZero() {
+		v.Seconds = time.Since(a.board.behind).Seconds()
+	}
+	return v
+}
+
+// siteMirror is the copy as its owner sees it. An owner that is not heard sees nothing:
+// what it last said of the copy, or of how far a new one had come, is withdrawn.
+func (a *Agent) siteMirror(m takeover.Machine, other Message, heard bool) view.Mirror {
+	v := other.Mirror
+	if m.Owns() || !m.Known {
+		v = a.mirrorView(m)
+	} else if !heard {
+		return view.Mirror{State: view.MirrorAway, VerifiedAt: v.VerifiedAt, Differences: v.Differences}
+	}
+	if v.State == "" {
+		v.State = view.MirrorAway
+	}
+	switch takeover.Rejoining {
+	case m.Phase:
+		v.State, v.Progress = view.MirrorCloning, a.mirrorView(m).Progress
+	case other.Status.Phase:
+		if heard {
+			v.State, v.Progress = view.MirrorCloning, other.Mirror.Progress
+		}
+	}
+	return v
+}
+
+// word is the one word on the screen with its reason (V2).
+func word(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
+	if s.Level == releve.Mirroring {
+		return wordOfOneVoice(m, s)
+	}
+	active, passive := s.Main, s.Secondary
+	if s.Owner == releve.Secondary {
+		active, passive = passive, active
+	}
+	switch relieved, known := m.Relieved(); {
+	case known && !active.Heard:
+		return view.NotProtected, view.Say("why-witness-names-other", "seat", string(relieved.Owner), "term", fmt.Sprint(relieved.Term))
+	case active.Duty != releve.Active && passive.WithoutDuty:
+		return view.NotProtected, view.Say("why-without-duty", "seat", string(passive.Seat))
+	case active.Duty != releve.Active:
+		return view.Stopped, whyStopped(m, s, active, passive)
+	case active.SpoolWaiting > spoolQuiet || active.SpoolWaiting > 0 && active.SpoolStands || passive.SpoolWaiting > 0:
+		return view.NotProtected, view.Say("why-spool", "records", itoa(active.SpoolWaiting+passive.SpoolWaiting))
+	case !passive.Heard:
+		return view.NotProtected, view.Say("why-other-silent", "seat", string(passive.Seat))
+	case s.Mirror.Differences > 0:
+		return view.NotProtected, view.Say("why-mirror-differs", "seat", string(passive.Seat), "differences", itoa(s.Mirror.Differences))
+	case !passive.Vote:
+		return view.NotProtected, view.Say("why-alone", "seat", string(active.Seat))
+	case m.Witnessed() && !m.WitnessHeard():
+		return view.NotProtected, view.Say("why-witness-silent")
+	case active.Processing.State != view.TierWell:
+		return view.NotProtected, active.Processing.Why
+	case passive.Data.State == view.TierDegraded:
+		return view.NotProtected, passive.Data.Why
+	case passive.Processing.State == view.TierDegraded:
+		return view.NotProtected, passive.Processing.Why
+	case passive.Processing.State != view.TierWell:
+		return view.NotProtected, view.Say("why-standby-unwell", "seat", string(passive.Seat))
+	case !m.Protected():
+		return view.NotProtected, view.Say("why-mirror-away")
+	}
+	return view.Protected, view.Say("why-protected", "seat", string(active.Seat))
+}
+
+// whyStopped is why nobody answers: what keeps the standby from taking over, and what to
+// do first. The way of the calls comes before the server, and the server before its vote:
+// what stands later in the row helps nobody while the earlier is not mended.
+func whyStopped(m takeover.Machine, s view.Site, owner, standby view.Server) view.Sentence {
+	code := "why-stopped-ready"
+	switch begins := owner.Doing.Code; {
+	case owner.Heard && (begins == "phase-"+string(takeover.Starting) || begins == "phase-"+string(takeover.Founding)):
+		code = "why-stopped-starting"
+	case !s.PBX.Heard && (!standby.Heard || standby.Processing.State == view.TierDown):
+		code = "why-stopped-pbx"
+	case !standby.Heard:
+		code = "why-stopped-silent"
+	case owner.Heard && begins == "phase-"+string(takeover.Unconfirmed):
+		code = "why-stopped-starting"
+	case standby.Data.State != view.TierWell:
+		code = "why-stopped-copy"
+	case standby.Processing.State != view.TierWell:
+		code = "why-stopped-unwell"
+	case m.Witnessed() && !standby.Witness:
+		code = "why-stopped-witness"
+	case !standby.Vote:
+		code = "why-stopped-vote"
+	}
+	return view.Say(code, "seat", string(owner.Seat), "other", string(standby.Seat), "pbx", s.PBX.Address)
+}
+
+// wordOfOneVoice is the word where only the main answers: it is protected while each
+// record is on both machines (SPEC §2).
+func wordOfOneVoice(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
+	main, mirror := s.Main, s.Secondary
+	alone := m.Owns() && m.CommitsAlone() || !m.Owns() && m.Other.Lone
+	switch {
+	case main.WithoutDuty:
+		return view.NotProtected, view.Say("why-without-duty", "seat", string(main.Seat))
+	case main.Duty != releve.Active:
+		return view.Stopped, view.Say("why-stopped-one-voice", "seat", string(main.Seat))
+	case main.Data.State != view.TierWell:
+		return view.NotProtected, view.Say("why-database-away", "seat", string(main.Seat))
+	case main.SpoolWaiting > spoolQuiet || main.SpoolWaiting > 0 && main.SpoolStands || mirror.SpoolWaiting > 0:
+		return view.NotProtected, view.Say("why-spool", "records", itoa(main.SpoolWaiting+mirror.SpoolWaiting))
+	case s.Mirror.Differences > 0:
+		return view.NotProtected, view.Say("why-mirror-differs", "seat", string(mirror.Seat), "differences", itoa(s.Mirror.Differences))
+	case alone:
+		return view.NotProtected, view.Say("why-alone", "seat", string(main.Seat))
+	case mirror.Heard && mirror.Data.State == view.TierDegraded:
+		return view.NotProtected, mirror.Data.Why
+	case !mirror.Heard || !m.Protected():
+		return view.NotProtected, view.Say("why-mirror-away")
+	case main.Processing.State != view.TierWell:
+		return view.NotProtected, main.Processing.Why
+	}
+	return view.Protected, view.Say("why-mirrored", "seat", string(main.Seat), "other", string(mirror.Seat))
+}

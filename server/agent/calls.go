@@ -1,0 +1,108 @@
+package agent
+
+import (
+	"context"
+	"slices"
+
+	"releve"
+	"releve/rules/takeover"
+)
+
+// Decision is what becomes of a call that waited for a verdict.
+type Decision struct {
+	Answer      bool
+	WithoutDuty bool
+	Took        bool // this call's verification led to the takeover
+	Code        int  // of the refusal
+}
+
+// offer is a call that waits. A PBX may offer the same Call-ID twice, so an offer
+// is known by itself and not by its call.
+type offer struct {
+	call   releve.CallID
+	reason releve.OverflowReason
+	own    bool // made by this server, and given back by the PBX
+	reply  chan Decision
+}
+
+// Stance is what a call may do now. It is a snapshot: a process that was stopped
+// finds it expired, and asks before it answers (H10).
+func (a *Agent) Stance() (takeover.StanceKind, releve.Term) {
+	s := a.snapshot.Load()
+	stance := s.Stance()
+	if stance == takeover.OnDuty && !s.Vote && a.Now()-s.Now > asleep {
+		stance = takeover.VerifyingAll
+	}
+	return stance, s.Term
+}
+
+// Verify waits for the verdict on the other server. When ctx ends, the caller hung up: the
+// verification goes on without him (H3). own says that this server made the call itself, and
+// that the PBX gave it back.
+func (a *Agent) Verify(ctx context.Context, call releve.CallID, reason releve.OverflowReason, own bool) Decision {
+	o := &offer{call, reason, own, make(chan Decision, 1)}
+	refused := Decision{Code: a.Refusal}
+	select {
+	case a.offers <- o:
+	case <-ctx.Done():
+		return refused
+	}
+	select {
+	case d := <-o.reply:
+		return d
+	case <-ctx.Done():
+		select {
+		case a.gone <- o:
+		default: // the queue is as long as that of the offers: it has room unless the agent has ended
+		}
+		return refused
+	}
+}
+
+func (a *Agent) admit(o *offer) takeover.Event {
+	a.waiting = append(a.waiting, o)
+	return takeover.Event{Overflow: &takeover.Overflow{Call: o.call, Reason: o.reason, Own: o.own}}
+}
+
+// leave takes out an offer whose caller hung up, and says whether it still waited.
+func (a *Agent) leave(o *offer) bool {
+	i := slices.Index(a.waiting, o)
+	if i >= 0 {
+		a.waiting = slices.Delete(a.waiting, i, i+1)
+	}
+	return i >= 0
+}
+
+// decide answers all that wait, or of one call the offer that came last.
+func (a *Agent) decide(call releve.CallID, d Decision) {
+	for i := len(a.waiting) - 1; i >= 0; i-- {
+		o := a.waiting[i]
+		if call != "" && o.call != call {
+			continue
+		}
+		o.reply <- d
+		a.waiting = slices.Delete(a.waiting, i, i+1)
+		if call != "" {
+			return
+		}
+	}
+}
+
+// MayRegister says whether this server may bind the reception user now. Before
+// each refresh it must know that it is still on duty: it holds the vote, or has
+// heard the other, or the PBX still shows its own binding, or none at all.
+func (a *Agent) MayRegister(own, anyBinding bool) bool {
+	s := a.snapshot.Load()
+	if a.Now()-s.Now > asleep || !s.Users().Reception {
+		return false
+	}
+	heard := s.OtherAt > 0 && a.Now()-s.OtherAt < asleep
+	return s.Vote || heard || own || !anyBinding
+}
+
+// MayStandBy says whether this server may bind the standby user now. What an earlier life
+// had is kept, and not taken: the user may be the other's.
+func (a *Agent) MayStandBy(own, _ bool) bool {
+	s := a.snapshot.Load()
+	return a.Now()-s.Now <= asleep && s.Users().Standby && (own || !s.OnlyKeepsStandby())
+}

@@ -1,0 +1,296 @@
+package agent_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"releve"
+	"releve/rules/takeover"
+	"releve/screen/view"
+	"releve/server/agent"
+)
+
+// codesOf are the codes of sentences.
+func codesOf(all []view.Sentence) string {
+	var codes []string
+	for _, s := range all {
+		codes = append(codes, s.Code)
+	}
+	return strings.Join(codes, " ")
+}
+
+// cost is the sentence of that code.
+func cost(t *testing.T, p *told, code string) view.Sentence {
+	t.Helper()
+	i := slices.IndexFunc(p.last().Costs, func(s view.Sentence) bool { return s.Code == code })
+	if i < 0 {
+		t.Fatalf("there is no %s in %s", code, codesOf(p.last().Costs))
+	}
+	return p.last().Costs[i]
+}
+
+// went are the steps that were done, by this run or by the site itself meanwhile.
+func went(p *told) string {
+	return strings.NewReplacer(" done", "", " skipped", "").Replace(p.states())
+}
+
+// forbids says that a procedure may not begin, for the reason of that code.
+func forbids(t *testing.T, s *server, w agent.Wish, code string) {
+	t.Helper()
+	var p told
+	err := s.agent.Wish(t.Context(), w, p.emit)
+	if failed := p.last().Failed; !errors.Is(err, agent.ErrNotAllowed) || failed == nil || failed.Code != code {
+		t.Errorf("%s of the %s: %v, %+v, want %s", w.Name, s.seat, err, failed, code)
+	}
+}
+
+// alone, by the operator's word: the mirror died without one of its own (M4).
+func TestGoingAloneByTheOperatorsWord(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.until("both are heard by both", 2*time.Second, s.bothSettled)
+		forbids(t, s.main(), agent.Wish{Name: "solo", OtherIsOff: true}, "before-other-on")
+		forbids(t, s.secondary(), agent.Wish{Name: "solo", OtherIsOff: true}, "before-not-on-duty")
+		s.secondary().kill()
+		s.stays("no commit", 10*time.Second, func() bool { return !s.main().commit() })
+		s.change(func() { s.main().spooled = 12 })
+		forbids(t, s.main(), agent.Wish{Name: "solo"}, "before-word-needed")
+		if s.main().agent.Machine().Vote {
+			t.Fatal("it went alone without the word")
+		}
+		var rehearsed told
+		if err := s.main().agent.Wish(t.Context(), agent.Wish{Name: "solo", DryRun: true}, rehearsed.emit); err != nil || s.main().agent.Machine().Vote {
+			t.Fatalf("the rehearsal: %v, %+v", err, rehearsed.last().Failed)
+		}
+		if got := cost(t, &rehearsed, "cost-waiting").Args["records"]; got != "12" {
+			t.Errorf("%s records wait", got)
+		}
+		if since, err := time.ParseDuration(cost(t, &rehearsed, "cost-heard").Args["since"]); err != nil || since < 10*time.Second || since > time.Minute {
+			t.Errorf("last heard %s ago: %v", since, err)
+		}
+		s.forced = true
+		s.change(func() { s.main().spooled = 0 })
+		var p told
+		if err := s.main().agent.Wish(t.Context(), agent.Wish{Name: "solo", OtherIsOff: true}, p.emit); err != nil {
+			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.minutes())
+		}
+		if got, want := went(&p), "alone, commits, drained"; got != want || p.last().Steps[0].State != "done" {
+			t.Errorf("%s, want %s", p.states(), want)
+		}
+		if next := p.last().Next; next == nil || next.Code != "next-mirror-back" {
+			t.Errorf("what is left to do: %+v", next)
+		}
+		if !s.main().commit() {
+			t.Error("it does not commit")
+		}
+		forbids(t, s.main(), agent.Wish{Name: "solo", OtherIsOff: true}, "before-holds-vote")
+		s.secondary().start()
+		s.until("protected again", 10*time.Second, s.protected)
+	})
+}
+
+// The link is cut and the telephones still hear each other: the other is not off.
+func TestAServerThatAnswersByTelephoneIsNotOff(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.cut = true; s.secondary().postgres.deafness = true })
+		s.until("the link is silent", 5*time.Second, func() bool { return !s.main().agent.View().Secondary.Heard })
+		var p told
+		err := s.main().agent.Wish(t.Context(), agent.Wish{Name: "solo", OtherIsOff: true}, p.emit)
+		if failed := p.last().Failed; !errors.Is(err, agent.ErrNotAllowed) || failed == nil || failed.Args["path"] != "sip" {
+			t.Errorf("%v, %+v", err, failed)
+		}
+	})
+}
+
+// The other is heard again at the very moment of the order, and is the mirror again soon
+// after: nothing is forced, then or on another day when it is lost.
+func TestWhatWasForcedInVainIsForgotten(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.cut, s.secondary().mute = true, true })
+		s.secondary().kill()
+		s.secondary().start()
+		s.until("it is silent", 5*time.Second, func() bool { return !s.main().agent.View().Secondary.Heard })
+		var p told
+		err := s.main().agent.Wish(t.Context(), agent.Wish{Name: "solo", OtherIsOff: true}, func(v view.Procedure) {
+			p.emit(v)
+			if v.Steps[0].State == "running" {
+				s.change(func() { s.cut, s.secondary().mute = false, false })
+				s.until("it is heard", 5*time.Second, func() bool { return s.main().agent.View().Secondary.Heard })
+			}
+		})
+		if err != nil || s.main().agent.Machine().Vote {
+			t.Fatalf("%v, %s\n%s", err, p.states(), s.minutes())
+		}
+		s.until("protected", 5*time.Second, s.protected)
+		s.secondary().kill()
+		s.stays("nothing is forced", time.Minute, func() bool { return !s.main().agent.Machine().Vote })
+	})
+}
+
+// The mirror gives the vote back and an operator carries its word: nothing is forced (R3).
+func TestGoingAloneByTheMirrorsWord(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.cut = true; s.secondary().postgres.deafness = true })
+		s.until("the link is silent", 5*time.Second, func() bool { return !s.main().agent.View().Secondary.Heard })
+		word, err := s.secondary().agent.Abdicate(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		late, other := word, word
+		late.Number--
+		other.Term++
+		forbids(t, s.main(), agent.Wish{Name: "solo-carried", Carried: late}, "before-word-old")
+		forbids(t, s.main(), agent.Wish{Name: "solo-carried", Carried: other}, "before-word-unknown")
+		var p told
+		if err := s.main().agent.Wish(t.Context(), agent.Wish{Name: "solo-carried", Carried: word}, p.emit); err != nil {
+			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.minutes())
+		}
+		if got, want := went(&p), "carried, commits, drained"; got != want || p.last().Steps[0].State != "done" {
+			t.Errorf("%s, want %s", p.states(), want)
+		}
+		if !s.main().commit() {
+			t.Error("it does not commit")
+		}
+		s.change(func() { s.cut = false; s.secondary().postgres.deafness = false })
+		s.until("protected again", 20*time.Second, s.protected)
+		forbids(t, s.main(), agent.Wish{Name: "solo-carried", Carried: word}, "before-word-old")
+	})
+}
+
+// The main was alone and died: the secondary takes the duty on the operator's word, told
+// what is missing; the old main gives way and keeps what only it has (H9).
+func TestTakingTheDutyByTheOperatorsWord(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.secondary().abdicate()
+		s.until("the main is alone", 3*time.Second, func() bool { return s.main().agent.Machine().Alone() })
+		s.main().agent.Stored([]releve.Fact{{ID: "f1", Call: "one@pbx"}, {ID: "f2", Call: "two@pbx"}})
+		s.change(func() { s.main().spooled = 3 })
+		s.until("the secondary has heard of it", 2*time.Second, func() bool {
+			v := s.secondary().agent.View()
+			return v.Mirror.LostCalls == 2 && v.Main.SpoolWaiting == 3
+		})
+		s.main().kill()
+		s.change(func() { s.secondary().postgres.broken = false })
+		s.until("a copy without the vote", 10*time.Second, func() bool { return s.phase(s.secondary()) == takeover.Isolated })
+		forbids(t, s.secondary(), agent.Wish{Name: "takeover"}, "before-word-needed")
+		var p told
+		if err := s.secondary().agent.Wish(t.Context(), agent.Wish{Name: "takeover", OtherIsOff: true}, p.emit); err != nil {
+			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.minutes())
+		}
+		if got, want := went(&p), "taken, promoted, registration, answers"; got != want || p.last().Steps[0].State != "done" {
+			t.Errorf("%s, want %s", p.states(), want)
+		}
+		last := cost(t, &p, "cost-last-word").Args
+		if last["alone"] != "true" || last["calls"] != "2" || last["records"] != "3" {
+			t.Errorf("the last word: %v", last)
+		}
+		if found := p.last().Steps[3].Found; found == nil || found.Code != "found-registered" {
+			t.Errorf("found %+v", found)
+		}
+	})
+}
+
+// At level mirroring a lost database is brought back by hand, then mirroring (M5).
+func TestADatabaseIsRestoredAndMirroringResumed(t *testing.T) {
+	playMirroring(t, func(t *testing.T, s *site) {
+		s.main().commit()
+		forbids(t, s.main(), agent.Wish{Name: "restore"}, "before-database-well")
+		s.change(func() {
+			s.main().postgres.broken = true
+			s.main().postgres.exit("its files are gone")
+			s.main().spooled = 5
+		})
+		s.until("it is seen", 2*time.Second, func() bool { return !s.main().agent.Machine().DB.Up })
+		var restored told
+		if err := s.main().agent.Procedure(t.Context(), "restore", false, restored.emit); err != nil {
+			t.Fatalf("%v, %s, %+v\n%s", err, restored.states(), restored.last().Failed, s.minutes())
+		}
+		if got, want := went(&restored), "restore, in-service, drained"; got != want || restored.last().Steps[0].State != "done" {
+			t.Errorf("%s, want %s", restored.states(), want)
+		}
+		if next := restored.last().Next; next == nil || next.Code != "next-resume" || cost(t, &restored, "cost-kept").Args["records"] != "5" {
+			t.Errorf("left to do: %+v", next)
+		}
+		if !s.main().commit() {
+			t.Error("it does not commit")
+		}
+		s.until("the mirror keeps what it had", 5*time.Second, func() bool { return s.phase(s.secondary()) == takeover.Deposed })
+		forbids(t, s.main(), agent.Wish{Name: "return"}, "before-duty-stays")
+		var p told
+		if err := s.main().agent.Procedure(t.Context(), "mirror-resume", false, p.emit); err != nil {
+			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.minutes())
+		}
+		s.until("protected again", 20*time.Second, s.protected)
+	})
+}
+
+// A restore during which the main dies is asked for again, and goes on (P1).
+func TestAnInterruptedRestoreGoesOn(t *testing.T) {
+	playMirroring(t, func(t *testing.T, s *site) {
+		s.change(func() {
+			s.main().postgres.broken, s.main().postgres.slow = true, 5*time.Second
+			s.main().postgres.exit("its files are gone")
+		})
+		s.until("it is seen", 2*time.Second, func() bool { return !s.main().agent.Machine().DB.Up })
+		ended := make(chan error, 1)
+		var cut told
+		go func() { ended <- s.main().agent.Procedure(t.Context(), "restore", false, cut.emit) }()
+		s.until("the copy begins", 10*time.Second, func() bool { return s.phase(s.main()) == takeover.Restoring })
+		s.main().kill()
+		s.change(func() { s.main().postgres.kind, s.main().postgres.slow = takeover.DiskUnusable, 0 })
+		s.main().start()
+		s.until("it stands still", 5*time.Second, func() bool { return s.phase(s.main()) == takeover.Stuck })
+		var p told
+		if err := s.main().agent.Procedure(t.Context(), "restore", false, p.emit); err != nil {
+			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.minutes())
+		}
+		if !s.main().commit() {
+			t.Error("it does not commit")
+		}
+	})
+}
+
+func TestNothingIsRestoredWhereTheOtherRelieves(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.until("both are heard by both", 2*time.Second, s.bothSettled)
+		forbids(t, s.main(), agent.Wish{Name: "restore"}, "before-relieved")
+	})
+}
+
+// A site moves to its witness and back while it runs, asked of either server (R5).
+func TestTheArbiterIsChangedWhileRunning(t *testing.T) {
+	for _, at := range []releve.Seat{releve.Main, releve.Secondary} {
+		play(t, func(t *testing.T, s *site) {
+			s.witness = &witness{founding: releve.Pair, deaf: map[releve.Seat]bool{}}
+			s.main().start()
+			s.secondary().start()
+			s.until("a new site is protected", 10*time.Second, s.protected)
+			s.until("both are heard by both", 2*time.Second, s.bothSettled)
+			for _, to := range []string{"arbiter-witness", "arbiter-pair", "arbiter-witness"} {
+				var p told
+				if err := s.servers[at].agent.Procedure(t.Context(), to, false, p.emit); err != nil {
+					t.Fatalf("%s, asked of the %s: %v, %s, %+v\n%s", to, at, err, p.states(), p.last().Failed, s.minutes())
+				}
+				want := releve.Arbiter(strings.TrimPrefix(to, "arbiter-"))
+				for _, srv := range s.servers {
+					if got := srv.agent.View().Arbiter; got != want {
+						t.Errorf("after %s the %s goes by the %s", to, srv.seat, got)
+					}
+				}
+				s.until("protected", 2*time.Second, s.protected)
+			}
+			if !s.main().commit() {
+				t.Error("it does not commit")
+			}
+		})
+	}
+}
+
+func TestASiteDoesNotMoveToAWitnessThatIsSilent(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.until("both are heard by both", 2*time.Second, s.bothSettled)
+		forbids(t, s.secondary(), agent.Wish{Name: "arbiter-witness"}, "before-no-witness")
+	})
+}

@@ -1,0 +1,132 @@
+// Package agent carries out what package takeover decides. One goroutine owns
+// the decision: it turns the world into events, takes the actions in their
+// order, and brings the end of slow work back as an event.
+package agent
+
+import (
+	"context"
+	"time"
+
+	"releve"
+	"releve/rules/takeover"
+	"releve/screen/view"
+)
+
+// Journal remembers what must survive a crash.
+type Journal interface {
+	Load() (takeover.Durable, bool, error)
+	Save(context.Context, takeover.Durable) error // on disk when it returns
+}
+
+// ErrUnsafe marks a promotion whose tail may have lost acknowledged rows (R4).
+var ErrUnsafe = view.Known("the promotion may lack acknowledged rows", "cause-unsafe")
+
+// Database is this server's PostgreSQL.
+type Database interface {
+	Disk() (takeover.DiskKind, releve.DataID, error)
+	Create(context.Context) (releve.DataID, error)
+	StartPrimary(context.Context) error
+	StartCopy(context.Context) error // streams from nobody
+	Follow(context.Context) error    // streams from the other, under the mirror's name
+	Stop(context.Context) error      // in order: a connected mirror has everything
+	Fence()                          // at once, at most a second
+	Exited() <-chan struct{}         // of the current start
+	Why() string                     // it exited
+	Look(context.Context) (takeover.Database, error)
+	Mirror(context.Context) (takeover.Mirror, error)
+	Promote(context.Context) (takeover.Promotion, error)
+	// Rejoin makes the data a copy of the other's, by rewinding or cloning, and
+	// leaves it running and consistent. What would be lost is set aside and said.
+	Rejoin(context.Context, takeover.Promotion, func(view.Sentence, *view.Progress)) (releve.DataID, error)
+	Checkpoint(context.Context) error
+}
+
+// ErrSlow marks a proof of health that was not answered in time: it may be a wedged disk,
+// or a busy one.
+var ErrSlow = view.Known("the database did not prove its health in time", "cause-slow")
+
+// Ward proves the database's health and brings it back when it is lost.
+type Ward interface {
+	// Restore sets this server's data aside and makes a copy of the mirror's, which goes
+	// on as it is; it is left running, ready to be promoted (M5).
+	Restore(context.Context, func(view.Sentence, *view.Progress)) (releve.DataID, error)
+	// Health proves by doing that the data can be written and read (R12).
+	Health(context.Context) error
+}
+
+// Store is handed the database for a term and loses it at a fence.
+type Store interface {
+	// Open writes the term's first commit, and then opens the gate if sure still says
+	// that nothing speaks against it: the commit may have taken any time, asleep (R9, R19).
+	Open(ctx context.Context, term releve.Term, lone bool, promotion releve.PromotionID, sure func() error) error
+	SetLone(context.Context, bool) error // a barrier (R8)
+	Close()                              // at once
+}
+
+// CheckQuestion asks the other server whether it can take a call (H4).
+type CheckQuestion struct {
+	Term releve.Term
+	Call bool // a call waits: look at the binding itself
+}
+
+// Message is what two servers tell each other. Two are on their way at a time, an answer and
+// what the other said by itself, so that one may be overtaken: see [overtaken].
+type Message struct {
+	Life string        `json:"life,omitempty"`    // of the process that tells it, drawn at its start
+	Told time.Duration `json:"told_ns,omitempty"` // when that process came to be so, by its own clock
+
+	Status takeover.Status `json:"status"`
+	Server view.Server     `json:"server"`
+	Mirror view.Mirror     `json:"mirror"`
+	PBX    view.PBX        `json:"pbx"`
+	Events []view.Event    `json:"events"`
+
+	Procedure *view.Procedure `json:"procedure,omitempty"` // that it runs, or ran last
+	Proof     *view.Procedure `json:"proof,omitempty"`     // a verification that it runs
+}
+
+// Link is the way to the other server.
+type Link interface {
+	Exchange(context.Context, Message) (Message, error)
+	Check(context.Context, CheckQuestion) (takeover.Reply, error)
+	Command(ctx context.Context, name string, args map[string]string, emit func(view.Procedure)) error
+}
+
+// TestCall is what a procedure's own call found.
+type TestCall struct {
+	AnsweredAfter time.Duration
+	SoundAfter    time.Duration
+	AnsweredBy    string
+}
+
+// Telephone is this server's link to the PBX.
+type Telephone interface {
+	Options(context.Context) error                                     // the PBX answered
+	CheckOther(context.Context, CheckQuestion) (takeover.Reply, error) // over SIP, past the PBX
+	Keep(takeover.Users)                                               // bound from now on; never waits
+	Bound() takeover.Users                                             // what the PBX last confirmed
+	RegisterNow()
+	BindingThere(context.Context) (bool, error) // does the PBX show our own reception binding
+	TestCall(ctx context.Context, id string) (TestCall, error)
+}
+
+// Voice is this server's calls.
+type Voice interface {
+	Drop()
+	Well() error
+	Load() Load
+}
+
+// Load is how busy the voice side is.
+type Load struct {
+	Busy, Channels             int
+	Offered, Answered, Refused int64
+	LastInvite                 time.Time
+	Notices                    []view.Sentence // for the screens
+}
+
+// Diary keeps decisions with their evidence. It never waits and never fails.
+type Diary interface{ Write(step ...view.Entry) }
+
+// Spool tells how many facts wait on this disk alone.
+type Spool interface{ Waiting() int }

@@ -1,0 +1,67 @@
+package agent_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"releve"
+	"releve/rules/takeover"
+	"releve/screen/view"
+	"releve/server/agent"
+)
+
+// Every decision and every decision not to act can be replayed from the diary
+// alone (H14): the machine as it was, given the event again, decides the same.
+func TestTheDiaryCanBeReplayed(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.main().voice.load.LastInvite = time.Now() })
+		s.decided(s.secondary().overflow(t.Context(), "refused@pbx", releve.ReasonNoAnswer))
+		relieved(t, s)
+		s.runAgain(t, "return")
+		mirrorAway(t, s)
+		for _, srv := range s.servers {
+			for _, e := range srv.diary.all() {
+				replay(t, e)
+			}
+		}
+		for _, code := range []string{"rule-takeover", "rule-in-service", "rule-promoted"} {
+			if len(s.secondary().diary.of(code)) == 0 {
+				t.Errorf("%s was never decided:\n%s", code, s.minutes())
+			}
+		}
+		// What changed nothing may be folded where it comes too often; a change of duty never.
+		for code, routine := range map[string]bool{"rule-takeover": false, "rule-promoted": false, "rule-in-service": true} {
+			for _, e := range s.secondary().diary.of(code) {
+				if e.Routine != routine {
+					t.Errorf("%s at %v: routine is %v", code, e.At, e.Routine)
+				}
+			}
+		}
+	})
+}
+
+func replay(t *testing.T, e view.Entry) {
+	t.Helper()
+	if e.Kind == "fact" {
+		return // it was told, not decided
+	}
+	var in agent.Input
+	if err := json.Unmarshal(e.Input, &in); err != nil {
+		t.Fatalf("%s: %v", e.What.Code, err)
+	}
+	m := in.Machine
+	actions := m.Step(in.Event)
+	rule, decided := strings.CutPrefix(e.What.Code, "rule-")
+	if decided && !slices.ContainsFunc(actions, func(a takeover.Action) bool { return a.Rule == rule }) {
+		t.Errorf("%s at %s is not decided again: %+v", rule, e.At, actions)
+	}
+	if decided && m.Term != e.Term {
+		t.Errorf("%s ends in term %d, the diary says %d", rule, m.Term, e.Term)
+	}
+	if !decided && in.Event.Round == nil {
+		t.Errorf("%s holds no round", e.What.Code)
+	}
+}

@@ -1,0 +1,154 @@
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+	"time"
+
+	"releve/rules/takeover"
+	"releve/screen/view"
+)
+
+// peerAhead is how long the watch waits for the peer link alone before it asks
+// over the other paths too: on a well site they are never needed. A call asks over
+// all of them at once.
+const peerAhead = 50 * time.Millisecond
+
+// check is one round: the other is asked over every path at once, while the PBX
+// is asked as the control (H4, R16). The first answer that proves the other well
+// ends it, and what was cut short by that is no evidence; otherwise it lasts until
+// every path has answered or the limit is reached.
+func (a *Agent) check(parent context.Context, m takeover.Machine) {
+	ctx, cancel := context.WithTimeout(parent, m.Settings.Limit)
+	defer cancel()
+	r := takeover.Round{Term: m.Term, Began: a.Now(), Limit: m.Settings.Limit, Own: m.Own}
+	question := CheckQuestion{Term: m.Term, Call: m.Waiters > 0}
+	ahead := peerAhead
+	if question.Call {
+		ahead = 0
+	}
+
+	var mu sync.Mutex
+	var paths sync.WaitGroup
+	ask := func(path string, wait time.Duration, f func(context.Context, CheckQuestion) (takeover.Reply, error)) {
+		paths.Go(func() {
+			if !pause(ctx, wait, nil) {
+				return
+			}
+			reply, err := f(ctx, question)
+			if err != nil {
+				reply = takeover.Reply{Why: view.Reason(err)}
+			}
+			reply.Path = path
+			answered := a.Now()
+			mu.Lock()
+			defer mu.Unlock()
+			if !proves(r) {
+				r.Replies, r.Ended = append(r.Replies, reply), answered
+			}
+			if proves(r) {
+				cancel()
+			}
+		})
+	}
+	ask("peer", 0, a.Link.Check)
+	ask("sip", ahead, a.Telephone.CheckOther)
+	paths.Go(func() {
+		if !pause(ctx, ahead, nil) {
+			return
+		}
+		err := a.Telephone.Options(ctx)
+		mu.Lock()
+		r.Control = err == nil
+		mu.Unlock()
+	})
+	paths.Wait()
+	r.Ended = a.Now()
+	a.send(parent, takeover.Event{Round: &r})
+}
+
+// probeLimit is the longest that a PBX lets a call wait for a silent server before
+// it overflows (64*T1 of RFC 3261 §17.1.1.2), and the time to answer it.
+const probeLimit = 40 * time.Second
+
+// probe calls the reception as any caller would. What comes of it comes by the
+// PBX: the call overflows to this server, or the other answers it after all (H8).
+func (a *Agent) probe(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	call, err := a.Telephone.TestCall(ctx, rand.Text())
+	a.send(a.life, takeover.Event{OwnEnd: &takeover.OwnEnd{Answered: err == nil}})
+	if err != nil {
+		a.Explain("warning", view.Say("event-own-call-failed", "number", a.Site.Reception, "cause", view.Reason(err)))
+		return
+	}
+	a.Explain("info", view.Say("event-own-call", "number", a.Site.Reception, "by", call.AnsweredBy,
+		"answered", call.AnsweredAfter.Round(time.Millisecond).String()))
+}
+
+// proves says that a round needs no further answer.
+func proves(r takeover.Round) bool { return r.Judge() == takeover.Good }
+
+// CheckMe answers the other's question: can this server take a call? It says yes
+// only if the PBX answered something that was sent after the question (H4).
+func (a *Agent) CheckMe(ctx context.Context, q CheckQuestion) takeover.Reply {
+	a.settle(ctx)
+	s := a.snapshot.Load()
+	load := a.Voice.Load()
+	reply := takeover.Reply{
+		Heard: true, Term: s.Term, Busy: load.Busy >= load.Channels, LastInvite: -1,
+		Registered: a.Telephone.Bound().Reception,
+	}
+	if !load.LastInvite.IsZero() {
+		reply.LastInvite = time.Since(load.LastInvite)
+	}
+	stance, _ := a.Stance()
+	switch {
+	case stance != takeover.OnDuty:
+		reply.Why = "not on duty: " + string(s.Phase)
+		return reply
+	case a.Voice.Well() != nil:
+		reply.Why = a.Voice.Well().Error()
+		return reply
+	}
+	if err := a.reach(ctx, q, &reply); err != nil {
+		reply.Why = "the PBX did not answer: " + err.Error()
+		return reply
+	}
+	if !reply.Registered {
+		a.Telephone.RegisterNow()
+	}
+	reply.Well = true
+	return reply
+}
+
+// settle waits, in a server that woke up this moment, until it knows whether it is still on
+// duty: its own question to the other is on its way, and no is no answer yet (H10).
+func (a *Agent) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, a.Settings.Limit)
+	defer cancel()
+	a.until(ctx, func(m takeover.Machine) bool {
+		stance, _ := a.Stance()
+		return stance != takeover.VerifyingAll || m.Phase != takeover.Serving && m.Phase != takeover.Promoting
+	})
+}
+
+// reach proves the way to the PBX. While a call waits, the proof is the binding
+// itself, for a PBX that restarted has forgotten it and still answers OPTIONS.
+func (a *Agent) reach(ctx context.Context, q CheckQuestion, reply *takeover.Reply) error {
+	if !q.Call {
+		asked := a.Now()
+		err := a.Telephone.Options(ctx)
+		if err == nil {
+			a.pbxHeard.Store(int64(asked))
+		}
+		return err
+	}
+	there, err := a.Telephone.BindingThere(ctx)
+	if err != nil {
+		return a.Telephone.Options(ctx)
+	}
+	reply.Registered = there
+	return nil
+}

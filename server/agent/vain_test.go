@@ -1,0 +1,49 @@
+package agent_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"releve/rules/takeover"
+	"releve/screen/view"
+)
+
+// A copy that fails, and one that has no room: the screen says why from the
+// second try on, or at once where somebody can do something about it, and the events say it
+// ever more seldom.
+func TestAJobThatIsInVainSaysWhyFromItsSecondTimeOn(t *testing.T) {
+	for story, c := range map[string]struct {
+		err   error
+		said  string
+		first bool // the first time already
+	}{
+		"a cause of a program's": {errors.New("it ended"), "job-in-vain", false},
+		"a cause with a way out": {&view.Fault{Cause: errors.New("no room"), Why: view.Say("copy-no-place", "free", "1", "needed", "2")}, "copy-no-place", true},
+	} {
+		t.Run(story, func(t *testing.T) {
+			playProtected(t, func(t *testing.T, s *site) {
+				s.change(func() { s.secondary().postgres.refuses = c.err })
+				if err := s.secondary().agent.Order(t.Context(), string(takeover.Rebuild)); err != nil {
+					t.Fatal(err)
+				}
+				doing := func() string { return s.secondary().agent.View().Secondary.Doing.Code }
+				s.until("the first copy fails", 3*time.Second, func() bool { return s.secondary().agent.Machine().Failed == takeover.JobRejoin })
+				if got := doing(); (got == c.said) != c.first {
+					t.Errorf("after the first time it says %q", got)
+				}
+				s.until("it is said why", 10*time.Second, func() bool { return doing() == c.said })
+				began := time.Now()
+				s.stays("said", 10*time.Minute, func() bool { return s.secondary().agent.Machine().Job != takeover.NoJob || doing() == c.said })
+				if said := len(s.secondary().diary.of(c.said)); said < 2 || said > 6 {
+					t.Errorf("written down %d times in %s", said, time.Since(began))
+				}
+				s.change(func() { s.secondary().postgres.refuses = nil })
+				s.until("protected again", 6*time.Minute, s.protected)
+				if got := doing(); got != "" {
+					t.Errorf("at rest it says %q", got)
+				}
+			})
+		})
+	}
+}

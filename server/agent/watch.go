@@ -1,0 +1,271 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"releve/rules/takeover"
+	"releve/screen/view"
+)
+
+// How often the world is looked at. Together they cost an idle server well under
+// one hundredth of a core.
+const (
+	exchangePeriod = 400 * time.Millisecond
+	exchangeLimit  = 500 * time.Millisecond
+	databasePeriod = 250 * time.Millisecond
+	databaseLimit  = time.Second
+	patience       = 2 // looks that may fail in a row
+	healthPeriod   = 700 * time.Millisecond
+	healthLimit    = 2 * time.Second // a proof has a shorter limit of its own
+	slowPatience   = 4 * time.Second // a busy disk answers late; callers are answered meanwhile
+	pbxPeriod      = 700 * time.Millisecond
+	pbxLimit       = 400 * time.Millisecond
+	voicePeriod    = 500 * time.Millisecond
+)
+
+// watch starts those who turn the world into events. Each ends with ctx.
+func (a *Agent) watch(ctx context.Context) {
+	for _, watcher := range []func(context.Context){a.watchOther, a.watchDatabase, a.watchHealth, a.watchArbiter, a.watchPBX, a.watchVoice} {
+		a.work.Go(func() { watcher(ctx) })
+	}
+}
+
+// pause waits, and says whether to go on. Nothing to wait for is no timer: one that is
+// over when it is made crashes the race detector in virtual time.
+func pause(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-early:
+	}
+	return true
+}
+
+// watchOther tells the other our status and hears its own, at a steady pace and
+// at once after a change.
+func (a *Agent) watchOther(ctx context.Context) {
+	for ok := true; ok; ok = pause(ctx, exchangePeriod, a.kick) {
+		asked := a.Now()
+		limit, cancel := context.WithTimeout(ctx, exchangeLimit)
+		m, err := a.Link.Exchange(limit, a.Message())
+		cancel()
+		if err == nil {
+			a.hear(ctx, m, asked)
+		}
+	}
+}
+
+// Heard takes in what the other told by itself, and answers with our own.
+func (a *Agent) Heard(ctx context.Context, m Message) Message {
+	a.hear(ctx, m, 0)
+	return a.Message()
+}
+
+func (a *Agent) hear(ctx context.Context, m Message, asked time.Duration) {
+	a.board.hear(m)
+	a.report(ctx, report{Event: takeover.Event{Peer: &m.Status}, asked: asked, life: m.Life, told: m.Told})
+}
+
+// heard is up to where the other was heard.
+type heard struct {
+	life string
+	told time.Duration
+}
+
+// overtaken says that the other has told something later already, and else takes it in: what
+// it was before is no news of it.
+func (h *heard) overtaken(life string, told time.Duration) bool {
+	if life == h.life && told < h.told {
+		return true
+	}
+	h.life, h.told = life, told
+	return false
+}
+
+// watchDatabase sees a postmaster that dies at once, and the positions as they move.
+// It compares with what the decision goes by, not with its own last look: a database
+// may have been started, and have died again of the same cause, between two looks.
+func (a *Agent) watchDatabase(ctx context.Context) {
+	failures := 0
+	for ok := true; ok; {
+		exited := a.Database.Exited()
+		now, err := a.lookAt(ctx, exited)
+		if ill := a.ill.Load(); ill != nil && now.Up && ill.start == exited {
+			now = takeover.Database{Why: ill.why}
+		}
+		a.board.replay(now)
+		known := a.Machine().DB
+		if err == nil {
+			failures = 0
+		} else if failures++; failures < patience && known.Up {
+			now = known
+		}
+		if now != known {
+			a.send(ctx, takeover.Event{Database: &now})
+		}
+		if now.Up && !now.InRecovery {
+			a.lookAtMirror(ctx)
+		}
+		early := exited
+		if !now.Up {
+			early = nil
+		}
+		ok = pause(ctx, databasePeriod, early)
+	}
+}
+
+// illness is what a proof by doing found, and of which start of PostgreSQL.
+type illness struct {
+	start <-chan struct{}
+	why   string
+}
+
+// watchHealth proves by doing that the database's disk takes a write and that its
+// files are there (R12). What it finds is said at once. It then holds for that start of
+// PostgreSQL, which is started again, or relieved, and proves itself anew; what may only
+// be slow has some time to pass, and as long as it takes where nobody could do better.
+func (a *Agent) watchHealth(ctx context.Context) {
+	if a.Ward == nil {
+		return
+	}
+	var since time.Duration // when the illness that was said began, 0: there is none
+	for pause(ctx, healthPeriod, nil) {
+		start := a.Database.Exited()
+		if m := a.Machine(); !m.DB.Up || m.Job != takeover.NoJob {
+			continue
+		}
+		began := a.Now()
+		limit, cancel := context.WithTimeout(ctx, healthLimit)
+		err := a.Ward.Health(limit)
+		cancel()
+		switch {
+		case ctx.Err() != nil || start != a.Database.Exited():
+			continue
+		case err == nil && since > 0:
+			a.Explain("cleared", view.Say("event-database-well", "seat", string(a.Settings.Seat)))
+			since = 0
+			continue
+		case err == nil:
+			continue
+		case since == 0:
+			a.Explain("critical", a.illnessOf(err))
+			since = began
+		}
+		if m := a.Machine(); !errors.Is(err, ErrSlow) || a.Now()-since > slowPatience && m.Relievable() {
+			a.ill.Store(&illness{start, view.Reason(err)})
+		}
+	}
+}
+
+// illnessOf is what an operator reads of it: the sentence of who found it, if it has one.
+func (a *Agent) illnessOf(err error) view.Sentence {
+	if fault, ok := errors.AsType[*view.Fault](err); ok {
+		return fault.Why
+	}
+	return view.Say("event-database-ill", "seat", string(a.Settings.Seat), "why", view.Reason(err))
+}
+
+// healed: a database that was ill counts as started again only once it has proven itself.
+// Without that it would seem well until the next proof fails, over and over.
+func (a *Agent) healed(ctx context.Context) error {
+	if a.Ward == nil || a.ill.Load() == nil {
+		return nil
+	}
+	limit, cancel := context.WithTimeout(ctx, healthLimit)
+	defer cancel()
+	if err := a.Ward.Health(limit); err != nil {
+		a.Database.Fence()
+		if fault, ok := errors.AsType[*view.Fault](err); ok { // its sentence is said already
+			return fault.Cause
+		}
+		return err
+	}
+	a.ill.Store(nil)
+	return nil
+}
+
+// lookAt is the database's state. One that does not answer is down too, but only
+// after some patience: a busy machine answers late.
+func (a *Agent) lookAt(ctx context.Context, exited <-chan struct{}) (takeover.Database, error) {
+	select {
+	case <-exited:
+		return takeover.Database{Why: a.Database.Why()}, nil
+	default:
+	}
+	limit, cancel := context.WithTimeout(ctx, databaseLimit)
+	defer cancel()
+	db, err := a.Database.Look(limit)
+	if err != nil {
+		return takeover.Database{Why: view.Reason(err)}, err
+	}
+	return db, nil
+}
+
+func (a *Agent) lookAtMirror(ctx context.Context) {
+	limit, cancel := context.WithTimeout(ctx, databaseLimit)
+	defer cancel()
+	if m, err := a.Database.Mirror(limit); err == nil {
+		a.board.mirror(m)
+		a.send(ctx, takeover.Event{Mirror: &m})
+	}
+}
+
+// watchPBX asks the PBX whether it is there, unless the other's questions just made this
+// server ask: a PBX counts questions too.
+func (a *Agent) watchPBX(ctx context.Context) {
+	last := a.Now() // a PBX that was never heard has been silent since we started
+	for ok := true; ok; ok = pause(ctx, pbxPeriod, nil) {
+		if heard := time.Duration(a.pbxHeard.Load()); heard > last && a.Now()-heard < pbxPeriod {
+			last = heard
+			a.send(ctx, takeover.Event{PBX: &takeover.PBX{Heard: true, Ago: a.Now() - last}})
+			continue
+		}
+		limit, cancel := context.WithTimeout(ctx, pbxLimit)
+		err := a.Telephone.Options(limit)
+		cancel()
+		if err == nil {
+			last = a.Now()
+		}
+		a.send(ctx, takeover.Event{PBX: &takeover.PBX{Heard: err == nil, Ago: a.Now() - last}})
+	}
+}
+
+// watchVoice looks at the calls and at our bindings.
+func (a *Agent) watchVoice(ctx context.Context) {
+	well, bound := true, false
+	for ok := true; ok; ok = pause(ctx, voicePeriod, nil) {
+		if now := a.Voice.Well() == nil; now != well {
+			well = now
+			a.send(ctx, takeover.Event{Calls: &well})
+		}
+		if now := a.Telephone.Bound().Reception; now != bound {
+			bound = now
+			there := now
+			a.send(ctx, takeover.Event{Reception: &there})
+		}
+		a.board.spooled(a.Spool.Waiting())
+		a.afterSleep(ctx)
+		a.changed.announce()
+	}
+}
+
+// afterSleep: a server that woke up and hears nobody asks the PBX whether its
+// binding still stands, before it takes a call (H10).
+func (a *Agent) afterSleep(ctx context.Context) {
+	if !a.Machine().Suspended {
+		return
+	}
+	limit, cancel := context.WithTimeout(ctx, pbxLimit)
+	defer cancel()
+	if there, err := a.Telephone.BindingThere(limit); err == nil {
+		a.send(ctx, takeover.Event{Reception: &there})
+	}
+}

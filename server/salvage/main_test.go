@@ -1,0 +1,152 @@
+package salvage_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/goleak"
+
+	"releve"
+	"releve/adapters/postgres"
+	"releve/adapters/store"
+	"releve/proof/sitetest"
+	"releve/screen/view"
+	"releve/server/salvage"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const limit = sitetest.Limit(60 * time.Second)
+
+var within, must, eventually = limit.Within, sitetest.Must, limit.Until
+
+// server is one of the two, with as much of it as salvage needs.
+type server struct {
+	t       *testing.T
+	seat    releve.Seat
+	cluster *postgres.Cluster
+	listen  netip.AddrPort
+	store   *store.Store
+}
+
+// newPair lays a site out and makes its main the owner and its secondary the mirror.
+func newPair(t *testing.T) (main, secondary *server) {
+	t.Helper()
+	first, second := sitetest.New(t, nil)
+	return newServer(t, first), newServer(t, second)
+}
+
+func newServer(t *testing.T, made sitetest.Server) *server {
+	return &server{t: t, seat: made.Options.Seat, cluster: made.Cluster, listen: made.Options.Listen}
+}
+
+// open hands the database to a store for a term.
+func (s *server) open(term releve.Term) {
+	s.t.Helper()
+	pool, err := s.cluster.Pool(within(s.t), 4)
+	must(s.t, err)
+	config := pool.Config()
+	pool.Close()
+	store.Configure(config)
+	pool, err = pgxpool.NewWithConfig(within(s.t), config)
+	must(s.t, err)
+	s.t.Cleanup(pool.Close)
+	must(s.t, s.cluster.EnsureSalvageSlot(within(s.t)))
+	s.store, err = store.Open(within(s.t), pool, store.Options{Term: term, Seat: s.seat, Lone: true, Promotion: releve.NewPromotionID()})
+	must(s.t, err)
+	s.t.Cleanup(s.store.Release)
+}
+
+func (s *server) direct(extensions ...store.Extension) {
+	s.t.Helper()
+	must(s.t, s.store.ReplaceDirectory(within(s.t), extensions))
+}
+
+// record stores facts as they come from a spool, in a spool of their own.
+func (s *server) record(spool string, facts ...releve.Fact) {
+	s.t.Helper()
+	var records []store.Record
+	for i, f := range facts {
+		records = append(records, store.Record{Sequence: uint64(i + 1), Fact: f})
+	}
+	_, err := s.store.Drain(within(s.t), releve.Main, spool, records)
+	must(s.t, err)
+}
+
+func call(t *testing.T, id string) releve.Fact {
+	t.Helper()
+	f, err := releve.NewFact(releve.CallOffered, releve.CallID(id), releve.Main, 1, time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC), releve.CallBody{From: "0612"})
+	must(t, err)
+	f.ID = releve.FactID("fact-" + id)
+	return f
+}
+
+// Pending, Extract and Salvaged are the server's disk, as the application joins it.
+func (s *server) Pending(context.Context) ([]string, error) { return s.cluster.Unsalvaged() }
+
+func (s *server) Extract(ctx context.Context, directory string) (view.Salvage, error) {
+	aside, err := s.cluster.OpenAside(ctx, directory)
+	if err != nil {
+		return view.Salvage{}, err
+	}
+	defer aside.Close()
+	return salvage.Extract(ctx, s.seat, directory, aside)
+}
+
+func (s *server) Salvaged(_ context.Context, directory string) error {
+	return s.cluster.MarkSalvaged(directory)
+}
+
+// OnDuty and the rest are the server's database.
+func (s *server) OnDuty() bool { return s.store != nil }
+
+func (s *server) Keep(ctx context.Context, found view.Salvage) (view.Salvage, error) {
+	return s.store.KeepSalvage(ctx, found)
+}
+
+func (s *server) Apply(ctx context.Context, id int64, dryRun, replace bool) (view.Salvage, error) {
+	return s.store.ApplySalvage(ctx, id, store.SalvageChoice{DryRun: dryRun, Replace: replace})
+}
+
+func (s *server) Discard(ctx context.Context, id int64) (view.Salvage, error) {
+	return s.store.DiscardSalvage(ctx, id)
+}
+
+func (s *server) Follow(ctx context.Context) error { return s.cluster.AdvanceSalvageSlot(ctx) }
+
+// board is what operators are told.
+type board struct {
+	mu   sync.Mutex
+	told []view.Sentence
+}
+
+func (b *board) tell(_ string, what view.Sentence) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.told = append(b.told, what)
+}
+
+func (b *board) codes() (codes []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.told {
+		codes = append(codes, s.Code)
+	}
+	return codes
+}
+
+// salvager of a server that has the other's disk at hand instead of over a link.
+func (s *server) salvager(other *server, b *board) *salvage.Salvager {
+	return salvage.New(salvage.Options{
+		Own: s, Other: other, Book: s, Tell: b.tell, Log: slog.New(slog.NewTextHandler(s.t.Output(), nil)),
+		Forward: func(context.Context, salvage.Order) ([]view.Salvage, error) { return nil, errForwarded },
+	})
+}
+
+var errForwarded = errors.New("forwarded")
