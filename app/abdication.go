@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"releve"
 	"time"
 
 	"releve/doors/identity"
@@ -36,10 +37,10 @@ func (f faces) Abdicate(ctx context.Context) (view.Abdication, error) {
 }
 
 // believe takes the other server's word for what it says, or says why not.
-func (f faces) believe(word view.Abdication) (takeover.Return, *view.Sentence) {
+func (f faces) believe(word view.Abdication) (takeover.Return, *releve.Sentence) {
 	own := f.config.Site
-	refused := func(code string, pairs ...string) (takeover.Return, *view.Sentence) {
-		why := view.Say(code, append(pairs, "seat", string(own.Seat), "other", string(own.Seat.Other()))...)
+	refused := func(code string, pairs ...string) (takeover.Return, *releve.Sentence) {
+		why := releve.Say(code, append(pairs, "seat", string(own.Seat), "other", string(own.Seat.Other()))...)
 		return takeover.Return{}, &why
 	}
 	switch {

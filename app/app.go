@@ -31,7 +31,6 @@ import (
 	"releve/doors/identity"
 	"releve/rules/takeover"
 	"releve/screen/console"
-	"releve/screen/view"
 	"releve/server/agent"
 	"releve/server/outbox"
 	"releve/server/salvage"
@@ -50,8 +49,8 @@ type App struct {
 	config  config.Config
 	log     *slog.Logger
 	closers []func()
-	rights  *account.Rights // until root is given up; nil without any
-	rooted  *view.Sentence  // why this server goes on as root, nil where it does not
+	rights  *account.Rights  // until root is given up; nil without any
+	rooted  *releve.Sentence // why this server goes on as root, nil where it does not
 
 	database  *database
 	records   *records
@@ -154,7 +153,7 @@ func (a *App) refuseMuteOwner(saved savedTerm) error {
 		return fmt.Errorf("%w: %w", ErrForbidden, err)
 	}
 	if a.config.Mute() && known && d.Owns() {
-		return fmt.Errorf("%w: %w", ErrForbidden, &view.Fault{Cause: errMuteOwner, Why: view.Say("level-on-duty", "seat", string(d.Seat))})
+		return fmt.Errorf("%w: %w", ErrForbidden, &releve.Fault{Cause: errMuteOwner, Why: releve.Say("level-on-duty", "seat", string(d.Seat))})
 	}
 	return nil
 }
@@ -326,7 +325,7 @@ func (a *App) makeAgent(saved savedTerm, witness agent.Arbiter, found bool) {
 }
 
 // explain tells the operator a fact. The agent is made after those who use it.
-func (a *App) explain(severity string, what view.Sentence) { a.agent.Explain(severity, what) }
+func (a *App) explain(severity string, what releve.Sentence) { a.agent.Explain(severity, what) }
 
 // address reads what the configuration has checked; what it does not need is the zero
 // value.
@@ -419,7 +418,7 @@ func (a *App) spools() []outbox.Source {
 // openingWords says what was found on the disk at the start.
 func (a *App) openingWords() {
 	if cut := a.spool.Opened().CutBytes; cut > 0 {
-		a.explain("warning", view.Say("event-spool-cut", "bytes", fmt.Sprint(cut)))
+		a.explain("warning", releve.Say("event-spool-cut", "bytes", fmt.Sprint(cut)))
 	}
 	if a.rooted != nil {
 		a.explain("warning", *a.rooted)

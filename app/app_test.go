@@ -30,7 +30,6 @@ import (
 	"releve/proof/practice"
 	"releve/rules/takeover"
 	"releve/screen/console/client"
-	"releve/screen/view"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -84,7 +83,7 @@ func TestABoundOfKeptLogIsCheckedAgainstTheDisk(t *testing.T) {
 	}
 	c.Mirror.KeptLog = 1 << 60
 	err := app.CheckDatabase(c)
-	fault, ok := errors.AsType[*view.Fault](err)
+	fault, ok := errors.AsType[*releve.Fault](err)
 	if !ok || !errors.Is(err, app.ErrMissing) || fault.Why.Code != "kept-log-too-large" || fault.Why.Args["most"] == "" {
 		t.Errorf("it is told as %v", err)
 	}
@@ -492,7 +491,7 @@ func TestAServerOnDutyIsNotMadeMute(t *testing.T) {
 	}
 	before := openFiles(t)
 	_, err = app.New(c, false, logOf(t))
-	fault, told := errors.AsType[*view.Fault](err)
+	fault, told := errors.AsType[*releve.Fault](err)
 	if !errors.Is(err, app.ErrForbidden) || !told || fault.Why.Code != "level-on-duty" {
 		t.Errorf("got %v", err)
 	}

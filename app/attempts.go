@@ -8,14 +8,13 @@ import (
 
 	"releve"
 	"releve/adapters/postgres"
-	"releve/screen/view"
 )
 
 // attempts are the starts of PostgreSQL that were in vain, in a row: each makes the next wait
 // longer, and from the second on the operator is told why.
 type attempts struct {
 	seat    releve.Seat
-	explain func(severity string, what view.Sentence)
+	explain func(severity string, what releve.Sentence)
 	now     func() time.Time
 
 	mu   sync.Mutex
@@ -36,7 +35,7 @@ const (
 )
 
 func newAttempts(seat releve.Seat) *attempts {
-	return &attempts{seat: seat, explain: func(string, view.Sentence) {}, now: time.Now, last: map[postgres.Mode]*vain{}}
+	return &attempts{seat: seat, explain: func(string, releve.Sentence) {}, now: time.Now, last: map[postgres.Mode]*vain{}}
 }
 
 // try starts PostgreSQL, or gives the reason of the last failure again while its time has not
@@ -71,22 +70,22 @@ func (a *attempts) try(ctx context.Context, mode postgres.Mode, start func() err
 
 func (a *attempts) succeeded() {
 	if a.said != "" {
-		a.explain("cleared", view.Say("event-database-well", "seat", string(a.seat)))
+		a.explain("cleared", releve.Say("event-database-well", "seat", string(a.seat)))
 	}
 	a.said, a.last = "", map[postgres.Mode]*vain{}
 }
 
 // sentence is what the operator reads: the room's own, where it has one.
-func (a *attempts) sentence(err error) view.Sentence {
-	if fault, ok := errors.AsType[*view.Fault](err); ok {
+func (a *attempts) sentence(err error) releve.Sentence {
+	if fault, ok := errors.AsType[*releve.Fault](err); ok {
 		return fault.Why
 	}
-	return view.Say("event-database-not-started", "seat", string(a.seat), "why", view.Reason(err))
+	return releve.Say("event-database-not-started", "seat", string(a.seat), "why", releve.Reason(err))
 }
 
 // short is the error for the middle of a sentence.
 func short(err error) error {
-	if fault, ok := errors.AsType[*view.Fault](err); ok {
+	if fault, ok := errors.AsType[*releve.Fault](err); ok {
 		return fault.Cause
 	}
 	return err

@@ -9,7 +9,6 @@ import (
 
 	"releve"
 	"releve/adapters/postgres"
-	"releve/screen/view"
 )
 
 // told is what an operator was told, and a clock that only the test moves.
@@ -21,7 +20,7 @@ type told struct {
 func watched() (*attempts, *told) {
 	w := &told{clock: time.Unix(0, 0)}
 	a := newAttempts(releve.Main)
-	a.explain = func(severity string, what view.Sentence) { w.words = append(w.words, severity+" "+what.Code) }
+	a.explain = func(severity string, what releve.Sentence) { w.words = append(w.words, severity+" "+what.Code) }
 	a.now = func() time.Time { return w.clock }
 	return a, w
 }
@@ -31,7 +30,7 @@ func watched() (*attempts, *told) {
 func TestStartsInVainGrowRarer(t *testing.T) {
 	a, w := watched()
 	var tried []time.Duration
-	wrong := &view.Fault{Cause: postgres.ErrOtherMajor, Why: view.Say("database-other-major")}
+	wrong := &releve.Fault{Cause: postgres.ErrOtherMajor, Why: releve.Say("database-other-major")}
 	for range 60 {
 		err := a.try(t.Context(), postgres.Primary, func() error {
 			tried = append(tried, w.clock.Sub(time.Unix(0, 0)))

@@ -37,14 +37,14 @@ const (
 // verdict is what one step of the check found: that all is well, or what is wrong, each
 // with what to do.
 type verdict struct {
-	found view.Sentence
-	wrong []view.Sentence
+	found releve.Sentence
+	wrong []releve.Sentence
 }
 
-func well(code string, pairs ...string) verdict { return verdict{found: view.Say(code, pairs...)} }
+func well(code string, pairs ...string) verdict { return verdict{found: releve.Say(code, pairs...)} }
 
 func wrong(code string, pairs ...string) verdict {
-	return verdict{wrong: []view.Sentence{view.Say(code, pairs...)}}
+	return verdict{wrong: []releve.Sentence{releve.Say(code, pairs...)}}
 }
 
 // judgeOptions says what the PBX makes of OPTIONS, by which it is known to live.
@@ -117,10 +117,10 @@ func judgeEvidence(seen calls.Sighting, set config.Evidence, kept, told bool) ve
 		v = well("calls-evidence-learned", pairs...)
 	}
 	if !kept {
-		v.wrong = append(v.wrong, view.Say("calls-evidence-unkept"))
+		v.wrong = append(v.wrong, releve.Say("calls-evidence-unkept"))
 	}
 	if !told {
-		v.wrong = append(v.wrong, view.Say("calls-evidence-untold"))
+		v.wrong = append(v.wrong, releve.Say("calls-evidence-untold"))
 	}
 	return v
 }
@@ -156,7 +156,7 @@ type checkReport struct {
 func newCheckReport(emit func(view.Procedure)) *checkReport {
 	r := &checkReport{emit: emit, Procedure: view.Procedure{ID: rand.Text()[:8], Name: checkCalls, Started: time.Now().UTC()}}
 	for _, what := range []string{"step-calls-options", "step-calls-overflow", "step-calls-return", "step-calls-evidence", "step-calls-sound"} {
-		r.Steps = append(r.Steps, view.ProcedureStep{What: view.Say(what), State: "waiting"})
+		r.Steps = append(r.Steps, view.ProcedureStep{What: releve.Say(what), State: "waiting"})
 	}
 	return r
 }
@@ -217,7 +217,7 @@ func (l *lessons) order(ctx context.Context, emit func(view.Procedure)) error {
 }
 
 func refuseCheck(emit func(view.Procedure), cause error, code string, pairs ...string) error {
-	why, now := view.Say(code, pairs...), time.Now().UTC()
+	why, now := releve.Say(code, pairs...), time.Now().UTC()
 	emit(view.Procedure{ID: rand.Text()[:8], Name: checkCalls, Started: now, Finished: now, Failed: &why})
 	return cause
 }
@@ -301,13 +301,13 @@ type lessonOutcome struct {
 func (o lessonOutcome) why() string {
 	switch {
 	case o.unasked != nil:
-		return view.Reason(view.Because(o.unasked, "the other server could not be asked to refuse the call", "cause-not-asked"))
+		return releve.Reason(releve.Because(o.unasked, "the other server could not be asked to refuse the call", "cause-not-asked"))
 	case o.unfit != "":
 		return o.unfit
 	case o.err != nil:
-		return view.Reason(o.err)
+		return releve.Reason(o.err)
 	}
-	return view.Reason(errNotBack)
+	return releve.Reason(errNotBack)
 }
 
 // check answers the other server's order.

@@ -3,12 +3,12 @@ package app
 import (
 	"context"
 	"maps"
+	"releve"
 	"slices"
 	"time"
 
 	"releve/config"
 	"releve/doors/identity"
-	"releve/screen/view"
 )
 
 // certificatesIn are those that a server has now.
@@ -30,7 +30,7 @@ const repeatCertificates = 24 * time.Hour
 // noticeCertificates says once a day that a certificate will expire before long, or has:
 // the one that ends first, for what is to be done is the same for all; or that one of them is
 // good for everything.
-func noticeCertificates(ctx context.Context, look func() ([]identity.Lasting, error), explain func(severity string, what view.Sentence)) {
+func noticeCertificates(ctx context.Context, look func() ([]identity.Lasting, error), explain func(severity string, what releve.Sentence)) {
 	daily := time.NewTicker(repeatCertificates)
 	defer daily.Stop()
 	for {
@@ -39,7 +39,7 @@ func noticeCertificates(ctx context.Context, look func() ([]identity.Lasting, er
 		slices.SortFunc(held, func(a, b identity.Lasting) int { return a.Until.Compare(b.Until) })
 		if i := slices.IndexFunc(held, func(l identity.Lasting) bool { return l.Ending(now) != nil }); i >= 0 {
 			why := held[i].Ending(now).Why
-			what := view.Say("event-certificate", "fault", why.Code)
+			what := releve.Say("event-certificate", "fault", why.Code)
 			maps.Copy(what.Args, why.Args)
 			explain(severityOf(held[i], now), what)
 		}

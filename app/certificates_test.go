@@ -11,7 +11,6 @@ import (
 	"releve"
 	"releve/config"
 	"releve/doors/identity"
-	"releve/screen/view"
 	"releve/screen/words"
 )
 
@@ -26,8 +25,8 @@ func TestTheEndOfACertificateIsSaidOnceADayForThirtyDays(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var days []int
-		var said []view.Sentence
-		go noticeCertificates(ctx, func() ([]identity.Lasting, error) { return slices.Clone(held), nil }, func(severity string, what view.Sentence) {
+		var said []releve.Sentence
+		go noticeCertificates(ctx, func() ([]identity.Lasting, error) { return slices.Clone(held), nil }, func(severity string, what releve.Sentence) {
 			want := "warning"
 			if time.Now().After(held[1].Until) {
 				want = "major"
@@ -52,7 +51,7 @@ func TestTheEndOfACertificateIsSaidOnceADayForThirtyDays(t *testing.T) {
 		date := held[1].Until.Format(time.DateOnly)
 		for _, c := range []struct {
 			lang releve.Language
-			what view.Sentence
+			what releve.Sentence
 			want string
 		}{
 			{releve.English, said[0], "The servers of this site know each other by their certificates: the certificate of secondary will expire on " + date +

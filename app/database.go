@@ -13,7 +13,6 @@ import (
 	"releve"
 	"releve/adapters/postgres"
 	"releve/rules/takeover"
-	"releve/screen/view"
 	"releve/server/agent"
 )
 
@@ -23,7 +22,7 @@ type database struct {
 	upstream netip.AddrPort
 	prepare  func(context.Context) ([]postgres.Fork, error) // asks the other for a checkpoint and its history
 	starts   *attempts
-	recovers func(view.Sentence, *view.Progress) // told how a start advances; may be nil
+	recovers func(releve.Sentence, *releve.Progress) // told how a start advances; may be nil
 	ready    finished
 	slot     atomic.Bool // the mirror's slot was made since this database became the owner's
 	log      *slog.Logger
@@ -125,7 +124,7 @@ func (d *database) Fence()                  { d.cluster.Fence() }
 func (d *database) Exited() <-chan struct{} { return d.cluster.Exited() }
 
 func (d *database) Why() string {
-	return view.Reason(d.cluster.ExitError())
+	return releve.Reason(d.cluster.ExitError())
 }
 
 func (d *database) Look(ctx context.Context) (takeover.Database, error) {
@@ -169,7 +168,7 @@ func (d *database) slotAgain(ctx context.Context) error {
 	if err := d.cluster.EnsureSlot(ctx); err != nil {
 		return err
 	}
-	d.starts.explain("warning", view.Say("event-slot-made-again", "seat", string(d.starts.seat)))
+	d.starts.explain("warning", releve.Say("event-slot-made-again", "seat", string(d.starts.seat)))
 	return nil
 }
 
@@ -196,7 +195,7 @@ func (d *database) Promote(ctx context.Context) (takeover.Promotion, error) {
 
 // Rejoin makes the data a copy of the other's. Data with rows that only it has is
 // moved aside whole before anything else: salvage will need it.
-func (d *database) Rejoin(ctx context.Context, other takeover.Promotion, say func(view.Sentence, *view.Progress)) (releve.DataID, error) {
+func (d *database) Rejoin(ctx context.Context, other takeover.Promotion, say func(releve.Sentence, *releve.Progress)) (releve.DataID, error) {
 	d.cluster.Fence()
 	forks, err := d.prepare(ctx)
 	if err != nil {
@@ -238,8 +237,8 @@ func (d *database) mayStart(other takeover.Promotion) bool {
 	return err == nil && kind == takeover.DiskOurs && id != "" && id == d.ready.id && d.ready.of == other && d.ready.tries < readyTries
 }
 
-func (d *database) rewind(ctx context.Context, id releve.DataID, say func(view.Sentence, *view.Progress)) error {
-	say(view.Say("copy-rewinds"), nil)
+func (d *database) rewind(ctx context.Context, id releve.DataID, say func(releve.Sentence, *releve.Progress)) error {
+	say(releve.Say("copy-rewinds"), nil)
 	if _, err := d.cluster.Rewind(ctx, d.upstream, id, progress("copy-rewinds", say)); err != nil {
 		return err
 	}
@@ -247,11 +246,11 @@ func (d *database) rewind(ctx context.Context, id releve.DataID, say func(view.S
 	return d.startCopied(ctx, say)
 }
 
-func (d *database) clone(ctx context.Context, id releve.DataID, say func(view.Sentence, *view.Progress)) error {
+func (d *database) clone(ctx context.Context, id releve.DataID, say func(releve.Sentence, *releve.Progress)) error {
 	if err := d.cluster.DropReplaced(); err != nil { // what was replaced before takes the room of what comes
 		return err
 	}
-	say(view.Say("copy-clones"), nil)
+	say(releve.Say("copy-clones"), nil)
 	if err := d.cluster.Clone(ctx, d.upstream, id, progress("copy-clones", say)); err != nil {
 		return err
 	}
@@ -261,8 +260,8 @@ func (d *database) clone(ctx context.Context, id releve.DataID, say func(view.Se
 
 // startCopied fails where the other server no longer has the log that the copy needs
 // next. A copy that merely does not receive yet is finished all the same.
-func (d *database) startCopied(ctx context.Context, say func(view.Sentence, *view.Progress)) error {
-	say(view.Say("copy-starts"), nil)
+func (d *database) startCopied(ctx context.Context, say func(releve.Sentence, *releve.Progress)) error {
+	say(releve.Say("copy-starts"), nil)
 	if err := d.cluster.StartShowing(ctx, postgres.CatchUp, progress("copy-starts", say)); err != nil {
 		return err
 	}
@@ -282,21 +281,21 @@ func (d *database) startCopied(ctx context.Context, say func(view.Sentence, *vie
 // goes on following, and leaves it running as a copy that has all that the mirror has. The
 // old data is set aside whole. It is removed only where the disk has no room for both, and
 // its log proves that the mirror has every commit.
-func (d *database) Restore(ctx context.Context, say func(view.Sentence, *view.Progress)) (releve.DataID, error) {
+func (d *database) Restore(ctx context.Context, say func(releve.Sentence, *releve.Progress)) (releve.DataID, error) {
 	d.cluster.Fence()
 	id := releve.NewDataID()
-	say(view.Say("copy-clones"), nil)
+	say(releve.Say("copy-clones"), nil)
 	report := progress("copy-clones", say)
 	aside, err := d.cluster.Restore(ctx, d.upstream, id, postgres.SetAside, report)
 	if errors.Is(err, postgres.ErrNoRoom) {
-		say(view.Say("copy-no-room"), nil)
+		say(releve.Say("copy-no-room"), nil)
 		aside, err = d.cluster.Restore(ctx, d.upstream, id, postgres.Removed, report)
 	}
 	if err != nil {
 		return "", err
 	}
 	if aside != "" {
-		say(view.Say("copy-set-aside", "commits", "0", "where", aside), nil)
+		say(releve.Say("copy-set-aside", "commits", "0", "where", aside), nil)
 	}
 	if err := d.startRestored(ctx, say); err != nil {
 		return "", err
@@ -304,8 +303,8 @@ func (d *database) Restore(ctx context.Context, say func(view.Sentence, *view.Pr
 	return id, nil
 }
 
-func (d *database) startRestored(ctx context.Context, say func(view.Sentence, *view.Progress)) error {
-	say(view.Say("copy-starts"), nil)
+func (d *database) startRestored(ctx context.Context, say func(releve.Sentence, *releve.Progress)) error {
+	say(releve.Say("copy-starts"), nil)
 	if err := d.cluster.StartShowing(ctx, postgres.CatchUp, progress("copy-starts", say)); err != nil {
 		return err
 	}
@@ -366,23 +365,23 @@ func (d *database) weighBeyond(ctx context.Context, f postgres.Fork) oldData {
 
 // setAside moves the data away whole. When it cannot, there is no clone: what a clone
 // replaces is not kept.
-func (d *database) setAside(ctx context.Context, old oldData, say func(view.Sentence, *view.Progress)) error {
+func (d *database) setAside(ctx context.Context, old oldData, say func(releve.Sentence, *releve.Progress)) error {
 	where, err := d.cluster.SetAside(ctx, old.keep)
 	if err != nil {
-		return view.Because(err, "the old data could not be set aside, and it holds rows of its own ("+old.keep+")", "cause-not-aside")
+		return releve.Because(err, "the old data could not be set aside, and it holds rows of its own ("+old.keep+")", "cause-not-aside")
 	}
-	say(view.Say("copy-set-aside", "commits", fmt.Sprint(old.commits), "where", where), nil)
+	say(releve.Say("copy-set-aside", "commits", fmt.Sprint(old.commits), "where", where), nil)
 	return nil
 }
 
-func progress(code string, say func(view.Sentence, *view.Progress)) postgres.Progress {
+func progress(code string, say func(releve.Sentence, *releve.Progress)) postgres.Progress {
 	began := time.Now()
 	return func(done, total int64) {
-		p := &view.Progress{Done: done, Total: total, Unit: "B", PerSec: float64(done) / max(time.Since(began).Seconds(), 0.001)}
+		p := &releve.Progress{Done: done, Total: total, Unit: "B", PerSec: float64(done) / max(time.Since(began).Seconds(), 0.001)}
 		if p.PerSec > 0 && total > done {
 			p.TimeLeft = time.Duration(float64(total-done) / p.PerSec * float64(time.Second))
 		}
-		say(view.Say(code), p)
+		say(releve.Say(code), p)
 	}
 }
 

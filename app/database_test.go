@@ -15,7 +15,6 @@ import (
 	"releve/adapters/postgres"
 	"releve/proof/sitetest"
 	"releve/rules/takeover"
-	"releve/screen/view"
 )
 
 const limit = sitetest.Limit(2 * time.Minute)
@@ -57,7 +56,7 @@ func preparedBy(other home) func(context.Context) ([]postgres.Fork, error) {
 // said are the codes of what a copy says, each once.
 type said []string
 
-func (s *said) say(what view.Sentence, _ *view.Progress) {
+func (s *said) say(what releve.Sentence, _ *releve.Progress) {
 	if !slices.Contains(*s, what.Code) {
 		*s = append(*s, what.Code)
 	}
@@ -214,7 +213,7 @@ func TestAnOwnerWithoutRoomForTheLogIsNotCopiedFrom(t *testing.T) {
 	ballast := filepath.Join(disk, "ballast")
 	must(t, os.WriteFile(ballast, make([]byte, 190<<20), 0o600))
 	_, err = preparedBy(main)(ctx)
-	fault, ok := errors.AsType[*view.Fault](err)
+	fault, ok := errors.AsType[*releve.Fault](err)
 	if !ok || fault.Why.Code != "copy-source-no-room" || fault.Why.Args["seat"] != "main" {
 		t.Errorf("who would copy is answered %v", err)
 	}
@@ -345,7 +344,7 @@ func TestDataPromotedToTheSameNumberIsSetAsideAndNeverRewound(t *testing.T) {
 func TestTheWatchLeavesTheSlotToTheStart(t *testing.T) {
 	main, _ := databases(t)
 	var said []string
-	main.starts.explain = func(severity string, what view.Sentence) { said = append(said, severity+" "+what.Code) }
+	main.starts.explain = func(severity string, what releve.Sentence) { said = append(said, severity+" "+what.Code) }
 	_, err := main.Create(within(t))
 	must(t, err)
 	must(t, main.start(within(t), postgres.Primary))

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"releve"
 	"time"
 
 	"releve/config"
-	"releve/screen/view"
 )
 
 const (
@@ -103,7 +103,7 @@ type strangers struct {
 
 // judge says when strangers begin to knock, and when they have stopped: in between
 // there may be thousands.
-func (k *strangers) judge(count int64, from netip.Addr, now time.Time) (what *view.Sentence, severity string) {
+func (k *strangers) judge(count int64, from netip.Addr, now time.Time) (what *releve.Sentence, severity string) {
 	more := count > k.count
 	k.count = count
 	switch {
@@ -113,11 +113,11 @@ func (k *strangers) judge(count int64, from netip.Addr, now time.Time) (what *vi
 			return nil, ""
 		}
 		k.begun = true
-		said := view.Say("event-strangers", "address", from.String())
+		said := releve.Say("event-strangers", "address", from.String())
 		return &said, "warning"
 	case k.begun && now.Sub(k.last) >= doorQuiet:
 		k.begun = false
-		said := view.Say("event-no-strangers", "count", fmt.Sprint(count))
+		said := releve.Say("event-no-strangers", "count", fmt.Sprint(count))
 		return &said, "cleared"
 	}
 	return nil, ""

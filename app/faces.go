@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"releve"
 	"time"
 
 	"releve/config"
@@ -25,7 +26,7 @@ type faces struct{ *App }
 func (f faces) Procedure(ctx context.Context, w console.Wish, emit func(view.Procedure)) error {
 	wish := agent.Wish{Name: w.Name, DryRun: w.DryRun, OtherIsOff: w.OtherIsOff}
 	if w.Abdication != nil {
-		var why *view.Sentence
+		var why *releve.Sentence
 		if wish.Carried, why = f.believe(*w.Abdication); why != nil {
 			now := time.Now().UTC()
 			emit(view.Procedure{ID: rand.Text()[:8], Name: w.Name, DryRun: w.DryRun, Started: now, Finished: now, Failed: why})

@@ -8,7 +8,6 @@ import (
 
 	"releve"
 	"releve/adapters/postgres"
-	"releve/screen/view"
 )
 
 // Somebody who looks something up in the database, leaves his transaction open and goes home
@@ -31,7 +30,7 @@ type ward interface {
 type holders struct {
 	database ward
 	seat     releve.Seat
-	explain  func(severity string, what view.Sentence)
+	explain  func(severity string, what releve.Sentence)
 	log      *slog.Logger
 	known    map[string]*held // by pid and start
 }
@@ -42,7 +41,7 @@ type held struct {
 	named       bool
 }
 
-func newHolders(database ward, seat releve.Seat, explain func(string, view.Sentence), log *slog.Logger) *holders {
+func newHolders(database ward, seat releve.Seat, explain func(string, releve.Sentence), log *slog.Logger) *holders {
 	return &holders{database: database, seat: seat, explain: explain, log: log, known: map[string]*held{}}
 }
 
@@ -76,7 +75,7 @@ func (h *holders) look(ctx context.Context, seen []postgres.Holder, now time.Tim
 			continue
 		}
 		if one.named {
-			h.explain("cleared", view.Say("event-held-up-no-more", h.words(one.Holder)...))
+			h.explain("cleared", releve.Say("event-held-up-no-more", h.words(one.Holder)...))
 		}
 		delete(h.known, key)
 	}
@@ -86,7 +85,7 @@ func (h *holders) judge(ctx context.Context, one *held, now time.Time) {
 	lasted := now.Sub(one.first)
 	if lasted >= holdersNamed && !one.named {
 		one.named = true
-		h.explain("major", view.Say("event-held-up", h.words(one.Holder)...))
+		h.explain("major", releve.Say("event-held-up", h.words(one.Holder)...))
 	}
 	if lasted < holdersEnded {
 		return

@@ -9,7 +9,6 @@ import (
 
 	"releve"
 	"releve/adapters/postgres"
-	"releve/screen/view"
 )
 
 type endings struct{ ended []int }
@@ -24,7 +23,7 @@ func (e *endings) EndHolder(_ context.Context, h postgres.Holder) error {
 func TestWhoHoldsRecordsUpIsNamedAndThenEnded(t *testing.T) {
 	end := new(endings)
 	var said []string
-	h := newHolders(end, releve.Main, func(severity string, what view.Sentence) {
+	h := newHolders(end, releve.Main, func(severity string, what releve.Sentence) {
 		said = append(said, severity+" "+what.Code+" "+what.Args["pid"])
 	}, slog.New(slog.DiscardHandler))
 	forgotten, brief := postgres.Holder{PID: 7, Started: "a"}, postgres.Holder{PID: 8, Started: "a"}

@@ -6,13 +6,13 @@ import (
 	"log/slog"
 	"maps"
 	"reflect"
+	"releve"
 	"slices"
 	"time"
 
 	"releve/adapters/postgres"
 	"releve/config"
 	"releve/doors/identity"
-	"releve/screen/view"
 )
 
 // The certificate files of a server are changed while it runs: issued anew, or of other keys
@@ -47,17 +47,17 @@ type keyChange struct {
 	link     keyLink
 	witness  shower // nil where the site has none
 	database certified
-	explain  func(severity string, what view.Sentence)
+	explain  func(severity string, what releve.Sentence)
 	log      *slog.Logger
 
 	generation string // that the other believed when it was last asked
 	given      postgres.Certificates
 	unfit      int
-	told       *view.Sentence
+	told       *releve.Sentence
 }
 
 // newKeyChange knows the files before anything else reads them.
-func newKeyChange(c config.Config, log *slog.Logger, explain func(string, view.Sentence)) *keyChange {
+func newKeyChange(c config.Config, log *slog.Logger, explain func(string, releve.Sentence)) *keyChange {
 	return &keyChange{
 		watch: identity.NewWatch(c.Peer.Files()), who: identity.Identity{Site: c.Site.ID, Seat: c.Site.Seat},
 		log: log, explain: explain,
@@ -102,7 +102,7 @@ func (k *keyChange) fit(held *identity.Credentials) error {
 		return err
 	}
 	if generation, stands := k.link.Agreed(); stands && !slices.Contains(held.Generations(), generation) {
-		return &identity.Fault{Why: view.Say(identity.OtherNotReady, "seat", string(k.who.Seat.Other()))}
+		return &identity.Fault{Why: releve.Say(identity.OtherNotReady, "seat", string(k.who.Seat.Other()))}
 	}
 	return nil
 }
@@ -113,7 +113,7 @@ func (k *keyChange) take(held *identity.Credentials) {
 	if k.witness != nil {
 		k.witness.Use(held)
 	}
-	k.explain("info", view.Say("event-certificates-taken"))
+	k.explain("info", releve.Say("event-certificates-taken"))
 }
 
 // note tells the operator of files that do not go together, once they had the time to.
@@ -128,7 +128,7 @@ func (k *keyChange) note(err error) {
 		return
 	}
 	k.told = &fault.Why
-	what := view.Say("event-certificates-unfit", "fault", fault.Why.Code)
+	what := releve.Say("event-certificates-unfit", "fault", fault.Why.Code)
 	maps.Copy(what.Args, fault.Why.Args)
 	k.explain("warning", what)
 }

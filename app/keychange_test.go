@@ -10,7 +10,6 @@ import (
 	"releve/adapters/postgres"
 	"releve/doors/identity"
 	"releve/doors/identity/identitytest"
-	"releve/screen/view"
 )
 
 // believer is a link whose other end believes a generation.
@@ -32,12 +31,12 @@ func (k *keptCertificates) Recertify(_ context.Context, c postgres.Certificates)
 }
 
 // keysIn is the key change of the main in a directory of files, and what it tells.
-func keysIn(t *testing.T, dir string) (*keyChange, *believer, *keptCertificates, *[]view.Sentence) {
+func keysIn(t *testing.T, dir string) (*keyChange, *believer, *keptCertificates, *[]releve.Sentence) {
 	t.Helper()
-	files, link, database, told := identitytest.Files(dir, releve.Main), &believer{}, &keptCertificates{}, &[]view.Sentence{}
+	files, link, database, told := identitytest.Files(dir, releve.Main), &believer{}, &keptCertificates{}, &[]releve.Sentence{}
 	k := &keyChange{
 		watch: identity.NewWatch(files), who: identity.Identity{Site: wordSite, Seat: releve.Main}, link: link,
-		explain: func(_ string, what view.Sentence) { *told = append(*told, what) },
+		explain: func(_ string, what releve.Sentence) { *told = append(*told, what) },
 	}
 	held, err := identity.Load(files)
 	if err == nil {

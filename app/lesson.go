@@ -130,7 +130,7 @@ func (l *lessons) give(ctx context.Context) {
 	}
 	l.next = time.Now().Add(min(lessonPauseFirst<<min(l.tried, 10), lessonPauseMost))
 	if l.tried++; l.tried == 1 || l.tried%10 == 2 {
-		l.explain("warning", view.Say("event-overflow-unseen", "why", o.why()))
+		l.explain("warning", releve.Say("event-overflow-unseen", "why", o.why()))
 	}
 }
 
@@ -139,15 +139,15 @@ func (l *lessons) explainLesson(o lessonOutcome) bool {
 	if !o.came {
 		return false
 	}
-	l.explain("info", view.Say("event-overflow-seen", "evidence", string(o.seen.Evidence), "to", o.seen.To))
+	l.explain("info", releve.Say("event-overflow-seen", "evidence", string(o.seen.Evidence), "to", o.seen.To))
 	if o.err == nil {
-		l.explain("info", view.Say("event-overflow-returned", "by", o.call.AnsweredBy))
+		l.explain("info", releve.Say("event-overflow-returned", "by", o.call.AnsweredBy))
 	}
 	return true
 }
 
 // errNotBack: what the main refused went elsewhere.
-var errNotBack = view.Known("the call did not come back to this server", "cause-not-back")
+var errNotBack = releve.Known("the call did not come back to this server", "cause-not-back")
 
 // lesson has the main refuse the next call of the standby, and makes it.
 func (l *lessons) lesson(ctx context.Context) (o lessonOutcome) {
@@ -220,12 +220,12 @@ func (p *pupil) command(name string, args json.RawMessage) error {
 
 // overflowNotice is what the screens say of how the PBX shows an overflow: a site that
 // never saw one is not protected without a word (SPEC V2).
-func overflowNotice(seen calls.Sighting, set config.Evidence) view.Sentence {
+func overflowNotice(seen calls.Sighting, set config.Evidence) releve.Sentence {
 	switch {
 	case seen.At.IsZero():
-		return view.Say("notice-overflow-unseen")
+		return releve.Say("notice-overflow-unseen")
 	case !seen.Fits:
-		return view.Say("notice-overflow-other", "set", string(set), "evidence", string(seen.Evidence), "to", seen.To)
+		return releve.Say("notice-overflow-other", "set", string(set), "evidence", string(seen.Evidence), "to", seen.To)
 	}
-	return view.Say("notice-overflow-seen", "evidence", string(seen.Evidence), "at", seen.At.Local().Format("2006-01-02 15:04"))
+	return releve.Say("notice-overflow-seen", "evidence", string(seen.Evidence), "at", seen.At.Local().Format("2006-01-02 15:04"))
 }

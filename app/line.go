@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"releve"
 	"slices"
 	"sync"
 	"time"
 
 	"releve/adapters/phone"
 	"releve/adapters/phone/register"
-	"releve/screen/view"
 )
 
 // line keeps one SIP user bound, or not, as the duty asks. One goroutine, run,
@@ -19,7 +19,7 @@ type line struct {
 	pbx     register.Registrar
 	account phone.Account
 	may     func(own, any bool) bool
-	explain func(severity string, what view.Sentence)
+	explain func(severity string, what releve.Sentence)
 	log     *slog.Logger
 	wanted  chan bool // the latest wish, at most one waits
 
@@ -28,7 +28,7 @@ type line struct {
 	refused string // the refusal last said, owned by the registration's goroutine
 }
 
-func newLine(pbx register.Registrar, a phone.Account, may func(own, any bool) bool, explain func(string, view.Sentence), log *slog.Logger) *line {
+func newLine(pbx register.Registrar, a phone.Account, may func(own, any bool) bool, explain func(string, releve.Sentence), log *slog.Logger) *line {
 	return &line{pbx: pbx, account: a, may: may, explain: explain, log: log, wanted: make(chan bool, 1)}
 }
 
@@ -159,16 +159,16 @@ func (l *line) said(e register.RegistrationEvent) {
 		l.explain("warning", refusalOf(e))
 	case e.Outcome == register.Bound && l.refused != "":
 		l.refused = ""
-		l.explain("cleared", view.Say("event-registered", "user", l.account.User))
+		l.explain("cleared", releve.Say("event-registered", "user", l.account.User))
 	}
 }
 
 // refusalOf says why a user is not registered: the PBX will not have him, or asks for
 // what cannot be given.
-func refusalOf(e register.RegistrationEvent) view.Sentence {
+func refusalOf(e register.RegistrationEvent) releve.Sentence {
 	next := time.Until(e.Next).Round(time.Second).String()
 	if e.Asks != "" {
-		return view.Say("event-register-challenge", "user", e.User, "code", fmt.Sprint(e.Code), "asks", e.Asks, "next", next)
+		return releve.Say("event-register-challenge", "user", e.User, "code", fmt.Sprint(e.Code), "asks", e.Asks, "next", next)
 	}
-	return view.Say("event-register-refused", "user", e.User, "code", fmt.Sprint(e.Code), "next", next)
+	return releve.Say("event-register-refused", "user", e.User, "code", fmt.Sprint(e.Code), "next", next)
 }

@@ -75,9 +75,9 @@ func (l link) PrepareCopy(ctx context.Context) (forks []postgres.Fork, err error
 
 // readPrepared reads the history, or the sentence that says why there is none.
 func readPrepared(line json.RawMessage, forks *[]postgres.Fork) error {
-	var refused view.Sentence
+	var refused releve.Sentence
 	if json.Unmarshal(line, &refused) == nil && refused.Code != "" {
-		return &view.Fault{Cause: postgres.ErrNoRoom, Why: refused}
+		return &releve.Fault{Cause: postgres.ErrNoRoom, Why: refused}
 	}
 	return json.Unmarshal(line, forks)
 }
@@ -105,7 +105,7 @@ func (h *answers) Check(ctx context.Context, q peer.CheckQuestion) peer.CheckAns
 	r := h.agent.CheckMe(ctx, agent.CheckQuestion{Term: q.Term, Call: q.Call})
 	return peer.CheckAnswer{
 		Nonce: q.Nonce, Seat: h.seat, Term: r.Term, Well: r.Well, PBXAnswered: r.Well, Busy: r.Busy, Registered: r.Registered,
-		DatabaseWell: h.agent.Machine().Gate, LastInvite: r.LastInvite, Why: view.Say("check-unwell", "why", r.Why),
+		DatabaseWell: h.agent.Machine().Gate, LastInvite: r.LastInvite, Why: releve.Say("check-unwell", "why", r.Why),
 	}
 }
 
@@ -141,7 +141,7 @@ func (h *answers) testCall(ctx context.Context, emit func(json.RawMessage) error
 }
 
 func (h *answers) prepareCopy(ctx context.Context, emit func(json.RawMessage) error) error {
-	if fault, ok := errors.AsType[*view.Fault](h.cluster.RoomToBeCopied()); ok {
+	if fault, ok := errors.AsType[*releve.Fault](h.cluster.RoomToBeCopied()); ok {
 		return emitJSON(emit, fault.Why)
 	}
 	if err := h.cluster.RenewSlot(ctx); err != nil {

@@ -11,15 +11,14 @@ import (
 
 	"releve"
 	"releve/adapters/store"
-	"releve/screen/view"
 )
 
 // shelf reads a database of calls, newest first, in pages.
-func shelf(rows []view.Call, pageRows int) func(store.CallMark, int) (store.CallPage, error) {
+func shelf(rows []releve.Call, pageRows int) func(store.CallMark, int) (store.CallPage, error) {
 	return func(after store.CallMark, most int) (store.CallPage, error) {
 		rest := rows
 		if (after != store.CallMark{}) {
-			i := slices.IndexFunc(rows, func(c view.Call) bool { return c.Call == after.Call && c.Seat == after.Seat })
+			i := slices.IndexFunc(rows, func(c releve.Call) bool { return c.Call == after.Call && c.Seat == after.Seat })
 			rest = rows[i+1:]
 		}
 		n := min(most, pageRows, len(rest))
@@ -32,10 +31,10 @@ func shelf(rows []view.Call, pageRows int) func(store.CallMark, int) (store.Call
 func TestTheListIsTheSameHoweverItIsRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		at := time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
-		var memory, rows []view.Call
+		var memory, rows []releve.Call
 		want := map[string]bool{}
 		for i := range rapid.IntRange(0, 30).Draw(t, "calls") {
-			c := view.Call{Call: releve.CallID(fmt.Sprint(i)), Seat: releve.Main, At: at.Add(-time.Duration(i) * time.Minute)}
+			c := releve.Call{Call: releve.CallID(fmt.Sprint(i)), Seat: releve.Main, At: at.Add(-time.Duration(i) * time.Minute)}
 			where := rapid.SampledFrom([]string{"memory", "stored", "both", "both, and by the other server"}).Draw(t, "where")
 			if where != "stored" {
 				memory = append(memory, c)
@@ -78,8 +77,8 @@ func TestTheListIsTheSameHoweverItIsRead(t *testing.T) {
 
 func TestADatabaseThatIsAwayLeavesWhatMemoryHas(t *testing.T) {
 	away := func(store.CallMark, int) (store.CallPage, error) { return store.CallPage{}, errors.New("away") }
-	var got []view.Call
-	for page, err := range listed([]view.Call{{Call: "a"}, {Call: "b"}}, 10, away) {
+	var got []releve.Call
+	for page, err := range listed([]releve.Call{{Call: "a"}, {Call: "b"}}, 10, away) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,10 +98,10 @@ func TestADatabaseThatIsAwayLeavesWhatMemoryHas(t *testing.T) {
 			return away(after, most)
 		}
 		first = false
-		return store.CallPage{Calls: []view.Call{{Call: "c", At: time.Now()}}, More: true}, nil
+		return store.CallPage{Calls: []releve.Call{{Call: "c", At: time.Now()}}, More: true}, nil
 	}
 	var broken error
-	for _, err := range listed([]view.Call{{Call: "a"}}, 10, breaks) {
+	for _, err := range listed([]releve.Call{{Call: "a"}}, 10, breaks) {
 		broken = err
 	}
 	if broken == nil {

@@ -2,14 +2,14 @@ package app
 
 import (
 	"context"
+	"releve"
 
 	"releve/rules/takeover"
-	"releve/screen/view"
 	"releve/server/agent"
 )
 
 // errMute is what a server without a telephone answers whoever asks for it.
-var errMute = view.Known("this server has no telephone at level mirroring", "cause-mute")
+var errMute = releve.Known("this server has no telephone at level mirroring", "cause-mute")
 
 // mute is the side towards callers of a server that has none: the secondary at level
 // mirroring opens no socket of SIP, registers nowhere and takes no call (SPEC §2). It
@@ -21,7 +21,7 @@ func (m mute) ports() (agent.Telephone, agent.Voice) { return m, m }
 func (mute) serve()                                 {}
 func (mute) run(clips, func(func(context.Context))) {}
 func (mute) leave(context.Context)                  {}
-func (mute) known() []view.Call                     { return nil }
+func (mute) known() []releve.Call                   { return nil }
 
 // The telephone that is not there.
 

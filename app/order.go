@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"releve"
 	"time"
 
 	"releve/adapters/postgres"
-	"releve/screen/view"
 	"releve/server/verify"
 )
 
@@ -21,7 +21,7 @@ type orders struct {
 	own     sorted
 	other   func(context.Context) (postgres.SortOrder, error)
 	pair    func() verify.Pair
-	explain func(severity string, what view.Sentence)
+	explain func(severity string, what releve.Sentence)
 	log     *slog.Logger
 	again   chan struct{} // at most one waits
 }
@@ -82,11 +82,11 @@ func (o *orders) compare(ctx context.Context) error {
 		return err
 	}
 	if own.Aged() {
-		o.explain("warning", view.Say("event-order-aged", "collation", own.Collation, "made", own.Made, "now", own.Rules(), "command", o.own.Reindex()))
+		o.explain("warning", releve.Say("event-order-aged", "collation", own.Collation, "made", own.Made, "now", own.Rules(), "command", o.own.Reindex()))
 	}
 	theirs, err := o.other(ctx)
 	if err == nil && own.Differs(theirs) {
-		o.explain("warning", view.Say("event-order-differs", "collation", own.Collation, "own", own.Rules(), "theirs", theirs.Rules(), "command", o.own.Reindex()))
+		o.explain("warning", releve.Say("event-order-differs", "collation", own.Collation, "own", own.Rules(), "theirs", theirs.Rules(), "command", o.own.Reindex()))
 	}
 	return err
 }

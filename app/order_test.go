@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"releve"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -11,7 +12,6 @@ import (
 	"time"
 
 	"releve/adapters/postgres"
-	"releve/screen/view"
 	"releve/server/verify"
 )
 
@@ -42,7 +42,7 @@ func TestServersThatSortOtherwiseAreSaid(t *testing.T) {
 			o := orders{
 				own:     sortedAs(tt.own),
 				other:   func(context.Context) (postgres.SortOrder, error) { return tt.theirs, nil },
-				explain: func(_ string, what view.Sentence) { said = append(said, what.Code) },
+				explain: func(_ string, what releve.Sentence) { said = append(said, what.Code) },
 			}
 			if err := o.compare(t.Context()); err != nil || !slices.Equal(said, tt.said) {
 				t.Errorf("%v (%v), want %v", said, err, tt.said)

@@ -15,7 +15,6 @@ import (
 	"releve/adapters/postgres"
 	"releve/adapters/spool"
 	"releve/adapters/store"
-	"releve/screen/view"
 	"releve/server/outbox"
 )
 
@@ -139,7 +138,7 @@ func (r *records) calls(ctx context.Context, after store.CallMark, limit int) (s
 // sink is the store as the outbox needs it.
 type sink struct {
 	*records
-	explain func(severity string, what view.Sentence)
+	explain func(severity string, what releve.Sentence)
 }
 
 func (s sink) Open() <-chan struct{} {
@@ -159,7 +158,7 @@ func (s sink) Drain(ctx context.Context, seat releve.Seat, page outbox.Page) (up
 	}
 	d, err := current.Drain(ctx, seat, page.Incarnation, rows)
 	if err == nil && d.Refused > 0 {
-		s.explain("major", view.Say("event-records-refused", "count", strconv.Itoa(d.Refused), "seat", string(seat)))
+		s.explain("major", releve.Say("event-records-refused", "count", strconv.Itoa(d.Refused), "seat", string(seat)))
 	}
 	var beyond *store.PositionAhead
 	return d.UpTo, errors.As(err, &beyond), err
@@ -180,7 +179,7 @@ func (o ownSpool) Waiting(_ context.Context, limit int) (outbox.Page, error) {
 		page.Records = append(page.Records, outbox.Record{Sequence: r.Sequence, Fact: r.Fact})
 	}
 	if page.Incarnation != o.spool.Incarnation() {
-		return outbox.Page{}, view.Known("the spool was renewed meanwhile", "cause-renewed")
+		return outbox.Page{}, releve.Known("the spool was renewed meanwhile", "cause-renewed")
 	}
 	return page, err
 }

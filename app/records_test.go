@@ -10,7 +10,6 @@ import (
 	"releve"
 	"releve/adapters/postgres"
 	"releve/proof/sitetest"
-	"releve/screen/view"
 	"releve/server/outbox"
 )
 
@@ -25,7 +24,7 @@ func TestARecordThatIsSetAsideIsSaid(t *testing.T) {
 	t.Cleanup(r.Close)
 	sitetest.Must(t, r.Open(limit.Within(t), 1, true, "first", func() error { return nil }))
 	var said []string
-	s := sink{r, func(severity string, what view.Sentence) {
+	s := sink{r, func(severity string, what releve.Sentence) {
 		said = append(said, severity+" "+what.Code+" "+what.Args["count"]+" "+what.Args["seat"])
 	}}
 	good, err := releve.NewFact(releve.CallOffered, "a", releve.Main, 1, time.Now(), releve.CallBody{})

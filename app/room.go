@@ -9,7 +9,6 @@ import (
 
 	"releve"
 	"releve/adapters/postgres"
-	"releve/screen/view"
 )
 
 // The log that is kept for an absent mirror grows, and others write on the same disks. An
@@ -32,8 +31,8 @@ type roomy interface {
 type rooms struct {
 	database roomy
 	seat     releve.Seat
-	explain  func(severity string, what view.Sentence)
-	notice   func(about string, what view.Sentence)
+	explain  func(severity string, what releve.Sentence)
+	notice   func(about string, what releve.Sentence)
 	log      *slog.Logger
 
 	last  postgres.LogRoom // the latest look at an owner's
@@ -52,7 +51,7 @@ const (
 	logGivenUp logState = "given-up"
 )
 
-func newRooms(database roomy, seat releve.Seat, explain func(string, view.Sentence), notice func(string, view.Sentence), log *slog.Logger) *rooms {
+func newRooms(database roomy, seat releve.Seat, explain func(string, releve.Sentence), notice func(string, releve.Sentence), log *slog.Logger) *rooms {
 	return &rooms{database: database, seat: seat, explain: explain, notice: notice, log: log, low: map[string]bool{}}
 }
 
@@ -76,7 +75,7 @@ func (r *rooms) run(ctx context.Context) {
 // compare says once that the site's own bound is more than the disk holds.
 func (r *rooms) compare() {
 	err := r.database.ExamineKept()
-	if fault, ok := errors.AsType[*view.Fault](err); ok {
+	if fault, ok := errors.AsType[*releve.Fault](err); ok {
 		r.explain("warning", fault.Why)
 	}
 }
@@ -107,12 +106,12 @@ func (r *rooms) lookAtDisk(d postgres.Disk) {
 	switch told := r.low[d.Directory]; {
 	case d.Low() && !told:
 		r.low[d.Directory] = true
-		r.explain("warning", view.Say("event-disk-low", words...))
-		r.notice("disk "+d.Directory, view.Say("event-disk-low", words...))
+		r.explain("warning", releve.Say("event-disk-low", words...))
+		r.notice("disk "+d.Directory, releve.Say("event-disk-low", words...))
 	case d.Roomy() && told:
 		delete(r.low, d.Directory)
-		r.explain("cleared", view.Say("event-disk-roomy", words...))
-		r.notice("disk "+d.Directory, view.Sentence{})
+		r.explain("cleared", releve.Say("event-disk-roomy", words...))
+		r.notice("disk "+d.Directory, releve.Sentence{})
 	}
 }
 
@@ -124,14 +123,14 @@ func (r *rooms) lookAtLog(found postgres.LogRoom) {
 	step := found.Kept * roomSteps / max(found.Bound, 1)
 	switch {
 	case r.state == logGivenUp && before != logGivenUp:
-		r.tell("major", view.Say("event-kept-log-given-up", r.givenUp(found)...))
+		r.tell("major", releve.Say("event-kept-log-given-up", r.givenUp(found)...))
 	case r.state == logGrows && before != logGrows:
 		r.tell("warning", r.grows(found))
 	case r.state == logGrows && (step != r.step || found.Stranger != r.last.Stranger):
 		r.notice("log", r.grows(found))
 	case r.state == logWell && before != logWell:
-		r.explain("cleared", view.Say("event-kept-log-well", "seat", string(r.seat)))
-		r.notice("log", view.Sentence{})
+		r.explain("cleared", releve.Say("event-kept-log-well", "seat", string(r.seat)))
+		r.notice("log", releve.Sentence{})
 	}
 	r.last, r.step = found, step
 }
@@ -147,18 +146,18 @@ func (r *rooms) judge(found postgres.LogRoom) logState {
 	return logWell
 }
 
-func (r *rooms) tell(severity string, what view.Sentence) {
+func (r *rooms) tell(severity string, what releve.Sentence) {
 	r.explain(severity, what)
 	r.notice("log", what)
 }
 
-func (r *rooms) grows(found postgres.LogRoom) view.Sentence {
+func (r *rooms) grows(found postgres.LogRoom) releve.Sentence {
 	words := []string{"seat", string(r.seat), "directory", found.Directory,
 		"kept", number(found.Kept), "bound", number(found.Bound), "free", number(found.Free)}
 	if found.Stranger != "" {
-		return view.Say("event-kept-log-stranger", append(words, "slot", found.Stranger)...)
+		return releve.Say("event-kept-log-stranger", append(words, "slot", found.Stranger)...)
 	}
-	return view.Say("event-kept-log-grows", words...)
+	return releve.Say("event-kept-log-grows", words...)
 }
 
 // givenUp: how much there was is known from this look, or from the one before PostgreSQL's

@@ -9,7 +9,6 @@ import (
 
 	"releve"
 	"releve/adapters/postgres"
-	"releve/screen/view"
 )
 
 // lookedAt is a PostgreSQL whose disks are what a test says.
@@ -23,14 +22,14 @@ func (l lookedAt) ExamineKept() error { return l.fixed }
 // screens is what a watch of the disks said, and what stands on the screens.
 type screens struct {
 	said     []string
-	standing map[string]view.Sentence
+	standing map[string]releve.Sentence
 }
 
 func watchedRooms(database roomy) (*rooms, *screens) {
-	w := &screens{standing: map[string]view.Sentence{}}
-	return newRooms(database, releve.Main, func(severity string, what view.Sentence) {
+	w := &screens{standing: map[string]releve.Sentence{}}
+	return newRooms(database, releve.Main, func(severity string, what releve.Sentence) {
 		w.said = append(w.said, severity+" "+what.Code)
-	}, func(about string, what view.Sentence) {
+	}, func(about string, what releve.Sentence) {
 		w.standing[about] = what
 		if what.Code == "" {
 			delete(w.standing, about)
@@ -97,8 +96,8 @@ func TestAnOwnerWithoutRoomSaysSoToWhoWouldCopyFromIt(t *testing.T) {
 		t.Errorf("the history is read as %v", forks)
 	}
 	must(t, readPrepared(asJSON([]postgres.Fork(nil)), &forks))
-	err := readPrepared(asJSON(view.Say("copy-source-no-room", "free", "7")), &forks)
-	fault, ok := errors.AsType[*view.Fault](err)
+	err := readPrepared(asJSON(releve.Say("copy-source-no-room", "free", "7")), &forks)
+	fault, ok := errors.AsType[*releve.Fault](err)
 	if !ok || !errors.Is(err, postgres.ErrNoRoom) || fault.Why.Args["free"] != "7" {
 		t.Errorf("the refusal is read as %v", err)
 	}
@@ -148,7 +147,7 @@ func TestABoundThatTheDiskCannotHoldIsToldAtTheStart(t *testing.T) {
 	if len(w.said) != 0 {
 		t.Errorf("it said %q of a bound that fits", w.said)
 	}
-	r, w := watchedRooms(lookedAt{&view.Fault{Cause: postgres.ErrKeptLog, Why: view.Say("kept-log-too-large")}})
+	r, w := watchedRooms(lookedAt{&releve.Fault{Cause: postgres.ErrKeptLog, Why: releve.Say("kept-log-too-large")}})
 	ended, end := context.WithCancel(t.Context())
 	end()
 	r.run(ended)

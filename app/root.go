@@ -3,10 +3,10 @@ package app
 import (
 	"log/slog"
 	"os"
+	"releve"
 
 	"releve/config"
 	"releve/doors/account"
-	"releve/screen/view"
 )
 
 // NewUnrooted is New for a server that root may have started: what it keeps belongs to
@@ -49,7 +49,7 @@ func (a *App) stepDown() {
 
 // CheckAccount says what would keep a server that root starts from giving root up, nil when
 // nothing does. It changes nothing.
-func CheckAccount(c config.Config) *view.Sentence {
+func CheckAccount(c config.Config) *releve.Sentence {
 	if os.Geteuid() != 0 { // who asks is not who would start it
 		return nil
 	}

@@ -11,7 +11,6 @@ import (
 	"releve/adapters/postgres"
 	"releve/adapters/store"
 	"releve/screen/console"
-	"releve/screen/view"
 	"releve/server/salvage"
 )
 
@@ -28,16 +27,16 @@ func newOwnDisk(cluster *postgres.Cluster, seat releve.Seat) ownDisk {
 
 func (d ownDisk) Pending(context.Context) ([]string, error) { return d.cluster.Unsalvaged() }
 
-func (d ownDisk) Extract(ctx context.Context, directory string) (view.Salvage, error) {
+func (d ownDisk) Extract(ctx context.Context, directory string) (releve.Salvage, error) {
 	select {
 	case d.busy <- struct{}{}:
 		defer func() { <-d.busy }()
 	case <-ctx.Done():
-		return view.Salvage{}, context.Cause(ctx)
+		return releve.Salvage{}, context.Cause(ctx)
 	}
 	aside, err := d.cluster.OpenAside(ctx, directory)
 	if err != nil {
-		return view.Salvage{}, err
+		return releve.Salvage{}, err
 	}
 	defer aside.Close()
 	return salvage.Extract(ctx, d.seat, directory, aside)
@@ -67,12 +66,12 @@ func (d otherDisk) Pending(ctx context.Context) (names []string, err error) {
 }
 
 // Extract takes the salvage first, then its rows page by page.
-func (d otherDisk) Extract(ctx context.Context, directory string) (found view.Salvage, err error) {
+func (d otherDisk) Extract(ctx context.Context, directory string) (found releve.Salvage, err error) {
 	err = d.peer.Command(ctx, salvageExtract, asJSON(directory), func(line json.RawMessage) error {
 		if found.Directory == "" {
 			return json.Unmarshal(line, &found)
 		}
-		var page []view.SalvageChange
+		var page []releve.SalvageChange
 		err := json.Unmarshal(line, &page)
 		found.Changes = append(found.Changes, page...)
 		return err
@@ -97,8 +96,8 @@ func asJSON(v any) json.RawMessage {
 
 // decided is the answer to an order: the link carries words, and the cause must survive it.
 type decided struct {
-	Salvages []view.Salvage `json:"salvages"`
-	Cause    string         `json:"cause,omitempty"`
+	Salvages []releve.Salvage `json:"salvages"`
+	Cause    string           `json:"cause,omitempty"`
 }
 
 // salvageCauses are what an order fails with, by name.
@@ -107,7 +106,7 @@ var salvageCauses = map[string]error{
 }
 
 // forward has the server on duty carry an order out.
-func (d otherDisk) forward(ctx context.Context, o salvage.Order) ([]view.Salvage, error) {
+func (d otherDisk) forward(ctx context.Context, o salvage.Order) ([]releve.Salvage, error) {
 	var answer decided
 	err := d.peer.Command(ctx, salvageOrder, asJSON(o), func(line json.RawMessage) error { return json.Unmarshal(line, &answer) })
 	if cause := salvageCauses[answer.Cause]; cause != nil {
@@ -166,7 +165,7 @@ func (d *salvageDesk) order(ctx context.Context, args json.RawMessage, emit func
 // goes alone.
 const pageSize = 128 << 10
 
-func emitSalvage(found view.Salvage, emit func(json.RawMessage) error) error {
+func emitSalvage(found releve.Salvage, emit func(json.RawMessage) error) error {
 	changes := found.Changes
 	found.Changes = nil
 	if err := emitJSON(emit, found); err != nil {
@@ -197,25 +196,25 @@ func (b book) Follow(ctx context.Context) error {
 	return errors.Join(b.cluster.EnsureSalvageSlot(ctx), b.cluster.AdvanceSalvageSlot(ctx))
 }
 
-func (b book) Keep(ctx context.Context, found view.Salvage) (view.Salvage, error) {
-	return decide(b, func(s *store.Store) (view.Salvage, error) { return s.KeepSalvage(ctx, found) })
+func (b book) Keep(ctx context.Context, found releve.Salvage) (releve.Salvage, error) {
+	return decide(b, func(s *store.Store) (releve.Salvage, error) { return s.KeepSalvage(ctx, found) })
 }
 
-func (b book) Apply(ctx context.Context, id int64, dryRun, replace bool) (view.Salvage, error) {
-	return decide(b, func(s *store.Store) (view.Salvage, error) {
+func (b book) Apply(ctx context.Context, id int64, dryRun, replace bool) (releve.Salvage, error) {
+	return decide(b, func(s *store.Store) (releve.Salvage, error) {
 		return s.ApplySalvage(ctx, id, store.SalvageChoice{DryRun: dryRun, Replace: replace})
 	})
 }
 
-func (b book) Discard(ctx context.Context, id int64) (view.Salvage, error) {
-	return decide(b, func(s *store.Store) (view.Salvage, error) { return s.DiscardSalvage(ctx, id) })
+func (b book) Discard(ctx context.Context, id int64) (releve.Salvage, error) {
+	return decide(b, func(s *store.Store) (releve.Salvage, error) { return s.DiscardSalvage(ctx, id) })
 }
 
 // decide tells salvage's causes from the store's.
-func decide(b book, do func(*store.Store) (view.Salvage, error)) (view.Salvage, error) {
+func decide(b book, do func(*store.Store) (releve.Salvage, error)) (releve.Salvage, error) {
 	s := b.current()
 	if s == nil {
-		return view.Salvage{}, salvage.ErrNotOnDuty
+		return releve.Salvage{}, salvage.ErrNotOnDuty
 	}
 	after, err := do(s)
 	return after, renamed(err, map[error]error{
@@ -237,18 +236,20 @@ func (a *App) makeSalvager(disk ownDisk) {
 	other := otherDisk{a.peer}
 	a.salvager = salvage.New(salvage.Options{
 		Own: disk, Other: other, Book: book{a.records}, Forward: other.forward,
-		Tell: func(severity string, what view.Sentence) { a.agent.Explain(severity, what) }, Log: a.log,
+		Tell: func(severity string, what releve.Sentence) { a.agent.Explain(severity, what) }, Log: a.log,
 	})
 }
 
 // Salvages reads what this server's PostgreSQL has, also as a mirror.
-func (f faces) Salvages(ctx context.Context) ([]view.Salvage, error) {
-	return localRead(ctx, f.records, func(ctx context.Context, q store.Querier) ([]view.Salvage, error) { return store.ReadSalvages(ctx, q) })
+func (f faces) Salvages(ctx context.Context) ([]releve.Salvage, error) {
+	return localRead(ctx, f.records, func(ctx context.Context, q store.Querier) ([]releve.Salvage, error) {
+		return store.ReadSalvages(ctx, q)
+	})
 }
 
 // Salvage reads one.
-func (f faces) Salvage(ctx context.Context, id int64, limit int) (view.Salvage, error) {
-	found, err := localRead(ctx, f.records, func(ctx context.Context, q store.Querier) (view.Salvage, error) {
+func (f faces) Salvage(ctx context.Context, id int64, limit int) (releve.Salvage, error) {
+	found, err := localRead(ctx, f.records, func(ctx context.Context, q store.Querier) (releve.Salvage, error) {
 		return store.ReadSalvage(ctx, q, id, limit)
 	})
 	return found, renamed(err, map[error]error{store.ErrNoSalvage: console.ErrNoSalvage})
@@ -265,30 +266,30 @@ func localRead[T any](ctx context.Context, r *records, query func(context.Contex
 }
 
 // ExtractSalvage looks for lone rows now.
-func (f faces) ExtractSalvage(ctx context.Context) ([]view.Salvage, error) {
+func (f faces) ExtractSalvage(ctx context.Context) ([]releve.Salvage, error) {
 	return f.order(ctx, salvage.Order{Verb: salvage.VerbExtract})
 }
 
 // ApplySalvage applies one.
-func (f faces) ApplySalvage(ctx context.Context, id int64, dryRun, replace bool) (view.Salvage, error) {
+func (f faces) ApplySalvage(ctx context.Context, id int64, dryRun, replace bool) (releve.Salvage, error) {
 	return one(f.order(ctx, salvage.Order{Verb: salvage.VerbApply, ID: id, DryRun: dryRun, Replace: replace}))
 }
 
 // DiscardSalvage records that one is not wanted.
-func (f faces) DiscardSalvage(ctx context.Context, id int64) (view.Salvage, error) {
+func (f faces) DiscardSalvage(ctx context.Context, id int64) (releve.Salvage, error) {
 	return one(f.order(ctx, salvage.Order{Verb: salvage.VerbDiscard, ID: id}))
 }
 
-func (f faces) order(ctx context.Context, o salvage.Order) ([]view.Salvage, error) {
+func (f faces) order(ctx context.Context, o salvage.Order) ([]releve.Salvage, error) {
 	after, err := f.salvager.Do(ctx, o)
 	return after, renamed(err, map[error]error{
 		salvage.ErrUnknown: console.ErrNoSalvage, salvage.ErrDecided: console.ErrDecided, salvage.ErrNotOnDuty: console.ErrNotOnDuty,
 	})
 }
 
-func one(all []view.Salvage, err error) (view.Salvage, error) {
+func one(all []releve.Salvage, err error) (releve.Salvage, error) {
 	if err != nil || len(all) == 0 {
-		return view.Salvage{}, err
+		return releve.Salvage{}, err
 	}
 	return all[0], nil
 }

@@ -15,7 +15,6 @@ import (
 	"releve/adapters/peer"
 	"releve/config"
 	"releve/config/site"
-	"releve/screen/view"
 	"releve/server/salvage"
 )
 
@@ -61,7 +60,7 @@ func linked(t *testing.T, main peer.Handler) otherDisk {
 type found struct {
 	answers
 	desk salvageDesk
-	big  view.Salvage
+	big  releve.Salvage
 }
 
 func (f *found) Command(ctx context.Context, name string, args json.RawMessage, emit func(json.RawMessage) error) error {
@@ -72,10 +71,10 @@ func (f *found) Command(ctx context.Context, name string, args json.RawMessage, 
 }
 
 func TestASalvageOfAnySizeComesOverTheLinkWhole(t *testing.T) {
-	big := view.Salvage{Seat: releve.Main, Directory: "data.aside-20261124T030000.000Z", Commits: 1}
+	big := releve.Salvage{Seat: releve.Main, Directory: "data.aside-20261124T030000.000Z", Commits: 1}
 	long := strings.Repeat("é", 40<<10)
 	for n := range 100 {
-		big.Changes = append(big.Changes, view.SalvageChange{Number: n + 1, Table: "call", After: releve.Row{"fact_id": &long, "none": nil}})
+		big.Changes = append(big.Changes, releve.SalvageChange{Number: n + 1, Table: "call", After: releve.Row{"fact_id": &long, "none": nil}})
 	}
 	disk := linked(t, &found{big: big})
 	got, err := disk.Extract(t.Context(), big.Directory)
@@ -89,8 +88,8 @@ type nobook struct{ salvage.Book }
 
 func (nobook) OnDuty() bool { return true }
 
-func (nobook) Discard(context.Context, int64) (view.Salvage, error) {
-	return view.Salvage{}, salvage.ErrDecided
+func (nobook) Discard(context.Context, int64) (releve.Salvage, error) {
+	return releve.Salvage{}, salvage.ErrDecided
 }
 
 func TestTheCauseOfARefusalSurvivesTheLink(t *testing.T) {

@@ -41,7 +41,7 @@ func (a *App) Watch(ctx context.Context) <-chan view.Site {
 
 // Calls are the latest calls, newest first, a page after the other: those in progress and
 // those that only memory has come from this server, the others from its database.
-func (a *App) Calls(ctx context.Context, limit int) iter.Seq2[[]view.Call, error] {
+func (a *App) Calls(ctx context.Context, limit int) iter.Seq2[[]releve.Call, error] {
 	return view.Fold(listed(a.telephony.known(), attemptsRead*limit, func(after store.CallMark, most int) (store.CallPage, error) {
 		page, err := a.records.calls(ctx, after, most)
 		// Memory is looked at again, afterwards: it knows each call of this run that the page has.
@@ -61,11 +61,11 @@ type witnesses struct {
 	seat   releve.Seat
 	run    releve.RunID
 	heard  bool
-	memory []view.Call
+	memory []releve.Call
 }
 
 // judge gives the calls of the database that have no end the outcome that is known of them.
-func (w witnesses) judge(stored []view.Call) {
+func (w witnesses) judge(stored []releve.Call) {
 	for i := range stored {
 		if c := &stored[i]; c.Outcome == "" {
 			c.Outcome = w.outcome(*c)
@@ -73,27 +73,27 @@ func (w witnesses) judge(stored []view.Call) {
 	}
 }
 
-func (w witnesses) outcome(c view.Call) string {
+func (w witnesses) outcome(c releve.Call) string {
 	if c.Seat != w.seat {
 		if w.heard {
 			return ""
 		}
-		return view.Unknown
+		return releve.Unknown
 	}
 	if c.Run != w.run {
-		return view.Cut
+		return releve.Cut
 	}
-	own := slices.IndexFunc(w.memory, func(m view.Call) bool { return m.Call == c.Call })
+	own := slices.IndexFunc(w.memory, func(m releve.Call) bool { return m.Call == c.Call })
 	if own < 0 {
-		return view.Unknown
+		return releve.Unknown
 	}
 	return w.memory[own].Outcome
 }
 
 // listed takes the calls in memory and those that are stored together. Nothing is held but
 // the calls in memory and one page. A database that is away leaves what memory has (C10).
-func listed(memory []view.Call, limit int, read func(after store.CallMark, most int) (store.CallPage, error)) iter.Seq2[[]view.Call, error] {
-	return func(yield func([]view.Call, error) bool) {
+func listed(memory []releve.Call, limit int, read func(after store.CallMark, most int) (store.CallPage, error)) iter.Seq2[[]releve.Call, error] {
+	return func(yield func([]releve.Call, error) bool) {
 		var after store.CallMark
 		rest, left := memory, limit
 		for more := true; more && left > 0; {
@@ -103,7 +103,7 @@ func listed(memory []view.Call, limit int, read func(after store.CallMark, most 
 				return
 			}
 			more = stored.More
-			var page []view.Call
+			var page []releve.Call
 			page, rest = merged(rest, stored)
 			page = page[:min(len(page), left)]
 			if left -= len(page); len(page) > 0 && !yield(page, nil) {
@@ -119,7 +119,7 @@ func listed(memory []view.Call, limit int, read func(after store.CallMark, most 
 
 // merged is a page with the calls of memory that belong in it, and those that come later. A
 // call is stored no earlier than it came, so that it is in the page of its row.
-func merged(memory []view.Call, stored store.CallPage) (page, rest []view.Call) {
+func merged(memory []releve.Call, stored store.CallPage) (page, rest []releve.Call) {
 	type record struct {
 		call releve.CallID
 		seat releve.Seat // a PBX may offer one call to both servers: those are two
@@ -144,12 +144,12 @@ func merged(memory []view.Call, stored store.CallPage) (page, rest []view.Call) 
 			page = append(page, c)
 		}
 	}
-	slices.SortStableFunc(page, func(x, y view.Call) int { return y.At.Compare(x.At) })
+	slices.SortStableFunc(page, func(x, y releve.Call) int { return y.At.Compare(x.At) })
 	return page, rest
 }
 
 // Diary are the decisions between two times, newest last.
-func (a *App) Diary(ctx context.Context, from, to time.Time, limit int) ([]view.Entry, error) {
+func (a *App) Diary(ctx context.Context, from, to time.Time, limit int) ([]releve.Entry, error) {
 	if err := a.diary.Flush(ctx); err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // Whether a call without an end goes on, only who holds it can say.
@@ -23,22 +22,22 @@ func TestACallGoesOnOnlyWhereAWitnessSaysSo(t *testing.T) {
 	}{
 		{what: "in conversation here", seat: releve.Main, run: now, known: true, want: ""},
 		{what: "ended here, not stored yet", seat: releve.Main, run: now, known: true, ended: true, want: "abandoned"},
-		{what: "of this run, and not here", seat: releve.Main, run: now, want: view.Unknown},
-		{what: "of the run before", seat: releve.Main, run: before, want: view.Cut},
-		{what: "of a version without runs", seat: releve.Main, run: "", want: view.Cut},
+		{what: "of this run, and not here", seat: releve.Main, run: now, want: releve.Unknown},
+		{what: "of the run before", seat: releve.Main, run: before, want: releve.Cut},
+		{what: "of a version without runs", seat: releve.Main, run: "", want: releve.Cut},
 		{what: "of the run before, ended", seat: releve.Main, run: before, outcome: "abandoned", want: "abandoned"},
 		{what: "of the other, which is heard", heard: true, seat: releve.Secondary, run: before, want: ""},
-		{what: "of the other, which is silent", seat: releve.Secondary, run: before, want: view.Unknown},
+		{what: "of the other, which is silent", seat: releve.Secondary, run: before, want: releve.Unknown},
 		{what: "of the silent other, ended", seat: releve.Secondary, run: before, outcome: "busy", want: "busy"},
 	} {
-		var memory []view.Call
+		var memory []releve.Call
 		if c.known {
-			memory = []view.Call{{Call: "a", Seat: c.seat, Run: c.run}}
+			memory = []releve.Call{{Call: "a", Seat: c.seat, Run: c.run}}
 		}
 		if c.ended {
 			memory[0].Outcome = "abandoned"
 		}
-		stored := []view.Call{{Call: "a", Seat: c.seat, Run: c.run, Outcome: c.outcome}}
+		stored := []releve.Call{{Call: "a", Seat: c.seat, Run: c.run, Outcome: c.outcome}}
 		if (witnesses{releve.Main, now, c.heard, memory}).judge(stored); stored[0].Outcome != c.want {
 			t.Errorf("%s: %q, expected the outcome %q", c.what, stored[0].Outcome, c.want)
 		}

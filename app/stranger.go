@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"releve"
 
 	"releve/adapters/peer"
 	"releve/doors/identity"
-	"releve/screen/view"
 	"releve/server/agent"
 )
 
@@ -17,8 +17,8 @@ import (
 // a dead server.
 type watchedLink struct {
 	link
-	explain func(severity string, what view.Sentence)
-	said    *view.Sentence // the last, until an exchange goes well; of the one watcher that exchanges
+	explain func(severity string, what releve.Sentence)
+	said    *releve.Sentence // the last, until an exchange goes well; of the one watcher that exchanges
 }
 
 // Exchange is called by one goroutine.
@@ -33,7 +33,7 @@ func (l *watchedLink) note(err error) {
 	switch {
 	case err == nil && l.said != nil:
 		l.said = nil
-		l.explain("cleared", view.Say("event-other-known"))
+		l.explain("cleared", releve.Say("event-other-known"))
 	case ok && strange.Kind == peer.Foreign:
 		what := strangeness(strange)
 		if l.said == nil || l.said.Code != what.Code || !maps.Equal(l.said.Args, what.Args) {
@@ -45,15 +45,15 @@ func (l *watchedLink) note(err error) {
 
 // strangeness says who refuses whom, and why. What is wrong with a certificate comes
 // as the argument "fault", with its own arguments beside it.
-func strangeness(e *peer.Error) view.Sentence {
+func strangeness(e *peer.Error) releve.Sentence {
 	code := "event-other-refused"
 	if _, ours := errors.AsType[*identity.Fault](e.Err); !ours {
 		code = "event-other-refuses"
 	}
 	if e.Why.Code == "peer."+string(peer.Foreign) {
-		return view.Say("event-other-stranger", "address", e.Other.String(), "cause", view.Reason(e.Err))
+		return releve.Say("event-other-stranger", "address", e.Other.String(), "cause", releve.Reason(e.Err))
 	}
-	what := view.Say(code, "address", e.Other.String(), "fault", e.Why.Code)
+	what := releve.Say(code, "address", e.Other.String(), "fault", e.Why.Code)
 	maps.Copy(what.Args, e.Why.Args)
 	return what
 }

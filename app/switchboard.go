@@ -10,7 +10,6 @@ import (
 	"releve/adapters/peer"
 	"releve/adapters/phone"
 	"releve/rules/attendant"
-	"releve/screen/view"
 	"releve/server/agent"
 	"releve/server/calls"
 )
@@ -22,7 +21,7 @@ type telephony interface {
 	serve() // begins to hear what comes
 	run(clips clips, begin func(func(context.Context)))
 	leave(ctx context.Context) // lets callers go
-	known() []view.Call
+	known() []releve.Call
 }
 
 // switchboard joins the telephone, the calls on it and the lines to the PBX.
@@ -77,7 +76,7 @@ func (s *switchboard) openPhone() (err error) {
 
 // panicked tells the operator of a fault of the program that ended one message or call (K9).
 func (s *switchboard) panicked(what string) {
-	s.explain("major", view.Say("event-message-broken", "cause", what))
+	s.explain("major", releve.Say("event-message-broken", "cause", what))
 }
 
 // ownUser is the user that this server registers before anything else happens.
@@ -131,7 +130,7 @@ func (s *switchboard) makeCalls() error {
 		},
 		Secret: c.PBX.StandbyPassword,
 		Broken: func(call releve.CallID, cause string) {
-			s.explain("major", view.Say("event-call-broken", "call", string(call), "cause", cause))
+			s.explain("major", releve.Say("event-call-broken", "call", string(call), "cause", cause))
 		},
 	})
 	s.telephone.own = s.calls
@@ -248,20 +247,20 @@ func (s *switchboard) notice(ctx context.Context) {
 		seen := s.calls.Snapshot()
 		now := !seen.SaturatedSince.IsZero() && time.Since(seen.SaturatedSince) > saturatedAfter
 		if now && !saturated {
-			s.explain("warning", view.Say("event-saturated", "channels", fmt.Sprint(seen.Channels)))
+			s.explain("warning", releve.Say("event-saturated", "channels", fmt.Sprint(seen.Channels)))
 		} else if saturated && seen.SaturatedSince.IsZero() {
-			s.explain("cleared", view.Say("event-unsaturated"))
+			s.explain("cleared", releve.Say("event-unsaturated"))
 			saturated = false
 		}
 		saturated = saturated || now
 		if seen.RecordsLost > lost {
 			lost = seen.RecordsLost
-			s.explain("major", view.Say("event-records-lost", "count", fmt.Sprint(lost)))
+			s.explain("major", releve.Say("event-records-lost", "count", fmt.Sprint(lost)))
 		}
 	}
 }
 
 // known are the calls in progress and those that memory still has, newest first.
-func (s *switchboard) known() []view.Call {
+func (s *switchboard) known() []releve.Call {
 	return s.calls.Known()
 }

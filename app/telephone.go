@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"releve"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,7 +16,6 @@ import (
 	"releve/adapters/peer"
 	"releve/adapters/phone"
 	"releve/rules/takeover"
-	"releve/screen/view"
 	"releve/server/agent"
 )
 
@@ -89,7 +89,7 @@ func (t *telephone) CheckOther(ctx context.Context, q agent.CheckQuestion) (take
 		return takeover.Reply{}, err
 	}
 	if sealed == "" {
-		return takeover.Reply{}, view.Known(fmt.Sprintf("answered %d without a word about itself", code), "cause-wordless", "code", strconv.Itoa(code))
+		return takeover.Reply{}, releve.Known(fmt.Sprintf("answered %d without a word about itself", code), "cause-wordless", "code", strconv.Itoa(code))
 	}
 	answer, err := t.peer.OpenAnswer(nonce, sealed)
 	if err != nil {
@@ -125,7 +125,7 @@ func (t *telephone) TestCall(ctx context.Context, id string) (agent.TestCall, er
 // call makes a call of our own; a lesson is not answered where it overflows to.
 func (t *telephone) call(ctx context.Context, id string, lesson bool) (agent.TestCall, error) {
 	if t.standby.account.User == "" {
-		return agent.TestCall{}, view.Known("at level mirroring there is no standby user to call with", "cause-no-standby")
+		return agent.TestCall{}, releve.Known("at level mirroring there is no standby user to call with", "cause-no-standby")
 	}
 	defer t.own.Place(id, lesson)()
 	call, err := t.phone.TestCall(ctx, t.standby.account, t.number, t.own.Seal(id))

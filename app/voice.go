@@ -14,7 +14,6 @@ import (
 	"releve/config"
 	"releve/rules/attendant/prompts"
 	"releve/rules/takeover"
-	"releve/screen/view"
 	"releve/server/agent"
 	"releve/server/calls"
 )
@@ -58,16 +57,16 @@ func (v voice) Load() agent.Load {
 }
 
 // notices are what the screens say of this server's calls beside their numbers.
-func (v voice) notices() (all []view.Sentence) {
+func (v voice) notices() (all []releve.Sentence) {
 	if v.config.Site.Level == releve.HighAvailability {
 		all = append(all, overflowNotice(v.calls.Sighted(), v.config.PBX.Evidence))
 	}
 	s := v.calls.Snapshot()
 	if s.Keyless > 0 {
-		all = append(all, view.Say("notice-keyless", "calls", strconv.Itoa(s.Keyless), "at", s.KeylessAt.Local().Format(time.TimeOnly)))
+		all = append(all, releve.Say("notice-keyless", "calls", strconv.Itoa(s.Keyless), "at", s.KeylessAt.Local().Format(time.TimeOnly)))
 	}
 	if s.Unacceptable > 0 {
-		all = append(all, view.Say("notice-unacceptable", "calls", strconv.Itoa(s.Unacceptable),
+		all = append(all, releve.Say("notice-unacceptable", "calls", strconv.Itoa(s.Unacceptable),
 			"at", s.UnacceptableAt.Local().Format(time.TimeOnly), "why", s.UnacceptableWhy))
 	}
 	return all

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"releve"
 	"slices"
 	"strings"
 	"syscall"
@@ -21,7 +22,6 @@ import (
 	"releve/config/site"
 	"releve/screen/console"
 	"releve/screen/console/client"
-	"releve/screen/view"
 	"releve/screen/words"
 )
 
@@ -99,7 +99,7 @@ func (s *settings) verdict(err error) (code int, text string) {
 	for _, c := range causes {
 		if errors.Is(err, c.err) {
 			detail := strings.TrimPrefix(err.Error(), c.err.Error()+": ")
-			if fault, ok := errors.AsType[*view.Fault](err); ok {
+			if fault, ok := errors.AsType[*releve.Fault](err); ok {
 				detail = words.Say(s.lang(), fault.Why)
 			}
 			return c.code, s.say(c.sentence, "detail", detail, "file", s.file)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"releve/proof/demo"
+	show "releve/proof/demo"
 )
 
 func newDemo(s *settings) *cobra.Command {

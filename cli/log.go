@@ -6,12 +6,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"releve"
 	"sync"
 	"time"
 
 	"golang.org/x/term"
-
-	"releve/screen/view"
 )
 
 // newLog writes for a person where one looks on, and for programs elsewhere.
@@ -61,7 +60,7 @@ func (p personal) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level != slog.LevelInfo {
 		p.line.buf.WriteString(r.Level.String() + " ")
 	}
-	p.line.buf.WriteString(view.Plain(r.Message) + "  ")
+	p.line.buf.WriteString(releve.Plain(r.Message) + "  ")
 	if err := p.Handler.Handle(ctx, r); err != nil {
 		return err
 	}

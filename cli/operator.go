@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"releve"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -90,7 +91,7 @@ func newCalls(s *settings) *cobra.Command {
 				return err
 			}
 			calls, err := server.Calls(c.Context(), limit)
-			return shown(s, c, calls, err, func(all []view.Call) string { return text.Calls(all, s.lang()) })
+			return shown(s, c, calls, err, func(all []releve.Call) string { return text.Calls(all, s.lang()) })
 		},
 	}
 	c.Flags().IntVar(&limit, "limit", 50, "")
@@ -117,7 +118,7 @@ func newExplain(s *settings) *cobra.Command {
 				return err
 			}
 			entries, err := server.Diary(c.Context(), from, to, limit)
-			return shown(s, c, entries, err, func(all []view.Entry) string { return text.Entries(all, s.lang()) })
+			return shown(s, c, entries, err, func(all []releve.Entry) string { return text.Entries(all, s.lang()) })
 		},
 	}
 	c.Flags().StringVar(&at, "at", "", "")

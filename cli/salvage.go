@@ -2,13 +2,13 @@ package cli
 
 import (
 	"context"
+	"releve"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"releve/screen/console/client"
 	"releve/screen/text"
-	"releve/screen/view"
 )
 
 // newSalvage decides about what an old owner committed alone (SPEC M6).
@@ -32,7 +32,7 @@ func newSalvageList(s *settings) *cobra.Command {
 				return err
 			}
 			all, err := server.Salvages(c.Context())
-			return shown(s, c, all, err, func(all []view.Salvage) string { return text.Salvages(all, s.lang()) })
+			return shown(s, c, all, err, func(all []releve.Salvage) string { return text.Salvages(all, s.lang()) })
 		},
 	}
 }
@@ -47,7 +47,7 @@ func newSalvageExtract(s *settings) *cobra.Command {
 				return err
 			}
 			found, err := server.ExtractSalvage(c.Context())
-			return shown(s, c, found, err, func(all []view.Salvage) string { return text.Salvages(all, s.lang()) })
+			return shown(s, c, found, err, func(all []releve.Salvage) string { return text.Salvages(all, s.lang()) })
 		},
 	}
 }
@@ -61,7 +61,7 @@ func newSalvageShow(s *settings) *cobra.Command {
 			if err := s.atLeastOne(limit); err != nil {
 				return err
 			}
-			return s.aboutSalvage(c, args[0], func(ctx context.Context, server *client.Client, id int64) (view.Salvage, error) {
+			return s.aboutSalvage(c, args[0], func(ctx context.Context, server *client.Client, id int64) (releve.Salvage, error) {
 				return server.Salvage(ctx, id, limit)
 			})
 		},
@@ -77,7 +77,7 @@ func newSalvageApply(s *settings) *cobra.Command {
 		Example: "  releve salvage apply 1 -c main.toml --dry-run\n  releve salvage apply 1 -c main.toml\n" +
 			"  releve salvage apply 1 -c main.toml --replace",
 		RunE: func(c *cobra.Command, args []string) error {
-			return s.aboutSalvage(c, args[0], func(ctx context.Context, server *client.Client, id int64) (view.Salvage, error) {
+			return s.aboutSalvage(c, args[0], func(ctx context.Context, server *client.Client, id int64) (releve.Salvage, error) {
 				return server.ApplySalvage(ctx, id, dryRun, replace)
 			})
 		},
@@ -92,7 +92,7 @@ func newSalvageDiscard(s *settings) *cobra.Command {
 		Use: "discard NUMBER", Args: s.oneArg,
 		Example: "  releve salvage discard 1 -c main.toml",
 		RunE: func(c *cobra.Command, args []string) error {
-			return s.aboutSalvage(c, args[0], func(ctx context.Context, server *client.Client, id int64) (view.Salvage, error) {
+			return s.aboutSalvage(c, args[0], func(ctx context.Context, server *client.Client, id int64) (releve.Salvage, error) {
 				return server.DiscardSalvage(ctx, id)
 			})
 		},
@@ -101,7 +101,7 @@ func newSalvageDiscard(s *settings) *cobra.Command {
 
 // aboutSalvage asks for one salvage, by its number, and shows it. A decision answers
 // without the rows: those are shown as a line of the list.
-func (s *settings) aboutSalvage(c *cobra.Command, number string, ask func(context.Context, *client.Client, int64) (view.Salvage, error)) error {
+func (s *settings) aboutSalvage(c *cobra.Command, number string, ask func(context.Context, *client.Client, int64) (releve.Salvage, error)) error {
 	id, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || id < 1 {
 		return s.complaint(codeUsage, "bad-salvage", "value", number)
@@ -111,9 +111,9 @@ func (s *settings) aboutSalvage(c *cobra.Command, number string, ask func(contex
 		return err
 	}
 	found, err := ask(c.Context(), server, id)
-	return shown(s, c, found, err, func(v view.Salvage) string {
+	return shown(s, c, found, err, func(v releve.Salvage) string {
 		if v.Changes == nil {
-			return text.Salvages([]view.Salvage{v}, s.lang())
+			return text.Salvages([]releve.Salvage{v}, s.lang())
 		}
 		return text.Salvage(v, s.lang())
 	})

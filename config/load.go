@@ -7,12 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"releve"
 	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
-
-	"releve/screen/view"
 )
 
 // maxFile bounds a configuration in bytes; one that `releve init` writes has
@@ -27,7 +26,7 @@ func Load(file string) (Config, []Mistake) {
 	r := newReader(file)
 	text, err := readFile(file)
 	if err != nil {
-		r.sayAt(0, "", view.Say("unreadable", "cause", err.Error()))
+		r.sayAt(0, "", releve.Say("unreadable", "cause", err.Error()))
 		return c, r.mistakes
 	}
 	r.read(text, &c)
@@ -84,9 +83,9 @@ func newReader(file string) *reader {
 
 // wrong reports a mistake at a key: at its line, or at its table's when the key
 // is missing. The first mistake of a key explains it; others would only follow.
-func (r *reader) wrong(key, code string, pairs ...string) { r.say(key, view.Say(code, pairs...)) }
+func (r *reader) wrong(key, code string, pairs ...string) { r.say(key, releve.Say(code, pairs...)) }
 
-func (r *reader) say(key string, why view.Sentence) {
+func (r *reader) say(key string, why releve.Sentence) {
 	table, _, _ := strings.Cut(key, ".")
 	if !r.explained(key) && !r.explained(table) {
 		r.said[key] = true
@@ -103,10 +102,10 @@ func (r *reader) explained(key string) bool {
 // sayItem reports a mistake at a value of a list. Each value has its own.
 func (r *reader) sayItem(key string, i item, code string, pairs ...string) {
 	r.said[key] = true
-	r.sayAt(i.line, key, view.Say(code, pairs...))
+	r.sayAt(i.line, key, releve.Say(code, pairs...))
 }
 
-func (r *reader) sayAt(line int, key string, why view.Sentence) {
+func (r *reader) sayAt(line int, key string, why releve.Sentence) {
 	r.mistakes = append(r.mistakes, Mistake{File: r.file, Line: line, Key: key, Why: why})
 }
 
@@ -115,7 +114,7 @@ func (r *reader) read(text []byte, c any) {
 	entries, slips := parse(text)
 	for _, slip := range slips {
 		r.meant[slip.key] = true
-		r.sayAt(slip.line, slip.key, view.Say("syntax", "cause", slip.message))
+		r.sayAt(slip.line, slip.key, releve.Say("syntax", "cause", slip.message))
 	}
 	known := fieldsOf(c)
 	for _, e := range entries {
@@ -124,7 +123,7 @@ func (r *reader) read(text []byte, c any) {
 		case !ok:
 			r.unknown(known, e)
 		case r.lines[e.key] != 0:
-			r.sayAt(e.line, e.key, view.Say("twice", "line", strconv.Itoa(r.lines[e.key])))
+			r.sayAt(e.line, e.key, releve.Say("twice", "line", strconv.Itoa(r.lines[e.key])))
 		default:
 			r.lines[e.key], r.items[e.key] = e.line, e.list
 			r.take(field, e)
@@ -164,9 +163,9 @@ func (r *reader) unknown(known fields, e entry) {
 	r.said[e.key] = true
 	near := known.nearest(e.key)
 	if near == "" {
-		r.sayAt(e.line, e.key, view.Say("unknown"))
+		r.sayAt(e.line, e.key, releve.Say("unknown"))
 		return
 	}
 	r.meant[near] = true
-	r.sayAt(e.line, e.key, view.Say("unknown.near", "near", near))
+	r.sayAt(e.line, e.key, releve.Say("unknown.near", "near", near))
 }

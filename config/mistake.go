@@ -7,15 +7,14 @@ import (
 	"releve"
 	"releve/config/words"
 	"releve/doors/identity"
-	"releve/screen/view"
 )
 
 // Mistake is one thing wrong in a file, and the way to put it right.
 type Mistake struct {
-	File string        `json:"file"`
-	Line int           `json:"line"` // from 1; 0: the file as a whole
-	Key  string        `json:"key"`  // table.key, "" for the file as a whole
-	Why  view.Sentence `json:"why"`  // a code of package words, or certificate.* of package identity
+	File string          `json:"file"`
+	Line int             `json:"line"` // from 1; 0: the file as a whole
+	Key  string          `json:"key"`  // table.key, "" for the file as a whole
+	Why  releve.Sentence `json:"why"`  // a code of package words, or certificate.* of package identity
 }
 
 // What is wrong.

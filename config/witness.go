@@ -8,7 +8,6 @@ import (
 
 	"releve"
 	"releve/doors/identity"
-	"releve/screen/view"
 )
 
 // WitnessFile is the file of a witness: of the third machine of a site, which
@@ -52,7 +51,7 @@ func LoadWitness(file string) (WitnessFile, []Mistake) {
 	r := newReader(file)
 	text, err := readFile(file)
 	if err != nil {
-		r.sayAt(0, "", view.Say("unreadable", "cause", err.Error()))
+		r.sayAt(0, "", releve.Say("unreadable", "cause", err.Error()))
 		return w, r.mistakes
 	}
 	r.read(text, &w)

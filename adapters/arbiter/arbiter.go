@@ -19,16 +19,15 @@ import (
 
 	"releve"
 	"releve/rules/takeover"
-	"releve/screen/view"
 )
 
 var (
 	// ErrNotHeard says that no verdict came from the witness. A claim may have
 	// been granted all the same: only a later Read tells.
-	ErrNotHeard = view.Known("the witness is not heard", "cause-witness-silent")
+	ErrNotHeard = releve.Known("the witness is not heard", "cause-witness-silent")
 	// ErrForeign says that what answers is not the witness of this site, or does
 	// not accept this server. A claim was not granted.
-	ErrForeign = view.Known("it is not this server's witness", "cause-witness-foreign")
+	ErrForeign = releve.Known("it is not this server's witness", "cause-witness-foreign")
 )
 
 const (
@@ -55,8 +54,8 @@ type Status struct {
 
 // problem is what is said instead of an answer.
 type problem struct {
-	Error string        `json:"error"`
-	Why   view.Sentence `json:"why,omitzero"` // of package identity
+	Error string          `json:"error"`
+	Why   releve.Sentence `json:"why,omitzero"` // of package identity
 	// Register, when a claim was refused, is how it stays.
 	Register *takeover.Register `json:"register,omitempty"`
 }

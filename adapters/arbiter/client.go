@@ -10,12 +10,12 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"releve"
 	"sync/atomic"
 	"time"
 
 	"releve/doors/identity"
 	"releve/rules/takeover"
-	"releve/screen/view"
 )
 
 const (
@@ -83,7 +83,7 @@ func (c *Client) Close() {
 	c.transport.Load().CloseIdleConnections()
 }
 
-var errClosed = view.Known("this server's way to its witness was closed", "cause-witness-closed")
+var errClosed = releve.Known("this server's way to its witness was closed", "cause-witness-closed")
 
 // Read is the register now. Of a witness without memory it has incarnation 0 and
 // the site alone. The error is ErrNotHeard or ErrForeign, or the context's own

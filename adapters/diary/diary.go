@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 const (
@@ -81,7 +80,7 @@ type Diary struct {
 // message is the entries of a step to keep or, when flushed is set, a caller who waits for
 // those before.
 type message struct {
-	entries []view.Entry
+	entries []releve.Entry
 	flushed chan struct{}
 }
 
@@ -125,7 +124,7 @@ const routineDir = "routine"
 
 // Write keeps the entries of one step, all or none of them. It neither waits nor fails. What
 // is routine and comes too often is counted instead, and told.
-func (d *Diary) Write(step ...view.Entry) {
+func (d *Diary) Write(step ...releve.Entry) {
 	if len(step) == 0 {
 		return
 	}
@@ -246,7 +245,7 @@ func (d *Diary) sayDropped(at time.Time) {
 	if n == 0 {
 		return
 	}
-	said := view.Entry{At: at, Seat: d.opt.Seat, Kind: "fact", What: view.Say(Dropped, "count", strconv.FormatInt(n, 10))}
+	said := releve.Entry{At: at, Seat: d.opt.Seat, Kind: "fact", What: releve.Say(Dropped, "count", strconv.FormatInt(n, 10))}
 	if !d.append(said) {
 		d.dropped.Add(n - 1) // append counted the saying itself
 	}
@@ -261,13 +260,13 @@ func (d *Diary) sayCut(at time.Time) {
 		}
 		out.cut = torn{}
 		d.opt.Log.Warn("torn last line of the diary cut off", "file", cut.file, "bytes", cut.bytes)
-		d.append(view.Entry{At: at, Seat: d.opt.Seat, Kind: "fact",
-			What: view.Say(Cut, "bytes", strconv.FormatInt(cut.bytes, 10), "file", cut.file)})
+		d.append(releve.Entry{At: at, Seat: d.opt.Seat, Kind: "fact",
+			What: releve.Say(Cut, "bytes", strconv.FormatInt(cut.bytes, 10), "file", cut.file)})
 	}
 }
 
 // append hands the entries of a step to their file, together, and says whether they were taken.
-func (d *Diary) append(step ...view.Entry) bool {
+func (d *Diary) append(step ...releve.Entry) bool {
 	out, last := d.out, step[len(step)-1]
 	if last.Routine {
 		out = d.routine

@@ -14,7 +14,6 @@ import (
 	"go.uber.org/goleak"
 
 	"releve"
-	"releve/screen/view"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -43,11 +42,11 @@ func open(t *testing.T, dir string, opt Options) *Diary {
 	return d
 }
 
-func entry(at time.Time, code string) view.Entry {
-	return view.Entry{At: at, Seat: releve.Main, Kind: "decision", What: view.Say(code), Call: "call-" + releve.CallID(code)}
+func entry(at time.Time, code string) releve.Entry {
+	return releve.Entry{At: at, Seat: releve.Main, Kind: "decision", What: releve.Say(code), Call: "call-" + releve.CallID(code)}
 }
 
-func codes(entries []view.Entry, err error) (codes []string) {
+func codes(entries []releve.Entry, err error) (codes []string) {
 	if err != nil {
 		return []string{err.Error()}
 	}

@@ -1,12 +1,11 @@
 package diary
 
 import (
+	"releve"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"releve/screen/view"
 )
 
 // Of each kind of routine so many steps are kept whole, and then one every foldedEvery: more
@@ -34,11 +33,11 @@ type fold struct {
 	since  time.Time
 	folded int // not told yet
 	first  time.Time
-	last   []view.Entry
+	last   []releve.Entry
 }
 
 // take says whether a step is kept, and what of its kind is to be told before it.
-func (f *folds) take(step []view.Entry) (told []view.Entry, keep bool) {
+func (f *folds) take(step []releve.Entry) (told []releve.Entry, keep bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	at := step[len(step)-1].At
@@ -62,7 +61,7 @@ func (f *folds) take(step []view.Entry) (told []view.Entry, keep bool) {
 	return nil, false
 }
 
-func (f *folds) kind(step []view.Entry, at time.Time) *fold {
+func (f *folds) kind(step []releve.Entry, at time.Time) *fold {
 	var name strings.Builder
 	for _, e := range step {
 		name.WriteString(e.Kind + " " + e.What.Code + "\n")
@@ -83,7 +82,7 @@ func (f *folds) kind(step []view.Entry, at time.Time) *fold {
 }
 
 // told is what was counted since it was last told.
-func (f *folds) told() (all []view.Entry) {
+func (f *folds) told() (all []releve.Entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, k := range f.kinds {
@@ -93,14 +92,14 @@ func (f *folds) told() (all []view.Entry) {
 }
 
 // tell adds the entry that says how many steps were not kept, if any were not.
-func (k *fold) tell(all []view.Entry) []view.Entry {
+func (k *fold) tell(all []releve.Entry) []releve.Entry {
 	if k.folded == 0 {
 		return all
 	}
 	last := k.last[len(k.last)-1]
-	said := view.Entry{
+	said := releve.Entry{
 		At: last.At, Seat: last.Seat, Term: last.Term, Kind: "fact", Call: last.Call, Routine: true,
-		What: view.Say(Folded, "count", strconv.Itoa(k.folded), "since", k.first.Local().Format(time.DateTime)),
+		What: releve.Say(Folded, "count", strconv.Itoa(k.folded), "since", k.first.Local().Format(time.DateTime)),
 	}
 	for _, e := range k.last {
 		said.Evidence = append(said.Evidence, e.What)

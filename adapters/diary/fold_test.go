@@ -12,15 +12,14 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // overflow is a step of a call that was refused because the other server is well.
-func overflow(at time.Time, call string) []view.Entry {
+func overflow(at time.Time, call string) []releve.Entry {
 	input := json.RawMessage(strconv.Quote(call + strings.Repeat("x", 3000)))
-	step := []view.Entry{
-		{Kind: "non-decision", What: view.Say("round-good", "failed", "0", "of", "3")},
-		{Kind: "decision", What: view.Say("rule-in-service"), Call: releve.CallID(call)},
+	step := []releve.Entry{
+		{Kind: "non-decision", What: releve.Say("round-good", "failed", "0", "of", "3")},
+		{Kind: "decision", What: releve.Say("rule-in-service"), Call: releve.CallID(call)},
 	}
 	for i := range step {
 		step[i].At, step[i].Seat, step[i].Input, step[i].Routine = at, releve.Main, input, true
@@ -29,8 +28,8 @@ func overflow(at time.Time, call string) []view.Entry {
 }
 
 // takes is a change of duty: it is never routine.
-func takes(at time.Time) view.Entry {
-	return view.Entry{At: at, Seat: releve.Main, Term: 2, Kind: "decision", What: view.Say("rule-takeover"), Input: json.RawMessage(`"t"`)}
+func takes(at time.Time) releve.Entry {
+	return releve.Entry{At: at, Seat: releve.Main, Term: 2, Kind: "decision", What: releve.Say("rule-takeover"), Input: json.RawMessage(`"t"`)}
 }
 
 func bytesIn(t *testing.T, dir string) (n int64) {
@@ -112,7 +111,7 @@ func TestWhatIsFoldedIsCounted(t *testing.T) {
 	for range each {
 		at = at.Add(apart)
 		for _, kind := range []string{"a", "b"} {
-			d.Write(view.Entry{At: at, Kind: "fact", What: view.Say(kind), Routine: true})
+			d.Write(releve.Entry{At: at, Kind: "fact", What: releve.Say(kind), Routine: true})
 		}
 		must(t, d.Flush(within(t)))
 	}
@@ -143,10 +142,10 @@ func TestFoldsAreToldAtTheEnd(t *testing.T) {
 	dir := t.TempDir()
 	d := open(t, dir, Options{})
 	for range keptWhole + 7 {
-		d.Write(view.Entry{At: noon, Kind: "fact", What: view.Say("often"), Routine: true})
+		d.Write(releve.Entry{At: noon, Kind: "fact", What: releve.Say("often"), Routine: true})
 	}
 	for n := range 3 * keptWhole {
-		d.Write(view.Entry{At: noon.Add(time.Duration(n) * foldedEvery), Kind: "fact", What: view.Say("seldom"), Routine: true})
+		d.Write(releve.Entry{At: noon.Add(time.Duration(n) * foldedEvery), Kind: "fact", What: releve.Say("seldom"), Routine: true})
 	}
 	must(t, d.Close())
 	all, err := d.Recent(1000)
@@ -155,7 +154,7 @@ func TestFoldsAreToldAtTheEnd(t *testing.T) {
 	for _, e := range all {
 		count[e.What.Code]++
 	}
-	i := slices.IndexFunc(all, func(e view.Entry) bool { return e.What.Code == Folded })
+	i := slices.IndexFunc(all, func(e releve.Entry) bool { return e.What.Code == Folded })
 	if count["often"] != keptWhole || count["seldom"] != 3*keptWhole || count[Folded] != 1 || all[i].What.Args["count"] != "7" {
 		t.Errorf("%v", count)
 	}

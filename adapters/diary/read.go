@@ -7,21 +7,20 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"releve"
 	"slices"
 	"strconv"
 	"time"
-
-	"releve/screen/view"
 )
 
 // Recent returns the last n entries, newest last.
-func (d *Diary) Recent(n int) ([]view.Entry, error) {
+func (d *Diary) Recent(n int) ([]releve.Entry, error) {
 	return d.Read(time.Time{}, time.Time{}, n)
 }
 
 // Read returns the last limit entries whose time lies in [from, to], newest
 // last. A zero time is no bound.
-func (d *Diary) Read(from, to time.Time, limit int) ([]view.Entry, error) {
+func (d *Diary) Read(from, to time.Time, limit int) ([]releve.Entry, error) {
 	found, err := read(d.dir, from, to, limit)
 	if err != nil {
 		return nil, err
@@ -31,18 +30,18 @@ func (d *Diary) Read(from, to time.Time, limit int) ([]view.Entry, error) {
 		return nil, err
 	}
 	found = append(found, routine...)
-	slices.SortStableFunc(found, func(a, b view.Entry) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(found, func(a, b releve.Entry) int { return a.At.Compare(b.At) })
 	return found[max(0, len(found)-limit):], nil
 }
 
 // read returns at least the last limit entries between two times of the files in dir, if there
 // are so many.
-func read(dir string, from, to time.Time, limit int) ([]view.Entry, error) {
+func read(dir string, from, to time.Time, limit int) ([]releve.Entry, error) {
 	files, err := list(dir)
 	if err != nil {
 		return nil, fmt.Errorf("diary: %w", err)
 	}
-	var found []view.Entry
+	var found []releve.Entry
 	for i, f := range slices.Backward(files) {
 		if len(found) >= limit || !from.IsZero() && f.day < from.UTC().Format(dayLayout) {
 			break
@@ -62,7 +61,7 @@ func read(dir string, from, to time.Time, limit int) ([]view.Entry, error) {
 // read reads one file. Lines that do not read are said among those that do, so that
 // nobody takes what is left for the whole. The last line of the newest file may still
 // be on its way; cut short by a crash, it goes when the diary is next written to.
-func (f part) read(from, to time.Time, newest bool) ([]view.Entry, error) {
+func (f part) read(from, to time.Time, newest bool) ([]releve.Entry, error) {
 	content, err := os.ReadFile(f.path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil // dropped since it was listed
@@ -77,18 +76,18 @@ func (f part) read(from, to time.Time, newest bool) ([]view.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	var entries []view.Entry
+	var entries []releve.Entry
 	bad := damage{file: filepath.Base(f.path)}
 	for line := range bytes.Lines(content) {
-		var e view.Entry
+		var e releve.Entry
 		if json.Unmarshal(line, &e) != nil {
 			bad.lines++
 			continue
 		}
 		entries = append(bad.said(entries, e), e)
 	}
-	entries = bad.said(entries, view.Entry{At: day})
-	return slices.DeleteFunc(entries, func(e view.Entry) bool {
+	entries = bad.said(entries, releve.Entry{At: day})
+	return slices.DeleteFunc(entries, func(e releve.Entry) bool {
 		return e.At.Before(from) || !to.IsZero() && e.At.After(to)
 	}), nil
 }
@@ -101,7 +100,7 @@ type damage struct {
 
 // said adds an entry for the damage, if there is any, at the time of the entry before
 // it, or else of the next.
-func (d *damage) said(entries []view.Entry, next view.Entry) []view.Entry {
+func (d *damage) said(entries []releve.Entry, next releve.Entry) []releve.Entry {
 	if d.lines == 0 {
 		return entries
 	}
@@ -109,7 +108,7 @@ func (d *damage) said(entries []view.Entry, next view.Entry) []view.Entry {
 	if len(entries) > 0 {
 		beside = entries[len(entries)-1]
 	}
-	what := view.Say(Unreadable, "count", strconv.Itoa(d.lines), "file", d.file)
+	what := releve.Say(Unreadable, "count", strconv.Itoa(d.lines), "file", d.file)
 	d.lines = 0
-	return append(entries, view.Entry{At: beside.At, Seat: beside.Seat, Term: beside.Term, Kind: "fact", What: what})
+	return append(entries, releve.Entry{At: beside.At, Seat: beside.Seat, Term: beside.Term, Kind: "fact", What: what})
 }

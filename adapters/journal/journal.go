@@ -22,13 +22,12 @@ import (
 	"strconv"
 
 	"releve"
-	"releve/screen/view"
 )
 
-// What Open fails with, in a [view.Fault] that says the way out, and what a save does.
+// What Open fails with, in a [releve.Fault] that says the way out, and what a save does.
 var (
 	// ErrDamaged says that the journal is cut, changed or gone although it had been written.
-	ErrDamaged = view.Known("journal is damaged", "cause-journal-damaged")
+	ErrDamaged = releve.Known("journal is damaged", "cause-journal-damaged")
 	// ErrOtherVersion says that the journal is whole and not of a format that we read.
 	ErrOtherVersion = errors.New("journal is of another version")
 	// ErrOtherSite says that the journal is of another establishment.
@@ -38,7 +37,7 @@ var (
 	// ErrUnsure says that an earlier save did not end well, so what the disk holds is not
 	// known. If that save was given up and has ended since, the next one goes by how it ended;
 	// if the disk refused its end, only Open reads it again.
-	ErrUnsure = view.Known("journal is unsure since an earlier save: check the disk", "cause-journal-unsure")
+	ErrUnsure = releve.Known("journal is unsure since an earlier save: check the disk", "cause-journal-unsure")
 )
 
 const (
@@ -84,7 +83,7 @@ type header struct {
 
 // Open reads the journal in dir. A directory that never had one is not an error: Load
 // then says so. Anything but a whole journal of this site and seat is refused with a
-// [view.Fault] of ErrDamaged, ErrOtherVersion, ErrOtherSite or ErrOtherSeat, and left as it is.
+// [releve.Fault] of ErrDamaged, ErrOtherVersion, ErrOtherSite or ErrOtherSeat, and left as it is.
 func Open(dir, site string, seat releve.Seat) (*Journal, error) {
 	if err := errors.Join(os.MkdirAll(dir, 0o700), syncDir(filepath.Dir(dir))); err != nil {
 		return nil, err
@@ -108,7 +107,7 @@ func Open(dir, site string, seat releve.Seat) (*Journal, error) {
 // located says which journal it is that cannot be taken.
 func located(err error, dir string) error {
 	path := filepath.Join(dir, name)
-	if fault, ok := errors.AsType[*view.Fault](err); ok {
+	if fault, ok := errors.AsType[*releve.Fault](err); ok {
 		return fault.With("file", path, "directory", dir)
 	}
 	return fmt.Errorf("%s: %w", path, err)
@@ -122,7 +121,7 @@ func neverWritten(dir string) error {
 		return nil
 	}
 	if err == nil {
-		return &view.Fault{Cause: ErrDamaged, Why: view.Say("journal-gone", "previous", previous)}
+		return &releve.Fault{Cause: ErrDamaged, Why: releve.Say("journal-gone", "previous", previous)}
 	}
 	return err
 }
@@ -131,20 +130,20 @@ func neverWritten(dir string) error {
 func decode(content []byte, want header) (header, json.RawMessage, error) {
 	lines := bytes.Split(content, []byte("\n"))
 	if len(lines) != 4 || len(lines[3]) != 0 {
-		return header{}, nil, &view.Fault{Cause: ErrDamaged, Why: view.Say("journal-cut", "lines", strconv.Itoa(bytes.Count(content, []byte("\n"))))}
+		return header{}, nil, &releve.Fault{Cause: ErrDamaged, Why: releve.Say("journal-cut", "lines", strconv.Itoa(bytes.Count(content, []byte("\n"))))}
 	}
 	if digest(lines[0], lines[1]) != string(lines[2]) {
-		return header{}, nil, &view.Fault{Cause: ErrDamaged, Why: view.Say("journal-changed")}
+		return header{}, nil, &releve.Fault{Cause: ErrDamaged, Why: releve.Say("journal-changed")}
 	}
 	var h header
 	if err := json.Unmarshal(lines[0], &h); err != nil || h.Format != format || !json.Valid(lines[1]) {
-		return header{}, nil, &view.Fault{Cause: ErrOtherVersion, Why: view.Say("journal-other-version", "found", h.Format, "expected", format)}
+		return header{}, nil, &releve.Fault{Cause: ErrOtherVersion, Why: releve.Say("journal-other-version", "found", h.Format, "expected", format)}
 	}
 	switch {
 	case h.Site != want.Site:
-		return header{}, nil, &view.Fault{Cause: ErrOtherSite, Why: view.Say("journal-other-site", "found", h.Site, "expected", want.Site)}
+		return header{}, nil, &releve.Fault{Cause: ErrOtherSite, Why: releve.Say("journal-other-site", "found", h.Site, "expected", want.Site)}
 	case h.Seat != want.Seat:
-		return header{}, nil, &view.Fault{Cause: ErrOtherSeat, Why: view.Say("journal-other-seat", "seat", string(h.Seat), "other", string(want.Seat))}
+		return header{}, nil, &releve.Fault{Cause: ErrOtherSeat, Why: releve.Say("journal-other-seat", "seat", string(h.Seat), "other", string(want.Seat))}
 	}
 	return h, lines[1], nil
 }

@@ -11,11 +11,10 @@ import (
 
 	"releve"
 	"releve/doors/identity"
-	"releve/screen/view"
 )
 
 // ErrClosed is the cause of a request that this server's own Close ended.
-var ErrClosed = view.Known("the peer link of this server was closed", "cause-link-closed")
+var ErrClosed = releve.Known("the peer link of this server was closed", "cause-link-closed")
 
 // Kind is what a failed request tells of the other server.
 type Kind string
@@ -34,7 +33,7 @@ const (
 type Error struct {
 	Kind  Kind
 	Other netip.AddrPort
-	Why   view.Sentence // with code peer.KIND, or certificate.* of package identity
+	Why   releve.Sentence // with code peer.KIND, or certificate.* of package identity
 	Err   error
 }
 
@@ -43,7 +42,7 @@ func (e *Error) Error() string {
 }
 
 // Sentence is the error as the reason of another sentence.
-func (e *Error) Sentence() view.Sentence { return e.Why }
+func (e *Error) Sentence() releve.Sentence { return e.Why }
 
 func (e *Error) Unwrap() error { return e.Err }
 
@@ -57,7 +56,7 @@ func (p *Peer) failure(ctx context.Context, err error) error {
 		return answered
 	}
 	e := &Error{Kind: kindOf(err), Other: p.o.Other, Err: err}
-	e.Why = view.Say("peer."+string(e.Kind), "other", e.Other.String(), "cause", view.Reason(err))
+	e.Why = releve.Say("peer."+string(e.Kind), "other", e.Other.String(), "cause", releve.Reason(err))
 	if fault := (*identity.Fault)(nil); errors.As(err, &fault) {
 		e.Why, e.Err = fault.Why, fault
 	}
@@ -68,7 +67,7 @@ func (p *Peer) failure(ctx context.Context, err error) error {
 func (p *Peer) refusal(said problem) *Error {
 	e := &Error{Kind: Failed, Other: p.o.Other, Why: said.Why, Err: errors.New(said.Error)}
 	if e.Why.Code == "" {
-		e.Why = view.Say("peer.failed", "other", e.Other.String(), "cause", said.Error)
+		e.Why = releve.Say("peer.failed", "other", e.Other.String(), "cause", said.Error)
 	}
 	return e
 }

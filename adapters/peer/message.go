@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // Handler answers what the other server asks. Its methods run at the same time
@@ -42,16 +41,16 @@ type CheckQuestion struct {
 // CheckAnswer is what the server asked says of itself. It is a positive answer
 // only as SPEC H4 says: Well, and the PBX answered after the question.
 type CheckAnswer struct {
-	Nonce        string        `json:"nonce,omitempty"`
-	Seat         releve.Seat   `json:"seat"`
-	Term         releve.Term   `json:"term"`
-	Well         bool          `json:"well"`
-	Busy         bool          `json:"busy"`           // all channels are busy: still in service
-	Registered   bool          `json:"registered"`     // the reception user's binding is this server's
-	PBXAnswered  bool          `json:"pbx_answered"`   // an OPTIONS sent after the question
-	DatabaseWell bool          `json:"database_well"`  // a row can be stored
-	LastInvite   time.Duration `json:"last_invite_ns"` // how long ago the last INVITE came; negative: none since the start
-	Why          view.Sentence `json:"why"`
+	Nonce        string          `json:"nonce,omitempty"`
+	Seat         releve.Seat     `json:"seat"`
+	Term         releve.Term     `json:"term"`
+	Well         bool            `json:"well"`
+	Busy         bool            `json:"busy"`           // all channels are busy: still in service
+	Registered   bool            `json:"registered"`     // the reception user's binding is this server's
+	PBXAnswered  bool            `json:"pbx_answered"`   // an OPTIONS sent after the question
+	DatabaseWell bool            `json:"database_well"`  // a row can be stored
+	LastInvite   time.Duration   `json:"last_invite_ns"` // how long ago the last INVITE came; negative: none since the start
+	Why          releve.Sentence `json:"why"`
 }
 
 // SpoolPage is a piece of a server's spool, in order (RULES R14).
@@ -84,7 +83,7 @@ type (
 		Error string          `json:"error,omitempty"` // with End: what the command failed with
 	}
 	problem struct {
-		Error string        `json:"error"`
-		Why   view.Sentence `json:"why"`
+		Error string          `json:"error"`
+		Why   releve.Sentence `json:"why"`
 	}
 )

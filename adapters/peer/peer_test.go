@@ -19,7 +19,6 @@ import (
 	"releve"
 	"releve/adapters/peer"
 	"releve/proof/practice/freeze"
-	"releve/screen/view"
 )
 
 // plenty is a limit that no healthy answer reaches.
@@ -49,7 +48,7 @@ func TestACheckIsAnsweredWithItsNonce(t *testing.T) {
 	p := newPair(t)
 	want := peer.CheckAnswer{
 		Seat: releve.Main, Term: 4, Well: true, Busy: true, Registered: true, PBXAnswered: true, DatabaseWell: true,
-		LastInvite: 3 * time.Second, Why: view.Say("check.busy", "channels", "30"),
+		LastInvite: 3 * time.Second, Why: releve.Say("check.busy", "channels", "30"),
 	}
 	p.main.Handler = handler{check: func(_ context.Context, question peer.CheckQuestion) peer.CheckAnswer {
 		said := want

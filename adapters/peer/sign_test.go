@@ -9,7 +9,6 @@ import (
 	"releve"
 	"releve/adapters/peer"
 	"releve/doors/identity"
-	"releve/screen/view"
 )
 
 func TestAnAbdicationIsCarriedByHand(t *testing.T) {
@@ -69,7 +68,7 @@ func TestASealedAnswerFitsAHeaderAndOpensOnceForItsQuestion(t *testing.T) {
 	main, secondary := p.start(p.main), p.start(p.secondary)
 	want := peer.CheckAnswer{
 		Seat: releve.Main, Term: 1 << 62, Well: true, Registered: true, PBXAnswered: true, DatabaseWell: true,
-		LastInvite: time.Hour, Why: view.Say("check.well"),
+		LastInvite: time.Hour, Why: releve.Say("check.well"),
 	}
 	sealed, err := main.SealAnswer("n1", want)
 	if err != nil {
@@ -116,7 +115,7 @@ func TestASignatureIsForOnePurposeOnly(t *testing.T) {
 func TestALongReasonIsLeftOutOfASealedAnswer(t *testing.T) {
 	p := newPair(t)
 	main, secondary := p.start(p.main), p.start(p.secondary)
-	sealed, err := main.SealAnswer("n", peer.CheckAnswer{Seat: releve.Main, Why: view.Say("check.failed", "cause", strings.Repeat("x", 2000))})
+	sealed, err := main.SealAnswer("n", peer.CheckAnswer{Seat: releve.Main, Why: releve.Say("check.failed", "cause", strings.Repeat("x", 2000))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"releve"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -22,7 +23,6 @@ import (
 	"releve/adapters/phone/media"
 	"releve/adapters/phone/register"
 	"releve/adapters/phone/sip"
-	"releve/screen/view"
 )
 
 // The words of registration, under the telephone's name.
@@ -36,18 +36,18 @@ type (
 // What calls and methods fail with.
 var (
 	// ErrNoMediaPort: all RTP ports are in use. The call is still to be refused.
-	ErrNoMediaPort = view.Known("no RTP port is free: widen [sip] rtp_first to rtp_last, or lower channels", "cause-no-port")
+	ErrNoMediaPort = releve.Known("no RTP port is free: widen [sip] rtp_first to rtp_last, or lower channels", "cause-no-port")
 	// ErrNotAcceptable: no common codec, or an address that no sound goes to; the caller
 	// has been refused, with the code of the [Unfit] that it comes with.
 	ErrNotAcceptable = errors.New("the caller's description of the sound was refused")
 	// ErrCancelled: the caller gave up before he was answered.
 	ErrCancelled = sip.ErrCancelled
 	// ErrGone: the other side hung up.
-	ErrGone = view.Known("the other side hung up", "cause-gone")
+	ErrGone = releve.Known("the other side hung up", "cause-gone")
 	// ErrLost: the PBX knows the call no more, or has nobody on it: there is nobody to talk to.
-	ErrLost = view.Known("the PBX has lost the call", "cause-pbx-lost")
+	ErrLost = releve.Known("the PBX has lost the call", "cause-pbx-lost")
 	// ErrNoAck: the answer was never acknowledged; the call was ended with BYE.
-	ErrNoAck = view.Known("the answer was never acknowledged", "cause-no-ack")
+	ErrNoAck = releve.Known("the answer was never acknowledged", "cause-no-ack")
 	// ErrClosed: this telephone was closed.
 	ErrClosed = sip.ErrClosed
 )
@@ -260,7 +260,7 @@ func (p *Phone) outside(req *sip.Request, t *sip.Transaction) {
 		return
 	}
 	if required := strings.Join(sip.Values(req, "Require"), ", "); required != "" {
-		p.unfit(req, t, 420, view.Known("Require: "+required, "cause-required", "required", required), "Unsupported", required)
+		p.unfit(req, t, 420, releve.Known("Require: "+required, "cause-required", "required", required), "Unsupported", required)
 		return
 	}
 	switch req.Method {

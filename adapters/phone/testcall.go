@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"releve"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +15,6 @@ import (
 	"releve/adapters/phone/media"
 	"releve/adapters/phone/register"
 	"releve/adapters/phone/sip"
-	"releve/screen/view"
 )
 
 // enoughPackets is how many packets of sound prove a call: one could be a stray.
@@ -53,9 +53,9 @@ func (p *Phone) TestCall(ctx context.Context, a Account, number, testID string) 
 	case <-l.stream.Received():
 		seen.SoundAfter = time.Since(begin)
 	case <-l.Gone():
-		return seen, view.Because(context.Cause(l.ctx), "the call was answered and no sound came", "cause-no-sound")
+		return seen, releve.Because(context.Cause(l.ctx), "the call was answered and no sound came", "cause-no-sound")
 	case <-ctx.Done():
-		return seen, view.Because(context.Cause(ctx), "the call was answered and no sound came", "cause-no-sound")
+		return seen, releve.Because(context.Cause(ctx), "the call was answered and no sound came", "cause-no-sound")
 	}
 	seen.Packets, err = l.hear(ctx)
 	return seen, err
@@ -81,7 +81,7 @@ func (l *Leg) hear(ctx context.Context) (int, error) {
 }
 
 func soundStopped(ctx context.Context, heard int) error {
-	return view.Because(context.Cause(ctx), fmt.Sprintf("the sound stopped after %d packets", heard), "cause-sound-stopped")
+	return releve.Because(context.Cause(ctx), fmt.Sprintf("the sound stopped after %d packets", heard), "cause-sound-stopped")
 }
 
 func hostPort(u sip.URI) string {

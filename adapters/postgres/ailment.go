@@ -3,13 +3,12 @@ package postgres
 import (
 	"fmt"
 	"regexp"
+	"releve"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"releve/screen/view"
 )
 
 // What PostgreSQL's own processes complain of in the log is believed, and so is what our own
@@ -40,7 +39,7 @@ type ailments struct {
 
 // ErrLogGone says that the other server no longer has the log that a copy needs next. Only
 // a new copy helps.
-var ErrLogGone = view.Known("the other server no longer keeps the log that this copy needs next", "cause-log-gone")
+var ErrLogGone = releve.Known("the other server no longer keeps the log that this copy needs next", "cause-log-gone")
 
 // gone is how a receiver passes on its source's answer (src/backend/replication/walsender.c).
 var gone = regexp.MustCompile(`requested WAL segment ([0-9A-F]{24}) has already been removed`)

@@ -11,7 +11,6 @@ import (
 	"regexp"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // Beyond counts the commits that this server's log holds from the position where the
@@ -45,7 +44,7 @@ func (c *Cluster) OnlyFollowed(ctx context.Context, source netip.AddrPort) error
 		return err
 	}
 	if !state.Copy {
-		return view.Known("it was writable since it was copied", "cause-was-writable")
+		return releve.Known("it was writable since it was copied", "cause-was-writable")
 	}
 	if _, err := c.prepare(); err != nil {
 		return err
@@ -67,16 +66,16 @@ func (c *Cluster) receivedFrom(ctx context.Context, copied Control, o origin) er
 	case copied.SystemID != o.systemID:
 		return ErrOtherCluster
 	case latest != o.timeline:
-		return view.Known(fmt.Sprintf("it is on timeline %d, the other server on %d", latest, o.timeline), "cause-other-timeline", "own", fmt.Sprint(latest), "theirs", fmt.Sprint(o.timeline))
+		return releve.Known(fmt.Sprintf("it is on timeline %d, the other server on %d", latest, o.timeline), "cause-other-timeline", "own", fmt.Sprint(latest), "theirs", fmt.Sprint(o.timeline))
 	case copied.MinRecovery > o.received:
-		return view.Known(fmt.Sprintf("it has come to %s, the other server to %s only", copied.MinRecovery, o.received), "cause-come-further", "own", fmt.Sprint(copied.MinRecovery), "theirs", fmt.Sprint(o.received))
+		return releve.Known(fmt.Sprintf("it has come to %s, the other server to %s only", copied.MinRecovery, o.received), "cause-come-further", "own", fmt.Sprint(copied.MinRecovery), "theirs", fmt.Sprint(o.received))
 	}
 	if _, err := os.Stat(c.path("data", "pg_wal", segmentName(latest, o.received))); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	commits, err := c.countCommits(ctx, latest, o.received)
 	if err == nil && commits > 0 {
-		err = view.Known(fmt.Sprintf("it holds %d commits that the other server never had", commits), "cause-commits", "commits", fmt.Sprint(commits))
+		err = releve.Known(fmt.Sprintf("it holds %d commits that the other server never had", commits), "cause-commits", "commits", fmt.Sprint(commits))
 	}
 	return err
 }

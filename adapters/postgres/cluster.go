@@ -34,7 +34,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // Roles of the cluster. The application names that replication shows are the same
@@ -165,7 +164,7 @@ func (c *Cluster) begin(ctx context.Context) (end func(), err error) {
 	case c.work <- struct{}{}:
 		return func() { <-c.work }, nil
 	case <-ctx.Done():
-		return nil, view.Because(context.Cause(ctx), "another operation on "+c.dataDir()+" has not ended", "cause-occupied", "directory", c.dataDir())
+		return nil, releve.Because(context.Cause(ctx), "another operation on "+c.dataDir()+" has not ended", "cause-occupied", "directory", c.dataDir())
 	}
 }
 

@@ -10,13 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"releve"
 	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
-
-	"releve/screen/view"
 )
 
 // environment of every program: nothing of ours leaks into it, and its messages
@@ -88,7 +87,7 @@ func (c *Cluster) runProgram(ctx context.Context, p program) error {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return view.Because(context.Cause(ctx), p.name+" was ended", "cause-program-stopped", "program", p.name)
+		return releve.Because(context.Cause(ctx), p.name+" was ended", "cause-program-stopped", "program", p.name)
 	case errors.Is(err, fs.ErrPermission):
 		return c.notTraversable(who, err)
 	}
@@ -99,7 +98,7 @@ func (c *Cluster) runProgram(ctx context.Context, p program) error {
 func (c *Cluster) notTraversable(who account, err error) error {
 	for _, path := range []string{c.opts.Dir, c.installation().Bin} {
 		if dir := who.blame(path); dir != "" {
-			return view.Explained(err, fmt.Sprintf("the account %q may not pass through %s: run `chmod o+x %s`, or choose another directory: %v", who.name, dir, dir, err),
+			return releve.Explained(err, fmt.Sprintf("the account %q may not pass through %s: run `chmod o+x %s`, or choose another directory: %v", who.name, dir, dir, err),
 				"cause-not-traversable", "account", who.name, "directory", dir)
 		}
 	}
@@ -133,8 +132,8 @@ func (e *programError) Error() string {
 }
 
 // Sentence is the end of a program as people read it, its own words in quotation marks.
-func (e *programError) Sentence() view.Sentence {
-	return view.Say("cause-program", "program", e.program, "why", view.Reason(e.err), "cause", e.text())
+func (e *programError) Sentence() releve.Sentence {
+	return releve.Say("cause-program", "program", e.program, "why", releve.Reason(e.err), "cause", e.text())
 }
 
 func (e *programError) Unwrap() error { return e.err }

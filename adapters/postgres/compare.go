@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // compareLimit bounds a comparison: all tables are read and sorted whole on both sides.
@@ -94,7 +93,7 @@ func (c *comparison) weigh(table string, key []string, a, b *walk) error {
 		change.Op = releve.RowUpdated
 	}
 	if len(c.changes) == loneMost {
-		return view.Known(fmt.Sprintf("more than %d rows differ", loneMost), "cause-too-many", "most", fmt.Sprint(loneMost))
+		return releve.Known(fmt.Sprintf("more than %d rows differ", loneMost), "cause-too-many", "most", fmt.Sprint(loneMost))
 	}
 	for _, column := range key {
 		change.Key[column] = a.row[column]

@@ -17,12 +17,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // ErrOtherCluster is returned when the other server's data does not descend from
 // the same creation as ours: nothing but a clone makes a mirror of ours.
-var ErrOtherCluster = view.Known("the two servers' data were created apart", "cause-other-cluster")
+var ErrOtherCluster = releve.Known("the two servers' data were created apart", "cause-other-cluster")
 
 // Progress is told how many bytes of how many are there; it may be nil.
 type Progress func(done, total int64)
@@ -66,7 +65,7 @@ func (c *Cluster) inspect(ctx context.Context, source netip.AddrPort) (origin, e
 	defer cancel()
 	conn, err := connect(ctx, c.cloneInfo(source))
 	if err != nil {
-		return origin{}, view.Because(err, fmt.Sprintf("the other server's PostgreSQL at %s does not let us in", source), "cause-not-let-in", "other", source.String())
+		return origin{}, releve.Because(err, fmt.Sprintf("the other server's PostgreSQL at %s does not let us in", source), "cause-not-let-in", "other", source.String())
 	}
 	defer conn.Close(ctx) // a question only, nothing to lose
 	var o origin
@@ -76,11 +75,11 @@ func (c *Cluster) inspect(ctx context.Context, source netip.AddrPort) (origin, e
 	err = conn.QueryRow(ctx, originQuery, identityFile).
 		Scan(&o.inRecovery, &o.systemID, &version, &raw, &o.timeline, &received, &o.bytes, &o.log)
 	if err != nil {
-		return origin{}, view.Because(err, fmt.Sprintf("the PostgreSQL at %s does not say whose it is", source), "cause-nobodys", "other", source.String())
+		return origin{}, releve.Because(err, fmt.Sprintf("the PostgreSQL at %s does not say whose it is", source), "cause-nobodys", "other", source.String())
 	}
 	o.major, o.received = version/10000, releve.LSN(received)
 	if err := json.Unmarshal(raw, &o.identity); err != nil {
-		return origin{}, view.Because(err, fmt.Sprintf("the PostgreSQL at %s does not say whose it is", source), "cause-nobodys", "other", source.String())
+		return origin{}, releve.Because(err, fmt.Sprintf("the PostgreSQL at %s does not say whose it is", source), "cause-nobodys", "other", source.String())
 	}
 	return o, c.accept(source, o)
 }

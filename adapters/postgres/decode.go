@@ -11,12 +11,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // ErrNotDecoded is returned when a log cannot be read as transactions from the fork on:
 // its slot is gone, or lost its log, or came too late. Rows can still be compared (R11).
-var ErrNotDecoded = view.Known("the log cannot be read as transactions", "cause-not-decoded")
+var ErrNotDecoded = releve.Known("the log cannot be read as transactions", "cause-not-decoded")
 
 // loneMost bounds the changes of one salvage, which are held in memory: a busy site
 // makes as many in a month without a mirror.
@@ -53,7 +52,7 @@ func (a *Aside) Decode(ctx context.Context, fork releve.LSN) ([]releve.LoneTrans
 
 // slotFault is why the slot of a salvage does not help.
 func slotFault(code, why string) error {
-	return view.Explained(ErrNotDecoded, fmt.Sprintf("%v: the slot %s %s", ErrNotDecoded, salvageSlot, why), code, "slot", salvageSlot)
+	return releve.Explained(ErrNotDecoded, fmt.Sprintf("%v: the slot %s %s", ErrNotDecoded, salvageSlot, why), code, "slot", salvageSlot)
 }
 
 // reachesBack refuses a slot that begins after the fork: transactions would be missing
@@ -144,7 +143,7 @@ func (d *decoder) take(message pglogrepl.Message) error {
 		return d.delete(m)
 	case *pglogrepl.TruncateMessage:
 		if d.lone {
-			return view.Known("a table was emptied as a whole (TRUNCATE), which names no rows", "cause-truncated")
+			return releve.Known("a table was emptied as a whole (TRUNCATE), which names no rows", "cause-truncated")
 		}
 	}
 	return nil
@@ -192,7 +191,7 @@ func (d *decoder) add(c releve.RowChange) error {
 		return nil
 	}
 	if d.changes++; d.changes > loneMost {
-		return view.Known(fmt.Sprintf("there are more than %d changes", loneMost), "cause-too-many", "most", fmt.Sprint(loneMost))
+		return releve.Known(fmt.Sprintf("there are more than %d changes", loneMost), "cause-too-many", "most", fmt.Sprint(loneMost))
 	}
 	last := &d.found[len(d.found)-1]
 	last.Changes = append(last.Changes, c)

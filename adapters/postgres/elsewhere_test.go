@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // moveTo moves a directory to a disk of its own and leaves a link, as who has a full disk
@@ -81,7 +80,7 @@ func TestACloneLooksForRoomFirst(t *testing.T) {
 	small := newCluster(t, o)
 	local(t, openPool(t, main), "CREATE TABLE big AS SELECT repeat(md5(i::text), 20) AS t FROM generate_series(1, 60000) AS i")
 	err := small.Clone(within(t), main.opts.Listen, releve.NewDataID(), func(int64, int64) { t.Error("a copy was begun") })
-	fault := (*view.Fault)(nil)
+	fault := (*releve.Fault)(nil)
 	if !errors.Is(err, ErrNoRoom) || !errors.As(err, &fault) || fault.Why.Args["free"] == "" || fault.Why.Args["needed"] == "" {
 		t.Fatalf("it ended with %v", err)
 	}
@@ -100,7 +99,7 @@ func TestARewindLooksForRoomFirst(t *testing.T) {
 	}
 	moveTo(t, mount(t, "-t", "tmpfs", "-o", "size=160m", "tmpfs"), main.logDir())
 	_, err := main.Rewind(within(t), secondary.opts.Listen, releve.NewDataID(), func(int64, int64) { t.Error("it was begun") })
-	fault := (*view.Fault)(nil)
+	fault := (*releve.Fault)(nil)
 	if !errors.Is(err, ErrNoRoom) || !errors.As(err, &fault) || fault.Why.Args["directory"] != main.logDir() {
 		t.Fatalf("it ended with %v", err)
 	}

@@ -6,15 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"releve"
 	"strconv"
 	"strings"
-
-	"releve/screen/view"
 )
 
 // ErrOldMinor is returned with an Installation that runs, but whose minor version
 // can acknowledge a commit alone just after a start (RULES R1).
-var ErrOldMinor = view.Known("this minor version of PostgreSQL is too old", "cause-old-minor")
+var ErrOldMinor = releve.Known("this minor version of PostgreSQL is too old", "cause-old-minor")
 
 // Version of PostgreSQL, for example 15.18.
 type Version struct{ Major, Minor int }
@@ -52,7 +51,7 @@ func Find(hint string) (Installation, error) {
 }
 
 // ErrOtherMajor says that no programs of the data's major version are there.
-var ErrOtherMajor = view.Known("the data is of another major version than the programs", "cause-other-major")
+var ErrOtherMajor = releve.Known("the data is of another major version than the programs", "cause-other-major")
 
 // FindFor is Find for data of a major version, 0 for none: PostgreSQL reads no other's.
 func FindFor(hint string, major int) (Installation, error) {
@@ -76,7 +75,7 @@ func FindFor(hint string, major int) (Installation, error) {
 }
 
 func majorFault(code string, major int) error {
-	return &view.Fault{Cause: ErrOtherMajor, Why: view.Say(code, "found", strconv.Itoa(major),
+	return &releve.Fault{Cause: ErrOtherMajor, Why: releve.Say(code, "found", strconv.Itoa(major),
 		"oldest", strconv.Itoa(oldest), "newest", strconv.Itoa(newest))}
 }
 

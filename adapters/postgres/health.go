@@ -8,24 +8,23 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"releve"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"releve/screen/view"
 )
 
-// What Health finds, for errors.Is. The sentence of the [view.Fault] around each says what
+// What Health finds, for errors.Is. The sentence of the [releve.Fault] around each says what
 // was seen and what to do.
 var (
-	ErrDiskFull   = view.Known("the disk of the database is full", "cause-disk-full")
-	ErrDiskWedged = view.Known("the disk of the database does not take a write", "cause-disk-refuses")
-	ErrFilesGone  = view.Known("files of the database are gone", "cause-files-gone")
-	ErrDamaged    = view.Known("the database is damaged", "cause-damaged")
-	ErrNoAnswer   = view.Known("PostgreSQL does not answer", "cause-no-answer")
+	ErrDiskFull   = releve.Known("the disk of the database is full", "cause-disk-full")
+	ErrDiskWedged = releve.Known("the disk of the database does not take a write", "cause-disk-refuses")
+	ErrFilesGone  = releve.Known("files of the database are gone", "cause-files-gone")
+	ErrDamaged    = releve.Known("the database is damaged", "cause-damaged")
+	ErrNoAnswer   = releve.Known("PostgreSQL does not answer", "cause-no-answer")
 )
 
 const (
@@ -45,7 +44,7 @@ const (
 // Health finds out by doing, within a second, whether this PostgreSQL can still be trusted
 // with commits: a write with fsync (RULES R12), a look for the files that it lives on, a
 // query, and what it has complained of in its log. It may be called once a second, by one
-// goroutine. It returns nil, or a [view.Fault] of one of the errors above; the disk
+// goroutine. It returns nil, or a [releve.Fault] of one of the errors above; the disk
 // before PostgreSQL, which suffers from it.
 func (c *Cluster) Health(ctx context.Context) error {
 	look, cancel := context.WithTimeout(ctx, healthLimit)
@@ -114,11 +113,11 @@ func (c *Cluster) wedged() error {
 }
 
 func (c *Cluster) noAnswer(cause error) error {
-	return c.fault(ErrNoAnswer, "database-no-answer", "cause", view.Reason(cause), "limit", healthLimit.String())
+	return c.fault(ErrNoAnswer, "database-no-answer", "cause", releve.Reason(cause), "limit", healthLimit.String())
 }
 
-func (c *Cluster) fault(cause error, code string, pairs ...string) *view.Fault {
-	fault := &view.Fault{Cause: cause, Why: view.Say(code, pairs...)}
+func (c *Cluster) fault(cause error, code string, pairs ...string) *releve.Fault {
+	fault := &releve.Fault{Cause: cause, Why: releve.Say(code, pairs...)}
 	return fault.With("directory", c.opts.Dir)
 }
 
@@ -158,7 +157,7 @@ func (c *Cluster) noRoomIn(dir string) error {
 	default:
 		return nil
 	}
-	return &view.Fault{Cause: ErrDiskFull, Why: view.Say(code, "directory", place(dir), "free", strconv.FormatInt(free, 10))}
+	return &releve.Fault{Cause: ErrDiskFull, Why: releve.Say(code, "directory", place(dir), "free", strconv.FormatInt(free, 10))}
 }
 
 // probeDisk writes a few bytes and waits until they are on the disk.
@@ -184,7 +183,7 @@ func (c *Cluster) diskFault(err error) error {
 	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.EROFS):
 		return c.fault(ErrDamaged, "database-damaged", "said", err.Error())
 	}
-	return c.fault(ErrDiskWedged, "database-disk-refuses", "cause", view.Reason(err))
+	return c.fault(ErrDiskWedged, "database-disk-refuses", "cause", releve.Reason(err))
 }
 
 func pathOf(err error) string {
@@ -212,7 +211,7 @@ SELECT coalesce((SELECT sum(checksum_failures) FROM pg_stat_database), 0)::bigin
 func (c *Cluster) examineAnswer(ctx context.Context) error {
 	p := c.postmaster()
 	if p == nil || !p.running() {
-		return c.fault(ErrNoAnswer, "database-stopped", "cause", view.Reason(c.ExitError()))
+		return c.fault(ErrNoAnswer, "database-stopped", "cause", releve.Reason(c.ExitError()))
 	}
 	if err := c.held(ctx, p); err != nil {
 		return c.noAnswer(err)
@@ -284,13 +283,13 @@ func (c *Cluster) answerFault(err error) error {
 // it. A stopped one is seen in /proc at no cost, another one by knocking now and then.
 func (c *Cluster) held(ctx context.Context, p *postmaster) error {
 	if state := processState(p.cmd.Process.Pid); state == 'T' || state == 't' {
-		return view.Known(fmt.Sprintf("process %d is stopped", p.cmd.Process.Pid), "cause-process-stopped", "process", fmt.Sprint(p.cmd.Process.Pid))
+		return releve.Known(fmt.Sprintf("process %d is stopped", p.cmd.Process.Pid), "cause-process-stopped", "process", fmt.Sprint(p.cmd.Process.Pid))
 	}
 	if time.Since(p.knocked) < knockEvery {
 		return nil
 	}
 	if err := c.knock(ctx); err != nil {
-		return view.Because(err, "it takes no new session", "cause-no-session")
+		return releve.Because(err, "it takes no new session", "cause-no-session")
 	}
 	p.knocked = time.Now()
 	return nil

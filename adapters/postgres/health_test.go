@@ -17,7 +17,6 @@ import (
 
 	"releve"
 	"releve/proof/practice/freeze"
-	"releve/screen/view"
 )
 
 // ill looks at the health until it is bad, and checks that it is of the kind, known
@@ -34,7 +33,7 @@ func ill(t *testing.T, c *Cluster, want error, naming string) {
 	if !errors.Is(err, want) || took > 2*time.Second {
 		t.Errorf("after %s: %v, want %v", took, err, want)
 	}
-	fault := (*view.Fault)(nil)
+	fault := (*releve.Fault)(nil)
 	if !errors.As(err, &fault) || !strings.Contains(fmt.Sprint(fault.Why.Args), naming) {
 		t.Errorf("%v does not name %q", err, naming)
 	}
@@ -265,7 +264,7 @@ func TestAPostmasterThatCanForkNoSessionIsNotWell(t *testing.T) {
 	c.postmaster().knocked = time.Time{}
 	for range 6 {
 		err := c.Health(within(t))
-		if fault := (*view.Fault)(nil); !errors.Is(err, ErrNoAnswer) || !errors.As(err, &fault) || !strings.Contains(fault.Why.Args["cause"], "cause-no-session") {
+		if fault := (*releve.Fault)(nil); !errors.Is(err, ErrNoAnswer) || !errors.As(err, &fault) || !strings.Contains(fault.Why.Args["cause"], "cause-no-session") {
 			t.Fatalf("it forks no more, and is found: %v", err)
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // Slots keep log on the disk that the database itself lives on: the mirror's for when it is
@@ -358,7 +357,7 @@ func (c *Cluster) ExamineKept() error {
 	if err != nil || fixed <= room.connected {
 		return err
 	}
-	return &view.Fault{Cause: ErrKeptLog, Why: view.Say("kept-log-too-large",
+	return &releve.Fault{Cause: ErrKeptLog, Why: releve.Say("kept-log-too-large",
 		"size", fmt.Sprint(fixed), "directory", existing(c.logDir()), "free", fmt.Sprint(d.free), "most", fmt.Sprint(room.connected))}
 }
 
@@ -418,6 +417,6 @@ func (c *Cluster) RoomToBeCopied() error {
 	if err != nil || room.connected > leastKept || c.opts.KeepWAL > 0 && c.opts.KeepWAL <= leastKept {
 		return err
 	}
-	return &view.Fault{Cause: ErrNoRoom, Why: view.Say("copy-source-no-room",
+	return &releve.Fault{Cause: ErrNoRoom, Why: releve.Say("copy-source-no-room",
 		"seat", string(c.opts.Seat), "directory", place(c.logDir()), "free", fmt.Sprint(d.free))}
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // smallPair is a pair whose main lives on a disk of its own, with all that its PostgreSQL says.
@@ -362,7 +361,7 @@ func TestABoundOfTheSitesOwnIsComparedWithTheDisk(t *testing.T) {
 	for size, fits := range map[int64]bool{0: true, 64 << 20: true, 150 << 20: true, 200 << 20: false, 8 << 30: false} {
 		o.KeepWAL = size
 		err := newCluster(t, o).ExamineKept()
-		fault := (*view.Fault)(nil)
+		fault := (*releve.Fault)(nil)
 		if fits != (err == nil) || !fits && (!errors.Is(err, ErrKeptLog) || !errors.As(err, &fault) || fault.Why.Args["most"] == "") {
 			t.Errorf("%d bytes: %v", size, err)
 		}

@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"releve"
-	"releve/screen/view"
 )
 
 const (
@@ -23,7 +22,7 @@ const (
 	changeLimit     = 5 * time.Second // of one change that writes to the disk
 )
 
-var errNotRunning = view.Known("PostgreSQL is not running: start it first", "cause-not-running")
+var errNotRunning = releve.Known("PostgreSQL is not running: start it first", "cause-not-running")
 
 // Pool opens at most so many sessions as the owner of the database. They come and go
 // with PostgreSQL; the pool is the caller's to close. No statement has a time limit
@@ -302,7 +301,7 @@ func (c *Cluster) BecomeMirror(ctx context.Context) error {
 		return err
 	}
 	if !position.InRecovery {
-		return view.Known("this PostgreSQL is a primary, not a mirror", "cause-primary")
+		return releve.Known("this PostgreSQL is a primary, not a mirror", "cause-primary")
 	}
 	if err := c.configure(Mirror); err != nil {
 		return err

@@ -14,16 +14,15 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // ErrStillPromoting is returned when a promotion was asked for and not seen to end: it
 // may still happen, and the duty goes back only by RULES R15.
-var ErrStillPromoting = view.Known("the promotion may still happen", "cause-still-promoting")
+var ErrStillPromoting = releve.Known("the promotion may still happen", "cause-still-promoting")
 
 // ErrTail is returned with a promotion that left received rows behind. Nothing may be
 // committed, and the old owner's data must be kept (RULES R4).
-var ErrTail = view.Known("what the mirror had received does not end cleanly", "cause-tail")
+var ErrTail = releve.Known("what the mirror had received does not end cleanly", "cause-tail")
 
 // Tail is what lay between the fork and what the mirror had flushed.
 type Tail string
@@ -260,7 +259,7 @@ func (c *Cluster) tail(ctx context.Context, kept string, fork Fork, flushed rele
 	return end.judge(fork.At, flushed), detail, nil
 }
 
-var errNoEnd = view.Known("pg_waldump found none", "cause-no-end")
+var errNoEnd = releve.Known("pg_waldump found none", "cause-no-end")
 
 // endWithZeros puts an empty file behind the last one and returns its name: pg_waldump waits
 // five seconds for one that is missing, and dies of it without saying how far it came.

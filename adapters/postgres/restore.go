@@ -9,14 +9,13 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // What Restore fails with. What was there is untouched then.
 var (
-	ErrUnsound = view.Known("the mirror's copy has damaged pages", "cause-unsound")
-	ErrNoRoom  = view.Known("the disk has no room for a copy beside the data that it replaces", "cause-no-room")
-	ErrOnlyOne = view.Known("the data that would be removed may be the only one to hold some rows", "cause-only-one")
+	ErrUnsound = releve.Known("the mirror's copy has damaged pages", "cause-unsound")
+	ErrNoRoom  = releve.Known("the disk has no room for a copy beside the data that it replaces", "cause-no-room")
+	ErrOnlyOne = releve.Known("the data that would be removed may be the only one to hold some rows", "cause-only-one")
 )
 
 // Replaced says what becomes of the data that a restore replaces.
@@ -119,11 +118,11 @@ func (c *Cluster) holdsNothingMore(ctx context.Context, o origin) error {
 		return err
 	}
 	if timeline != o.timeline {
-		return view.Known(fmt.Sprintf("it is on timeline %d, the mirror on %d", timeline, o.timeline), "cause-other-timeline", "own", fmt.Sprint(timeline), "theirs", fmt.Sprint(o.timeline))
+		return releve.Known(fmt.Sprintf("it is on timeline %d, the mirror on %d", timeline, o.timeline), "cause-other-timeline", "own", fmt.Sprint(timeline), "theirs", fmt.Sprint(o.timeline))
 	}
 	commits, err := c.countCommits(ctx, timeline, o.received)
 	if err == nil && commits > 0 {
-		err = view.Known(fmt.Sprintf("%d commits never reached the mirror", commits), "cause-commits", "commits", fmt.Sprint(commits))
+		err = releve.Known(fmt.Sprintf("%d commits never reached the mirror", commits), "cause-commits", "commits", fmt.Sprint(commits))
 	}
 	return err
 }
@@ -138,7 +137,7 @@ func (c *Cluster) makeRoom(ctx context.Context, source netip.AddrPort, o origin,
 		return c.roomFor(o.bytes + headroom)
 	}
 	if spare != nil {
-		return &view.Fault{Cause: fmt.Errorf("%w: %w", ErrOnlyOne, spare), Why: view.Say("restore-only-one", "directory", c.dataDir(), "cause", view.Reason(spare))}
+		return &releve.Fault{Cause: fmt.Errorf("%w: %w", ErrOnlyOne, spare), Why: releve.Say("restore-only-one", "directory", c.dataDir(), "cause", releve.Reason(spare))}
 	}
 	if bad, err := c.checkPages(ctx, c.cloneInfo(source), nil); err != nil || len(bad) > 0 {
 		return errors.Join(err, unsound(source, bad))
@@ -153,9 +152,9 @@ func unsound(source netip.AddrPort, bad []releve.BadPage) error {
 	if len(bad) == 0 {
 		return nil
 	}
-	return &view.Fault{
+	return &releve.Fault{
 		Cause: fmt.Errorf("%w: %v", ErrUnsound, bad),
-		Why:   view.Say("restore-unsound", "address", source.String(), "pages", fmt.Sprint(len(bad)), "file", bad[0].File, "page", fmt.Sprint(bad[0].Page)),
+		Why:   releve.Say("restore-unsound", "address", source.String(), "pages", fmt.Sprint(len(bad)), "file", bad[0].File, "page", fmt.Sprint(bad[0].Page)),
 	}
 }
 

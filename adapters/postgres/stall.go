@@ -4,16 +4,15 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"releve"
 	"strconv"
 	"strings"
 	"time"
-
-	"releve/screen/view"
 )
 
 // ErrStalled ends what makes no progress. Whatever still advances is waited for, however slow
 // the disk or the line: a limit for the whole would begin it again and again.
-var ErrStalled = view.Known("it makes no progress", "cause-stalled")
+var ErrStalled = releve.Known("it makes no progress", "cause-stalled")
 
 const (
 	stallLimit = 2 * time.Minute

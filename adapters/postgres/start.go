@@ -10,18 +10,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"releve"
 	"slices"
 	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"releve/screen/view"
 )
 
 // ErrFenced is returned by a start that a fence overtook.
-var ErrFenced = view.Known("PostgreSQL was fenced while it started", "cause-fenced")
+var ErrFenced = releve.Known("PostgreSQL was fenced while it started", "cause-fenced")
 
 // postmaster is one running PostgreSQL, from its start to its end.
 type postmaster struct {
@@ -295,7 +294,7 @@ func (p *postmaster) because(err error, text, code string) error {
 	if said := p.log.entries(); len(said) > 0 {
 		last = said[len(said)-1].text()
 	}
-	return view.Because(err, fmt.Sprintf("%s (%s)", text, cmp.Or(last, "it said nothing")), code, "cause", last)
+	return releve.Because(err, fmt.Sprintf("%s (%s)", text, cmp.Or(last, "it said nothing")), code, "cause", last)
 }
 
 // remedy is what to do about what a program said.
@@ -323,7 +322,7 @@ func (p *postmaster) failure() error {
 		return end
 	}
 	do := advice[advised]
-	return view.Explained(end, fmt.Sprintf("%v: %s", end, do.do), "cause-"+do.code, "why", view.Reason(end))
+	return releve.Explained(end, fmt.Sprintf("%v: %s", end, do.do), "cause-"+do.code, "why", releve.Reason(end))
 }
 
 // grave are the entries of a log that can tell why its program ended (manual, table 20.2),
@@ -349,7 +348,7 @@ func spoken(said []logEntry) []string {
 
 func (p *postmaster) ending() error {
 	if p.err == nil {
-		return view.Known("exit status 0", "cause-ended")
+		return releve.Known("exit status 0", "cause-ended")
 	}
 	return p.err
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // Presence is what stands in the data directory.
@@ -29,7 +28,7 @@ const (
 // State is the data directory as the disk shows it, PostgreSQL running or not.
 type State struct {
 	Presence Presence
-	Foreign  *view.Fault   // Presence is Foreign: whose it is and what to do
+	Foreign  *releve.Fault // Presence is Foreign: whose it is and what to do
 	Unusable string        // Ours: why it must not be started, "" when it may
 	DataID   releve.DataID // Ours
 	Copy     bool          // Ours: it has only followed since it was copied whole, so that no row is its own
@@ -120,28 +119,28 @@ func (c *Cluster) ownership() (State, error) {
 			return State{}, fmt.Errorf("cannot read whose data this is: %w", err)
 		}
 		if err := json.Unmarshal(raw, &m); err != nil {
-			return c.foreign(view.Say("data-identity-damaged", "file", path, "cause", view.Reason(err))), nil
+			return c.foreign(releve.Say("data-identity-damaged", "file", path, "cause", releve.Reason(err))), nil
 		}
 		return c.judge(m), nil
 	}
-	return c.foreign(view.Say("data-not-ours")), nil
+	return c.foreign(releve.Say("data-not-ours")), nil
 }
 
 func (c *Cluster) judge(m mark) State {
 	switch {
 	case m.Format != identityFormat:
-		return c.foreign(view.Say("data-other-version", "found", strconv.Itoa(m.Format), "expected", strconv.Itoa(identityFormat)))
+		return c.foreign(releve.Say("data-other-version", "found", strconv.Itoa(m.Format), "expected", strconv.Itoa(identityFormat)))
 	case m.Site != c.opts.SiteID:
-		return c.foreign(view.Say("data-other-site", "found", m.Site, "expected", c.opts.SiteID))
+		return c.foreign(releve.Say("data-other-site", "found", m.Site, "expected", c.opts.SiteID))
 	}
 	return State{Presence: Ours, DataID: m.Data, Unusable: m.Why, Copy: m.Copy}
 }
 
 // ErrForeign says that the data directory holds what is not this site's.
-var ErrForeign = view.Known("the data directory is not this site's", "cause-foreign-data")
+var ErrForeign = releve.Known("the data directory is not this site's", "cause-foreign-data")
 
-func (c *Cluster) foreign(why view.Sentence) State {
-	fault := &view.Fault{Cause: ErrForeign, Why: why}
+func (c *Cluster) foreign(why releve.Sentence) State {
+	fault := &releve.Fault{Cause: ErrForeign, Why: why}
 	return State{Presence: Foreign, Foreign: fault.With("directory", c.dataDir())}
 }
 
@@ -214,7 +213,7 @@ func (c *Cluster) Control() (Control, error) {
 
 func parseControl(out string) (Control, error) {
 	if strings.Contains(out, "CRC checksum does not match") { // it prints what it read all the same
-		return Control{}, view.Known("PostgreSQL's control file (global/pg_control) is damaged: copy the data anew from the other server", "cause-control")
+		return Control{}, releve.Known("PostgreSQL's control file (global/pg_control) is damaged: copy the data anew from the other server", "cause-control")
 	}
 	fields := map[string]string{}
 	for line := range strings.Lines(out) {

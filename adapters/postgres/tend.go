@@ -6,11 +6,10 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"releve"
 	"strconv"
 	"strings"
 	"syscall"
-
-	"releve/screen/view"
 )
 
 // What years do to a data directory: a backup job opens it, a restore gives it to root, an
@@ -18,7 +17,7 @@ import (
 // there is a sentence in the place of PostgreSQL's own refusal, once, not once a second.
 
 // ErrOtherOwner says that PostgreSQL's account does not own the data.
-var ErrOtherOwner = view.Known("the data belongs to another account", "cause-other-account")
+var ErrOtherOwner = releve.Known("the data belongs to another account", "cause-other-account")
 
 // tend puts right what would keep PostgreSQL from starting on data that is whole.
 func (c *Cluster) tend() error {
@@ -66,7 +65,7 @@ func (c *Cluster) examineOwner() error {
 			return err
 		}
 		if owner := int(info.Sys().(*syscall.Stat_t).Uid); owner != who.uid {
-			fault := &view.Fault{Cause: ErrOtherOwner, Why: view.Say("database-other-owner", "file", path, "owner", accountName(owner), "account", accountName(who.uid))}
+			fault := &releve.Fault{Cause: ErrOtherOwner, Why: releve.Say("database-other-owner", "file", path, "owner", accountName(owner), "account", accountName(who.uid))}
 			return fault.With("directory", c.dataDir())
 		}
 	}
@@ -130,7 +129,7 @@ func (c *Cluster) look(major int) (Installation, error) {
 
 // inData names the directory of the data that a fault is about.
 func (c *Cluster) inData(err error) error {
-	if fault, ok := errors.AsType[*view.Fault](err); ok {
+	if fault, ok := errors.AsType[*releve.Fault](err); ok {
 		return fault.With("directory", c.dataDir())
 	}
 	return err
@@ -156,7 +155,7 @@ func (c *Cluster) Examine() error {
 }
 
 // ErrClosedPath says that PostgreSQL's account cannot reach its directory.
-var ErrClosedPath = view.Known("PostgreSQL's account may not pass through a directory above its own", "cause-closed-path")
+var ErrClosedPath = releve.Known("PostgreSQL's account may not pass through a directory above its own", "cause-closed-path")
 
 func (c *Cluster) examinePath() error {
 	who, err := c.account()
@@ -168,7 +167,7 @@ func (c *Cluster) examinePath() error {
 			continue
 		}
 		if closed := who.blame(dir); closed != "" {
-			return &view.Fault{Cause: ErrClosedPath, Why: view.Say("database-closed-path", "path", closed, "account", who.name)}
+			return &releve.Fault{Cause: ErrClosedPath, Why: releve.Say("database-closed-path", "path", closed, "account", who.name)}
 		}
 		return nil
 	}

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // bystander is a living process of PostgreSQL's account that is no PostgreSQL.
@@ -110,7 +109,7 @@ func TestWhatOthersDidToTheDataDirectoryIsPutRight(t *testing.T) {
 // isFault checks that an error is of a kind and tells in both languages what to do.
 func isFault(t *testing.T, err, kind error, naming string) {
 	t.Helper()
-	fault := (*view.Fault)(nil)
+	fault := (*releve.Fault)(nil)
 	if !errors.Is(err, kind) || !errors.As(err, &fault) || !strings.Contains(err.Error(), naming) {
 		t.Errorf("%v, want %v naming %q", err, kind, naming)
 	}

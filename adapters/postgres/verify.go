@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // Two databases are compared at one position in three moves (SPEC M7). The owner is
@@ -40,7 +39,7 @@ const (
 
 // ErrFrozenTooLong is returned by a release that comes late: writers went on before it,
 // and what was read on the mirror meanwhile compares with nothing.
-var ErrFrozenTooLong = view.Known("the owner could not be held still until the mirror was there", "cause-frozen")
+var ErrFrozenTooLong = releve.Known("the owner could not be held still until the mirror was there", "cause-frozen")
 
 // Frozen is an owner with a table that nobody writes to.
 type Frozen struct {
@@ -76,7 +75,7 @@ func (f *Frozen) freeze(ctx context.Context, table string) error {
 BEGIN; SET LOCAL lock_timeout = %d; SET LOCAL deadlock_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d;
 LOCK TABLE %s IN SHARE MODE`, lockLimit.Milliseconds(), yieldAfter.Milliseconds(), frozenLimit.Milliseconds(), table))
 	if err != nil {
-		return view.Because(err, "the writers of "+table+" could not be held up for a moment", "cause-not-held", "table", table)
+		return releve.Because(err, "the writers of "+table+" could not be held up for a moment", "cause-not-held", "table", table)
 	}
 	return f.Own.take(ctx)
 }
@@ -89,7 +88,7 @@ func (c *Cluster) mark(ctx context.Context) (releve.LSN, error) {
 	var at lsnText
 	err := c.ask(ctx, frozenLimit, []any{&at}, "SELECT pg_logical_emit_message(true, $1, '')::text", verifyName)
 	if err != nil {
-		return 0, view.Because(err, "the mirror does not acknowledge", "cause-not-acknowledged")
+		return 0, releve.Because(err, "the mirror does not acknowledge", "cause-not-acknowledged")
 	}
 	return releve.LSN(at), nil
 }
@@ -167,7 +166,7 @@ func (c *Cluster) waitReplay(ctx context.Context, at releve.LSN) error {
 
 // notThere says how far a copy has come that was waited for.
 func notThere(at, awaited releve.LSN, err error) error {
-	return view.Because(err, fmt.Sprintf("the copy is at %s and not yet at %s", at, awaited), "cause-not-there", "own", at.String(), "theirs", awaited.String())
+	return releve.Because(err, fmt.Sprintf("the copy is at %s and not yet at %s", at, awaited), "cause-not-there", "own", at.String(), "theirs", awaited.String())
 }
 
 // Lineage is the timeline that the data is on, with where its ancestors were left. Two

@@ -9,7 +9,6 @@ import (
 	"io"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // The file is a header line and then records, each of:
@@ -64,11 +63,11 @@ func readHeader(r io.ReaderAt) (header, []byte, error) {
 	}
 	line, _, ok := bytes.Cut(start[:n], []byte("\n"))
 	if !ok || json.Unmarshal(line, &h) != nil || h.Format != format || h.Incarnation == "" {
-		return h, nil, &view.Fault{Cause: ErrDamaged, Why: view.Say("spool-headless")}
+		return h, nil, &releve.Fault{Cause: ErrDamaged, Why: releve.Say("spool-headless")}
 	}
 	line, err = h.line()
 	if err != nil || !bytes.Equal(line, start[:min(n, len(line))]) { // JSON reads more than we write
-		return h, nil, &view.Fault{Cause: ErrDamaged, Why: view.Say("spool-headless")}
+		return h, nil, &releve.Fault{Cause: ErrDamaged, Why: releve.Say("spool-headless")}
 	}
 	return h, line, nil
 }

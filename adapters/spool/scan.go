@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"releve"
 	"strconv"
-
-	"releve/screen/view"
 )
 
 // stride is how many records lie between two entries of the index: 1 GiB of
@@ -66,7 +65,7 @@ func provenTorn(r io.ReaderAt, l layout, size int64, seed uint32) error {
 			}
 			f, err := readFrame(r, at+int64(from+i), size, seed)
 			if err == nil && f.durable > l.last {
-				return &view.Fault{Cause: ErrDamaged, Why: view.Say("spool-damaged", "record", strconv.FormatUint(l.last+1, 10),
+				return &releve.Fault{Cause: ErrDamaged, Why: releve.Say("spool-damaged", "record", strconv.FormatUint(l.last+1, 10),
 					"byte", strconv.FormatInt(l.end, 10), "later", strconv.FormatUint(f.sequence, 10))}
 			}
 			from += i + 1

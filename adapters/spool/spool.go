@@ -20,24 +20,23 @@ import (
 	"sync"
 
 	"releve"
-	"releve/screen/view"
 )
 
 var (
 	// ErrFull says that the spool is at its bound or its disk is full: no more
 	// messages are taken, calls are still answered (R14).
-	ErrFull = view.Known("spool is full: bring the database back so that it drains, or free its disk", "cause-spool-full")
+	ErrFull = releve.Known("spool is full: bring the database back so that it drains, or free its disk", "cause-spool-full")
 	// ErrDamaged says that a record that had been safe can no longer be read.
-	ErrDamaged = view.Known("spool is damaged", "cause-spool-damaged")
+	ErrDamaged = releve.Known("spool is damaged", "cause-spool-damaged")
 	// ErrOtherSeat says that the file was written by the other server.
 	ErrOtherSeat = errors.New("spool belongs to the other seat")
 	// ErrInUse says that another process has the file open.
 	ErrInUse = errors.New("spool is in use")
 	// ErrFailed says that the disk failed a write or an fsync. After that nothing the kernel says of
 	// this file can be trusted, so nothing more is appended to it.
-	ErrFailed = view.Known("spool failed: check the disk, then restart this server", "cause-spool-failed")
+	ErrFailed = releve.Known("spool failed: check the disk, then restart this server", "cause-spool-failed")
 	// ErrClosed says that Close was called.
-	ErrClosed = view.Known("spool is closed", "cause-spool-closed")
+	ErrClosed = releve.Known("spool is closed", "cause-spool-closed")
 )
 
 // Defaults of Options, in bytes.
@@ -98,7 +97,7 @@ type file struct {
 
 // Open opens the spool of a seat in dir, or creates it. A torn tail is cut off
 // and reported by Opened; a file that is damaged, in use or of the other seat is
-// refused with a [view.Fault] that says the way out, and left as it is.
+// refused with a [releve.Fault] that says the way out, and left as it is.
 func Open(dir string, seat releve.Seat, opt Options) (*Spool, error) {
 	if opt.Bound == 0 {
 		opt.Bound = DefaultBound
@@ -127,7 +126,7 @@ func Open(dir string, seat releve.Seat, opt Options) (*Spool, error) {
 
 // located says which spool it is that cannot be taken.
 func (s *Spool) located(err error) error {
-	if fault, ok := errors.AsType[*view.Fault](err); ok {
+	if fault, ok := errors.AsType[*releve.Fault](err); ok {
 		return fault.With("file", s.opened.Path, "directory", filepath.Dir(s.opened.Path))
 	}
 	return fmt.Errorf("%s: %w", s.opened.Path, err)
@@ -161,7 +160,7 @@ func (s *Spool) take(found *os.File) (*file, error) {
 		return nil, err
 	}
 	if h.Seat != s.seat {
-		return nil, &view.Fault{Cause: ErrOtherSeat, Why: view.Say("spool-other-seat", "seat", string(h.Seat), "other", string(s.seat))}
+		return nil, &releve.Fault{Cause: ErrOtherSeat, Why: releve.Say("spool-other-seat", "seat", string(h.Seat), "other", string(s.seat))}
 	}
 	info, err := found.Stat()
 	if err != nil {

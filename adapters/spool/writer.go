@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"releve"
 	"syscall"
-
-	"releve/screen/view"
 )
 
 const (
@@ -248,7 +247,7 @@ func (s *Spool) unstored() ([][]byte, error) {
 func lock(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return &view.Fault{Cause: ErrInUse, Why: view.Say("spool-in-use")}
+		return &releve.Fault{Cause: ErrInUse, Why: releve.Say("spool-in-use")}
 	}
 	return err
 }

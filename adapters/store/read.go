@@ -7,7 +7,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // readLimit bounds a read whose caller set no limit: a waiting TRUNCATE hangs
@@ -46,7 +45,7 @@ type CallMark struct {
 
 // CallPage is a piece of the list of calls, newest first.
 type CallPage struct {
-	Calls []view.Call
+	Calls []releve.Call
 	More  bool // there may be older ones, after the last
 }
 
@@ -124,14 +123,14 @@ func ReadCalls(ctx context.Context, q Querier, after CallMark, limit int) (CallP
 	return page, rows.Err()
 }
 
-func scanCall(row pgx.Rows) (view.Call, error) {
-	c := view.Call{Stored: true}
+func scanCall(row pgx.Rows) (releve.Call, error) {
+	c := releve.Call{Stored: true}
 	var milliseconds int64
 	err := row.Scan(&c.Call, &c.At, &c.Seat, &c.Term, &c.From, &c.Overflowed, &c.WithoutDuty, &c.Test,
 		&c.Outcome, &milliseconds, &c.Steps, &c.Run, &c.Chain, &c.Detail)
 	c.Duration = time.Duration(milliseconds) * time.Millisecond
 	if !c.Test { // the site's own user is no caller
-		c.From = view.Masked(c.From) // older versions stored short numbers whole
+		c.From = releve.Masked(c.From) // older versions stored short numbers whole
 	}
 	return c, err
 }

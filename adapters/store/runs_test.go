@@ -7,7 +7,6 @@ import (
 
 	"releve"
 	"releve/adapters/store"
-	"releve/screen/view"
 )
 
 // life makes facts of one server at moments that the test gives.
@@ -62,8 +61,8 @@ func TestACallOfARunThatIsOverWasCut(t *testing.T) {
 		main.over(20, "run-1", "run-2"), main.over(20, "", "run-2"), main.over(40, "", "run-2"),
 	}
 	want := map[releve.CallID]told{
-		"of an old version": {view.Cut, 0}, "cut": {view.Cut, 4 * time.Second}, "cut at once": {view.Cut, 0},
-		"ended late": {"abandoned", 9 * time.Second}, "goes on": {"", time.Second}, "of a lost disk": {view.Cut, 0},
+		"of an old version": {releve.Cut, 0}, "cut": {releve.Cut, 4 * time.Second}, "cut at once": {releve.Cut, 0},
+		"ended late": {"abandoned", 9 * time.Second}, "goes on": {"", time.Second}, "of a lost disk": {releve.Cut, 0},
 		"of the other": {"", time.Second},
 	}
 	for range 8 {

@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // What deciding about a salvage fails with.
@@ -27,7 +26,7 @@ var bookkeeping = map[string]bool{
 
 // KeepSalvage stores a salvage with its rows, each judged against what the site has now,
 // and gives it a number. Storing the same directory again changes nothing.
-func (s *Store) KeepSalvage(ctx context.Context, found view.Salvage) (kept view.Salvage, err error) {
+func (s *Store) KeepSalvage(ctx context.Context, found releve.Salvage) (kept releve.Salvage, err error) {
 	err = s.Write(ctx, func(tx pgx.Tx) error {
 		// A new version of a row that is there: seeing it would not prove that it is mirrored (R7).
 		id, there, err := keptBefore(ctx, tx, found)
@@ -45,7 +44,7 @@ func (s *Store) KeepSalvage(ctx context.Context, found view.Salvage) (kept view.
 	return kept, err
 }
 
-func keptBefore(ctx context.Context, tx pgx.Tx, found view.Salvage) (id int64, there bool, err error) {
+func keptBefore(ctx context.Context, tx pgx.Tx, found releve.Salvage) (id int64, there bool, err error) {
 	if _, err := tx.Exec(ctx, `LOCK TABLE salvage IN SHARE ROW EXCLUSIVE MODE`); err != nil {
 		return 0, false, err
 	}
@@ -57,14 +56,14 @@ func keptBefore(ctx context.Context, tx pgx.Tx, found view.Salvage) (id int64, t
 	return id, err == nil, err
 }
 
-func insertSalvage(ctx context.Context, tx pgx.Tx, found view.Salvage) (id int64, err error) {
+func insertSalvage(ctx context.Context, tx pgx.Tx, found releve.Salvage) (id int64, err error) {
 	if _, err := judge(ctx, tx, found.Changes, false); err != nil {
 		return 0, err
 	}
-	state := view.SalvageSettled
+	state := releve.SalvageSettled
 	for _, c := range found.Changes {
-		if c.Class == view.SalvageNew || c.Class == view.SalvageConflict {
-			state = view.SalvageOpen
+		if c.Class == releve.SalvageNew || c.Class == releve.SalvageConflict {
+			state = releve.SalvageOpen
 		}
 	}
 	err = tx.QueryRow(ctx, `INSERT INTO salvage (id, seat, directory, term, timeline, fork, method, why, commits, transactions, state)
@@ -77,7 +76,7 @@ func insertSalvage(ctx context.Context, tx pgx.Tx, found view.Salvage) (id int64
 	return id, insertChanges(ctx, tx, id, found.Changes)
 }
 
-func insertChanges(ctx context.Context, tx pgx.Tx, id int64, changes []view.SalvageChange) error {
+func insertChanges(ctx context.Context, tx pgx.Tx, id int64, changes []releve.SalvageChange) error {
 	columns := []string{"salvage", "number", "relation", "key", "op", "before", "known", "after", "times", "at", "class", "theirs"}
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"salvage_change"}, columns,
 		pgx.CopyFromSlice(len(changes), func(i int) ([]any, error) {
@@ -106,7 +105,7 @@ var errRehearsed = errors.New("dry run")
 // ApplySalvage applies, in one transaction, the rows of a salvage that are new to the site
 // as it is now, and those in conflict where the choice says so. Rows applied before are
 // passed over, so that twice is once. A salvage that was discarded may still be applied.
-func (s *Store) ApplySalvage(ctx context.Context, id int64, choice SalvageChoice) (after view.Salvage, err error) {
+func (s *Store) ApplySalvage(ctx context.Context, id int64, choice SalvageChoice) (after releve.Salvage, err error) {
 	err = s.Write(ctx, func(tx pgx.Tx) error {
 		if err := lockSalvage(ctx, tx, id); err != nil {
 			return err
@@ -114,7 +113,7 @@ func (s *Store) ApplySalvage(ctx context.Context, id int64, choice SalvageChoice
 		if err := applyRows(ctx, tx, id, choice); err != nil {
 			return err
 		}
-		if err := decide(ctx, tx, id, view.SalvageApplied); err != nil {
+		if err := decide(ctx, tx, id, releve.SalvageApplied); err != nil {
 			return err
 		}
 		if after, err = readSalvage(ctx, tx, id); err == nil && choice.DryRun {
@@ -130,7 +129,7 @@ func (s *Store) ApplySalvage(ctx context.Context, id int64, choice SalvageChoice
 
 // DiscardSalvage records that a salvage is not to be applied. Its rows stay readable, and
 // so does the data directory that they were found in.
-func (s *Store) DiscardSalvage(ctx context.Context, id int64) (after view.Salvage, err error) {
+func (s *Store) DiscardSalvage(ctx context.Context, id int64) (after releve.Salvage, err error) {
 	err = s.Write(ctx, func(tx pgx.Tx) error {
 		if err := lockSalvage(ctx, tx, id); err != nil {
 			return err
@@ -143,7 +142,7 @@ func (s *Store) DiscardSalvage(ctx context.Context, id int64) (after view.Salvag
 		if applied {
 			return ErrApplied
 		}
-		if err := decide(ctx, tx, id, view.SalvageDiscarded); err != nil {
+		if err := decide(ctx, tx, id, releve.SalvageDiscarded); err != nil {
 			return err
 		}
 		after, err = readSalvage(ctx, tx, id)
@@ -163,19 +162,19 @@ func lockSalvage(ctx context.Context, tx pgx.Tx, id int64) error {
 
 // decide writes the row again even when it says so already: its commit settles an earlier one
 // in doubt (R7).
-func decide(ctx context.Context, tx pgx.Tx, id int64, state view.SalvageState) error {
+func decide(ctx context.Context, tx pgx.Tx, id int64, state releve.SalvageState) error {
 	_, err := tx.Exec(ctx, `UPDATE salvage SET state = $2, decided_at = CASE WHEN state = $2 THEN decided_at ELSE now() END WHERE id = $1`, id, state)
 	return err
 }
 
 // Salvages returns every salvage without its rows, newest first.
-func (s *Store) Salvages(ctx context.Context) ([]view.Salvage, error) {
-	return read(s, ctx, func(ctx context.Context) ([]view.Salvage, error) { return ReadSalvages(ctx, s.pool) })
+func (s *Store) Salvages(ctx context.Context) ([]releve.Salvage, error) {
+	return read(s, ctx, func(ctx context.Context) ([]releve.Salvage, error) { return ReadSalvages(ctx, s.pool) })
 }
 
 // Salvage returns one with at most so many of its rows.
-func (s *Store) Salvage(ctx context.Context, id int64, limit int) (view.Salvage, error) {
-	return read(s, ctx, func(ctx context.Context) (view.Salvage, error) { return ReadSalvage(ctx, s.pool, id, limit) })
+func (s *Store) Salvage(ctx context.Context, id int64, limit int) (releve.Salvage, error) {
+	return read(s, ctx, func(ctx context.Context) (releve.Salvage, error) { return ReadSalvage(ctx, s.pool, id, limit) })
 }
 
 const salvageQuery = `SELECT id, seat, directory, term, timeline, fork::text, method, why, commits, transactions, at, state,
@@ -189,32 +188,32 @@ const salvageQuery = `SELECT id, seat, directory, term, timeline, fork::text, me
 	) AS n ON true `
 
 // ReadSalvages returns every salvage that q has, without its rows, newest first.
-func ReadSalvages(ctx context.Context, q Querier) ([]view.Salvage, error) {
+func ReadSalvages(ctx context.Context, q Querier) ([]releve.Salvage, error) {
 	return list(ctx, q, scanSalvage, salvageQuery+`ORDER BY id DESC`)
 }
 
 // ReadSalvage returns one with at most so many of its rows.
-func ReadSalvage(ctx context.Context, q Querier, id int64, limit int) (view.Salvage, error) {
+func ReadSalvage(ctx context.Context, q Querier, id int64, limit int) (releve.Salvage, error) {
 	found, err := readSalvage(ctx, q, id)
 	if err != nil {
-		return view.Salvage{}, err
+		return releve.Salvage{}, err
 	}
 	found.Changes, err = list(ctx, q, scanChange, changeQuery+`WHERE salvage = $1 ORDER BY number LIMIT $2`, id, limit)
 	return found, err
 }
 
-func readSalvage(ctx context.Context, q Querier, id int64) (view.Salvage, error) {
+func readSalvage(ctx context.Context, q Querier, id int64) (releve.Salvage, error) {
 	found, err := list(ctx, q, scanSalvage, salvageQuery+`WHERE id = $1`, id)
 	switch {
 	case err != nil:
-		return view.Salvage{}, err
+		return releve.Salvage{}, err
 	case len(found) == 0:
-		return view.Salvage{}, fmt.Errorf("%w (%d)", ErrNoSalvage, id)
+		return releve.Salvage{}, fmt.Errorf("%w (%d)", ErrNoSalvage, id)
 	}
 	return found[0], nil
 }
 
-func scanSalvage(row pgx.CollectableRow) (v view.Salvage, err error) {
+func scanSalvage(row pgx.CollectableRow) (v releve.Salvage, err error) {
 	var fork string
 	var decided *time.Time
 	n := &v.Counts
@@ -231,7 +230,7 @@ func scanSalvage(row pgx.CollectableRow) (v view.Salvage, err error) {
 const changeQuery = `SELECT number, relation, key, op, before, known, after, times, at, class, theirs, applied_at
 	FROM salvage_change `
 
-func scanChange(row pgx.CollectableRow) (c view.SalvageChange, err error) {
+func scanChange(row pgx.CollectableRow) (c releve.SalvageChange, err error) {
 	var at, applied *time.Time
 	err = row.Scan(&c.Number, &c.Table, &c.Key, &c.Op, &c.Before, &c.Known, &c.After, &c.Times, &at, &c.Class, &c.Theirs, &applied)
 	c.At, c.AppliedAt = orZero(at), orZero(applied)

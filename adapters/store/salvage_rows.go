@@ -11,25 +11,24 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // Lone rows are of any table, later ones included, so they are compared and applied by
 // what PostgreSQL's catalogue says. All values are in its text form, as the log gave them.
 
 // classify says how a lone row stands to what the site has under its key.
-func classify(c view.SalvageChange, theirs releve.Row) view.SalvageClass {
+func classify(c releve.SalvageChange, theirs releve.Row) releve.SalvageClass {
 	switch {
 	case bookkeeping[c.Table]:
-		return view.SalvageBookkeeping
+		return releve.SalvageBookkeeping
 	case c.Known && alike(c.Before, c.After):
-		return view.SalvageSame
+		return releve.SalvageSame
 	case alike(c.After, theirs):
-		return view.SalvageAlready
+		return releve.SalvageAlready
 	case c.Known && alike(c.Before, theirs):
-		return view.SalvageNew
+		return releve.SalvageNew
 	}
-	return view.SalvageConflict
+	return releve.SalvageConflict
 }
 
 // alike compares two rows in the columns of the first, or finds that there is neither.
@@ -49,8 +48,8 @@ func sameText(a, b *string) bool { return a == b || a != nil && b != nil && *a =
 
 // judge looks each row up and classifies it, and returns the tables that it found. lock
 // keeps the site's rows as they are until the transaction ends.
-func judge(ctx context.Context, tx pgx.Tx, changes []view.SalvageChange, lock bool) (map[string]table, error) {
-	byTable := map[string][]*view.SalvageChange{}
+func judge(ctx context.Context, tx pgx.Tx, changes []releve.SalvageChange, lock bool) (map[string]table, error) {
+	byTable := map[string][]*releve.SalvageChange{}
 	for i := range changes {
 		byTable[changes[i].Table] = append(byTable[changes[i].Table], &changes[i])
 	}
@@ -103,8 +102,8 @@ WHERE c.relname = $1 AND c.relnamespace = 'public'::regnamespace AND c.relkind I
 	return t, err
 }
 
-func (t table) judge(ctx context.Context, tx pgx.Tx, changes []*view.SalvageChange, lock bool) error {
-	known := slices.DeleteFunc(slices.Clone(changes), func(c *view.SalvageChange) bool { return !t.takes(*c) })
+func (t table) judge(ctx context.Context, tx pgx.Tx, changes []*releve.SalvageChange, lock bool) error {
+	known := slices.DeleteFunc(slices.Clone(changes), func(c *releve.SalvageChange) bool { return !t.takes(*c) })
 	theirs, err := t.lookUp(ctx, tx, known, lock)
 	if err != nil {
 		return err
@@ -112,8 +111,8 @@ func (t table) judge(ctx context.Context, tx pgx.Tx, changes []*view.SalvageChan
 	for _, c := range changes {
 		c.Theirs = theirs[t.identify(c.Key)]
 		c.Class = classify(*c, c.Theirs)
-		if c.Class == view.SalvageNew && !t.takes(*c) {
-			c.Class = view.SalvageConflict
+		if c.Class == releve.SalvageNew && !t.takes(*c) {
+			c.Class = releve.SalvageConflict
 		}
 	}
 	return nil
@@ -121,7 +120,7 @@ func (t table) judge(ctx context.Context, tx pgx.Tx, changes []*view.SalvageChan
 
 // takes says whether a row can be found and applied here. One of an older version of the
 // tables may have had another key, a column more, or a table that is gone.
-func (t table) takes(c view.SalvageChange) bool {
+func (t table) takes(c releve.SalvageChange) bool {
 	for column := range c.After {
 		if t.types[column] == "" {
 			return false
@@ -142,7 +141,7 @@ func (t table) identify(row releve.Row) string {
 }
 
 // lookUp finds the site's rows under the keys of changes.
-func (t table) lookUp(ctx context.Context, tx pgx.Tx, changes []*view.SalvageChange, lock bool) (map[string]releve.Row, error) {
+func (t table) lookUp(ctx context.Context, tx pgx.Tx, changes []*releve.SalvageChange, lock bool) (map[string]releve.Row, error) {
 	found := map[string]releve.Row{}
 	if len(changes) == 0 {
 		return found, nil
@@ -184,7 +183,7 @@ func (t table) lookUpQuery(columns []string, lock bool) string {
 	return query
 }
 
-func (t table) lookUpArgs(changes []*view.SalvageChange) []any {
+func (t table) lookUpArgs(changes []*releve.SalvageChange) []any {
 	args := []any{pgx.QueryResultFormats{pgx.TextFormatCode}}
 	for _, column := range t.key {
 		values := make([]*string, len(changes))
@@ -197,7 +196,7 @@ func (t table) lookUpArgs(changes []*view.SalvageChange) []any {
 }
 
 // statement makes the site's row what the salvage says it became.
-func (t table) statement(c view.SalvageChange) (sql string, args []any) {
+func (t table) statement(c releve.SalvageChange) (sql string, args []any) {
 	columns := slices.Sorted(maps.Keys(c.After))
 	values := make([]string, len(columns))
 	for i, column := range columns {
@@ -228,7 +227,7 @@ func quoted(names ...string) string {
 }
 
 // errMoved says that a row was written while it was being applied.
-var errMoved = view.Known("the site's rows changed meanwhile: run it again", "cause-moved")
+var errMoved = releve.Known("the site's rows changed meanwhile: run it again", "cause-moved")
 
 // applyMost is how many rows of a salvage are held and applied at a time.
 const applyMost = 1000
@@ -251,7 +250,7 @@ func applyRows(ctx context.Context, tx pgx.Tx, id int64, choice SalvageChoice) e
 		}
 		batch := new(pgx.Batch)
 		for _, c := range changes {
-			chosen := tables[c.Table].takes(c) && (c.Class == view.SalvageNew || c.Class == view.SalvageConflict && choice.Replace)
+			chosen := tables[c.Table].takes(c) && (c.Class == releve.SalvageNew || c.Class == releve.SalvageConflict && choice.Replace)
 			if chosen {
 				sql, args := tables[c.Table].statement(c)
 				batch.Queue(sql, args...).Exec(oneRow)

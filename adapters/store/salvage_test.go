@@ -10,7 +10,6 @@ import (
 
 	"releve"
 	"releve/adapters/store"
-	"releve/screen/view"
 )
 
 // row makes a row of pairs of column and text; "NULL" is NULL.
@@ -29,29 +28,29 @@ func row(pairs ...string) releve.Row {
 func extension(number, name string) releve.Row { return row("number", number, "name", name) }
 
 // lone is a salvage of rows, numbered.
-func lone(changes ...view.SalvageChange) view.Salvage {
+func lone(changes ...releve.SalvageChange) releve.Salvage {
 	for i := range changes {
 		changes[i].Number, changes[i].Times = i+1, 1
 		changes[i].At = time.Date(2026, 11, 24, 3, 0, i, 0, time.UTC)
 	}
-	return view.Salvage{
+	return releve.Salvage{
 		Seat: releve.Main, Directory: "data.aside-20261124T030000.000Z", Term: 4, Timeline: 1, Fork: 0x3000148,
-		Method: view.SalvageDecoded, Commits: len(changes), Transactions: len(changes), Changes: changes,
+		Method: releve.SalvageDecoded, Commits: len(changes), Transactions: len(changes), Changes: changes,
 	}
 }
 
-func inserted(table string, key, after releve.Row) view.SalvageChange {
-	return view.SalvageChange{Table: table, Key: key, Op: releve.RowInserted, Known: true, After: after}
+func inserted(table string, key, after releve.Row) releve.SalvageChange {
+	return releve.SalvageChange{Table: table, Key: key, Op: releve.RowInserted, Known: true, After: after}
 }
 
-func updated(before, after releve.Row) view.SalvageChange {
-	return view.SalvageChange{
+func updated(before, after releve.Row) releve.SalvageChange {
+	return releve.SalvageChange{
 		Table: "extension", Key: row("number", *after["number"]), Op: releve.RowUpdated, Known: before != nil, Before: before, After: after,
 	}
 }
 
-func deleted(before releve.Row) view.SalvageChange {
-	return view.SalvageChange{Table: "extension", Key: row("number", *before["number"]), Op: releve.RowDeleted, Known: true, Before: before}
+func deleted(before releve.Row) releve.SalvageChange {
+	return releve.SalvageChange{Table: "extension", Key: row("number", *before["number"]), Op: releve.RowDeleted, Known: true, Before: before}
 }
 
 // directory is what the site's extensions are, as "number=name" in their order.
@@ -67,7 +66,7 @@ func directory(t *testing.T, s *store.Store) string {
 }
 
 // A directory that both servers changed after they parted, and how each change stands.
-func parted(t *testing.T) (*store.Store, view.Salvage) {
+func parted(t *testing.T) (*store.Store, releve.Salvage) {
 	p := newSite(t, alone)
 	s := p.open()
 	var now []store.Extension
@@ -98,7 +97,7 @@ func parted(t *testing.T) (*store.Store, view.Salvage) {
 
 const partedClasses = "new conflict already conflict new conflict new conflict same already bookkeeping conflict conflict"
 
-func classes(v view.Salvage) string {
+func classes(v releve.Salvage) string {
 	var all []string
 	for _, c := range v.Changes {
 		all = append(all, string(c.Class))
@@ -110,8 +109,8 @@ func TestEachLoneRowIsJudgedAgainstWhatTheSiteHas(t *testing.T) {
 	s, found := parted(t)
 	kept, err := s.KeepSalvage(within(t), found)
 	must(t, err)
-	want := view.SalvageCounts{Same: 1, Already: 2, Conflict: 6, New: 3, Bookkeeping: 1}
-	if kept.ID != 1 || kept.State != view.SalvageOpen || kept.Counts != want || !kept.Agree() || kept.Fork != 0x3000148 || kept.Term != 4 {
+	want := releve.SalvageCounts{Same: 1, Already: 2, Conflict: 6, New: 3, Bookkeeping: 1}
+	if kept.ID != 1 || kept.State != releve.SalvageOpen || kept.Counts != want || !kept.Agree() || kept.Fork != 0x3000148 || kept.Term != 4 {
 		t.Errorf("kept: %+v", kept)
 	}
 	shown, err := s.Salvage(within(t), kept.ID, 100)
@@ -149,14 +148,14 @@ func TestApplyingIsForesaidDoneOnceAndNeverUndone(t *testing.T) {
 	if rehearsed.Counts.Applied != 3 || directory(t, s) != before {
 		t.Errorf("rehearsed: %+v; the directory is %s", rehearsed, directory(t, s))
 	}
-	if open, err := s.Salvage(within(t), kept.ID, 1); err != nil || open.State != view.SalvageOpen || open.Counts.Applied != 0 {
+	if open, err := s.Salvage(within(t), kept.ID, 1); err != nil || open.State != releve.SalvageOpen || open.Counts.Applied != 0 {
 		t.Errorf("after the rehearsal: %+v (%v)", open, err)
 	}
 
 	applied, err := s.ApplySalvage(within(t), kept.ID, store.SalvageChoice{})
 	must(t, err)
 	want := "201=night 202=changed here too 203=as salvaged 206=changed here 207=new 208=other 209=unchanged"
-	if got := directory(t, s); got != want || applied.Counts.Applied != 3 || applied.State != view.SalvageApplied || applied.DecidedAt.IsZero() {
+	if got := directory(t, s); got != want || applied.Counts.Applied != 3 || applied.State != releve.SalvageApplied || applied.DecidedAt.IsZero() {
 		t.Errorf("applied: %+v; the directory is\n%s, expected\n%s", applied, got, want)
 	}
 
@@ -192,7 +191,7 @@ func TestADiscardedSalvageStaysOnRecordAndMayStillBeApplied(t *testing.T) {
 	must(t, err)
 	discarded, err := s.DiscardSalvage(within(t), kept.ID)
 	must(t, err)
-	if discarded.State != view.SalvageDiscarded || directory(t, s) != before {
+	if discarded.State != releve.SalvageDiscarded || directory(t, s) != before {
 		t.Errorf("discarded: %+v; the directory is %s", discarded, directory(t, s))
 	}
 	shown, err := s.Salvage(within(t), kept.ID, 100)
@@ -235,7 +234,7 @@ func TestFactsOfEveryTableComeBackAsTheyWere(t *testing.T) {
 	must(t, err)
 	applied, err := owner.ApplySalvage(within(t), kept.ID, store.SalvageChoice{})
 	must(t, err)
-	if applied.Counts != (view.SalvageCounts{New: 3, Applied: 3, Bookkeeping: 1}) {
+	if applied.Counts != (releve.SalvageCounts{New: 3, Applied: 3, Bookkeeping: 1}) {
 		t.Errorf("applied: %+v", applied.Counts)
 	}
 	for table, column := range map[string]string{"call": "fact_id", "refused": "sequence", "spool_gap": "first"} {
@@ -251,7 +250,7 @@ func TestFactsOfEveryTableComeBackAsTheyWere(t *testing.T) {
 	again.Directory = "data.aside-20261124T040000.000Z"
 	settled, err := owner.KeepSalvage(within(t), again)
 	must(t, err)
-	if settled.ID != 2 || settled.State != view.SalvageSettled || settled.Counts.Already != 3 {
+	if settled.ID != 2 || settled.State != releve.SalvageSettled || settled.Counts.Already != 3 {
 		t.Errorf("the same rows from elsewhere: %+v", settled)
 	}
 }

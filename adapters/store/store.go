@@ -19,11 +19,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // ErrFenced says that the store has lost its database: the term is over.
-var ErrFenced = view.Known("store is fenced: this server no longer writes; its facts wait in the spool", "cause-store-fenced")
+var ErrFenced = releve.Known("store is fenced: this server no longer writes; its facts wait in the spool", "cause-store-fenced")
 
 // InDoubt says that a COMMIT was sent and its answer is not known, or was not
 // backed by the mirror or the vote. Seeing the row proves nothing (R7): it is settled by its

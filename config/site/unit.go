@@ -9,7 +9,6 @@ import (
 
 	"releve"
 	"releve/config"
-	"releve/screen/view"
 	"releve/screen/words"
 )
 
@@ -39,7 +38,7 @@ func Unit(c config.Config, program, file, account string, language releve.Langua
 
 // unitText is a text within one line of a unit, in which % means something
 // (systemd.unit(5), Specifiers).
-func unitText(s string) string { return strings.ReplaceAll(view.Plain(s), "%", "%%") }
+func unitText(s string) string { return strings.ReplaceAll(releve.Plain(s), "%", "%%") }
 
 // unitPath is a path as one word of a unit (systemd.syntax(7), Quoting). A $ would
 // begin a variable in a command.

@@ -11,7 +11,6 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"releve"
-	"releve/screen/view"
 )
 
 //go:embed en.toml fr.toml
@@ -53,12 +52,12 @@ func Catalogue(language releve.Language) map[string]Text {
 
 // Say gives what is wrong and what to do about it; ok is false for a code that
 // is not of this package.
-func Say(language releve.Language, why view.Sentence) (what, todo string, ok bool) {
+func Say(language releve.Language, why releve.Sentence) (what, todo string, ok bool) {
 	text, ok := Catalogue(language)[why.Code]
 	args := why.Args
 	if cause := args["cause"]; cause != "" { // the text of the kernel or of a parser
 		args = maps.Clone(args)
-		args["cause"] = view.Quote(language, cause)
+		args["cause"] = releve.Quote(language, cause)
 	}
 	return fill(text.What, args), fill(text.Todo, args), ok
 }

@@ -16,13 +16,12 @@ import (
 	"os/user"
 	"path"
 	"path/filepath"
+	"releve"
 	"slices"
 	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"releve/screen/view"
 )
 
 // Account is an account without rights of its own. It is never root.
@@ -31,7 +30,7 @@ type Account struct {
 	UID, GID int
 }
 
-// What keeps a program from going on without root. Each has a [*view.Fault] that says
+// What keeps a program from going on without root. Each has a [*releve.Fault] that says
 // what to do.
 var (
 	ErrNone    = errors.New("there is no account to go on as")
@@ -41,11 +40,11 @@ var (
 )
 
 // StaysRoot says, to whoever runs the program, why it goes on as root and what to do.
-func StaysRoot(err error) view.Sentence {
-	if fault, ok := errors.AsType[*view.Fault](err); ok {
+func StaysRoot(err error) releve.Sentence {
+	if fault, ok := errors.AsType[*releve.Fault](err); ok {
 		return fault.Why
 	}
-	return view.Say("account-failed", "cause", err.Error())
+	return releve.Say("account-failed", "cause", err.Error())
 }
 
 // Find is the account that owns a directory; where root does, or nobody yet, the first of
@@ -61,7 +60,7 @@ func Find(dir string, names ...string) (Account, error) {
 			}
 		}
 	}
-	return Account{}, &view.Fault{Cause: ErrNone, Why: view.Say("account-none", "account", names[0])}
+	return Account{}, &releve.Fault{Cause: ErrNone, Why: releve.Say("account-none", "account", names[0])}
 }
 
 func ownerOf(dir string) (Account, bool) {
@@ -156,11 +155,11 @@ func (a Account) Examine(dir string, files Files) error {
 		}
 	}
 	if closed != "" {
-		return &view.Fault{Cause: ErrClosed, Why: view.Say("account-closed-path", "path", closed, "account", a.Name)}
+		return &releve.Fault{Cause: ErrClosed, Why: releve.Say("account-closed-path", "path", closed, "account", a.Name)}
 	}
 	for _, file := range files.all() {
 		if held, err := os.Lstat(file); err == nil && !a.mayRead(file) && !(givable(held) || regular(held) && slices.Contains(files.Public, file)) {
-			return &view.Fault{Cause: ErrClosed, Why: view.Say("account-closed-file", "path", file, "account", a.Name)}
+			return &releve.Fault{Cause: ErrClosed, Why: releve.Say("account-closed-file", "path", file, "account", a.Name)}
 		}
 	}
 	return nil
@@ -234,7 +233,7 @@ func (a Account) Give(dir string, keep Keep) error {
 	}
 	foreign := slices.IndexFunc(entries, func(e fs.DirEntry) bool { return !among(keep.Entries, e.Name()) && e.Name() != "lost+found" })
 	if _, given := ownerOf(dir); foreign >= 0 && !given {
-		return &view.Fault{Cause: ErrForeign, Why: view.Say("account-foreign", "directory", dir, "entry", entries[foreign].Name(), "account", a.Name)}
+		return &releve.Fault{Cause: ErrForeign, Why: releve.Say("account-foreign", "directory", dir, "entry", entries[foreign].Name(), "account", a.Name)}
 	}
 	for _, e := range entries {
 		if among(keep.Entries, e.Name()) {

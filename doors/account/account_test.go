@@ -7,11 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"releve"
 	"strings"
 	"syscall"
 	"testing"
-
-	"releve/screen/view"
 )
 
 // nobody is an account that each system has, and other one that has no part in anything.
@@ -84,7 +83,7 @@ func owner(t *testing.T, path string) int {
 // isFault checks that an error is of a kind and names what to do it with.
 func isFault(t *testing.T, err, kind error, naming string) {
 	t.Helper()
-	fault := (*view.Fault)(nil)
+	fault := (*releve.Fault)(nil)
 	if !errors.Is(err, kind) || !errors.As(err, &fault) || !strings.Contains(err.Error(), naming) {
 		t.Errorf("%v, want %v naming %q", err, kind, naming)
 	}

@@ -4,14 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"releve"
 	"strconv"
 	"strings"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"releve/screen/view"
 )
 
 // Rights are what a process that acts as an account has left of root's. One goroutine
@@ -78,7 +77,7 @@ func mayBecome() error {
 	}
 	const needed = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID | 1<<unix.CAP_CHOWN
 	if has[0].Effective&needed != needed {
-		return &view.Fault{Cause: ErrRights, Why: view.Say("account-no-right")}
+		return &releve.Fault{Cause: ErrRights, Why: releve.Say("account-no-right")}
 	}
 	return nil
 }

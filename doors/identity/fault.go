@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // The codes of what can be wrong with a certificate.
@@ -38,9 +37,9 @@ const (
 )
 
 // Fault is why a certificate is not accepted.
-type Fault struct{ Why view.Sentence }
+type Fault struct{ Why releve.Sentence }
 
-func fault(code string, pairs ...string) *Fault { return &Fault{view.Say(code, pairs...)} }
+func fault(code string, pairs ...string) *Fault { return &Fault{releve.Say(code, pairs...)} }
 
 func unreadable(file string, err error) *Fault {
 	if errors.Is(err, fs.ErrNotExist) {
@@ -68,13 +67,13 @@ func (f *Fault) Text(language releve.Language) (what, todo string) {
 	args := f.Why.Args
 	if cause := args["cause"]; cause != "" { // the text of others
 		args = maps.Clone(args)
-		args["cause"] = view.Quote(language, cause)
+		args["cause"] = releve.Quote(language, cause)
 	}
 	return fill(said.what, args), fill(said.todo, args)
 }
 
 // Sentence is the fault as the reason of another sentence.
-func (f *Fault) Sentence() view.Sentence { return f.Why }
+func (f *Fault) Sentence() releve.Sentence { return f.Why }
 
 func fill(text string, args map[string]string) string {
 	pairs := make([]string, 0, 2*len(args))

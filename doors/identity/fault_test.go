@@ -8,7 +8,6 @@ import (
 	"go.uber.org/goleak"
 
 	"releve"
-	"releve/screen/view"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,7 +32,7 @@ func names(s said) []string {
 }
 
 func TestAFaultIsSaidWithItsValues(t *testing.T) {
-	f := &Fault{Why: view.Say(Expired, "seat", "main", "date", "2036-01-02")}
+	f := &Fault{Why: releve.Say(Expired, "seat", "main", "date", "2036-01-02")}
 	what, _ := f.Text(releve.French)
 	if what != "le certificat de main a expiré le 2036-01-02" {
 		t.Errorf("got %q", what)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // callsToPhone is the load of most proofs: callers who ask for telephone 1001. They are
@@ -132,7 +131,7 @@ func checkExplained(t testing.TB, s *server, since time.Time, calls []outcome, d
 	t.Errorf("the diary of the %s server has no %s with evidence for a call that it answered:\n%s", s.seat, decision, strings.Join(decisions, "\n"))
 }
 
-func describe(e view.Entry) string {
+func describe(e releve.Entry) string {
 	return fmt.Sprintf("%s %s %s call=%s evidence=%d", e.At.Format(time.TimeOnly), e.Kind, e.What.Code, e.Call, len(e.Evidence))
 }
 

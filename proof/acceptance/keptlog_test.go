@@ -3,12 +3,11 @@ package acceptance
 import (
 	"context"
 	"fmt"
+	"releve"
 	"slices"
 	"syscall"
 	"testing"
 	"time"
-
-	"releve/screen/view"
 )
 
 // A mirror that stays away while the main records more than its disk holds: the main warns,
@@ -92,7 +91,7 @@ func (s *server) notices(t *testing.T, want bool) error {
 	if err != nil {
 		return err
 	}
-	said := slices.ContainsFunc(v.Main.Notices, func(n view.Sentence) bool { return n.Code == "event-kept-log-given-up" })
+	said := slices.ContainsFunc(v.Main.Notices, func(n releve.Sentence) bool { return n.Code == "event-kept-log-given-up" })
 	if said != want {
 		return fmt.Errorf("it says %v", v.Main.Notices)
 	}

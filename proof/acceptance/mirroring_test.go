@@ -120,12 +120,12 @@ func callersAreMirrored(t *testing.T, s *site) {
 		t.Errorf("the secondary says that its calls are %s, its data %s, and that it hears the PBX: %v",
 			v.Secondary.Processing.State, v.Secondary.Data.State, v.PBX.Heard)
 	}
-	var listed []view.Call
+	var listed []releve.Call
 	if err := json.Unmarshal([]byte(s.secondary.mustRun(t, "calls", "--output", "json")), &listed); err != nil {
 		t.Fatal(err)
 	}
 	for _, o := range calls {
-		if !slices.ContainsFunc(listed, func(c view.Call) bool { return c.Call == o.id && c.Stored }) {
+		if !slices.ContainsFunc(listed, func(c releve.Call) bool { return c.Call == o.id && c.Stored }) {
 			t.Errorf("`releve calls` on the secondary does not know call %s", o.id)
 		}
 	}

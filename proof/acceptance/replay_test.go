@@ -15,7 +15,6 @@ import (
 	"releve"
 	"releve/adapters/diary"
 	"releve/rules/takeover"
-	"releve/screen/view"
 	"releve/screen/words"
 	"releve/server/agent"
 )
@@ -60,7 +59,7 @@ func (s *server) checkReplay(t testing.TB) {
 }
 
 // diaryOnDisk is all that a server's diary holds, oldest first.
-func (s *server) diaryOnDisk() ([]view.Entry, error) {
+func (s *server) diaryOnDisk() ([]releve.Entry, error) {
 	d, err := diary.Open(filepath.Join(s.data, "diary"), diary.Options{Seat: s.seat})
 	if err != nil {
 		return nil, err
@@ -71,8 +70,8 @@ func (s *server) diaryOnDisk() ([]view.Entry, error) {
 
 // replay takes each step of a diary again, and says how many decisions, those not to
 // act included, came out as they are told. The error joins what did not.
-func replay(entries []view.Entry) (decisions int, err error) {
-	dropped := slices.ContainsFunc(entries, func(e view.Entry) bool { return e.What.Code == diary.Dropped })
+func replay(entries []releve.Entry) (decisions int, err error) {
+	dropped := slices.ContainsFunc(entries, func(e releve.Entry) bool { return e.What.Code == diary.Dropped })
 	steps := stepsOf(entries)
 	for i, s := range steps {
 		// The last entries before a power cut may be missing, and so may those that the
@@ -96,13 +95,13 @@ func replay(entries []view.Entry) (decisions int, err error) {
 
 // diaryStep is one step of the machine and the entries that it left.
 type diaryStep struct {
-	entries []view.Entry // all with the same input
+	entries []releve.Entry // all with the same input
 	input   agent.Input
 	fault   error // the input does not decode
 }
 
 // stepsOf groups the entries that were decided; what was only told has no input.
-func stepsOf(entries []view.Entry) (steps []diaryStep) {
+func stepsOf(entries []releve.Entry) (steps []diaryStep) {
 	for _, e := range entries {
 		if e.Kind == "fact" {
 			continue
@@ -112,7 +111,7 @@ func stepsOf(entries []view.Entry) (steps []diaryStep) {
 			steps[last].entries = append(steps[last].entries, e)
 			continue
 		}
-		s := diaryStep{entries: []view.Entry{e}}
+		s := diaryStep{entries: []releve.Entry{e}}
 		s.fault = json.Unmarshal(e.Input, &s.input)
 		steps = append(steps, s)
 	}
@@ -187,7 +186,7 @@ func toldRules(actions []takeover.Action) (names []string) {
 }
 
 // checkArguments compares what an entry names with where the step leads.
-func (s diaryStep) checkArguments(e view.Entry, after takeover.Machine) error {
+func (s diaryStep) checkArguments(e releve.Entry, after takeover.Machine) error {
 	want := map[string]string{
 		"term": fmt.Sprint(after.Term), "seat": string(after.Seat), "number": fmt.Sprint(after.Number), "cause": after.Cause,
 	}
@@ -221,11 +220,11 @@ func (s *site) checkExplainedAt(t testing.TB, by *server, since time.Time, term 
 		t.Fatalf("the %s server answered no call", by.seat)
 	}
 	moment := answers[0].at.Format(time.RFC3339)
-	var entries []view.Entry
+	var entries []releve.Entry
 	if err := json.Unmarshal([]byte(by.mustRun(t, "explain", "--at", moment, "--output", "json")), &entries); err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(entries, func(e view.Entry) bool { return e.What.Code == s.ruleOfTakeover() && e.Term == term })
+	i := slices.IndexFunc(entries, func(e releve.Entry) bool { return e.What.Code == s.ruleOfTakeover() && e.Term == term })
 	if i < 0 {
 		t.Errorf("releve explain --at %s tells nothing of the takeover in term %d, in %d entries", moment, term, len(entries))
 		return
@@ -236,7 +235,7 @@ func (s *site) checkExplainedAt(t testing.TB, by *server, since time.Time, term 
 	}
 	for _, language := range []releve.Language{releve.English, releve.French} {
 		said := by.mustRun(t, "explain", "--at", moment, "--language", string(language))
-		for _, want := range append([]view.Sentence{took.What}, took.Evidence...) {
+		for _, want := range append([]releve.Sentence{took.What}, took.Evidence...) {
 			if !strings.Contains(said, words.Say(language, want)) {
 				t.Errorf("releve explain --at %s --language %s does not say %q:\n%s", moment, language, words.Say(language, want), said)
 			}
@@ -248,7 +247,7 @@ func (s *site) checkExplainedAt(t testing.TB, by *server, since time.Time, term 
 }
 
 // diaryOf is what a machine that takes in these events leaves in its diary.
-func diaryOf(t *testing.T, m takeover.Machine, events ...takeover.Event) (entries []view.Entry) {
+func diaryOf(t *testing.T, m takeover.Machine, events ...takeover.Event) (entries []releve.Entry) {
 	t.Helper()
 	for _, e := range events {
 		input, err := json.Marshal(agent.Input{Machine: m, Event: e})
@@ -256,7 +255,7 @@ func diaryOf(t *testing.T, m takeover.Machine, events ...takeover.Event) (entrie
 			t.Fatal(err)
 		}
 		for _, rule := range toldRules(m.Step(e)) {
-			entries = append(entries, view.Entry{Seat: m.Seat, Term: m.Term, Kind: "decision", Input: input, What: view.Say("rule-"+rule,
+			entries = append(entries, releve.Entry{Seat: m.Seat, Term: m.Term, Kind: "decision", Input: input, What: releve.Say("rule-"+rule,
 				"term", fmt.Sprint(m.Term), "seat", string(m.Seat), "number", fmt.Sprint(m.Number), "cause", m.Cause)})
 		}
 	}
@@ -266,7 +265,7 @@ func diaryOf(t *testing.T, m takeover.Machine, events ...takeover.Event) (entrie
 // A diary that tells anything else than what the table decides is found out.
 func TestTheReplayFindsADiaryThatTellsSomethingElse(t *testing.T) {
 	alone := takeover.Durable{Seat: "main", Term: 3, Owner: "main", Vote: true, DataID: "data", Promotion: takeover.Promotion{Done: true}}
-	told := func() []view.Entry {
+	told := func() []releve.Entry {
 		return diaryOf(t, takeover.New(takeover.Settings{Seat: "main", Rounds: 3}),
 			takeover.Event{Now: 1, Boot: &takeover.Boot{Known: true, Durable: alone, Disk: takeover.DiskOurs, DataID: "data"}},
 			takeover.Event{Now: 2, Done: &takeover.Done{Job: takeover.JobStart, Turn: 1, Database: &takeover.Database{Up: true}}})
@@ -277,23 +276,23 @@ func TestTheReplayFindsADiaryThatTellsSomethingElse(t *testing.T) {
 	if n, err := replay(told()[:1]); n != 1 || err != nil {
 		t.Errorf("replayed %d decisions of a diary whose writer was killed, want 1: %v", n, err)
 	}
-	full := append(told()[1:], view.Entry{Kind: "fact", What: view.Say(diary.Dropped)})
+	full := append(told()[1:], releve.Entry{Kind: "fact", What: releve.Say(diary.Dropped)})
 	if n, err := replay(full); n != 2 || err != nil {
 		t.Errorf("replayed %d decisions of a diary that a full disk dropped one of, want 2: %v", n, err)
 	}
-	for what, change := range map[string]func(all []view.Entry) []view.Entry{
-		"another rule":      func(all []view.Entry) []view.Entry { all[0].What.Code = "rule-data-missing"; return all },
-		"one rule too few":  func(all []view.Entry) []view.Entry { return slices.Delete(all, 1, 2) },
-		"one rule too many": func(all []view.Entry) []view.Entry { return append(all, all[2]) },
-		"another order":     func(all []view.Entry) []view.Entry { all[0], all[1] = all[1], all[0]; return all },
-		"another term":      func(all []view.Entry) []view.Entry { all[1].Term = 4; return all },
-		"another number":    func(all []view.Entry) []view.Entry { all[1].What.Args["number"] = "7"; return all },
-		"another machine": func(all []view.Entry) []view.Entry {
+	for what, change := range map[string]func(all []releve.Entry) []releve.Entry{
+		"another rule":      func(all []releve.Entry) []releve.Entry { all[0].What.Code = "rule-data-missing"; return all },
+		"one rule too few":  func(all []releve.Entry) []releve.Entry { return slices.Delete(all, 1, 2) },
+		"one rule too many": func(all []releve.Entry) []releve.Entry { return append(all, all[2]) },
+		"another order":     func(all []releve.Entry) []releve.Entry { all[0], all[1] = all[1], all[0]; return all },
+		"another term":      func(all []releve.Entry) []releve.Entry { all[1].Term = 4; return all },
+		"another number":    func(all []releve.Entry) []releve.Entry { all[1].What.Args["number"] = "7"; return all },
+		"another machine": func(all []releve.Entry) []releve.Entry {
 			all[2].Input = []byte(strings.Replace(string(all[2].Input), `"vote":true`, `"vote":false`, 1))
 			return all
 		},
-		"half an input":   func(all []view.Entry) []view.Entry { all[2].Input = all[2].Input[:40]; return all },
-		"a verdict alone": func(all []view.Entry) []view.Entry { all[2].Kind = "non-decision"; return all },
+		"half an input":   func(all []releve.Entry) []releve.Entry { all[2].Input = all[2].Input[:40]; return all },
+		"a verdict alone": func(all []releve.Entry) []releve.Entry { all[2].Kind = "non-decision"; return all },
 	} {
 		if _, err := replay(change(told())); err == nil {
 			t.Errorf("%s: not found", what)

@@ -100,9 +100,9 @@ func (s *server) mustView(t testing.TB) view.Site {
 }
 
 // explain is the server's diary since a moment.
-func (s *server) explain(t testing.TB, since time.Time) []view.Entry {
+func (s *server) explain(t testing.TB, since time.Time) []releve.Entry {
 	t.Helper()
-	var all, found []view.Entry
+	var all, found []releve.Entry
 	if err := json.Unmarshal([]byte(s.mustRun(t, "explain", "--output", "json")), &all); err != nil {
 		t.Fatal(err)
 	}

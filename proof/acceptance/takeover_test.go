@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"releve"
-	"releve/screen/view"
 )
 
 func TestTwoHundredCallersArePutThroughAndRecordedOnBothServers(t *testing.T) {
@@ -78,10 +77,10 @@ func TestTheMainIsKilledUnderLoadAndTheSecondaryAnswersTheNextCall(t *testing.T)
 	s.takeOver(t, func(t testing.TB) { s.main.kill9(t) })
 
 	// Its last caller is cut, which nobody can know while it is dead and itself says when it is back.
-	s.checkNobodyTalks(t, s.secondary, view.Unknown)
+	s.checkNobodyTalks(t, s.secondary, releve.Unknown)
 	s.bringBack(t)
-	s.checkNobodyTalks(t, s.main, view.Cut)
-	s.checkNobodyTalks(t, s.secondary, view.Cut)
+	s.checkNobodyTalks(t, s.main, releve.Cut)
+	s.checkNobodyTalks(t, s.secondary, releve.Cut)
 	s.checkEqual(t, s.main)
 	s.checkLedger(t, s.main)
 }
@@ -91,7 +90,7 @@ func TestTheMainIsKilledUnderLoadAndTheSecondaryAnswersTheNextCall(t *testing.T)
 func (s *site) checkNobodyTalks(t testing.TB, by *server, end string) {
 	t.Helper()
 	eventually(t, 20*time.Second, "no call in progress", func() error {
-		var listed []view.Call
+		var listed []releve.Call
 		if err := json.Unmarshal([]byte(by.mustRun(t, "calls", "--limit", "1000", "--output", "json")), &listed); err != nil {
 			return err
 		}
@@ -100,7 +99,7 @@ func (s *site) checkNobodyTalks(t testing.TB, by *server, end string) {
 				return fmt.Errorf("the %s server shows call %s of %v as in progress", by.seat, c.Call, c.At)
 			}
 		}
-		if !slices.ContainsFunc(listed, func(c view.Call) bool { return c.Outcome == end }) {
+		if !slices.ContainsFunc(listed, func(c releve.Call) bool { return c.Outcome == end }) {
 			return fmt.Errorf("of %d calls on the %s server none has the end %q", len(listed), by.seat, end)
 		}
 		return nil

@@ -74,7 +74,7 @@ func mainKilledWithWitness(t *testing.T, s *site) {
 }
 
 // decision is the first of a rule in the server's diary since a moment.
-func (s *server) decision(t testing.TB, rule string, since time.Time) view.Entry {
+func (s *server) decision(t testing.TB, rule string, since time.Time) releve.Entry {
 	t.Helper()
 	for _, e := range s.explain(t, since) {
 		if e.What.Code == "rule-"+rule {
@@ -82,7 +82,7 @@ func (s *server) decision(t testing.TB, rule string, since time.Time) view.Entry
 		}
 	}
 	t.Errorf("the diary of the %s server has no decision %s since %v", s.seat, rule, since)
-	return view.Entry{}
+	return releve.Entry{}
 }
 
 // What a pair cannot: nobody says that the secondary is gone, and the main goes on

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // askLimit is the time of one question to a console.
@@ -122,7 +121,7 @@ func (l *ledger) firstOf(seat releve.Seat, after time.Time) (time.Time, bool) {
 
 // found counts the rows that stand in a server's database: of each call no more
 // than its own record, its steps and its end.
-func found(rows []entry, calls []view.Call) int {
+func found(rows []entry, calls []releve.Call) int {
 	type fact struct {
 		call releve.CallID
 		kind releve.FactKind

@@ -342,7 +342,7 @@ func (s *show) close(ctx context.Context) {
 
 // find asks a server for its calls, and counts the rows that are among them.
 func (s *show) find(ctx context.Context, seat releve.Seat, rows []entry) (int, error) {
-	var calls []view.Call
+	var calls []releve.Call
 	if err := ask(ctx, s.console(seat), "/api/calls?limit=1000", &calls); err != nil {
 		return 0, fmt.Errorf("the calls of the %s cannot be read: %w", seat, err)
 	}

@@ -16,7 +16,6 @@ import (
 
 	"releve"
 	"releve/proof/practice"
-	"releve/screen/view"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -213,9 +212,9 @@ func TestOnlyRowsInTheDatabaseAreFound(t *testing.T) {
 		{stored: stored{ID: "5", Kind: releve.CallOffered, Call: "b"}},
 		{stored: stored{ID: "6", Kind: releve.CallOffered, Call: "c"}},
 	}
-	calls := []view.Call{
-		{Call: "a", Steps: []view.Step{{Name: "greeting"}}, Stored: true}, // a step and the end are missing
-		{Call: "b", Stored: false},                                        // in a spool
+	calls := []releve.Call{
+		{Call: "a", Steps: []releve.Step{{Name: "greeting"}}, Stored: true}, // a step and the end are missing
+		{Call: "b", Stored: false}, // in a spool
 	}
 	if n := found(rows, calls); n != 2 {
 		t.Errorf("%d rows found", n)

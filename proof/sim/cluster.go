@@ -8,7 +8,6 @@ import (
 
 	"releve"
 	"releve/rules/takeover"
-	"releve/screen/view"
 )
 
 // commit is one transaction in a log.
@@ -318,7 +317,7 @@ func (p postgres) Promote(ctx context.Context) (done takeover.Promotion, err err
 }
 
 // Rejoin makes this data a copy of the other's. Rows that only it had are set aside.
-func (p postgres) Rejoin(ctx context.Context, _ takeover.Promotion, tell func(view.Sentence, *view.Progress)) (id releve.DataID, err error) {
+func (p postgres) Rejoin(ctx context.Context, _ takeover.Promotion, tell func(releve.Sentence, *releve.Progress)) (id releve.DataID, err error) {
 	p.Fence()
 	if err = p.copyable(ctx); err != nil {
 		return "", err
@@ -326,7 +325,7 @@ func (p postgres) Rejoin(ctx context.Context, _ takeover.Promotion, tell func(vi
 	if err = p.work(ctx, time.Millisecond, 20*time.Millisecond, p.wipe); err != nil {
 		return "", err
 	}
-	tell(view.Say("copy-clones"), &view.Progress{Done: 1, Total: 2, Unit: "B"})
+	tell(releve.Say("copy-clones"), &releve.Progress{Done: 1, Total: 2, Unit: "B"})
 	err = p.work(ctx, 100*time.Millisecond, 1500*time.Millisecond, func() error {
 		o := &p.other().database
 		if !o.lives(primary) || !p.network.both() {

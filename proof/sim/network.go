@@ -190,7 +190,7 @@ func (l link) Command(ctx context.Context, name string, _ map[string]string, emi
 		})
 		return err
 	}
-	found, err := ask(ctx, l.process, peerLink, patiently(func(ctx context.Context, there *process) (view.Sentence, error) {
+	found, err := ask(ctx, l.process, peerLink, patiently(func(ctx context.Context, there *process) (releve.Sentence, error) {
 		return there.agent.TestCall(ctx)
 	}))
 	if err == nil {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 	"releve/screen/words"
 )
 
@@ -16,7 +15,7 @@ type minute struct {
 	seat releve.Seat // "" for the world
 	text string
 	args []any // of text, put in when the page is read: few pages are
-	said view.Sentence
+	said releve.Sentence
 }
 
 // note writes what happens in the world. The caller holds the lock.
@@ -48,7 +47,7 @@ type diary struct{ *process }
 var takeovers = map[string]bool{"rule-takeover": true, "rule-duty-granted": true, "rule-duty-taken-from-released": true}
 
 // Write never waits.
-func (d diary) Write(step ...view.Entry) {
+func (d diary) Write(step ...releve.Entry) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.dead {
@@ -59,7 +58,7 @@ func (d diary) Write(step ...view.Entry) {
 	}
 }
 
-func (d diary) write(e view.Entry) {
+func (d diary) write(e releve.Entry) {
 	if takeovers[e.What.Code] {
 		d.figures.Takeovers++
 	}

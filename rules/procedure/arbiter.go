@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // ToPair and ToWitness change the arbiter of a running site: the vote is called back,
@@ -32,11 +31,11 @@ func arbiterProcedure(name string, to releve.Arbiter, order Order) Procedure {
 	}
 	return Procedure{
 		Name: name, Target: offDuty, Steps: []Step{recalled, changed, handed, protected},
-		Before: func(s Site, t releve.Seat) []view.Sentence { return mayChange(s, t, to) },
+		Before: func(s Site, t releve.Seat) []releve.Sentence { return mayChange(s, t, to) },
 	}
 }
 
-func mayChange(s Site, t releve.Seat, to releve.Arbiter) []view.Sentence {
+func mayChange(s Site, t releve.Seat, to releve.Arbiter) []releve.Sentence {
 	if s[releve.Secondary].Mute {
 		return sayOf("before-vote-stays", releve.Main)
 	}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // quietSpool is how many facts may be on their way to the database at any moment of a
@@ -38,8 +37,8 @@ var (
 	answers = Step{
 		Code: "step-answers", Limit: 3 * time.Minute,
 		Done: func(s Site, t releve.Seat) bool { return s[t].Serving && s[t].Reception && s[t].PBX },
-		Found: func(_ Site, t releve.Seat) view.Sentence {
-			return view.Say("found-registered", "seat", string(t))
+		Found: func(_ Site, t releve.Seat) releve.Sentence {
+			return releve.Say("found-registered", "seat", string(t))
 		},
 	}
 )
@@ -73,7 +72,7 @@ func mirrorBack(s Site, owner releve.Seat) bool {
 func needsNobody(s Site, t releve.Seat) bool { return s[t].Holds || mirrorBack(s, t) }
 
 // needsVote: an owner that waits for a vote which its mirror has, or had.
-func needsVote(s Site, t releve.Seat) []view.Sentence {
+func needsVote(s Site, t releve.Seat) []releve.Sentence {
 	own := s[t]
 	switch {
 	case !own.Owner || !own.OnDuty && !own.Halted && !own.Released:
@@ -88,13 +87,13 @@ func needsVote(s Site, t releve.Seat) []view.Sentence {
 	return nil
 }
 
-func mayGoAlone(s Site, t releve.Seat) []view.Sentence {
+func mayGoAlone(s Site, t releve.Seat) []releve.Sentence {
 	return append(needsVote(s, t), saidOff(s, t)...)
 }
 
-func mayTake(s Site, t releve.Seat) []view.Sentence {
+func mayTake(s Site, t releve.Seat) []releve.Sentence {
 	own := s[t]
-	var why []view.Sentence
+	var why []releve.Sentence
 	switch {
 	case own.OnDuty:
 		why = sayOf("before-on-duty", t)
@@ -109,32 +108,32 @@ func mayTake(s Site, t releve.Seat) []view.Sentence {
 }
 
 // saidOff: a server that answers, whichever way, is not off.
-func saidOff(s Site, t releve.Seat) []view.Sentence {
+func saidOff(s Site, t releve.Seat) []releve.Sentence {
 	if path := s[t.Other()].Loss.Path; path != "" {
-		return []view.Sentence{view.Say("before-other-on", "seat", string(t), "other", string(t.Other()), "path", path)}
+		return []releve.Sentence{releve.Say("before-other-on", "seat", string(t), "other", string(t.Other()), "path", path)}
 	}
 	return nil
 }
 
-func sayOf(code string, t releve.Seat) []view.Sentence {
-	return []view.Sentence{view.Say(code, "seat", string(t), "other", string(t.Other()))}
+func sayOf(code string, t releve.Seat) []releve.Sentence {
+	return []releve.Sentence{releve.Say(code, "seat", string(t), "other", string(t.Other()))}
 }
 
-func costOfSolo(s Site, t releve.Seat) []view.Sentence {
+func costOfSolo(s Site, t releve.Seat) []releve.Sentence {
 	return append(append(lastHeard(s, t), costOfWord(s, t)...), sayOf("cost-other-on", t)...)
 }
 
 // costOfWord is what going alone costs when the other cannot have taken over.
-func costOfWord(s Site, t releve.Seat) []view.Sentence {
+func costOfWord(s Site, t releve.Seat) []releve.Sentence {
 	own := s[t]
-	return []view.Sentence{
-		view.Say("cost-waiting", "seat", string(t), "records", strconv.Itoa(own.Spooled)),
-		view.Say("cost-mirror", "bytes", strconv.FormatInt(own.Loss.Behind, 10), "calls", strconv.Itoa(own.Loss.Calls)),
-		view.Say("cost-one-disk", "seat", string(t)),
+	return []releve.Sentence{
+		releve.Say("cost-waiting", "seat", string(t), "records", strconv.Itoa(own.Spooled)),
+		releve.Say("cost-mirror", "bytes", strconv.FormatInt(own.Loss.Behind, 10), "calls", strconv.Itoa(own.Loss.Calls)),
+		releve.Say("cost-one-disk", "seat", string(t)),
 	}
 }
 
-func costOfTakeover(s Site, t releve.Seat) []view.Sentence {
+func costOfTakeover(s Site, t releve.Seat) []releve.Sentence {
 	own, o := s[t], s[t.Other()]
 	costs := lastHeard(s, t)
 	switch {
@@ -143,23 +142,23 @@ func costOfTakeover(s Site, t releve.Seat) []view.Sentence {
 	case own.Vote:
 		costs = append(costs, sayOf("cost-nothing", t)...)
 	case own.Loss.Unfed >= 0:
-		costs = append(costs, view.Say("cost-unfed", "seat", string(t), "since", rounded(own.Loss.Unfed)))
+		costs = append(costs, releve.Say("cost-unfed", "seat", string(t), "since", rounded(own.Loss.Unfed)))
 	case !own.Receives:
 		costs = append(costs, sayOf("cost-never-fed", t)...)
 	}
 	if o.Loss.Silent >= 0 {
-		costs = append(costs, view.Say("cost-last-word", "other", string(t.Other()), "alone", strconv.FormatBool(o.Holds || o.Lone),
+		costs = append(costs, releve.Say("cost-last-word", "other", string(t.Other()), "alone", strconv.FormatBool(o.Holds || o.Lone),
 			"bytes", strconv.FormatInt(o.Loss.Behind, 10), "calls", strconv.Itoa(o.Loss.Calls), "records", strconv.Itoa(o.Spooled)))
 	}
 	return append(costs, sayOf("cost-salvaged", t)...)
 }
 
-func lastHeard(s Site, t releve.Seat) []view.Sentence {
+func lastHeard(s Site, t releve.Seat) []releve.Sentence {
 	silent := s[t.Other()].Loss.Silent
 	if silent < 0 {
 		return sayOf("cost-never-heard", t)
 	}
-	return []view.Sentence{view.Say("cost-heard", "other", string(t.Other()), "since", rounded(silent))}
+	return []releve.Sentence{releve.Say("cost-heard", "other", string(t.Other()), "since", rounded(silent))}
 }
 
 func rounded(d time.Duration) string { return d.Round(time.Second).String() }

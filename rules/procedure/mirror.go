@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // followPatience is how long a mirror has to receive again by itself: two attempts to
@@ -30,10 +29,10 @@ var (
 // (M7).
 var RebuildMirror = Procedure{
 	Name: "mirror-rebuild", Target: offDuty,
-	Before: func(s Site, target releve.Seat) []view.Sentence {
+	Before: func(s Site, target releve.Seat) []releve.Sentence {
 		why := ownerServes(s, target)
 		if len(why) == 0 && !s[target].Mirrors && !s[target].Copying {
-			why = append(why, view.Say("before-no-mirror", "seat", string(target)))
+			why = append(why, releve.Say("before-no-mirror", "seat", string(target)))
 		}
 		return why
 	},
@@ -56,13 +55,13 @@ func offDuty(s Site, _ releve.Seat) releve.Seat {
 }
 
 // ownerServes: data moves between the servers alone, so the PBX may be away.
-func ownerServes(s Site, target releve.Seat) []view.Sentence {
-	var why []view.Sentence
+func ownerServes(s Site, target releve.Seat) []releve.Sentence {
+	var why []releve.Sentence
 	if !s[target].Heard {
-		why = append(why, view.Say("before-not-heard", "seat", string(target)))
+		why = append(why, releve.Say("before-not-heard", "seat", string(target)))
 	}
 	if !s[target.Other()].Serving {
-		why = append(why, view.Say("before-nobody-on-duty"))
+		why = append(why, releve.Say("before-nobody-on-duty"))
 	}
 	return why
 }

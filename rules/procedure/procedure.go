@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // Server is what a procedure needs to know of one server.
@@ -92,7 +91,7 @@ type Step struct {
 	Patience time.Duration // for the step to come about without its order
 
 	// Found says what the step has shown, once it is done; nil: nothing to say.
-	Found func(s Site, target releve.Seat) view.Sentence
+	Found func(s Site, target releve.Seat) releve.Sentence
 }
 
 // Procedure is a guided procedure.
@@ -100,13 +99,13 @@ type Procedure struct {
 	Name string
 	// Target is where it acts; here is the server that was asked.
 	Target func(s Site, here releve.Seat) releve.Seat
-	Before func(s Site, target releve.Seat) []view.Sentence // what forbids it, nothing when it may begin
+	Before func(s Site, target releve.Seat) []releve.Sentence // what forbids it, nothing when it may begin
 	Steps  []Step
 
 	// Forced: it rests on the operator's word that the other server is off.
 	Forced bool
-	Costs  func(s Site, target releve.Seat) []view.Sentence // what it may cost, and what is known of that
-	Next   string                                           // the sentence of what is left to do by hand
+	Costs  func(s Site, target releve.Seat) []releve.Sentence // what it may cost, and what is known of that
+	Next   string                                             // the sentence of what is left to do by hand
 }
 
 func former(_ Site, target releve.Seat) releve.Seat { return target.Other() }
@@ -158,10 +157,10 @@ var Return = Procedure{
 // Switchover moves the duty to the other server, both well.
 var Switchover = Procedure{
 	Name: "switchover", Target: offDuty,
-	Before: func(s Site, target releve.Seat) []view.Sentence {
+	Before: func(s Site, target releve.Seat) []releve.Sentence {
 		why := bothHeard(s, target)
 		if len(why) == 0 && !(s[target].Follows && s[target].Vote) {
-			why = append(why, view.Say("before-not-in-sync", "seat", string(target)))
+			why = append(why, releve.Say("before-not-in-sync", "seat", string(target)))
 		}
 		return why
 	},
@@ -185,21 +184,21 @@ func synced(s Site, mirror releve.Seat) bool {
 	return m.Follows && o.Serving && (m.Vote || m.Mute && m.Receives && !o.Lone)
 }
 
-func bothHeard(s Site, _ releve.Seat) []view.Sentence {
+func bothHeard(s Site, _ releve.Seat) []releve.Sentence {
 	if s[releve.Secondary].Mute {
-		return []view.Sentence{view.Say("before-duty-stays", "seat", string(releve.Main))}
+		return []releve.Sentence{releve.Say("before-duty-stays", "seat", string(releve.Main))}
 	}
-	var why []view.Sentence
+	var why []releve.Sentence
 	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
 		switch {
 		case !s[seat].Heard:
-			why = append(why, view.Say("before-not-heard", "seat", string(seat)))
+			why = append(why, releve.Say("before-not-heard", "seat", string(seat)))
 		case !s[seat].PBX:
-			why = append(why, view.Say("before-no-pbx", "seat", string(seat)))
+			why = append(why, releve.Say("before-no-pbx", "seat", string(seat)))
 		}
 	}
 	if !s[releve.Main].Serving && !s[releve.Secondary].Serving {
-		why = append(why, view.Say("before-nobody-on-duty"))
+		why = append(why, releve.Say("before-nobody-on-duty"))
 	}
 	return why
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 var (
@@ -26,7 +25,7 @@ var Restore = Procedure{
 	Steps: []Step{copiedBack, inService, drained},
 }
 
-func mayRestore(s Site, t releve.Seat) []view.Sentence {
+func mayRestore(s Site, t releve.Seat) []releve.Sentence {
 	own, mirror := s[t], s[t.Other()]
 	switch {
 	case !own.Heard:
@@ -47,11 +46,11 @@ func mayRestore(s Site, t releve.Seat) []view.Sentence {
 	return nil
 }
 
-func costOfRestore(s Site, t releve.Seat) []view.Sentence {
+func costOfRestore(s Site, t releve.Seat) []releve.Sentence {
 	own := s[t]
-	return []view.Sentence{
-		view.Say("cost-restored", "seat", string(t), "other", string(t.Other()),
+	return []releve.Sentence{
+		releve.Say("cost-restored", "seat", string(t), "other", string(t.Other()),
 			"bytes", strconv.FormatInt(own.Loss.Behind, 10), "calls", strconv.Itoa(own.Loss.Calls)),
-		view.Say("cost-kept", "seat", string(t), "records", strconv.Itoa(own.Spooled)),
+		releve.Say("cost-kept", "seat", string(t), "records", strconv.Itoa(own.Spooled)),
 	}
 }

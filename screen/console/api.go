@@ -187,7 +187,7 @@ func (s *Server) diary(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if entries == nil {
-		entries = []view.Entry{}
+		entries = []releve.Entry{}
 	}
 	answer(w, entries)
 }

@@ -20,21 +20,20 @@ import (
 
 	"releve"
 	"releve/screen/console"
-	"releve/screen/view"
 )
 
 // plenty is a limit for what must not take long, on the slowest machine.
 const plenty = 30 * time.Second
 
 // long is a list of calls that never was in memory as a whole; read counts its pages.
-func long(calls int, read *atomic.Int64) func(context.Context, int) iter.Seq2[[]view.Call, error] {
-	return func(ctx context.Context, limit int) iter.Seq2[[]view.Call, error] {
-		return func(yield func([]view.Call, error) bool) {
+func long(calls int, read *atomic.Int64) func(context.Context, int) iter.Seq2[[]releve.Call, error] {
+	return func(ctx context.Context, limit int) iter.Seq2[[]releve.Call, error] {
+		return func(yield func([]releve.Call, error) bool) {
 			for n := 0; n < min(calls, limit); n += 80 {
 				read.Add(1)
-				page := make([]view.Call, min(80, calls-n, limit-n))
+				page := make([]releve.Call, min(80, calls-n, limit-n))
 				for i := range page {
-					page[i] = view.Call{Call: releve.CallID(fmt.Sprint(n + i)), From: strings.Repeat("x", 1500)}
+					page[i] = releve.Call{Call: releve.CallID(fmt.Sprint(n + i)), From: strings.Repeat("x", 1500)}
 				}
 				if ctx.Err() != nil || !yield(page, nil) {
 					return
@@ -130,7 +129,7 @@ func TestWhoReadsSlowlyReadsAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close() //nolint:errcheck // it was read
-	var calls []view.Call
+	var calls []releve.Call
 	if err := json.NewDecoder(&slow{response.Body}).Decode(&calls); err != nil || len(calls) != 1234 || calls[1233].Call != "1233" {
 		t.Errorf("%d calls were read: %v", len(calls), err)
 	}
@@ -146,9 +145,9 @@ func (s *slow) Read(p []byte) (int, error) {
 // TestAListThatBreaksOffIsNoWholeList: half of it looks whole to nobody.
 func TestAListThatBreaksOffIsNoWholeList(t *testing.T) {
 	s := newSite(t, "protected")
-	s.pages = func(context.Context, int) iter.Seq2[[]view.Call, error] {
-		return func(yield func([]view.Call, error) bool) {
-			if yield([]view.Call{{Call: "a"}}, nil) {
+	s.pages = func(context.Context, int) iter.Seq2[[]releve.Call, error] {
+		return func(yield func([]releve.Call, error) bool) {
+			if yield([]releve.Call{{Call: "a"}}, nil) {
 				yield(nil, errors.New("the database went away"))
 			}
 		}

@@ -23,9 +23,9 @@ import (
 // Site is what is shown and commanded.
 type Site interface {
 	View() view.Site
-	Watch(context.Context) <-chan view.Site                             // the latest after each change
-	Calls(ctx context.Context, limit int) iter.Seq2[[]view.Call, error] // newest first, in pages that fit in memory
-	Diary(ctx context.Context, from, to time.Time, limit int) ([]view.Entry, error)
+	Watch(context.Context) <-chan view.Site                               // the latest after each change
+	Calls(ctx context.Context, limit int) iter.Seq2[[]releve.Call, error] // newest first, in pages that fit in memory
+	Diary(ctx context.Context, from, to time.Time, limit int) ([]releve.Entry, error)
 	Procedure(context.Context, Wish, func(view.Procedure)) error
 	Abdicate(context.Context) (view.Abdication, error) // gives the mirror's vote back (R3)
 	Arbiter() view.Arbiter

@@ -53,7 +53,7 @@ func TestTheAPIShowsTheSite(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &got); err != nil || got.Term != 8 || got.Owner != releve.Secondary || got.Word != view.NotProtected {
 		t.Errorf("the site is shown as %s (%v)", body, err)
 	}
-	var calls []view.Call
+	var calls []releve.Call
 	_, body = ask(t, "GET", url+"/api/calls?limit=2")
 	if err := json.Unmarshal([]byte(body), &calls); err != nil || len(calls) != 2 {
 		t.Errorf("two calls are shown as %s (%v)", body, err)
@@ -330,7 +330,7 @@ func TestTheOperatorCommandsOverTheSocket(t *testing.T) {
 	s := newSite(t, "taken-over")
 	s.run = func(_ context.Context, w console.Wish, emit func(view.Procedure)) error {
 		for _, state := range []string{"running", "done"} {
-			emit(view.Procedure{ID: "1", Name: w.Name, DryRun: w.DryRun, Steps: []view.ProcedureStep{{What: view.Say("step-copy"), State: state}}})
+			emit(view.Procedure{ID: "1", Name: w.Name, DryRun: w.DryRun, Steps: []view.ProcedureStep{{What: releve.Say("step-copy"), State: state}}})
 		}
 		return nil
 	}

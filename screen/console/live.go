@@ -22,7 +22,7 @@ const (
 // scene is what a screen shows.
 type scene struct {
 	site   view.Site
-	calls  []view.Call
+	calls  []releve.Call
 	unread bool // the calls could not be read: they are the last ones that could
 	readAt time.Time
 	number int // counts the changes
@@ -121,7 +121,7 @@ func (l *live) refresh(ctx context.Context) {
 
 // first takes the first page of a list. What follows it is not worth waiting for on a
 // screen: it is there because the calls before it are long.
-func first(pages iter.Seq2[[]view.Call, error]) ([]view.Call, error) {
+func first(pages iter.Seq2[[]releve.Call, error]) ([]releve.Call, error) {
 	for page, err := range pages {
 		return page, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"releve"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ type prover struct{ err error }
 func (p prover) VerifyMirror(_ context.Context, emit func(view.Procedure)) error {
 	v := view.Procedure{ID: "one", Name: "verify", Steps: []view.ProcedureStep{{State: "running"}}}
 	emit(v)
-	v.Steps = []view.ProcedureStep{{State: "done", Findings: []view.Sentence{view.Say("difference-page", "page", "3")}}}
+	v.Steps = []view.ProcedureStep{{State: "done", Findings: []releve.Sentence{releve.Say("difference-page", "page", "3")}}}
 	v.Finished = time.Now()
 	emit(v)
 	return p.err

@@ -4,19 +4,18 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"releve"
 	"strconv"
-
-	"releve/screen/view"
 )
 
 // Salvage is where an operator decides about rows that an old owner committed alone
 // (SPEC M6). Either server can be asked: the one on duty decides.
 type Salvage interface {
-	Salvages(context.Context) ([]view.Salvage, error) // without their rows, newest first
-	Salvage(ctx context.Context, id int64, limit int) (view.Salvage, error)
-	ExtractSalvage(context.Context) ([]view.Salvage, error) // looks now, and returns what was found
-	ApplySalvage(ctx context.Context, id int64, dryRun, replace bool) (view.Salvage, error)
-	DiscardSalvage(ctx context.Context, id int64) (view.Salvage, error)
+	Salvages(context.Context) ([]releve.Salvage, error) // without their rows, newest first
+	Salvage(ctx context.Context, id int64, limit int) (releve.Salvage, error)
+	ExtractSalvage(context.Context) ([]releve.Salvage, error) // looks now, and returns what was found
+	ApplySalvage(ctx context.Context, id int64, dryRun, replace bool) (releve.Salvage, error)
+	DiscardSalvage(ctx context.Context, id int64) (releve.Salvage, error)
 }
 
 // What Salvage fails with, so that whoever asked can be told by cause.

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"releve"
 	"testing"
 
 	"releve/screen/console"
 	"releve/screen/console/client"
-	"releve/screen/view"
 )
 
 // desk notes what it is asked and answers with its one salvage.
@@ -18,28 +18,30 @@ type desk struct {
 	err   error
 }
 
-func (d *desk) note(format string, args ...any) (view.Salvage, error) {
+func (d *desk) note(format string, args ...any) (releve.Salvage, error) {
 	d.asked = append(d.asked, fmt.Sprintf(format, args...))
-	return view.Salvage{ID: 7, State: view.SalvageOpen}, d.err
+	return releve.Salvage{ID: 7, State: releve.SalvageOpen}, d.err
 }
 
-func (d *desk) all(v view.Salvage, err error) ([]view.Salvage, error) { return []view.Salvage{v}, err }
+func (d *desk) all(v releve.Salvage, err error) ([]releve.Salvage, error) {
+	return []releve.Salvage{v}, err
+}
 
-func (d *desk) Salvages(context.Context) ([]view.Salvage, error) { return d.all(d.note("list")) }
+func (d *desk) Salvages(context.Context) ([]releve.Salvage, error) { return d.all(d.note("list")) }
 
-func (d *desk) Salvage(_ context.Context, id int64, limit int) (view.Salvage, error) {
+func (d *desk) Salvage(_ context.Context, id int64, limit int) (releve.Salvage, error) {
 	return d.note("show %d, %d rows", id, limit)
 }
 
-func (d *desk) ExtractSalvage(context.Context) ([]view.Salvage, error) {
+func (d *desk) ExtractSalvage(context.Context) ([]releve.Salvage, error) {
 	return d.all(d.note("extract"))
 }
 
-func (d *desk) ApplySalvage(_ context.Context, id int64, dryRun, replace bool) (view.Salvage, error) {
+func (d *desk) ApplySalvage(_ context.Context, id int64, dryRun, replace bool) (releve.Salvage, error) {
 	return d.note("apply %d dry=%t replace=%t", id, dryRun, replace)
 }
 
-func (d *desk) DiscardSalvage(_ context.Context, id int64) (view.Salvage, error) {
+func (d *desk) DiscardSalvage(_ context.Context, id int64) (releve.Salvage, error) {
 	return d.note("discard %d", id)
 }
 

@@ -30,7 +30,7 @@ type sheet struct {
 	Other   string       // the other server's stream
 	Version string
 
-	calls  []view.Call
+	calls  []releve.Call
 	unread bool
 }
 
@@ -46,11 +46,11 @@ func (s *sheet) render(name string) (string, error) {
 
 // Say says a sentence by its code.
 func (s *sheet) Say(code string, pairs ...string) string {
-	return words.Say(s.Lang, view.Say(code, pairs...))
+	return words.Say(s.Lang, releve.Say(code, pairs...))
 }
 
 // Sentence says a sentence.
-func (s *sheet) Sentence(what view.Sentence) string { return words.Say(s.Lang, what) }
+func (s *sheet) Sentence(what releve.Sentence) string { return words.Say(s.Lang, what) }
 
 // TheWord is the one word.
 func (s *sheet) TheWord() string { return words.Word(s.Lang, s.Word) }
@@ -110,7 +110,7 @@ func (s *sheet) Latest() []view.Event {
 }
 
 // Costs are what the procedure may cost, until it went well.
-func (s *sheet) Costs() []view.Sentence {
+func (s *sheet) Costs() []releve.Sentence {
 	if p := s.Guide(); p != nil && s.GuideEnd() == "" {
 		return p.Costs
 	}
@@ -125,7 +125,7 @@ func (s *sheet) Shape(severity string) string {
 
 // callRow is a call on the screen.
 type callRow struct {
-	view.Call
+	releve.Call
 	Now     bool
 	Outcome string
 	Marks   []string
@@ -139,7 +139,7 @@ func (s *sheet) Rows() []callRow {
 		row := callRow{Call: c, Now: c.Outcome == "", Outcome: text.Outcome(c, s.Lang), Marks: text.Remarkable(c, s.Lang)}
 		if row.Now && len(c.Steps) > 0 {
 			last := c.Steps[len(c.Steps)-1]
-			row.Outcome = strings.TrimSpace(s.Say("callstep-"+last.Name) + " " + view.Plain(last.Detail))
+			row.Outcome = strings.TrimSpace(s.Say("callstep-"+last.Name) + " " + releve.Plain(last.Detail))
 		}
 		row.Lasted = text.Lasted(c, s.Lang)
 		rows = append(rows, row)
@@ -238,7 +238,7 @@ func (s *sheet) StepRows() []stepRow {
 	return rows
 }
 
-func (s *sheet) left(p *view.Progress) string {
+func (s *sheet) left(p *releve.Progress) string {
 	if p.TimeLeft <= 0 {
 		return ""
 	}

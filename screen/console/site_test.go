@@ -27,7 +27,7 @@ type site struct {
 	mu       sync.Mutex
 	state    gallery.State
 	away     error // of the database
-	pages    func(ctx context.Context, limit int) iter.Seq2[[]view.Call, error]
+	pages    func(ctx context.Context, limit int) iter.Seq2[[]releve.Call, error]
 	watchers map[chan view.Site]struct{}
 	stored   chan []releve.Fact
 	run      func(context.Context, console.Wish, func(view.Procedure)) error
@@ -93,11 +93,11 @@ func (s *site) Watch(ctx context.Context) <-chan view.Site {
 }
 
 // Calls are those of the state in one page, or what pages gives.
-func (s *site) Calls(ctx context.Context, limit int) iter.Seq2[[]view.Call, error] {
+func (s *site) Calls(ctx context.Context, limit int) iter.Seq2[[]releve.Call, error] {
 	if s.pages != nil {
 		return s.pages(ctx, limit)
 	}
-	return func(yield func([]view.Call, error) bool) {
+	return func(yield func([]releve.Call, error) bool) {
 		s.mu.Lock()
 		all, away := s.state.Calls, s.away
 		s.mu.Unlock()
@@ -109,12 +109,12 @@ func (s *site) Calls(ctx context.Context, limit int) iter.Seq2[[]view.Call, erro
 	}
 }
 
-func (s *site) Diary(_ context.Context, from, to time.Time, limit int) ([]view.Entry, error) {
+func (s *site) Diary(_ context.Context, from, to time.Time, limit int) ([]releve.Entry, error) {
 	at := time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
 	if at.Before(from) || at.After(to) || limit < 1 {
 		return nil, nil
 	}
-	return []view.Entry{{At: at, Seat: releve.Secondary, Term: 8, Kind: "decision", What: view.Say("rule-takeover")}}, nil
+	return []releve.Entry{{At: at, Seat: releve.Secondary, Term: 8, Kind: "decision", What: releve.Say("rule-takeover")}}, nil
 }
 
 func (s *site) Procedure(ctx context.Context, w console.Wish, emit func(view.Procedure)) error {

@@ -42,10 +42,10 @@ func TestByWhatASiteDecides(t *testing.T) {
 
 // A procedure says what it may cost before its steps, and what is left to do after them.
 func TestAProcedureSaysItsCostsAndWhatIsLeft(t *testing.T) {
-	next := view.Say("next-resume")
+	next := releve.Say("next-resume")
 	lines := text.Steps(view.Procedure{
-		Name: "restore", Costs: []view.Sentence{view.Say("cost-kept", "seat", "main", "records", "1")},
-		Steps: []view.ProcedureStep{{What: view.Say("step-in-service", "seat", "main"), State: "done"}}, Next: &next,
+		Name: "restore", Costs: []releve.Sentence{releve.Say("cost-kept", "seat", "main", "records", "1")},
+		Steps: []view.ProcedureStep{{What: releve.Say("step-in-service", "seat", "main"), State: "done"}}, Next: &next,
 	}, releve.English)
 	if len(lines) != 4 || !strings.HasPrefix(lines[1], "· The lost data is set aside whole") || !strings.Contains(lines[1], "1 record waits") ||
 		!strings.HasPrefix(lines[2], "✔ 1/1") || !strings.Contains(lines[3], "releve mirror resume") {

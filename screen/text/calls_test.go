@@ -7,7 +7,6 @@ import (
 
 	"releve"
 	"releve/screen/text"
-	"releve/screen/view"
 )
 
 // A row says why its caller was refused and how often, and of a call whose end nobody saw no
@@ -15,21 +14,21 @@ import (
 func TestARowSaysWhyHowOftenAndWhatIsNotKnown(t *testing.T) {
 	year, month, day := time.Now().Date()
 	at := time.Date(year, month, day, 12, 0, 0, 0, time.Local) // not on both sides of midnight
-	refused := view.Call{
+	refused := releve.Call{
 		At: at, Seat: releve.Main, From: "0612******", Outcome: "failed", Detail: "488: no codec in common\x1b[2J", Stored: true,
-		Attempts: []view.Attempt{{At: at.Add(-time.Second)}, {At: at.Add(-2 * time.Second)}, {At: at.Add(-3 * time.Second)}},
+		Attempts: []releve.Attempt{{At: at.Add(-time.Second)}, {At: at.Add(-2 * time.Second)}, {At: at.Add(-3 * time.Second)}},
 	}
-	cut := view.Call{At: at, Seat: releve.Main, Outcome: view.Cut, Duration: 12 * time.Second}
-	lost := view.Call{At: at, Seat: releve.Main, Outcome: view.Unknown, Duration: 7 * time.Second}
-	busy := view.Call{At: at, Seat: releve.Main, Outcome: "busy", Detail: "all channels"}
-	long := view.Call{At: at, Seat: releve.Main, Outcome: "failed", Detail: "500: " + strings.Repeat("é", 37)}
-	never := view.Call{At: at, Seat: releve.Main, Outcome: view.Unknown}
+	cut := releve.Call{At: at, Seat: releve.Main, Outcome: releve.Cut, Duration: 12 * time.Second}
+	lost := releve.Call{At: at, Seat: releve.Main, Outcome: releve.Unknown, Duration: 7 * time.Second}
+	busy := releve.Call{At: at, Seat: releve.Main, Outcome: "busy", Detail: "all channels"}
+	long := releve.Call{At: at, Seat: releve.Main, Outcome: "failed", Detail: "500: " + strings.Repeat("é", 37)}
+	never := releve.Call{At: at, Seat: releve.Main, Outcome: releve.Unknown}
 	first := at.Add(-3 * time.Second).Format("15:04:05")
 	for lang, want := range map[releve.Language][]string{
 		releve.English: {"failed (488: no codec in common", "4 attempts, the first at " + first, "cut: the server stopped", "12\u00a0s at least", "7\u00a0s at least", "(500: " + strings.Repeat("é", 35) + "…)", "end not known"},
 		releve.French:  {"échec (488: no codec in common", "4 tentatives, la première à " + first, "coupé : le serveur s'est arrêté", "12\u00a0s au moins", "7\u00a0s au moins", "(500: " + strings.Repeat("é", 35) + "…)", "fin inconnue"},
 	} {
-		said := text.Calls([]view.Call{refused, cut, lost, busy, long, never}, lang)
+		said := text.Calls([]releve.Call{refused, cut, lost, busy, long, never}, lang)
 		for _, w := range want {
 			if !strings.Contains(said, w) {
 				t.Errorf("%s: %q is not said:\n%s", lang, w, said)

@@ -9,13 +9,12 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 	"releve/screen/words"
 )
 
 // Salvages is a table of what old owners committed alone.
-func Salvages(all []view.Salvage, lang releve.Language) string {
-	say := func(code string) string { return words.Say(lang, view.Say(code)) }
+func Salvages(all []releve.Salvage, lang releve.Language) string {
+	say := func(code string) string { return words.Say(lang, releve.Say(code)) }
 	if len(all) == 0 {
 		return say("ui-salvage-none") + "\n"
 	}
@@ -38,15 +37,15 @@ func Salvages(all []view.Salvage, lang releve.Language) string {
 
 // Salvage is one with its rows: for each how it was, what it became, and what the site
 // has, in the columns that differ.
-func Salvage(s view.Salvage, lang releve.Language) string {
+func Salvage(s releve.Salvage, lang releve.Language) string {
 	var b strings.Builder
-	say := func(code string, pairs ...string) { fmt.Fprintln(&b, words.Say(lang, view.Say(code, pairs...))) }
+	say := func(code string, pairs ...string) { fmt.Fprintln(&b, words.Say(lang, releve.Say(code, pairs...))) }
 	say("ui-salvage-about", "id", fmt.Sprint(s.ID), "seat", string(s.Seat), "term", fmt.Sprint(s.Term),
-		"state", words.Say(lang, view.Say("salvage-"+string(s.State))))
+		"state", words.Say(lang, releve.Say("salvage-"+string(s.State))))
 	say("ui-salvage-where", "directory", s.Directory, "seat", string(s.Seat), "fork", s.Fork.String())
 	pairs := []string{"transactions", fmt.Sprint(s.Transactions), "commits", fmt.Sprint(s.Commits), "why", s.Why}
 	switch {
-	case s.Method == view.SalvageCompared:
+	case s.Method == releve.SalvageCompared:
 		say("ui-salvage-compared", pairs...)
 	case s.Agree():
 		say("ui-salvage-agrees", pairs...)
@@ -62,8 +61,8 @@ func Salvage(s view.Salvage, lang releve.Language) string {
 	return b.String()
 }
 
-func salvaged(c view.SalvageChange, lang releve.Language) string {
-	say := func(code string) string { return words.Say(lang, view.Say(code)) }
+func salvaged(c releve.SalvageChange, lang releve.Language) string {
+	say := func(code string) string { return words.Say(lang, releve.Say(code)) }
 	var b strings.Builder
 	class := say("salvage-" + string(c.Class))
 	if !c.AppliedAt.IsZero() {
@@ -84,7 +83,7 @@ func salvaged(c view.SalvageChange, lang releve.Language) string {
 
 // telling are the columns in which the versions of a row differ, without its key; all of
 // them where there is one version only.
-func telling(c view.SalvageChange) []string {
+func telling(c releve.SalvageChange) []string {
 	versions := slices.DeleteFunc([]releve.Row{c.Before, c.After, c.Theirs}, func(r releve.Row) bool { return r == nil })
 	all := map[string]bool{}
 	for _, v := range versions {

@@ -13,8 +13,8 @@ import (
 )
 
 // Calls is a table of calls with the steps of each.
-func Calls(calls []view.Call, lang releve.Language) string {
-	say := func(code string) string { return words.Say(lang, view.Say(code)) }
+func Calls(calls []releve.Call, lang releve.Language) string {
+	say := func(code string) string { return words.Say(lang, releve.Say(code)) }
 	if len(calls) == 0 {
 		return say("ui-no-calls") + "\n"
 	}
@@ -27,7 +27,7 @@ func Calls(calls []view.Call, lang releve.Language) string {
 	fmt.Fprintln(table, strings.Join(columns, "\t"))
 	now := time.Now()
 	for _, c := range calls {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", words.Clock(lang, c.At, now), words.Seat(lang, c.Seat), view.Plain(c.From),
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", words.Clock(lang, c.At, now), words.Seat(lang, c.Seat), releve.Plain(c.From),
 			strings.Join(append([]string{Outcome(c, lang)}, Remarkable(c, lang)...), ", "), Lasted(c, lang), steps(c, lang))
 	}
 	_ = table.Flush() // into memory
@@ -35,13 +35,13 @@ func Calls(calls []view.Call, lang releve.Language) string {
 }
 
 // Outcome says how a call ended, or that it has not.
-func Outcome(c view.Call, lang releve.Language) string {
+func Outcome(c releve.Call, lang releve.Language) string {
 	if c.Outcome == "" {
-		return words.Say(lang, view.Say("outcome-none"))
+		return words.Say(lang, releve.Say("outcome-none"))
 	}
-	said := words.Say(lang, view.Say("outcome-"+c.Outcome))
+	said := words.Say(lang, releve.Say("outcome-"+c.Outcome))
 	if c.Outcome == failed && c.Detail != "" {
-		said += " (" + cut(strings.TrimSpace(view.Plain(c.Detail)), reasonShown) + ")"
+		said += " (" + cut(strings.TrimSpace(releve.Plain(c.Detail)), reasonShown) + ")"
 	}
 	return said
 }
@@ -55,14 +55,14 @@ const (
 )
 
 // Remarkable is what sets a call apart from most.
-func Remarkable(c view.Call, lang releve.Language) []string {
+func Remarkable(c releve.Call, lang releve.Language) []string {
 	var all []string
 	for _, mark := range []struct {
 		holds bool
 		code  string
 	}{{c.Overflowed, "call-overflowed"}, {c.WithoutDuty, "call-without-duty"}, {c.Test, "call-test"}, {!c.Stored, "call-spooled"}} {
 		if mark.holds {
-			all = append(all, words.Say(lang, view.Say(mark.code)))
+			all = append(all, words.Say(lang, releve.Say(mark.code)))
 		}
 	}
 	if n := len(c.Attempts); n > 0 {
@@ -70,33 +70,33 @@ func Remarkable(c view.Call, lang releve.Language) []string {
 		if oldest := c.Attempts[n-1].At; oldest.Before(first) {
 			first = oldest
 		}
-		all = append(all, words.Say(lang, view.Say("call-attempts", "count", strconv.Itoa(n+1), "at", words.Clock(lang, first, time.Now()))))
+		all = append(all, words.Say(lang, releve.Say("call-attempts", "count", strconv.Itoa(n+1), "at", words.Clock(lang, first, time.Now()))))
 	}
 	return all
 }
 
 // Lasted says how long a call lasted, at least that long where nobody saw its end.
-func Lasted(c view.Call, lang releve.Language) string {
+func Lasted(c releve.Call, lang releve.Language) string {
 	switch {
 	case c.Outcome == "", !c.Seen() && c.Duration == 0:
 		return ""
 	case !c.Seen():
-		return words.Say(lang, view.Say("call-at-least", "lasted", c.Duration.String()))
+		return words.Say(lang, releve.Say("call-at-least", "lasted", c.Duration.String()))
 	}
 	return words.Duration(lang, c.Duration)
 }
 
-func steps(c view.Call, lang releve.Language) string {
+func steps(c releve.Call, lang releve.Language) string {
 	var all []string
 	for _, s := range c.Steps {
-		all = append(all, strings.TrimSpace(words.Say(lang, view.Say("callstep-"+s.Name))+" "+view.Plain(s.Detail)))
+		all = append(all, strings.TrimSpace(words.Say(lang, releve.Say("callstep-"+s.Name))+" "+releve.Plain(s.Detail)))
 	}
 	return strings.Join(all, " › ")
 }
 
 // Entries are the decisions of a server, each with the evidence it rests on.
-func Entries(entries []view.Entry, lang releve.Language) string {
-	say := func(code string, pairs ...string) string { return words.Say(lang, view.Say(code, pairs...)) }
+func Entries(entries []releve.Entry, lang releve.Language) string {
+	say := func(code string, pairs ...string) string { return words.Say(lang, releve.Say(code, pairs...)) }
 	if len(entries) == 0 {
 		return say("ui-no-entries") + "\n"
 	}
@@ -119,7 +119,7 @@ func Entries(entries []view.Entry, lang releve.Language) string {
 // state and what it found, what ended it, and what is left to do. A line changes only when there is news, so that a
 // reader can print the new ones as they come.
 func Steps(p view.Procedure, lang releve.Language) []string {
-	say := func(code string, pairs ...string) string { return words.Say(lang, view.Say(code, pairs...)) }
+	say := func(code string, pairs ...string) string { return words.Say(lang, releve.Say(code, pairs...)) }
 	title := say("ui-procedure", "name", say("procedure-"+p.Name))
 	if p.DryRun {
 		title += " (" + say("procedure-dry-run") + ")"
@@ -170,7 +170,7 @@ func StepMark(state string) string {
 }
 
 func stepLine(n, of int, s view.ProcedureStep, lang releve.Language) string {
-	line := fmt.Sprintf("%s %d/%d  %s · %s", StepMark(s.State), n, of, words.Say(lang, s.What), words.Say(lang, view.Say("state-"+s.State)))
+	line := fmt.Sprintf("%s %d/%d  %s · %s", StepMark(s.State), n, of, words.Say(lang, s.What), words.Say(lang, releve.Say("state-"+s.State)))
 	if !s.Started.IsZero() && !s.Finished.IsZero() {
 		line += " (" + words.Duration(lang, s.Finished.Sub(s.Started)) + ")"
 	}

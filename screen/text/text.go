@@ -52,7 +52,7 @@ func Status(site view.Site, lang releve.Language, colour bool, width int) string
 func (p *page) add(lines ...string) { p.lines = append(p.lines, lines...) }
 
 func (p *page) say(code string, pairs ...string) string {
-	return words.Say(p.lang, view.Say(code, pairs...))
+	return words.Say(p.lang, releve.Say(code, pairs...))
 }
 
 // Styles of ECMA-48 (SGR). Of what is well only the word has one; else colour is for what
@@ -174,7 +174,7 @@ func (p *page) distance() string {
 }
 
 // Percent is how far something has come, in whole hundredths.
-func Percent(p view.Progress) string {
+func Percent(p releve.Progress) string {
 	if p.Total <= 0 {
 		return ""
 	}
@@ -287,14 +287,14 @@ type Remark struct {
 // about to happen.
 func Remarks(site view.Site, lang releve.Language) []Remark {
 	var all []Remark
-	add := func(seat releve.Seat, s view.Sentence) {
+	add := func(seat releve.Seat, s releve.Sentence) {
 		if text := words.Say(lang, s); text != "" {
 			all = append(all, Remark{seat, text})
 		}
 	}
 	for _, s := range []view.Server{site.Main, site.Secondary} {
 		if !s.Heard {
-			add(s.Seat, view.Say("ui-silent-since", "at", words.Clock(lang, s.HeardAt, site.At)))
+			add(s.Seat, releve.Say("ui-silent-since", "at", words.Clock(lang, s.HeardAt, site.At)))
 			continue
 		}
 		add(s.Seat, s.Doing)
@@ -302,13 +302,13 @@ func Remarks(site view.Site, lang releve.Language) []Remark {
 			add(s.Seat, t.Why)
 		}
 		if s.WithoutDuty {
-			add(s.Seat, view.Say("ui-without-duty"))
+			add(s.Seat, releve.Say("ui-without-duty"))
 		}
 		if site.Arbiter == releve.Witness && !s.Witness {
-			add(s.Seat, view.Say("ui-witness-silent"))
+			add(s.Seat, releve.Say("ui-witness-silent"))
 		}
 		if s.SpoolWaiting > 0 {
-			add(s.Seat, view.Say("ui-spool", "records", strconv.Itoa(s.SpoolWaiting)))
+			add(s.Seat, releve.Say("ui-spool", "records", strconv.Itoa(s.SpoolWaiting)))
 		}
 		for _, n := range s.Notices {
 			add(s.Seat, n)
@@ -322,11 +322,11 @@ func Cost(site view.Site, lang releve.Language) string {
 	m := site.Mirror
 	switch {
 	case site.Word == view.Protected:
-		return words.Say(lang, view.Say("ui-would-lose-nothing"))
+		return words.Say(lang, releve.Say("ui-would-lose-nothing"))
 	case m.LostCalls+m.LostMessage > 0:
-		return words.Say(lang, view.Say("ui-lost", "calls", strconv.Itoa(m.LostCalls), "messages", strconv.Itoa(m.LostMessage)))
+		return words.Say(lang, releve.Say("ui-lost", "calls", strconv.Itoa(m.LostCalls), "messages", strconv.Itoa(m.LostMessage)))
 	case m.State == view.MirrorCatchingUp && m.Bytes > 0:
-		return words.Say(lang, view.Say("ui-would-lose", "bytes", strconv.FormatInt(m.Bytes, 10)))
+		return words.Say(lang, releve.Say("ui-would-lose", "bytes", strconv.FormatInt(m.Bytes, 10)))
 	}
 	return ""
 }
@@ -335,9 +335,9 @@ func Cost(site view.Site, lang releve.Language) string {
 // nobody takes over, it has nothing to decide, and the level makes the promise.
 func Promise(site view.Site, lang releve.Language) string {
 	if site.Level == releve.Mirroring {
-		return words.Say(lang, view.Say("promise-mirroring"))
+		return words.Say(lang, releve.Say("promise-mirroring"))
 	}
-	return words.Say(lang, view.Say("promise-"+string(site.Arbiter)))
+	return words.Say(lang, releve.Say("promise-"+string(site.Arbiter)))
 }
 
 func (p *page) remarks() {

@@ -28,7 +28,7 @@ func TestEveryStateOfTheGalleryCanBeDrawn(t *testing.T) {
 				drawn := text.Status(state.Site, lang, false, width)
 				for _, want := range []string{
 					words.Word(lang, state.Site.Word), state.Site.PBX.Address, words.MirrorState(lang, state.Site.Mirror.State),
-					words.Say(lang, view.Say("ui-main")), words.Say(lang, view.Say("ui-secondary")),
+					words.Say(lang, releve.Say("ui-main")), words.Say(lang, releve.Say("ui-secondary")),
 				} {
 					if !strings.Contains(drawn, want) {
 						t.Errorf("%s in %s, %d wide, does not show %q:\n%s", state.Name, lang, width, want, drawn)
@@ -147,9 +147,9 @@ func TestAServerWithoutATelephoneHasNoLine(t *testing.T) {
 
 func TestACallShowsWhatSetsItApart(t *testing.T) {
 	at := time.Date(2026, 11, 24, 3, 0, 0, 0, time.Local)
-	table := text.Calls([]view.Call{
+	table := text.Calls([]releve.Call{
 		{Call: "a", At: at, Seat: releve.Secondary, From: "0612••", Overflowed: true, WithoutDuty: true,
-			Steps: []view.Step{{Name: "greeting"}, {Name: "digits", Detail: "2••"}}},
+			Steps: []releve.Step{{Name: "greeting"}, {Name: "digits", Detail: "2••"}}},
 		{Call: "b", At: at, Seat: releve.Main, From: "0493••", Outcome: "transferred", Duration: 12 * time.Second, Stored: true},
 	}, releve.English)
 	for _, want := range []string{
@@ -165,10 +165,10 @@ func TestACallShowsWhatSetsItApart(t *testing.T) {
 }
 
 func TestADecisionShowsItsEvidence(t *testing.T) {
-	got := text.Entries([]view.Entry{{
+	got := text.Entries([]releve.Entry{{
 		At: time.Date(2026, 11, 24, 3, 0, 0, 250e6, time.Local), Seat: releve.Secondary, Term: 8, Kind: "decision",
-		What: view.Say("rule-takeover", "seat", "secondary", "other", "main", "term", "8"), Call: "a@pbx",
-		Evidence: []view.Sentence{view.Say("evidence-control-answered", "took", "12ms"), view.Say("evidence-silent", "path", "sip", "why", "")},
+		What: releve.Say("rule-takeover", "seat", "secondary", "other", "main", "term", "8"), Call: "a@pbx",
+		Evidence: []releve.Sentence{releve.Say("evidence-control-answered", "took", "12ms"), releve.Say("evidence-silent", "path", "sip", "why", "")},
 	}}, releve.English)
 	want := `2026-11-24 03:00:00.250  secondary, term 8, decided
     The main server failed its checks and the PBX answers: the secondary server answers the calls and takes over, in term 8.
@@ -183,9 +183,9 @@ func TestADecisionShowsItsEvidence(t *testing.T) {
 
 func TestWhatAVerificationFoundStandsUnderItsStep(t *testing.T) {
 	p := view.Procedure{Name: "verify", Started: time.Now(), Steps: []view.ProcedureStep{
-		{What: view.Say("step-verify-tables"), State: "running"}, {What: view.Say("step-verify-pages", "other", "secondary"), State: "waiting"},
+		{What: releve.Say("step-verify-tables"), State: "running"}, {What: releve.Say("step-verify-pages", "other", "secondary"), State: "waiting"},
 	}}
-	p.Steps[0].Findings = []view.Sentence{view.Say("difference-column", "table", "public.call", "key", "abc", "column", "caller",
+	p.Steps[0].Findings = []releve.Sentence{releve.Say("difference-column", "table", "public.call", "key", "abc", "column", "caller",
 		"seat", "main", "other", "secondary", "own", `"1010"`, "theirs", `"1011"`)}
 	lines := text.Steps(p, releve.English)
 	if want := `    ✖ public.call, row abc, caller: the main server has "1010", the secondary server "1011".`; len(lines) != 3 || lines[2] != want {
@@ -206,11 +206,11 @@ func TestAProcedureShowsEachStepOnceForEachState(t *testing.T) {
 	p := *state.Site.Procedure
 	first := text.Steps(p, releve.English)
 	p.Steps = append([]view.ProcedureStep(nil), p.Steps...)
-	p.Steps[0].Progress = &view.Progress{Done: 2_990_000_000, Total: 4_700_000_000}
+	p.Steps[0].Progress = &releve.Progress{Done: 2_990_000_000, Total: 4_700_000_000}
 	if second := text.Steps(p, releve.English); strings.Join(first, "\n") != strings.Join(second, "\n") {
 		t.Errorf("a copy that went on a little changed the lines:\n%v\n%v", first, second)
 	}
-	failed := view.Say("step-failed", "step", "step-copy", "why", "no space left on device")
+	failed := releve.Say("step-failed", "step", "step-copy", "why", "no space left on device")
 	p.Failed = &failed
 	lines := text.Steps(p, releve.English)
 	if want := "✖ The procedure stopped there: no space left on device. Run it again: it goes on from where it was."; lines[len(lines)-1] != want {
@@ -221,11 +221,11 @@ func TestAProcedureShowsEachStepOnceForEachState(t *testing.T) {
 // Whatever a stranger wrote, a screen shows it and does not obey it (SPEC K9).
 func TestAStrangersTextDoesNotReachTheTerminal(t *testing.T) {
 	const evil = "a\x1b[2J\r\n\u009b1m\u202e"
-	calls := []view.Call{{Call: evil, From: evil, Steps: []view.Step{{Name: "digits", Detail: evil}}}}
-	entries := []view.Entry{{Call: evil, What: view.Say("event-own-call-failed", "cause", evil), Evidence: []view.Sentence{view.Say("nothing-is-called-so", "cause", evil)}}}
+	calls := []releve.Call{{Call: evil, From: evil, Steps: []releve.Step{{Name: "digits", Detail: evil}}}}
+	entries := []releve.Entry{{Call: evil, What: releve.Say("event-own-call-failed", "cause", evil), Evidence: []releve.Sentence{releve.Say("nothing-is-called-so", "cause", evil)}}}
 	for name, shown := range map[string]string{
 		"calls": text.Calls(calls, releve.English), "explain": text.Entries(entries, releve.French),
-		"status": text.Status(view.Site{Events: []view.Event{{What: view.Say("event-own-call-failed", "cause", evil)}}}, releve.English, false, 80),
+		"status": text.Status(view.Site{Events: []view.Event{{What: releve.Say("event-own-call-failed", "cause", evil)}}}, releve.English, false, 80),
 	} {
 		if strings.ContainsAny(shown, "\x1b\r\u009b\u202e") {
 			t.Errorf("%s shows %q", name, shown)

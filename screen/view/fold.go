@@ -8,15 +8,6 @@ import (
 	"releve"
 )
 
-// Attempt is a call that is shown in the row of another, because it is the same caller's.
-type Attempt struct {
-	Call    releve.CallID `json:"call"`
-	At      time.Time     `json:"at"`
-	Seat    releve.Seat   `json:"seat"`
-	Outcome string        `json:"outcome"`
-	Detail  string        `json:"detail,omitempty"`
-}
-
 const (
 	// chainSpan is how far apart the attempts of one caller may lie: calls lets 20 follow each
 	// other within 10 s.
@@ -28,11 +19,11 @@ const (
 // Fold puts the attempts of each caller into one row: it takes pages of calls, newest first,
 // and gives as many rows as are wanted. A row is the attempt that came furthest, the newest of
 // those that came equally far, and lists the others.
-func Fold(pages iter.Seq2[[]Call, error], rows int) iter.Seq2[[]Call, error] {
-	return func(yield func([]Call, error) bool) {
+func Fold(pages iter.Seq2[[]releve.Call, error], rows int) iter.Seq2[[]releve.Call, error] {
+	return func(yield func([]releve.Call, error) bool) {
 		var f folder
 		left := rows
-		give := func(done []Call) bool {
+		give := func(done []releve.Call) bool {
 			done = done[:min(len(done), left)]
 			left -= len(done)
 			return len(done) == 0 || yield(done, nil)
@@ -55,12 +46,12 @@ func Fold(pages iter.Seq2[[]Call, error], rows int) iter.Seq2[[]Call, error] {
 
 // folder holds the rows that older attempts may still belong to, newest first.
 type folder struct {
-	waiting []Call
+	waiting []releve.Call
 	place   map[string]int // of a chain's row, counted from the first row of all
 	gone    int            // rows taken out
 }
 
-func (f *folder) take(c Call) {
+func (f *folder) take(c releve.Call) {
 	if at, there := f.place[c.Chain]; there && c.Chain != "" {
 		f.waiting[at-f.gone] = joined(f.waiting[at-f.gone], c)
 		return
@@ -73,7 +64,7 @@ func (f *folder) take(c Call) {
 }
 
 // older takes out the rows that no attempt still to come belongs to.
-func (f *folder) older() (done []Call) {
+func (f *folder) older() (done []releve.Call) {
 	n := max(0, len(f.waiting)-unfoldedMost)
 	if last := len(f.waiting) - 1; last >= 0 {
 		for n < last && f.waiting[n].At.Sub(f.waiting[last].At) > chainSpan {
@@ -89,18 +80,18 @@ func (f *folder) older() (done []Call) {
 }
 
 // joined is the row of two attempts.
-func joined(row, older Call) Call {
+func joined(row, older releve.Call) releve.Call {
 	others := row.Attempts
 	if further(older, row) {
 		row, older = older, row
 	}
-	row.Attempts = append(slices.Clone(others), Attempt{older.Call, older.At, older.Seat, older.Outcome, older.Detail})
-	slices.SortStableFunc(row.Attempts, func(x, y Attempt) int { return y.At.Compare(x.At) })
+	row.Attempts = append(slices.Clone(others), releve.Attempt{Call: older.Call, At: older.At, Seat: older.Seat, Outcome: older.Outcome, Detail: older.Detail})
+	slices.SortStableFunc(row.Attempts, func(x, y releve.Attempt) int { return y.At.Compare(x.At) })
 	return row
 }
 
 // further says whether an attempt came further than a newer one.
-func further(c, newer Call) bool {
+func further(c, newer releve.Call) bool {
 	if goesOn := c.Outcome == ""; goesOn != (newer.Outcome == "") {
 		return goesOn
 	}

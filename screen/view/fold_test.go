@@ -15,8 +15,8 @@ import (
 )
 
 // pagesOf gives calls a few at a time, and then fails where it is told to.
-func pagesOf(calls []view.Call, each int, fault error) iter.Seq2[[]view.Call, error] {
-	return func(yield func([]view.Call, error) bool) {
+func pagesOf(calls []releve.Call, each int, fault error) iter.Seq2[[]releve.Call, error] {
+	return func(yield func([]releve.Call, error) bool) {
 		for page := range slices.Chunk(calls, each) {
 			if !yield(page, nil) {
 				return
@@ -28,7 +28,7 @@ func pagesOf(calls []view.Call, each int, fault error) iter.Seq2[[]view.Call, er
 	}
 }
 
-func folded(pages iter.Seq2[[]view.Call, error], rows int) (all []view.Call, err error) {
+func folded(pages iter.Seq2[[]releve.Call, error], rows int) (all []releve.Call, err error) {
 	for page, fault := range view.Fold(pages, rows) {
 		all = append(all, page...)
 		err = errors.Join(err, fault)
@@ -38,9 +38,9 @@ func folded(pages iter.Seq2[[]view.Call, error], rows int) (all []view.Call, err
 
 // Five callers, each refused four times, are five rows, each with its reason and its count.
 func TestFiveRefusedCallersAreFiveRows(t *testing.T) {
-	var calls []view.Call
+	var calls []releve.Call
 	for n := range 20 {
-		calls = append(calls, view.Call{
+		calls = append(calls, releve.Call{
 			Call: releve.CallID(fmt.Sprint(n)), Chain: fmt.Sprint("caller ", n%5), At: time.Unix(int64(100-n), 0), Outcome: "failed", Detail: "488",
 		})
 	}
@@ -65,17 +65,17 @@ func TestFiveRefusedCallersAreFiveRows(t *testing.T) {
 // with a conversation.
 func TestTheRowOfACallerIsTheAttemptThatCameFurthest(t *testing.T) {
 	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
-	said := []view.Step{{Name: "greeting"}}
-	repeated := view.Call{Call: "repeated", Chain: "c", At: at(9), Outcome: "abandoned"}
-	talked := view.Call{Call: "talked", Chain: "c", At: at(5), Outcome: "transferred", Steps: said}
-	talks := view.Call{Call: "talks", Chain: "c", At: at(3)}
+	said := []releve.Step{{Name: "greeting"}}
+	repeated := releve.Call{Call: "repeated", Chain: "c", At: at(9), Outcome: "abandoned"}
+	talked := releve.Call{Call: "talked", Chain: "c", At: at(5), Outcome: "transferred", Steps: said}
+	talks := releve.Call{Call: "talks", Chain: "c", At: at(3)}
 	for _, c := range []struct {
-		calls []view.Call
+		calls []releve.Call
 		want  releve.CallID
 	}{
-		{[]view.Call{repeated, talked}, "talked"},
-		{[]view.Call{repeated, talked, talks}, "talks"},
-		{[]view.Call{talked, talks}, "talks"},
+		{[]releve.Call{repeated, talked}, "talked"},
+		{[]releve.Call{repeated, talked, talks}, "talks"},
+		{[]releve.Call{talked, talks}, "talks"},
 	} {
 		rows, _ := folded(pagesOf(c.calls, 10, nil), 10)
 		if len(rows) != 1 || rows[0].Call != c.want || len(rows[0].Attempts) != len(c.calls)-1 {
@@ -96,11 +96,11 @@ func TestARowDoesNotWaitForTheWholeList(t *testing.T) {
 		"all at once": {0, most + 1},
 	} {
 		read := 0
-		var calls iter.Seq2[[]view.Call, error] = func(yield func([]view.Call, error) bool) {
+		var calls iter.Seq2[[]releve.Call, error] = func(yield func([]releve.Call, error) bool) {
 			for read < 2*most {
 				at := time.Unix(1_000_000_000, 0).Add(-time.Duration(read) * c.apart)
 				read++
-				if !yield([]view.Call{{Call: "a", Chain: fmt.Sprint(read), At: at, Outcome: "busy"}}, nil) {
+				if !yield([]releve.Call{{Call: "a", Chain: fmt.Sprint(read), At: at, Outcome: "busy"}}, nil) {
 					return
 				}
 			}
@@ -116,7 +116,7 @@ func TestARowDoesNotWaitForTheWholeList(t *testing.T) {
 // An attempt that comes later than a chain can last is in a row of its own.
 func TestAChainThatLastsTooLongIsTwoRows(t *testing.T) {
 	at := time.Unix(1_000_000_000, 0)
-	calls := []view.Call{
+	calls := []releve.Call{
 		{Call: "new", Chain: "c", At: at, Outcome: "busy"},
 		{Call: "of another", At: at.Add(-5 * time.Minute), Outcome: "busy"},
 		{Call: "old", Chain: "c", At: at.Add(-6 * time.Minute), Outcome: "busy"},
@@ -130,12 +130,12 @@ func TestAChainThatLastsTooLongIsTwoRows(t *testing.T) {
 func TestEveryCallIsInOneRow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		second := 1_000_000
-		var calls []view.Call
+		var calls []releve.Call
 		for n := range rapid.IntRange(0, 60).Draw(t, "calls") {
 			second -= rapid.IntRange(0, 90).Draw(t, "seconds before")
 			chain := rapid.SampledFrom([]string{"", "a", "b", "c"}).Draw(t, "chain")
 			outcome := rapid.SampledFrom([]string{"", "busy", "abandoned"}).Draw(t, "outcome")
-			calls = append(calls, view.Call{Call: releve.CallID(fmt.Sprint(n)), Chain: chain, At: time.Unix(int64(second), 0), Outcome: outcome})
+			calls = append(calls, releve.Call{Call: releve.CallID(fmt.Sprint(n)), Chain: chain, At: time.Unix(int64(second), 0), Outcome: outcome})
 		}
 		rows, _ := folded(pagesOf(calls, rapid.IntRange(1, 9).Draw(t, "page"), nil), 1000)
 		var found []string

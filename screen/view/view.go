@@ -6,9 +6,7 @@
 package view
 
 import (
-	"encoding/json"
 	"time"
-	"unicode/utf8"
 
 	"releve"
 )
@@ -23,83 +21,48 @@ const (
 	Stopped      Word = "stopped" // nobody answers
 )
 
-// Sentence is something to say, by its code, with the values it names.
-type Sentence struct {
-	Code string            `json:"code"`
-	Args map[string]string `json:"args,omitempty"`
-}
-
-// namedMost is how many bytes of a value a sentence names: it goes to every screen and, while
-// it is new, to the other server several times a second.
-const namedMost = 1000
-
-// Say makes a sentence from a code and pairs of names and values. Of a long value it names
-// the beginning.
-func Say(code string, pairs ...string) Sentence {
-	s := Sentence{Code: code}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if s.Args == nil {
-			s.Args = map[string]string{}
-		}
-		s.Args[pairs[i]] = beginning(pairs[i+1], namedMost)
-	}
-	return s
-}
-
-// beginning is so many bytes of a text at most, cut after a whole letter.
-func beginning(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	n := most
-	for n > 0 && !utf8.RuneStart(text[n]) {
-		n--
-	}
-	return text[:n] + "…"
-}
-
 // Site is all that is shown of a site.
 type Site struct {
-	Name      string         `json:"name"`
-	Level     releve.Level   `json:"level"`
-	Arbiter   releve.Arbiter `json:"arbiter"`
-	Seat      releve.Seat    `json:"seat"` // the server that says this
-	At        time.Time      `json:"at"`
-	Term      releve.Term    `json:"term"`
-	Owner     releve.Seat    `json:"owner"` // on duty in that term
-	Word      Word           `json:"word"`
-	Why       Sentence       `json:"why"`
-	Main      Server         `json:"main"`
-	Secondary Server         `json:"secondary"`
-	Mirror    Mirror         `json:"mirror"`
-	PBX       PBX            `json:"pbx"`
-	Procedure *Procedure     `json:"procedure,omitempty"`
-	Proof     *Procedure     `json:"proof,omitempty"` // a verification of the mirror, while it runs
-	Events    []Event        `json:"events"`          // newest first, at most 50
+	Name      string          `json:"name"`
+	Level     releve.Level    `json:"level"`
+	Arbiter   releve.Arbiter  `json:"arbiter"`
+	Seat      releve.Seat     `json:"seat"` // the server that says this
+	At        time.Time       `json:"at"`
+	Term      releve.Term     `json:"term"`
+	Owner     releve.Seat     `json:"owner"` // on duty in that term
+	Word      Word            `json:"word"`
+	Why       releve.Sentence `json:"why"`
+	Main      Server          `json:"main"`
+	Secondary Server          `json:"secondary"`
+	Mirror    Mirror          `json:"mirror"`
+	PBX       PBX             `json:"pbx"`
+	Procedure *Procedure      `json:"procedure,omitempty"`
+	Proof     *Procedure      `json:"proof,omitempty"` // a verification of the mirror, while it runs
+	Events    []Event         `json:"events"`          // newest first, at most 50
 }
 
 // Server is what is known of one server.
 type Server struct {
-	Seat          releve.Seat `json:"seat"`
-	Duty          releve.Duty `json:"duty"`
-	Heard         bool        `json:"heard"` // false: what follows is old
-	HeardAt       time.Time   `json:"heard_at"`
-	Vote          bool        `json:"vote"`
-	Data          Tier        `json:"data"`
-	Interfaces    Tier        `json:"interfaces"`
-	Processing    Tier        `json:"processing"`
-	Notices       []Sentence  `json:"notices,omitempty"` // of its calls, beside their numbers, and of its disks
-	Registered    []string    `json:"registered"`        // SIP users whose binding is this server's
-	ChannelsBusy  int         `json:"channels_busy"`
-	Channels      int         `json:"channels"`
-	WithoutDuty   bool        `json:"without_duty"`  // answering without the duty (R13)
-	SpoolWaiting  int         `json:"spool_waiting"` // records on this disk alone
-	SpoolStands   bool        `json:"spool_stands"`  // … and none was stored for a while
-	CallsOffered  int64       `json:"calls_offered"` // since its start
-	CallsAnswered int64       `json:"calls_answered"`
-	CallsRefused  int64       `json:"calls_refused"`
-	Doing         Sentence    `json:"doing"`   // what it is about to reach, "" when at rest
-	Witness       bool        `json:"witness"` // the witness answers it
+	Seat          releve.Seat       `json:"seat"`
+	Duty          releve.Duty       `json:"duty"`
+	Heard         bool              `json:"heard"` // false: what follows is old
+	HeardAt       time.Time         `json:"heard_at"`
+	Vote          bool              `json:"vote"`
+	Data          Tier              `json:"data"`
+	Interfaces    Tier              `json:"interfaces"`
+	Processing    Tier              `json:"processing"`
+	Notices       []releve.Sentence `json:"notices,omitempty"` // of its calls, beside their numbers, and of its disks
+	Registered    []string          `json:"registered"`        // SIP users whose binding is this server's
+	ChannelsBusy  int               `json:"channels_busy"`
+	Channels      int               `json:"channels"`
+	WithoutDuty   bool              `json:"without_duty"`  // answering without the duty (R13)
+	SpoolWaiting  int               `json:"spool_waiting"` // records on this disk alone
+	SpoolStands   bool              `json:"spool_stands"`  // … and none was stored for a while
+	CallsOffered  int64             `json:"calls_offered"` // since its start
+	CallsAnswered int64             `json:"calls_answered"`
+	CallsRefused  int64             `json:"calls_refused"`
+	Doing         releve.Sentence   `json:"doing"`   // what it is about to reach, "" when at rest
+	Witness       bool              `json:"witness"` // the witness answers it
 }
 
 // TierState is how one layer of a server is.
@@ -117,8 +80,8 @@ const (
 
 // Tier is the state of one layer with its reason, "" when well.
 type Tier struct {
-	State TierState `json:"state"`
-	Why   Sentence  `json:"why"`
+	State TierState       `json:"state"`
+	Why   releve.Sentence `json:"why"`
 }
 
 // MirrorState is how the copy of the database is.
@@ -135,24 +98,15 @@ const (
 
 // Mirror is the copy and its distance.
 type Mirror struct {
-	State       MirrorState `json:"state"`
-	Bytes       int64       `json:"bytes"`        // owner's position minus mirror's flushed position
-	Seconds     float64     `json:"seconds"`      // age of the oldest commit not yet there
-	LostCalls   int         `json:"lost_calls"`   // call records that a failure now would lose
-	LostMessage int         `json:"lost_message"` // messages that a failure now would lose
-	Progress    *Progress   `json:"progress,omitempty"`
+	State       MirrorState      `json:"state"`
+	Bytes       int64            `json:"bytes"`        // owner's position minus mirror's flushed position
+	Seconds     float64          `json:"seconds"`      // age of the oldest commit not yet there
+	LostCalls   int              `json:"lost_calls"`   // call records that a failure now would lose
+	LostMessage int              `json:"lost_message"` // messages that a failure now would lose
+	Progress    *releve.Progress `json:"progress,omitempty"`
 
 	VerifiedAt  time.Time `json:"verified_at,omitzero"` // when this copy was last compared whole, row by row
 	Differences int       `json:"differences"`          // what was found then
-}
-
-// Progress is how far something that lasts has come.
-type Progress struct {
-	Done     int64         `json:"done"`
-	Total    int64         `json:"total"` // 0: not known
-	Unit     string        `json:"unit"`
-	PerSec   float64       `json:"per_second"`
-	TimeLeft time.Duration `json:"time_left_ns"`
 }
 
 // PBX is what this server knows of the establishment's switch.
@@ -165,84 +119,35 @@ type PBX struct {
 
 // Event is one line of what happened lately.
 type Event struct {
-	At       time.Time     `json:"at"`
-	Seat     releve.Seat   `json:"seat"`
-	Term     releve.Term   `json:"term"`
-	Severity string        `json:"severity"` // info, warning, major, critical, cleared
-	What     Sentence      `json:"what"`
-	Call     releve.CallID `json:"call,omitempty"`
-}
-
-// Call is one call of `releve calls`.
-type Call struct {
-	Call        releve.CallID `json:"call"`
-	At          time.Time     `json:"at"`
-	Seat        releve.Seat   `json:"seat"`
-	Term        releve.Term   `json:"term"`
-	From        string        `json:"from"`
-	Overflowed  bool          `json:"overflowed"`
-	WithoutDuty bool          `json:"without_duty"`
-	Test        bool          `json:"test"`
-	Outcome     string        `json:"outcome"` // "" while in progress
-	Duration    time.Duration `json:"duration_ns"`
-	Steps       []Step        `json:"steps"`
-	Stored      bool          `json:"stored"` // false: still in a spool
-	Run         releve.RunID  `json:"run,omitempty"`
-	Chain       string        `json:"chain,omitempty"`    // the same of all attempts of one caller
-	Detail      string        `json:"detail,omitempty"`   // why it ended so
-	Attempts    []Attempt     `json:"attempts,omitempty"` // the others of this caller, newest first
-}
-
-// The outcomes that no server saw. The call has then lasted at least its duration.
-const (
-	Cut     = "cut"     // the server of it stopped, as it said itself when it started again
-	Unknown = "unknown" // nobody says now whether it is over
-)
-
-// Seen says whether the end of a call was seen by the server of it.
-func (c Call) Seen() bool { return c.Outcome != "" && c.Outcome != Cut && c.Outcome != Unknown }
-
-// Step is one step of a call.
-type Step struct {
-	At     time.Time `json:"at"`
-	Name   string    `json:"name"`
-	Detail string    `json:"detail"`
-}
-
-// Entry is one decision, or decision not to act, with its evidence (SPEC H14).
-type Entry struct {
 	At       time.Time       `json:"at"`
 	Seat     releve.Seat     `json:"seat"`
 	Term     releve.Term     `json:"term"`
-	Kind     string          `json:"kind"` // decision, non-decision, fact
-	What     Sentence        `json:"what"`
-	Call     releve.CallID   `json:"call,omitempty"` // the call that led to it, or that it answered
-	Evidence []Sentence      `json:"evidence,omitempty"`
-	Input    json.RawMessage `json:"input,omitempty"`   // the event that the decision took, for replay
-	Routine  bool            `json:"routine,omitempty"` // it changed nothing that lasts, and may come a thousand times
+	Severity string          `json:"severity"` // info, warning, major, critical, cleared
+	What     releve.Sentence `json:"what"`
+	Call     releve.CallID   `json:"call,omitempty"`
 }
 
 // Procedure is a guided procedure while it runs, and the last one afterwards.
 type Procedure struct {
-	ID       string          `json:"id"`
-	Name     string          `json:"name"` // return, switchover …
-	DryRun   bool            `json:"dry_run"`
-	Started  time.Time       `json:"started"`
-	Finished time.Time       `json:"finished"`        // zero while it runs
-	Costs    []Sentence      `json:"costs,omitempty"` // what it may cost, in numbers, before it begins
-	Steps    []ProcedureStep `json:"steps"`
-	Failed   *Sentence       `json:"failed,omitempty"`
-	Next     *Sentence       `json:"next,omitempty"` // what is left to do by hand
+	ID       string            `json:"id"`
+	Name     string            `json:"name"` // return, switchover …
+	DryRun   bool              `json:"dry_run"`
+	Started  time.Time         `json:"started"`
+	Finished time.Time         `json:"finished"`        // zero while it runs
+	Costs    []releve.Sentence `json:"costs,omitempty"` // what it may cost, in numbers, before it begins
+	Steps    []ProcedureStep   `json:"steps"`
+	Failed   *releve.Sentence  `json:"failed,omitempty"`
+	Next     *releve.Sentence  `json:"next,omitempty"` // what is left to do by hand
 }
 
 // ProcedureStep is one step with its times and what it found.
 type ProcedureStep struct {
-	What     Sentence  `json:"what"`
-	State    string    `json:"state"` // waiting, running, done, skipped, failed
-	Started  time.Time `json:"started"`
-	Finished time.Time `json:"finished"`
-	Found    *Sentence `json:"found,omitempty"`
-	Progress *Progress `json:"progress,omitempty"`
+	What     releve.Sentence  `json:"what"`
+	State    string           `json:"state"` // waiting, running, done, skipped, failed
+	Started  time.Time        `json:"started"`
+	Finished time.Time        `json:"finished"`
+	Found    *releve.Sentence `json:"found,omitempty"`
+	Progress *releve.Progress `json:"progress,omitempty"`
 
-	Findings []Sentence `json:"findings,omitempty"` // what is wrong, found by a verification
+	Findings []releve.Sentence `json:"findings,omitempty"` // what is wrong, found by a verification
 }

@@ -61,13 +61,13 @@ func helpers(lang releve.Language) template.FuncMap {
 
 // Say says a sentence. One that no file knows is said by its code and arguments:
 // an operator who reads something strange can still tell it to somebody.
-func Say(lang releve.Language, s view.Sentence) string { return say(lang, s, innermost) }
+func Say(lang releve.Language, s releve.Sentence) string { return say(lang, s, innermost) }
 
 // innermost is how many sentences may stand in one another: an operator reads no more, and
 // what others wrote cannot make the saying endless.
 const innermost = 3
 
-func say(lang releve.Language, s view.Sentence, depth int) string {
+func say(lang releve.Language, s releve.Sentence, depth int) string {
 	if s.Code == "" {
 		return ""
 	}
@@ -76,9 +76,9 @@ func say(lang releve.Language, s view.Sentence, depth int) string {
 		v = voices()[releve.English]
 	}
 	if said, ok := v.say(s.Code, v.args(withReasons(lang, withFault(lang, s.Args), depth))); ok {
-		return view.Plain(said) // its arguments may be a stranger's (SPEC K9)
+		return releve.Plain(said) // its arguments may be a stranger's (SPEC K9)
 	}
-	return view.Plain(bare(s))
+	return releve.Plain(bare(s))
 }
 
 // named are the arguments that are themselves codes, each with the prefix of its
@@ -89,7 +89,7 @@ var named = map[string]string{"seat": "seat-", "other": "seat-", "path": "path-"
 // certificate; the values that it names stand beside it. What to do about it is added
 // as "todo". Package identity has these words, for the configuration says them too.
 func withFault(lang releve.Language, given map[string]string) map[string]string {
-	fault := identity.Fault{Why: view.Sentence{Code: given["fault"], Args: given}}
+	fault := identity.Fault{Why: releve.Sentence{Code: given["fault"], Args: given}}
 	what, todo := fault.Text(lang)
 	if todo == "" {
 		return given
@@ -99,7 +99,7 @@ func withFault(lang releve.Language, given map[string]string) map[string]string 
 	return said
 }
 
-// reasons are the arguments that hold what view.Reason made of an error.
+// reasons are the arguments that hold what releve.Reason made of an error.
 var reasons = []string{"why", "cause"}
 
 // withReasons says the errors among the arguments: what this program knows as a sentence in
@@ -112,10 +112,10 @@ func withReasons(lang releve.Language, given map[string]string, depth int) map[s
 		if text == "" {
 			continue
 		}
-		if inner, ok := view.Inner(text); ok && depth > 0 {
+		if inner, ok := releve.Inner(text); ok && depth > 0 {
 			text = strings.TrimSuffix(reason(lang, inner, depth-1), ".")
 		} else {
-			text = view.Quote(lang, text)
+			text = releve.Quote(lang, text)
 		}
 		said = maps.Clone(said)
 		said[name] = text
@@ -124,7 +124,7 @@ func withReasons(lang releve.Language, given map[string]string, depth int) map[s
 }
 
 // reason says what an error was; of certificates package identity has the words.
-func reason(lang releve.Language, why view.Sentence, depth int) string {
+func reason(lang releve.Language, why releve.Sentence, depth int) string {
 	fault := identity.Fault{Why: why}
 	if what, todo := fault.Text(lang); todo != "" {
 		return what
@@ -150,7 +150,7 @@ func (v voice) say(code string, args map[string]string) (string, bool) {
 	return said, err == nil && said != ""
 }
 
-func bare(s view.Sentence) string {
+func bare(s releve.Sentence) string {
 	var b strings.Builder
 	b.WriteString(s.Code)
 	for _, name := range slices.Sorted(maps.Keys(s.Args)) {
@@ -160,27 +160,31 @@ func bare(s view.Sentence) string {
 }
 
 // Seat names a server: main or secondary.
-func Seat(lang releve.Language, s releve.Seat) string { return Say(lang, view.Say("seat-"+string(s))) }
+func Seat(lang releve.Language, s releve.Seat) string {
+	return Say(lang, releve.Say("seat-"+string(s)))
+}
 
 // Duty names what a server does now.
-func Duty(lang releve.Language, d releve.Duty) string { return Say(lang, view.Say("duty-"+string(d))) }
+func Duty(lang releve.Language, d releve.Duty) string {
+	return Say(lang, releve.Say("duty-"+string(d)))
+}
 
 // Word is the one word on the screen, in capitals.
-func Word(lang releve.Language, w view.Word) string { return Say(lang, view.Say("word-"+string(w))) }
+func Word(lang releve.Language, w view.Word) string { return Say(lang, releve.Say("word-"+string(w))) }
 
 // Level names how much of the site is protected.
 func Level(lang releve.Language, l releve.Level) string {
-	return Say(lang, view.Say("level-"+string(l)))
+	return Say(lang, releve.Say("level-"+string(l)))
 }
 
 // TierState names how a tier is.
 func TierState(lang releve.Language, t view.TierState) string {
-	return Say(lang, view.Say("tier-"+string(t)))
+	return Say(lang, releve.Say("tier-"+string(t)))
 }
 
 // MirrorState names how the mirror is.
 func MirrorState(lang releve.Language, m view.MirrorState) string {
-	return Say(lang, view.Say("mirror-"+string(m)))
+	return Say(lang, releve.Say("mirror-"+string(m)))
 }
 
 // count writes a number with its noun. French counts 0 and 1 in the singular,

@@ -26,7 +26,6 @@ import (
 	"releve/doors/identity"
 	"releve/rules/procedure"
 	"releve/rules/takeover"
-	"releve/screen/view"
 	"releve/screen/words"
 )
 
@@ -80,11 +79,11 @@ func TestBothLanguagesSayTheSame(t *testing.T) {
 func TestEverySentenceCanBeSaid(t *testing.T) {
 	for _, lang := range languages {
 		for code, text := range sentences(t, lang) {
-			full := view.Sentence{Code: code, Args: map[string]string{}}
+			full := releve.Sentence{Code: code, Args: map[string]string{}}
 			for _, name := range arguments(text) {
 				full.Args[name[1:]] = "7"
 			}
-			for _, s := range []view.Sentence{full, {Code: code}} {
+			for _, s := range []releve.Sentence{full, {Code: code}} {
 				said := words.Say(lang, s)
 				if strings.HasPrefix(said, code+" ") || said == code && text != code || strings.ContainsAny(said, "{}") {
 					t.Errorf("%s in %s is said %q", code, lang, said)
@@ -159,7 +158,7 @@ func codesOf(t *testing.T, dir string) []string {
 	return slices.Compact(codes)
 }
 
-// said is the literal code of a call of view.Say.
+// said is the literal code of a call of releve.Say.
 func said(call *ast.CallExpr) (string, bool) {
 	f, ok := call.Fun.(*ast.SelectorExpr)
 	if !ok || f.Sel.Name != "Say" || len(call.Args) == 0 {
@@ -214,23 +213,23 @@ func eachFile(t *testing.T, dir string, visit func(ast.Node)) {
 func TestWhatIsSaid(t *testing.T) {
 	for _, c := range []struct {
 		lang releve.Language
-		what view.Sentence
+		what releve.Sentence
 		want string
 	}{
-		{releve.French, view.Say("why-alone", "seat", "main"), "Le serveur principal répond aux appels et enregistre seul, sans miroir."},
-		{releve.English, view.Say("why-alone", "seat", "secondary"), "The secondary server answers the calls and records alone, without a mirror."},
-		{"de", view.Say("why-mirror-away"), "The mirror does not hold everything yet."},
-		{releve.French, view.Say("why-spool", "records", "1"), "1 enregistrement attend sur un seul disque, pas encore dans la base."},
-		{releve.French, view.Say("why-spool", "records", "12345"), "12\u202f345 enregistrements attendent sur un seul disque, pas encore dans la base."},
-		{releve.English, view.Say("evidence-silent", "path", "peer", "why", ""), "by the link between the servers: silent"},
-		{releve.English, view.Say("evidence-silent", "path", "sip", "why", "no answer"), "by telephone (SIP): silent (no answer)"},
-		{releve.French, view.Say("found-test-call", "by", "releve", "answered", "12ms", "sound", "1.25s"),
+		{releve.French, releve.Say("why-alone", "seat", "main"), "Le serveur principal répond aux appels et enregistre seul, sans miroir."},
+		{releve.English, releve.Say("why-alone", "seat", "secondary"), "The secondary server answers the calls and records alone, without a mirror."},
+		{"de", releve.Say("why-mirror-away"), "The mirror does not hold everything yet."},
+		{releve.French, releve.Say("why-spool", "records", "1"), "1 enregistrement attend sur un seul disque, pas encore dans la base."},
+		{releve.French, releve.Say("why-spool", "records", "12345"), "12\u202f345 enregistrements attendent sur un seul disque, pas encore dans la base."},
+		{releve.English, releve.Say("evidence-silent", "path", "peer", "why", ""), "by the link between the servers: silent"},
+		{releve.English, releve.Say("evidence-silent", "path", "sip", "why", "no answer"), "by telephone (SIP): silent (no answer)"},
+		{releve.French, releve.Say("found-test-call", "by", "releve", "answered", "12ms", "sound", "1.25s"),
 			"réponse de releve en 12\u00a0ms, voix entendue après 1,2\u00a0s"},
-		{releve.French, view.Say("event-other-refused", "address", "192.0.2.22:7443", "fault", "certificate.expired", "seat", "secondary", "date", "2036-01-02"),
+		{releve.French, releve.Say("event-other-refused", "address", "192.0.2.22:7443", "fault", "certificate.expired", "seat", "secondary", "date", "2036-01-02"),
 			"Ce qui répond à 192.0.2.22:7443 n'est pas accepté comme l'autre serveur : le certificat de secondary a expiré le 2036-01-02 ; " +
 				"vérifiez l'heure de chaque machine, puis lancez `releve certificates renew` là où `releve init` a écrit cet établissement, et faites ce qu'il dit."},
-		{releve.English, view.Say("never-written", "b", "2", "a", "1"), `never-written a="1" b="2"`},
-		{releve.English, view.Sentence{}, ""},
+		{releve.English, releve.Say("never-written", "b", "2", "a", "1"), `never-written a="1" b="2"`},
+		{releve.English, releve.Sentence{}, ""},
 	} {
 		if got := words.Say(c.lang, c.what); got != c.want {
 			t.Errorf("%v in %s:\n got %q\nwant %q", c.what, c.lang, got, c.want)
@@ -291,8 +290,8 @@ func TestNoFrenchSentenceSpeaksEnglish(t *testing.T) {
 // and the text of others is set apart where it is not of the sentence's language.
 func TestAnErrorInASentenceIsInItsLanguage(t *testing.T) {
 	full := &fs.PathError{Op: "write", Path: "/srv/journal", Err: syscall.ENOSPC}
-	journal := view.Known("the journal could not be written", "cause-journal", "why", view.Reason(fmt.Errorf("saving: %w", full)))
-	fault := &view.Fault{Cause: errors.New("an old one"), Why: view.Say("cause-no-answer")}
+	journal := releve.Known("the journal could not be written", "cause-journal", "why", releve.Reason(fmt.Errorf("saving: %w", full)))
+	fault := &releve.Fault{Cause: errors.New("an old one"), Why: releve.Say("cause-no-answer")}
 	for _, c := range []struct {
 		err             error
 		french, english string
@@ -301,20 +300,20 @@ func TestAnErrorInASentenceIsInItsLanguage(t *testing.T) {
 		{full, "La base est arrêtée (« write /srv/journal: no space left on device »).", "The database is stopped (write /srv/journal: no space left on device)."},
 		{journal, "La base est arrêtée (le journal n'a pas pu être écrit : « write /srv/journal: no space left on device »).",
 			"The database is stopped (the journal could not be written: write /srv/journal: no space left on device)."},
-		{view.Because(context.DeadlineExceeded, "no sound", "cause-no-sound"), "La base est arrêtée (il y a eu réponse à l'appel et aucun son n'est venu : pas de réponse à temps).",
+		{releve.Because(context.DeadlineExceeded, "no sound", "cause-no-sound"), "La base est arrêtée (il y a eu réponse à l'appel et aucun son n'est venu : pas de réponse à temps).",
 			"The database is stopped (the call was answered and no sound came: no answer in time)."},
-		{view.Known("undone", "cause-undone", "why", view.Reason(view.Known("a step", "step-protected"))), "La base est arrêtée (ce qu'avait atteint « Constater que l'établissement est protégé » ne tient plus).",
+		{releve.Known("undone", "cause-undone", "why", releve.Reason(releve.Known("a step", "step-protected"))), "La base est arrêtée (ce qu'avait atteint « Constater que l'établissement est protégé » ne tient plus).",
 			"The database is stopped (what “See that the site is protected” had reached holds no longer)."},
 		{fmt.Errorf("asking: %w", context.DeadlineExceeded), "La base est arrêtée (pas de réponse à temps).", "The database is stopped (no answer in time)."},
 		{fmt.Errorf("looking: %w", fault), "La base est arrêtée (PostgreSQL ne répond pas).", "The database is stopped (PostgreSQL does not answer)."},
 		{errors.Join(errors.New("odd"), journal), "La base est arrêtée (le journal n'a pas pu être écrit : « write /srv/journal: no space left on device »).",
 			"The database is stopped (the journal could not be written: write /srv/journal: no space left on device)."},
-		{&peer.Error{Kind: peer.Refused, Why: view.Say("peer.refused", "other", "192.0.2.22:7443")}, "La base est arrêtée (personne n'écoute à 192.0.2.22:7443).",
+		{&peer.Error{Kind: peer.Refused, Why: releve.Say("peer.refused", "other", "192.0.2.22:7443")}, "La base est arrêtée (personne n'écoute à 192.0.2.22:7443).",
 			"The database is stopped (nobody listens at 192.0.2.22:7443)."},
-		{&identity.Fault{Why: view.Say(identity.Expired, "seat", "main", "date", "2036-01-02")}, "La base est arrêtée (le certificat de main a expiré le 2036-01-02).",
+		{&identity.Fault{Why: releve.Say(identity.Expired, "seat", "main", "date", "2036-01-02")}, "La base est arrêtée (le certificat de main a expiré le 2036-01-02).",
 			"The database is stopped (the certificate of main expired on 2036-01-02)."},
 	} {
-		said := view.Say("tier-data-down", "why", view.Reason(c.err))
+		said := releve.Say("tier-data-down", "why", releve.Reason(c.err))
 		french := strings.ReplaceAll(words.Say(releve.French, said), "\u00a0", " ")
 		if french != c.french || speaksEnglish(french) != "" {
 			t.Errorf("%v in French:\n got %q\nwant %q", c.err, french, c.french)
@@ -330,9 +329,9 @@ func TestAnErrorInASentenceIsInItsLanguage(t *testing.T) {
 func TestSentencesInOneAnotherEnd(t *testing.T) {
 	why := "at last"
 	for range 6 {
-		why = view.Reason(view.Known("", "cause-journal", "why", why))
+		why = releve.Reason(releve.Known("", "cause-journal", "why", why))
 	}
-	if said := words.Say(releve.French, view.Say("tier-data-down", "why", why)); strings.Count(said, "le journal") > 3 {
+	if said := words.Say(releve.French, releve.Say("tier-data-down", "why", why)); strings.Count(said, "le journal") > 3 {
 		t.Errorf("%d deep", strings.Count(said, "le journal"))
 	}
 }
@@ -355,7 +354,7 @@ func TestEveryErrorGoesIntoASentenceByItsReason(t *testing.T) {
 				found++
 				inner, ok := call.Args[i].(*ast.CallExpr)
 				if f, isMethod := calledMethod(inner); ok && isMethod && f == "Error" && saysIt(call) {
-					t.Errorf("%s: an error's text in a sentence: let view.Reason write it", room)
+					t.Errorf("%s: an error's text in a sentence: let releve.Reason write it", room)
 				}
 			}
 		})

@@ -38,16 +38,16 @@ type board struct {
 	replayed releve.LSN      // how far our own copy had come …
 	stands   time.Time       // … and since when it has not advanced, though it has more; zero: it has not
 	waits    time.Time       // since when facts wait and none was stored; zero: none waits
-	progress *view.Progress
+	progress *releve.Progress
 	alone    map[releve.CallID]struct{} // calls with facts that only this server's database has
 	proof    *view.Procedure            // a verification that runs here
 	verified Verified
-	witness  error                    // what the last question to the witness failed with
-	vain     vain                     // the last job that was tried, if it failed
-	standing map[string]view.Sentence // what lasts, by what it is about
+	witness  error                      // what the last question to the witness failed with
+	vain     vain                       // the last job that was tried, if it failed
+	standing map[string]releve.Sentence // what lasts, by what it is about
 }
 
-func (b *board) notice(about string, what view.Sentence) {
+func (b *board) notice(about string, what releve.Sentence) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if what.Code == "" {
@@ -55,12 +55,12 @@ func (b *board) notice(about string, what view.Sentence) {
 		return
 	}
 	if b.standing == nil {
-		b.standing = map[string]view.Sentence{}
+		b.standing = map[string]releve.Sentence{}
 	}
 	b.standing[about] = what
 }
 
-func (b *board) notices() (all []view.Sentence) {
+func (b *board) notices() (all []releve.Sentence) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, about := range slices.Sorted(maps.Keys(b.standing)) {
@@ -116,7 +116,7 @@ func (b *board) add(e view.Event) {
 }
 
 // newest says whether this was the last to be said here, but for how often a job was in vain.
-func (b *board) newest(what view.Sentence) bool {
+func (b *board) newest(what releve.Sentence) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	last := slices.IndexFunc(b.events, func(e view.Event) bool { return e.What.Code != inVain })
@@ -212,7 +212,7 @@ func (b *board) undrained() bool {
 	return !b.waits.IsZero() && time.Since(b.waits) > standsMost
 }
 
-func (b *board) advance(p *view.Progress) {
+func (b *board) advance(p *releve.Progress) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.progress = p
@@ -313,16 +313,16 @@ func (a *Agent) dataTier(m takeover.Machine) view.Tier {
 	p := a.board.copying()
 	switch {
 	case m.DB.Up && m.DB.InRecovery && far:
-		return view.Tier{State: view.TierDegraded, Why: view.Say("tier-replay-behind", "seat", string(m.Seat), "bytes", strconv.FormatUint(uint64(behind), 10))}
+		return view.Tier{State: view.TierDegraded, Why: releve.Say("tier-replay-behind", "seat", string(m.Seat), "bytes", strconv.FormatUint(uint64(behind), 10))}
 	case m.Job == takeover.JobStart && p != nil:
-		return view.Tier{State: view.TierStarting, Why: view.Say("tier-data-recovering",
+		return view.Tier{State: view.TierStarting, Why: releve.Say("tier-data-recovering",
 			"done", fmt.Sprint(p.Done), "total", fmt.Sprint(p.Total), "left", p.TimeLeft.Round(time.Second).String())}
 	case m.DB.Up && (m.Gate || m.DB.InRecovery):
 		return view.Tier{State: view.TierWell}
 	case m.Job == takeover.JobRejoin || m.Job == takeover.JobRestore || m.Job == takeover.JobCreate || m.Job == takeover.JobStart || m.DB.Up:
-		return view.Tier{State: view.TierStarting, Why: view.Say("tier-data-starting")}
+		return view.Tier{State: view.TierStarting, Why: releve.Say("tier-data-starting")}
 	}
-	return view.Tier{State: view.TierDown, Why: view.Say("tier-data-down", "why", lossOf(m))}
+	return view.Tier{State: view.TierDown, Why: releve.Say("tier-data-down", "why", lossOf(m))}
 }
 
 func (a *Agent) processingTier(m takeover.Machine) view.Tier {
@@ -330,29 +330,29 @@ func (a *Agent) processingTier(m takeover.Machine) view.Tier {
 	case a.mute(m.Seat):
 		return view.Tier{State: view.TierNone}
 	case a.Voice.Well() != nil:
-		return view.Tier{State: view.TierDown, Why: view.Say("tier-voice-down", "why", view.Reason(a.Voice.Well()))}
+		return view.Tier{State: view.TierDown, Why: releve.Say("tier-voice-down", "why", releve.Reason(a.Voice.Well()))}
 	case !m.PBX.Heard:
-		return view.Tier{State: view.TierDown, Why: view.Say("tier-pbx-silent", "pbx", a.Site.PBX)}
+		return view.Tier{State: view.TierDown, Why: releve.Say("tier-pbx-silent", "pbx", a.Site.PBX)}
 	case m.Users().Reception && !a.Telephone.Bound().Reception:
-		return view.Tier{State: view.TierDegraded, Why: view.Say("tier-not-registered", "user", a.Site.Reached)}
+		return view.Tier{State: view.TierDegraded, Why: releve.Say("tier-not-registered", "user", a.Site.Reached)}
 	case m.Users().Standby && a.Site.StandbyUser != "" && !a.Telephone.Bound().Standby:
-		return view.Tier{State: view.TierDegraded, Why: view.Say("tier-standby-not-registered", "user", a.Site.StandbyUser)}
+		return view.Tier{State: view.TierDegraded, Why: releve.Say("tier-standby-not-registered", "user", a.Site.StandbyUser)}
 	}
 	return view.Tier{State: view.TierWell}
 }
 
 // doing says what this server is about to reach, nothing when it is at rest.
-func (a *Agent) doing(m takeover.Machine) view.Sentence {
+func (a *Agent) doing(m takeover.Machine) releve.Sentence {
 	if why := a.board.hopeless(m); why.Code != "" && m.Phase != takeover.Stuck {
 		return why
 	}
 	switch m.Phase {
 	case takeover.Serving, takeover.Following:
-		return view.Sentence{}
+		return releve.Sentence{}
 	case takeover.Stuck:
-		return view.Say("phase-stuck", "why", m.Cause)
+		return releve.Say("phase-stuck", "why", m.Cause)
 	}
-	return view.Say("phase-" + string(m.Phase))
+	return releve.Say("phase-" + string(m.Phase))
 }
 
 // arbiterOf is the one by which this server goes; a server that knows no term goes by
@@ -471,7 +471,7 @@ func (a *Agent) siteMirror(m takeover.Machine, other Message, heard bool) view.M
 }
 
 // word is the one word on the screen with its reason (V2).
-func word(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
+func word(m takeover.Machine, s view.Site) (view.Word, releve.Sentence) {
 	if s.Level == releve.Mirroring {
 		return wordOfOneVoice(m, s)
 	}
@@ -481,21 +481,21 @@ func word(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
 	}
 	switch relieved, known := m.Relieved(); {
 	case known && !active.Heard:
-		return view.NotProtected, view.Say("why-witness-names-other", "seat", string(relieved.Owner), "term", fmt.Sprint(relieved.Term))
+		return view.NotProtected, releve.Say("why-witness-names-other", "seat", string(relieved.Owner), "term", fmt.Sprint(relieved.Term))
 	case active.Duty != releve.Active && passive.WithoutDuty:
-		return view.NotProtected, view.Say("why-without-duty", "seat", string(passive.Seat))
+		return view.NotProtected, releve.Say("why-without-duty", "seat", string(passive.Seat))
 	case active.Duty != releve.Active:
 		return view.Stopped, whyStopped(m, s, active, passive)
 	case active.SpoolWaiting > spoolQuiet || active.SpoolWaiting > 0 && active.SpoolStands || passive.SpoolWaiting > 0:
-		return view.NotProtected, view.Say("why-spool", "records", itoa(active.SpoolWaiting+passive.SpoolWaiting))
+		return view.NotProtected, releve.Say("why-spool", "records", itoa(active.SpoolWaiting+passive.SpoolWaiting))
 	case !passive.Heard:
-		return view.NotProtected, view.Say("why-other-silent", "seat", string(passive.Seat))
+		return view.NotProtected, releve.Say("why-other-silent", "seat", string(passive.Seat))
 	case s.Mirror.Differences > 0:
-		return view.NotProtected, view.Say("why-mirror-differs", "seat", string(passive.Seat), "differences", itoa(s.Mirror.Differences))
+		return view.NotProtected, releve.Say("why-mirror-differs", "seat", string(passive.Seat), "differences", itoa(s.Mirror.Differences))
 	case !passive.Vote:
-		return view.NotProtected, view.Say("why-alone", "seat", string(active.Seat))
+		return view.NotProtected, releve.Say("why-alone", "seat", string(active.Seat))
 	case m.Witnessed() && !m.WitnessHeard():
-		return view.NotProtected, view.Say("why-witness-silent")
+		return view.NotProtected, releve.Say("why-witness-silent")
 	case active.Processing.State != view.TierWell:
 		return view.NotProtected, active.Processing.Why
 	case passive.Data.State == view.TierDegraded:
@@ -503,17 +503,17 @@ func word(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
 	case passive.Processing.State == view.TierDegraded:
 		return view.NotProtected, passive.Processing.Why
 	case passive.Processing.State != view.TierWell:
-		return view.NotProtected, view.Say("why-standby-unwell", "seat", string(passive.Seat))
+		return view.NotProtected, releve.Say("why-standby-unwell", "seat", string(passive.Seat))
 	case !m.Protected():
-		return view.NotProtected, view.Say("why-mirror-away")
+		return view.NotProtected, releve.Say("why-mirror-away")
 	}
-	return view.Protected, view.Say("why-protected", "seat", string(active.Seat))
+	return view.Protected, releve.Say("why-protected", "seat", string(active.Seat))
 }
 
 // whyStopped is why nobody answers: what keeps the standby from taking over, and what to
 // do first. The way of the calls comes before the server, and the server before its vote:
 // what stands later in the row helps nobody while the earlier is not mended.
-func whyStopped(m takeover.Machine, s view.Site, owner, standby view.Server) view.Sentence {
+func whyStopped(m takeover.Machine, s view.Site, owner, standby view.Server) releve.Sentence {
 	code := "why-stopped-ready"
 	switch begins := owner.Doing.Code; {
 	case owner.Heard && (begins == "phase-"+string(takeover.Starting) || begins == "phase-"+string(takeover.Founding)):
@@ -533,33 +533,33 @@ func whyStopped(m takeover.Machine, s view.Site, owner, standby view.Server) vie
 	case !standby.Vote:
 		code = "why-stopped-vote"
 	}
-	return view.Say(code, "seat", string(owner.Seat), "other", string(standby.Seat), "pbx", s.PBX.Address)
+	return releve.Say(code, "seat", string(owner.Seat), "other", string(standby.Seat), "pbx", s.PBX.Address)
 }
 
 // wordOfOneVoice is the word where only the main answers: it is protected while each
 // record is on both machines (SPEC §2).
-func wordOfOneVoice(m takeover.Machine, s view.Site) (view.Word, view.Sentence) {
+func wordOfOneVoice(m takeover.Machine, s view.Site) (view.Word, releve.Sentence) {
 	main, mirror := s.Main, s.Secondary
 	alone := m.Owns() && m.CommitsAlone() || !m.Owns() && m.Other.Lone
 	switch {
 	case main.WithoutDuty:
-		return view.NotProtected, view.Say("why-without-duty", "seat", string(main.Seat))
+		return view.NotProtected, releve.Say("why-without-duty", "seat", string(main.Seat))
 	case main.Duty != releve.Active:
-		return view.Stopped, view.Say("why-stopped-one-voice", "seat", string(main.Seat))
+		return view.Stopped, releve.Say("why-stopped-one-voice", "seat", string(main.Seat))
 	case main.Data.State != view.TierWell:
-		return view.NotProtected, view.Say("why-database-away", "seat", string(main.Seat))
+		return view.NotProtected, releve.Say("why-database-away", "seat", string(main.Seat))
 	case main.SpoolWaiting > spoolQuiet || main.SpoolWaiting > 0 && main.SpoolStands || mirror.SpoolWaiting > 0:
-		return view.NotProtected, view.Say("why-spool", "records", itoa(main.SpoolWaiting+mirror.SpoolWaiting))
+		return view.NotProtected, releve.Say("why-spool", "records", itoa(main.SpoolWaiting+mirror.SpoolWaiting))
 	case s.Mirror.Differences > 0:
-		return view.NotProtected, view.Say("why-mirror-differs", "seat", string(mirror.Seat), "differences", itoa(s.Mirror.Differences))
+		return view.NotProtected, releve.Say("why-mirror-differs", "seat", string(mirror.Seat), "differences", itoa(s.Mirror.Differences))
 	case alone:
-		return view.NotProtected, view.Say("why-alone", "seat", string(main.Seat))
+		return view.NotProtected, releve.Say("why-alone", "seat", string(main.Seat))
 	case mirror.Heard && mirror.Data.State == view.TierDegraded:
 		return view.NotProtected, mirror.Data.Why
 	case !mirror.Heard || !m.Protected():
-		return view.NotProtected, view.Say("why-mirror-away")
+		return view.NotProtected, releve.Say("why-mirror-away")
 	case main.Processing.State != view.TierWell:
 		return view.NotProtected, main.Processing.Why
 	}
-	return view.Protected, view.Say("why-mirrored", "seat", string(main.Seat), "other", string(mirror.Seat))
+	return view.Protected, releve.Say("why-mirrored", "seat", string(main.Seat), "other", string(mirror.Seat))
 }

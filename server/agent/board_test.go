@@ -20,7 +20,7 @@ func TestAStoppedServiceSaysWhyTheStandbyDoesNotTakeOver(t *testing.T) {
 		return s
 	}
 	doing := func(p takeover.Phase) view.Server {
-		return view.Server{Seat: releve.Main, Duty: releve.OutOfService, Heard: true, Doing: view.Say("phase-" + string(p))}
+		return view.Server{Seat: releve.Main, Duty: releve.OutOfService, Heard: true, Doing: releve.Say("phase-" + string(p))}
 	}
 	dead := view.Server{Seat: releve.Main, Duty: releve.OutOfService}
 	for _, c := range []struct {

@@ -3,11 +3,11 @@ package agent
 import (
 	"context"
 	"errors"
+	"releve"
 	"slices"
 	"time"
 
 	"releve/rules/takeover"
-	"releve/screen/view"
 )
 
 // saveLimit is how long the journal's disk may take before it counts as wedged.
@@ -56,7 +56,7 @@ func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 func (a *Agent) failed(ctx context.Context, act takeover.Action, err error, rest []takeover.Action) {
 	a.Log.Error("a decision could not be carried out", "action", act.Kind, "rule", act.Rule, "err", err)
 	before := a.machine
-	unsaved := takeover.Unsaved{Cause: view.Reason(view.Because(err, "the journal could not be written", "cause-journal")), Written: a.written}
+	unsaved := takeover.Unsaved{Cause: releve.Reason(releve.Because(err, "the journal could not be written", "cause-journal")), Written: a.written}
 	if i := slices.IndexFunc(rest, func(act takeover.Action) bool { return act.Kind == takeover.Ask }); i >= 0 {
 		unsaved.Unasked = rest[i].Turn
 	}
@@ -120,7 +120,7 @@ func (a *Agent) begin(ctx context.Context, act takeover.Action) {
 			a.ended(act.Job, err)
 		}
 		if err != nil {
-			done.Failed, done.Unsafe = view.Reason(err), errors.Is(err, ErrUnsafe)
+			done.Failed, done.Unsafe = releve.Reason(err), errors.Is(err, ErrUnsafe)
 			a.Log.Warn("a job failed", "job", act.Job, "err", err)
 		}
 		a.send(ctx, takeover.Event{Done: &done})
@@ -163,7 +163,7 @@ func (a *Agent) perform(ctx context.Context, act takeover.Action, m takeover.Mac
 	return done, err
 }
 
-var errSlept = view.Known("this process was stopped in the middle: whether the duty is still here must be heard first", "cause-slept")
+var errSlept = releve.Known("this process was stopped in the middle: whether the duty is still here must be heard first", "cause-slept")
 
 // stillSure: without the vote the other may have taken the duty while this process was
 // stopped. What was decided before is decided anew, as a call's stance is (H10, R19).
@@ -200,7 +200,7 @@ func (a *Agent) start(ctx context.Context, writable bool) (done takeover.Done, e
 }
 
 // Recovering is told how far the replay of the log has come in a start.
-func (a *Agent) Recovering(_ view.Sentence, p *view.Progress) {
+func (a *Agent) Recovering(_ releve.Sentence, p *releve.Progress) {
 	a.board.advance(p)
 	a.changed.announce()
 }
@@ -212,7 +212,7 @@ func (a *Agent) look(ctx context.Context) (*takeover.Database, error) {
 
 // progress keeps what a long job says of itself, for those who look. What has no
 // figure is news.
-func (a *Agent) progress(what view.Sentence, p *view.Progress) {
+func (a *Agent) progress(what releve.Sentence, p *releve.Progress) {
 	if p == nil {
 		a.Explain("info", what)
 	}

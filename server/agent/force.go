@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"releve"
 	"sync"
 	"time"
 
@@ -92,13 +93,13 @@ func (a *Agent) told(p view.Procedure) {
 	}
 	m := a.Machine()
 	for _, cost := range p.Costs {
-		a.Diary.Write(view.Entry{At: time.Now().UTC(), Seat: m.Seat, Term: m.Term, Kind: "fact", What: cost})
+		a.Diary.Write(releve.Entry{At: time.Now().UTC(), Seat: m.Seat, Term: m.Term, Kind: "fact", What: cost})
 	}
 }
 
 // misfit says why the word that an operator brought is not the one that this server
 // waits for.
-func (r *runner) misfit() []view.Sentence {
+func (r *runner) misfit() []releve.Sentence {
 	if r.p.Name != procedure.CarriedSolo.Name {
 		return nil
 	}
@@ -110,7 +111,7 @@ func (r *runner) misfit() []view.Sentence {
 	if word.Term < m.Term || word.Term == m.Term && word.Number < m.Number {
 		code = "before-word-old"
 	}
-	return []view.Sentence{view.Say(code, "seat", string(r.target), "other", string(r.target.Other()),
+	return []releve.Sentence{releve.Say(code, "seat", string(r.target), "other", string(r.target.Other()),
 		"term", itoa(int(word.Term)), "number", itoa(int(word.Number)), "own", itoa(int(m.Term)), "current", itoa(int(m.Number)))}
 }
 
@@ -126,7 +127,7 @@ func (r *runner) withdraw(ctx context.Context, s procedure.Step) {
 }
 
 // copying is how far the copy is that is made here, nil when none is.
-func (b *board) copying() *view.Progress {
+func (b *board) copying() *releve.Progress {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.progress

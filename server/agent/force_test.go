@@ -14,7 +14,7 @@ import (
 )
 
 // codesOf are the codes of sentences.
-func codesOf(all []view.Sentence) string {
+func codesOf(all []releve.Sentence) string {
 	var codes []string
 	for _, s := range all {
 		codes = append(codes, s.Code)
@@ -23,9 +23,9 @@ func codesOf(all []view.Sentence) string {
 }
 
 // cost is the sentence of that code.
-func cost(t *testing.T, p *told, code string) view.Sentence {
+func cost(t *testing.T, p *told, code string) releve.Sentence {
 	t.Helper()
-	i := slices.IndexFunc(p.last().Costs, func(s view.Sentence) bool { return s.Code == code })
+	i := slices.IndexFunc(p.last().Costs, func(s releve.Sentence) bool { return s.Code == code })
 	if i < 0 {
 		t.Fatalf("there is no %s in %s", code, codesOf(p.last().Costs))
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"releve"
 	"strconv"
 	"time"
 
@@ -64,11 +65,11 @@ func inputOf(before takeover.Machine, e takeover.Event) json.RawMessage {
 	return raw
 }
 
-func (a *Agent) noteRule(act takeover.Action, input json.RawMessage) view.Entry {
+func (a *Agent) noteRule(act takeover.Action, input json.RawMessage) releve.Entry {
 	m := a.machine
-	what := view.Say("rule-"+act.Rule, "term", fmt.Sprint(m.Term), "seat", string(m.Seat), "other", string(m.Seat.Other()),
+	what := releve.Say("rule-"+act.Rule, "term", fmt.Sprint(m.Term), "seat", string(m.Seat), "other", string(m.Seat.Other()),
 		"number", fmt.Sprint(m.Number), "cause", m.Cause, "why", lossOf(m), "calls", itoa(len(a.waiting)))
-	entry := view.Entry{At: time.Now().UTC(), Seat: m.Seat, Term: m.Term, Kind: "decision", What: what, Input: input}
+	entry := releve.Entry{At: time.Now().UTC(), Seat: m.Seat, Term: m.Term, Kind: "decision", What: what, Input: input}
 	if verdictRules[act.Rule] {
 		entry.Evidence = a.evidence()
 		entry.Call = act.Call
@@ -100,7 +101,7 @@ func lossOf(m takeover.Machine) string {
 
 // shorten leaves what is a sentence whole; the text of others is as long as they like.
 func shorten(cause string) string {
-	if _, ok := view.Inner(cause); ok {
+	if _, ok := releve.Inner(cause); ok {
 		return cause
 	}
 	if why := []rune(cause); len(why) > causeShown {
@@ -134,7 +135,7 @@ var shownRules = map[string]string{
 // noteRound keeps decisions not to act: a round while a call waits, or one that
 // fails or ends a row of failures. Failures beyond a verdict's change nothing: a
 // server that stays dead for a night does not fill the diary.
-func (a *Agent) noteRound(before takeover.Machine, e takeover.Event) []view.Entry {
+func (a *Agent) noteRound(before takeover.Machine, e takeover.Event) []releve.Entry {
 	if e.Round == nil {
 		return nil
 	}
@@ -144,21 +145,21 @@ func (a *Agent) noteRound(before takeover.Machine, e takeover.Event) []view.Entr
 		return nil
 	}
 	outcome := e.Round.Judge()
-	return []view.Entry{{
+	return []releve.Entry{{
 		At: time.Now().UTC(), Seat: a.machine.Seat, Term: a.machine.Term, Kind: "non-decision",
-		What:     view.Say("round-"+string(outcome), "failed", itoa(a.machine.Count.Failed), "of", itoa(a.Settings.Rounds)),
+		What:     releve.Say("round-"+string(outcome), "failed", itoa(a.machine.Count.Failed), "of", itoa(a.Settings.Rounds)),
 		Evidence: evidenceOf(*e.Round), Input: inputOf(before, e),
 	}}
 }
 
 // evidence is what the rounds since the last good one brought, that one included
 // where it is the latest.
-func (a *Agent) evidence() []view.Sentence {
+func (a *Agent) evidence() []releve.Sentence {
 	first := len(a.rounds) - 1
 	for first > 0 && a.rounds[first-1].Judge() != takeover.Good {
 		first--
 	}
-	var all []view.Sentence
+	var all []releve.Sentence
 	for _, r := range a.rounds[max(0, first):] {
 		all = append(all, evidenceOf(r)...)
 	}
@@ -166,12 +167,12 @@ func (a *Agent) evidence() []view.Sentence {
 }
 
 // evidenceOf says one round in sentences: what was asked, and what came back.
-func evidenceOf(r takeover.Round) []view.Sentence {
+func evidenceOf(r takeover.Round) []releve.Sentence {
 	control := "evidence-control-silent"
 	if r.Control {
 		control = "evidence-control-answered"
 	}
-	all := []view.Sentence{view.Say(control, "took", (r.Ended - r.Began).Round(time.Millisecond).String())}
+	all := []releve.Sentence{releve.Say(control, "took", (r.Ended - r.Began).Round(time.Millisecond).String())}
 	for _, reply := range r.Replies {
 		code := "evidence-silent"
 		switch {
@@ -184,24 +185,24 @@ func evidenceOf(r takeover.Round) []view.Sentence {
 		case reply.Heard:
 			code = "evidence-unwell"
 		}
-		all = append(all, view.Say(code, "path", reply.Path, "why", reply.Why))
+		all = append(all, releve.Say(code, "path", reply.Path, "why", reply.Why))
 	}
 	return all
 }
 
 // Notice has the screens show something of this server for as long as it lasts: until it is
 // said anew about the same thing, or with nothing.
-func (a *Agent) Notice(about string, what view.Sentence) {
+func (a *Agent) Notice(about string, what releve.Sentence) {
 	a.board.notice(about, what)
 	a.changed.announce()
 }
 
 // Explain adds a fact of another room to the diary and the board: a bad password
 // at the PBX, a saturation.
-func (a *Agent) Explain(severity string, what view.Sentence) {
+func (a *Agent) Explain(severity string, what releve.Sentence) {
 	m := a.Machine()
 	now := time.Now().UTC()
-	a.Diary.Write(view.Entry{At: now, Seat: m.Seat, Term: m.Term, Kind: "fact", What: what, Routine: true})
+	a.Diary.Write(releve.Entry{At: now, Seat: m.Seat, Term: m.Term, Kind: "fact", What: what, Routine: true})
 	a.board.add(view.Event{At: now, Seat: m.Seat, Term: m.Term, Severity: severity, What: what})
 	level := slog.LevelWarn
 	if severity == "info" || severity == "cleared" {

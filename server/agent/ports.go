@@ -19,7 +19,7 @@ type Journal interface {
 }
 
 // ErrUnsafe marks a promotion whose tail may have lost acknowledged rows (R4).
-var ErrUnsafe = view.Known("the promotion may lack acknowledged rows", "cause-unsafe")
+var ErrUnsafe = releve.Known("the promotion may lack acknowledged rows", "cause-unsafe")
 
 // Database is this server's PostgreSQL.
 type Database interface {
@@ -37,19 +37,19 @@ type Database interface {
 	Promote(context.Context) (takeover.Promotion, error)
 	// Rejoin makes the data a copy of the other's, by rewinding or cloning, and
 	// leaves it running and consistent. What would be lost is set aside and said.
-	Rejoin(context.Context, takeover.Promotion, func(view.Sentence, *view.Progress)) (releve.DataID, error)
+	Rejoin(context.Context, takeover.Promotion, func(releve.Sentence, *releve.Progress)) (releve.DataID, error)
 	Checkpoint(context.Context) error
 }
 
 // ErrSlow marks a proof of health that was not answered in time: it may be a wedged disk,
 // or a busy one.
-var ErrSlow = view.Known("the database did not prove its health in time", "cause-slow")
+var ErrSlow = releve.Known("the database did not prove its health in time", "cause-slow")
 
 // Ward proves the database's health and brings it back when it is lost.
 type Ward interface {
 	// Restore sets this server's data aside and makes a copy of the mirror's, which goes
 	// on as it is; it is left running, ready to be promoted (M5).
-	Restore(context.Context, func(view.Sentence, *view.Progress)) (releve.DataID, error)
+	Restore(context.Context, func(releve.Sentence, *releve.Progress)) (releve.DataID, error)
 	// Health proves by doing that the data can be written and read (R12).
 	Health(context.Context) error
 }
@@ -122,11 +122,11 @@ type Load struct {
 	Busy, Channels             int
 	Offered, Answered, Refused int64
 	LastInvite                 time.Time
-	Notices                    []view.Sentence // for the screens
+	Notices                    []releve.Sentence // for the screens
 }
 
 // Diary keeps decisions with their evidence. It never waits and never fails.
-type Diary interface{ Write(step ...view.Entry) }
+type Diary interface{ Write(step ...releve.Entry) }
 
 // Spool tells how many facts wait on this disk alone.
 type Spool interface{ Waiting() int }

@@ -10,7 +10,6 @@ import (
 
 	"releve"
 	"releve/rules/takeover"
-	"releve/screen/view"
 	"releve/server/agent"
 )
 
@@ -275,9 +274,9 @@ func (p *postgres) Promote(ctx context.Context) (takeover.Promotion, error) {
 	return done, err
 }
 
-func (p *postgres) Rejoin(ctx context.Context, _ takeover.Promotion, tell func(view.Sentence, *view.Progress)) (releve.DataID, error) {
-	tell(view.Say("copying"), &view.Progress{Done: 1, Total: 2, Unit: "bytes"})
-	defer tell(view.Sentence{}, nil)
+func (p *postgres) Rejoin(ctx context.Context, _ takeover.Promotion, tell func(releve.Sentence, *releve.Progress)) (releve.DataID, error) {
+	tell(releve.Say("copying"), &releve.Progress{Done: 1, Total: 2, Unit: "bytes"})
+	defer tell(releve.Sentence{}, nil)
 	err := p.work(ctx, "rejoin", 300*time.Millisecond+p.slow, func() error {
 		o := p.other().postgres
 		if o.runs != primary {
@@ -295,8 +294,8 @@ func (p *postgres) Rejoin(ctx context.Context, _ takeover.Promotion, tell func(v
 func (p *postgres) Checkpoint(context.Context) error { return nil }
 
 // Restore copies the mirror, which goes on as it is.
-func (p *postgres) Restore(ctx context.Context, tell func(view.Sentence, *view.Progress)) (releve.DataID, error) {
-	defer tell(view.Sentence{}, nil)
+func (p *postgres) Restore(ctx context.Context, tell func(releve.Sentence, *releve.Progress)) (releve.DataID, error) {
+	defer tell(releve.Sentence{}, nil)
 	p.change(func() { p.broken, p.ill = false, nil }) // what was broken is set aside
 	err := p.work(ctx, "restore", 300*time.Millisecond+p.slow, func() error {
 		o := p.other().postgres
@@ -468,28 +467,28 @@ func (s spool) Waiting() int {
 // diary keeps what the agent wrote.
 type diary struct {
 	mu      sync.Mutex
-	entries []view.Entry
+	entries []releve.Entry
 }
 
-func (d *diary) Write(step ...view.Entry) {
+func (d *diary) Write(step ...releve.Entry) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.entries = append(d.entries, step...)
 }
 
-func (d *diary) all() []view.Entry {
+func (d *diary) all() []releve.Entry {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.entries)
 }
 
 // of are the entries that say this.
-func (d *diary) of(code string) []view.Entry {
-	return slices.DeleteFunc(d.all(), func(e view.Entry) bool { return e.What.Code != code })
+func (d *diary) of(code string) []releve.Entry {
+	return slices.DeleteFunc(d.all(), func(e releve.Entry) bool { return e.What.Code != code })
 }
 
 // codes of an entry's evidence.
-func evidence(e view.Entry) []string {
+func evidence(e releve.Entry) []string {
 	var codes []string
 	for _, s := range e.Evidence {
 		codes = append(codes, s.Code)

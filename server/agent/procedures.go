@@ -21,7 +21,7 @@ var (
 	ErrRunning     = errors.New("another procedure is running: wait until it ends, `releve status` shows it")
 	ErrUnknown     = errors.New("there is no procedure of that name")
 	ErrNotAllowed  = errors.New("the procedure may not begin")
-	ErrInterrupted = view.Known("the procedure was interrupted: run it again, it goes on from where it was", "cause-interrupted")
+	ErrInterrupted = releve.Known("the procedure was interrupted: run it again, it goes on from where it was", "cause-interrupted")
 )
 
 // procedureSlot holds the one procedure that may run, and the last one.
@@ -88,12 +88,12 @@ func (a *Agent) Wish(ctx context.Context, w Wish, emit func(view.Procedure)) err
 	if w.DryRun {
 		return r.run(ctx)
 	}
-	a.Explain("info", view.Say("event-procedure-began", "procedure", w.Name))
+	a.Explain("info", releve.Say("event-procedure-began", "procedure", w.Name))
 	err := r.run(ctx)
 	if err != nil {
-		a.Explain("warning", view.Say("event-procedure-failed", "procedure", w.Name, "why", view.Reason(err)))
+		a.Explain("warning", releve.Say("event-procedure-failed", "procedure", w.Name, "why", releve.Reason(err)))
 	} else {
-		a.Explain("info", view.Say("event-procedure-ended", "procedure", w.Name))
+		a.Explain("info", releve.Say("event-procedure-ended", "procedure", w.Name))
 	}
 	return err
 }
@@ -155,7 +155,7 @@ func (r *runner) run(ctx context.Context) error {
 const settling = 3 * time.Second
 
 // forbidden is what forbids the procedure, after it had time to pass.
-func (r *runner) forbidden(ctx context.Context) []view.Sentence {
+func (r *runner) forbidden(ctx context.Context) []releve.Sentence {
 	ctx, cancel := context.WithTimeout(ctx, settling)
 	defer cancel()
 	for {
@@ -166,11 +166,11 @@ func (r *runner) forbidden(ctx context.Context) []view.Sentence {
 	}
 }
 
-func (r *runner) say(code string) view.Sentence {
-	return view.Say(code, "seat", string(r.target), "other", string(r.target.Other()))
+func (r *runner) say(code string) releve.Sentence {
+	return releve.Say(code, "seat", string(r.target), "other", string(r.target.Other()))
 }
 
-func (r *runner) end(failed *view.Sentence, err error) error {
+func (r *runner) end(failed *releve.Sentence, err error) error {
 	r.shown.Failed, r.shown.Finished = failed, time.Now().UTC()
 	r.show()
 	return err
@@ -204,7 +204,7 @@ func (r *runner) step(ctx context.Context, i int, s procedure.Step) error {
 	r.withdraw(ctx, s)
 	if err != nil {
 		shown.State = "failed"
-		why := view.Say("step-failed", "step", s.Code, "why", view.Reason(err))
+		why := releve.Say("step-failed", "step", s.Code, "why", releve.Reason(err))
 		return r.end(&why, fmt.Errorf("%s: %w", s.Code, err))
 	}
 	shown.State = "done"
@@ -224,7 +224,7 @@ func (r *runner) find(i int, s procedure.Step) {
 // carry gives the step's order and waits until the site shows that it is done.
 // An order that a restart swallowed is given again.
 func (r *runner) carry(ctx context.Context, i int, s procedure.Step) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.Limit, view.Known(fmt.Sprintf("not done after %s", s.Limit), "cause-not-done", "limit", s.Limit.String()))
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Limit, releve.Known(fmt.Sprintf("not done after %s", s.Limit), "cause-not-done", "limit", s.Limit.String()))
 	defer cancel()
 	look := time.NewTicker(100 * time.Millisecond)
 	defer look.Stop()
@@ -233,8 +233,8 @@ func (r *runner) carry(ctx context.Context, i int, s procedure.Step) error {
 		if lost := r.undone(i); lost == "" {
 			sound = time.Now()
 		} else if time.Since(sound) > undoneFor {
-			return view.Explained(ErrInterrupted, fmt.Sprintf("%v (what %s had reached holds no longer)", ErrInterrupted, lost),
-				"cause-undone", "why", view.Reason(view.Known(lost, lost)))
+			return releve.Explained(ErrInterrupted, fmt.Sprintf("%v (what %s had reached holds no longer)", ErrInterrupted, lost),
+				"cause-undone", "why", releve.Reason(releve.Known(lost, lost)))
 		}
 		if s.Order != procedure.Nothing && time.Since(began) >= s.Patience && time.Since(ordered) > orderAgain && r.wanted(s) {
 			ordered = time.Now()
@@ -334,11 +334,11 @@ func (a *Agent) Order(ctx context.Context, order string) error {
 	return fmt.Errorf("%w: %q", ErrUnknown, order)
 }
 
-func (a *Agent) testCallAt(ctx context.Context, at releve.Seat) (view.Sentence, error) {
+func (a *Agent) testCallAt(ctx context.Context, at releve.Seat) (releve.Sentence, error) {
 	if at == a.Settings.Seat {
 		return a.TestCall(ctx)
 	}
-	var found view.Sentence
+	var found releve.Sentence
 	err := a.Link.Command(ctx, string(procedure.TestCall), nil, func(p view.Procedure) {
 		if len(p.Steps) > 0 && p.Steps[0].Found != nil {
 			found = *p.Steps[0].Found
@@ -352,14 +352,14 @@ func (a *Agent) testCallAt(ctx context.Context, at releve.Seat) (view.Sentence, 
 const testLimit = 15 * time.Second
 
 // TestCall calls the reception as the standby user and says what it heard.
-func (a *Agent) TestCall(ctx context.Context) (view.Sentence, error) {
+func (a *Agent) TestCall(ctx context.Context) (releve.Sentence, error) {
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
 	call, err := a.Telephone.TestCall(ctx, rand.Text())
 	if err != nil {
-		return view.Sentence{}, fmt.Errorf("the test call to %s failed: %w", a.Site.Reception, err)
+		return releve.Sentence{}, fmt.Errorf("the test call to %s failed: %w", a.Site.Reception, err)
 	}
-	return view.Say("found-test-call", "answered", call.AnsweredAfter.Round(time.Millisecond).String(),
+	return releve.Say("found-test-call", "answered", call.AnsweredAfter.Round(time.Millisecond).String(),
 		"sound", call.SoundAfter.Round(time.Millisecond).String(), "by", call.AnsweredBy), nil
 }
 

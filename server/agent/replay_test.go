@@ -9,7 +9,6 @@ import (
 
 	"releve"
 	"releve/rules/takeover"
-	"releve/screen/view"
 	"releve/server/agent"
 )
 
@@ -43,7 +42,7 @@ func TestTheDiaryCanBeReplayed(t *testing.T) {
 	})
 }
 
-func replay(t *testing.T, e view.Entry) {
+func replay(t *testing.T, e releve.Entry) {
 	t.Helper()
 	if e.Kind == "fact" {
 		return // it was told, not decided

@@ -3,11 +3,11 @@ package agent
 import (
 	"context"
 	"crypto/rand"
+	"releve"
 	"sync"
 	"time"
 
 	"releve/rules/takeover"
-	"releve/screen/view"
 )
 
 // peerAhead is how long the watch waits for the peer link alone before it asks
@@ -38,7 +38,7 @@ func (a *Agent) check(parent context.Context, m takeover.Machine) {
 			}
 			reply, err := f(ctx, question)
 			if err != nil {
-				reply = takeover.Reply{Why: view.Reason(err)}
+				reply = takeover.Reply{Why: releve.Reason(err)}
 			}
 			reply.Path = path
 			answered := a.Now()
@@ -80,10 +80,10 @@ func (a *Agent) probe(ctx context.Context) {
 	call, err := a.Telephone.TestCall(ctx, rand.Text())
 	a.send(a.life, takeover.Event{OwnEnd: &takeover.OwnEnd{Answered: err == nil}})
 	if err != nil {
-		a.Explain("warning", view.Say("event-own-call-failed", "number", a.Site.Reception, "cause", view.Reason(err)))
+		a.Explain("warning", releve.Say("event-own-call-failed", "number", a.Site.Reception, "cause", releve.Reason(err)))
 		return
 	}
-	a.Explain("info", view.Say("event-own-call", "number", a.Site.Reception, "by", call.AnsweredBy,
+	a.Explain("info", releve.Say("event-own-call", "number", a.Site.Reception, "by", call.AnsweredBy,
 		"answered", call.AnsweredAfter.Round(time.Millisecond).String()))
 }
 

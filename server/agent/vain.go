@@ -2,9 +2,9 @@ package agent
 
 import (
 	"errors"
+	"releve"
 
 	"releve/rules/takeover"
-	"releve/screen/view"
 )
 
 // vain is a job that failed and will be tried again. The first time may be bad luck, and
@@ -13,7 +13,7 @@ import (
 type vain struct {
 	job   takeover.Job
 	times int
-	why   view.Sentence
+	why   releve.Sentence
 }
 
 const inVain = "job-in-vain"
@@ -38,22 +38,22 @@ func (b *board) inVain(job takeover.Job, err error) (v vain, news bool) {
 	}
 	b.vain.times++
 	times := b.vain.times
-	fault, known := errors.AsType[*view.Fault](err)
+	fault, known := errors.AsType[*releve.Fault](err)
 	if known { // it says what to do: that is worth reading at once
 		b.vain.why = fault.Why
 	} else {
-		b.vain.why = view.Say(inVain, "job", string(job), "times", itoa(times), "why", view.Reason(err))
+		b.vain.why = releve.Say(inVain, "job", string(job), "times", itoa(times), "why", releve.Reason(err))
 	}
 	return b.vain, (known || times > 1) && times&(times-1) == 0
 }
 
 // hopeless is what to show of a job that waits for its next try, nothing where that was not
 // yet in vain more than once.
-func (b *board) hopeless(m takeover.Machine) view.Sentence {
+func (b *board) hopeless(m takeover.Machine) releve.Sentence {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if m.Failed == takeover.NoJob || m.Failed != b.vain.job || b.vain.times < 2 && b.vain.why.Code == inVain {
-		return view.Sentence{}
+		return releve.Sentence{}
 	}
 	return b.vain.why
 }

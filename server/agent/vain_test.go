@@ -2,11 +2,11 @@ package agent_test
 
 import (
 	"errors"
+	"releve"
 	"testing"
 	"time"
 
 	"releve/rules/takeover"
-	"releve/screen/view"
 )
 
 // A copy that fails, and one that has no room: the screen says why from the
@@ -19,7 +19,7 @@ func TestAJobThatIsInVainSaysWhyFromItsSecondTimeOn(t *testing.T) {
 		first bool // the first time already
 	}{
 		"a cause of a program's": {errors.New("it ended"), "job-in-vain", false},
-		"a cause with a way out": {&view.Fault{Cause: errors.New("no room"), Why: view.Say("copy-no-place", "free", "1", "needed", "2")}, "copy-no-place", true},
+		"a cause with a way out": {&releve.Fault{Cause: errors.New("no room"), Why: releve.Say("copy-no-place", "free", "1", "needed", "2")}, "copy-no-place", true},
 	} {
 		t.Run(story, func(t *testing.T) {
 			playProtected(t, func(t *testing.T, s *site) {

@@ -220,7 +220,7 @@ func TestBothScreensFollowATakeoverAndAReturn(t *testing.T) {
 // Whoever runs a verification, both screens show how far it is (U1).
 func TestBothScreensShowAVerificationWhileItRuns(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
-		proof := &view.Procedure{ID: "one", Name: "verify", Steps: []view.ProcedureStep{{State: "running", Progress: &view.Progress{Done: 3, Total: 9}}}}
+		proof := &view.Procedure{ID: "one", Name: "verify", Steps: []view.ProcedureStep{{State: "running", Progress: &releve.Progress{Done: 3, Total: 9}}}}
 		s.main().agent.Proving(proof)
 		shown := func(srv *server) bool {
 			p := srv.agent.View().Proof
@@ -280,13 +280,13 @@ func TestANoticeStandsForAsLongAsItLasts(t *testing.T) {
 				return true
 			}
 		}
-		s.main().agent.Notice("log", view.Say("event-kept-log-grows"))
-		s.main().agent.Notice("disk", view.Say("event-disk-low"))
+		s.main().agent.Notice("log", releve.Say("event-kept-log-grows"))
+		s.main().agent.Notice("disk", releve.Say("event-disk-low"))
 		s.until("both stand", 2*time.Second, shown("event-disk-low", "event-kept-log-grows"))
-		s.main().agent.Notice("log", view.Say("event-kept-log-given-up"))
+		s.main().agent.Notice("log", releve.Say("event-kept-log-given-up"))
 		s.until("one is said anew", 2*time.Second, shown("event-disk-low", "event-kept-log-given-up"))
-		s.main().agent.Notice("disk", view.Sentence{})
-		s.main().agent.Notice("log", view.Sentence{})
+		s.main().agent.Notice("disk", releve.Sentence{})
+		s.main().agent.Notice("log", releve.Sentence{})
 		s.until("none stands", 2*time.Second, shown())
 	})
 }
@@ -296,7 +296,7 @@ func TestANoticeStandsForAsLongAsItLasts(t *testing.T) {
 func TestViewersAreToldOfChanges(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
 		changed := s.main().agent.Changed(t.Context())
-		s.secondary().agent.Explain("warning", view.Say("event-saturated", "channels", "30"))
+		s.secondary().agent.Explain("warning", releve.Say("event-saturated", "channels", "30"))
 		s.until("the main shows it", time.Second, func() bool {
 			<-changed
 			events := s.main().agent.View().Events
@@ -309,7 +309,7 @@ func TestViewersAreToldOfChanges(t *testing.T) {
 			}
 		}
 		for range 200 {
-			s.main().agent.Explain("warning", view.Say("event-saturated", "channels", "30"))
+			s.main().agent.Explain("warning", releve.Say("event-saturated", "channels", "30"))
 		}
 		if n := len(s.main().agent.View().Events); n != 50 {
 			t.Errorf("%d events are kept", n)

@@ -3,10 +3,10 @@ package agent
 import (
 	"context"
 	"errors"
+	"releve"
 	"time"
 
 	"releve/rules/takeover"
-	"releve/screen/view"
 )
 
 // How often the world is looked at. Together they cost an idle server well under
@@ -150,7 +150,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 		case ctx.Err() != nil || start != a.Database.Exited():
 			continue
 		case err == nil && since > 0:
-			a.Explain("cleared", view.Say("event-database-well", "seat", string(a.Settings.Seat)))
+			a.Explain("cleared", releve.Say("event-database-well", "seat", string(a.Settings.Seat)))
 			since = 0
 			continue
 		case err == nil:
@@ -160,17 +160,17 @@ func (a *Agent) watchHealth(ctx context.Context) {
 			since = began
 		}
 		if m := a.Machine(); !errors.Is(err, ErrSlow) || a.Now()-since > slowPatience && m.Relievable() {
-			a.ill.Store(&illness{start, view.Reason(err)})
+			a.ill.Store(&illness{start, releve.Reason(err)})
 		}
 	}
 }
 
 // illnessOf is what an operator reads of it: the sentence of who found it, if it has one.
-func (a *Agent) illnessOf(err error) view.Sentence {
-	if fault, ok := errors.AsType[*view.Fault](err); ok {
+func (a *Agent) illnessOf(err error) releve.Sentence {
+	if fault, ok := errors.AsType[*releve.Fault](err); ok {
 		return fault.Why
 	}
-	return view.Say("event-database-ill", "seat", string(a.Settings.Seat), "why", view.Reason(err))
+	return releve.Say("event-database-ill", "seat", string(a.Settings.Seat), "why", releve.Reason(err))
 }
 
 // healed: a database that was ill counts as started again only once it has proven itself.
@@ -183,7 +183,7 @@ func (a *Agent) healed(ctx context.Context) error {
 	defer cancel()
 	if err := a.Ward.Health(limit); err != nil {
 		a.Database.Fence()
-		if fault, ok := errors.AsType[*view.Fault](err); ok { // its sentence is said already
+		if fault, ok := errors.AsType[*releve.Fault](err); ok { // its sentence is said already
 			return fault.Cause
 		}
 		return err
@@ -204,7 +204,7 @@ func (a *Agent) lookAt(ctx context.Context, exited <-chan struct{}) (takeover.Da
 	defer cancel()
 	db, err := a.Database.Look(limit)
 	if err != nil {
-		return takeover.Database{Why: view.Reason(err)}, err
+		return takeover.Database{Why: releve.Reason(err)}, err
 	}
 	return db, nil
 }

@@ -3,11 +3,10 @@ package calls
 import (
 	"cmp"
 	"fmt"
+	"releve"
 	"slices"
 	"sync"
 	"time"
-
-	"releve/screen/view"
 )
 
 const (
@@ -32,7 +31,7 @@ type board struct {
 	mu       sync.Mutex
 	figures  Snapshot
 	calls    map[*call]struct{}
-	ended    []view.Call // oldest first
+	ended    []releve.Call // oldest first
 	empty    chan struct{}
 	failures int // answers that failed since the last that did not
 	failedAt time.Time
@@ -81,7 +80,7 @@ func (b *board) leave(k *call) {
 	}
 }
 
-func (b *board) keep(c view.Call) {
+func (b *board) keep(c releve.Call) {
 	if len(b.ended) == recentMax {
 		b.ended = slices.Delete(b.ended, 0, 1)
 	}
@@ -202,10 +201,10 @@ func (b *board) present() int {
 
 // known is what memory has of calls. In one look: a call is among those in conversation or
 // among those that ended, at any moment.
-func (b *board) known() []view.Call {
+func (b *board) known() []releve.Call {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var active, ended []view.Call
+	var active, ended []releve.Call
 	for k := range b.calls {
 		switch c := k.shown.Load(); {
 		case c == nil:
@@ -217,7 +216,7 @@ func (b *board) known() []view.Call {
 			active = append(active, shown)
 		}
 	}
-	slices.SortFunc(active, func(x, y view.Call) int {
+	slices.SortFunc(active, func(x, y releve.Call) int {
 		return cmp.Or(x.At.Compare(y.At), cmp.Compare(x.Call, y.Call))
 	})
 	newest := slices.Clone(b.ended)

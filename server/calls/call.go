@@ -13,7 +13,6 @@ import (
 
 	"releve"
 	"releve/rules/attendant"
-	"releve/screen/view"
 )
 
 // The outcomes of calls that had no conversation, or not to its end. Those of a
@@ -25,7 +24,7 @@ const (
 )
 
 // errDropped is why calls end at a [Calls.Drop].
-var errDropped = view.Known("calls are dropped", "cause-dropped")
+var errDropped = releve.Known("calls are dropped", "cause-dropped")
 
 // failedCode answers a call that this server should have taken and could not.
 const failedCode = 500
@@ -40,7 +39,7 @@ type call struct {
 	decision Decision
 	term     releve.Term
 	channel  bool // holds one, under the board's lock
-	shown    atomic.Pointer[view.Call]
+	shown    atomic.Pointer[releve.Call]
 }
 
 func newCall(c *Calls, in Incoming, drop context.CancelCauseFunc) *call {
@@ -75,7 +74,7 @@ func (c *Calls) caller(in releve.Invite) string {
 	if c.ownUser(in) {
 		return in.From
 	}
-	return view.Plain(view.Masked(in.From))
+	return releve.Plain(releve.Masked(in.From))
 }
 
 // decide finds out whether the call is to be answered, and refuses it if not.
@@ -207,7 +206,7 @@ func (k *call) unanswered(ctx context.Context, err error) (attendant.Outcome, st
 func (k *call) unfit(why *Unacceptable) (attendant.Outcome, string) {
 	k.log.Warn("call not acceptable", "why", why)
 	k.board.unacceptable(why.sentence())
-	return Failed, view.Plain(why.Error())
+	return Failed, releve.Plain(why.Error())
 }
 
 // begin shows and records that the call was taken up; the zero time: not
@@ -215,7 +214,7 @@ func (k *call) unfit(why *Unacceptable) (attendant.Outcome, string) {
 func (k *call) begin(answered time.Time) {
 	in := k.offer.Invite
 	body := releve.CallBody{
-		From: k.caller(in), To: view.Plain(in.To),
+		From: k.caller(in), To: releve.Plain(in.To),
 		Overflowed: k.offer.Overflowed, Reason: string(k.offer.Reason),
 		WithoutDuty: k.decision.WithoutDuty, Test: k.test(in), Verification: k.decision.Took, Run: k.run, Chain: k.chains.join(in),
 	}
@@ -223,7 +222,7 @@ func (k *call) begin(answered time.Time) {
 		body.AnsweredMS = answered.Sub(in.ReceivedAt).Milliseconds()
 		k.board.taken()
 	}
-	k.shown.Store(&view.Call{
+	k.shown.Store(&releve.Call{
 		Call: in.Call, At: in.ReceivedAt, Seat: k.seat, Term: k.term, From: body.From,
 		Overflowed: body.Overflowed, WithoutDuty: body.WithoutDuty, Test: body.Test, Run: k.run, Chain: body.Chain,
 	})
@@ -235,7 +234,7 @@ func (k *call) note(n attendant.Note) {
 	at := k.now()
 	c := *k.shown.Load()
 	// Cloned: readers hold what was shown before.
-	c.Steps = append(slices.Clone(c.Steps), view.Step{At: at, Name: n.Name, Detail: n.Detail})
+	c.Steps = append(slices.Clone(c.Steps), releve.Step{At: at, Name: n.Name, Detail: n.Detail})
 	k.shown.Store(&c)
 	k.record(releve.CallStepped, at, releve.StepBody{Number: len(c.Steps), Name: n.Name, Detail: n.Detail})
 }

@@ -19,7 +19,6 @@ import (
 
 	"releve"
 	"releve/rules/attendant"
-	"releve/screen/view"
 )
 
 // Incoming is a call that the PBX offers and that has had 100 Trying, no more
@@ -46,12 +45,12 @@ func (u *Unacceptable) Error() string { return fmt.Sprintf("%d: %v", u.Code, u.W
 
 // sentence is what the screens say of it.
 func (u *Unacceptable) sentence() string {
-	return view.Reason(view.Explained(u, u.Error(), "cause-not-acceptable", "code", strconv.Itoa(u.Code), "why", view.Reason(u.Why)))
+	return releve.Reason(releve.Explained(u, u.Error(), "cause-not-acceptable", "code", strconv.Itoa(u.Code), "why", releve.Reason(u.Why)))
 }
 
 // ErrLost is what Transfer returns, beside the status, when nobody is on the call any
 // more: the leg is gone.
-var ErrLost = view.Known("nobody is on the call any more", "cause-lost")
+var ErrLost = releve.Known("nobody is on the call any more", "cause-lost")
 
 // Leg is an answered call. Its methods return soon after their context ends or
 // the leg is gone.
@@ -234,4 +233,4 @@ func (c *Calls) Unacceptable(in releve.Invite, why *Unacceptable, answered bool)
 
 // Known is every call in conversation, oldest first, and the last 200 that have ended, newest
 // first.
-func (c *Calls) Known() []view.Call { return c.board.known() }
+func (c *Calls) Known() []releve.Call { return c.board.known() }

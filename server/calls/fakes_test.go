@@ -16,7 +16,6 @@ import (
 
 	"releve"
 	"releve/rules/attendant"
-	"releve/screen/view"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -407,12 +406,12 @@ func (s *server) flushed(t *testing.T) *disk {
 }
 
 // Active are the calls in conversation, oldest first.
-func (s *server) Active() []view.Call {
-	return slices.DeleteFunc(s.Known(), func(c view.Call) bool { return c.Outcome != "" })
+func (s *server) Active() []releve.Call {
+	return slices.DeleteFunc(s.Known(), func(c releve.Call) bool { return c.Outcome != "" })
 }
 
 // Recent are up to n calls that have ended, newest first.
-func (s *server) Recent(n int) []view.Call {
-	ended := slices.DeleteFunc(s.Known(), func(c view.Call) bool { return c.Outcome == "" })
+func (s *server) Recent(n int) []releve.Call {
+	ended := slices.DeleteFunc(s.Known(), func(c releve.Call) bool { return c.Outcome == "" })
 	return ended[:min(max(n, 0), len(ended))]
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // Sighting is what an overflow of this server's own call has shown of the PBX (SPEC H7, H8).
@@ -157,7 +156,7 @@ func (k *call) sight() (lesson, ok bool) {
 	}
 	fits := k.profile.Evidence == EvidenceAuto || k.profile.overflowed(in)
 	k.own.saw(Sighting{
-		At: k.now(), Evidence: k.profile.seen(in), To: view.Plain(in.To), Fits: fits,
+		At: k.now(), Evidence: k.profile.seen(in), To: releve.Plain(in.To), Fits: fits,
 		Shown: k.profile.shown(in), Sound: in.Sound,
 	})
 	k.offer.Overflowed, k.offer.Own = true, true

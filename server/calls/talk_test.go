@@ -3,6 +3,7 @@ package calls
 import (
 	"context"
 	"errors"
+	"releve"
 	"slices"
 	"strings"
 	"testing"
@@ -10,11 +11,10 @@ import (
 	"time"
 
 	"releve/rules/attendant"
-	"releve/screen/view"
 )
 
 // conversation runs one call on duty and returns its steps and its end.
-func conversation(t *testing.T, c *caller, meanwhile func()) view.Call {
+func conversation(t *testing.T, c *caller, meanwhile func()) releve.Call {
 	t.Helper()
 	s := newServer(t, OnDuty, 1)
 	done := make(chan struct{})

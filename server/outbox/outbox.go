@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // Record is a fact with its place in a spool.
@@ -66,7 +65,7 @@ func Run(ctx context.Context, sink Sink, log *slog.Logger, sources ...Source) {
 	carriers.Wait()
 }
 
-var errAhead = view.Known("the database counted beyond this spool: it begins anew under another name", "cause-ahead")
+var errAhead = releve.Known("the database counted beyond this spool: it begins anew under another name", "cause-ahead")
 
 type carrier struct {
 	source Source

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // Aside is data that was set aside, running by itself and read by nobody else.
@@ -22,31 +21,31 @@ type Aside interface {
 
 // Extract finds what was committed in data that was set aside and nowhere else: from its
 // log, or where that does not tell by comparing rows (RULES R11).
-func Extract(ctx context.Context, seat releve.Seat, directory string, a Aside) (view.Salvage, error) {
+func Extract(ctx context.Context, seat releve.Seat, directory string, a Aside) (releve.Salvage, error) {
 	p, err := a.Parting(ctx)
 	if err != nil {
-		return view.Salvage{}, err
+		return releve.Salvage{}, err
 	}
-	s := view.Salvage{Seat: seat, Directory: directory, Term: p.Term, Timeline: p.Timeline, Fork: p.Fork, Method: view.SalvageDecoded}
+	s := releve.Salvage{Seat: seat, Directory: directory, Term: p.Term, Timeline: p.Timeline, Fork: p.Fork, Method: releve.SalvageDecoded}
 	var uncounted error
 	if s.Commits, uncounted = a.Commits(ctx, p); uncounted != nil {
 		s.Commits = -1
 	}
 	found, unread := a.Decode(ctx, p.Fork)
 	if ctx.Err() != nil {
-		return view.Salvage{}, context.Cause(ctx)
+		return releve.Salvage{}, context.Cause(ctx)
 	}
 	s.Transactions, s.Changes = len(found), fold(found)
 	if unread != nil {
-		s.Method = view.SalvageCompared
+		s.Method = releve.SalvageCompared
 		rows, err := a.Compare(ctx)
 		if err != nil {
-			return view.Salvage{}, errors.Join(unread, err)
+			return releve.Salvage{}, errors.Join(unread, err)
 		}
 		s.Changes = fold([]releve.LoneTransaction{{Changes: rows}})
 	}
 	if why := errors.Join(unread, uncounted); why != nil {
-		s.Why = view.Reason(why)
+		s.Why = releve.Reason(why)
 	}
 	return s, nil
 }

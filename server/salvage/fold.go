@@ -6,14 +6,13 @@ import (
 	"strings"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // fold takes together what transactions did to each row, in the order in which the rows
 // were first changed. An operator decides about rows, and a row that was written twice
 // would otherwise conflict with itself.
-func fold(transactions []releve.LoneTransaction) []view.SalvageChange {
-	var changes []view.SalvageChange
+func fold(transactions []releve.LoneTransaction) []releve.SalvageChange {
+	var changes []releve.SalvageChange
 	place := map[string]int{}
 	for _, t := range transactions {
 		for _, c := range t.Changes {
@@ -32,14 +31,14 @@ func fold(transactions []releve.LoneTransaction) []view.SalvageChange {
 
 // first is a row before its first change. How it was is known of an insertion, and
 // wherever the log tells it whole (manual, ALTER TABLE, REPLICA IDENTITY).
-func first(number int, c releve.RowChange) view.SalvageChange {
-	return view.SalvageChange{
+func first(number int, c releve.RowChange) releve.SalvageChange {
+	return releve.SalvageChange{
 		Number: number, Table: c.Table, Key: c.Key,
 		Before: c.Before, Known: c.Op == releve.RowInserted || c.Before != nil,
 	}
 }
 
-func join(net *view.SalvageChange, t releve.LoneTransaction, c releve.RowChange) {
+func join(net *releve.SalvageChange, t releve.LoneTransaction, c releve.RowChange) {
 	net.After, net.At = c.After, t.At
 	net.Times++
 	wasThere := !net.Known || net.Before != nil

@@ -16,7 +16,6 @@ import (
 	"releve/adapters/postgres"
 	"releve/adapters/store"
 	"releve/proof/sitetest"
-	"releve/screen/view"
 	"releve/server/salvage"
 )
 
@@ -90,10 +89,10 @@ func call(t *testing.T, id string) releve.Fact {
 // Pending, Extract and Salvaged are the server's disk, as the application joins it.
 func (s *server) Pending(context.Context) ([]string, error) { return s.cluster.Unsalvaged() }
 
-func (s *server) Extract(ctx context.Context, directory string) (view.Salvage, error) {
+func (s *server) Extract(ctx context.Context, directory string) (releve.Salvage, error) {
 	aside, err := s.cluster.OpenAside(ctx, directory)
 	if err != nil {
-		return view.Salvage{}, err
+		return releve.Salvage{}, err
 	}
 	defer aside.Close()
 	return salvage.Extract(ctx, s.seat, directory, aside)
@@ -106,15 +105,15 @@ func (s *server) Salvaged(_ context.Context, directory string) error {
 // OnDuty and the rest are the server's database.
 func (s *server) OnDuty() bool { return s.store != nil }
 
-func (s *server) Keep(ctx context.Context, found view.Salvage) (view.Salvage, error) {
+func (s *server) Keep(ctx context.Context, found releve.Salvage) (releve.Salvage, error) {
 	return s.store.KeepSalvage(ctx, found)
 }
 
-func (s *server) Apply(ctx context.Context, id int64, dryRun, replace bool) (view.Salvage, error) {
+func (s *server) Apply(ctx context.Context, id int64, dryRun, replace bool) (releve.Salvage, error) {
 	return s.store.ApplySalvage(ctx, id, store.SalvageChoice{DryRun: dryRun, Replace: replace})
 }
 
-func (s *server) Discard(ctx context.Context, id int64) (view.Salvage, error) {
+func (s *server) Discard(ctx context.Context, id int64) (releve.Salvage, error) {
 	return s.store.DiscardSalvage(ctx, id)
 }
 
@@ -123,10 +122,10 @@ func (s *server) Follow(ctx context.Context) error { return s.cluster.AdvanceSal
 // board is what operators are told.
 type board struct {
 	mu   sync.Mutex
-	told []view.Sentence
+	told []releve.Sentence
 }
 
-func (b *board) tell(_ string, what view.Sentence) {
+func (b *board) tell(_ string, what releve.Sentence) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.told = append(b.told, what)
@@ -145,7 +144,7 @@ func (b *board) codes() (codes []string) {
 func (s *server) salvager(other *server, b *board) *salvage.Salvager {
 	return salvage.New(salvage.Options{
 		Own: s, Other: other, Book: s, Tell: b.tell, Log: slog.New(slog.NewTextHandler(s.t.Output(), nil)),
-		Forward: func(context.Context, salvage.Order) ([]view.Salvage, error) { return nil, errForwarded },
+		Forward: func(context.Context, salvage.Order) ([]releve.Salvage, error) { return nil, errForwarded },
 	})
 }
 

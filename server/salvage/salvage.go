@@ -12,31 +12,30 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"releve"
 	"time"
-
-	"releve/screen/view"
 )
 
 // What deciding fails with.
 var (
 	ErrUnknown   = errors.New("there is no salvage of that number")
 	ErrDecided   = errors.New("the salvage was applied: its rows are in the database")
-	ErrNotOnDuty = view.Known("no server is on duty with its database", "cause-nobody-on-duty")
+	ErrNotOnDuty = releve.Known("no server is on duty with its database", "cause-nobody-on-duty")
 )
 
 // Disk is one server's disk, this one's or the other's.
 type Disk interface {
 	Pending(context.Context) ([]string, error) // data set aside and not yet salvaged
-	Extract(ctx context.Context, directory string) (view.Salvage, error)
+	Extract(ctx context.Context, directory string) (releve.Salvage, error)
 	Salvaged(ctx context.Context, directory string) error // what was found there is stored
 }
 
 // Book is the site's database. It is ours while this server is on duty.
 type Book interface {
 	OnDuty() bool
-	Keep(context.Context, view.Salvage) (view.Salvage, error) // gives it a number; once for each directory
-	Apply(ctx context.Context, id int64, dryRun, replace bool) (view.Salvage, error)
-	Discard(ctx context.Context, id int64) (view.Salvage, error)
+	Keep(context.Context, releve.Salvage) (releve.Salvage, error) // gives it a number; once for each directory
+	Apply(ctx context.Context, id int64, dryRun, replace bool) (releve.Salvage, error)
+	Discard(ctx context.Context, id int64) (releve.Salvage, error)
 	Follow(context.Context) error // moves the owner's slot to where the mirror is (RULES R11)
 }
 
@@ -44,8 +43,8 @@ type Book interface {
 type Options struct {
 	Own, Other Disk
 	Book       Book
-	Forward    func(context.Context, Order) ([]view.Salvage, error) // to the server on duty
-	Tell       func(severity string, what view.Sentence)
+	Forward    func(context.Context, Order) ([]releve.Salvage, error) // to the server on duty
+	Tell       func(severity string, what releve.Sentence)
 	Log        *slog.Logger
 }
 
@@ -121,7 +120,7 @@ func (s *Salvager) follow(ctx context.Context) {
 
 // look salvages what both disks hold and returns what it stored. The first failure on a
 // disk ends the look there and not on the other.
-func (s *Salvager) look(ctx context.Context) ([]view.Salvage, error) {
+func (s *Salvager) look(ctx context.Context) ([]releve.Salvage, error) {
 	if !s.Book.OnDuty() {
 		return nil, nil
 	}
@@ -136,7 +135,7 @@ func (s *Salvager) look(ctx context.Context) ([]view.Salvage, error) {
 	return append(own, other...), errors.Join(errOwn, errOther)
 }
 
-func (s *Salvager) lookAt(ctx context.Context, disk Disk) (stored []view.Salvage, err error) {
+func (s *Salvager) lookAt(ctx context.Context, disk Disk) (stored []releve.Salvage, err error) {
 	pending, err := disk.Pending(ctx)
 	if err != nil {
 		s.Log.Debug("a disk cannot be looked at", "err", err) // the other server may be away
@@ -154,14 +153,14 @@ func (s *Salvager) lookAt(ctx context.Context, disk Disk) (stored []view.Salvage
 	return stored, nil
 }
 
-func (s *Salvager) salvage(ctx context.Context, disk Disk, directory string) (view.Salvage, error) {
+func (s *Salvager) salvage(ctx context.Context, disk Disk, directory string) (releve.Salvage, error) {
 	found, err := disk.Extract(ctx, directory)
 	if err != nil {
-		return view.Salvage{}, err
+		return releve.Salvage{}, err
 	}
 	kept, err := s.Book.Keep(ctx, found)
 	if err != nil {
-		return view.Salvage{}, err
+		return releve.Salvage{}, err
 	}
 	return kept, disk.Salvaged(ctx, directory)
 }
@@ -174,30 +173,30 @@ func (s *Salvager) failed(ctx context.Context, directory string, err error) {
 	s.Log.Warn("data set aside was not salvaged", "directory", directory, "err", err)
 	if !s.told[directory] {
 		s.told[directory] = true
-		s.Tell("major", view.Say("event-salvage-failed", "directory", directory, "why", view.Reason(err)))
+		s.Tell("major", releve.Say("event-salvage-failed", "directory", directory, "why", releve.Reason(err)))
 	}
 }
 
-func (s *Salvager) say(kept view.Salvage) {
+func (s *Salvager) say(kept releve.Salvage) {
 	pairs := []string{
 		"id", fmt.Sprint(kept.ID), "seat", string(kept.Seat), "commits", fmt.Sprint(kept.Commits), "transactions", fmt.Sprint(kept.Transactions),
 		"new", fmt.Sprint(kept.Counts.New), "conflict", fmt.Sprint(kept.Counts.Conflict), "why", kept.Why,
 	}
 	switch {
-	case kept.Method == view.SalvageCompared:
-		s.Tell("warning", view.Say("event-salvage-compared", pairs...))
+	case kept.Method == releve.SalvageCompared:
+		s.Tell("warning", releve.Say("event-salvage-compared", pairs...))
 	case !kept.Agree():
-		s.Tell("warning", view.Say("event-salvage-differs", pairs...))
+		s.Tell("warning", releve.Say("event-salvage-differs", pairs...))
 	}
-	if kept.State == view.SalvageOpen {
-		s.Tell("major", view.Say("event-salvaged", pairs...))
+	if kept.State == releve.SalvageOpen {
+		s.Tell("major", releve.Say("event-salvaged", pairs...))
 	} else {
-		s.Tell("info", view.Say("event-salvage-settled", pairs...))
+		s.Tell("info", releve.Say("event-salvage-settled", pairs...))
 	}
 }
 
 // Do carries an order out here when this server is on duty, else on the other.
-func (s *Salvager) Do(ctx context.Context, o Order) ([]view.Salvage, error) {
+func (s *Salvager) Do(ctx context.Context, o Order) ([]releve.Salvage, error) {
 	if s.Book.OnDuty() {
 		return s.Carry(ctx, o)
 	}
@@ -205,11 +204,11 @@ func (s *Salvager) Do(ctx context.Context, o Order) ([]view.Salvage, error) {
 }
 
 // Carry carries an order out here.
-func (s *Salvager) Carry(ctx context.Context, o Order) ([]view.Salvage, error) {
+func (s *Salvager) Carry(ctx context.Context, o Order) ([]releve.Salvage, error) {
 	if !s.Book.OnDuty() {
 		return nil, ErrNotOnDuty
 	}
-	var after view.Salvage
+	var after releve.Salvage
 	var err error
 	event := ""
 	switch o.Verb {
@@ -228,7 +227,7 @@ func (s *Salvager) Carry(ctx context.Context, o Order) ([]view.Salvage, error) {
 		return nil, err
 	}
 	if !o.DryRun {
-		s.Tell("info", view.Say(event, "id", fmt.Sprint(o.ID), "rows", fmt.Sprint(after.Counts.Applied), "left", fmt.Sprint(after.Counts.Undecided())))
+		s.Tell("info", releve.Say(event, "id", fmt.Sprint(o.ID), "rows", fmt.Sprint(after.Counts.Applied), "left", fmt.Sprint(after.Counts.Undecided())))
 	}
-	return []view.Salvage{after}, nil
+	return []releve.Salvage{after}, nil
 }

@@ -11,7 +11,6 @@ import (
 	"releve"
 	"releve/adapters/postgres"
 	"releve/adapters/store"
-	"releve/screen/view"
 	"releve/server/salvage"
 )
 
@@ -64,10 +63,10 @@ func (s *server) follow(owner *server) {
 }
 
 // page writes a salvage as it would be read aloud.
-func page(v view.Salvage) string {
+func page(v releve.Salvage) string {
 	lines := []string{fmt.Sprintf("%d of the %s, term %d, %s: %d read, %d counted, %s", v.ID, v.Seat, v.Term, v.Method, v.Transactions, v.Commits, v.State)}
 	for _, c := range v.Changes {
-		if c.Class == view.SalvageBookkeeping {
+		if c.Class == releve.SalvageBookkeeping {
 			continue
 		}
 		lines = append(lines, fmt.Sprintf("%s: %s %s %s, %d times", c.Class, c.Op, c.Table, text(c.Key), c.Times))
@@ -192,7 +191,7 @@ conflict: update extension 201, 1 times`
 	if _, err := s.Do(ctx, salvage.Order{Verb: salvage.VerbDiscard, ID: 1}); err != nil {
 		t.Error(err)
 	}
-	if all, err := secondary.store.Salvages(ctx); err != nil || len(all) != 1 || all[0].State != view.SalvageDiscarded {
+	if all, err := secondary.store.Salvages(ctx); err != nil || len(all) != 1 || all[0].State != releve.SalvageDiscarded {
 		t.Errorf("discarded: %+v (%v)", all, err)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // list finds out what there is to compare.
@@ -30,14 +29,14 @@ func (r *run) list(ctx context.Context) error {
 // comparePromotions: timeline numbers lie (RULES R10). Two servers that were promoted
 // apart are of one timeline's number, perhaps even of one fork, and the mirror streams as
 // if nothing were.
-func (r *run) comparePromotions(ctx context.Context) (view.Sentence, error) {
+func (r *run) comparePromotions(ctx context.Context) (releve.Sentence, error) {
 	own, err := r.Owner.Lineage(ctx)
 	if err != nil {
-		return view.Sentence{}, err
+		return releve.Sentence{}, err
 	}
 	theirs, err := r.Mirror.Lineage(ctx)
 	if err != nil {
-		return view.Sentence{}, err
+		return releve.Sentence{}, err
 	}
 	if own != theirs {
 		r.find(r.say("difference-lineage", "own", own, "theirs", theirs))
@@ -48,19 +47,19 @@ func (r *run) comparePromotions(ctx context.Context) (view.Sentence, error) {
 	if r.Differences > 0 {
 		r.find(r.say("difference-promoted-apart", "lineage", own))
 	}
-	return view.Say("found-lineage", "lineage", own), err
+	return releve.Say("found-lineage", "lineage", own), err
 }
 
-func (r *run) compareTables(ctx context.Context) (view.Sentence, error) {
+func (r *run) compareTables(ctx context.Context) (releve.Sentence, error) {
 	for _, table := range r.tables {
 		if table == promotions {
 			continue
 		}
 		if err := r.compareTable(ctx, releve.Stretch{Table: table}); err != nil {
-			return view.Sentence{}, err
+			return releve.Sentence{}, err
 		}
 	}
-	return view.Say("found-rows", "rows", fmt.Sprint(r.Rows), "tables", fmt.Sprint(len(r.tables))), nil
+	return releve.Say("found-rows", "rows", fmt.Sprint(r.Rows), "tables", fmt.Sprint(len(r.tables))), nil
 }
 
 // compareTable goes through a table, and after each batch rests as long as that took.
@@ -183,14 +182,14 @@ func (r *run) compareRows(part releve.Stretch, p pair) {
 	own, theirs := byKey(p.own.Rows), byKey(p.theirs.Rows)
 	for _, key := range slices.Sorted(maps.Keys(own)) {
 		if _, there := theirs[key]; !there {
-			r.find(view.Say("difference-missing", "table", part.Table, "key", key, "seat", string(r.Seat.Other())))
+			r.find(releve.Say("difference-missing", "table", part.Table, "key", key, "seat", string(r.Seat.Other())))
 			continue
 		}
 		r.compareRow(part.Table, key, own[key], theirs[key])
 	}
 	for _, key := range slices.Sorted(maps.Keys(theirs)) {
 		if _, there := own[key]; !there {
-			r.find(view.Say("difference-missing", "table", part.Table, "key", key, "seat", string(r.Seat)))
+			r.find(releve.Say("difference-missing", "table", part.Table, "key", key, "seat", string(r.Seat)))
 		}
 	}
 }

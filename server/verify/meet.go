@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // Question is asked of both servers about one stretch: its digest, or its rows.
@@ -53,7 +52,7 @@ func (r *run) meet(ctx context.Context, questions []Question) ([]pair, error) {
 // tryToMeet: the owner's writers wait until the mirror has its snapshot. Then both work
 // at the same time.
 func (r *run) tryToMeet(ctx context.Context, questions []Question) ([]pair, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, meetingLimit, view.Known(fmt.Sprintf("not answered after %s", meetingLimit), "cause-not-done", "limit", meetingLimit.String()))
+	ctx, cancel := context.WithTimeoutCause(ctx, meetingLimit, releve.Known(fmt.Sprintf("not answered after %s", meetingLimit), "cause-not-done", "limit", meetingLimit.String()))
 	defer cancel()
 	frozen, err := r.Owner.Freeze(ctx, questions[0].Table)
 	if err != nil {
@@ -123,7 +122,7 @@ const replayLimit = 300 * time.Millisecond
 
 // Answer implements [Mirror].
 func (l Local) Answer(ctx context.Context, at releve.LSN, questions []Question, ready func() error, each func(Answer) error) error {
-	soon, cancel := context.WithTimeoutCause(ctx, replayLimit, view.Known(fmt.Sprintf("not within %s", replayLimit), "cause-not-done", "limit", replayLimit.String()))
+	soon, cancel := context.WithTimeoutCause(ctx, replayLimit, releve.Known(fmt.Sprintf("not within %s", replayLimit), "cause-not-done", "limit", replayLimit.String()))
 	defer cancel()
 	s, err := l.SnapshotAt(soon, at)
 	if err != nil {

@@ -21,9 +21,9 @@ import (
 // What a verification is refused with.
 var (
 	ErrRunning   = errors.New("the mirror is being verified already")
-	ErrNotInSync = view.Known("there is no mirror in sync to be compared with", "cause-not-in-sync")
+	ErrNotInSync = releve.Known("there is no mirror in sync to be compared with", "cause-not-in-sync")
 
-	errChanged = view.Known("the duty or the copy changed meanwhile", "cause-changed")
+	errChanged = releve.Known("the duty or the copy changed meanwhile", "cause-changed")
 )
 
 // Pair is how both servers stand to each other.
@@ -43,7 +43,7 @@ type Options struct {
 	File  string        // where the last Record is kept
 
 	Forward  func(ctx context.Context, emit func(view.Procedure)) error // has the other server prove it
-	Tell     func(severity string, what view.Sentence)
+	Tell     func(severity string, what releve.Sentence)
 	Show     func(*view.Procedure) // nil: none runs
 	Verified func(Record)
 	Log      *slog.Logger
@@ -158,18 +158,18 @@ func (p *Prover) ProveHere(ctx context.Context, emit func(view.Procedure)) error
 	defer p.Show(nil)
 	found, err := Verification{
 		Owner: p.Own, Mirror: p.Other, Seat: p.Seat,
-		Found: func(what view.Sentence) { p.Tell("critical", what) },
+		Found: func(what releve.Sentence) { p.Tell("critical", what) },
 		Show:  func(v view.Procedure) { p.Show(&v); emit(v) },
 	}.Run(ctx)
 	if err != nil {
-		p.Tell("warning", view.Say("event-verify-failed", "why", view.Reason(err)))
+		p.Tell("warning", releve.Say("event-verify-failed", "why", releve.Reason(err)))
 		return err
 	}
 	return p.keep(Record{Data: pair.Copy, At: time.Now(), Rows: found.Rows, Differences: found.Differences})
 }
 
 func refuse(code string, cause error, emit func(view.Procedure)) error {
-	why, now := view.Say(code), time.Now().UTC()
+	why, now := releve.Say(code), time.Now().UTC()
 	emit(view.Procedure{Name: Name, Started: now, Finished: now, Failed: &why})
 	return cause
 }
@@ -199,9 +199,9 @@ func (p *Prover) keep(r Record) error {
 	p.Verified(r)
 	other := string(p.Seat.Other())
 	if r.Differences > 0 {
-		p.Tell("critical", view.Say("event-mirror-differs", "other", other, "differences", strconv.Itoa(r.Differences)))
+		p.Tell("critical", releve.Say("event-mirror-differs", "other", other, "differences", strconv.Itoa(r.Differences)))
 	} else {
-		p.Tell("cleared", view.Say("event-verified", "other", other, "rows", strconv.FormatInt(r.Rows, 10)))
+		p.Tell("cleared", releve.Say("event-verified", "other", other, "rows", strconv.FormatInt(r.Rows, 10)))
 	}
 	raw, err := json.Marshal(r)
 	if err == nil {

@@ -42,13 +42,13 @@ func (p *pairOf) prover() *verify.Prover {
 	return verify.New(verify.Options{
 		Own: side{p, nil}, Other: verify.Local{Database: side{p, &p.wrong}}, Seat: releve.Main, Hour: 3*time.Hour + 30*time.Minute, File: p.file,
 		Pair: func() verify.Pair { p.mu.Lock(); defer p.mu.Unlock(); return p.pair },
-		Tell: func(severity string, what view.Sentence) {
+		Tell: func(severity string, what releve.Sentence) {
 			p.with(func() { p.told = append(p.told, severity+" "+what.Code) })
 		},
 		Show:     func(v *view.Procedure) { p.with(func() { p.shown = v != nil }) },
 		Verified: func(r verify.Record) { p.with(func() { p.proven = append(p.proven, r.At) }) },
 		Forward: func(_ context.Context, emit func(view.Procedure)) error {
-			why := view.Say("before-proof-runs")
+			why := releve.Say("before-proof-runs")
 			emit(view.Procedure{Failed: &why})
 			return errors.New("the other server: it is being verified")
 		},

@@ -73,9 +73,9 @@ const promotions = "public.promotion"
 type Verification struct {
 	Owner  Database
 	Mirror Mirror
-	Seat   releve.Seat          // of the owner
-	Show   func(view.Procedure) // after each change; it must not wait
-	Found  func(view.Sentence)  // a difference, a bad page; it must not wait
+	Seat   releve.Seat           // of the owner
+	Show   func(view.Procedure)  // after each change; it must not wait
+	Found  func(releve.Sentence) // a difference, a bad page; it must not wait
 }
 
 // Result is what a verification found that came to its end.
@@ -101,7 +101,7 @@ func (v Verification) Run(ctx context.Context) (Result, error) {
 	}
 	r.shown.Finished = time.Now().UTC()
 	if err != nil {
-		why := r.say("verify-failed", "why", view.Reason(err))
+		why := r.say("verify-failed", "why", releve.Reason(err))
 		r.shown.Failed = &why
 	}
 	r.show()
@@ -121,17 +121,19 @@ type run struct {
 
 type step struct {
 	code string
-	do   func(context.Context) (found view.Sentence, err error)
+	do   func(context.Context) (found releve.Sentence, err error)
 }
 
 func (r *run) steps() []step {
 	return []step{
 		{"step-verify-promotions", r.comparePromotions},
 		{"step-verify-tables", r.compareTables},
-		{"step-verify-pages", func(ctx context.Context) (view.Sentence, error) {
+		{"step-verify-pages", func(ctx context.Context) (releve.Sentence, error) {
 			return r.checkPages(ctx, r.Seat.Other(), r.Mirror.CheckPages)
 		}},
-		{"step-verify-own-pages", func(ctx context.Context) (view.Sentence, error) { return r.checkPages(ctx, r.Seat, r.Owner.CheckPages) }},
+		{"step-verify-own-pages", func(ctx context.Context) (releve.Sentence, error) {
+			return r.checkPages(ctx, r.Seat, r.Owner.CheckPages)
+		}},
 	}
 }
 
@@ -152,8 +154,8 @@ func (r *run) step(ctx context.Context, i int, s step) error {
 }
 
 // say names the owner as the seat.
-func (r *run) say(code string, pairs ...string) view.Sentence {
-	return view.Say(code, append(pairs, "seat", string(r.Seat), "other", string(r.Seat.Other()))...)
+func (r *run) say(code string, pairs ...string) releve.Sentence {
+	return releve.Say(code, append(pairs, "seat", string(r.Seat), "other", string(r.Seat.Other()))...)
 }
 
 // show hands a copy on: what was shown does not change any more.
@@ -164,7 +166,7 @@ func (r *run) show() {
 }
 
 // find counts a difference, and tells it unless there are so many that a list helps nobody.
-func (r *run) find(what view.Sentence) {
+func (r *run) find(what releve.Sentence) {
 	r.Differences++
 	if r.Differences > named {
 		return
@@ -175,7 +177,7 @@ func (r *run) find(what view.Sentence) {
 }
 
 func (r *run) progress(done, total int64, unit string) {
-	p := &view.Progress{Done: done, Total: max(done, total), Unit: unit}
+	p := &releve.Progress{Done: done, Total: max(done, total), Unit: unit}
 	p.PerSec = float64(done) / max(time.Since(r.began).Seconds(), 0.001)
 	if p.PerSec > 0 {
 		p.TimeLeft = time.Duration(float64(p.Total-done) / p.PerSec * float64(time.Second))
@@ -184,14 +186,14 @@ func (r *run) progress(done, total int64, unit string) {
 	r.show()
 }
 
-func (r *run) checkPages(ctx context.Context, seat releve.Seat, check func(context.Context, func(done, total int64)) ([]releve.BadPage, error)) (view.Sentence, error) {
+func (r *run) checkPages(ctx context.Context, seat releve.Seat, check func(context.Context, func(done, total int64)) ([]releve.BadPage, error)) (releve.Sentence, error) {
 	bytes := int64(0)
 	bad, err := check(ctx, func(done, total int64) {
 		bytes = done
 		r.progress(done, total, "B")
 	})
 	for _, page := range bad {
-		r.find(view.Say("difference-page", "seat", string(seat), "file", page.File, "page", fmt.Sprint(page.Page)))
+		r.find(releve.Say("difference-page", "seat", string(seat), "file", page.File, "page", fmt.Sprint(page.Page)))
 	}
-	return view.Say("found-pages", "bytes", fmt.Sprint(bytes)), err
+	return releve.Say("found-pages", "bytes", fmt.Sprint(bytes)), err
 }

@@ -18,7 +18,7 @@ import (
 // proof is a verification and what it said.
 type proof struct {
 	verify.Result
-	found []view.Sentence
+	found []releve.Sentence
 	shown []view.Procedure
 }
 
@@ -28,7 +28,7 @@ func prove(t *testing.T, owner, mirror *server) proof {
 	var err error
 	p.Result, err = verify.Verification{
 		Owner: owner, Mirror: verify.Local{Database: mirror}, Seat: releve.Main,
-		Show: func(v view.Procedure) { p.shown = append(p.shown, v) }, Found: func(s view.Sentence) { p.found = append(p.found, s) },
+		Show: func(v view.Procedure) { p.shown = append(p.shown, v) }, Found: func(s releve.Sentence) { p.found = append(p.found, s) },
 	}.Run(within(t))
 	must(t, err)
 	return p
@@ -222,7 +222,7 @@ func TestAMirrorThatIsAwayEndsTheVerification(t *testing.T) {
 	main, secondary := newSite(t)
 	main.do(`CREATE TABLE fact (id bigint PRIMARY KEY)`)
 	_, err := verify.Verification{
-		Owner: main, Mirror: verify.Local{Database: secondary}, Seat: releve.Main, Show: func(view.Procedure) {}, Found: func(view.Sentence) {},
+		Owner: main, Mirror: verify.Local{Database: secondary}, Seat: releve.Main, Show: func(view.Procedure) {}, Found: func(releve.Sentence) {},
 	}.Run(within(t))
 	if err == nil || !strings.Contains(err.Error(), "step-verify-promotions") {
 		t.Errorf("ended with %v", err)

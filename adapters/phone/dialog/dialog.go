@@ -9,11 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"releve"
 	"slices"
 	"strings"
 
 	"releve/adapters/phone/sip"
-	"releve/screen/view"
 )
 
 // ErrOrder is returned for a request whose CSeq is not above the last one
@@ -86,7 +86,7 @@ func Answered(invite *sip.Request, contact string, source netip.AddrPort) (State
 func Placed(res *sip.Response, contact string, source netip.AddrPort) (State, error) {
 	remote := sip.Contacts(res)
 	if len(remote) == 0 {
-		return State{}, view.Known("the answer to our INVITE has no Contact: it cannot be acknowledged", "cause-no-contact")
+		return State{}, releve.Known("the answer to our INVITE has no Contact: it cannot be acknowledged", "cause-no-contact")
 	}
 	routes := sip.Values(res, "Record-Route")
 	slices.Reverse(routes)

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"releve"
-	"releve/screen/view"
 )
 
 // Why not pion/sdp, which is the field's: it refuses whole descriptions that telephones
@@ -245,7 +244,7 @@ func (m medium) remote(t Terms) (netip.AddrPort, error) {
 	case address.Is4() != t.Local.Addr().Is4():
 		return netip.AddrPort{}, fmt.Errorf("%w: names %s, and this server is at %s", ErrProtocol, address, t.Local.Addr())
 	case !within(t.Networks, address):
-		return netip.AddrPort{}, view.Explained(ErrOutside, fmt.Sprintf("%v: names %s, outside of [pbx] networks", ErrOutside, address),
+		return netip.AddrPort{}, releve.Explained(ErrOutside, fmt.Sprintf("%v: names %s, outside of [pbx] networks", ErrOutside, address),
 			"cause-outside", "address", address.String())
 	}
 	return netip.AddrPortFrom(address, m.port), nil

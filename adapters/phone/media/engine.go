@@ -7,17 +7,16 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"releve"
 	"sync"
 	"sync/atomic"
 	"syscall"
-
-	"releve/screen/view"
 )
 
 var (
 	// ErrNoPort says that a call cannot have a port of its own: all are taken, or the
 	// process may open no more files.
-	ErrNoPort = view.Known("no RTP port for another call", "cause-no-port-more")
+	ErrNoPort = releve.Known("no RTP port for another call", "cause-no-port-more")
 	// ErrClosed says that the engine or the stream was closed.
 	ErrClosed = errors.New("media closed")
 )

@@ -9,18 +9,17 @@ import (
 	"strings"
 
 	"releve"
-	"releve/screen/view"
 )
 
 var (
 	// ErrSDP says that a session description cannot be understood (SIP: 400).
-	ErrSDP = view.Known("session description not understood", "cause-sdp")
+	ErrSDP = releve.Known("session description not understood", "cause-sdp")
 	// ErrNoCodec says that a session description leaves no sound to agree on: no
 	// G.711 over plain RTP on a port (SIP: 488).
-	ErrNoCodec = view.Known("no common codec", "cause-no-codec")
+	ErrNoCodec = releve.Known("no common codec", "cause-no-codec")
 	// ErrProtocol says that no packet of this server reaches the address that a
 	// description names: one is of IPv6, the other of IPv4 (SIP: 488).
-	ErrProtocol = view.Known("no common network protocol", "cause-protocol")
+	ErrProtocol = releve.Known("no common network protocol", "cause-protocol")
 	// ErrOutside says that a description names an address to which no sound goes (SIP: 488).
 	ErrOutside = errors.New("not an address of the PBX")
 )

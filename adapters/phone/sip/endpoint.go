@@ -12,21 +12,20 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"releve"
 	"runtime/debug"
 	"sync"
 	"time"
 
 	gosip "github.com/emiago/sipgo/sip"
-
-	"releve/screen/view"
 )
 
 // ErrClosed is returned by everything that would send after Close.
-var ErrClosed = view.Known("the SIP socket is closed", "cause-sip-closed")
+var ErrClosed = releve.Known("the SIP socket is closed", "cause-sip-closed")
 
 // ErrTimeout is returned when nobody answered a request within 64*T1, 32 s
 // (RFC 3261 §17.1.2.2, Timer F).
-var ErrTimeout = view.Known("no answer to the SIP request within 32 s", "cause-sip-timeout")
+var ErrTimeout = releve.Known("no answer to the SIP request within 32 s", "cause-sip-timeout")
 
 // Options say where an endpoint listens and who takes what arrives.
 type Options struct {

@@ -3,19 +3,18 @@ package sip
 import (
 	"errors"
 	"net/netip"
+	"releve"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"releve/screen/view"
 )
 
 var (
 	// ErrCancelled is returned by Respond when the caller had given up before:
 	// he has been told 487.
-	ErrCancelled = view.Known("the caller cancelled the call", "cause-cancelled")
+	ErrCancelled = releve.Known("the caller cancelled the call", "cause-cancelled")
 	errAnswered  = errors.New("the request has had its final response")
 )
 

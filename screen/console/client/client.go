@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"releve"
 	"strconv"
 	"time"
 
@@ -42,12 +43,12 @@ func (c *Client) Site(ctx context.Context) (s view.Site, err error) {
 }
 
 // Calls are the latest calls, newest first.
-func (c *Client) Calls(ctx context.Context, limit int) (calls []view.Call, err error) {
+func (c *Client) Calls(ctx context.Context, limit int) (calls []releve.Call, err error) {
 	return calls, c.get(ctx, "/api/calls", url.Values{"limit": {strconv.Itoa(limit)}}, &calls)
 }
 
 // Diary are the decisions between two times, newest last. Zero times bound nothing.
-func (c *Client) Diary(ctx context.Context, from, to time.Time, limit int) (entries []view.Entry, err error) {
+func (c *Client) Diary(ctx context.Context, from, to time.Time, limit int) (entries []releve.Entry, err error) {
 	query := url.Values{"limit": {strconv.Itoa(limit)}}
 	for name, t := range map[string]time.Time{"from": from, "to": to} {
 		if !t.IsZero() {

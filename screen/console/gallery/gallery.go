@@ -14,7 +14,7 @@ import (
 type State struct {
 	Name  string
 	Site  view.Site
-	Calls []view.Call
+	Calls []releve.Call
 }
 
 // The SIP users of the example.
@@ -60,7 +60,7 @@ func server(seat releve.Seat, duty releve.Duty, now time.Time, users ...string) 
 func quiet(now time.Time) view.Site {
 	s := view.Site{
 		Name: "Hôpital Saint-Roch", Level: releve.HighAvailability, Arbiter: releve.Pair, Seat: releve.Main, At: now,
-		Term: 7, Owner: releve.Main, Word: view.Protected, Why: view.Say("why-protected", "seat", "main"),
+		Term: 7, Owner: releve.Main, Word: view.Protected, Why: releve.Say("why-protected", "seat", "main"),
 		Main:      server(releve.Main, releve.Active, now, reception),
 		Secondary: server(releve.Secondary, releve.Passive, now, standby),
 		Mirror:    view.Mirror{State: view.MirrorInSync},
@@ -81,7 +81,7 @@ func quiet(now time.Time) view.Site {
 func swapped(now time.Time) view.Site {
 	s := quiet(now)
 	s.Seat, s.Term, s.Owner = releve.Secondary, 8, releve.Secondary
-	s.Word, s.Why = view.NotProtected, view.Say("why-other-silent", "seat", "main")
+	s.Word, s.Why = view.NotProtected, releve.Say("why-other-silent", "seat", "main")
 	s.Main = lost(releve.Main, now.Add(-4*time.Minute))
 	s.Secondary = server(releve.Secondary, releve.Active, now, reception, standby)
 	s.Secondary.ChannelsBusy, s.Secondary.Vote = 4, true
@@ -102,7 +102,7 @@ func lost(seat releve.Seat, since time.Time) view.Server {
 
 func event(ago time.Duration, seat releve.Seat, severity, code string, args ...string) view.Event {
 	args = append([]string{"seat", string(seat), "term", "7"}, args...)
-	return view.Event{At: time.Unix(0, 0).Add(-ago), Seat: seat, Term: 7, Severity: severity, What: view.Say(code, args...)}
+	return view.Event{At: time.Unix(0, 0).Add(-ago), Seat: seat, Term: 7, Severity: severity, What: releve.Say(code, args...)}
 }
 
 // stamped turns the events' ages into times.
@@ -117,13 +117,13 @@ func protected(now time.Time) State { return State{"protected", quiet(now), call
 
 func takingOver(now time.Time) State {
 	s := swapped(now)
-	s.Why = view.Say("why-without-duty", "seat", "secondary")
+	s.Why = releve.Say("why-without-duty", "seat", "secondary")
 	s.Main.HeardAt = now.Add(-2 * time.Second)
 	s.Secondary.Duty = releve.Passive
 	s.Secondary.WithoutDuty = true
 	s.Secondary.SpoolWaiting = 4
-	s.Secondary.Data = view.Tier{State: view.TierStarting, Why: view.Say("tier-data-starting")}
-	s.Secondary.Doing = view.Say("phase-promoting")
+	s.Secondary.Data = view.Tier{State: view.TierStarting, Why: releve.Say("tier-data-starting")}
+	s.Secondary.Doing = releve.Say("phase-promoting")
 	s.Secondary.ChannelsBusy = 2
 	s.Events = append([]view.Event{event(0, releve.Secondary, "major", "rule-takeover", "other", "main", "term", "8")}, s.Events[2:]...)
 	return State{"taking-over", s, calls(now, releve.Secondary)[:2]}
@@ -136,11 +136,11 @@ func takenOver(now time.Time) State {
 func withoutDuty(now time.Time) State {
 	s := quiet(now)
 	s.Seat, s.Owner = releve.Secondary, releve.Main
-	s.Word, s.Why = view.NotProtected, view.Say("why-without-duty", "seat", "secondary")
+	s.Word, s.Why = view.NotProtected, releve.Say("why-without-duty", "seat", "secondary")
 	s.Main = lost(releve.Main, now.Add(-35*time.Second))
 	s.Secondary.WithoutDuty, s.Secondary.Vote = true, false
 	s.Secondary.ChannelsBusy, s.Secondary.SpoolWaiting = 3, 21
-	s.Secondary.Doing = view.Say("phase-isolated")
+	s.Secondary.Doing = releve.Say("phase-isolated")
 	s.Mirror = view.Mirror{State: view.MirrorAway}
 	s.Events = append([]view.Event{
 		event(30*time.Second, releve.Secondary, "critical", "rule-answered-without-duty", "other", "main"),
@@ -160,7 +160,7 @@ func mainAway(now time.Time) State {
 
 func secondaryAway(now time.Time) State {
 	s := quiet(now)
-	s.Word, s.Why = view.NotProtected, view.Say("why-other-silent", "seat", "secondary")
+	s.Word, s.Why = view.NotProtected, releve.Say("why-other-silent", "seat", "secondary")
 	s.Main.Vote = true
 	s.Secondary = lost(releve.Secondary, now.Add(-12*time.Minute))
 	s.Mirror = view.Mirror{State: view.MirrorAway}
@@ -173,7 +173,7 @@ func secondaryAway(now time.Time) State {
 
 func catchingUp(now time.Time) State {
 	s := quiet(now)
-	s.Word, s.Why = view.NotProtected, view.Say("why-alone", "seat", "main")
+	s.Word, s.Why = view.NotProtected, releve.Say("why-alone", "seat", "main")
 	s.Main.Vote, s.Secondary.Vote = true, false
 	s.Mirror = view.Mirror{State: view.MirrorCatchingUp, Bytes: 48_300_000, Seconds: 94, LostCalls: 37, LostMessage: 2}
 	s.Events = append([]view.Event{event(20*time.Second, releve.Secondary, "info", "rule-mirror-follows", "other", "main")}, s.Events...)
@@ -182,25 +182,25 @@ func catchingUp(now time.Time) State {
 
 func cloning(now time.Time) State {
 	s := quiet(now)
-	s.Word, s.Why = view.NotProtected, view.Say("why-alone", "seat", "main")
+	s.Word, s.Why = view.NotProtected, releve.Say("why-alone", "seat", "main")
 	s.Main.Vote, s.Secondary.Vote = true, false
-	s.Secondary.Data = view.Tier{State: view.TierStarting, Why: view.Say("tier-data-starting")}
-	s.Secondary.Doing = view.Say("phase-rejoining")
+	s.Secondary.Data = view.Tier{State: view.TierStarting, Why: releve.Say("tier-data-starting")}
+	s.Secondary.Doing = releve.Say("phase-rejoining")
 	s.Mirror = view.Mirror{State: view.MirrorCloning, Progress: copied()}
 	s.Events = append([]view.Event{event(70*time.Second, releve.Secondary, "info", "rule-copy-begins", "other", "main")}, s.Events...)
 	return State{"cloning", s, calls(now, releve.Main)}
 }
 
-func copied() *view.Progress {
-	return &view.Progress{Done: 2_940_000_000, Total: 4_700_000_000, Unit: "B", PerSec: 42_000_000, TimeLeft: 42 * time.Second}
+func copied() *releve.Progress {
+	return &releve.Progress{Done: 2_940_000_000, Total: 4_700_000_000, Unit: "B", PerSec: 42_000_000, TimeLeft: 42 * time.Second}
 }
 
 func returning(now time.Time) State {
 	s := swapped(now)
-	s.Why = view.Say("why-alone", "seat", "secondary")
+	s.Why = releve.Say("why-alone", "seat", "secondary")
 	s.Main = server(releve.Main, releve.Passive, now)
-	s.Main.Data = view.Tier{State: view.TierStarting, Why: view.Say("tier-data-starting")}
-	s.Main.Doing = view.Say("phase-rejoining")
+	s.Main.Data = view.Tier{State: view.TierStarting, Why: releve.Say("tier-data-starting")}
+	s.Main.Doing = releve.Say("phase-rejoining")
 	s.Mirror = view.Mirror{State: view.MirrorCloning, Progress: copied()}
 	s.Procedure = guide(now.Add(-71*time.Second), "running")
 	s.Procedure.Steps[0].Progress = copied()
@@ -215,7 +215,7 @@ func returning(now time.Time) State {
 func guide(began time.Time, first string) *view.Procedure {
 	p := &view.Procedure{ID: "K3QX7ZAB", Name: "return", Started: began}
 	for _, code := range []string{"step-copy", "step-in-sync", "step-spool", "step-duty", "step-registration", "step-mirror", "step-test-call"} {
-		p.Steps = append(p.Steps, view.ProcedureStep{What: view.Say(code, "seat", "main", "other", "secondary"), State: "waiting"})
+		p.Steps = append(p.Steps, view.ProcedureStep{What: releve.Say(code, "seat", "main", "other", "secondary"), State: "waiting"})
 	}
 	p.Steps[0].State, p.Steps[0].Started = first, began
 	return p
@@ -228,7 +228,7 @@ func returned(now time.Time) State {
 		step := &s.Procedure.Steps[i]
 		step.State, step.Started, step.Finished = "done", s.Procedure.Started, s.Procedure.Started.Add(300*time.Millisecond)
 	}
-	found := view.Say("found-test-call", "by", "192.0.2.21:5060", "answered", "12ms", "sound", "96ms")
+	found := releve.Say("found-test-call", "by", "192.0.2.21:5060", "answered", "12ms", "sound", "96ms")
 	s.Procedure.Steps[6].Found = &found
 	s.Procedure.Finished = now.Add(-time.Minute)
 	return State{"returned", s, calls(now, releve.Main)}
@@ -237,11 +237,11 @@ func returned(now time.Time) State {
 func failed(now time.Time) State {
 	s := swapped(now)
 	s.Main = server(releve.Main, releve.OutOfService, now)
-	s.Main.Doing = view.Say("phase-deposed")
-	s.Why = view.Say("why-alone", "seat", "secondary")
+	s.Main.Doing = releve.Say("phase-deposed")
+	s.Why = releve.Say("why-alone", "seat", "secondary")
 	s.Procedure = guide(now.Add(-3*time.Minute), "failed")
 	s.Procedure.Steps[0].Finished = now.Add(-2 * time.Minute)
-	why := view.Say("step-failed", "step", "step-copy", "why", "no space left on device")
+	why := releve.Say("step-failed", "step", "step-copy", "why", "no space left on device")
 	s.Procedure.Failed, s.Procedure.Finished = &why, now.Add(-2*time.Minute)
 	return State{"failed", s, calls(now, releve.Secondary)}
 }
@@ -251,19 +251,19 @@ func alone(now time.Time) State {
 	s := quiet(now)
 	s.Secondary.Heard, s.Secondary.HeardAt, s.Secondary.Duty, s.Secondary.Vote = false, now.Add(-4*time.Minute), releve.OutOfService, false
 	s.Main.Vote, s.Main.SpoolWaiting = true, 212
-	s.Word, s.Why = view.NotProtected, view.Say("why-spool", "records", "212")
+	s.Word, s.Why = view.NotProtected, releve.Say("why-spool", "records", "212")
 	s.Mirror = view.Mirror{State: view.MirrorAway}
 	s.Procedure = &view.Procedure{
 		ID: "F4QJ7ZWB", Name: "solo", Started: now.Add(-2 * time.Second),
-		Costs: []view.Sentence{
-			view.Say("cost-heard", "other", "secondary", "since", "3m58s"), view.Say("cost-waiting", "seat", "main", "records", "1312"),
-			view.Say("cost-mirror", "bytes", "0", "calls", "0"), view.Say("cost-one-disk", "seat", "main"),
-			view.Say("cost-other-on", "seat", "main", "other", "secondary"),
+		Costs: []releve.Sentence{
+			releve.Say("cost-heard", "other", "secondary", "since", "3m58s"), releve.Say("cost-waiting", "seat", "main", "records", "1312"),
+			releve.Say("cost-mirror", "bytes", "0", "calls", "0"), releve.Say("cost-one-disk", "seat", "main"),
+			releve.Say("cost-other-on", "seat", "main", "other", "secondary"),
 		},
 		Steps: []view.ProcedureStep{
-			{What: view.Say("step-alone", "seat", "main"), State: "done", Started: now.Add(-2 * time.Second), Finished: now.Add(-1900 * time.Millisecond)},
-			{What: view.Say("step-commits"), State: "done", Started: now.Add(-1900 * time.Millisecond), Finished: now.Add(-1400 * time.Millisecond)},
-			{What: view.Say("step-drained"), State: "running", Started: now.Add(-1400 * time.Millisecond)},
+			{What: releve.Say("step-alone", "seat", "main"), State: "done", Started: now.Add(-2 * time.Second), Finished: now.Add(-1900 * time.Millisecond)},
+			{What: releve.Say("step-commits"), State: "done", Started: now.Add(-1900 * time.Millisecond), Finished: now.Add(-1400 * time.Millisecond)},
+			{What: releve.Say("step-drained"), State: "running", Started: now.Add(-1400 * time.Millisecond)},
 		},
 	}
 	s.Events = append([]view.Event{event(2*time.Second, releve.Main, "major", "rule-solo-by-order", "other", "secondary")}, s.Events...)
@@ -274,22 +274,22 @@ func alone(now time.Time) State {
 func witnessSilent(now time.Time) State {
 	s := quiet(now)
 	s.Arbiter = releve.Witness
-	s.Word, s.Why = view.NotProtected, view.Say("why-witness-silent")
+	s.Word, s.Why = view.NotProtected, releve.Say("why-witness-silent")
 	return State{"witness-silent", s, calls(now, releve.Main)}
 }
 
 // unwritten is why a server stands still: a journal that its disk does not take.
 func unwritten() string {
-	return view.Reason(view.Known("the journal could not be written", "cause-journal", "why", "no space left on device"))
+	return releve.Reason(releve.Known("the journal could not be written", "cause-journal", "why", "no space left on device"))
 }
 
 func stuck(now time.Time) State {
 	s := swapped(now)
-	s.Why = view.Say("why-alone", "seat", "secondary")
+	s.Why = releve.Say("why-alone", "seat", "secondary")
 	s.Main = server(releve.Main, releve.OutOfService, now)
-	s.Main.Data = view.Tier{State: view.TierDown, Why: view.Say("tier-data-down", "why", "no space left on device")}
-	s.Main.Processing = view.Tier{State: view.TierDown, Why: view.Say("tier-pbx-silent", "pbx", "192.0.2.20:5060")}
-	s.Main.Doing = view.Say("phase-stuck", "why", unwritten())
+	s.Main.Data = view.Tier{State: view.TierDown, Why: releve.Say("tier-data-down", "why", "no space left on device")}
+	s.Main.Processing = view.Tier{State: view.TierDown, Why: releve.Say("tier-pbx-silent", "pbx", "192.0.2.20:5060")}
+	s.Main.Doing = releve.Say("phase-stuck", "why", unwritten())
 	s.Events = append([]view.Event{
 		event(3*time.Minute, releve.Main, "critical", "rule-halted", "cause", unwritten()),
 	}, s.Events...)
@@ -298,11 +298,11 @@ func stuck(now time.Time) State {
 
 func stopped(now time.Time) State {
 	s := quiet(now)
-	s.Word, s.Why = view.Stopped, view.Say("why-stopped-pbx", "seat", "main", "other", "secondary", "pbx", "192.0.2.20:5060")
+	s.Word, s.Why = view.Stopped, releve.Say("why-stopped-pbx", "seat", "main", "other", "secondary", "pbx", "192.0.2.20:5060")
 	s.Main.Duty, s.Main.ChannelsBusy, s.Main.Registered = releve.OutOfService, 0, nil
-	s.Main.Data = view.Tier{State: view.TierDown, Why: view.Say("tier-data-down")}
-	s.Main.Processing = view.Tier{State: view.TierDown, Why: view.Say("tier-pbx-silent", "pbx", "192.0.2.20:5060")}
-	s.Main.Doing = view.Say("phase-unconfirmed")
+	s.Main.Data = view.Tier{State: view.TierDown, Why: releve.Say("tier-data-down")}
+	s.Main.Processing = view.Tier{State: view.TierDown, Why: releve.Say("tier-pbx-silent", "pbx", "192.0.2.20:5060")}
+	s.Main.Doing = releve.Say("phase-unconfirmed")
 	s.Secondary = lost(releve.Secondary, now.Add(-50*time.Second))
 	s.Mirror = view.Mirror{State: view.MirrorAway}
 	s.PBX.Heard = false
@@ -313,9 +313,9 @@ func stopped(now time.Time) State {
 // mayNotTakeOver is a secondary that has not what the main recorded alone before it died.
 func mayNotTakeOver(now time.Time) State {
 	s := quiet(now)
-	s.Seat, s.Word, s.Why = releve.Secondary, view.Stopped, view.Say("why-stopped-vote", "seat", "main", "other", "secondary")
+	s.Seat, s.Word, s.Why = releve.Secondary, view.Stopped, releve.Say("why-stopped-vote", "seat", "main", "other", "secondary")
 	s.Main = lost(releve.Main, now.Add(-20*time.Second))
-	s.Secondary.Vote, s.Secondary.Doing = false, view.Say("phase-isolated")
+	s.Secondary.Vote, s.Secondary.Doing = false, releve.Say("phase-isolated")
 	s.Mirror = view.Mirror{State: view.MirrorAway}
 	s.Events = append([]view.Event{event(9*time.Minute, releve.Main, "major", "rule-alone")}, s.Events...)
 	return State{"may-not-take-over", s, calls(now, releve.Main)[3:]}
@@ -324,10 +324,10 @@ func mayNotTakeOver(now time.Time) State {
 // begins is a site that has just been installed.
 func begins(now time.Time) State {
 	s := quiet(now)
-	s.Term, s.Word, s.Why = 1, view.NotProtected, view.Say("why-alone", "seat", "main")
+	s.Term, s.Word, s.Why = 1, view.NotProtected, releve.Say("why-alone", "seat", "main")
 	s.Main.Vote, s.Main.ChannelsBusy = true, 0
-	s.Secondary.Vote, s.Secondary.Doing = false, view.Say("phase-waiting")
-	s.Secondary.Data = view.Tier{State: view.TierDown, Why: view.Say("tier-data-down")}
+	s.Secondary.Vote, s.Secondary.Doing = false, releve.Say("phase-waiting")
+	s.Secondary.Data = view.Tier{State: view.TierDown, Why: releve.Say("tier-data-down")}
 	s.Mirror = view.Mirror{State: view.MirrorAway}
 	s.Events = []view.Event{event(3*time.Second, releve.Main, "info", "rule-site-begins", "term", "1")}
 	return State{"begins", s, nil}
@@ -336,7 +336,7 @@ func begins(now time.Time) State {
 // mirroring is a quiet site of that level, seen from the secondary: it has no telephone.
 func mirroring(now time.Time) State {
 	s := quiet(now)
-	s.Level, s.Seat, s.Why = releve.Mirroring, releve.Secondary, view.Say("why-mirrored", "seat", "main", "other", "secondary")
+	s.Level, s.Seat, s.Why = releve.Mirroring, releve.Secondary, releve.Say("why-mirrored", "seat", "main", "other", "secondary")
 	s.Main.Vote, s.Secondary.Vote = true, false
 	s.Secondary = view.Server{
 		Seat: releve.Secondary, Duty: releve.Passive, Heard: true, HeardAt: now, Data: well(), Interfaces: well(),
@@ -353,8 +353,8 @@ func mirroring(now time.Time) State {
 // databaseAway is the main's database lost at level mirroring: callers do not notice.
 func databaseAway(now time.Time) State {
 	s := mirroring(now).Site
-	s.Seat, s.Word, s.Why = releve.Main, view.NotProtected, view.Say("why-database-away", "seat", "main")
-	s.Main.Data = view.Tier{State: view.TierDown, Why: view.Say("tier-data-down", "why", "signal: killed")}
+	s.Seat, s.Word, s.Why = releve.Main, view.NotProtected, releve.Say("why-database-away", "seat", "main")
+	s.Main.Data = view.Tier{State: view.TierDown, Why: releve.Say("tier-data-down", "why", "signal: killed")}
 	s.Main.SpoolWaiting = 57
 	s.Mirror = view.Mirror{State: view.MirrorAway}
 	s.Events = append([]view.Event{
@@ -368,15 +368,15 @@ func databaseAway(now time.Time) State {
 }
 
 // calls are a few callers of a night: some talking, some put through.
-func calls(now time.Time, seat releve.Seat) []view.Call {
-	call := func(n int, ago time.Duration, from, outcome string, lasted time.Duration, steps ...view.Step) view.Call {
-		return view.Call{
+func calls(now time.Time, seat releve.Seat) []releve.Call {
+	call := func(n int, ago time.Duration, from, outcome string, lasted time.Duration, steps ...releve.Step) releve.Call {
+		return releve.Call{
 			Call: releve.CallID(fmt.Sprintf("%d@pbx", n)), At: now.Add(-ago), Seat: seat, Term: 7, From: from,
 			Outcome: outcome, Duration: lasted, Steps: steps, Stored: true,
 		}
 	}
-	step := func(name, detail string) view.Step { return view.Step{Name: name, Detail: detail} }
-	return []view.Call{
+	step := func(name, detail string) releve.Step { return releve.Step{Name: name, Detail: detail} }
+	return []releve.Call{
 		call(1, 4*time.Second, "0612••••••", "", 0, step("greeting", "")),
 		call(2, 19*time.Second, "0493••••••", "", 0, step("greeting", ""), step("menu", ""), step("digits", "2••")),
 		call(3, 47*time.Second, "0492••••••", "", 0, step("greeting", ""), step("digits", "4••"), step("transfer", "4••")),

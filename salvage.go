@@ -1,9 +1,7 @@
-package view
+package releve
 
 import (
 	"time"
-
-	"releve"
 )
 
 // SalvageMethod is how lone rows were found.
@@ -42,11 +40,11 @@ const (
 // Salvage is what an old owner committed alone, found in data that was set aside (SPEC M6).
 type Salvage struct {
 	ID           int64           `json:"id"`
-	Seat         releve.Seat     `json:"seat"`      // whose data it was
+	Seat         Seat            `json:"seat"`      // whose data it was
 	Directory    string          `json:"directory"` // its name on that server; it is kept
-	Term         releve.Term     `json:"term"`      // the last one that the data was written in
-	Timeline     releve.Timeline `json:"timeline"`
-	Fork         releve.LSN      `json:"fork"` // where both servers parted
+	Term         Term            `json:"term"`      // the last one that the data was written in
+	Timeline     Timeline        `json:"timeline"`
+	Fork         LSN             `json:"fork"` // where both servers parted
 	Method       SalvageMethod   `json:"method"`
 	Why          string          `json:"why,omitempty"` // the transactions could not be decoded
 	Commits      int             `json:"commits"`       // that changed rows after the fork, counted by pg_waldump; -1 when it cannot tell
@@ -79,16 +77,16 @@ func (c SalvageCounts) Undecided() int { return c.Conflict + c.New - c.Applied }
 
 // SalvageChange is what the lone transactions, taken together, did to one row.
 type SalvageChange struct {
-	Number    int                 `json:"number"` // from 1, in the order of the transactions
-	Table     string              `json:"table"`
-	Key       releve.Row          `json:"key"`
-	Op        releve.RowOperation `json:"op"`
-	Before    releve.Row          `json:"before,omitempty"`
-	Known     bool                `json:"known"` // Before is how the row was, or that there was none
-	After     releve.Row          `json:"after,omitempty"`
-	Times     int                 `json:"times"` // how often the row was changed
-	At        time.Time           `json:"at"`    // of the last change; zero when compared
-	Class     SalvageClass        `json:"class"`
-	Theirs    releve.Row          `json:"theirs,omitempty"` // what the site had under this key when it was judged
-	AppliedAt time.Time           `json:"applied_at,omitzero"`
+	Number    int          `json:"number"` // from 1, in the order of the transactions
+	Table     string       `json:"table"`
+	Key       Row          `json:"key"`
+	Op        RowOperation `json:"op"`
+	Before    Row          `json:"before,omitempty"`
+	Known     bool         `json:"known"` // Before is how the row was, or that there was none
+	After     Row          `json:"after,omitempty"`
+	Times     int          `json:"times"` // how often the row was changed
+	At        time.Time    `json:"at"`    // of the last change; zero when compared
+	Class     SalvageClass `json:"class"`
+	Theirs    Row          `json:"theirs,omitempty"` // what the site had under this key when it was judged
+	AppliedAt time.Time    `json:"applied_at,omitzero"`
 }

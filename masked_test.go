@@ -1,11 +1,11 @@
-package view_test
+package releve_test
 
 import (
 	"strings"
 	"testing"
 	"unicode/utf8"
 
-	"releve/screen/view"
+	"releve"
 )
 
 func TestANumberIsHiddenFromItsEnd(t *testing.T) {
@@ -13,7 +13,7 @@ func TestANumberIsHiddenFromItsEnd(t *testing.T) {
 		"": "", "7": "*", "15": "1*", "201": "2**", "1010": "10**", "10234": "10***", "612345": "612***",
 		"8000123": "800****", "0612345678": "0612******", "+33612345678": "+336********", "réa": "r**", "0612******": "0612******",
 	} {
-		if got := view.Masked(number); got != want {
+		if got := releve.Masked(number); got != want {
 			t.Errorf("%q is shown as %q, not %q", number, got, want)
 		}
 	}
@@ -24,12 +24,12 @@ func FuzzHalfOfANumberIsHidden(f *testing.F) {
 	f.Add("\xff\xfe0612")
 	f.Add("é1")
 	f.Fuzz(func(t *testing.T, number string) {
-		masked := view.Masked(number)
+		masked := releve.Masked(number)
 		stars := len(masked) - len(strings.TrimRight(masked, "*"))
 		if n := utf8.RuneCountInString(number); utf8.RuneCountInString(masked) != n || 2*stars < n || n-stars > 4 {
 			t.Errorf("%q is shown as %q", number, masked)
 		}
-		if again := view.Masked(masked); again != masked {
+		if again := releve.Masked(masked); again != masked {
 			t.Errorf("%q masked twice is %q", masked, again)
 		}
 	})

@@ -1,4 +1,4 @@
-package view
+package releve
 
 import (
 	"context"
@@ -8,9 +8,6 @@ import (
 	"maps"
 	"net"
 	"os"
-	"strings"
-
-	"releve"
 )
 
 // Cause is an error that stands inside other sentences, in the reader's language: what
@@ -126,22 +123,4 @@ func foreign(err error) error {
 		return e
 	}
 	return err
-}
-
-// Inner is the sentence that an argument holds, if Reason wrote one.
-func Inner(argument string) (Sentence, bool) {
-	var s Sentence
-	if !strings.HasPrefix(argument, `{"code":"`) || json.Unmarshal([]byte(argument), &s) != nil {
-		return Sentence{}, false
-	}
-	return s, s.Code != ""
-}
-
-// Quote sets the text of others apart where it is of another language than the sentence:
-// what the kernel, PostgreSQL and a parser say is English.
-func Quote(lang releve.Language, text string) string {
-	if lang == releve.French {
-		return "«\u00a0" + text + "\u00a0»"
-	}
-	return text
 }
