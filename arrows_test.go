@@ -1,0 +1,179 @@
+package releve_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// arrows are what the rooms of each floor may import beside the words, which stand at the
+// root, and rooms of their own floor: floors, or single rooms of one. A floor that is not
+// here may import everything.
+var arrows = map[string][]string{
+	"doors":    {},
+	"rules":    {},
+	"adapters": {"doors", "rules"},
+	"server":   {"rules", "screen/view"},
+	"screen":   {"doors"},
+	"config":   {"doors", "rules", "screen/words"},
+	"app":      {"doors", "rules", "adapters", "server", "screen", "config"},
+	"cli":      {"doors", "rules", "adapters", "server", "screen", "config", "app", "proof/demo"}, // the demo is a command
+	"cmd":      {"cli"},
+}
+
+// apart are the floors whose rooms do not import each other.
+var apart = []string{"adapters"}
+
+// goes says whether one room may import another.
+func goes(from, to string) bool {
+	floor, room := split(from)
+	other, otherRoom := split(to)
+	all, known := arrows[floor]
+	switch {
+	case to == "":
+		return true
+	case from == "":
+		return false
+	case floor == other:
+		return !slices.Contains(apart, floor) || room == otherRoom
+	case !known:
+		return floor == "proof"
+	}
+	return slices.Contains(all, other) || slices.Contains(all, other+"/"+otherRoom)
+}
+
+// split gives the floor of a package and its room there.
+func split(path string) (floor, room string) {
+	floor, rest, _ := strings.Cut(path, "/")
+	room, _, _ = strings.Cut(rest, "/")
+	return floor, room
+}
+
+func TestTheArrowsBetweenTheFloors(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, imported := range p.Imports {
+			if to, ours := inside(imported); ours && !goes(p.path(), to) {
+				t.Errorf("%s imports %s: see the arrows in ARCHITECTURE.md", p.ImportPath, imported)
+			}
+		}
+	}
+	for _, broken := range [][2]string{
+		{"adapters/store", "adapters/postgres"}, {"adapters/peer", "screen/view"}, {"rules/takeover", "server/agent"},
+		{"rules/takeover", "doors/porter"}, {"server/agent", "adapters/peer"}, {"server/agent", "screen/console"},
+		{"", "rules/takeover"}, {"screen/view", "server/agent"}, {"app", "cli"}, {"app", "proof/sim"}, {"cli", "proof/sim"},
+		{"somewhere/new", "rules/takeover"},
+	} {
+		if goes(broken[0], broken[1]) {
+			t.Errorf("%q may import %q", broken[0], broken[1])
+		}
+	}
+}
+
+// listed is a package as go list tells it.
+type listed struct {
+	ImportPath, Dir string
+	Imports         []string
+	GoFiles         []string
+}
+
+func (p listed) path() string {
+	path, _ := inside(p.ImportPath)
+	return path
+}
+
+// inside gives the path of a package of ours below the root.
+func inside(imported string) (path string, ours bool) {
+	path, ours = strings.CutPrefix(imported+"/", "releve/")
+	return strings.TrimSuffix(path, "/"), ours
+}
+
+func packages(t *testing.T) (all []listed) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Dir,Imports,GoFiles", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for each := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := each.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// pure is all that a rule may need of the standard library: no clock, no disk, no network,
+// no logger.
+var pure = []string{
+	"bytes", "cmp", "crypto/sha256", "embed", "encoding/json", "errors", "fmt", "iter", "maps", "math", "slices", "strconv",
+	"strings", "time", "unicode", "unicode/utf8",
+}
+
+// A rule is values in and values out.
+func TestRulesHaveNoClockAndNoHands(t *testing.T) {
+	read := 0
+	for _, p := range packages(t) {
+		if floor, _ := split(p.path()); floor != "rules" {
+			continue
+		}
+		for _, imported := range p.Imports {
+			if _, ours := inside(imported); !ours && !slices.Contains(pure, imported) {
+				t.Errorf("%s imports %s", p.ImportPath, imported)
+			}
+		}
+		for _, name := range p.GoFiles {
+			file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, what := range hands(file) {
+				t.Errorf("%s/%s: %s", p.ImportPath, name, what)
+			}
+			read++
+		}
+	}
+	if read < 10 {
+		t.Errorf("only %d files of rules were read", read)
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc f(c chan int) { go f(nil); _ = time.Now(); <-time.After(1); select {} }", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := hands(file); len(found) != 6 {
+		t.Errorf("of what a rule may not do, found %q", found)
+	}
+}
+
+// hands are what in a file needs more than values.
+func hands(file *ast.File) (found []string) {
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			found = append(found, "it begins a goroutine")
+		case *ast.SelectStmt, *ast.ChanType:
+			found = append(found, "it waits for a channel")
+		case *ast.UnaryExpr:
+			if n.Op == token.ARROW {
+				found = append(found, "it receives from a channel")
+			}
+		case *ast.SelectorExpr:
+			name := fmt.Sprint(n.X) + "." + n.Sel.Name
+			if slices.Contains([]string{"time.Now", "time.Since", "time.Until", "time.After", "time.AfterFunc", "time.Sleep", "time.NewTimer", "time.NewTicker", "time.Tick"}, name) {
+				found = append(found, "it has a clock: "+name)
+			}
+		}
+		return true
+	})
+	return found
+}
