@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	show "releve/proof/demo"
+	"releve/proof/demo"
 )
 
 func newDemo(s *settings) *cobra.Command {
@@ -23,7 +23,7 @@ func newDemo(s *settings) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("this program does not find itself: %w", err)
 			}
-			return show.Run(c.Context(), show.Options{
+			return demo.Run(c.Context(), demo.Options{
 				Releve: self, Keep: keep, Language: s.lang(), Out: c.OutOrStdout(), Account: account,
 			})
 		},

@@ -59,6 +59,24 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 	}
 }
 
+// place is a path of the repository: a floor's or an assembly's, down to a file.
+var place = regexp.MustCompile("`((?:rules|server|adapters|doors|screen|proof|config|app|cli|cmd|scripts)/[^` ]*)`")
+
+func TestEveryPlaceIsThere(t *testing.T) {
+	found := 0
+	for _, page := range pages(t) {
+		for _, m := range place.FindAllStringSubmatch(read(t, page), -1) {
+			found++
+			if there, err := filepath.Glob(filepath.Join("..", m[1])); err != nil || len(there) == 0 {
+				t.Errorf("%s names %s, which is not there", page, m[1])
+			}
+		}
+	}
+	if found < 100 {
+		t.Errorf("only %d places are named", found)
+	}
+}
+
 // TestBothLanguagesShowTheSame compares what does not depend on the language: headings,
 // rows of tables, steps, and the first word of every line of a command.
 func TestBothLanguagesShowTheSame(t *testing.T) {

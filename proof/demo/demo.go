@@ -1,7 +1,7 @@
-// Package show is the demonstration: a whole site on this machine, with people
+// Package demo is the demonstration: a whole site on this machine, with people
 // who call, whose main server is killed and brought back. It tells what happens
 // as it happens, and ends with what was measured.
-package show
+package demo
 
 import (
 	"context"
