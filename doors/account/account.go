@@ -44,7 +44,7 @@ func StaysRoot(err error) releve.Sentence {
 	if fault, ok := errors.AsType[*releve.Fault](err); ok {
 		return fault.Why
 	}
-	return releve.Say("account-failed", "cause", err.Error())
+	return releve.Say("account-failed", "cause", releve.Reason(err))
 }
 
 // Find is the account that owns a directory; where root does, or nobody yet, the first of

@@ -1,54 +1,23 @@
-// Package words says what the site has to say, in French and in English.
+// Package words is the catalogue: what the product says to people, in French and in English.
+// The rooms below hand out codes with their values; here is what they mean in each language.
+//
+// What is a whole file in one language stands where the file is made: the configurations and
+// units of config/site, whose words are comments on what they write, and the prompts of
+// rules/attendant, whose words are spoken when the recordings are made.
 package words
 
 import (
-	"embed"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"text/template"
-
-	"github.com/nicksnyder/go-i18n/v2/i18n"
-	i18ntemplate "github.com/nicksnyder/go-i18n/v2/i18n/template"
-	"github.com/pelletier/go-toml/v2"
-	"golang.org/x/text/language"
 
 	"releve"
 	"releve/doors/identity"
 	"releve/screen/view"
 )
-
-//go:embed active.en.toml active.fr.toml
-var files embed.FS
-
-// voice says sentences in one language.
-type voice struct {
-	localizer *i18n.Localizer
-	parser    i18ntemplate.Parser
-}
-
-// voices reads the sentences when the first one is said.
-var voices = sync.OnceValue(func() map[releve.Language]voice {
-	bundle := i18n.NewBundle(language.English)
-	bundle.RegisterUnmarshalFunc("toml", toml.Unmarshal)
-	all := map[releve.Language]voice{}
-	for _, lang := range []releve.Language{releve.English, releve.French} {
-		if _, err := bundle.LoadMessageFileFS(files, "active."+string(lang)+".toml"); err != nil {
-			panic(fmt.Sprintf("the sentences built into this program cannot be read: %v", err))
-		}
-		all[lang] = voice{i18n.NewLocalizer(bundle, string(lang)), parser{&i18ntemplate.TextParser{Funcs: helpers(lang), Option: "missingkey=zero"}}}
-	}
-	return all
-})
-
-// parser keeps what it parsed. The library's own parser, given functions, parses
-// each sentence anew; ours are the same for the life of the program.
-type parser struct{ *i18ntemplate.TextParser }
-
-func (parser) Cacheable() bool { return true }
 
 // helpers are what a sentence may write its arguments with.
 func helpers(lang releve.Language) template.FuncMap {
@@ -71,11 +40,8 @@ func say(lang releve.Language, s releve.Sentence, depth int) string {
 	if s.Code == "" {
 		return ""
 	}
-	v, ok := voices()[lang]
-	if !ok {
-		v = voices()[releve.English]
-	}
-	if said, ok := v.say(s.Code, v.args(withReasons(lang, withFault(lang, s.Args), depth))); ok {
+	c := in(lang)
+	if said, ok := c.fill(s.Code, c.args(withReasons(lang, withFault(lang, s.Args), depth))); ok {
 		return releve.Plain(said) // its arguments may be a stranger's (SPEC K9)
 	}
 	return releve.Plain(bare(s))
@@ -133,21 +99,16 @@ func reason(lang releve.Language, why releve.Sentence, depth int) string {
 }
 
 // args says those arguments that are codes. What has no sentence stays as it is.
-func (v voice) args(given map[string]string) map[string]string {
+func (c *catalogue) args(given map[string]string) map[string]string {
 	said := maps.Clone(given)
 	for name, prefix := range named {
 		if code := said[name]; code != "" {
-			if text, ok := v.say(prefix+code, nil); ok {
+			if text, ok := c.fill(prefix+code, nil); ok {
 				said[name] = text
 			}
 		}
 	}
 	return said
-}
-
-func (v voice) say(code string, args map[string]string) (string, bool) {
-	said, err := v.localizer.Localize(&i18n.LocalizeConfig{MessageID: code, TemplateData: args, TemplateParser: v.parser})
-	return said, err == nil && said != ""
 }
 
 func bare(s releve.Sentence) string {

@@ -5,27 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
-	"go/parser"
-	"go/token"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/pelletier/go-toml/v2"
 	"go.uber.org/goleak"
 
 	"releve"
 	"releve/adapters/peer"
 	"releve/doors/identity"
-	"releve/rules/procedure"
-	"releve/rules/takeover"
 	"releve/screen/words"
 )
 
@@ -33,52 +26,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var languages = []releve.Language{releve.English, releve.French}
 
-func sentences(t *testing.T, lang releve.Language) map[string]string {
-	t.Helper()
-	file, err := os.ReadFile("active." + string(lang) + ".toml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]string{}
-	if err := toml.Unmarshal(file, &all); err != nil {
-		t.Fatalf("active.%s.toml: %v", lang, err)
-	}
-	return all
-}
-
-var argument = regexp.MustCompile(`\.[a-z]+`)
-
-func arguments(text string) []string {
-	var all []string
-	for _, action := range regexp.MustCompile(`\{\{.*?\}\}`).FindAllString(text, -1) {
-		all = append(all, argument.FindAllString(action, -1)...)
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-func TestBothLanguagesSayTheSame(t *testing.T) {
-	english, french := sentences(t, releve.English), sentences(t, releve.French)
-	for code, text := range english {
-		other, ok := french[code]
-		switch {
-		case !ok:
-			t.Errorf("%s has no French sentence", code)
-		case !slices.Equal(arguments(text), arguments(other)):
-			t.Errorf("%s names %v in English and %v in French", code, arguments(text), arguments(other))
-		}
-	}
-	for code := range french {
-		if _, ok := english[code]; !ok {
-			t.Errorf("%s has no English sentence", code)
-		}
-	}
-}
-
 // TestEverySentenceCanBeSaid fills each with every argument, and with none.
 func TestEverySentenceCanBeSaid(t *testing.T) {
 	for _, lang := range languages {
-		for code, text := range sentences(t, lang) {
+		for code, text := range words.Catalogue(lang) {
 			full := releve.Sentence{Code: code, Args: map[string]string{}}
 			for _, name := range arguments(text) {
 				full.Args[name[1:]] = "7"
@@ -90,123 +41,6 @@ func TestEverySentenceCanBeSaid(t *testing.T) {
 				}
 			}
 		}
-	}
-}
-
-func TestEveryRuleOfTheTakeoverHasItsSentence(t *testing.T) {
-	for _, rule := range append(takeover.Rules(), "halted") {
-		must(t, "rule-"+rule)
-	}
-	for _, o := range []takeover.Outcome{takeover.Good, takeover.Failed, takeover.Void} {
-		must(t, "round-"+string(o))
-	}
-}
-
-func must(t *testing.T, code string) {
-	t.Helper()
-	for _, lang := range languages {
-		if _, ok := sentences(t, lang)[code]; !ok {
-			t.Errorf("%s has no sentence in %s", code, lang)
-		}
-	}
-}
-
-// coded are the beginnings of codes that are kept in constants and tables before
-// they are said.
-var coded = regexp.MustCompile(`^(why|tier|phase|rule|round|evidence|step|before|cost|next|found|check|event|cause|calls|notice)-[a-z-]*[a-z]$`)
-
-func TestEverySentenceOfTheProductHasWords(t *testing.T) {
-	found := 0
-	for _, room := range append(rooms(), filepath.Join("..", "..", "procedure"), filepath.Join("..", "..", "diary")) {
-		for _, code := range codesOf(t, room) {
-			if strings.HasPrefix(code, "certificate.") {
-				continue // package identity has these
-			}
-			found++
-			must(t, code)
-		}
-	}
-	for _, phase := range phases(t) {
-		found++
-		must(t, "phase-"+phase)
-	}
-	for name := range procedure.All {
-		found++
-		must(t, "procedure-"+name)
-	}
-	if found < 40 {
-		t.Errorf("only %d codes were found: the search is broken", found)
-	}
-}
-
-// codesOf are the codes that a room's sources name in full.
-func codesOf(t *testing.T, dir string) []string {
-	var codes []string
-	eachFile(t, dir, func(n ast.Node) {
-		switch n := n.(type) {
-		case *ast.BasicLit:
-			if text, err := strconv.Unquote(n.Value); err == nil && n.Kind == token.STRING && coded.MatchString(text) {
-				codes = append(codes, text)
-			}
-		case *ast.CallExpr:
-			if code, ok := said(n); ok {
-				codes = append(codes, code)
-			}
-		}
-	})
-	slices.Sort(codes)
-	return slices.Compact(codes)
-}
-
-// said is the literal code of a call of releve.Say.
-func said(call *ast.CallExpr) (string, bool) {
-	f, ok := call.Fun.(*ast.SelectorExpr)
-	if !ok || f.Sel.Name != "Say" || len(call.Args) == 0 {
-		return "", false
-	}
-	pkg, isName := f.X.(*ast.Ident)
-	code, isText := call.Args[0].(*ast.BasicLit)
-	if !isName || pkg.Name != "view" || !isText {
-		return "", false
-	}
-	text, err := strconv.Unquote(code.Value)
-	return text, err == nil
-}
-
-// phases are the values of the constants of type takeover.Phase.
-func phases(t *testing.T) []string {
-	var all []string
-	eachFile(t, filepath.Join("..", "..", "takeover"), func(n ast.Node) {
-		spec, ok := n.(*ast.ValueSpec)
-		if !ok || len(spec.Values) == 0 {
-			return
-		}
-		if kind, ok := spec.Type.(*ast.Ident); ok && kind.Name == "Phase" {
-			text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
-			if err != nil {
-				t.Error(err)
-			}
-			all = append(all, text)
-		}
-	})
-	return all
-}
-
-func eachFile(t *testing.T, dir string, visit func(ast.Node)) {
-	t.Helper()
-	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil || len(names) == 0 {
-		t.Fatalf("no sources in %s: %v", dir, err)
-	}
-	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ast.Inspect(file, func(n ast.Node) bool { visit(n); return true })
 	}
 }
 
@@ -276,7 +110,7 @@ func speaksEnglish(french string) string {
 }
 
 func TestNoFrenchSentenceSpeaksEnglish(t *testing.T) {
-	for code, text := range sentences(t, releve.French) {
+	for code, text := range words.Catalogue(releve.French) {
 		if code == "ui-other-language" {
 			continue
 		}
@@ -340,8 +174,8 @@ func TestSentencesInOneAnotherEnd(t *testing.T) {
 // an error's own text is English, and has no place there.
 func TestEveryErrorGoesIntoASentenceByItsReason(t *testing.T) {
 	found := 0
-	for _, room := range append(rooms(), filepath.Join("..", "..", "config")) {
-		eachFile(t, room, func(n ast.Node) {
+	for _, floor := range []string{"adapters", "app", "config", "doors", "rules", "server"} {
+		eachFile(t, filepath.Join("..", "..", floor), func(file string, n ast.Node) {
 			call, ok := n.(*ast.CallExpr)
 			if !ok {
 				return
@@ -354,7 +188,7 @@ func TestEveryErrorGoesIntoASentenceByItsReason(t *testing.T) {
 				found++
 				inner, ok := call.Args[i].(*ast.CallExpr)
 				if f, isMethod := calledMethod(inner); ok && isMethod && f == "Error" && saysIt(call) {
-					t.Errorf("%s: an error's text in a sentence: let releve.Reason write it", room)
+					t.Errorf("%s: an error's text in a sentence: let releve.Reason write it", file)
 				}
 			}
 		})
@@ -387,13 +221,4 @@ func saysIt(call *ast.CallExpr) bool {
 func isNamed(call *ast.CallExpr, codes ...string) bool {
 	code, ok := said(call)
 	return ok && slices.Contains(codes, code)
-}
-
-// rooms are the directories of the product whose sentences this package says.
-func rooms() []string {
-	var all []string
-	for _, room := range []string{"agent", "app", "arbiter", "calls", "journal", "outbox", "peer", "phone", "phone/dialog", "phone/media", "phone/sip", "postgres", "salvage", "spool", "store", "verify"} {
-		all = append(all, filepath.Join("..", "..", filepath.FromSlash(room)))
-	}
-	return all
 }

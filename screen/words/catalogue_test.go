@@ -1,0 +1,231 @@
+package words_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"releve"
+	"releve/rules/procedure"
+	"releve/rules/takeover"
+	"releve/screen/words"
+)
+
+// source is the product's text, tests left out.
+type source struct {
+	literals map[string]bool   // the strings of the program and of its page
+	codes    map[string]string // what is certainly said, and where
+}
+
+// TestTheCatalogueIsWhatTheProductSays: no code is missing, none is left over, and both
+// languages say the same with the same values.
+func TestTheCatalogueIsWhatTheProductSays(t *testing.T) {
+	english, french := words.Catalogue(releve.English), words.Catalogue(releve.French)
+	for _, code := range slices.Sorted(maps.Keys(english)) {
+		if other, ok := french[code]; !ok {
+			t.Errorf("%s has no French", code)
+		} else if e, f := arguments(english[code]), arguments(other); !slices.Equal(e, f) {
+			t.Errorf("%s names %v in English and %v in French", code, e, f)
+		}
+	}
+	for _, code := range slices.Sorted(maps.Keys(french)) {
+		if _, ok := english[code]; !ok {
+			t.Errorf("%s has no English", code)
+		}
+	}
+	product := read(t)
+	for _, code := range slices.Sorted(maps.Keys(product.codes)) {
+		if _, ok := english[code]; !ok {
+			t.Errorf("%s is said in %s and has no words", code, product.codes[code])
+		}
+	}
+	for _, code := range slices.Sorted(maps.Keys(english)) {
+		if !product.names(code) {
+			t.Errorf("nothing says %s", code)
+		}
+	}
+}
+
+// names says whether the source has a code: as it is, or as the beginning of a family and
+// what is added to it.
+func (s source) names(code string) bool {
+	if s.literals[code] {
+		return true
+	}
+	for i, letter := range code {
+		if (letter == '-' || letter == '.') && s.literals[code[:i+1]] && s.literals[code[i+1:]] {
+			return true
+		}
+	}
+	return false
+}
+
+// read looks through the product, but for the tests and their tools.
+func read(t *testing.T) source {
+	t.Helper()
+	s := source{literals: map[string]bool{}, codes: map[string]string{}}
+	eachFile(t, filepath.Join("..", ".."), func(name string, n ast.Node) {
+		elsewhere := strings.HasPrefix(name, "../../cli/") || strings.HasPrefix(name, "../../config/") // they have words of their own
+		if text, ok := literal(n); ok {
+			s.literals[text] = true
+			if coded.MatchString(text) && !elsewhere {
+				s.codes[text] = name
+			}
+		}
+		if call, ok := n.(*ast.CallExpr); ok {
+			if code, ok := said(call); ok && !elsewhere {
+				s.codes[code] = name
+			}
+		}
+	})
+	pages, err := filepath.Glob(filepath.Join("..", "console", "page", "*.tmpl"))
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no pages: %v", err)
+	}
+	for _, page := range pages {
+		s.page(t, page)
+	}
+	if len(s.codes) < 300 {
+		t.Errorf("only %d codes were found: the search is broken", len(s.codes))
+	}
+	return s
+}
+
+var (
+	action = regexp.MustCompile(`\{\{.*?\}\}`)
+	quoted = regexp.MustCompile(`"[^"]*"`)
+)
+
+func (s source) page(t *testing.T, name string) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range action.FindAllString(string(text), -1) {
+		for _, literal := range quoted.FindAllString(a, -1) {
+			s.literals[strings.Trim(literal, `"`)] = true
+		}
+	}
+}
+
+// eachFile visits the program below a directory.
+func eachFile(t *testing.T, dir string, visit func(name string, n ast.Node)) {
+	t.Helper()
+	found := false
+	err := filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
+		if entry != nil && entry.IsDir() && slices.Contains([]string{"testdata", "tools", ".git"}, entry.Name()) {
+			return fs.SkipDir
+		}
+		if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		found = true
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool { visit(name, n); return true })
+		return nil
+	})
+	if err != nil || !found {
+		t.Fatalf("no sources in %s: %v", dir, err)
+	}
+}
+
+func literal(n ast.Node) (string, bool) {
+	lit, ok := n.(*ast.BasicLit)
+	if !ok || lit.Kind != token.STRING {
+		return "", false
+	}
+	text, err := strconv.Unquote(lit.Value)
+	return text, err == nil
+}
+
+// coded are the beginnings of codes that are kept in constants and tables before
+// they are said.
+var coded = regexp.MustCompile(`^(why|tier|phase|rule|round|evidence|step|before|cost|next|found|check|event|cause|calls|notice)-[a-z-]*[a-z]$`)
+
+// sayers are the functions that make a sentence, and which of their arguments is its code.
+var sayers = map[string]int{"Say": 0, "Known": 1, "Explained": 2, "Because": 2}
+
+// said is the literal code of a call that makes a sentence.
+func said(call *ast.CallExpr) (string, bool) {
+	name, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return "", false
+	}
+	room, isName := name.X.(*ast.Ident)
+	at, says := sayers[name.Sel.Name]
+	if !isName || room.Name != "releve" || !says || len(call.Args) <= at {
+		return "", false
+	}
+	return literal(call.Args[at])
+}
+
+var argument = regexp.MustCompile(`\.[a-z]+`)
+
+// arguments are the values that a text names.
+func arguments(text string) []string {
+	var all []string
+	for _, a := range action.FindAllString(text, -1) {
+		all = append(all, argument.FindAllString(a, -1)...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// TestWhatIsComposedHasWords: codes that no literal names, for they are made of a value.
+func TestWhatIsComposedHasWords(t *testing.T) {
+	composed := map[string][]string{
+		"rule-":      append(takeover.Rules(), "halted"),
+		"round-":     {string(takeover.Good), string(takeover.Failed), string(takeover.Void)},
+		"phase-":     constants(t, "Phase", "rules", "takeover"),
+		"seat-":      constants(t, "Seat", "."),
+		"duty-":      constants(t, "Duty", "."),
+		"level-":     constants(t, "Level", "."),
+		"arbiter-":   constants(t, "Arbiter", "."),
+		"outcome-":   constants(t, "Outcome", "rules", "attendant"),
+		"word-":      constants(t, "Word", "screen", "view"),
+		"tier-":      constants(t, "TierState", "screen", "view"),
+		"mirror-":    constants(t, "MirrorState", "screen", "view"),
+		"procedure-": slices.Collect(maps.Keys(procedure.All)),
+	}
+	for family, values := range composed {
+		if len(values) == 0 {
+			t.Errorf("no values of %s were found", family)
+		}
+		for _, value := range values {
+			for _, lang := range languages {
+				if _, ok := words.Catalogue(lang)[family+value]; !ok {
+					t.Errorf("%s has no words in %s", family+value, lang)
+				}
+			}
+		}
+	}
+}
+
+// constants are the values of the constants of a type, in the files of a room.
+func constants(t *testing.T, kind string, room ...string) (values []string) {
+	t.Helper()
+	eachFile(t, filepath.Join(append([]string{"..", ".."}, room...)...), func(_ string, n ast.Node) {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || len(spec.Values) == 0 {
+			return
+		}
+		if name, ok := spec.Type.(*ast.Ident); ok && name.Name == kind {
+			if text, ok := literal(spec.Values[0]); ok {
+				values = append(values, text)
+			}
+		}
+	})
+	return values
+}
