@@ -5,8 +5,13 @@ import (
 	"time"
 )
 
+// EntryFormat counts the ways in which entries have been written, and with them what went
+// into a decision. A diary keeps those of months, over changes of version.
+const EntryFormat = 2
+
 // Entry is one decision, or decision not to act, with its evidence (SPEC H14).
 type Entry struct {
+	Format   int             `json:"format,omitempty"` // see EntryFormat; 0: the first, which did not say so
 	At       time.Time       `json:"at"`
 	Seat     Seat            `json:"seat"`
 	Term     Term            `json:"term"`

@@ -274,6 +274,7 @@ func (d *Diary) append(step ...releve.Entry) bool {
 	var lines []byte
 	var err error
 	for _, e := range step {
+		e.Format = releve.EntryFormat
 		line, errLine := json.Marshal(e)
 		lines, err = append(append(lines, line...), '\n'), errors.Join(err, errLine)
 	}

@@ -29,17 +29,17 @@ const (
 
 // Settings are those of the site (SPEC H3).
 type Settings struct {
-	Seat   releve.Seat
-	Rounds int
-	Limit  time.Duration
-	Pause  time.Duration
-	Watch  time.Duration
+	Seat   releve.Seat   `json:"Seat"`
+	Rounds int           `json:"Rounds"`
+	Limit  time.Duration `json:"Limit"`
+	Pause  time.Duration `json:"Pause"`
+	Watch  time.Duration `json:"Watch"`
 	// OwnCalls: the server may call the reception itself (H8).
-	OwnCalls bool
-	Level    releve.Level // "" is high availability
-	Site     string       // as the witness's register names it
+	OwnCalls bool         `json:"OwnCalls"`
+	Level    releve.Level `json:"Level"` // "" is high availability
+	Site     string       `json:"Site"`  // as the witness's register names it
 	// Arbiter is that of a new site. Later the journal knows it.
-	Arbiter releve.Arbiter
+	Arbiter releve.Arbiter `json:"Arbiter"`
 }
 
 // Times that are not settings.
@@ -64,78 +64,79 @@ const (
 )
 
 // Machine is one server's view of who is on duty. It is a value: copy it to look
-// ahead, compare two to see whether anything changed.
+// ahead, compare two to see whether anything changed. With each decision the diary keeps it:
+// its tags are that file's format (releve.EntryFormat), and stay when a field is renamed.
 type Machine struct {
-	Settings Settings
+	Settings Settings `json:"Settings"`
 	Durable
-	Known bool
-	Phase Phase
-	Cause string // why it is stuck: a sentence
+	Known bool   `json:"Known"`
+	Phase Phase  `json:"Phase"`
+	Cause string `json:"Cause"` // why it is stuck: a sentence
 	// JournalLost: a save failed, so that nobody knows what the disk holds. Until one
 	// succeeds, nothing is decided that would have to be remembered.
-	JournalLost bool
-	Halts       int           // how often in a row: while it is not 0, the server stands still for that …
-	HaltedAt    time.Duration // … since then, or since it last tried again
-	Now         time.Duration
+	JournalLost bool          `json:"JournalLost"`
+	Halts       int           `json:"Halts"`    // how often in a row: while it is not 0, the server stands still for that …
+	HaltedAt    time.Duration `json:"HaltedAt"` // … since then, or since it last tried again
+	Now         time.Duration `json:"Now"`
 
-	Boot       Boot
-	Booted     time.Duration
-	Other      Status
-	OtherAt    time.Duration // when it was last heard, 0: never
-	OtherHears time.Duration // since when it has heard the PBX without a break, 0: it does not
+	Boot       Boot          `json:"Boot"`
+	Booted     time.Duration `json:"Booted"`
+	Other      Status        `json:"Other"`
+	OtherAt    time.Duration `json:"OtherAt"`    // when it was last heard, 0: never
+	OtherHears time.Duration `json:"OtherHears"` // since when it has heard the PBX without a break, 0: it does not
 
-	DB         Database
-	Seen       Mirror
-	SeenAt     time.Duration // when the mirror's session was last streaming
-	MovedAt    time.Duration // … and when it last had everything, or more than before
-	PreparedAt time.Duration // when the hand-over of the vote was prepared
-	Looked     bool          // the mirror's session was looked at since then
-	Target     releve.LSN    // what the mirror must have flushed before the vote is issued: all that was written before the barrier
-	StreamLost time.Duration // when this copy stopped to stream, if it does not
-	Need       releve.LSN    // what the mirror must have flushed before the gate opens (R6)
-	Reg        Register      // what the witness last said …
-	RegAt      time.Duration // … and when; 0: it is not heard
-	Asking     int           // turn of the claim that is out; 0: none
-	Asks       int           // how many claims were made
-	Confirmed  bool          // the witness has confirmed since our start that we are alone (R6)
-	Regained   uint64        // the hand-over that the witness gave back to us
-	Told       Return        // an abdication that an operator carried
-	Gate       bool          // the store is open
-	Lone       bool          // the store may commit alone
-	Job        Job
-	Turn       int           // how many jobs were begun
-	Failed     Job           // the last job that failed …
-	FailedAt   time.Duration // … and when
-	Vain       int           // … and how often in a row
-	Copies     int           // how often in a row data was copied here …
-	CopiedAt   time.Duration // … and when the last copy ended, well or not
+	DB         Database      `json:"DB"`
+	Seen       Mirror        `json:"Seen"`
+	SeenAt     time.Duration `json:"SeenAt"`     // when the mirror's session was last streaming
+	MovedAt    time.Duration `json:"MovedAt"`    // … and when it last had everything, or more than before
+	PreparedAt time.Duration `json:"PreparedAt"` // when the hand-over of the vote was prepared
+	Looked     bool          `json:"Looked"`     // the mirror's session was looked at since then
+	Target     releve.LSN    `json:"Target"`     // what the mirror must have flushed before the vote is issued: all that was written before the barrier
+	StreamLost time.Duration `json:"StreamLost"` // when this copy stopped to stream, if it does not
+	Need       releve.LSN    `json:"Need"`       // what the mirror must have flushed before the gate opens (R6)
+	Reg        Register      `json:"Reg"`        // what the witness last said …
+	RegAt      time.Duration `json:"RegAt"`      // … and when; 0: it is not heard
+	Asking     int           `json:"Asking"`     // turn of the claim that is out; 0: none
+	Asks       int           `json:"Asks"`       // how many claims were made
+	Confirmed  bool          `json:"Confirmed"`  // the witness has confirmed since our start that we are alone (R6)
+	Regained   uint64        `json:"Regained"`   // the hand-over that the witness gave back to us
+	Told       Return        `json:"Told"`       // an abdication that an operator carried
+	Gate       bool          `json:"Gate"`       // the store is open
+	Lone       bool          `json:"Lone"`       // the store may commit alone
+	Job        Job           `json:"Job"`
+	Turn       int           `json:"Turn"`     // how many jobs were begun
+	Failed     Job           `json:"Failed"`   // the last job that failed …
+	FailedAt   time.Duration `json:"FailedAt"` // … and when
+	Vain       int           `json:"Vain"`     // … and how often in a row
+	Copies     int           `json:"Copies"`   // how often in a row data was copied here …
+	CopiedAt   time.Duration `json:"CopiedAt"` // … and when the last copy ended, well or not
 
-	Count    Count
-	Checking int           // rounds that are out
-	Began    time.Duration // when the latest of them began
-	Last     Round
-	Probed   time.Duration // when this server last called the reception itself …
-	Probes   int           // … and how often since the other was last well
-	Waiters  int           // calls that wait for a verdict
-	Earliest time.Duration // … and the first
-	Arrived  Overflow      // the call of the event at hand
-	Silent   bool          // one of them is said to have overflowed for no answer
-	Own      OwnCall
+	Count    Count         `json:"Count"`
+	Checking int           `json:"Checking"` // rounds that are out
+	Began    time.Duration `json:"Began"`    // when the latest of them began
+	Last     Round         `json:"Last"`
+	Probed   time.Duration `json:"Probed"`   // when this server last called the reception itself …
+	Probes   int           `json:"Probes"`   // … and how often since the other was last well
+	Waiters  int           `json:"Waiters"`  // calls that wait for a verdict
+	Earliest time.Duration `json:"Earliest"` // … and the first
+	Arrived  Overflow      `json:"Arrived"`  // the call of the event at hand
+	Silent   bool          `json:"Silent"`   // one of them is said to have overflowed for no answer
+	Own      OwnCall       `json:"Own"`
 
-	WithoutDuty bool // answering overflowed calls without the duty (R13)
-	KeepStandby bool // the standby user stays ours although we are on duty
+	WithoutDuty bool `json:"WithoutDuty"` // answering overflowed calls without the duty (R13)
+	KeepStandby bool `json:"KeepStandby"` // the standby user stays ours although we are on duty
 	// FormerStandby: so does what an earlier life of ours on duty may have bound.
-	FormerStandby bool
-	Suspended     bool // woke up and does not yet know whether it is still on duty (H10)
-	WokeAt        time.Duration
-	PBX           PBX
-	PBXAt         time.Duration
-	Reception     bool
-	ReceptionAt   time.Duration
-	VoiceDown     bool // the voice side cannot take a call
-	VoiceAt       time.Duration
-	Leaving       bool // the operator moved the duty: come back as a mirror by itself
-	Asked         Command
+	FormerStandby bool          `json:"FormerStandby"`
+	Suspended     bool          `json:"Suspended"` // woke up and does not yet know whether it is still on duty (H10)
+	WokeAt        time.Duration `json:"WokeAt"`
+	PBX           PBX           `json:"PBX"`
+	PBXAt         time.Duration `json:"PBXAt"`
+	Reception     bool          `json:"Reception"`
+	ReceptionAt   time.Duration `json:"ReceptionAt"`
+	VoiceDown     bool          `json:"VoiceDown"` // the voice side cannot take a call
+	VoiceAt       time.Duration `json:"VoiceAt"`
+	Leaving       bool          `json:"Leaving"` // the operator moved the duty: come back as a mirror by itself
+	Asked         Command       `json:"Asked"`
 }
 
 // New is a server before it has looked at its disk.

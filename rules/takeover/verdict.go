@@ -129,11 +129,11 @@ func (r Round) unregistered() bool {
 
 // Count is the consecutive failed rounds of one term.
 type Count struct {
-	Term     releve.Term
-	Failed   int
-	LastFrom time.Duration // when the last counted round began
-	LastTo   time.Duration // … and ended
-	Good     time.Duration // when the last good round ended
+	Term     releve.Term   `json:"Term"`
+	Failed   int           `json:"Failed"`
+	LastFrom time.Duration `json:"LastFrom"` // when the last counted round began
+	LastTo   time.Duration `json:"LastTo"`   // … and ended
+	Good     time.Duration `json:"Good"`     // when the last good round ended
 }
 
 // staleAfter is how old a verdict's last round may be at most before it is
