@@ -50,7 +50,7 @@ func (f faces) believe(word view.Abdication) (takeover.Return, *releve.Sentence)
 		return refused("before-word-own")
 	}
 	err := f.peer.Verify(word.Statement(), word.Signature)
-	if _, bad := errors.AsType[*identity.Fault](err); bad {
+	if errors.Is(err, identity.ErrNotAccepted) {
 		return refused("before-word-certificate")
 	}
 	if err != nil {

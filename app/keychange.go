@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"maps"
 	"reflect"
@@ -102,7 +101,7 @@ func (k *keyChange) fit(held *identity.Credentials) error {
 		return err
 	}
 	if generation, stands := k.link.Agreed(); stands && !slices.Contains(held.Generations(), generation) {
-		return &identity.Fault{Why: releve.Say(identity.OtherNotReady, "seat", string(k.who.Seat.Other()))}
+		return identity.Fault(releve.Say(identity.OtherNotReady, "seat", string(k.who.Seat.Other())))
 	}
 	return nil
 }
@@ -123,7 +122,7 @@ func (k *keyChange) note(err error) {
 		return
 	}
 	k.unfit++
-	fault, ok := errors.AsType[*identity.Fault](err)
+	fault, ok := identity.FaultOf(err)
 	if !ok || k.unfit < keysUnfit || k.told != nil && k.told.Code == fault.Why.Code {
 		return
 	}

@@ -151,7 +151,7 @@ func (s *settings) certificatesText(held []identity.Lasting, now time.Time) stri
 	for _, h := range held {
 		fmt.Fprintf(table, "%s\t%s\t%s\n", s.holder(h.Name), s.lasts(h, now), h.File)
 		if why := h.Ending(now); why != nil && todo == "" {
-			_, todo = why.Text(s.lang())
+			_, todo = words.Told(s.lang(), why.Why)
 		}
 	}
 	_ = table.Flush() // into memory
@@ -202,7 +202,7 @@ func newCertificatesRenew(s *settings) *cobra.Command {
 
 // renewTrouble says why nothing was issued, or not all of it put in place.
 func (s *settings) renewTrouble(err error) error {
-	if _, ok := errors.AsType[*identity.Fault](err); ok {
+	if errors.Is(err, identity.ErrNotAccepted) {
 		return s.certificateTrouble(err)
 	}
 	if elsewhere, ok := errors.AsType[*site.KeyElsewhereError](err); ok {

@@ -23,7 +23,7 @@ import (
 func (s *scene) oneForAll(args []string) error {
 	conf, mistakes := config.Load(filepath.Join(args[0], "main.toml"))
 	if len(mistakes) > 0 {
-		return errors.New(mistakes[0].Text(releve.English))
+		return errors.New(mistakes[0].String())
 	}
 	identitytest.OneForAll(s.t, filepath.Join(args[0], "tls"), conf.Site.ID, identitytest.Everybody...)
 	return nil

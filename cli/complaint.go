@@ -133,10 +133,16 @@ type toldMistake struct {
 	text    string // the whole line that a person reads
 }
 
+// line is a mistake as a person reads it: where, what, and what to do.
+func (s *settings) line(m config.Mistake) string {
+	return m.Where() + ": " + words.Say(s.lang(), m.Sentence())
+}
+
 func (s *settings) told(mistakes []config.Mistake) []toldMistake {
 	all := make([]toldMistake, 0, len(mistakes))
 	for _, m := range mistakes {
-		all = append(all, toldMistake{Mistake: m, What: m.What(s.lang()), Todo: m.Todo(s.lang()), text: m.Text(s.lang())})
+		what, todo := words.Told(s.lang(), m.Sentence())
+		all = append(all, toldMistake{Mistake: m, What: what, Todo: todo, text: s.line(m)})
 	}
 	return all
 }
@@ -166,7 +172,7 @@ func (s *settings) report(w io.Writer, err error) int {
 		}{text, code, s.told(mistakes)})
 	case mistakes != nil:
 		for _, m := range mistakes {
-			fmt.Fprintln(w, m.Text(s.lang()))
+			fmt.Fprintln(w, s.line(m))
 		}
 	default:
 		fmt.Fprintln(w, "releve"+messages.In(s.lang()).Headings["colon"]+text)

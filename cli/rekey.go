@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"net/netip"
 	"slices"
@@ -143,8 +142,8 @@ func (s *settings) newKeysInUse(ctx context.Context, conf config.Config, latest 
 // notYet: nothing was changed, and the same command is run again later.
 func (s *settings) notYet(sentence, other string, at netip.AddrPort, err error) error {
 	detail := err.Error()
-	if fault, ok := errors.AsType[*identity.Fault](err); ok {
-		detail, _ = fault.Text(s.lang())
+	if fault, ok := identity.FaultOf(err); ok {
+		detail, _ = words.Told(s.lang(), fault.Why)
 	}
 	return s.complaint(codeUnreachable, sentence, "seat", other, "address", at.String(), "detail", detail)
 }

@@ -241,11 +241,11 @@ func (s *settings) unheard(o arbiter.Options, err error) error {
 
 // certificateTrouble says what is wrong with a certificate in the reader's language.
 func (s *settings) certificateTrouble(err error) error {
-	fault, ok := errors.AsType[*identity.Fault](err)
+	fault, ok := identity.FaultOf(err)
 	if !ok {
 		return err
 	}
-	what, todo := fault.Text(s.lang())
+	what, todo := words.Told(s.lang(), fault.Why)
 	return s.complaint(codeForbidden, "certificate", "what", what, "todo", todo)
 }
 

@@ -7,17 +7,17 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/pelletier/go-toml/v2"
 	"go.uber.org/goleak"
 
 	"releve"
 	"releve/config"
-	"releve/config/words"
+	"releve/screen/words"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -71,7 +71,7 @@ func told(t *testing.T, mistakes []config.Mistake, language releve.Language) str
 	}
 	var b strings.Builder
 	for _, m := range mistakes {
-		fmt.Fprintln(&b, strings.ReplaceAll(m.Text(language), here, "HERE"))
+		fmt.Fprintln(&b, strings.ReplaceAll(m.Where()+": "+words.Say(language, m.Sentence()), here, "HERE"))
 	}
 	return b.String()
 }
@@ -85,31 +85,25 @@ func TestEachKindOfMistakeIsMadeByAFile(t *testing.T) {
 			made[m.Why.Code] = true
 		}
 	}
-	for _, code := range slices.Sorted(maps.Keys(words.Catalogue(releve.English))) {
+	for _, code := range slices.Sorted(maps.Keys(kinds(t))) {
 		if !made[code] {
 			t.Errorf("no file of testdata makes the mistake %q", code)
 		}
 	}
 }
 
-func TestBothLanguagesSayTheSameThings(t *testing.T) {
-	english, french := words.Catalogue(releve.English), words.Catalogue(releve.French)
-	if e, f := slices.Sorted(maps.Keys(english)), slices.Sorted(maps.Keys(french)); !slices.Equal(e, f) {
-		t.Fatalf("English has %q\nFrench has %q", e, f)
+// kinds are the mistakes that there are words for.
+func kinds(t *testing.T) map[string]any {
+	t.Helper()
+	file, err := os.ReadFile(filepath.Join("..", "screen", "words", "config.en.toml"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	for code, text := range english {
-		if e, f := placeholders(text), placeholders(french[code]); !slices.Equal(e, f) {
-			t.Errorf("%s: English names %q, French %q", code, e, f)
-		}
+	var catalogue struct{ Config map[string]any }
+	if err := toml.Unmarshal(file, &catalogue); err != nil || len(catalogue.Config) == 0 {
+		t.Fatalf("%d kinds of mistake: %v", len(catalogue.Config), err)
 	}
-}
-
-var placeholder = regexp.MustCompile(`\{\w+\}`)
-
-func placeholders(text words.Text) []string {
-	found := placeholder.FindAllString(text.What+text.Todo, -1)
-	slices.Sort(found)
-	return slices.Compact(found)
+	return catalogue.Config
 }
 
 func TestWhatAFileDoesNotSayIsTheDefault(t *testing.T) {
@@ -178,8 +172,10 @@ func FuzzLoad(f *testing.F) {
 			if m.Line < 0 || m.Line > last || i > 0 && m.Line < mistakes[i-1].Line {
 				t.Errorf("line %d of %d lines, out of order or out of the file: %s", m.Line, last, m)
 			}
-			if m.What(releve.French) == "" || m.Todo(releve.French) == "" || m.Todo(releve.English) == "" {
-				t.Errorf("%s is not said in both languages", m.Why.Code)
+			for _, language := range []releve.Language{releve.English, releve.French} {
+				if what, todo := words.Told(language, m.Sentence()); what == "" || todo == "" {
+					t.Errorf("%s is not said in %s", m.Why.Code, language)
+				}
 			}
 		}
 	})

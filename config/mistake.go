@@ -3,10 +3,9 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"releve"
-	"releve/config/words"
-	"releve/doors/identity"
 )
 
 // Mistake is one thing wrong in a file, and the way to put it right.
@@ -14,18 +13,11 @@ type Mistake struct {
 	File string          `json:"file"`
 	Line int             `json:"line"` // from 1; 0: the file as a whole
 	Key  string          `json:"key"`  // table.key, "" for the file as a whole
-	Why  releve.Sentence `json:"why"`  // a code of package words, or certificate.* of package identity
+	Why  releve.Sentence `json:"why"`  // a code of this room, or certificate.* of package identity
 }
 
-// What is wrong.
-func (m Mistake) What(language releve.Language) string { what, _ := m.say(language); return what }
-
-// Todo is what to do about it.
-func (m Mistake) Todo(language releve.Language) string { _, todo := m.say(language); return todo }
-
-// Text is the whole line that a person reads: where, what, and what to do.
-func (m Mistake) Text(language releve.Language) string {
-	what, todo := m.say(language)
+// Where is the place of the mistake, as compilers write it.
+func (m Mistake) Where() string {
 	where := m.File
 	if m.Line > 0 {
 		where = fmt.Sprintf("%s:%d", m.File, m.Line)
@@ -33,18 +25,20 @@ func (m Mistake) Text(language releve.Language) string {
 	if m.Key != "" {
 		where += ": " + m.Key
 	}
-	return where + ": " + what + words.Colon(language) + todo
+	return where
 }
 
-// String is the line in English.
-func (m Mistake) String() string { return m.Text(releve.English) }
-
-func (m Mistake) say(language releve.Language) (what, todo string) {
-	if what, todo, ok := words.Say(language, m.Why); ok {
-		return what, todo
+// Sentence is what is wrong and what to do about it. Programs read this room's codes by
+// themselves; in the catalogue, which is everybody's, they stand below "config.".
+func (m Mistake) Sentence() releve.Sentence {
+	if strings.HasPrefix(m.Why.Code, "certificate.") {
+		return m.Why
 	}
-	return (&identity.Fault{Why: m.Why}).Text(language)
+	return releve.Sentence{Code: "config." + m.Why.Code, Args: m.Why.Args}
 }
+
+// String is the mistake for logs.
+func (m Mistake) String() string { return fmt.Sprintf("%s: %s %v", m.Where(), m.Why.Code, m.Why.Args) }
 
 // inOrder sorts mistakes as a reader meets them in the file.
 func inOrder(mistakes []Mistake) []Mistake {

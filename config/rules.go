@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -124,7 +123,7 @@ func (r *reader) checkCertificate(key, file string, authorities identity.Authori
 
 // fault reports what is wrong with a file of the link.
 func (r *reader) fault(key string, err error) {
-	if fault := (*identity.Fault)(nil); errors.As(err, &fault) {
+	if fault, ok := identity.FaultOf(err); ok {
 		r.say(key, fault.Why)
 	}
 }

@@ -47,7 +47,7 @@ type Client struct {
 }
 
 // NewClient reads the files. It does not connect. The error joins a
-// [*identity.Fault] for each file.
+// [*releve.Fault] for each file.
 func NewClient(o Options) (*Client, error) {
 	mine, err := identity.Load(identity.Files{Authority: o.CA, Certificate: o.Cert, Key: o.Key})
 	if err != nil {
@@ -156,7 +156,7 @@ func (c *Client) refusal(answer *http.Response) error {
 	case answer.StatusCode == http.StatusConflict && said.Register != nil:
 		return &refusedError{*said.Register, said.Error}
 	case answer.StatusCode == http.StatusForbidden && said.Why.Code != "":
-		return fmt.Errorf("%w at %s, which does not accept this server: %w", ErrForeign, c.o.Address, &identity.Fault{Why: said.Why})
+		return fmt.Errorf("%w at %s, which does not accept this server: %w", ErrForeign, c.o.Address, identity.Fault(said.Why))
 	case answer.StatusCode == http.StatusForbidden:
 		return fmt.Errorf("%w at %s: %s", ErrForeign, c.o.Address, said.Error)
 	}
@@ -169,9 +169,8 @@ func (c *Client) failure(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.DeadlineExceeded) {
 		return cause
 	}
-	var fault *identity.Fault
 	var header tls.RecordHeaderError
-	if errors.As(err, &fault) || errors.As(err, &header) {
+	if errors.Is(err, identity.ErrNotAccepted) || errors.As(err, &header) {
 		return fmt.Errorf("%w at %s: %w", ErrForeign, c.o.Address, err)
 	}
 	return fmt.Errorf("%w at %s: %w", ErrNotHeard, c.o.Address, err)

@@ -68,7 +68,7 @@ type Server struct {
 }
 
 // NewServer reads the register and listens; Run answers. Errors: what Record.Load
-// fails with, a [*identity.Fault] for each file, and those of net.Listen.
+// fails with, a [*releve.Fault] for each file, and those of net.Listen.
 func NewServer(o ServerOptions) (*Server, error) {
 	files := identity.Files{Authority: o.CA, Certificate: o.Cert, Key: o.Key}
 	watch := identity.NewWatch(files)
@@ -255,7 +255,7 @@ func seatOf(state tls.ConnectionState) releve.Seat {
 
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p := problem{Error: err.Error()}
-	if fault, ok := errors.AsType[*identity.Fault](err); ok {
+	if fault, ok := errors.AsType[*releve.Fault](err); ok {
 		p.Why = fault.Why
 	}
 	if s.foreign.news(err.Error()) {

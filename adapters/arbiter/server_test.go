@@ -94,7 +94,7 @@ func TestOfTwoClaimsAtOnceOneIsGranted(t *testing.T) {
 	}
 }
 
-func TestWhoIsNoServerOfThisSiteIsRefusedWithTheWayOut(t *testing.T) {
+func TestWhoIsNoServerOfThisSiteIsRefusedWithTheReason(t *testing.T) {
 	expired := identity.Validity{From: time.Now().Add(-48 * time.Hour), Until: time.Now().Add(-24 * time.Hour)}
 	future := identity.Validity{From: time.Now().Add(24 * time.Hour), Until: time.Now().Add(48 * time.Hour)}
 	for story, c := range map[string]struct {
@@ -102,10 +102,10 @@ func TestWhoIsNoServerOfThisSiteIsRefusedWithTheWayOut(t *testing.T) {
 		valid identity.Validity
 		says  string
 	}{
-		"of another site":  {identity.Identity{Site: "ELSEWHERE", Seat: releve.Main}, lasting(), "files of one `releve init`"},
-		"expired":          {identity.Identity{Site: siteID, Seat: releve.Main}, expired, "`releve certificates renew`"},
-		"of the future":    {identity.Identity{Site: siteID, Seat: releve.Main}, future, "check the clock"},
-		"without identity": {identity.Identity{}, lasting(), "use the certificates that `releve init` wrote"},
+		"of another site":  {identity.Identity{Site: "ELSEWHERE", Seat: releve.Main}, lasting(), identity.OtherSite},
+		"expired":          {identity.Identity{Site: siteID, Seat: releve.Main}, expired, identity.Expired},
+		"of the future":    {identity.Identity{Site: siteID, Seat: releve.Main}, future, identity.NotYetValid},
+		"without identity": {identity.Identity{}, lasting(), identity.Nameless},
 		"a witness":        {identity.Identity{Site: siteID, Seat: identity.Witness}, lasting(), "ask with a server's certificate"},
 	} {
 		t.Run(story, func(t *testing.T) {
@@ -155,7 +155,7 @@ func TestAServerOfAnotherAuthorityIsRefused(t *testing.T) {
 	s, stranger, d := newSite(t), newSite(t), &disk{}
 	s.start(s.options(d))
 	_, err := stranger.client(releve.Main, s.at).Claim(within(t, plenty), seed())
-	if !errors.Is(err, arbiter.ErrForeign) || !strings.Contains(err.Error(), "one and the same `releve init`") {
+	if !errors.Is(err, arbiter.ErrForeign) || !strings.Contains(err.Error(), identity.ForeignAuthority) {
 		t.Errorf("got %v", err)
 	}
 	// One that does not look at whom it talks to gets nothing all the same.

@@ -57,7 +57,7 @@ func (p *Peer) failure(ctx context.Context, err error) error {
 	}
 	e := &Error{Kind: kindOf(err), Other: p.o.Other, Err: err}
 	e.Why = releve.Say("peer."+string(e.Kind), "other", e.Other.String(), "cause", releve.Reason(err))
-	if fault := (*identity.Fault)(nil); errors.As(err, &fault) {
+	if fault, ok := identity.FaultOf(err); ok {
 		e.Why, e.Err = fault.Why, fault
 	}
 	return e
@@ -73,10 +73,9 @@ func (p *Peer) refusal(said problem) *Error {
 }
 
 func kindOf(err error) Kind {
-	var fault *identity.Fault
 	var network net.Error
 	switch {
-	case errors.As(err, &fault), isStranger(err):
+	case errors.Is(err, identity.ErrNotAccepted), isStranger(err):
 		return Foreign
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return Refused

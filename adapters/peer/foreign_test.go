@@ -28,22 +28,21 @@ func TestAServerThatIsNotTheOtherOfThisSiteIsRefused(t *testing.T) {
 		id    identity.Identity
 		valid identity.Validity
 		code  string
-		says  string
 	}{
-		"of another site":  {identity.Identity{Site: "ELSEWHERE", Seat: releve.Main}, lasting(), identity.OtherSite, "ELSEWHERE"},
-		"of our own seat":  {identity.Identity{Site: siteID, Seat: releve.Secondary}, lasting(), identity.WrongSeat, "secondary"},
-		"expired":          {identity.Identity{Site: siteID, Seat: releve.Main}, expired(), identity.Expired, "expired on"},
-		"of the future":    {identity.Identity{Site: siteID, Seat: releve.Main}, future(), identity.NotYetValid, "clock"},
-		"without identity": {identity.Identity{Site: "", Seat: ""}, lasting(), identity.Nameless, "names no site"},
+		"of another site":  {identity.Identity{Site: "ELSEWHERE", Seat: releve.Main}, lasting(), identity.OtherSite},
+		"of our own seat":  {identity.Identity{Site: siteID, Seat: releve.Secondary}, lasting(), identity.WrongSeat},
+		"expired":          {identity.Identity{Site: siteID, Seat: releve.Main}, expired(), identity.Expired},
+		"of the future":    {identity.Identity{Site: siteID, Seat: releve.Main}, future(), identity.NotYetValid},
+		"without identity": {identity.Identity{Site: "", Seat: ""}, lasting(), identity.Nameless},
 	} {
 		t.Run(story, func(t *testing.T) {
 			p := newPair(t)
 			p.issue(c.id, "main", c.valid)
 			main, secondary := p.start(p.main), p.start(p.secondary)
 			_, err := secondary.Exchange(within(t, plenty), json.RawMessage(`1`))
-			wantForeign(t, err, c.code, c.says)
+			wantForeign(t, err, c.code)
 			_, err = main.Exchange(within(t, plenty), json.RawMessage(`1`))
-			wantForeign(t, err, c.code, c.says)
+			wantForeign(t, err, c.code)
 		})
 	}
 }
@@ -68,7 +67,7 @@ func TestACertificateThatExpiresEndsALinkThatWasUp(t *testing.T) {
 	for ; err == nil && time.Now().Before(until.Add(plenty)); err = refused() {
 		<-look.C
 	}
-	wantForeign(t, err, identity.Expired, "expired on")
+	wantForeign(t, err, identity.Expired)
 }
 
 // A site of the same name and seats, made by another `releve init`.
@@ -77,7 +76,7 @@ func TestAServerOfAnotherAuthorityIsRefused(t *testing.T) {
 	stranger.main.Listen, stranger.main.Other = p.main.Listen, p.main.Other
 	p.start(p.secondary)
 	_, err := stranger.start(stranger.main).Exchange(within(t, plenty), json.RawMessage(`1`))
-	wantForeign(t, err, identity.ForeignAuthority, "releve init")
+	wantForeign(t, err, identity.ForeignAuthority)
 }
 
 // One that does not look at whom it talks to gets nothing all the same.
@@ -166,12 +165,12 @@ func TestAnotherServiceBehindTheAddressIsForeign(t *testing.T) {
 	wantKind(t, err, peer.Foreign)
 }
 
-func wantForeign(t *testing.T, err error, code, says string) {
+func wantForeign(t *testing.T, err error, code string) {
 	t.Helper()
 	wantKind(t, err, peer.Foreign)
 	var e *peer.Error
-	if errors.As(err, &e) && (e.Why.Code != code || !strings.Contains(e.Error(), says)) {
-		t.Errorf("got %s (%v), want %s, with %q", e.Why.Code, e, code, says)
+	if errors.As(err, &e) && (e.Why.Code != code || !strings.Contains(e.Error(), code)) {
+		t.Errorf("got %s (%v), want %s, in the log too", e.Why.Code, e, code)
 	}
 }
 

@@ -100,7 +100,7 @@ func TestTrySaysWhetherTheOtherUsesTheNewKeys(t *testing.T) {
 	try := func() error {
 		return peer.Try(within(t, plenty), latest, siteID, releve.Main, p.main.Listen.Addr(), p.secondary.Listen)
 	}
-	if _, ok := errors.AsType[*identity.Fault](try()); !ok {
+	if _, ok := errors.AsType[*releve.Fault](try()); !ok {
 		t.Errorf("it has the former alone: %v", try())
 	}
 	secondary.Use(load(together, releve.Secondary))

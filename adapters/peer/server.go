@@ -3,7 +3,6 @@ package peer
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -90,7 +89,7 @@ func (p *Peer) admit(next http.Handler) http.Handler {
 			p.o.Log.Warn("peer link: refused a server that is not the other of this site", "from", r.RemoteAddr, "error", err)
 		}
 		refused := problem{Error: fmt.Sprintf("it does not accept this server: %v", err)}
-		if fault := (*identity.Fault)(nil); errors.As(err, &fault) {
+		if fault, ok := identity.FaultOf(err); ok {
 			refused.Why = fault.Why
 		}
 		reply(w, http.StatusForbidden, refused)

@@ -1,7 +1,6 @@
 package peer_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -133,8 +132,8 @@ func TestWhatAnExpiredCertificateSignedIsNotBelieved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var fault *identity.Fault
-	if err := main.Verify([]byte("x"), signature); !errors.As(err, &fault) || fault.Why.Code != identity.Expired {
+	err = main.Verify([]byte("x"), signature)
+	if fault, ok := identity.FaultOf(err); !ok || fault.Why.Code != identity.Expired {
 		t.Errorf("got %v", err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 // Try says whether the other server at an address shows what these credentials believe, and
 // lets in who shows theirs. It asks for nothing, and nothing changes. The error is a
-// [*identity.Fault] where one of the two does not believe the other.
+// [*releve.Fault] where one of the two does not believe the other.
 func Try(ctx context.Context, mine *identity.Credentials, site string, seat releve.Seat, from netip.Addr, other netip.AddrPort) error {
 	ctx, cancel := context.WithTimeout(ctx, requestCeiling)
 	defer cancel()
@@ -48,7 +48,7 @@ func Try(ctx context.Context, mine *identity.Credentials, site string, seat rele
 		return fmt.Errorf("it answers %s", answer.Status)
 	}
 	if said.Why.Code != "" {
-		return &identity.Fault{Why: said.Why}
+		return identity.Fault(said.Why)
 	}
 	return errors.New(said.Error)
 }

@@ -37,7 +37,7 @@ type Rekeyed struct {
 // machine, and here. A site whose keys are being changed already is left as it is.
 //
 // All files are replaced or none, and ca.pem last: what came of an attempt that was cut off
-// is drawn anew. A file that cannot be used is a [*identity.Fault], a key that is not here a
+// is drawn anew. A file that cannot be used is a [*releve.Fault], a key that is not here a
 // [*KeyElsewhereError]: a machine needs its former keys beside the new ones.
 func Rekey(dir string) (Rekeyed, error) {
 	tls := filepath.Join(dir, "tls")

@@ -28,7 +28,7 @@ type Renewed struct {
 // there is one, and of the authority itself. Keys and site stay, so that only
 // certificates travel, and old and new ones are believed together meanwhile.
 // All files are replaced or none; configurations are left as they are. A file that
-// cannot be used, or that is another site's, is a [*identity.Fault]; while keys are being
+// cannot be used, or that is another site's, is a [*releve.Fault]; while keys are being
 // changed the error is ErrRekeying.
 func Renew(dir string) (Renewed, error) {
 	return renew(filepath.Join(dir, "tls"), time.Now())

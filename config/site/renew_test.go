@@ -157,7 +157,7 @@ func TestWhatCannotBeRenewedIsLeftAsItWas(t *testing.T) {
 			c.spoil(t, filepath.Join(o.Dir, "tls"))
 			before := contents(t, o.Dir)
 			_, err := site.Renew(o.Dir)
-			if fault, ok := errors.AsType[*identity.Fault](err); !ok || fault.Why.Code != c.code {
+			if fault, ok := identity.FaultOf(err); !ok || fault.Why.Code != c.code {
 				t.Errorf("got %v, want %s", err, c.code)
 			}
 			now := contents(t, o.Dir)

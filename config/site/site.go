@@ -107,13 +107,10 @@ type Written struct {
 // MistakesError is a site that would not start with these options.
 type MistakesError struct{ Mistakes []config.Mistake }
 
-func (e *MistakesError) Error() string { return e.Text(releve.English) }
-
-// Text is every mistake, one a line.
-func (e *MistakesError) Text(language releve.Language) string {
+func (e *MistakesError) Error() string {
 	lines := make([]string, 0, len(e.Mistakes))
 	for _, m := range e.Mistakes {
-		lines = append(lines, m.Text(language))
+		lines = append(lines, m.String())
 	}
 	return strings.Join(lines, "\n")
 }
@@ -175,7 +172,7 @@ func (w *Written) load() (mistakes []config.Mistake) {
 	for _, file := range w.Files {
 		for _, m := range mistakesOf(file) {
 			m.File, m.Line = "releve init", 0 // the file will be gone
-			same := func(other config.Mistake) bool { return other.Text(releve.English) == m.Text(releve.English) }
+			same := func(other config.Mistake) bool { return other.String() == m.String() }
 			if !slices.ContainsFunc(mistakes, same) {
 				mistakes = append(mistakes, m)
 			}

@@ -206,8 +206,8 @@ func TestOptionsThatMakeNoSiteLeaveNothingBehind(t *testing.T) {
 			t.Errorf("%s is not told: %q", want, keys)
 		}
 	}
-	if !strings.Contains(refused.Text(releve.French), "elle est vide") {
-		t.Errorf("in French it is %s", refused.Text(releve.French))
+	if !strings.Contains(refused.Error(), "pbx.reception_number: empty") {
+		t.Errorf("for logs it is %s", refused)
 	}
 	if left := filesBelow(t, o.Dir); len(left) > 0 {
 		t.Errorf("left behind: %q", left)

@@ -9,7 +9,6 @@ import (
 
 	"releve"
 	"releve/config"
-	"releve/screen/words"
 )
 
 // Unit writes the systemd unit that serves one server's file (systemd.service(5)):
@@ -27,7 +26,7 @@ func Unit(c config.Config, program, file, account string, language releve.Langua
 	}
 	var out bytes.Buffer
 	err = t.ExecuteTemplate(&out, "unit."+string(language)+".service.tmpl", map[string]any{
-		"Seat": words.Seat(language, c.Site.Seat), "Name": unitText(c.Site.Name), "Unit": "releve-" + string(c.Site.Seat),
+		"Seat": string(c.Site.Seat), "Name": unitText(c.Site.Name), "Unit": "releve-" + string(c.Site.Seat),
 		"Program": unitPath(program), "Config": unitPath(file), "Data": unitPath(c.Site.Data), "Account": account,
 		"Keys":       unitPath(filepath.Dir(c.Peer.Key)),
 		"AtHome":     atHome(c.Site.Data) || atHome(file) || atHome(c.Peer.Key) || atHome(program),

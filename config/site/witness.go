@@ -19,7 +19,7 @@ type about struct {
 // that exists, into the directory that Init wrote and that still has the
 // authority's key. The servers' files are left as they are. Nothing is written
 // over: the error then wraps fs.ErrExist. A file of the authority that cannot be
-// used is a [*identity.Fault], keys that are being changed ErrRekeying, a main.toml with mistakes a [*MistakesError].
+// used is a [*releve.Fault], keys that are being changed ErrRekeying, a main.toml with mistakes a [*MistakesError].
 func AddWitness(dir string, w Witness) (Written, error) {
 	main, mistakes := config.Load(filepath.Join(dir, "main.toml"))
 	if len(mistakes) > 0 {

@@ -55,7 +55,7 @@ func TestAWitnessNeedsTheSiteAndItsAuthority(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := site.AddWitness(o.Dir, at)
-	if fault, ok := errors.AsType[*identity.Fault](err); !ok || fault.Why.Code != identity.Missing {
+	if fault, ok := identity.FaultOf(err); !ok || fault.Why.Code != identity.Missing {
 		t.Errorf("without the authority's key: %v", err)
 	}
 	if err := os.Rename(kept+".away", kept); err != nil {
@@ -83,7 +83,7 @@ func TestAServersKeyMakesNoCertificates(t *testing.T) {
 	}
 	main := string(releve.Main)
 	_, err := identity.LoadAuthority(filepath.Join(o.Dir, "tls", main+".pem"), filepath.Join(o.Dir, "tls", main+".key"))
-	if fault, ok := errors.AsType[*identity.Fault](err); !ok || fault.Why.Code != identity.NoAuthority {
+	if fault, ok := identity.FaultOf(err); !ok || fault.Why.Code != identity.NoAuthority {
 		t.Errorf("got %v", err)
 	}
 }

@@ -56,7 +56,7 @@ func authorityTemplate(valid Validity) *x509.Certificate {
 }
 
 // LoadAuthority reads the PEM files of an authority that was made before: of several,
-// the latest. The error is a [*Fault].
+// the latest. The error is a [*releve.Fault].
 func LoadAuthority(certificate, key string) (*Authority, error) {
 	pairs, err := loadPairs(certificate, key)
 	if err != nil {

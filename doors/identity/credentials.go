@@ -44,7 +44,7 @@ type set struct {
 }
 
 // Load reads the files of a machine. What belongs to an authority is used once it is there
-// whole, so that files may be copied while they are read. The error joins a [*Fault] for
+// whole, so that files may be copied while they are read. The error joins a [*releve.Fault] for
 // each file, or says that there is no such authority.
 func Load(f Files) (*Credentials, error) {
 	authorities, errA := LoadAuthorities(f.Authority)
@@ -138,7 +138,7 @@ func (c *Credentials) Generations() (all []string) {
 }
 
 // Are says whether what is shown is a machine's own, and what is believed of the other
-// server that one's. The error is a [*Fault].
+// server that one's. The error is a [*releve.Fault].
 func (c *Credentials) Are(who Identity) error {
 	for _, s := range c.sets {
 		for _, own := range s.own {
@@ -186,7 +186,7 @@ func (s set) pinned(p Purpose) *x509.Certificate {
 
 // Verify says whether a certificate is that of want, purpose included, and believed now;
 // of the other server, whether it is the one that was given here: an authority's key that
-// somebody else has as well is not enough (SPEC K8). The error is a [*Fault].
+// somebody else has as well is not enough (SPEC K8). The error is a [*releve.Fault].
 func (c *Credentials) Verify(cert *x509.Certificate, want Identity) error {
 	if err := c.authorities.Verify(cert, want, time.Now()); err != nil {
 		return err
@@ -232,7 +232,7 @@ func (c *Credentials) Signers(want Identity) (all []*x509.Certificate, err error
 }
 
 // CheckPair says whether the two files can be read and belong together. The error
-// is a [*Fault].
+// is a [*releve.Fault].
 func CheckPair(certificate, key string) error {
 	_, err := loadPairs(certificate, key)
 	return err
@@ -240,7 +240,7 @@ func CheckPair(certificate, key string) error {
 
 // BelongsIn says whether a file holds a certificate of want's seat that one of the
 // authorities made; what is beside it may be of an authority to come, or gone. The error
-// is a [*Fault].
+// is a [*releve.Fault].
 func (a Authorities) BelongsIn(file string, want Identity) error {
 	certs, err := loadCertificates(file)
 	if err != nil {

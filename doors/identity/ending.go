@@ -3,6 +3,8 @@ package identity
 import (
 	"crypto/x509"
 	"time"
+
+	"releve"
 )
 
 // AuthorityName stands for the site's authority where others have their seat.
@@ -24,7 +26,7 @@ type Lasting struct {
 
 // Look reads of a file, believed or not, whose certificates it holds: one while no keys
 // are being changed, then the latest first. What has no end is left out, and what ends
-// with another. The error is a [*Fault].
+// with another. The error is a [*releve.Fault].
 func Look(file string) (all []Lasting, err error) {
 	certs, err := loadCertificates(file)
 	if err != nil {
@@ -60,7 +62,7 @@ func (l Lasting) Believed(now time.Time) bool { return !now.Before(l.From) && !n
 // Ending is what is to be said of it at the moment now: that it expired, that it will
 // before long, that it is not believed yet, of an authority that what it makes is good for
 // everything, or nothing.
-func (l Lasting) Ending(now time.Time) *Fault {
+func (l Lasting) Ending(now time.Time) *releve.Fault {
 	date := l.Until.Format(time.DateOnly)
 	switch left := l.Until.Sub(now); {
 	case now.Before(l.From):

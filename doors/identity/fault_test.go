@@ -1,8 +1,8 @@
 package identity
 
 import (
-	"regexp"
-	"slices"
+	"errors"
+	"fmt"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -12,29 +12,17 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestBothLanguagesSayTheSameThings(t *testing.T) {
-	for code, text := range words {
-		if e, f := names(text.en), names(text.fr); !slices.Equal(e, f) {
-			t.Errorf("%s: English names %q, French %q", code, e, f)
-		}
-		if text.fr.what == "" || text.fr.todo == "" || text.en.todo == "" {
-			t.Errorf("%s is not said in full", code)
-		}
+func TestAFaultIsFoundAmongOtherErrors(t *testing.T) {
+	full := &releve.Fault{Cause: errors.New("full"), Why: releve.Say("database-disk-full")}
+	err := fmt.Errorf("asking: %w", errors.Join(full, fault(Expired, "seat", "main", "date", "2036-01-02")))
+	found, ok := FaultOf(err)
+	if !ok || found.Why.Code != Expired || found.Why.Args["seat"] != "main" || !errors.Is(err, ErrNotAccepted) {
+		t.Errorf("found %v", found)
 	}
-}
-
-var placeholder = regexp.MustCompile(`\{\w+\}`)
-
-func names(s said) []string {
-	found := placeholder.FindAllString(s.what+s.todo, -1)
-	slices.Sort(found)
-	return slices.Compact(found)
-}
-
-func TestAFaultIsSaidWithItsValues(t *testing.T) {
-	f := &Fault{Why: releve.Say(Expired, "seat", "main", "date", "2036-01-02")}
-	what, _ := f.Text(releve.French)
-	if what != "le certificat de main a expiré le 2036-01-02" {
-		t.Errorf("got %q", what)
+	if found, ok := FaultOf(full); ok || errors.Is(full, ErrNotAccepted) {
+		t.Errorf("%v tells of a certificate", found)
+	}
+	if why, ok := releve.Inner(releve.Reason(fmt.Errorf("asking: %w", found))); !ok || why.Code != Expired {
+		t.Errorf("in another sentence it is %v", why)
 	}
 }

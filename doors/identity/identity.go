@@ -70,7 +70,7 @@ func seatIn(cert *x509.Certificate) string {
 type Authorities []*x509.Certificate
 
 // Verify says whether cert was made for want, purpose included, by one of the
-// authorities, and is valid at the moment now. The error is a [*Fault].
+// authorities, and is valid at the moment now. The error is a [*releve.Fault].
 func (a Authorities) Verify(cert *x509.Certificate, want Identity, now time.Time) error {
 	// The dates come first: an expired certificate of the right site deserves a
 	// better sentence than "unknown authority".
@@ -96,7 +96,7 @@ func (a Authorities) Verify(cert *x509.Certificate, want Identity, now time.Time
 // Belongs says whether cert was made for want, in whichever purpose, by one of the
 // authorities, whatever the clock says: with a wrong clock, or dates that have passed, a
 // server still knows whose its files are, and answers calls (SPEC K6). The error is a
-// [*Fault].
+// [*releve.Fault].
 func (a Authorities) Belongs(cert *x509.Certificate, want Identity) error {
 	got, err := Of(cert)
 	if err == nil && !got.Purpose.byAuthority() {
@@ -145,7 +145,7 @@ func outOfDate(err error) (*x509.Certificate, bool) {
 	return invalid.Cert, true
 }
 
-func authorityFault(authority *x509.Certificate, now time.Time) *Fault {
+func authorityFault(authority *x509.Certificate, now time.Time) *releve.Fault {
 	held := Lasting{File: authority.Subject.String(), Name: AuthorityName, From: authority.NotBefore, Until: authority.NotAfter}
 	return held.Ending(now)
 }
@@ -179,13 +179,13 @@ func isFor(cert, root *x509.Certificate, want Purpose) error {
 }
 
 // LoadAuthorities reads a PEM file of certificate authorities, whatever their dates:
-// those are looked at when something is to be believed. The error is a [*Fault].
+// those are looked at when something is to be believed. The error is a [*releve.Fault].
 func LoadAuthorities(file string) (Authorities, error) {
 	certs, err := loadCertificates(file)
 	return certs, err
 }
 
-// LoadCertificate reads the first certificate of a PEM file. The error is a [*Fault].
+// LoadCertificate reads the first certificate of a PEM file. The error is a [*releve.Fault].
 func LoadCertificate(file string) (*x509.Certificate, error) {
 	certs, err := loadCertificates(file)
 	if err != nil {

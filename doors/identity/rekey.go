@@ -6,7 +6,7 @@ import (
 )
 
 // Generations are those of the authorities in a file, the latest first: two while keys are
-// being changed. The error is a [*Fault].
+// being changed. The error is a [*releve.Fault].
 func Generations(authority string) (all []string, err error) {
 	authorities, err := LoadAuthorities(authority)
 	for _, a := range authorities {
@@ -22,7 +22,7 @@ func (a *Authority) Successor(valid Validity) (*Authority, error) {
 
 // Kept is what of a machine's files belongs to the latest authority of a file, as PEM: of
 // certificates, and with a file of keys of those as well: something of each. The error is a
-// [*Fault].
+// [*releve.Fault].
 func Kept(authority, certificate, key string) (certificates, keys []byte, err error) {
 	authorities, err := LoadAuthorities(authority)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 // identifier stay (RFC 5280 §4.2.1.1): what it signed before is believed by who has
 // its new certificate, and what it signs from now on by who still has the old one. So
 // the machines of a site may be given their files one after the other. A clock that is
-// behind the authority's own beginning is a [*Fault]: what it dates would not be believed.
+// behind the authority's own beginning is a [*releve.Fault]: what it dates would not be believed.
 func (a *Authority) Renew(now, until time.Time) (*Authority, error) {
 	if now.Before(a.cert.NotBefore) {
 		return nil, fault(NotYetValid, "seat", AuthorityName, "date", a.cert.NotBefore.Format(time.DateOnly))
@@ -31,7 +31,7 @@ func (a *Authority) Site() string {
 // Reissue makes the certificates of a seat anew, as the PEM text of the file that they are
 // in: the same names and keys, believed in another time. The private keys stay where they
 // are, and so does what no authority makes. A certificate that this authority did not make,
-// or of another seat, is refused with a [*Fault]; one that expired is not.
+// or of another seat, is refused with a [*releve.Fault]; one that expired is not.
 func (a *Authority) Reissue(file string, seat releve.Seat, valid Validity) (text []byte, err error) {
 	certs, err := loadCertificates(file)
 	if err != nil {

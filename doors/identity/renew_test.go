@@ -4,7 +4,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -99,7 +98,7 @@ func TestOldAndNewCertificatesAreBelievedTogether(t *testing.T) {
 }
 
 func code(err error) string {
-	if f, ok := errors.AsType[*Fault](err); ok {
+	if f, ok := FaultOf(err); ok {
 		return f.Why.Code
 	}
 	return ""

@@ -60,7 +60,7 @@ func (c *Credentials) ClientTLS(p Purpose, want Identity, agreed func(generation
 }
 
 // VerifyConnection says whether want is at the other end of a connection. The
-// error is a [*Fault] when a certificate was shown.
+// error is a [*releve.Fault] when a certificate was shown.
 func (c *Credentials) VerifyConnection(state tls.ConnectionState, want Identity) error {
 	if len(state.PeerCertificates) == 0 {
 		return errors.New("the other side shows no certificate")

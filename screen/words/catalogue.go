@@ -22,6 +22,7 @@ var files embed.FS
 // catalogue is all that is said in one language. Each sentence is a template of
 // text/template, parsed when it is first said: no run of the program says most of them.
 type catalogue struct {
+	lang    releve.Language
 	texts   map[string]string // by code
 	helpers template.FuncMap
 	parsed  sync.Map // of code, *template.Template
@@ -42,7 +43,7 @@ func in(lang releve.Language) *catalogue {
 }
 
 func read(lang releve.Language) *catalogue {
-	c := &catalogue{texts: map[string]string{}, helpers: helpers(lang)}
+	c := &catalogue{lang: lang, texts: map[string]string{}, helpers: helpers(lang)}
 	names, err := fs.Glob(files, "*."+string(lang)+".toml")
 	for _, name := range names {
 		if err == nil {

@@ -15,7 +15,6 @@ import (
 	"text/template"
 
 	"releve"
-	"releve/doors/identity"
 	"releve/screen/view"
 )
 
@@ -28,35 +27,59 @@ func helpers(lang releve.Language) template.FuncMap {
 	}
 }
 
-// Say says a sentence. One that no file knows is said by its code and arguments:
-// an operator who reads something strange can still tell it to somebody.
-func Say(lang releve.Language, s releve.Sentence) string { return say(lang, s, innermost) }
+// Say says a sentence, and of a fault what to do about it. One that no file knows is said by
+// its code and arguments: an operator who reads something strange can still tell it to somebody.
+func Say(lang releve.Language, s releve.Sentence) string {
+	what, todo := Told(lang, s)
+	if todo == "" {
+		return what
+	}
+	return what + colon(lang) + todo
+}
+
+// Told is a sentence in its two parts: what it says and, of a fault, what to do about it.
+func Told(lang releve.Language, s releve.Sentence) (what, todo string) {
+	what, todo = in(lang).tell(s, innermost)
+	return releve.Plain(what), releve.Plain(todo) // the arguments may be a stranger's (SPEC K9)
+}
+
+// Text is what a code says with its values, in pairs, as they are: they may be long and have
+// lines. It is for what this program says of itself to whoever runs it, and "" where no file
+// has the code.
+func Text(lang releve.Language, code string, pairs ...string) string {
+	args := map[string]string{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		args[pairs[i]] = pairs[i+1]
+	}
+	said, _ := in(lang).fill(code, args)
+	return said
+}
 
 // innermost is how many sentences may stand in one another: an operator reads no more, and
 // what others wrote cannot make the saying endless.
 const innermost = 3
 
-func say(lang releve.Language, s releve.Sentence, depth int) string {
+func (c *catalogue) tell(s releve.Sentence, depth int) (what, todo string) {
 	if s.Code == "" {
-		return ""
+		return "", ""
 	}
-	c := in(lang)
-	if said, ok := c.fill(s.Code, c.args(withReasons(lang, withFault(lang, s.Args), depth))); ok {
-		return releve.Plain(said) // its arguments may be a stranger's (SPEC K9)
+	if what, ok := c.fill(s.Code+".what", c.withReasons(s.Args, depth)); ok {
+		todo, _ := c.fill(s.Code+".todo", c.withReasons(s.Args, depth))
+		return what, todo
 	}
-	return releve.Plain(bare(s))
+	if said, ok := c.fill(s.Code, c.withNames(c.withReasons(c.withFault(s.Args, depth), depth))); ok {
+		return said, ""
+	}
+	return bare(s), ""
 }
-
-// named are the arguments that are themselves codes, each with the prefix of its
-// sentences: a server's seat, the way a check went.
-var named = map[string]string{"seat": "seat-", "other": "seat-", "path": "path-", "procedure": "procedure-", "job": "job-"}
 
 // withFault says the argument "fault", which is the code of what is wrong with a
 // certificate; the values that it names stand beside it. What to do about it is added
-// as "todo". Package identity has these words, for the configuration says them too.
-func withFault(lang releve.Language, given map[string]string) map[string]string {
-	fault := identity.Fault{Why: releve.Sentence{Code: given["fault"], Args: given}}
-	what, todo := fault.Text(lang)
+// as "todo".
+func (c *catalogue) withFault(given map[string]string, depth int) map[string]string {
+	values := maps.Clone(given)
+	delete(values, "fault")
+	what, todo := c.tell(releve.Sentence{Code: given["fault"], Args: values}, depth-1)
 	if todo == "" {
 		return given
 	}
@@ -71,7 +94,7 @@ var reasons = []string{"why", "cause"}
 // withReasons says the errors among the arguments: what this program knows as a sentence in
 // the same language, without its last point, for it stands in another; the text of others
 // in quotation marks.
-func withReasons(lang releve.Language, given map[string]string, depth int) map[string]string {
+func (c *catalogue) withReasons(given map[string]string, depth int) map[string]string {
 	said := given
 	for _, name := range reasons {
 		text := given[name]
@@ -79,9 +102,10 @@ func withReasons(lang releve.Language, given map[string]string, depth int) map[s
 			continue
 		}
 		if inner, ok := releve.Inner(text); ok && depth > 0 {
-			text = strings.TrimSuffix(reason(lang, inner, depth-1), ".")
+			what, _ := c.tell(inner, depth-1)
+			text = strings.TrimSuffix(what, ".")
 		} else {
-			text = releve.Quote(lang, text)
+			text = releve.Quote(c.lang, text)
 		}
 		said = maps.Clone(said)
 		said[name] = text
@@ -89,17 +113,12 @@ func withReasons(lang releve.Language, given map[string]string, depth int) map[s
 	return said
 }
 
-// reason says what an error was; of certificates package identity has the words.
-func reason(lang releve.Language, why releve.Sentence, depth int) string {
-	fault := identity.Fault{Why: why}
-	if what, todo := fault.Text(lang); todo != "" {
-		return what
-	}
-	return say(lang, why, depth)
-}
+// named are the arguments that are themselves codes, each with the prefix of its
+// sentences: a server's seat, the way a check went.
+var named = map[string]string{"seat": "seat-", "other": "seat-", "path": "path-", "procedure": "procedure-", "job": "job-"}
 
-// args says those arguments that are codes. What has no sentence stays as it is.
-func (c *catalogue) args(given map[string]string) map[string]string {
+// withNames says those arguments that are codes. What has no sentence stays as it is.
+func (c *catalogue) withNames(given map[string]string) map[string]string {
 	said := maps.Clone(given)
 	for name, prefix := range named {
 		if code := said[name]; code != "" {
@@ -109,6 +128,14 @@ func (c *catalogue) args(given map[string]string) map[string]string {
 		}
 	}
 	return said
+}
+
+// colon is how a language sets a colon: French puts a no-break space before it.
+func colon(lang releve.Language) string {
+	if lang == releve.French {
+		return nbsp + ": "
+	}
+	return ": "
 }
 
 func bare(s releve.Sentence) string {

@@ -64,6 +64,9 @@ func TestWhatIsSaid(t *testing.T) {
 				"vérifiez l'heure de chaque machine, puis lancez `releve certificates renew` là où `releve init` a écrit cet établissement, et faites ce qu'il dit."},
 		{releve.English, releve.Say("never-written", "b", "2", "a", "1"), `never-written a="1" b="2"`},
 		{releve.English, releve.Sentence{}, ""},
+		{releve.French, releve.Say("config.one-of", "value", "{{.allowed}}", "allowed", "fr, en"),
+			"la valeur « {{.allowed}} » n'est pas connue\u00a0: écrivez l'une de celles-ci : fr, en"},
+		{releve.English, releve.Say("certificate.missing", "file", "main.pem"), "the file main.pem is not there: copy it from the directory that `releve init` wrote"},
 	} {
 		if got := words.Say(c.lang, c.what); got != c.want {
 			t.Errorf("%v in %s:\n got %q\nwant %q", c.what, c.lang, got, c.want)
@@ -144,7 +147,7 @@ func TestAnErrorInASentenceIsInItsLanguage(t *testing.T) {
 			"The database is stopped (the journal could not be written: write /srv/journal: no space left on device)."},
 		{&peer.Error{Kind: peer.Refused, Why: releve.Say("peer.refused", "other", "192.0.2.22:7443")}, "La base est arrêtée (personne n'écoute à 192.0.2.22:7443).",
 			"The database is stopped (nobody listens at 192.0.2.22:7443)."},
-		{&identity.Fault{Why: releve.Say(identity.Expired, "seat", "main", "date", "2036-01-02")}, "La base est arrêtée (le certificat de main a expiré le 2036-01-02).",
+		{identity.Fault(releve.Say(identity.Expired, "seat", "main", "date", "2036-01-02")), "La base est arrêtée (le certificat de main a expiré le 2036-01-02).",
 			"The database is stopped (the certificate of main expired on 2036-01-02)."},
 	} {
 		said := releve.Say("tier-data-down", "why", releve.Reason(c.err))
