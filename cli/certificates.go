@@ -211,7 +211,7 @@ func (s *settings) renewTrouble(err error) error {
 	if errors.Is(err, site.ErrRekeying) {
 		return s.complaint(codeForbidden, "renew-rekeying")
 	}
-	return s.complaint(codeMissing, "renew-unwritten", "detail", err.Error())
+	return s.complaint(codeMissing, "renew-unwritten", "detail", s.detail(err))
 }
 
 // renewed is what was issued, for programs.

@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"releve"
-	"releve/cli/messages"
 	"releve/config"
+	"releve/screen/words"
 )
 
 // Run carries out one command and returns its exit code.
@@ -78,13 +78,12 @@ func newRoot(asked *settings) *cobra.Command {
 		PersistentPreRunE: func(*cobra.Command, []string) error { return s.check() },
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	words := messages.In(asked.lang())
 	s.add(root.PersistentFlags())
 	s.language = asked.language
 	root.PersistentFlags().Lookup("language").DefValue = asked.language
 	root.SetFlagErrorFunc(asked.flagError)
-	root.SetHelpFunc(func(c *cobra.Command, _ []string) { explain(c, words) })
-	root.SetUsageFunc(func(c *cobra.Command) error { explain(c, words); return nil })
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { explain(c, asked.lang()) })
+	root.SetUsageFunc(func(c *cobra.Command) error { explain(c, asked.lang()); return nil })
 	root.AddCommand(
 		newInit(s), newServe(s), newUnit(s), newCheck(s), newCertificates(s), newStatus(s), newCalls(s), newExplain(s),
 		newProcedure(s, "return"), newProcedure(s, "switchover"), newSalvage(s), newMirror(s), newWitness(s),
@@ -96,7 +95,7 @@ func newRoot(asked *settings) *cobra.Command {
 	for _, name := range []string{"drill", "study", "copy", "licence"} {
 		root.AddCommand(s.notBuilt(name))
 	}
-	addWords(root, words)
+	addWords(root, asked.lang())
 	complete(root)
 	return root
 }
@@ -130,9 +129,13 @@ func (s *settings) textOnly(c *cobra.Command) error {
 
 func (s *settings) lang() releve.Language { return releve.Language(s.language) }
 
+// say says a sentence of the command line's own.
 func (s *settings) say(code string, pairs ...string) string {
-	return messages.In(s.lang()).Say(code, pairs...)
+	return words.Text(s.lang(), "cli."+code, pairs...)
 }
+
+// detail is an error within a sentence: it is in English, whatever the sentence is in.
+func (s *settings) detail(err error) string { return releve.Quote(s.lang(), err.Error()) }
 
 // languageOf reads the locale as programs do: the first that is set counts. The locale of
 // no country (POSIX.1, 7.2) speaks no language, and then the configuration's counts.

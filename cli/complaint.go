@@ -17,7 +17,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"releve/app"
-	"releve/cli/messages"
 	"releve/config"
 	"releve/config/site"
 	"releve/screen/console"
@@ -98,14 +97,14 @@ func (s *settings) verdict(err error) (code int, text string) {
 	}
 	for _, c := range causes {
 		if errors.Is(err, c.err) {
-			detail := strings.TrimPrefix(err.Error(), c.err.Error()+": ")
+			detail := releve.Quote(s.lang(), strings.TrimPrefix(err.Error(), c.err.Error()+": "))
 			if fault, ok := errors.AsType[*releve.Fault](err); ok {
 				detail = words.Say(s.lang(), fault.Why)
 			}
 			return c.code, s.say(c.sentence, "detail", detail, "file", s.file)
 		}
 	}
-	return codeOther, s.say("other", "detail", err.Error())
+	return codeOther, err.Error()
 }
 
 // portTrouble knows the commonest reason why a server does not start, and the
@@ -175,7 +174,7 @@ func (s *settings) report(w io.Writer, err error) int {
 			fmt.Fprintln(w, s.line(m))
 		}
 	default:
-		fmt.Fprintln(w, "releve"+messages.In(s.lang()).Headings["colon"]+text)
+		fmt.Fprintln(w, "releve"+words.Text(s.lang(), "heading.colon")+text)
 	}
 	return code
 }

@@ -81,7 +81,7 @@ func (s *settings) wish(c *cobra.Command, w console.Wish, file string) error {
 func (s *settings) readWord(file string) (word view.Abdication, err error) {
 	raw, err := os.ReadFile(file)
 	if err != nil {
-		return word, s.complaint(codeForbidden, "word-unread", "detail", err.Error())
+		return word, s.complaint(codeForbidden, "word-unread", "detail", s.detail(err))
 	}
 	read := json.NewDecoder(bytes.NewReader(raw))
 	read.DisallowUnknownFields()
@@ -131,7 +131,7 @@ func (s *settings) openWord(name string) (wordFile, error) {
 	case errors.Is(err, os.ErrExist):
 		return wordFile{}, s.complaint(codeForbidden, "word-exists", "file", name)
 	case err != nil:
-		return wordFile{}, s.complaint(codeForbidden, "word-unwritten", "detail", err.Error())
+		return wordFile{}, s.complaint(codeForbidden, "word-unwritten", "detail", s.detail(err))
 	}
 	return wordFile{f}, nil
 }
@@ -163,7 +163,7 @@ func (s *settings) showWord(c *cobra.Command, word view.Abdication, to wordFile)
 		return err
 	}
 	if err := to.write(raw); err != nil {
-		return s.complaint(codeOther, "word-unwritten", "detail", err.Error())
+		return s.complaint(codeOther, "word-unwritten", "detail", s.detail(err))
 	}
 	if s.output == "json" {
 		return printJSON(c, word)

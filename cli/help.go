@@ -9,27 +9,28 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"releve/cli/messages"
+	"releve"
+	"releve/screen/words"
 )
 
 // addWords gives a command, its options and all below it their help. Help is kept
 // apart from the commands so that both languages stand on one footing.
-func addWords(c *cobra.Command, words *messages.Messages) {
-	said := words.Commands[strings.TrimPrefix(c.CommandPath(), "releve ")]
-	c.Short, c.Long = said.Short, strings.TrimSpace(said.Long)
+func addWords(c *cobra.Command, language releve.Language) {
+	about := "help." + strings.TrimPrefix(c.CommandPath(), "releve ") + "."
+	c.Short, c.Long = words.Text(language, about+"short"), strings.TrimSpace(words.Text(language, about+"long"))
 	c.Use += " [options]" // the same word in both languages; cobra's own is English
 	c.DisableFlagsInUseLine = true
-	describe := func(f *pflag.Flag) { f.Usage = said.Flags[f.Name] }
+	describe := func(f *pflag.Flag) { f.Usage = words.Text(language, about+"flags."+f.Name) }
 	c.Flags().VisitAll(describe)
 	c.PersistentFlags().VisitAll(describe)
 	for _, child := range c.Commands() {
-		addWords(child, words)
+		addWords(child, language)
 	}
 }
 
 // explain writes the help of a command. cobra's own says its headings in English.
-func explain(c *cobra.Command, words *messages.Messages) {
-	p := page{out: c.OutOrStdout(), words: words}
+func explain(c *cobra.Command, language releve.Language) {
+	p := page{out: c.OutOrStdout(), language: language}
 	fmt.Fprintf(p.out, "%s\n\n%s\n", c.Short, c.Long)
 	p.section("usage", "  "+c.UseLine()+"\n")
 	p.section("examples", c.Example+"\n")
@@ -37,19 +38,21 @@ func explain(c *cobra.Command, words *messages.Messages) {
 	p.section("options", p.options(c.NonInheritedFlags()))
 	p.section("global", p.options(c.InheritedFlags()))
 	if c.HasAvailableSubCommands() {
-		fmt.Fprintln(p.out, "\n"+strings.ReplaceAll(words.Headings["more"], "{command}", c.CommandPath()))
+		fmt.Fprintln(p.out, "\n"+words.Text(language, "heading.more", "command", c.CommandPath()))
 	}
 }
 
 // page is a page of help while it is written.
 type page struct {
-	out   io.Writer
-	words *messages.Messages
+	out      io.Writer
+	language releve.Language
 }
+
+func (p page) heading(name string) string { return words.Text(p.language, "heading."+name) }
 
 func (p page) section(heading, text string) {
 	if strings.TrimSpace(text) != "" {
-		fmt.Fprintf(p.out, "\n%s%s\n%s", p.words.Headings[heading], strings.TrimRight(p.words.Headings["colon"], " "), text)
+		fmt.Fprintf(p.out, "\n%s%s\n%s", p.heading(heading), strings.TrimRight(p.heading("colon"), " "), text)
 	}
 }
 
@@ -72,7 +75,7 @@ func (p page) options(flags *pflag.FlagSet) string {
 			}
 			value, usage := pflag.UnquoteUsage(f)
 			if f.DefValue != "" && f.DefValue != "false" {
-				usage += " (" + p.words.Headings["default"] + " " + f.DefValue + ")"
+				usage += " (" + p.heading("default") + " " + f.DefValue + ")"
 			}
 			fmt.Fprintf(table, "  %s%s\t%s\n", short, strings.TrimSpace("--"+f.Name+" "+value), usage)
 		})

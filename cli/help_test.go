@@ -3,16 +3,14 @@ package cli
 import (
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
+	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"releve"
-	"releve/cli/messages"
 )
 
 var languages = []releve.Language{releve.English, releve.French}
@@ -62,82 +60,31 @@ func TestExamplesAreWrittenAsTheCommandsAre(t *testing.T) {
 	})
 }
 
+// That both languages have the same words, and each sentence its speaker, is seen to where
+// the words are.
 func TestNoWordIsForACommandThatIsNotThere(t *testing.T) {
-	for _, language := range languages {
-		for name, said := range messages.In(language).Commands {
-			c := newRoot(&settings{})
-			if name != c.Name() {
-				var err error
-				if c, _, err = c.Find(strings.Fields(name)); err != nil {
-					t.Errorf("%s: %s: %v", language, name, err)
-					continue
-				}
-			}
-			for flag := range said.Flags {
-				if c.Flags().Lookup(flag) == nil && c.PersistentFlags().Lookup(flag) == nil {
-					t.Errorf("%s: %s has no --%s", language, name, flag)
-				}
-			}
-		}
-	}
-}
-
-var argument = regexp.MustCompile(`\{\w+\}`)
-
-func TestSentencesTakeTheSameInBothLanguages(t *testing.T) {
-	english, french := messages.In(releve.English), messages.In(releve.French)
-	for _, pair := range [][2]map[string]string{
-		{english.Sentences, french.Sentences}, {english.Headings, french.Headings}, {english.Manual, french.Manual},
-	} {
-		if len(pair[0]) != len(pair[1]) {
-			t.Errorf("%d words and %d", len(pair[0]), len(pair[1]))
-		}
-		for code, text := range pair[0] {
-			a, b := argument.FindAllString(text, -1), argument.FindAllString(pair[1][code], -1)
-			slices.Sort(a)
-			slices.Sort(b)
-			if pair[1][code] == "" || !slices.Equal(a, b) {
-				t.Errorf("%s: %q and %q", code, text, pair[1][code])
-			}
-		}
-	}
-}
-
-var said = regexp.MustCompile(`(?:\b[sf]\.(?:say|complaint)\((?:code\w+, )?|\bsay\()"([a-z-]+)"`)
-
-func TestEverySentenceIsThereAndIsSaid(t *testing.T) {
-	files, err := filepath.Glob("*.go")
+	text, err := os.ReadFile(filepath.Join("..", "screen", "words", "cli.en.toml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var program strings.Builder
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.HasSuffix(file, "_test.go") {
-			program.Write(text)
-		}
+	var said struct {
+		Help map[string]struct{ Flags map[string]string }
 	}
-	sentences := messages.In(releve.English).Sentences
-	codes := said.FindAllStringSubmatch(program.String(), -1)
-	if len(codes) < 10 {
-		t.Fatalf("only %d sentences are said: this test no longer finds them", len(codes))
+	if err := toml.Unmarshal(text, &said); err != nil || len(said.Help) < 30 {
+		t.Fatalf("the help of %d commands: %v", len(said.Help), err)
 	}
-	for _, code := range codes {
-		if sentences[code[1]] == "" {
-			t.Errorf("%s is said and is no sentence", code[1])
+	for name, about := range said.Help {
+		c := newRoot(&settings{})
+		if name != c.Name() {
+			if c, _, err = c.Find(strings.Fields(name)); err != nil || c.CommandPath() != "releve "+name {
+				t.Errorf("%s: there is %q, %v", name, c.CommandPath(), err)
+				continue
+			}
 		}
-	}
-	for _, c := range causes {
-		if sentences[c.sentence] == "" {
-			t.Errorf("%s is said and is no sentence", c.sentence)
-		}
-	}
-	for code := range sentences {
-		if !strings.Contains(program.String(), `"`+code+`"`) {
-			t.Errorf("nothing says %s", code)
+		for flag := range about.Flags {
+			if c.Flags().Lookup(flag) == nil && c.PersistentFlags().Lookup(flag) == nil {
+				t.Errorf("%s has no --%s", name, flag)
+			}
 		}
 	}
 }

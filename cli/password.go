@@ -60,7 +60,7 @@ func (s *settings) read(c *cobra.Command, p password) (string, error) {
 func (s *settings) passwordFile(p password) (string, error) {
 	f, err := os.Open(p.file)
 	if err != nil {
-		return "", s.complaint(codeUsage, "password-unreadable", "flag", p.flag+"-file", "cause", err.Error())
+		return "", s.complaint(codeUsage, "password-unreadable", "flag", p.flag+"-file", "cause", s.detail(err))
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -69,7 +69,7 @@ func (s *settings) passwordFile(p password) (string, error) {
 	}
 	line, err := bufio.NewReader(io.LimitReader(f, maxPassword)).ReadBytes('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
-		return "", s.complaint(codeUsage, "password-unreadable", "flag", p.flag+"-file", "cause", err.Error())
+		return "", s.complaint(codeUsage, "password-unreadable", "flag", p.flag+"-file", "cause", s.detail(err))
 	}
 	if line = bytes.TrimRight(line, "\r\n"); len(line) == 0 {
 		return "", s.complaint(codeUsage, "password-empty", "flag", p.flag+"-file", "file", p.file)

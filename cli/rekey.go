@@ -141,7 +141,7 @@ func (s *settings) newKeysInUse(ctx context.Context, conf config.Config, latest 
 
 // notYet: nothing was changed, and the same command is run again later.
 func (s *settings) notYet(sentence, other string, at netip.AddrPort, err error) error {
-	detail := err.Error()
+	detail := s.detail(err)
 	if fault, ok := identity.FaultOf(err); ok {
 		detail, _ = words.Told(s.lang(), fault.Why)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra/doc"
 
 	"releve"
-	"releve/cli/messages"
+	"releve/screen/words"
 )
 
 // What belongs to the shell around the command: completion and manual pages (U2).
@@ -109,7 +109,7 @@ func writeManual(dir string, language releve.Language) ([]string, error) {
 		return nil, err
 	}
 	for _, page := range pages {
-		if err := translateHeadings(page, messages.In(language)); err != nil {
+		if err := translateHeadings(page, language); err != nil {
 			return nil, err
 		}
 	}
@@ -118,15 +118,16 @@ func writeManual(dir string, language releve.Language) ([]string, error) {
 
 // translateHeadings turns the English headings that cobra writes into those of a
 // language.
-func translateHeadings(page string, words *messages.Messages) error {
+func translateHeadings(page string, language releve.Language) error {
 	text, err := os.ReadFile(page)
 	if err != nil {
 		return err
 	}
 	lines := strings.Split(string(text), "\n")
 	for i, line := range lines {
-		if heading, ok := strings.CutPrefix(line, ".SH "); ok && words.Manual[heading] != "" {
-			lines[i] = ".SH " + words.Manual[heading]
+		english, ok := strings.CutPrefix(line, ".SH ")
+		if heading := words.Text(language, "manual."+english); ok && heading != "" {
+			lines[i] = ".SH " + heading
 		}
 	}
 	return os.WriteFile(page, []byte(strings.Join(lines, "\n")), 0o644)

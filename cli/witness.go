@@ -123,9 +123,9 @@ func (s *settings) witnessTrouble(conf config.WitnessFile, err error) error {
 	case errors.Is(err, journal.ErrDamaged):
 		return s.complaint(codeForbidden, "register-damaged", "dir", dir)
 	case errors.Is(err, arbiter.ErrUnsure):
-		return s.complaint(codeMissing, "register-unsure", "dir", dir, "detail", err.Error())
+		return s.complaint(codeMissing, "register-unsure", "dir", dir, "detail", s.detail(err))
 	}
-	return s.complaint(codeMissing, "missing", "detail", err.Error())
+	return s.complaint(codeMissing, "missing", "detail", s.detail(err))
 }
 
 func newWitnessInit(s *settings) *cobra.Command {
@@ -234,7 +234,7 @@ func (s *settings) unheard(o arbiter.Options, err error) error {
 	case errors.Is(err, arbiter.ErrForeign):
 		return s.certificateTrouble(err)
 	case errors.Is(err, arbiter.ErrNotHeard):
-		return s.complaint(codeUnreachable, "witness-unheard", "address", o.Address.String(), "detail", err.Error())
+		return s.complaint(codeUnreachable, "witness-unheard", "address", o.Address.String(), "detail", s.detail(err))
 	}
 	return err
 }
@@ -245,8 +245,7 @@ func (s *settings) certificateTrouble(err error) error {
 	if !ok {
 		return err
 	}
-	what, todo := words.Told(s.lang(), fault.Why)
-	return s.complaint(codeForbidden, "certificate", "what", what, "todo", todo)
+	return &complaint{codeForbidden, words.Say(s.lang(), fault.Why)}
 }
 
 // witnessText is the register in words.
