@@ -274,8 +274,8 @@ func (s *settings) whereVote(r takeover.Register) string {
 	if r.Alone {
 		return s.say("vote-owner", "seat", words.Seat(s.lang(), r.Owner))
 	}
-	return s.say("vote-here", "number", strconv.FormatUint(r.Number, 10), "data", string(r.Terms.DataID),
-		"timeline", strconv.FormatUint(uint64(r.Terms.Timeline), 10), "position", r.Terms.Position.String())
+	return s.say("vote-here", "number", strconv.FormatUint(r.Number, 10), "data", string(r.Candidate.DataID),
+		"timeline", strconv.FormatUint(uint64(r.Candidate.Timeline), 10), "position", r.Candidate.Position.String())
 }
 
 // whoWasHeard tells of both servers, by the witness's clock alone.

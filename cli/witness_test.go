@@ -50,7 +50,7 @@ func claim(ts *testscript.TestScript, _ bool, args []string) {
 			want.Incarnation, want.Term = was.Incarnation+1, 1
 		case "hand-over":
 			want.Number = was.Number + 1
-			want.Terms = takeover.Terms{DataID: "COPY", Timeline: 1, Position: 0x3000148}
+			want.Candidate = takeover.Candidate{DataID: "COPY", Timeline: 1, Position: 0x3000148}
 		}
 		_, err = c.Claim(ctx, takeover.Claim{Was: was.Version, Inc: was.Incarnation, Want: want})
 		return err

@@ -254,13 +254,13 @@ func after(was takeover.Register, change func(*takeover.Register)) takeover.Clai
 
 func handOver(r *takeover.Register) {
 	r.Alone, r.Number = false, r.Number+1
-	r.Terms = takeover.Terms{DataID: "COPY", Timeline: 1, Position: 42}
+	r.Candidate = takeover.Candidate{DataID: "COPY", Timeline: 1, Position: 42}
 }
 
-func goAlone(r *takeover.Register) { r.Alone, r.Terms = true, takeover.Terms{} }
+func goAlone(r *takeover.Register) { r.Alone, r.Candidate = true, takeover.Candidate{} }
 
 func takeOver(r *takeover.Register) {
-	r.Term, r.Owner, r.Alone, r.Terms = r.Term+1, r.Owner.Other(), true, takeover.Terms{}
+	r.Term, r.Owner, r.Alone, r.Candidate = r.Term+1, r.Owner.Other(), true, takeover.Candidate{}
 }
 
 // must claims what has to be granted.

@@ -183,7 +183,7 @@ func (x *explorer) inStep(from *state, m move) string {
 		if a.kind == takeover.Begin && busy {
 			return "a job is begun while another runs: " + a.rule
 		}
-		if a.kind == takeover.Ask && from.servers[m.who].claim != 0 && m.what != claimAnswered && m.what != claimGivenUp {
+		if a.kind == takeover.PutClaim && from.servers[m.who].claim != 0 && m.what != claimAnswered && m.what != claimGivenUp {
 			return "a claim is put while another is out: " + a.rule
 		}
 		if a.rule == "duty-taken-from-released" && !x.journals.values[from.servers[1-m.who].journal].Released {

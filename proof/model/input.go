@@ -53,7 +53,7 @@ func (in input) age(m *takeover.Machine) {
 		m.OtherAt = old
 	}
 	if in.late {
-		m.SeenAt, m.MovedAt, m.PreparedAt, m.StreamLost, m.FailedAt = old, old, old, old, old
+		m.MirrorAt, m.MovedAt, m.PreparedAt, m.StreamLost, m.FailedAt = old, old, old, old, old
 	}
 }
 

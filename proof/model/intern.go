@@ -41,9 +41,9 @@ type identity struct {
 func identify(m *takeover.Machine) identity {
 	return identity{
 		Durable: m.Durable, known: m.Known, heard: m.OtherAt > 0, phase: m.Phase, boot: m.Boot, other: m.Other,
-		db: m.DB, seen: m.Seen, target: m.Target, need: m.Need, gate: m.Gate, lone: m.Lone, looked: m.Looked, job: m.Job, failed: m.Failed,
-		suspended: m.Suspended, leaving: m.Leaving, asked: m.Asked,
-		register: m.Reg, registerHeard: m.RegAt > 0, asking: m.Asking > 0, confirmed: m.Confirmed, regained: m.Regained, told: m.Told,
+		db: m.DB, seen: m.Mirror, target: m.Target, need: m.Need, gate: m.Gate, lone: m.Lone, looked: m.Looked, job: m.Job, failed: m.Failed,
+		suspended: m.Suspended, leaving: m.Leaving, asked: m.Order,
+		register: m.Register, registerHeard: m.RegisterAt > 0, asking: m.ClaimTurn > 0, confirmed: m.Confirmed, regained: m.Regained, told: m.Carried,
 	}
 }
 
@@ -56,17 +56,17 @@ func settle(m *takeover.Machine) {
 	if m.OtherAt > 0 {
 		m.OtherAt, m.OtherHears = fresh, old
 	}
-	m.SeenAt, m.MovedAt, m.PreparedAt, m.StreamLost, m.FailedAt, m.HaltedAt = now, now, now, now, now, 0
+	m.MirrorAt, m.MovedAt, m.PreparedAt, m.StreamLost, m.FailedAt, m.HaltedAt = now, now, now, now, now, 0
 	m.Vain, m.Copies, m.CopiedAt = 0, 0, 0 // they only lengthen a pause
 	m.WokeAt, m.ReceptionAt, m.PBXAt, m.VoiceAt = 0, 0, 0, 0
 	if m.Suspended {
 		m.WokeAt = now - time.Microsecond
 	}
-	m.Count, m.Last, m.Checking, m.Began = takeover.Count{}, takeover.Round{}, 2, 0 // no round of the watch
-	m.Waiters, m.Earliest, m.Arrived, m.Silent, m.Own = 0, 0, takeover.Overflow{}, false, takeover.OwnCall{}
+	m.Count, m.LastRound, m.RoundsOut, m.RoundBegan = takeover.Count{}, takeover.Round{}, 2, 0 // no round of the watch
+	m.Waiters, m.FirstWaited, m.Arrived, m.NoAnswer, m.Own = 0, 0, takeover.Overflow{}, false, takeover.OwnCall{}
 	m.WithoutDuty, m.KeepStandby, m.FormerStandby, m.VoiceDown, m.PBX = false, false, false, false, takeover.PBX{}
 	m.Reception = m.Users().Reception
-	m.Seen.Own = 0
+	m.Mirror.Own = 0
 	if m.Phase != takeover.Starting {
 		m.Boot = takeover.Boot{}
 	}
@@ -77,7 +77,7 @@ func settle(m *takeover.Machine) {
 		m.Need = 0 // measured again at each start
 	}
 	if m.Gate && !halfHanded {
-		m.Seen.Flush = 0 // looked at again before it counts
+		m.Mirror.Flush = 0 // looked at again before it counts
 	}
 	if !m.DB.InRecovery || m.Vote {
 		m.DB.Flush = 0 // an owner is asked by Mirror.Own, and a mirror looks again before it answers
@@ -88,18 +88,18 @@ func settle(m *takeover.Machine) {
 // settleWitness: of the witness only what can still be acted on. One claim is out at a
 // time, so that its turn needs no more than two values.
 func (n *interned) settleWitness(m *takeover.Machine) {
-	m.Reg = bare(m.Reg)
-	if m.RegAt > 0 {
-		m.RegAt = fresh
+	m.Register = bare(m.Register)
+	if m.RegisterAt > 0 {
+		m.RegisterAt = fresh
 	}
-	if m.RegAt == 0 || !n.asks(m) {
-		m.Reg, m.RegAt = takeover.Register{}, 0
+	if m.RegisterAt == 0 || !n.asks(m) {
+		m.Register, m.RegisterAt = takeover.Register{}, 0
 	}
-	m.Asking = min(m.Asking, 1)
-	m.Asks = m.Asking
+	m.ClaimTurn = min(m.ClaimTurn, 1)
+	m.Claims = m.ClaimTurn
 	m.Confirmed = m.Confirmed && m.Owns() && m.Witnessed()
-	if m.Told.Term < m.Term || m.Told.Number < m.Number || !m.Issued {
-		m.Told = takeover.Return{}
+	if m.Carried.Term < m.Term || m.Carried.Number < m.Number || !m.Issued {
+		m.Carried = takeover.Return{}
 	}
 }
 
@@ -112,7 +112,7 @@ func (n *interned) asks(m *takeover.Machine) bool {
 
 // bare is a register without what its readers do not look at.
 func bare(r takeover.Register) takeover.Register {
-	r.Terms = takeover.Terms{DataID: r.Terms.DataID}
+	r.Candidate = takeover.Candidate{DataID: r.Candidate.DataID}
 	return r
 }
 
@@ -121,7 +121,7 @@ func plain(d takeover.Durable) takeover.Durable {
 	d.Promotion.Fork = 0
 	d.Promotion.ID, d.Upstream = promotion(d.Promotion.ID), promotion(d.Upstream)
 	if !d.Owns() || !d.Issued {
-		d.Terms = takeover.Terms{}
+		d.Candidate = takeover.Candidate{}
 	}
 	if d.Claimed != d.Number || !d.Holds() {
 		d.Claimed = 0
@@ -141,7 +141,7 @@ func quiet(s takeover.Status) takeover.Status {
 		s.Phase = takeover.Waiting
 	}
 	if s.Owner != s.Seat || !s.Issued {
-		s.Terms = takeover.Terms{}
+		s.Candidate = takeover.Candidate{}
 	}
 	if s.Owner == s.Seat && !s.Issued && s.Arbiter != releve.Witness {
 		s.Number = 0
@@ -310,7 +310,7 @@ func (n *interned) action(a takeover.Action, m *takeover.Machine) action {
 		brief.journal = n.journal(a.Durable)
 	case takeover.Begin:
 		brief.work = work{job: jobOf(a.Job), writable: a.Writable, lone: m.Lone}
-	case takeover.Ask:
+	case takeover.PutClaim:
 		brief.claim = n.claim(a.Claim)
 	}
 	return brief

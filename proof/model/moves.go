@@ -126,7 +126,7 @@ func (w *walk) step(s state, i int, in input, m move) {
 
 // lasting: an action after which a crash leaves another world than before it.
 func lasting(k takeover.ActionKind) bool {
-	return k == takeover.Save || k == takeover.Fence || k == takeover.Begin || k == takeover.Ask
+	return k == takeover.Save || k == takeover.Fence || k == takeover.Begin || k == takeover.PutClaim
 }
 
 // put keeps to the bounds.
@@ -159,7 +159,7 @@ func (w *walk) carry(s *state, i int, a action) {
 		v.postgres, v.store, v.lone, v.reported = down, false, false, 0
 	case takeover.Begin:
 		v.work = a.work
-	case takeover.Ask:
+	case takeover.PutClaim:
 		v.claim = a.claim
 	}
 }
@@ -315,9 +315,9 @@ func (w *walk) repairs(s state, i int) {
 	m := &w.machines[s.servers[i].machine]
 	lost := w.oneVoice() && m.Alone() && !m.Gate && m.Phase != takeover.Restoring
 	switch {
-	case lost && m.Asked != takeover.Restore:
+	case lost && m.Order != takeover.Restore:
 		w.step(s, i, input{kind: ordered, command: takeover.Restore}, move{what: toldRestore})
-	case !lost && (m.Phase == takeover.Deposed || m.Phase == takeover.Stuck) && m.Asked != takeover.Rejoin:
+	case !lost && (m.Phase == takeover.Deposed || m.Phase == takeover.Stuck) && m.Order != takeover.Rejoin:
 		w.step(s, i, input{kind: ordered, command: takeover.Rejoin}, move{what: toldRejoin})
 	}
 }
@@ -448,13 +448,13 @@ func (w *walk) unused(s *state) uint8 {
 	if w.variant.sameCopy {
 		return 1
 	}
-	named := []string{string(w.registers.values[s.register].Terms.DataID)}
+	named := []string{string(w.registers.values[s.register].Candidate.DataID)}
 	for i := range s.servers {
 		v := &s.servers[i]
 		d, m, t := &w.journals.values[v.journal], &w.machines[v.machine], &w.statuses.values[v.wire]
-		named = append(named, string(dataID(v.data)), string(d.DataID), string(d.Terms.DataID), string(m.DataID), string(m.Durable.Terms.DataID),
-			string(m.Other.DataID), string(m.Other.Terms.DataID), string(t.DataID), string(t.Terms.DataID), string(m.Reg.Terms.DataID),
-			string(w.claims.values[v.claim].Want.Terms.DataID), string(w.claims.values[v.late].Want.Terms.DataID), string(w.words.values[v.held].Register.Terms.DataID))
+		named = append(named, string(dataID(v.data)), string(d.DataID), string(d.Candidate.DataID), string(m.DataID), string(m.Durable.Candidate.DataID),
+			string(m.Other.DataID), string(m.Other.Candidate.DataID), string(t.DataID), string(t.Candidate.DataID), string(m.Register.Candidate.DataID),
+			string(w.claims.values[v.claim].Want.Candidate.DataID), string(w.claims.values[v.late].Want.Candidate.DataID), string(w.words.values[v.held].Register.Candidate.DataID))
 	}
 	for n := uint8(1); ; n++ {
 		if !slices.Contains(named, string(dataID(n))) {

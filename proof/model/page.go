@@ -104,7 +104,7 @@ func remembers(d takeover.Durable) string {
 	case d.Vote:
 		s += ", holds the vote"
 	case d.Issued:
-		s += fmt.Sprintf(", vote %d issued to copy %s at position %d", d.Number, d.Terms.DataID, d.Terms.Position)
+		s += fmt.Sprintf(", vote %d issued to copy %s at position %d", d.Number, d.Candidate.DataID, d.Candidate.Position)
 	case d.Abdicated > 0:
 		s += fmt.Sprintf(", vote %d given back", d.Abdicated)
 	}

@@ -78,14 +78,14 @@ func anyVote(m *takeover.Machine, e *takeover.Event) {
 }
 
 func forgetStop(m *takeover.Machine, e *takeover.Event) {
-	if e.Command == "" && m.Asked == takeover.Stop {
-		m.Asked = ""
+	if e.Command == "" && m.Order == takeover.Stop {
+		m.Order = ""
 	}
 }
 
 func noPosition(m *takeover.Machine, e *takeover.Event) {
 	if e.Peer != nil {
-		e.Peer.Terms.Position, e.Peer.Terms.Timeline = 0, m.DB.Timeline
+		e.Peer.Candidate.Position, e.Peer.Candidate.Timeline = 0, m.DB.Timeline
 	}
 }
 
@@ -122,7 +122,7 @@ func confirmAnyway(m *takeover.Machine, _ *takeover.Event) {
 
 // headersCount takes any overflow for our own call that came back.
 func headersCount(m *takeover.Machine, e *takeover.Event) {
-	if e.Round != nil && m.Silent && m.Waiters > 0 {
+	if e.Round != nil && m.NoAnswer && m.Waiters > 0 {
 		e.Round.Own = takeover.OwnCall{Left: e.Round.Began - time.Minute, Doubt: true, Back: true}
 	}
 }

@@ -42,7 +42,7 @@ func (w *walk) listen(s state, i int) {
 	case w.asks(&w.machines[v.machine]):
 		w.reads(s, i)
 	}
-	if w.machines[v.machine].RegAt > 0 && s.faults < uint8(w.bounds.Faults) {
+	if w.machines[v.machine].RegisterAt > 0 && s.faults < uint8(w.bounds.Faults) {
 		s.faults++
 		w.step(s, i, input{kind: witness, word: w.word(takeover.Word{})}, move{what: witnessSilent})
 	}
@@ -121,7 +121,7 @@ func (w *walk) decides(s *state, i int) bool {
 		return v.known
 	}
 	r := &w.registers.values[s.register]
-	if !d.Witnessed() || !d.Holds() || r.Incarnation != d.Incarnation || d.DataID == "" || r.Terms.DataID != d.DataID {
+	if !d.Witnessed() || !d.Holds() || r.Incarnation != d.Incarnation || d.DataID == "" || r.Candidate.DataID != d.DataID {
 		return false
 	}
 	lies := r.Owner == seats[1-i] && r.Term == d.Term && !r.Alone && r.Number == d.Number
@@ -143,7 +143,7 @@ func (w *walk) orphaned(s *state) bool {
 	for i := range s.servers {
 		d := &w.journals.values[s.servers[i].journal]
 		given := d.Witnessed() && r.Owner == seats[i] && r.Incarnation == d.Incarnation && r.Term == d.Term+1
-		if given && (!w.whole(s, i) || r.Terms.DataID != d.DataID) {
+		if given && (!w.whole(s, i) || r.Candidate.DataID != d.DataID) {
 			return true
 		}
 	}

@@ -33,7 +33,7 @@ var withoutWitness = []taken{
 
 // lies: the register says that this mirror may ask for the duty.
 func lies(m *takeover.Machine, r takeover.Register) bool {
-	return m.Holds() && r.Owner == m.Seat.Other() && r.Term == m.Term && !r.Alone && r.Number == m.Number && r.Terms.DataID == m.DataID
+	return m.Holds() && r.Owner == m.Seat.Other() && r.Term == m.Term && !r.Alone && r.Number == m.Number && r.Candidate.DataID == m.DataID
 }
 
 func takeOverOnRead(m *takeover.Machine, e *takeover.Event) {
@@ -61,7 +61,7 @@ func anyVersion(r *takeover.Register, c *takeover.Claim) { c.Was = r.Version }
 func askTheForgetful(m *takeover.Machine, e *takeover.Event) {
 	if e.Arbiter != nil && e.Arbiter.Heard && e.Arbiter.Register.Incarnation == 0 && m.Holds() {
 		e.Arbiter.Register = takeover.Register{
-			Site: siteName, Incarnation: m.Incarnation, Term: m.Term, Owner: m.Seat.Other(), Number: m.Number, Terms: takeover.Terms{DataID: m.DataID},
+			Site: siteName, Incarnation: m.Incarnation, Term: m.Term, Owner: m.Seat.Other(), Number: m.Number, Candidate: takeover.Candidate{DataID: m.DataID},
 		}
 	}
 }

@@ -75,7 +75,7 @@ func (w Without) checked(q agent.CheckQuestion, r takeover.Reply) takeover.Reply
 // recalled is what a witness tells of its register.
 func (w Without) recalled(r takeover.Register, to *server) takeover.Register {
 	if d := to.journal.kept; w.Wiped && r.Incarnation == 0 && d.Holds() {
-		r.Incarnation, r.Term, r.Owner, r.Number, r.Terms = d.Incarnation, d.Term, d.Owner, d.Number, d.Terms
+		r.Incarnation, r.Term, r.Owner, r.Number, r.Candidate = d.Incarnation, d.Term, d.Owner, d.Number, d.Candidate
 	}
 	return r
 }

@@ -81,7 +81,7 @@ type Status struct {
 	Owner     releve.Seat        `json:"owner"`
 	Number    uint64             `json:"number"`
 	Issued    bool               `json:"issued"`
-	Terms     Terms              `json:"terms"`
+	Candidate Candidate          `json:"terms"`
 	Vote      bool               `json:"vote"`
 	Abdicated uint64             `json:"abdicated"`
 	Released  bool               `json:"released"`
@@ -102,7 +102,7 @@ type Status struct {
 	Mute        bool           `json:"mute,omitempty"`     // it has no telephone, and could not use a vote
 	Lone        bool           `json:"lone,omitempty"`     // the owner's commits wait for no mirror
 	Lost        bool           `json:"lost,omitempty"`     // the owner no longer has the log that the mirror needs (M4)
-	Bereft      bool           `json:"bereft,omitempty"`   // … and is lost again: that copy is needed once more
+	Bereft      bool           `json:"bereft,omitempty"`   // what the owner restored is lost again: the mirror's own copy is needed once more
 	Restored    bool           `json:"restored,omitempty"` // the owner's data came from the mirror, which is to keep its own (M5)
 }
 
@@ -161,8 +161,8 @@ const (
 
 	Forget Command = "forget" // what was asked last is asked no more
 
-	UsePair    Command = "use-pair"    // the arbiter is to be the pair …
-	UseWitness Command = "use-witness" // … or the witness
+	UsePair    Command = "use-pair"    // the arbiter is to be the pair
+	UseWitness Command = "use-witness" // the arbiter is to be the witness
 )
 
 // Job is slow work that the agent carries out; its end comes back as Done.
@@ -199,17 +199,17 @@ type ActionKind string
 
 // The actions, in the words of those who carry them out.
 const (
-	Save   ActionKind = "save"   // write Durable to the journal; nothing after it before it is on disk
-	Tell   ActionKind = "tell"   // send the status to the other now
-	Fence  ActionKind = "fence"  // PostgreSQL stopped at once, store lost (R9)
-	Drop   ActionKind = "drop"   // end every call of this server
-	Begin  ActionKind = "begin"  // begin Job
-	Check  ActionKind = "check"  // begin a round
-	Answer ActionKind = "answer" // the calls that wait are answered
-	Refuse ActionKind = "refuse" // the calls that wait go back to the other
-	Probe  ActionKind = "probe"  // call the reception: the PBX's own overflow is the proof (H8)
-	Say    ActionKind = "say"    // nothing but the sentence
-	Ask    ActionKind = "ask"    // put Claim to the witness
+	Save     ActionKind = "save"   // write Durable to the journal; nothing after it before it is on disk
+	Tell     ActionKind = "tell"   // send the status to the other now
+	Fence    ActionKind = "fence"  // PostgreSQL stopped at once, store lost (R9)
+	Drop     ActionKind = "drop"   // end every call of this server
+	Begin    ActionKind = "begin"  // begin Job
+	Check    ActionKind = "check"  // begin a round
+	Answer   ActionKind = "answer" // the calls that wait are answered
+	Refuse   ActionKind = "refuse" // the calls that wait go back to the other
+	Probe    ActionKind = "probe"  // call the reception: the PBX's own overflow is the proof (H8)
+	Say      ActionKind = "say"    // nothing but the sentence
+	PutClaim ActionKind = "claim"  // put Claim to the witness
 )
 
 // Action is one thing to do. Rule names the row of the table that asked for it:
@@ -219,8 +219,8 @@ type Action struct {
 	Rule        string
 	Durable     Durable       // of Save
 	Job         Job           // of Begin
-	Turn        int           // of Begin and Ask: tells one from another of the same kind
-	Claim       Claim         // of Ask
+	Turn        int           // of Begin and PutClaim: tells one from another of the same kind
+	Claim       Claim         // of PutClaim
 	Writable    bool          // of JobStart: as a primary
 	WithoutDuty bool          // of Answer
 	Call        releve.CallID // of Refuse: this call only

@@ -50,17 +50,17 @@ const (
 	streamGone   = 1200 * time.Millisecond // without its stream, a mirror gives the vote back
 	mirrorGone   = time.Second             // without its session, a hand-over of the vote is taken back
 	registerHold = 500 * time.Millisecond  // a call may wait for the other to register (H4)
-	doubtHold    = time.Second             // … and for a server that woke up to know whether it is on duty
-	probeAgain   = 5 * time.Second         // between two calls of our own to the reception, doubled each time …
+	doubtHold    = time.Second             // a call may wait for a server that woke up to know whether it is on duty (H10)
+	probeAgain   = 5 * time.Second         // between two calls of our own to the reception, doubled each time
 	bootGrace    = time.Minute             // after a power cut the other may only be slower to start
-	probeDoubled = 4                       // … up to here
-	retry        = time.Second             // before a failed job is tried again, doubled each time …
-	retryDoubled = 3                       // … up to here
-	copyAgain    = 5 * time.Second         // before data is copied anew that was copied and did not come to follow, doubled each time …
-	copyDoubled  = 6                       // … up to here: a copy costs the server that answers calls its disk and its line
+	probeDoubled = 4                       // at most so often
+	retry        = time.Second             // before a failed job is tried again, doubled each time
+	retryDoubled = 3                       // at most so often
+	copyAgain    = 5 * time.Second         // before data is copied anew that was copied and did not come to follow, doubled each time
+	copyDoubled  = 6                       // at most so often: a copy costs the server that answers calls its disk and its line
 	copyLasts    = 10 * time.Minute        // since the last copy: what is copied then is copied for another reason
-	haltedFor    = 5 * time.Second         // before a journal that failed is tried again, doubled each time …
-	haltsDoubled = 4                       // … up to here
+	haltedFor    = 5 * time.Second         // before a journal that failed is tried again, doubled each time
+	haltsDoubled = 4                       // at most so often
 )
 
 // Machine is one server's view of who is on duty. It is a value: copy it to look
@@ -69,74 +69,24 @@ const (
 type Machine struct {
 	Settings Settings `json:"Settings"`
 	Durable
-	Known bool   `json:"Known"`
-	Phase Phase  `json:"Phase"`
-	Cause string `json:"Cause"` // why it is stuck: a sentence
-	// JournalLost: a save failed, so that nobody knows what the disk holds. Until one
-	// succeeds, nothing is decided that would have to be remembered.
-	JournalLost bool          `json:"JournalLost"`
-	Halts       int           `json:"Halts"`    // how often in a row: while it is not 0, the server stands still for that …
-	HaltedAt    time.Duration `json:"HaltedAt"` // … since then, or since it last tried again
-	Now         time.Duration `json:"Now"`
+	Known bool          `json:"Known"` // the journal holds a Durable
+	Phase Phase         `json:"Phase"`
+	Cause string        `json:"Cause"` // why it is stuck, or why a job failed: a sentence
+	Order Command       `json:"Asked"` // what an operator, or the service manager, waits for
+	Now   time.Duration `json:"Now"`
 
-	Boot       Boot          `json:"Boot"`
-	Booted     time.Duration `json:"Booted"`
-	Other      Status        `json:"Other"`
-	OtherAt    time.Duration `json:"OtherAt"`    // when it was last heard, 0: never
-	OtherHears time.Duration `json:"OtherHears"` // since when it has heard the PBX without a break, 0: it does not
-
-	DB         Database      `json:"DB"`
-	Seen       Mirror        `json:"Seen"`
-	SeenAt     time.Duration `json:"SeenAt"`     // when the mirror's session was last streaming
-	MovedAt    time.Duration `json:"MovedAt"`    // … and when it last had everything, or more than before
-	PreparedAt time.Duration `json:"PreparedAt"` // when the hand-over of the vote was prepared
-	Looked     bool          `json:"Looked"`     // the mirror's session was looked at since then
-	Target     releve.LSN    `json:"Target"`     // what the mirror must have flushed before the vote is issued: all that was written before the barrier
-	StreamLost time.Duration `json:"StreamLost"` // when this copy stopped to stream, if it does not
-	Need       releve.LSN    `json:"Need"`       // what the mirror must have flushed before the gate opens (R6)
-	Reg        Register      `json:"Reg"`        // what the witness last said …
-	RegAt      time.Duration `json:"RegAt"`      // … and when; 0: it is not heard
-	Asking     int           `json:"Asking"`     // turn of the claim that is out; 0: none
-	Asks       int           `json:"Asks"`       // how many claims were made
-	Confirmed  bool          `json:"Confirmed"`  // the witness has confirmed since our start that we are alone (R6)
-	Regained   uint64        `json:"Regained"`   // the hand-over that the witness gave back to us
-	Told       Return        `json:"Told"`       // an abdication that an operator carried
-	Gate       bool          `json:"Gate"`       // the store is open
-	Lone       bool          `json:"Lone"`       // the store may commit alone
-	Job        Job           `json:"Job"`
-	Turn       int           `json:"Turn"`     // how many jobs were begun
-	Failed     Job           `json:"Failed"`   // the last job that failed …
-	FailedAt   time.Duration `json:"FailedAt"` // … and when
-	Vain       int           `json:"Vain"`     // … and how often in a row
-	Copies     int           `json:"Copies"`   // how often in a row data was copied here …
-	CopiedAt   time.Duration `json:"CopiedAt"` // … and when the last copy ended, well or not
-
-	Count    Count         `json:"Count"`
-	Checking int           `json:"Checking"` // rounds that are out
-	Began    time.Duration `json:"Began"`    // when the latest of them began
-	Last     Round         `json:"Last"`
-	Probed   time.Duration `json:"Probed"`   // when this server last called the reception itself …
-	Probes   int           `json:"Probes"`   // … and how often since the other was last well
-	Waiters  int           `json:"Waiters"`  // calls that wait for a verdict
-	Earliest time.Duration `json:"Earliest"` // … and the first
-	Arrived  Overflow      `json:"Arrived"`  // the call of the event at hand
-	Silent   bool          `json:"Silent"`   // one of them is said to have overflowed for no answer
-	Own      OwnCall       `json:"Own"`
-
-	WithoutDuty bool `json:"WithoutDuty"` // answering overflowed calls without the duty (R13)
-	KeepStandby bool `json:"KeepStandby"` // the standby user stays ours although we are on duty
-	// FormerStandby: so does what an earlier life of ours on duty may have bound.
-	FormerStandby bool          `json:"FormerStandby"`
-	Suspended     bool          `json:"Suspended"` // woke up and does not yet know whether it is still on duty (H10)
-	WokeAt        time.Duration `json:"WokeAt"`
-	PBX           PBX           `json:"PBX"`
-	PBXAt         time.Duration `json:"PBXAt"`
-	Reception     bool          `json:"Reception"`
-	ReceptionAt   time.Duration `json:"ReceptionAt"`
-	VoiceDown     bool          `json:"VoiceDown"` // the voice side cannot take a call
-	VoiceAt       time.Duration `json:"VoiceAt"`
-	Leaving       bool          `json:"Leaving"` // the operator moved the duty: come back as a mirror by itself
-	Asked         Command       `json:"Asked"`
+	journalState
+	startState
+	hearing
+	databaseState
+	session
+	handOver
+	witnessing
+	work
+	verification
+	waiting
+	telephone
+	dutyState
 }
 
 // New is a server before it has looked at its disk.
@@ -164,9 +114,9 @@ func (m *Machine) Step(e Event) []Action {
 			case Begin:
 				m.Turn++
 				a.Turn = m.Turn
-			case Ask:
-				m.Asks++
-				a.Turn, m.Asking = m.Asks, m.Asks
+			case PutClaim:
+				m.Claims++
+				a.Turn, m.ClaimTurn = m.Claims, m.Claims
 			}
 			out = append(out, a)
 		}
@@ -183,8 +133,8 @@ const maxRows = 16
 func (m *Machine) halted(u Unsaved) []Action {
 	m.Cause, m.JournalLost, m.HaltedAt, m.Halts = u.Cause, true, m.Now, m.Halts+1
 	m.Durable, m.Known = u.Written, u.Written.Term > 0
-	if u.Unasked != 0 && u.Unasked == m.Asking {
-		m.Asking = 0 // nobody will answer it
+	if u.Unasked != 0 && u.Unasked == m.ClaimTurn {
+		m.ClaimTurn = 0 // nobody will answer it
 	}
 	out := m.halt()
 	for i := range out {
@@ -214,49 +164,49 @@ func (m *Machine) observe(e Event) {
 		}
 		m.FormerStandby = e.Boot.Known && m.Owns()
 	case e.Peer != nil:
-		m.hear(*e.Peer)
+		m.observeOther(*e.Peer)
 	case e.Database != nil:
-		m.database(*e.Database)
+		m.observeDatabase(*e.Database)
 	case e.Mirror != nil:
-		m.look(*e.Mirror)
+		m.observeMirror(*e.Mirror)
 	case e.Overflow != nil:
-		m.wait(*e.Overflow)
+		m.observeOverflow(*e.Overflow)
 	case e.Gone != "":
 		m.Waiters = max(0, m.Waiters-1)
 	case e.Round != nil:
-		m.Checking, m.Last = max(0, m.Checking-1), *e.Round
+		m.RoundsOut, m.LastRound = max(0, m.RoundsOut-1), *e.Round
 		m.Count = m.Count.Add(*e.Round, e.Round.Judge())
 		m.Own.Doubt = m.Own.Doubt && (m.lastGood() || m.Own.Back)
 		if m.lastGood() {
 			m.Probes = 0
 		}
 	case e.OwnEnd != nil:
-		m.Own = m.Own.ends(*e.OwnEnd, e.Now)
+		m.Own = m.Own.over(*e.OwnEnd, e.Now)
 	case e.PBX != nil:
 		m.PBX, m.PBXAt = *e.PBX, e.Now
 	case e.Done != nil:
-		m.finish(*e.Done)
+		m.observeDone(*e.Done)
 	case e.Woke > 0:
-		m.woke()
+		m.observeSleep()
 	case e.Reception != nil:
 		m.Reception, m.ReceptionAt = *e.Reception, e.Now
 		m.FormerStandby = m.FormerStandby && !m.Reception
 	case e.Calls != nil:
-		m.voice(*e.Calls)
+		m.observeVoice(*e.Calls)
 	case e.Command == Forget:
-		m.Asked = ""
+		m.Order = ""
 	case e.Command != "":
-		m.Asked = e.Command
+		m.Order = e.Command
 	case e.Arbiter != nil:
-		m.listen(*e.Arbiter)
+		m.observeWitness(*e.Arbiter)
 	case e.Returned != nil:
-		m.Told = *e.Returned
+		m.Carried = *e.Returned
 	}
 }
 
-// hear takes in a word of the other. Between two answers of the PBX that it tells of there
+// observeOther takes in a word of the other. Between two answers of the PBX that it tells of there
 // may have been a silence that nobody told, for this server slept, or the link was cut.
-func (m *Machine) hear(s Status) {
+func (m *Machine) observeOther(s Status) {
 	answered, before := m.Now-s.PBXAgo, m.OtherAt-m.Other.PBXAgo
 	switch {
 	case s.PBXAgo < 0 || s.PBXAgo >= pbxLost:
@@ -267,17 +217,17 @@ func (m *Machine) hear(s Status) {
 	m.Other, m.OtherAt = s, m.Now
 }
 
-func (m *Machine) wait(o Overflow) {
+func (m *Machine) observeOverflow(o Overflow) {
 	if m.Waiters == 0 {
-		m.Earliest, m.Silent = m.Now, false
+		m.FirstWaited, m.NoAnswer = m.Now, false
 	}
 	m.Waiters++
 	m.Arrived = o
-	m.Silent = m.Silent || o.Reason == releve.ReasonNoAnswer || o.Own && m.Own.Doubt
+	m.NoAnswer = m.NoAnswer || o.Reason == releve.ReasonNoAnswer || o.Own && m.Own.Doubt
 	m.Own.Back = m.Own.Back || o.Own && m.Own.Out > 0
 }
 
-func (m *Machine) database(db Database) {
+func (m *Machine) observeDatabase(db Database) {
 	if m.DB.Streaming && !db.Streaming {
 		m.StreamLost = m.Now
 	}
@@ -287,17 +237,17 @@ func (m *Machine) database(db Database) {
 	}
 }
 
-// look takes in the mirror's session. The second look after a barrier tells how far
+// observeMirror takes in the mirror's session. The second look after a barrier tells how far
 // the owner had written when it stopped to acknowledge alone (R2). The first does
 // not: it may have been measured before the barrier and told only now. Looks follow
 // one another, so the second was measured after the first was told.
-func (m *Machine) look(seen Mirror) {
-	if seen.Streaming && (seen.Flush >= seen.Own || seen.Flush > m.Seen.Flush) {
+func (m *Machine) observeMirror(seen Mirror) {
+	if seen.Streaming && (seen.Flush >= seen.Own || seen.Flush > m.Mirror.Flush) {
 		m.MovedAt = m.Now
 	}
-	m.Seen = seen
+	m.Mirror = seen
 	if seen.Streaming {
-		m.SeenAt = m.Now
+		m.MirrorAt = m.Now
 	}
 	if m.Target > 0 || !m.halfHanded() {
 		return
@@ -308,16 +258,16 @@ func (m *Machine) look(seen Mirror) {
 	m.Looked = true
 }
 
-func (m *Machine) voice(well bool) {
+func (m *Machine) observeVoice(well bool) {
 	if well == !m.VoiceDown {
 		return
 	}
 	m.VoiceDown, m.VoiceAt = !well, m.Now
 }
 
-// woke: an owner without the vote may have been relieved while it slept; it
+// observeSleep: an owner without the vote may have been relieved while it slept; it
 // takes no call before it has heard otherwise (H10).
-func (m *Machine) woke() {
+func (m *Machine) observeSleep() {
 	m.WokeAt = m.Now
 	if m.Owns() && !m.Vote && (m.Phase == Serving || m.Phase == Unconfirmed) {
 		m.Suspended = true
@@ -328,9 +278,9 @@ func (m *Machine) woke() {
 // calls are worth the wait: given back at once, they would have the other take it.
 func (m *Machine) inDoubt() bool { return m.Suspended && m.Now-m.WokeAt < doubtHold }
 
-// finish takes in the end of a job. What a job changed is changed here; what is
+// observeDone takes in the end of a job. What a job changed is changed here; what is
 // to be done about it is the table's affair.
-func (m *Machine) finish(d Done) {
+func (m *Machine) observeDone(d Done) {
 	if d.Job != m.Job || d.Turn != m.Turn {
 		return // its purpose is gone: a fence came between
 	}
@@ -350,15 +300,15 @@ func (m *Machine) finish(d Done) {
 	}
 	m.Failed, m.Vain = NoJob, 0
 	if d.Database != nil {
-		m.database(*d.Database)
+		m.observeDatabase(*d.Database)
 	}
 	switch d.Job {
 	case JobCreate, JobRejoin, JobRestore:
 		m.DataID = d.DataID
 		m.Boot.Disk, m.Boot.DataID = DiskOurs, d.DataID
 	case JobStart:
-		m.Need, m.Seen = m.DB.Flush, Mirror{} // what was seen before was told by another PostgreSQL
-		m.SeenAt, m.MovedAt = m.Now, m.Now    // its mirror has time to come back
+		m.Need, m.Mirror = m.DB.Flush, Mirror{} // what was seen before was told by another PostgreSQL
+		m.MirrorAt, m.MovedAt = m.Now, m.Now    // its mirror has time to come back
 	case JobOpen:
 		m.Gate = true
 	case JobBarrier:
@@ -375,23 +325,24 @@ func (m *Machine) finish(d Done) {
 	}
 }
 
-// heard says whether the other server spoke lately.
-func (m *Machine) heard() bool { return m.OtherAt > 0 && m.Now-m.OtherAt < silence }
+// otherHeard says whether the other server spoke lately.
+func (m *Machine) otherHeard() bool { return m.OtherAt > 0 && m.Now-m.OtherAt < silence }
 
 // otherOwns says that the other server, heard lately, owns a term that is not
 // behind ours.
 func (m *Machine) otherOwns() bool {
-	return m.heard() && m.Other.Known && m.Other.Owner == m.Seat.Other() && m.Other.Term >= m.Term
+	return m.otherHeard() && m.Other.Known && m.Other.Owner == m.Seat.Other() && m.Other.Term >= m.Term
 }
 
 // otherVotes says that the other server, heard lately, holds the vote of our term, or
 // may ask the witness for it.
 func (m *Machine) otherVotes() bool {
-	return m.heard() && m.Other.Term == m.Term && m.Other.Holds() && m.Issued && m.Other.Number == m.Number && (!m.Witnessed() || m.lodged())
+	return m.otherHeard() && m.Other.Term == m.Term && m.Other.Holds() && m.Issued && m.Other.Number == m.Number &&
+		(!m.Witnessed() || m.lodged())
 }
 
-// mirrors says that this server is a copy that could be promoted.
-func (m *Machine) mirrors() bool {
+// isMirror says that this server is a copy that could be promoted.
+func (m *Machine) isMirror() bool {
 	return !m.Owns() && (m.Phase == Following || m.Phase == Isolated)
 }
 
@@ -402,8 +353,8 @@ func (m *Machine) oneVoice() bool { return m.Settings.Level == releve.Mirroring 
 // soleVoice: an owner that stands still, and nobody else could answer its callers (M5).
 func (m *Machine) soleVoice() bool { return m.oneVoice() && m.Known && m.Owns() }
 
-// checks says whether this server verifies the other at all.
-func (m *Machine) checks() bool {
+// isVerifier says whether this server verifies the other at all.
+func (m *Machine) isVerifier() bool {
 	if m.oneVoice() {
 		return false
 	}
@@ -414,18 +365,18 @@ func (m *Machine) checks() bool {
 	return false
 }
 
-// roundsOut is how many rounds may be out at a time: one of the watch, and one
+// roundsAtOnce is how many rounds may be out at a time: one of the watch, and one
 // begun for a call that came meanwhile and cannot wait for a frozen server twice.
-const roundsOut = 2
+const roundsAtOnce = 2
 
-func (m *Machine) due() bool {
-	if !m.checks() {
+func (m *Machine) shouldCheck() bool {
+	if !m.isVerifier() {
 		return false
 	}
-	if m.Waiters > 0 && m.Began < m.Earliest && m.Checking < roundsOut {
+	if m.Waiters > 0 && m.RoundBegan < m.FirstWaited && m.RoundsOut < roundsAtOnce {
 		return true // the first call that waits arrived after the last round began
 	}
-	return m.Checking == 0 && m.Now-m.Count.LastTo >= m.period()
+	return m.RoundsOut == 0 && m.Now-m.Count.LastTo >= m.period()
 }
 
 // period is the pause between two rounds.
@@ -439,14 +390,14 @@ func (m *Machine) period() time.Duration {
 // RoundDue is when time alone brings the next round, while nobody calls. One that is out
 // ends by an event.
 func (m *Machine) RoundDue() time.Duration {
-	if !m.checks() || m.Checking > 0 {
+	if !m.isVerifier() || m.RoundsOut > 0 {
 		return m.Now + time.Hour
 	}
 	return m.Count.LastTo + m.period()
 }
 
-func (m *Machine) verdict() bool {
-	return m.Waiters > 0 && m.Count.Term == m.Term && m.Count.Verdict(m.Settings.Rounds, m.Earliest, m.Now)
+func (m *Machine) verdictReached() bool {
+	return m.Waiters > 0 && m.Count.Term == m.Term && m.Count.Verdict(m.Settings.Rounds, m.FirstWaited, m.Now)
 }
 
 // rested: what was done in vain so many times in a row, the last time at since, may be tried
@@ -473,20 +424,21 @@ func (m *Machine) Status() Status {
 		ago = m.PBX.Ago + m.Now - m.PBXAt
 	}
 	data := m.DataID
-	if m.stopping() || m.claimOut() && (m.Asked == Rebuild || m.Phase == Waiting) {
+	if m.stopping() || m.grantPending() && (m.Order == Rebuild || m.Phase == Waiting) {
 		data = "" // no vote can be accepted for this copy any more
 	}
 	return Status{
-		Seat: m.Seat, Known: m.Known, Term: m.Term, Owner: m.Owner, Number: m.Number, Issued: m.Issued, Terms: m.Terms,
+		Seat: m.Seat, Known: m.Known, Term: m.Term, Owner: m.Owner, Number: m.Number, Issued: m.Issued, Candidate: m.Candidate,
 		Vote: m.Vote, Abdicated: m.Abdicated, Released: m.Released, Promotion: m.Promotion, DataID: data,
-		Upstream: m.Upstream, Phase: m.Phase, Serving: m.serves(), Gate: m.Gate, PBXAgo: ago, Reception: m.Reception,
+		Upstream: m.Upstream, Phase: m.Phase, Serving: m.isServing(), Gate: m.Gate, PBXAgo: ago, Reception: m.Reception,
 		Standby: m.Users().Standby,
-		Mute:    m.oneVoice() && m.Seat == releve.Secondary, Arbiter: m.Arbiter, Incarnation: m.Incarnation, Recall: m.recalls(), Lone: m.Gate && m.Lone,
-		Lost: m.Owns() && m.Gate && m.Seen.Lost, Restored: m.Restored, Bereft: m.bereft(),
+		Mute:    m.oneVoice() && m.Seat == releve.Secondary,
+		Arbiter: m.Arbiter, Incarnation: m.Incarnation, Recall: m.needsVote(), Lone: m.Gate && m.Lone,
+		Lost: m.Owns() && m.Gate && m.Mirror.Lost, Restored: m.Restored, Bereft: m.isBereft(),
 	}
 }
 
-func (m *Machine) serves() bool {
+func (m *Machine) isServing() bool {
 	return (m.Phase == Serving || m.Phase == Promoting) && !m.Suspended
 }
 
@@ -514,7 +466,7 @@ func (m *Machine) Stance() StanceKind {
 		}
 		return OnDuty
 	case Handing, Handed:
-		if m.heard() && m.Other.Term > m.Term && m.Other.Reception {
+		if m.otherHeard() && m.Other.Term > m.Term && m.Other.Reception {
 			return Verifying
 		}
 		return NoDuty
@@ -557,7 +509,7 @@ func (m *Machine) Users() Users {
 	case Handing:
 		return Users{Reception: true}
 	case Handed:
-		return Users{Reception: !(m.heard() && m.Other.Term > m.Term)}
+		return Users{Reception: !(m.otherHeard() && m.Other.Term > m.Term)}
 	case Isolated, Following, Waiting, Rejoining, Deposed:
 		return Users{Standby: !m.oneVoice()}
 	case Restoring:
@@ -593,15 +545,12 @@ func (m *Machine) CommitsAlone() bool {
 	return m.Vote && m.Owns()
 }
 
-// WitnessHeard says that the witness spoke lately.
-func (m *Machine) WitnessHeard() bool { return m.arbiterHeard() }
-
 // Protected says whether a failure now would lose nothing: the owner serves, the
 // mirror is in sync and holds the vote.
 func (m *Machine) Protected() bool {
 	switch m.Phase {
 	case Serving:
-		return m.Gate && m.Seen.Streaming && (m.otherVotes() || m.oneVoice() && !m.Lone)
+		return m.Gate && m.Mirror.Streaming && (m.otherVotes() || m.oneVoice() && !m.Lone)
 	case Following:
 		held := m.Vote || m.claimable() || m.oneVoice() && !m.Other.Lone
 		return held && m.otherOwns() && m.Other.Serving && m.DB.Streaming

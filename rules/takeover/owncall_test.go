@@ -42,7 +42,8 @@ func TestASleepIsNoSilenceOfThePBX(t *testing.T) {
 	}{
 		{pbxLost, pbxLost, true}, {pbxLost - time.Millisecond, time.Hour, false}, {time.Hour, pbxLost - time.Millisecond, false}, {time.Hour, time.Hour, true},
 	} {
-		m := Machine{Now: 10 * time.Hour, PBXAt: 10 * time.Hour, PBX: PBX{Ago: c.since}, WokeAt: 10*time.Hour - c.woke}
+		m := Machine{Now: 10 * time.Hour}
+		m.PBXAt, m.PBX, m.WokeAt = m.Now, PBX{Ago: c.since}, m.Now-c.woke
 		if got := m.pbxSilent(); got != c.want {
 			t.Errorf("awake for %s, the last answer %s ago: silent %v, want %v", c.woke, c.since, got, c.want)
 		}

@@ -73,7 +73,10 @@ func (p *pair) other(s *simulated) *simulated {
 
 func (p *pair) boot(s *simulated) {
 	s.up, s.frozen, s.jobs, s.pg, s.follows, s.last = true, false, nil, "", false, Database{}
-	s.Machine = New(Settings{Seat: s.seat, Rounds: 3, Limit: 300 * time.Millisecond, Pause: 100 * time.Millisecond, Watch: 500 * time.Millisecond, OwnCalls: true})
+	s.Machine = New(Settings{
+		Seat: s.seat, Rounds: 3, OwnCalls: true,
+		Limit: 300 * time.Millisecond, Pause: 100 * time.Millisecond, Watch: 500 * time.Millisecond,
+	})
 	p.event(s, Event{Boot: &Boot{Known: s.known, Durable: s.disk, Disk: s.kind, DataID: s.dataID}})
 }
 
@@ -124,7 +127,7 @@ func (p *pair) carry(s *simulated, a Action) {
 		p.later(s, lasts, func() { p.round(s, began) })
 	case Probe:
 		p.later(s, time.Second, func() { // the PBX's own timer
-			if o := p.other(s); !o.up || o.frozen || !o.serves() || !o.sip {
+			if o := p.other(s); !o.up || o.frozen || !o.isServing() || !o.sip {
 				p.overflow(s)
 			}
 		})
@@ -203,7 +206,7 @@ func (p *pair) exchange(s *simulated) {
 func (p *pair) round(s *simulated, began time.Duration) {
 	o := p.other(s)
 	r := Round{Term: s.Term, Began: began, Ended: p.now, Limit: s.Settings.Limit, Control: s.sip}
-	well := o.up && !o.frozen && o.serves() && o.sip
+	well := o.up && !o.frozen && o.isServing() && o.sip
 	for _, path := range []string{"peer", "sip"} {
 		heard := o.up && !o.frozen && (path == "sip" && o.sip && s.sip || path == "peer" && p.link)
 		r.Replies = append(r.Replies, Reply{Path: path, Heard: heard, Well: heard && well, Registered: true})
@@ -267,7 +270,7 @@ func (p *pair) observe(s *simulated) {
 		p.exchange(s)
 	}
 	if p.now%(50*step) == 0 {
-		reception := s.serves()
+		reception := s.isServing()
 		p.event(s, Event{PBX: &PBX{Heard: s.sip}})
 		p.event(s, Event{Reception: &reception})
 	}
@@ -506,7 +509,7 @@ func TestALookMeasuredBeforeTheBarrierDoesNotTellWhatTheMirrorMustHave(t *testin
 	p.event(p.main(), Event{Done: &Done{Job: JobBarrier}})
 	p.event(p.main(), Event{Mirror: &early})
 	p.until("the vote is issued", 2*time.Second, func() bool { return p.main().Issued })
-	if got := p.main().Terms.Position; got < alone {
+	if got := p.main().Candidate.Position; got < alone {
 		t.Fatalf("the mirror may take over with what is up to %d, and %d was acknowledged", got, alone)
 	}
 }

@@ -18,16 +18,16 @@ type Register struct {
 	Term        releve.Term `json:"term"`
 	Owner       releve.Seat `json:"owner"`
 	// Alone: the owner holds the vote. Otherwise hand-over Number lies here, for the
-	// copy that Terms names.
-	Alone   bool   `json:"alone"`
-	Number  uint64 `json:"number"`
-	Terms   Terms  `json:"terms"`
-	Version uint64 `json:"version"`
+	// copy that Candidate names.
+	Alone     bool      `json:"alone"`
+	Number    uint64    `json:"number"`
+	Candidate Candidate `json:"terms"`
+	Version   uint64    `json:"version"`
 }
 
-// grants says that the register gives the next term to the mirror d, for its copy.
-func (r Register) grants(d Durable) bool {
-	return r.Incarnation == d.Incarnation && r.Owner == d.Seat && r.Term == d.Term+1 && d.DataID != "" && r.Terms.DataID == d.DataID
+// grantedTo says that the register gives the next term to the mirror d, for its copy.
+func (r Register) grantedTo(d Durable) bool {
+	return r.Incarnation == d.Incarnation && r.Owner == d.Seat && r.Term == d.Term+1 && d.DataID != "" && r.Candidate.DataID == d.DataID
 }
 
 // Claim is one compare-and-set: Want replaces the register whose incarnation and

@@ -21,7 +21,7 @@ var table = []row{
 	// A server that is no longer on duty.
 	{"duty-lost", (*Machine).superseded, (*Machine).fence},
 	{"journal-lacks", (*Machine).forgetful, (*Machine).halt},
-	{"duty-handed-over", (*Machine).relieved, to(Deposed)},
+	{"duty-handed-over", (*Machine).successorReady, to(Deposed)},
 	{"mirror-superseded", (*Machine).outdated, (*Machine).outdate},
 	{"duty-ours-after-all", (*Machine).oursAfterAll, (*Machine).takeUpAgain},
 
@@ -37,84 +37,86 @@ var table = []row{
 	{"owner-starts", starting(func(m *Machine) bool { return m.Known && m.Owns() && m.Promotion.Done }), (*Machine).startOwner},
 	{"promotion-goes-on", starting(func(m *Machine) bool { return m.Known && m.Owns() }), to(Promoting)},
 	{"mirror-starts", starting((*Machine).copyWhole), to(Isolated)},
-	{"mirror-without-copy", starting(func(m *Machine) bool { return m.Known }), (*Machine).strike},
-	{"site-founded", (*Machine).founds, begin(Founding, JobCreate)},
+	{"mirror-without-copy", starting(func(m *Machine) bool { return m.Known }), (*Machine).strikeCopy},
+	{"site-founded", (*Machine).canFound, begin(Founding, JobCreate)},
 	{"copy-wanted", starting(func(m *Machine) bool { return m.Seat == releve.Secondary }), to(Waiting)},
-	{"journal-empty", starting(func(m *Machine) bool { return m.heard() && m.Other.Known }), to(Deposed)},
-	{"site-begins", func(m *Machine) bool { return m.Phase == Founding && m.ended(JobCreate) }, (*Machine).found},
+	{"journal-empty", starting(func(m *Machine) bool { return m.otherHeard() && m.Other.Known }), to(Deposed)},
+	{"site-begins", func(m *Machine) bool { return m.Phase == Founding && m.jobEnded(JobCreate) }, (*Machine).beginSite},
 
 	// The vote.
-	{"arbiter-adopted", (*Machine).adopts, (*Machine).adopt},
-	{"vote-returned", (*Machine).voteComesBack, (*Machine).takeReturned},
-	{"vote-returned-by-hand", (*Machine).voteCarriedBack, (*Machine).takeCarried},
-	{"vote-regained", (*Machine).regained, (*Machine).takeRegained},
-	{"vote-void", (*Machine).voteVoid, saved(Durable.Void)},
-	{"register-void", (*Machine).registerVoid, saved(Durable.Void)},
-	{"vote-recalled", (*Machine).recalled, saved(Durable.Abdicate)},
-	{"vote-not-issued", func(m *Machine) bool { return m.halfHanded() && m.shut() }, saved(Durable.TakeBack)},
-	{"vote-accepted", func(m *Machine) bool { return m.voteOffered() && m.answered().Holds() }, (*Machine).accept},
-	{"vote-refused", (*Machine).voteOffered, (*Machine).accept},
-	{"mirror-abdicates", (*Machine).broken, saved(Durable.Abdicate)},
+	{"arbiter-adopted", (*Machine).arbiterLater, (*Machine).adoptArbiter},
+	{"vote-returned", (*Machine).voteReturned, (*Machine).takeReturned},
+	{"vote-returned-by-hand", (*Machine).voteCarried, (*Machine).takeCarried},
+	{"vote-regained", (*Machine).voteRegained, (*Machine).takeRegained},
+	{"vote-void", (*Machine).voteVoid, saving(Durable.Void)},
+	{"register-void", (*Machine).registerVoid, saving(Durable.Void)},
+	{"vote-recalled", (*Machine).voteRecalled, saving(Durable.Abdicate)},
+	{"vote-not-issued", func(m *Machine) bool { return m.halfHanded() && m.shut() }, saving(Durable.TakeBack)},
+	{"vote-accepted", func(m *Machine) bool { return m.voteOffered() && m.voteAnswer().Holds() }, (*Machine).answerVote},
+	{"vote-refused", (*Machine).voteOffered, (*Machine).answerVote},
+	{"mirror-abdicates", (*Machine).broken, saving(Durable.Abdicate)},
 	{"vote-barrier", func(m *Machine) bool { return m.canHandVote() && m.Lone && m.retryable(JobBarrier) }, begin(Serving, JobBarrier)},
-	{"vote-prepared", func(m *Machine) bool { return m.canHandVote() && !m.Lone }, (*Machine).prepare},
-	{"vote-issued", (*Machine).caughtUp, (*Machine).issue},
-	{"vote-taken-back", (*Machine).handOverFailed, saved(Durable.TakeBack)},
-	{"solo-by-order", (*Machine).soloAsked, (*Machine).solo},
-	{"arbiter-change-asked", (*Machine).movesToWitness, func(m *Machine) []Action { m.Asked = UseWitness; return said() }},
-	{"arbiter-changed", func(m *Machine) bool { return m.changes() && m.Alone() }, (*Machine).choose},
-	{"register-updated", (*Machine).registerBehind, (*Machine).register},
+	{"vote-prepared", func(m *Machine) bool { return m.canHandVote() && !m.Lone }, (*Machine).beginHandOver},
+	{"vote-issued", (*Machine).caughtUp, (*Machine).issueVote},
+	{"vote-taken-back", (*Machine).handOverFailed, saving(Durable.TakeBack)},
+	{"solo-by-order", (*Machine).soloOrdered, (*Machine).solo},
+	{"arbiter-change-asked", (*Machine).witnessFirstHeard, func(m *Machine) []Action { m.Order = UseWitness; return said() }},
+	{"arbiter-changed", func(m *Machine) bool { return m.canChangeArbiter() && m.Alone() }, (*Machine).changeArbiter},
+	{"register-updated", (*Machine).registerBehind, (*Machine).updateRegister},
 	{"vote-lodged", (*Machine).canLodge, (*Machine).lodge},
 	{"vote-reclaimed", (*Machine).canReclaim, (*Machine).reclaim},
 
 	// An owner and its duty.
-	{"database-lost", func(m *Machine) bool { return m.handsOver() && !m.DB.Up }, (*Machine).release},
-	{"pbx-lost", func(m *Machine) bool { return m.handsOver() && m.pbxGone() }, (*Machine).release},
-	{"voice-lost", func(m *Machine) bool { return m.handsOver() && m.voiceGone() }, (*Machine).release},
-	{"duty-given", func(m *Machine) bool { return m.Asked == HandOver && m.handsOver() && m.Job == NoJob }, (*Machine).handOver},
-	{"duty-kept", func(m *Machine) bool { return m.Asked == HandOver && m.Job == NoJob }, forget},
-	{"duty-released", func(m *Machine) bool { return m.Phase == Handing && m.Job == NoJob }, (*Machine).release},
-	{"term-reopened", func(m *Machine) bool { return m.Phase == Handed && m.Alone() }, (*Machine).reopen},
-	{"owner-confirmed", (*Machine).confirmed, to(Serving)},
+	{"database-lost", func(m *Machine) bool { return m.canHandOver() && !m.DB.Up }, (*Machine).releaseTerm},
+	{"pbx-lost", func(m *Machine) bool { return m.canHandOver() && m.pbxGone() }, (*Machine).releaseTerm},
+	{"voice-lost", func(m *Machine) bool { return m.canHandOver() && m.voiceGone() }, (*Machine).releaseTerm},
+	{"duty-given", func(m *Machine) bool { return m.Order == HandOver && m.canHandOver() && m.Job == NoJob }, (*Machine).giveDuty},
+	{"duty-kept", func(m *Machine) bool { return m.Order == HandOver && m.Job == NoJob }, forget},
+	{"duty-released", func(m *Machine) bool { return m.Phase == Handing && m.Job == NoJob }, (*Machine).releaseTerm},
+	{"term-reopened", func(m *Machine) bool { return m.Phase == Handed && m.Alone() }, (*Machine).reopenTerm},
+	{"owner-confirmed", (*Machine).ownerConfirmed, to(Serving)},
 	{"owner-database-starts", (*Machine).ownerDown, startAgain(true)},
-	{"gate-opened", (*Machine).gateReady, (*Machine).open},
+	{"gate-opened", (*Machine).gateReady, (*Machine).openGate},
 	{"alone", (*Machine).canBeAlone, begin(Serving, JobLone)},
 	{"mirrored", (*Machine).canBeMirrored, begin(Serving, JobBarrier)},
 	{"duty-still-ours", (*Machine).stillOurs, func(m *Machine) []Action { m.Suspended = false; return said() }},
 	{"standby-user-left", (*Machine).standbyWanted, func(m *Machine) []Action { m.KeepStandby = false; return said() }},
 
 	// A database that is lost, and nobody to relieve its owner.
-	{"restore-begins", (*Machine).restoreAsked, (*Machine).restore},
-	{"restored", func(m *Machine) bool { return m.Phase == Restoring && m.ended(JobRestore) }, (*Machine).restored},
+	{"restore-begins", (*Machine).restoreOrdered, (*Machine).beginRestore},
+	{"restored", func(m *Machine) bool { return m.Phase == Restoring && m.jobEnded(JobRestore) }, (*Machine).goOnRestored},
 	{"restore-failed", func(m *Machine) bool { return m.Phase == Restoring && m.Job == NoJob }, to(Stuck)},
 
 	// A mirror.
-	{"return-begins", (*Machine).rejoinAsked, (*Machine).comeBack},
+	{"return-begins", (*Machine).rejoinOrdered, (*Machine).comeBack},
 	{"kept-copy-starts", (*Machine).keptCopyNeeded, startAgain(false)},
-	{"copy-condemned", (*Machine).rebuildAsked, (*Machine).condemn},
+	{"copy-condemned", (*Machine).rebuildOrdered, (*Machine).condemn},
 	{"copy-too-old", (*Machine).tooOld, (*Machine).condemn},
 	{"copy-begins", (*Machine).copyPossible, (*Machine).rejoin},
-	{"copy-finished", func(m *Machine) bool { return m.Phase == Rejoining && m.ended(JobRejoin) }, (*Machine).rejoined},
+	{"copy-finished", func(m *Machine) bool { return m.Phase == Rejoining && m.jobEnded(JobRejoin) }, (*Machine).rejoined},
 	{"copy-failed", func(m *Machine) bool { return m.Phase == Rejoining && m.Job == NoJob }, to(Waiting)},
-	{"mirror-database-starts", func(m *Machine) bool { return m.mirrors() && !m.DB.Up && m.retryable(JobStart) }, (*Machine).startCopy},
+	{"mirror-database-starts", func(m *Machine) bool { return m.isMirror() && !m.DB.Up && m.retryable(JobStart) }, (*Machine).startCopy},
 	{"mirror-follows", (*Machine).canFollow, begin(Following, JobFollow)},
-	{"stop-asked", func(m *Machine) bool { return m.stopping() && m.givesBack() }, saved(Durable.Abdicate)},
-	{"abdication-asked", func(m *Machine) bool { return m.Asked == Abdicate && m.givesBack() }, (*Machine).abdicate},
+	{"stop-asked", func(m *Machine) bool { return m.stopping() && m.canGiveBack() }, saving(Durable.Abdicate)},
+	{"abdication-asked", func(m *Machine) bool { return m.Order == Abdicate && m.canGiveBack() }, (*Machine).abdicateByOrder},
 
 	// A verification and what comes of it.
 	{"busy-refused", (*Machine).knownBusy, (*Machine).refuseBusy},
-	{"duty-granted", (*Machine).granted, (*Machine).takeGranted},
-	{"duty-asked", (*Machine).canAsk, (*Machine).askForDuty},
-	{"duty-taken-from-released", (*Machine).released, (*Machine).takeOver},
-	{"duty-taken-by-order", (*Machine).takeAsked, (*Machine).takeAnyway},
-	{"answered-on-duty", func(m *Machine) bool { return m.serves() && m.Waiters > 0 }, (*Machine).answerOnDuty},
-	{"takeover", func(m *Machine) bool { return m.canTakeOver() && !m.Witnessed() && m.verdict() }, (*Machine).takeOver},
-	{"answered-without-duty", func(m *Machine) bool { return m.checks() && m.verdict() && !m.voteInHand() && m.Asking == 0 }, (*Machine).answer},
+	{"duty-granted", (*Machine).dutyGranted, (*Machine).takeDutyGranted},
+	{"duty-asked", (*Machine).canClaimDuty, (*Machine).claimDuty},
+	{"duty-taken-from-released", (*Machine).canSucceed, (*Machine).takeDuty},
+	{"duty-taken-by-order", (*Machine).takeOrdered, (*Machine).takeDutyByOrder},
+	{"answered-on-duty", func(m *Machine) bool { return m.isServing() && m.Waiters > 0 }, (*Machine).answerOnDuty},
+	{"takeover", func(m *Machine) bool { return m.canTakeOver() && !m.Witnessed() && m.verdictReached() }, (*Machine).takeDuty},
+	{"answered-without-duty", func(m *Machine) bool {
+		return m.isVerifier() && m.verdictReached() && !m.voteInHand() && m.ClaimTurn == 0
+	}, (*Machine).answer},
 	{"call-not-held", func(m *Machine) bool { return m.Waiters > 0 && m.Suspended && !m.inDoubt() }, (*Machine).refuse},
-	{"call-unseen", (*Machine).doubts, (*Machine).prove},
+	{"call-unseen", (*Machine).shouldProve, (*Machine).prove},
 	{"in-service", (*Machine).refusable, (*Machine).refuse},
 	{"owner-well-again", func(m *Machine) bool { return m.WithoutDuty && m.lastGood() }, func(m *Machine) []Action { m.WithoutDuty = false; return said() }},
-	{"round", (*Machine).due, (*Machine).check},
-	{"own-call", (*Machine).suspects, (*Machine).probe},
+	{"round", (*Machine).shouldCheck, (*Machine).check},
+	{"own-call", (*Machine).shouldProbe, (*Machine).probe},
 
 	{"order-refused", (*Machine).orderVain, forget},
 
@@ -156,7 +158,7 @@ func start(writable bool) func(*Machine) []Action {
 }
 
 // startAgain ends first what may still run: a PostgreSQL that does not answer has not
-// ended, and the store's sessions would find its successor by themselves.
+// jobEnded, and the store's sessions would find its successor by themselves.
 func startAgain(writable bool) func(*Machine) []Action {
 	return func(m *Machine) []Action {
 		m.Gate, m.Lone = false, false
@@ -168,11 +170,11 @@ func starting(when func(*Machine) bool) func(*Machine) bool {
 	return func(m *Machine) bool { return m.Phase == Starting && m.Boot.Disk != "" && when(m) }
 }
 
-func forget(m *Machine) []Action { m.Asked = ""; return said() }
+func forget(m *Machine) []Action { m.Order = ""; return said() }
 
-// saved changes the vote and puts the change on disk before it is told. A change
+// saving changes the vote and puts the change on disk before it is told. A change
 // that the vote does not allow is a row whose condition is wrong: the server halts.
-func saved(change func(Durable) (Durable, error)) func(*Machine) []Action {
+func saving(change func(Durable) (Durable, error)) func(*Machine) []Action {
 	return func(m *Machine) []Action {
 		d, err := change(m.Durable)
 		if err != nil {
@@ -188,7 +190,7 @@ func (m *Machine) save() []Action {
 	return []Action{{Kind: Save, Durable: m.Durable}, {Kind: Tell}}
 }
 
-func (m *Machine) ended(j Job) bool { return m.Job == NoJob && m.Failed != j }
+func (m *Machine) jobEnded(j Job) bool { return m.Job == NoJob && m.Failed != j }
 
 // A server that is no longer on duty.
 
@@ -202,7 +204,7 @@ func (m *Machine) superseded() bool {
 // otherLater: the other owns a later term. When operators forced both servers into the
 // same one, the main keeps it: somebody must give way, by a rule that both know.
 func (m *Machine) otherLater() bool {
-	if !m.heard() || !m.Other.Known {
+	if !m.otherHeard() || !m.Other.Known {
 		return false
 	}
 	same := m.Other.Term == m.Term && m.Other.Owner == m.Other.Seat && m.Seat == releve.Secondary
@@ -225,7 +227,7 @@ func (m *Machine) loseDuty() {
 // forgetful: the other had a number of this term from this server itself that
 // the journal does not know (R6).
 func (m *Machine) forgetful() bool {
-	told := m.heard() && m.Other.Term == m.Term && m.Other.Owner == m.Seat && m.Other.Number > m.Number
+	told := m.otherHeard() && m.Other.Term == m.Term && m.Other.Owner == m.Seat && m.Other.Number > m.Number
 	return m.Phase != Stuck && m.Known && m.Owns() && (told || m.registerLacks())
 }
 
@@ -235,12 +237,12 @@ func (m *Machine) halt() []Action {
 	return []Action{{Kind: Fence}, {Kind: Tell}}
 }
 
-func (m *Machine) relieved() bool {
-	return m.Phase == Handed && m.heard() && m.Other.Term > m.Term && m.Other.Reception
+func (m *Machine) successorReady() bool {
+	return m.Phase == Handed && m.otherHeard() && m.Other.Term > m.Term && m.Other.Reception
 }
 
 func (m *Machine) outdated() bool {
-	return m.Known && m.mirrors() && m.heard() && m.Other.Known && m.Other.Term > m.Term
+	return m.Known && m.isMirror() && m.otherHeard() && m.Other.Known && m.Other.Term > m.Term
 }
 
 // outdate: where the owner's data came from this copy, the copy is kept until an
@@ -259,7 +261,7 @@ func (m *Machine) outdate() []Action {
 // says so (R5).
 func (m *Machine) oursAfterAll() bool {
 	return m.Phase == Deposed && m.Job == NoJob && m.Alone() && m.Promotion.Done && m.DataID != "" && m.Other.Term <= m.Term &&
-		m.Confirmed && m.registerMine() && m.Reg.Alone
+		m.Confirmed && m.registerMine() && m.Register.Alone
 }
 
 func (m *Machine) takeUpAgain() []Action {
@@ -295,7 +297,7 @@ func (m *Machine) ownerWithoutData() bool {
 // dataWithoutMemory: the main has a database and no journal. Whether it ever served,
 // only an operator can say (R6).
 func (m *Machine) dataWithoutMemory() bool {
-	return !m.Known && m.Seat == releve.Main && m.Boot.Disk == DiskOurs && !(m.heard() && m.Other.Known)
+	return !m.Known && m.Seat == releve.Main && m.Boot.Disk == DiskOurs && !(m.otherHeard() && m.Other.Known)
 }
 
 func (m *Machine) copyWhole() bool {
@@ -307,70 +309,70 @@ func (m *Machine) startOwner() []Action {
 	return start(true)(m)
 }
 
-func (m *Machine) strike() []Action {
+func (m *Machine) strikeCopy() []Action {
 	m.Phase = Waiting
 	m.Durable = m.Strike()
 	return m.save()
 }
 
-// founds: a new site begins only where both servers are new, so that a main that
+// canFound: a new site begins only where both servers are new, so that a main that
 // lost its disk never founds a second one.
-func (m *Machine) founds() bool {
+func (m *Machine) canFound() bool {
 	if m.Phase == Founding {
 		return m.Failed == JobCreate && m.retryable(JobCreate)
 	}
 	if m.Phase != Starting || m.Known || m.Seat != releve.Main || m.Boot.Disk != DiskEmpty {
 		return false
 	}
-	return m.Boot.Found || m.heard() && !m.Other.Known
+	return m.Boot.Found || m.otherHeard() && !m.Other.Known
 }
 
-func (m *Machine) found() []Action {
+func (m *Machine) beginSite() []Action {
 	m.Durable, m.Known, m.Phase = Found(m.DataID), true, Unconfirmed
 	return append(m.save(), start(true)(m)...)
 }
 
 // The vote.
 
-func (m *Machine) voteComesBack() bool {
-	if !m.Known || m.JournalLost || !m.heard() {
+func (m *Machine) voteReturned() bool {
+	if !m.Known || m.JournalLost || !m.otherHeard() {
 		return false
 	}
-	_, ok := m.Returned(m.Other.Term, m.Other.Abdicated)
+	_, ok := m.Regain(m.Other.Term, m.Other.Abdicated)
 	return ok && m.Other.Owner == m.Seat && m.Other.Number <= m.Number // a later number is one that our journal has forgotten
 }
 
 func (m *Machine) takeReturned() []Action {
-	m.Durable, _ = m.Returned(m.Other.Term, m.Other.Abdicated)
+	m.Durable, _ = m.Regain(m.Other.Term, m.Other.Abdicated)
 	return m.save()
 }
 
-// voteCarriedBack: an operator brought the mirror's abdication, for the link is cut (R3).
-func (m *Machine) voteCarriedBack() bool {
-	if !m.Known || m.JournalLost || m.Told.Seat != m.Seat.Other() {
+// voteCarried: an operator brought the mirror's abdication, for the link is cut (R3).
+func (m *Machine) voteCarried() bool {
+	if !m.Known || m.JournalLost || m.Carried.Seat != m.Seat.Other() {
 		return false
 	}
-	_, ok := m.Returned(m.Told.Term, m.Told.Number)
+	_, ok := m.Regain(m.Carried.Term, m.Carried.Number)
 	return ok
 }
 
 func (m *Machine) takeCarried() []Action {
-	m.Durable, _ = m.Returned(m.Told.Term, m.Told.Number)
-	m.Told = Return{}
+	m.Durable, _ = m.Regain(m.Carried.Term, m.Carried.Number)
+	m.Carried = Return{}
 	return m.save()
 }
 
-// givesBack: there is a vote here, and a word is enough to give it back.
-func (m *Machine) givesBack() bool { return m.Holds() && !m.asked() && !m.JournalLost }
+// canGiveBack: there is a vote here, and a word is enough to give it back.
+func (m *Machine) canGiveBack() bool { return m.Holds() && !m.hasClaimed() && !m.JournalLost }
 
-// recalled: the owner asks for the vote, because the arbiter is to change.
-func (m *Machine) recalled() bool {
-	return m.givesBack() && m.heard() && m.Other.Recall && m.Other.Term == m.Term
+// voteRecalled: the owner asks for the vote, because the arbiter is to change.
+func (m *Machine) voteRecalled() bool {
+	return m.canGiveBack() && m.otherHeard() && m.Other.Recall && m.Other.Term == m.Term
 }
 
-func (m *Machine) abdicate() []Action {
-	m.Asked = ""
-	return saved(Durable.Abdicate)(m)
+func (m *Machine) abdicateByOrder() []Action {
+	m.Order = ""
+	return saving(Durable.Abdicate)(m)
 }
 
 // shut: an owner whose gate is not open, so that no hand-over can go on.
@@ -385,42 +387,42 @@ func (m *Machine) halfHanded() bool {
 // that is still receiving what the vote names waits until it has it.
 func (m *Machine) voteOffered() bool {
 	o := m.Other
-	if !m.Known || m.JournalLost || m.Owns() || m.Vote || !m.heard() || o.Term != m.Term || !o.Issued || o.Number <= m.Number || o.Incarnation != m.Incarnation {
+	if !m.Known || m.JournalLost || m.Owns() || m.Vote || m.isMirror() && m.Job != NoJob {
 		return false
 	}
-	if m.mirrors() && m.Job != NoJob {
+	if !m.otherHeard() || o.Term != m.Term || !o.Issued || o.Number <= m.Number || o.Incarnation != m.Incarnation {
 		return false
 	}
-	arriving := m.DB.Up && m.DB.Streaming && o.Terms.DataID == m.DataID && m.DB.Flush < o.Terms.Position
+	arriving := m.DB.Up && m.DB.Streaming && o.Candidate.DataID == m.DataID && m.DB.Flush < o.Candidate.Position
 	return !arriving
 }
 
-// answered is what the offered vote makes of this server: its holder, or one that
+// voteAnswer is what the offered vote makes of this server: its holder, or one that
 // gave it back.
-func (m *Machine) answered() Durable {
+func (m *Machine) voteAnswer() Durable {
 	flush, timeline := m.DB.Flush, m.DB.Timeline
 	if !m.DB.Up || m.stopping() {
 		flush, timeline = 0, 0
 	}
-	d, _ := m.Accept(m.Other.Term, m.Other.Number, m.Other.Terms, flush, timeline)
+	d, _ := m.Accept(m.Other.Term, m.Other.Number, m.Other.Candidate, flush, timeline)
 	return d
 }
 
-func (m *Machine) accept() []Action {
-	m.Durable = m.answered()
+func (m *Machine) answerVote() []Action {
+	m.Durable = m.voteAnswer()
 	return m.save()
 }
 
 // broken: a mirror that holds the vote and could not use it, or that keeps an
 // owner waiting whose commits it no longer receives (M4).
 func (m *Machine) broken() bool {
-	if !m.givesBack() || m.Job != NoJob {
+	if !m.canGiveBack() || m.Job != NoJob {
 		return false
 	}
 	if m.Phase == Waiting || m.Phase == Stuck || m.oneVoice() {
 		return true // it could not use the vote
 	}
-	if !m.mirrors() || m.otherGone() {
+	if !m.isMirror() || m.otherGone() {
 		return false
 	}
 	lost := !m.DB.Up && (m.DB.Why != "" || m.Failed == JobStart)
@@ -430,56 +432,58 @@ func (m *Machine) broken() bool {
 
 // otherGone: with nobody to hear an abdication there is no use in one, and the
 // vote may be needed.
-func (m *Machine) otherGone() bool { return !m.heard() || m.Other.Released }
+func (m *Machine) otherGone() bool { return !m.otherHeard() || m.Other.Released }
 
 // canHandVote: the pair is about to be in sync, and the mirror's copy descends
 // from this owner's promotion (R2, R10).
 func (m *Machine) canHandVote() bool {
 	o := m.Other
-	ready := !m.Witnessed() || m.registerMine() && m.Reg.Alone && m.Confirmed
-	return m.mirrorFollows() && !m.oneVoice() && !o.Mute && m.Vote && !m.Released && !m.changes() && ready &&
+	ready := !m.Witnessed() || m.registerMine() && m.Register.Alone && m.Confirmed
+	return m.mirrorFollowing() && !m.oneVoice() && !o.Mute && m.Vote && !m.Released && !m.canChangeArbiter() && ready &&
 		o.Owner == m.Seat && o.Incarnation == m.Incarnation
 }
 
-// mirrorFollows: the other's copy receives what this owner commits, and descends from
+// mirrorFollowing: the other's copy receives what this owner commits, and descends from
 // its promotion.
-func (m *Machine) mirrorFollows() bool {
+func (m *Machine) mirrorFollowing() bool {
 	o := m.Other
-	return m.Phase == Serving && m.Gate && m.Job == NoJob && m.streaming() && m.heard() &&
+	return m.Phase == Serving && m.Gate && m.Job == NoJob && m.mirrorStreaming() && m.otherHeard() &&
 		o.Term == m.Term && o.Phase == Following && o.DataID != "" && o.Upstream == m.Promotion.ID
 }
 
-func (m *Machine) streaming() bool { return m.Seen.Streaming && !m.Seen.Foreign }
+func (m *Machine) mirrorStreaming() bool { return m.Mirror.Streaming && !m.Mirror.Foreign }
 
-func (m *Machine) prepare() []Action {
+func (m *Machine) beginHandOver() []Action {
 	m.PreparedAt, m.Looked, m.Target = m.Now, false, 0
-	return saved(Durable.Prepare)(m)
+	return saving(Durable.Prepare)(m)
 }
 
 // caughtUp: the mirror has flushed all that was written before the barrier.
 func (m *Machine) caughtUp() bool {
-	return m.Phase == Serving && m.Gate && m.halfHanded() && m.streaming() && m.Target > 0 && m.Seen.Flush >= m.Target && m.heard() && m.Other.Phase == Following && m.Other.DataID != ""
+	has := m.mirrorStreaming() && m.Target > 0 && m.Mirror.Flush >= m.Target
+	follows := m.otherHeard() && m.Other.Phase == Following && m.Other.DataID != ""
+	return m.Phase == Serving && m.Gate && m.halfHanded() && has && follows
 }
 
-func (m *Machine) issue() []Action {
-	terms := Terms{DataID: m.Other.DataID, Timeline: m.DB.Timeline, Position: m.Target}
-	return saved(func(d Durable) (Durable, error) { return d.Issue(terms) })(m)
+func (m *Machine) issueVote() []Action {
+	to := Candidate{DataID: m.Other.DataID, Timeline: m.DB.Timeline, Position: m.Target}
+	return saving(func(d Durable) (Durable, error) { return d.Issue(to) })(m)
 }
 
 func (m *Machine) handOverFailed() bool {
-	return m.Phase == Serving && m.halfHanded() && m.Now-m.SeenAt > mirrorGone && m.Now-m.PreparedAt > mirrorGone
+	return m.Phase == Serving && m.halfHanded() && m.Now-m.MirrorAt > mirrorGone && m.Now-m.PreparedAt > mirrorGone
 }
 
 // An owner and its duty.
 
-// handsOver: the mirror holds the vote and is there to take the duty (R17).
-func (m *Machine) handsOver() bool {
+// canHandOver: the mirror holds the vote and is there to take the duty (R17).
+func (m *Machine) canHandOver() bool {
 	return m.Phase == Serving && !m.Suspended && m.Known && !m.Vote && m.otherVotes()
 }
 
 // Relievable: a database that is only slow is still better than none, unless there is
 // another that has all of it: an owner can hand over, and a mirror can give the vote back.
-func (m *Machine) Relievable() bool { return !m.Owns() || m.handsOver() }
+func (m *Machine) Relievable() bool { return !m.Owns() || m.canHandOver() }
 
 // pbxGone: the PBX is silent to us and answers the other, for as long. A silence that was
 // the other's too is that of a PBX which restarts, and somebody is the first to hear it again.
@@ -496,17 +500,17 @@ func (m *Machine) pbxSilent() bool {
 
 func (m *Machine) voiceGone() bool { return m.VoiceDown && m.Now-m.VoiceAt >= time.Second }
 
-// handOver is the orderly way: the store is closed and PostgreSQL stopped, so
+// giveDuty is the orderly way: the store is closed and PostgreSQL stopped, so
 // that the mirror has everything and no rewind is needed afterwards.
-func (m *Machine) handOver() []Action {
-	m.Asked, m.Leaving, m.Gate = "", true, false
+func (m *Machine) giveDuty() []Action {
+	m.Order, m.Leaving, m.Gate = "", true, false
 	return begin(Handing, JobRetire)(m)
 }
 
-// release fences first, records the release, then tells the other (R17). When
+// releaseTerm fences first, records the release, then tells the other (R17). When
 // the vote came back while the database was being stopped, there is nobody to
 // release to, and the owner starts again.
-func (m *Machine) release() []Action {
+func (m *Machine) releaseTerm() []Action {
 	d, err := m.Release()
 	if err != nil {
 		m.loseDuty()
@@ -518,7 +522,7 @@ func (m *Machine) release() []Action {
 	return append([]Action{{Kind: Fence}}, m.save()...)
 }
 
-func (m *Machine) reopen() []Action {
+func (m *Machine) reopenTerm() []Action {
 	timeline := m.Promotion.Timeline
 	d, _ := m.Durable.Reopen(m.promotionID(m.Term))
 	d.Promotion.Timeline, d.Promotion.Done = timeline, true
@@ -526,9 +530,9 @@ func (m *Machine) reopen() []Action {
 	return append(m.save(), start(true)(m)...)
 }
 
-// confirmed: with the vote the owner is alone and may open; without it, only
+// ownerConfirmed: with the vote the owner is alone and may open; without it, only
 // once the mirror has flushed past the end of our recovery (R6).
-func (m *Machine) confirmed() bool {
+func (m *Machine) ownerConfirmed() bool {
 	return m.Phase == Unconfirmed && !m.Suspended && m.mayOpen()
 }
 
@@ -538,8 +542,8 @@ func (m *Machine) mayOpen() bool {
 	if m.Vote {
 		return !m.Witnessed() || m.Confirmed
 	}
-	return m.Issued && m.DB.Up && !m.DB.InRecovery && m.Job == NoJob && m.streaming() && m.Seen.Flush >= m.Need &&
-		m.heard() && m.Other.Term == m.Term && m.Other.Owner == m.Seat && m.Other.DataID == m.Terms.DataID
+	return m.Issued && m.DB.Up && !m.DB.InRecovery && m.Job == NoJob && m.mirrorStreaming() && m.Mirror.Flush >= m.Need &&
+		m.otherHeard() && m.Other.Term == m.Term && m.Other.Owner == m.Seat && m.Other.DataID == m.Candidate.DataID
 }
 
 func (m *Machine) ownerDown() bool {
@@ -558,10 +562,10 @@ func (m *Machine) canBeAlone() bool {
 // canBeMirrored: at level mirroring the owner keeps the vote, and waits for its mirror
 // all the same as long as it is there (M4).
 func (m *Machine) canBeMirrored() bool {
-	return m.oneVoice() && m.Lone && m.Vote && m.mirrorFollows() && m.retryable(JobBarrier)
+	return m.oneVoice() && m.Lone && m.Vote && m.mirrorFollowing() && m.retryable(JobBarrier)
 }
 
-func (m *Machine) open() []Action {
+func (m *Machine) openGate() []Action {
 	m.Lone = m.Vote
 	return begin(Serving, JobOpen)(m)
 }
@@ -569,40 +573,42 @@ func (m *Machine) open() []Action {
 // stillOurs: after a sleep, the other's word, or the PBX still showing our
 // binding, tells that nobody took the duty (H10).
 func (m *Machine) stillOurs() bool {
-	return m.Suspended && (m.OtherAt >= m.WokeAt && m.Other.Term <= m.Term || m.ReceptionAt > m.WokeAt && m.Reception && !m.heard())
+	return m.Suspended && (m.OtherAt >= m.WokeAt && m.Other.Term <= m.Term || m.ReceptionAt > m.WokeAt && m.Reception && !m.otherHeard())
 }
 
 func (m *Machine) standbyWanted() bool {
 	o := m.Other
-	return m.KeepStandby && m.Reception && m.heard() && o.Standby && o.Term <= m.Term && o.PBXAgo >= 0 && o.PBXAgo < pbxLost
+	return m.KeepStandby && m.Reception && m.otherHeard() && o.Standby && o.Term <= m.Term && o.PBXAgo >= 0 && o.PBXAgo < pbxLost
 }
 
 // A mirror.
 
-func (m *Machine) rejoinAsked() bool {
-	asked := m.Phase == Deposed && (m.Asked == Rejoin || m.Leaving) || m.Phase == Stuck && m.Asked == Rejoin
+func (m *Machine) rejoinOrdered() bool {
+	asked := m.Phase == Deposed && (m.Order == Rejoin || m.Leaving) || m.Phase == Stuck && m.Order == Rejoin
 	return asked && m.otherOwns() && m.Other.Serving
 }
 
-// rebuildAsked: only while the owner is there to be copied from, and to take the vote
+// rebuildOrdered: only while the owner is there to be copied from, and to take the vote
 // back, is a copy given up.
-func (m *Machine) rebuildAsked() bool {
-	return m.Asked == Rebuild && m.mirrors() && m.Job == NoJob && m.otherOwns() && m.Other.Serving && m.Other.Gate && !m.claimOut()
+func (m *Machine) rebuildOrdered() bool {
+	return m.Order == Rebuild && m.isMirror() && m.Job == NoJob && m.otherOwns() && m.Other.Serving && m.Other.Gate && !m.grantPending()
 }
 
 // tooOld: the owner no longer keeps the log that this copy needs next. Away for days,
 // it is copied anew by itself (M4). What the owner said before the copy was finished it said
 // of the one before; and for a moment afterwards, for it looks now and then.
 func (m *Machine) tooOld() bool {
-	return m.OtherAt > m.CopiedAt && m.Now-m.StreamLost > streamGone && m.mirrors() && m.Job == NoJob && !m.Holds() && !m.stopping() && !m.DB.Streaming && m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Lost
+	idle := m.isMirror() && m.Job == NoJob && !m.Holds() && !m.stopping() && !m.DB.Streaming
+	lost := m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Lost
+	return idle && lost && m.OtherAt > m.CopiedAt && m.Now-m.StreamLost > streamGone
 }
 
 // condemn strikes the copy out, which gives the vote back, before anything happens to it (R2).
 func (m *Machine) condemn() []Action {
-	if m.Asked == Rebuild {
+	if m.Order == Rebuild {
 		m.Copies = 0
 	}
-	m.Asked, m.Phase, m.DB = "", Waiting, Database{}
+	m.Order, m.Phase, m.DB = "", Waiting, Database{}
 	m.Durable = m.Strike()
 	return append(m.save(), Action{Kind: Fence})
 }
@@ -615,7 +621,8 @@ func (m *Machine) comeBack() []Action {
 }
 
 func (m *Machine) copyPossible() bool {
-	return m.Phase == Waiting && !m.stopping() && !m.claimOut() && m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Promotion.Done && m.mayCopy()
+	source := m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Promotion.Done
+	return m.Phase == Waiting && !m.stopping() && !m.grantPending() && source && m.mayCopy()
 }
 
 func (m *Machine) rejoin() []Action {
@@ -627,7 +634,7 @@ func (m *Machine) rejoin() []Action {
 	if m.Now-m.CopiedAt > copyLasts {
 		m.Copies = 0
 	}
-	m.Durable, m.Known, m.Asked = d, true, ""
+	m.Durable, m.Known, m.Order = d, true, ""
 	return append(m.save(), begin(Rejoining, JobRejoin)(m)...)
 }
 
@@ -645,13 +652,13 @@ func (m *Machine) startCopy() []Action {
 func (m *Machine) canFollow() bool {
 	o := m.Other
 	idle := m.Phase == Isolated || m.Phase == Following && m.Failed == JobFollow
-	return idle && m.DB.Up && m.retryable(JobFollow) && m.heard() && o.Known &&
+	return idle && m.DB.Up && m.retryable(JobFollow) && m.otherHeard() && o.Known &&
 		o.Owner == o.Seat && o.Term == m.Term && o.Promotion.Done && o.Promotion.ID == m.Upstream && !o.Released
 }
 
 // stopping lasts until the process ends: a vote that it gave back must not come
 // again meanwhile, for it would go down with it (R3).
-func (m *Machine) stopping() bool { return m.Asked == Stop }
+func (m *Machine) stopping() bool { return m.Order == Stop }
 
 // A verification and what comes of it.
 
@@ -668,26 +675,26 @@ func (m *Machine) refuseBusy() []Action {
 	return []Action{{Kind: Refuse, Call: call}}
 }
 
-// released: the owner handed over by itself; no verdict is needed (R17).
-func (m *Machine) released() bool { return m.canTakeOver() && !m.Witnessed() && m.otherReleased() }
+// canSucceed: the owner handed over by itself; no verdict is needed (R17).
+func (m *Machine) canSucceed() bool { return m.canTakeOver() && !m.Witnessed() && m.otherReleased() }
 
 func (m *Machine) otherReleased() bool {
-	return m.heard() && m.Other.Term == m.Term && m.Other.Owner != m.Seat && m.Other.Released
+	return m.otherHeard() && m.Other.Term == m.Term && m.Other.Owner != m.Seat && m.Other.Released
 }
 
 // voteInHand: this server may take over, by its own vote or by asking the witness.
-func (m *Machine) voteInHand() bool { return m.mirrors() && m.Vote || m.claimable() }
+func (m *Machine) voteInHand() bool { return m.isMirror() && m.Vote || m.claimable() }
 
 func (m *Machine) canTakeOver() bool { return m.voteInHand() && m.DB.Up && m.Job == NoJob }
 
-// takeOver answers before it promotes: the verdict is enough to answer (H9, R13).
-func (m *Machine) takeOver() []Action {
+// takeDuty answers before it promotes: the verdict is enough to answer (H9, R13).
+func (m *Machine) takeDuty() []Action {
 	return m.become(m.TakeOver(m.promotionID(m.Term)))
 }
 
-func (m *Machine) takeGranted() []Action {
+func (m *Machine) takeDutyGranted() []Action {
 	m.Confirmed = true
-	return m.become(m.Granted(m.Reg, m.promotionID(m.Term)))
+	return m.become(m.TakeGranted(m.Register, m.promotionID(m.Term)))
 }
 
 // become makes this server the owner, if the vote allows it.
@@ -723,21 +730,21 @@ func (m *Machine) lastGood() bool { return m.Count.Good > 0 && m.Count.Good == m
 // but not registered, they are held a moment, for it was told to register (H4); when it
 // never saw them, until our own call has shown whether any reaches it (K3).
 func (m *Machine) refusable() bool {
-	hold := m.Last.unregistered() && m.Now-m.Earliest < registerHold || m.unseen() && m.Own.Out > 0 && m.Own.Doubt
-	return m.Waiters > 0 && m.lastGood() && m.Count.Good >= m.Earliest && !hold
+	hold := m.LastRound.unregistered() && m.Now-m.FirstWaited < registerHold || m.unseen() && m.Own.Out > 0 && m.Own.Doubt
+	return m.Waiters > 0 && m.lastGood() && m.Count.Good >= m.FirstWaited && !hold
 }
 
 // unseen: the other says that it is well, and that it never saw a call which is said to
 // have waited for it. It may be cut off from the PBX without knowing; or somebody has
 // written a header.
 func (m *Machine) unseen() bool {
-	return m.Waiters > 0 && m.Silent && m.lastGood() && m.Last.unseen() && m.Last.Began > m.Own.Ended
+	return m.Waiters > 0 && m.NoAnswer && m.lastGood() && m.LastRound.unseen() && m.LastRound.Began > m.Own.Ended
 }
 
-// doubts: only a call of our own can tell. Before another, after those that nobody
+// shouldProve: only a call of our own can tell. Before another, after those that nobody
 // answered, there is a pause that grows.
-func (m *Machine) doubts() bool {
-	return m.Settings.OwnCalls && m.checks() && m.Users().Standby && m.unseen() && m.Own.Out == 0 &&
+func (m *Machine) shouldProve() bool {
+	return m.Settings.OwnCalls && m.isVerifier() && m.Users().Standby && m.unseen() && m.Own.Out == 0 &&
 		m.rested(m.Own.Vain, m.Own.Ended, probeAgain, probeDoubled)
 }
 
@@ -747,29 +754,30 @@ func (m *Machine) refuse() []Action {
 }
 
 func (m *Machine) check() []Action {
-	m.Checking++
-	m.Began = m.Now
+	m.RoundsOut++
+	m.RoundBegan = m.Now
 	return []Action{{Kind: Check}}
 }
 
-// suspects: the watch alone has what would be a verdict, and nobody calls. The
+// shouldProbe: the watch alone has what would be a verdict, and nobody calls. The
 // server calls the reception itself: when the PBX overflows that call to it, the
 // proof is a call as any other, and the first caller finds it relieved (H8). One that
 // was never seen well since we started may only be slower to start.
-func (m *Machine) suspects() bool {
+func (m *Machine) shouldProbe() bool {
 	again := m.rested(m.Probes, m.Probed, probeAgain, probeDoubled)
 	known := m.Count.Good > 0 || m.Now-m.Booted >= bootGrace
-	return m.Settings.OwnCalls && m.canTakeOver() && m.Waiters == 0 && m.Count.Term == m.Term && m.Count.Failed >= m.Settings.Rounds && known && again
+	failed := m.Count.Term == m.Term && m.Count.Failed >= m.Settings.Rounds
+	return m.Settings.OwnCalls && m.canTakeOver() && m.Waiters == 0 && failed && known && again
 }
 
 // prove calls the reception although the other is well.
 func (m *Machine) prove() []Action {
-	m.Own = m.Own.leaves(m.Now, true)
+	m.Own = m.Own.begun(m.Now, true)
 	return []Action{{Kind: Probe}}
 }
 
 func (m *Machine) probe() []Action {
-	m.Probed, m.Own = m.Now, m.Own.leaves(m.Now, false)
+	m.Probed, m.Own = m.Now, m.Own.begun(m.Now, false)
 	m.Probes++
 	return []Action{{Kind: Probe}}
 }
@@ -794,23 +802,23 @@ func (m *Machine) promoted() []Action {
 // What an operator forces. He says that the other server is off; one that is heard is
 // not, and then nothing is forced.
 
-func (m *Machine) forced(c Command) bool {
-	return m.Asked == c && m.Known && !m.JournalLost && !m.heard() && m.Job == NoJob
+func (m *Machine) canForce(c Command) bool {
+	return m.Order == c && m.Known && !m.JournalLost && !m.otherHeard() && m.Job == NoJob
 }
 
-func (m *Machine) soloAsked() bool {
-	return m.forced(Solo) && m.Owns() && !m.Vote && !m.Released && (m.Phase == Serving || m.Phase == Unconfirmed)
+func (m *Machine) soloOrdered() bool {
+	return m.canForce(Solo) && m.Owns() && !m.Vote && !m.Released && (m.Phase == Serving || m.Phase == Unconfirmed)
 }
 
 func (m *Machine) solo() []Action {
-	m.Asked, m.Confirmed = "", true
-	return saved(Durable.GoAlone)(m)
+	m.Order, m.Confirmed = "", true
+	return saving(Durable.GoAlone)(m)
 }
 
-// takeAsked: a mirror without the vote, or a server that had the duty once and has its
+// takeOrdered: a mirror without the vote, or a server that had the duty once and has its
 // data, takes it because the other is off.
-func (m *Machine) takeAsked() bool {
-	return m.forced(Take) && m.DataID != "" && (m.mirrors() && m.DB.Up || m.standsAside())
+func (m *Machine) takeOrdered() bool {
+	return m.canForce(Take) && m.DataID != "" && (m.isMirror() && m.DB.Up || m.standsAside())
 }
 
 // standsAside: it had the duty once, its database is stopped, and its data is whole.
@@ -818,14 +826,14 @@ func (m *Machine) standsAside() bool {
 	return m.Owns() && m.Promotion.Done && (m.Phase == Deposed || m.Phase == Handed || m.Phase == Stuck)
 }
 
-func (m *Machine) takeAnyway() []Action {
-	m.Asked, m.Confirmed = "", true
+func (m *Machine) takeDutyByOrder() []Action {
+	m.Order, m.Confirmed = "", true
 	after := max(m.Term, m.Other.Term)
 	if m.Witnessed() {
-		after = max(after, m.Reg.Term)
+		after = max(after, m.Register.Term)
 	}
 	d, err := m.TakeAnyway(after, m.promotionID(after))
-	if err != nil || m.mirrors() {
+	if err != nil || m.isMirror() {
 		return m.become(d, err)
 	}
 	d.Promotion.Timeline, d.Promotion.Done = m.Promotion.Timeline, true
@@ -839,54 +847,55 @@ func (m *Machine) orderVain() bool {
 	if m.Job != NoJob {
 		return false
 	}
-	switch m.Asked {
+	switch m.Order {
 	case Solo:
-		return !m.soloAsked()
+		return !m.soloOrdered()
 	case Take:
-		return !m.takeAsked()
+		return !m.takeOrdered()
 	case Abdicate:
-		return !m.givesBack()
+		return !m.canGiveBack()
 	case Restore:
-		return !m.restoreAsked()
+		return !m.restoreOrdered()
 	case UsePair, UseWitness:
-		return !m.changes()
+		return !m.canChangeArbiter()
 	}
 	return false
 }
 
 // A restore.
 
-// restoreAsked: the owner's database is lost, and its mirror is there to be copied. An
+// restoreOrdered: the owner's database is lost, and its mirror is there to be copied. An
 // owner that was copied from for a mirror that is ahead of nothing else decides alone.
-func (m *Machine) restoreAsked() bool {
+func (m *Machine) restoreOrdered() bool {
 	stands := m.Phase == Serving || m.Phase == Unconfirmed || m.Phase == Stuck
-	kept := m.Other.Phase == Deposed && m.bereft()
-	there := m.heard() && (m.Other.Phase == Following || m.Other.Phase == Isolated || kept)
-	return m.Asked == Restore && m.Known && !m.JournalLost && m.Alone() && stands && !m.Gate && m.Job == NoJob && there
+	kept := m.Other.Phase == Deposed && m.isBereft()
+	there := m.otherHeard() && (m.Other.Phase == Following || m.Other.Phase == Isolated || kept)
+	return m.Order == Restore && m.Known && !m.JournalLost && m.Alone() && stands && !m.Gate && m.Job == NoJob && there
 }
 
-// bereft: the data that came from the mirror is lost again, before the mirror received
+// isBereft: the data that came from the mirror is lost again, before the mirror received
 // anything of it. The mirror's own copy, kept aside, is what there is.
-func (m *Machine) bereft() bool {
+func (m *Machine) isBereft() bool {
 	return m.oneVoice() && m.Known && m.Alone() && m.Restored && !m.Gate && (m.Phase == Stuck || m.Failed == JobStart)
 }
 
 // keptCopyNeeded: the copy that was kept aside is to be copied from once more.
 func (m *Machine) keptCopyNeeded() bool {
 	o := m.Other
-	return m.Phase == Deposed && !m.Owns() && m.DataID != "" && !m.DB.Up && m.heard() && o.Owner == o.Seat && o.Bereft && m.retryable(JobStart)
+	needed := m.otherHeard() && o.Owner == o.Seat && o.Bereft
+	return m.Phase == Deposed && !m.Owns() && m.DataID != "" && !m.DB.Up && needed && m.retryable(JobStart)
 }
 
-// restore strikes the lost data out before anything happens to it (R2).
-func (m *Machine) restore() []Action {
-	m.Asked, m.Phase = "", Restoring
+// beginRestore strikes the lost data out before anything happens to it (R2).
+func (m *Machine) beginRestore() []Action {
+	m.Order, m.Phase = "", Restoring
 	m.loseDuty()
 	m.Durable = m.Strike()
 	actions := append([]Action{{Kind: Fence}}, m.save()...)
 	return append(actions, begin(Restoring, JobRestore)(m)...)
 }
 
-func (m *Machine) restored() []Action {
+func (m *Machine) goOnRestored() []Action {
 	m.Phase, m.Gate = Promoting, false
-	return saved(func(d Durable) (Durable, error) { return d.Restore(m.promotionID(m.Term)) })(m)
+	return saving(func(d Durable) (Durable, error) { return d.Restore(m.promotionID(m.Term)) })(m)
 }

@@ -80,7 +80,7 @@ type OwnEnd struct {
 	Answered bool `json:"answered"`
 }
 
-func (o OwnCall) leaves(now time.Duration, doubt bool) OwnCall {
+func (o OwnCall) begun(now time.Duration, doubt bool) OwnCall {
 	if o.Out == 0 {
 		o.Left, o.Doubt = now, true
 	}
@@ -89,7 +89,7 @@ func (o OwnCall) leaves(now time.Duration, doubt bool) OwnCall {
 	return o
 }
 
-func (o OwnCall) ends(e OwnEnd, now time.Duration) OwnCall {
+func (o OwnCall) over(e OwnEnd, now time.Duration) OwnCall {
 	o.Out, o.Back, o.Ended, o.Vain = max(0, o.Out-1), false, now, o.Vain+1
 	if e.Answered {
 		o.Vain = 0
@@ -132,7 +132,7 @@ type Count struct {
 	Term     releve.Term   `json:"Term"`
 	Failed   int           `json:"Failed"`
 	LastFrom time.Duration `json:"LastFrom"` // when the last counted round began
-	LastTo   time.Duration `json:"LastTo"`   // … and ended
+	LastTo   time.Duration `json:"LastTo"`   // when the last counted round ended
 	Good     time.Duration `json:"Good"`     // when the last good round ended
 }
 

@@ -16,9 +16,9 @@ import (
 	"releve"
 )
 
-// Terms is what a vote names: the copy it is for and how far that copy must
+// Candidate is what a vote names: the copy it is for and how far that copy must
 // have come before it may accept (R2).
-type Terms struct {
+type Candidate struct {
 	DataID   releve.DataID   `json:"data_id,omitempty"`
 	Timeline releve.Timeline `json:"timeline,omitempty"`
 	Position releve.LSN      `json:"position,omitempty"`
@@ -45,8 +45,8 @@ type Durable struct {
 	Number uint64 `json:"number"`
 	// Issued, on the owner: Number may be on its way or with the mirror. Only the
 	// mirror's abdication of Number brings the vote back.
-	Issued bool  `json:"issued"`
-	Terms  Terms `json:"terms"`
+	Issued    bool      `json:"issued"`
+	Candidate Candidate `json:"terms"`
 	// Abdicated, on the mirror: the highest number it gave back in this term.
 	Abdicated uint64 `json:"abdicated"`
 	// Released, on the owner: it fenced itself and will never resume Term (R17).
@@ -87,7 +87,7 @@ func (d Durable) Holds() bool {
 
 var errNot = errors.New("not allowed by the vote")
 
-func refuse(format string, args ...any) error {
+func notAllowed(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{errNot}, args...)...)
 }
 
@@ -103,49 +103,49 @@ func Found(data releve.DataID) Durable {
 // nobody holds the vote until it is issued or taken back (R2).
 func (d Durable) Prepare() (Durable, error) {
 	if !d.Alone() {
-		return d, refuse("only an owner that holds the vote can hand it over")
+		return d, notAllowed("only an owner that holds the vote can hand it over")
 	}
-	d.Vote, d.Issued, d.Number, d.Terms = false, false, d.Number+1, Terms{}
+	d.Vote, d.Issued, d.Number, d.Candidate = false, false, d.Number+1, Candidate{}
 	return d, nil
 }
 
-// Issue sends the vote on its way to the copy that terms names.
-func (d Durable) Issue(terms Terms) (Durable, error) {
-	if !d.Owns() || d.Vote || d.Issued || terms.DataID == "" {
-		return d, refuse("a vote is issued once, by an owner that prepared it, to a named copy")
+// Issue sends the vote on its way to the copy that it is for.
+func (d Durable) Issue(to Candidate) (Durable, error) {
+	if !d.Owns() || d.Vote || d.Issued || to.DataID == "" {
+		return d, notAllowed("a vote is issued once, by an owner that prepared it, to a named copy")
 	}
-	d.Issued, d.Terms = true, terms
+	d.Issued, d.Candidate = true, to
 	return d, nil
 }
 
 // TakeBack ends a hand-over that was prepared and not issued.
 func (d Durable) TakeBack() (Durable, error) {
 	if !d.Owns() || d.Vote || d.Issued || d.Released {
-		return d, refuse("an issued vote comes back only by the mirror's abdication")
+		return d, notAllowed("an issued vote comes back only by the mirror's abdication")
 	}
 	d.Vote = true
 	return d, nil
 }
 
-// Returned takes the vote back on the mirror's abdication of number. Late and
+// Regain takes the vote back on the mirror's abdication of number. Late and
 // repeated abdications name an older number and change nothing.
-func (d Durable) Returned(term releve.Term, number uint64) (Durable, bool) {
+func (d Durable) Regain(term releve.Term, number uint64) (Durable, bool) {
 	if !d.Owns() || term != d.Term || !d.Issued || number != d.Number {
 		return d, false
 	}
-	d.Vote, d.Issued, d.Terms = true, false, Terms{}
+	d.Vote, d.Issued, d.Candidate = true, false, Candidate{}
 	return d, true
 }
 
 // Accept is the mirror's answer to a vote of its term: it holds it, or refuses
 // it for good, which is an abdication of that number (R2). flush is how far this
 // copy is on disk, on which timeline. The bool says whether anything changed.
-func (d Durable) Accept(term releve.Term, number uint64, terms Terms, flush releve.LSN, timeline releve.Timeline) (Durable, bool) {
+func (d Durable) Accept(term releve.Term, number uint64, to Candidate, flush releve.LSN, timeline releve.Timeline) (Durable, bool) {
 	if d.Owns() || term != d.Term || number <= d.Number || d.Vote {
 		return d, false
 	}
-	d.Number, d.Terms = number, terms
-	fits := d.DataID != "" && terms.DataID == d.DataID && timeline == terms.Timeline && flush >= terms.Position
+	d.Number, d.Candidate = number, to
+	fits := d.DataID != "" && to.DataID == d.DataID && timeline == to.Timeline && flush >= to.Position
 	switch {
 	case !fits:
 		d.Abdicated = number
@@ -158,48 +158,48 @@ func (d Durable) Accept(term releve.Term, number uint64, terms Terms, flush rele
 // Abdicate gives the vote back: durably first, then said until answered (R3). What
 // was asked of a witness can no longer be given back by word: it may be granted.
 func (d Durable) Abdicate() (Durable, error) {
-	if !d.Holds() || d.asked() {
-		return d, refuse("only a mirror that holds the vote can abdicate")
+	if !d.Holds() || d.hasClaimed() {
+		return d, notAllowed("only a mirror that holds the vote can abdicate")
 	}
 	d.Vote, d.Abdicated = false, d.Number
 	return d, nil
 }
 
-func (d Durable) asked() bool { return d.Claimed > 0 && d.Claimed == d.Number }
+func (d Durable) hasClaimed() bool { return d.Claimed > 0 && d.Claimed == d.Number }
 
 // Void gives up a hand-over that the owner has ended without us: a witness, or an
 // operator, gave it the vote.
 func (d Durable) Void() (Durable, error) {
 	if !d.Holds() {
-		return d, refuse("only a mirror that holds the vote can give it up")
+		return d, notAllowed("only a mirror that holds the vote can give it up")
 	}
 	d.Vote, d.Abdicated = false, d.Number
 	return d, nil
 }
 
-// Ask records that the witness is about to be asked for the duty of the next term (R5).
-func (d Durable) Ask() (Durable, error) {
+// Claim records that the witness is about to be asked for the duty of the next term (R5).
+func (d Durable) Claim() (Durable, error) {
 	if !d.Witnessed() || !d.Holds() {
-		return d, refuse("only a mirror whose hand-over lies with the witness can ask for it")
+		return d, notAllowed("only a mirror whose hand-over lies with the witness can ask for it")
 	}
 	d.Claimed = d.Number
 	return d, nil
 }
 
-// Granted opens the next term with this server as its owner: the witness's register
+// TakeGranted opens the next term with this server as its owner: the witness's register
 // names it (R5).
-func (d Durable) Granted(r Register, promotion releve.PromotionID) (Durable, error) {
-	if !d.Holds() || !d.asked() || !r.grants(d) {
-		return d, refuse("the witness has not granted the duty of the next term to this copy")
+func (d Durable) TakeGranted(r Register, promotion releve.PromotionID) (Durable, error) {
+	if !d.Holds() || !d.hasClaimed() || !r.grantedTo(d) {
+		return d, notAllowed("the witness has not granted the duty of the next term to this copy")
 	}
-	return d.open(promotion), nil
+	return d.nextTerm(promotion), nil
 }
 
 // Choose makes another arbiter that of the site, or the same anew. The owner is alone:
 // nothing of the vote is on its way (R5).
 func (d Durable) Choose(a releve.Arbiter) (Durable, error) {
 	if !d.Alone() {
-		return d, refuse("only an owner that holds the vote can change the arbiter")
+		return d, notAllowed("only an owner that holds the vote can change the arbiter")
 	}
 	d.Arbiter, d.Incarnation = a, d.Incarnation+1
 	return d, nil
@@ -209,7 +209,7 @@ func (d Durable) Choose(a releve.Arbiter) (Durable, error) {
 // nothing is left of the vote here.
 func (d Durable) Adopt(a releve.Arbiter, incarnation uint64) (Durable, error) {
 	if d.Owns() || incarnation <= d.Incarnation {
-		return d, refuse("only a mirror takes a later arbiter over from its owner")
+		return d, notAllowed("only a mirror takes a later arbiter over from its owner")
 	}
 	d.Arbiter, d.Incarnation = a, incarnation
 	d.Vote, d.Abdicated = false, d.Number
@@ -220,9 +220,9 @@ func (d Durable) Adopt(a releve.Arbiter, incarnation uint64) (Durable, error) {
 // outside of what the vote promises.
 func (d Durable) GoAlone() (Durable, error) {
 	if !d.Owns() || d.Vote || d.Released {
-		return d, refuse("only an owner without the vote can be told to go on alone")
+		return d, notAllowed("only an owner without the vote can be told to go on alone")
 	}
-	d.Vote, d.Issued, d.Terms = true, false, Terms{}
+	d.Vote, d.Issued, d.Candidate = true, false, Candidate{}
 	return d, nil
 }
 
@@ -230,10 +230,10 @@ func (d Durable) GoAlone() (Durable, error) {
 // server is off. It is outside of what the vote promises.
 func (d Durable) TakeAnyway(after releve.Term, promotion releve.PromotionID) (Durable, error) {
 	if d.DataID == "" {
-		return d, refuse("a server without a whole copy cannot take the duty")
+		return d, notAllowed("a server without a whole copy cannot take the duty")
 	}
 	d.Term = max(d.Term, after)
-	next := d.open(promotion)
+	next := d.nextTerm(promotion)
 	if next.Witnessed() {
 		next.Incarnation++
 	}
@@ -244,9 +244,9 @@ func (d Durable) TakeAnyway(after releve.Term, promotion releve.PromotionID) (Du
 // its mirror (M5).
 func (d Durable) Restore(promotion releve.PromotionID) (Durable, error) {
 	if !d.Alone() {
-		return d, refuse("only an owner that holds the vote can go on with its mirror's data")
+		return d, notAllowed("only an owner that holds the vote can go on with its mirror's data")
 	}
-	next := d.open(promotion)
+	next := d.nextTerm(promotion)
 	next.Restored = true
 	return next, nil
 }
@@ -255,24 +255,24 @@ func (d Durable) Restore(promotion releve.PromotionID) (Durable, error) {
 // first commit (R4).
 func (d Durable) TakeOver(promotion releve.PromotionID) (Durable, error) {
 	if d.Owns() || !d.Vote {
-		return d, refuse("a takeover needs the vote")
+		return d, notAllowed("a takeover needs the vote")
 	}
-	return d.open(promotion), nil
+	return d.nextTerm(promotion), nil
 }
 
 // Reopen opens the next term on the same owner: the vote came back to it after
 // it had released its term (R17).
 func (d Durable) Reopen(promotion releve.PromotionID) (Durable, error) {
 	if !d.Alone() || !d.Released {
-		return d, refuse("only an owner that released its term and has the vote back can open the next")
+		return d, notAllowed("only an owner that released its term and has the vote back can open the next")
 	}
-	return d.open(promotion), nil
+	return d.nextTerm(promotion), nil
 }
 
-func (d Durable) open(promotion releve.PromotionID) Durable {
+func (d Durable) nextTerm(promotion releve.PromotionID) Durable {
 	return Durable{
 		Seat: d.Seat, Term: d.Term + 1, Owner: d.Seat, Vote: true, DataID: d.DataID,
-		Terms: d.Terms, Promotion: Promotion{ID: promotion}, Arbiter: d.Arbiter, Incarnation: d.Incarnation,
+		Candidate: d.Candidate, Promotion: Promotion{ID: promotion}, Arbiter: d.Arbiter, Incarnation: d.Incarnation,
 	}
 }
 
@@ -280,7 +280,7 @@ func (d Durable) open(promotion releve.PromotionID) Durable {
 // which holds the vote (R17).
 func (d Durable) Release() (Durable, error) {
 	if !d.Owns() || !d.Issued || d.Released {
-		return d, refuse("a term is released once, while the mirror holds the vote")
+		return d, notAllowed("a term is released once, while the mirror holds the vote")
 	}
 	d.Released = true
 	return d, nil
@@ -288,7 +288,7 @@ func (d Durable) Release() (Durable, error) {
 
 // Strike strikes the data id out, before a wipe, rewind, clone or restore (R2).
 func (d Durable) Strike() Durable {
-	if d.Holds() && !d.asked() {
+	if d.Holds() && !d.hasClaimed() {
 		d.Vote, d.Abdicated = false, d.Number
 	}
 	d.DataID = ""
@@ -299,7 +299,7 @@ func (d Durable) Strike() Durable {
 // out or known to descend from that term's promotion before it follows.
 func (d Durable) Join(term releve.Term, upstream releve.PromotionID) (Durable, error) {
 	if term < d.Term || term == d.Term && d.Owns() {
-		return d, refuse("term %d is not later than term %d", term, d.Term)
+		return d, notAllowed("term %d is not later than term %d", term, d.Term)
 	}
 	if term == d.Term {
 		d.Upstream = upstream

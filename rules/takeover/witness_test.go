@@ -14,11 +14,11 @@ import (
 func owner() Machine {
 	m := New(Settings{Seat: releve.Main, Rounds: 3, Site: "site"})
 	m.Durable = Durable{
-		Seat: releve.Main, Term: 1, Owner: releve.Main, Number: 1, Issued: true, Terms: Terms{DataID: "B", Timeline: 1, Position: 1},
+		Seat: releve.Main, Term: 1, Owner: releve.Main, Number: 1, Issued: true, Candidate: Candidate{DataID: "B", Timeline: 1, Position: 1},
 		DataID: "A", Promotion: Promotion{Timeline: 1, Done: true}, Arbiter: releve.Witness, Incarnation: 2,
 	}
 	m.Known, m.Phase, m.Gate, m.DB = true, Serving, true, Database{Up: true, Timeline: 1}
-	m.SeenAt, m.MovedAt = time.Minute, time.Minute
+	m.MirrorAt, m.MovedAt = time.Minute, time.Minute
 	m.Step(Event{Now: time.Minute, Arbiter: &Word{Heard: true, Register: lies()}})
 	m.Step(Event{Now: time.Minute, Peer: &Status{
 		Seat: releve.Secondary, Known: true, Term: 1, Owner: releve.Main, Number: 1, DataID: "B", Phase: Following, Arbiter: releve.Witness, Incarnation: 2,
@@ -38,12 +38,12 @@ func copied() Machine {
 }
 
 func lies() Register {
-	return Register{Site: "site", Incarnation: 2, Term: 1, Owner: releve.Main, Number: 1, Terms: Terms{DataID: "B"}, Version: 2}
+	return Register{Site: "site", Incarnation: 2, Term: 1, Owner: releve.Main, Number: 1, Candidate: Candidate{DataID: "B"}, Version: 2}
 }
 
 func reclaimed() Register {
 	r := lies()
-	r.Alone, r.Terms, r.Version = true, Terms{}, 3
+	r.Alone, r.Candidate, r.Version = true, Candidate{}, 3
 	return r
 }
 
@@ -74,12 +74,12 @@ func TestAnOwnerThatReleasedWhileItAskedForTheVoteGoesOn(t *testing.T) {
 		m.OtherHears = later - pbxLost
 		expect(t, "the PBX is gone", m.Step(Event{Now: later, PBX: &PBX{Ago: time.Minute}}), "pbx-lost")
 
-		answer := Word{Heard: true, Register: reclaimed(), Turn: m.Asking, Granted: true}
+		answer := Word{Heard: true, Register: reclaimed(), Turn: m.ClaimTurn, Granted: true}
 		if lost {
-			m.Step(Event{Now: later, Arbiter: &Word{Turn: m.Asking}})
+			m.Step(Event{Now: later, Arbiter: &Word{Turn: m.ClaimTurn}})
 			read := m.Step(Event{Now: later, Arbiter: &Word{Heard: true, Register: reclaimed()}})
 			expect(t, "the register says that it was granted", read, "vote-reclaimed")
-			answer.Turn, answer.Register.Version = m.Asking, 4
+			answer.Turn, answer.Register.Version = m.ClaimTurn, 4
 		}
 		expect(t, "the witness granted it", m.Step(Event{Now: later, Arbiter: &answer}), "term-reopened")
 		if !m.Alone() || m.Term != 2 || m.Regained != 0 {
@@ -121,7 +121,7 @@ func TestAMirrorThatAskedGivesBackWhatTheWitnessForgot(t *testing.T) {
 func TestAnOldJournalDoesNotTakeAnOldAbdicationForANewOne(t *testing.T) {
 	m := New(Settings{Seat: releve.Main, Rounds: 3})
 	m.Step(Event{Now: time.Second, Boot: &Boot{Known: true, Disk: DiskOurs, DataID: "A", Durable: Durable{
-		Seat: releve.Main, Term: 1, Owner: releve.Main, Number: 1, Issued: true, Terms: Terms{DataID: "B"}, DataID: "A", Promotion: Promotion{Done: true},
+		Seat: releve.Main, Term: 1, Owner: releve.Main, Number: 1, Issued: true, Candidate: Candidate{DataID: "B"}, DataID: "A", Promotion: Promotion{Done: true},
 	}}})
 	expect(t, "the mirror knows more", m.Step(Event{Now: time.Second, Peer: &Status{
 		Seat: releve.Secondary, Known: true, Term: 1, Owner: releve.Main, Number: 2, Vote: true, Abdicated: 1, DataID: "B",
@@ -178,7 +178,7 @@ func TestAnOwnerThatStoodAsideForAGrantThatIsVoidGoesOn(t *testing.T) {
 	m.Step(Event{Now: time.Minute, Arbiter: &Word{Heard: true, Register: Register{Site: "site"}}})
 	expect(t, "the mirror gave it up", m.Step(Event{Now: time.Minute, Peer: &other}), "register-updated")
 	written := Register{Site: "site", Incarnation: m.Incarnation, Term: 1, Owner: releve.Main, Alone: true, Number: 1, Version: 1}
-	answer := Word{Heard: true, Register: written, Turn: m.Asking, Granted: true}
+	answer := Word{Heard: true, Register: written, Turn: m.ClaimTurn, Granted: true}
 	expect(t, "the register has a new memory", m.Step(Event{Now: time.Minute, Arbiter: &answer}), "duty-ours-after-all")
 	if m.Phase != Serving || m.Term != 1 {
 		t.Errorf("phase %s, term %d", m.Phase, m.Term)
@@ -195,9 +195,9 @@ func TestAClaimThatWasNeverPutIsNotWaitedFor(t *testing.T) {
 	wiped := &Word{Heard: true}
 	asks := m.Step(Event{Now: time.Minute, Arbiter: wiped})
 	expect(t, "the witness has lost its memory", asks, "register-updated")
-	turn := asks[slices.IndexFunc(asks, func(a Action) bool { return a.Kind == Ask })].Turn
+	turn := asks[slices.IndexFunc(asks, func(a Action) bool { return a.Kind == PutClaim })].Turn
 	m.Step(Event{Now: time.Minute, Unsaved: &Unsaved{Cause: "the disk stalled", Written: written, Unasked: turn}})
-	if m.Asking != 0 {
-		t.Errorf("it waits for the answer to claim %d", m.Asking)
+	if m.ClaimTurn != 0 {
+		t.Errorf("it waits for the answer to claim %d", m.ClaimTurn)
 	}
 }

@@ -304,7 +304,7 @@ func (a *Agent) Stop(ctx context.Context) {
 		silent := !before.Holds() && !heard
 		news := before.Holds() || m.OtherAt-asked > 2*exchangePeriod
 		lacks := m.Other.Owner == m.Seat.Other() && !m.Other.Vote
-		return m.Asked == takeover.Stop && !m.Holds() && (silent || news && !lacks)
+		return m.Order == takeover.Stop && !m.Holds() && (silent || news && !lacks)
 	})
 }
 

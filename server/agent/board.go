@@ -431,15 +431,15 @@ func (a *Agent) mirrorView(m takeover.Machine) view.Mirror {
 	if m.Phase == takeover.Rejoining {
 		v.Progress = a.board.progress // told to the owner too: both screens show the copy (U1)
 	}
-	if !m.Gate || !m.Seen.Streaming {
+	if !m.Gate || !m.Mirror.Streaming {
 		return v
 	}
 	v.State = view.MirrorCatchingUp
-	if m.Seen.Flush >= m.Seen.Own || !m.CommitsAlone() && (m.Vote || m.Issued) {
+	if m.Mirror.Flush >= m.Mirror.Own || !m.CommitsAlone() && (m.Vote || m.Issued) {
 		v.State = view.MirrorInSync
 	}
-	if m.Seen.Own > m.Seen.Flush {
-		v.Bytes = int64(m.Seen.Own - m.Seen.Flush)
+	if m.Mirror.Own > m.Mirror.Flush {
+		v.Bytes = int64(m.Mirror.Own - m.Mirror.Flush)
 	}
 	if !a.board.behind.IsZero() {
 		v.Seconds = time.Since(a.board.behind).Seconds()

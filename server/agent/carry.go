@@ -37,7 +37,7 @@ func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 	case takeover.Check:
 		m := a.machine
 		a.work.Go(func() { a.check(ctx, m) })
-	case takeover.Ask:
+	case takeover.PutClaim:
 		a.ask(ctx, act)
 	case takeover.Probe:
 		a.work.Go(func() { a.probe(ctx) })
@@ -57,7 +57,7 @@ func (a *Agent) failed(ctx context.Context, act takeover.Action, err error, rest
 	a.Log.Error("a decision could not be carried out", "action", act.Kind, "rule", act.Rule, "err", err)
 	before := a.machine
 	unsaved := takeover.Unsaved{Cause: releve.Reason(releve.Because(err, "the journal could not be written", "cause-journal")), Written: a.written}
-	if i := slices.IndexFunc(rest, func(act takeover.Action) bool { return act.Kind == takeover.Ask }); i >= 0 {
+	if i := slices.IndexFunc(rest, func(act takeover.Action) bool { return act.Kind == takeover.PutClaim }); i >= 0 {
 		unsaved.Unasked = rest[i].Turn
 	}
 	e := takeover.Event{Now: a.Now(), Unsaved: &unsaved}

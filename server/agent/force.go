@@ -73,7 +73,7 @@ func (a *Agent) ArbiterNow() view.Arbiter {
 	if a.Arbiter == nil {
 		return now
 	}
-	r := m.Reg
+	r := m.Register
 	now.Witness = &view.Witness{
 		Heard: m.WitnessHeard(), Incarnation: r.Incarnation, Version: r.Version, Term: r.Term, Owner: r.Owner, Alone: r.Alone, Number: r.Number,
 	}
@@ -118,7 +118,7 @@ func (r *runner) misfit() []releve.Sentence {
 // withdraw takes back an order that nothing came of, whether the step was reached without
 // it or not: what an operator forced must not happen by itself on another day.
 func (r *runner) withdraw(ctx context.Context, s procedure.Step) {
-	if own := takeover.Command(s.Order); own == "" || r.agent.Machine().Asked != own {
+	if own := takeover.Command(s.Order); own == "" || r.agent.Machine().Order != own {
 		return
 	}
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)

@@ -378,7 +378,7 @@ func (r *runner) site() procedure.Site {
 	tested.ProvenTest = r.proven
 	site[r.target.Other()] = tested
 	target, copied := site[r.target], r.copyOf(r.target)
-	target.Receives = m.DB.Streaming || m.Gate && m.Seen.Streaming
+	target.Receives = m.DB.Streaming || m.Gate && m.Mirror.Streaming
 	target.Anew = copied != "" && copied != r.copied
 	target.Restored = target.Restored || target.Anew
 	site[r.target] = target

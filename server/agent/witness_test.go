@@ -84,7 +84,7 @@ func (s *site) lodged() bool {
 	r := s.witness.register
 	s.mu.Unlock()
 	for _, srv := range s.servers {
-		if m := srv.agent.Machine(); !m.Witnessed() || m.Reg != r {
+		if m := srv.agent.Machine(); !m.Witnessed() || m.Register != r {
 			return false
 		}
 	}
@@ -192,7 +192,7 @@ func TestAGrantIsTakenUpAfterARestart(t *testing.T) {
 			s.secondary().journal.kept = d
 			r := s.witness.register
 			next, err := r.Apply(takeover.Claim{Was: r.Version, Inc: r.Incarnation, Want: takeover.Register{
-				Site: r.Site, Incarnation: r.Incarnation, Term: r.Term + 1, Owner: releve.Secondary, Alone: true, Number: r.Number, Terms: r.Terms,
+				Site: r.Site, Incarnation: r.Incarnation, Term: r.Term + 1, Owner: releve.Secondary, Alone: true, Number: r.Number, Candidate: r.Candidate,
 			}}, releve.Secondary)
 			if err != nil {
 				t.Error(err)
