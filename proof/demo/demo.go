@@ -23,9 +23,9 @@ import (
 
 // Options say what to show.
 type Options struct {
-	Releve   string          // the product's binary
-	Keep     bool            // leave the site running after the table, until ctx ends
-	Language releve.Language // "": that of the environment
+	Releve   string // the product's binary
+	Keep     bool   // leave the site running after the table, until ctx ends
+	Language releve.Language
 	Out      io.Writer
 	Account  string // unix account of PostgreSQL under root, "": the site's default
 
@@ -68,7 +68,6 @@ func Run(ctx context.Context, o Options) error {
 
 // play is Run, with what was measured.
 func play(ctx context.Context, o Options) (measured facts, err error) {
-	o.Language = languageOr(o.Language)
 	if o.MakeSite == nil {
 		o.MakeSite = func(ctx context.Context, p Plan) (Site, error) { return initSite(ctx, o.Releve, p) }
 	}
@@ -133,7 +132,7 @@ func (s *show) openTelephony(ctx context.Context) error {
 	}
 	s.pbx = pbx
 	s.later(pbx.Close)
-	s.narrator.say(plain, lineAddresses, s.street.sip(pbxHouse), s.street.house(mainHouse), s.street.house(secondaryHouse))
+	s.narrator.say(plain, "addresses", "pbx", s.street.sip(pbxHouse), "main", s.street.house(mainHouse), "secondary", s.street.house(secondaryHouse))
 	for house, user := range map[byte]string{phoneHouse: extension, operatorHouse: operator} {
 		phone, err := practice.NewPhone(ctx, practice.PhoneOptions{
 			Listen: s.street.sip(house), PBX: s.street.sip(pbxHouse), Domain: domain, User: user, Password: phonePassword,
@@ -144,7 +143,7 @@ func (s *show) openTelephony(ctx context.Context) error {
 		}
 		s.later(phone.Close)
 	}
-	s.narrator.say(plain, linePeople, extension+", "+operator, number)
+	s.narrator.say(plain, "people", "telephones", extension+", "+operator, "number", number)
 	s.traffic.caller, err = practice.NewCaller(practice.CallerOptions{
 		Listen: s.street.sip(callerHouse), PBX: s.street.sip(pbxHouse), Domain: domain,
 		User: callerUser, Password: phonePassword, Log: log,
@@ -164,7 +163,7 @@ func (s *show) clear() error {
 		errs = append(errs, s.cleanups[i]())
 	}
 	s.nursery.close()
-	s.narrator.say(dim, lineStop)
+	s.narrator.say(dim, "stopped")
 	return errors.Join(errs...)
 }
 
@@ -173,13 +172,13 @@ func (s *show) serve(seat releve.Seat) error {
 	if seat == releve.Secondary {
 		config = s.site.SecondaryConfig
 	}
-	name := seatIn(s.options.Language, seat)
+	name := s.narrator.seat(seat)
 	server, err := s.nursery.serve(s.options.Releve, name, config, s.dir+"/"+string(seat))
 	if err != nil {
 		return err
 	}
 	s.servers[seat] = server
-	s.narrator.say(plain, lineStart, name, server.pid())
+	s.narrator.say(plain, "started", "server", name, "process", server.pid())
 	return nil
 }
 
@@ -212,12 +211,12 @@ func (s *show) perform(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer s.ledger.wg.Wait()
 	defer stop()
-	s.narrator.say(plain, lineWait)
+	s.narrator.say(plain, "wait")
 	began := time.Now()
 	if err := s.protected(ctx, releve.Main, protectLimit); err != nil {
 		return err
 	}
-	s.narrator.say(green, lineProtected, seconds(time.Since(began)))
+	s.narrator.say(green, "protected", "after", seconds(time.Since(began)))
 	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
 		s.ledger.follow(ctx, seat, s.console(seat))
 	}
@@ -253,7 +252,7 @@ func (s *show) acts(ctx context.Context) error {
 }
 
 func (s *show) normal(ctx context.Context) error {
-	s.narrator.say(bold, lineNormal)
+	s.narrator.say(bold, "act-normal")
 	return s.traffic.heardBy(ctx, releve.Main, 4, time.Time{})
 }
 
@@ -263,7 +262,7 @@ func (s *show) kill(ctx context.Context) error {
 	before := s.ledger.all()
 	failure := time.Now()
 	killed := s.servers[releve.Main].killAll()
-	s.narrator.sayAt(failure, red, lineKill, killed)
+	s.narrator.sayAt(failure, red, "act-kill", "processes", killed)
 	err := s.traffic.until(ctx, takeoverLimit, "call answered by the secondary", func() bool { return s.facts.takeover(s.traffic, failure) })
 	if err != nil {
 		return errors.Join(err, s.servers[releve.Secondary].ended())
@@ -271,7 +270,7 @@ func (s *show) kill(ctx context.Context) error {
 	if err := s.firstRow(ctx); err != nil {
 		return err
 	}
-	s.narrator.sayAt(s.facts.firstRow, green, lineFirstRow, seatIn(s.options.Language, releve.Secondary))
+	s.narrator.sayAt(s.facts.firstRow, green, "first-row", "server", s.narrator.seat(releve.Secondary))
 	s.tellState(ctx, releve.Secondary)
 	s.facts.ackedBefore = len(before)
 	n, err := s.find(ctx, releve.Secondary, before)
@@ -296,13 +295,13 @@ func (s *show) firstRow(ctx context.Context) error {
 }
 
 func (s *show) goOn(ctx context.Context) error {
-	s.narrator.say(bold, lineMore)
+	s.narrator.say(bold, "act-more")
 	return s.traffic.heardBy(ctx, releve.Secondary, 3, time.Now())
 }
 
 // goBack starts the main again and returns to normal.
 func (s *show) goBack(ctx context.Context) error {
-	s.narrator.say(bold, lineReturn)
+	s.narrator.say(bold, "act-return")
 	if err := s.serve(releve.Main); err != nil {
 		return err
 	}
@@ -311,10 +310,10 @@ func (s *show) goBack(ctx context.Context) error {
 	}
 	began := time.Now()
 	args := []string{"return", "-c", s.site.MainConfig, "--language", string(s.options.Language)}
-	s.narrator.say(dim, lineCommand, "releve "+strings.Join(args, " "))
+	s.narrator.tell(began, dim, "$ releve "+strings.Join(args, " "))
 	limited, cancel := context.WithTimeout(ctx, returnLimit)
 	defer cancel()
-	tell := func(text string) { s.narrator.say(plain, lineOutput, text) }
+	tell := func(text string) { s.narrator.tell(time.Now(), plain, "  "+text) }
 	if err := run(limited, tell, s.options.Releve, args...); err != nil {
 		return err
 	}
@@ -322,7 +321,7 @@ func (s *show) goBack(ctx context.Context) error {
 		return err
 	}
 	s.facts.returned = time.Since(began)
-	s.narrator.say(green, lineReturned, seconds(s.facts.returned))
+	s.narrator.say(green, "returned", "after", seconds(s.facts.returned))
 	return s.traffic.heardBy(ctx, releve.Main, 2, time.Now())
 }
 
@@ -382,9 +381,8 @@ func (s *show) tellState(ctx context.Context, seat releve.Seat) {
 	if ask(ctx, s.console(seat), "/api/site", &v) != nil {
 		return // the next act says what is wrong with it
 	}
-	words := map[view.Word]line{view.Protected: wordProtected, view.NotProtected: wordExposed, view.Stopped: wordStopped}
-	language := s.options.Language
-	s.narrator.say(plain, lineState, seatIn(language, seat), v.Term, seatIn(language, v.Owner), words[v.Word].in(language))
+	n := s.narrator
+	n.say(plain, "state", "server", n.seat(seat), "term", v.Term, "owner", n.seat(v.Owner), "word", n.text("word-"+string(v.Word)))
 }
 
 // keep leaves the site to whoever wants to try by hand, until ctx ends.
@@ -395,14 +393,14 @@ func (s *show) keep(ctx context.Context) {
 		pids = append(pids, strconv.Itoa(pid))
 	}
 	n.write("")
-	n.add(bold, tryTitle)
-	n.add(plain, tryPage, s.console(releve.Main), s.console(releve.Secondary))
-	n.add(plain, tryKill, strings.Join(pids, " "))
-	n.add(plain, tryRestart, s.options.Releve, s.site.MainConfig)
-	n.add(plain, tryReturn, s.options.Releve, s.site.MainConfig)
-	n.add(plain, tryCall, guest, phonePassword, domain, s.street.sip(pbxHouse), number, extension)
-	n.add(plain, tryLogs, s.servers[releve.Main].log+", "+s.servers[releve.Secondary].log)
+	n.add(bold, "try")
+	n.add(plain, "try-page", "main", s.console(releve.Main), "secondary", s.console(releve.Secondary))
+	n.add(plain, "try-kill", "processes", strings.Join(pids, " "))
+	n.add(plain, "try-restart", "program", s.options.Releve, "config", s.site.MainConfig)
+	n.add(plain, "try-return", "program", s.options.Releve, "config", s.site.MainConfig)
+	n.add(plain, "try-call", "user", guest, "password", phonePassword, "domain", domain, "proxy", s.street.sip(pbxHouse), "number", number, "extension", extension)
+	n.add(plain, "try-logs", "files", s.servers[releve.Main].log+", "+s.servers[releve.Secondary].log)
 	n.write("")
-	n.say(plain, lineKept)
+	n.say(plain, "kept")
 	s.traffic.run(ctx, ctx, 5*time.Second)
 }

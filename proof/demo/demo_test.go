@@ -170,39 +170,6 @@ func TestTakenAddressesAreLeftAlone(t *testing.T) {
 
 func netAddr(host, port string) string { return net.JoinHostPort(host, port) }
 
-func TestLanguageOfTheEnvironment(t *testing.T) {
-	for want, environment := range map[releve.Language]map[string]string{
-		releve.French:  {"LANG": "fr_FR.UTF-8"},
-		releve.English: {"LANG": "fr_FR.UTF-8", "LC_ALL": "C.UTF-8"},
-	} {
-		if got := LanguageOf(func(name string) string { return environment[name] }); got != want {
-			t.Errorf("%v: %s", environment, got)
-		}
-	}
-}
-
-func TestEachSentenceTakesTheSameInBothLanguages(t *testing.T) {
-	for _, l := range []line{
-		lineAddresses, linePeople, lineStart, lineProtected, lineKill, lineReturned, lineOverflow, lineSentBack, lineSilence,
-		lineRefused, lineAnswered, lineHeard, lineThrough, lineRefusal, lineLost, lineBroken, lineFirstRow, lineState, lineCommand, lineOutput,
-		tryPage, tryKill, tryRestart, tryReturn, tryCall, tryLogs,
-	} {
-		if verbs(l.english) != verbs(l.french) {
-			t.Errorf("%q and %q", l.english, l.french)
-		}
-	}
-}
-
-func verbs(text string) string {
-	var found []byte
-	for i := 0; i+1 < len(text); i++ {
-		if text[i] == '%' {
-			found = append(found, text[i+1])
-		}
-	}
-	return string(found)
-}
-
 func TestOnlyRowsInTheDatabaseAreFound(t *testing.T) {
 	rows := []entry{
 		{stored: stored{ID: "1", Kind: releve.CallOffered, Call: "a"}},
@@ -278,7 +245,7 @@ func TestWhatWasNotMeasuredIsSaid(t *testing.T) {
 func TestLinesHaveTheirTime(t *testing.T) {
 	var out bytes.Buffer
 	n := newNarrator(&out, releve.English)
-	n.sayAt(n.start.Add(1500*time.Millisecond), red, lineLost, 7)
+	n.sayAt(n.start.Add(1500*time.Millisecond), red, "lost", "call", 7)
 	if out.String() != "   1.500 s  call 7: LOST, no voice and no refusal\n" {
 		t.Errorf("%q", out.String())
 	}

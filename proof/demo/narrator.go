@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"releve"
+	"releve/screen/words"
 )
 
 // colour is an SGR number (ECMA-48 §8.3.117).
@@ -45,17 +46,38 @@ func wantsColour(out io.Writer) bool {
 	return ok && term.IsTerminal(int(file.Fd())) && os.Getenv("NO_COLOR") == ""
 }
 
-func (n *narrator) say(c colour, l line, args ...any) { n.sayAt(time.Now(), c, l, args...) }
+// text is what the catalogue says below "demo.", with values in pairs.
+func (n *narrator) text(code string, pairs ...any) string {
+	values := make([]string, len(pairs))
+	for i, value := range pairs {
+		values[i] = fmt.Sprint(value)
+	}
+	return words.Text(n.language, "demo."+code, values...)
+}
+
+// seat names a server, and nobody.
+func (n *narrator) seat(seat releve.Seat) string {
+	if !seat.Valid() {
+		return n.text("nobody")
+	}
+	return words.Seat(n.language, seat)
+}
+
+func (n *narrator) say(c colour, code string, pairs ...any) { n.sayAt(time.Now(), c, code, pairs...) }
 
 // sayAt tells of what happened at a moment that was measured.
-func (n *narrator) sayAt(at time.Time, c colour, l line, args ...any) {
-	text := fmt.Sprintf(l.in(n.language), args...)
+func (n *narrator) sayAt(at time.Time, c colour, code string, pairs ...any) {
+	n.tell(at, c, n.text(code, pairs...))
+}
+
+// tell repeats what somebody else says.
+func (n *narrator) tell(at time.Time, c colour, text string) {
 	n.write(fmt.Sprintf("%8.3f s  %s", at.Sub(n.start).Seconds(), n.paint(c, text)))
 }
 
 // add writes a line without a time.
-func (n *narrator) add(c colour, l line, args ...any) {
-	n.write(n.paint(c, fmt.Sprintf(l.in(n.language), args...)))
+func (n *narrator) add(c colour, code string, pairs ...any) {
+	n.write(n.paint(c, n.text(code, pairs...)))
 }
 
 func (n *narrator) write(text string) {
@@ -73,16 +95,16 @@ func (n *narrator) paint(c colour, text string) string {
 
 // row is one line of the closing table; bad rows stand out.
 type row struct {
-	name  line
+	name  string
 	value string
 	bad   bool
 }
 
 func (n *narrator) table(rows []row) {
 	n.write("")
-	n.add(bold, tableTitle)
+	n.add(bold, "table")
 	for _, r := range rows {
-		name, c := r.name.in(n.language), plain
+		name, c := r.name, plain
 		if r.bad {
 			c = red
 		}

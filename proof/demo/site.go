@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"releve"
+	"releve/screen/words"
 )
 
 // The ports that `releve init` gives a server of its own address.
@@ -50,7 +51,7 @@ type Site struct {
 
 // initSite writes the site with the operator's own command.
 func initSite(ctx context.Context, binary string, p Plan) (Site, error) {
-	name := line{"Practice hospital", "Hôpital d'exercice"}.in(p.Language)
+	name := words.Text(p.Language, "demo.site")
 	args := []string{
 		"init", "--dir", p.Dir, "--name", name, "--language", string(p.Language),
 		"--pbx", p.PBX.String(), "--domain", domain, "--networks", "127.0.0.0/8", "--reception-number", number,

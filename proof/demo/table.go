@@ -77,22 +77,22 @@ func (f *facts) rows(n *narrator) []row {
 	lost := difference(f.ackedBefore, f.foundAfter)
 	lostAll := difference(f.ackedAll, f.foundAll)
 	return []row{
-		n.count(rowOffered, &f.offered, false),
-		n.count(rowAnswered, &f.heard, false),
-		n.count(rowRefused, &f.refused, f.refused > 0),
-		n.count(rowLost, &f.lost, f.lost > 0),
-		n.count(rowBroken, &f.broken, false), // whoever talks with a server that is killed is cut off
-		n.count(rowThrough, &f.through, false),
-		n.count(rowAcked, &f.ackedBefore, false),
-		n.count(rowFound, f.foundAfter, false),
-		n.count(rowRowsLost, lost, lost != nil && *lost > 0),
-		n.count(rowAckedAll, &f.ackedAll, false),
-		n.count(rowFoundAll, f.foundAll, false),
-		n.count(rowRowsLost, lostAll, lostAll != nil && *lostAll > 0),
-		n.lasted(rowToAnswer, f.sinceOverflow(f.answered)),
-		n.lasted(rowToVoice, f.sinceOverflow(f.voice)),
-		n.lasted(rowToRow, f.sinceOverflow(f.firstRow)),
-		n.lasted(rowReturn, f.returned),
+		n.count("row-offered", &f.offered, false),
+		n.count("row-answered", &f.heard, false),
+		n.count("row-refused", &f.refused, f.refused > 0),
+		n.count("row-lost", &f.lost, f.lost > 0),
+		n.count("row-broken", &f.broken, false), // whoever talks with a server that is killed is cut off
+		n.count("row-through", &f.through, false),
+		n.count("row-acknowledged", &f.ackedBefore, false),
+		n.count("row-found", f.foundAfter, false),
+		n.count("row-rows-lost", lost, lost != nil && *lost > 0),
+		n.count("row-acknowledged-all", &f.ackedAll, false),
+		n.count("row-found-all", f.foundAll, false),
+		n.count("row-rows-lost", lostAll, lostAll != nil && *lostAll > 0),
+		n.lasted("row-to-answer", f.sinceOverflow(f.answered)),
+		n.lasted("row-to-voice", f.sinceOverflow(f.voice)),
+		n.lasted("row-to-row", f.sinceOverflow(f.firstRow)),
+		n.lasted("row-return", f.returned),
 	}
 }
 
@@ -111,16 +111,16 @@ func (f *facts) sinceOverflow(at time.Time) time.Duration {
 	return at.Sub(f.overflow)
 }
 
-func (n *narrator) count(name line, v *int, bad bool) row {
+func (n *narrator) count(code string, v *int, bad bool) row {
 	if v == nil {
-		return row{name, notMeasured.in(n.language), true}
+		return row{n.text(code), n.text("not-measured"), true}
 	}
-	return row{name, strconv.Itoa(*v), bad}
+	return row{n.text(code), strconv.Itoa(*v), bad}
 }
 
-func (n *narrator) lasted(name line, d time.Duration) row {
+func (n *narrator) lasted(code string, d time.Duration) row {
 	if d == 0 {
-		return row{name, notMeasured.in(n.language), true}
+		return row{n.text(code), n.text("not-measured"), true}
 	}
-	return row{name, seconds(d), false}
+	return row{n.text(code), seconds(d), false}
 }

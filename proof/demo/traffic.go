@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -78,13 +77,13 @@ func (t *traffic) tell(r practice.Result) {
 	n := t.numbers[r.Call]
 	switch {
 	case r.Refused():
-		t.narrator.say(yellow, lineRefusal, n, r.Code)
+		t.narrator.say(yellow, "refused", "call", n, "code", r.Code)
 	case r.Lost():
-		t.narrator.say(red, lineLost, n)
+		t.narrator.say(red, "lost", "call", n)
 	case broken(r):
-		t.narrator.say(yellow, lineBroken, n)
+		t.narrator.say(yellow, "broken", "call", n)
 	default:
-		t.narrator.say(dim, lineHeard, n, seconds(r.FirstSoundAfter), t.through(r))
+		t.narrator.say(dim, "heard", "call", n, "after", seconds(r.FirstSoundAfter), "through", t.through(r))
 	}
 }
 
@@ -93,7 +92,7 @@ func (t *traffic) through(r practice.Result) string {
 	if !r.Transferred {
 		return ""
 	}
-	return fmt.Sprintf(lineThrough.in(t.narrator.language), extension)
+	return t.narrator.text("through", "extension", extension)
 }
 
 // broken says that a voice was heard and then died without a word.
@@ -134,15 +133,15 @@ func (t *traffic) tellEvent(n int, e practice.Event) {
 	switch e.Kind {
 	case practice.Answered:
 		offered := t.events[e.Call][0].At
-		t.narrator.sayAt(e.At, green, lineAnswered, n, seatIn(t.narrator.language, t.hosts[e.Contact]), seconds(e.At.Sub(offered)))
+		t.narrator.sayAt(e.At, green, "answered", "call", n, "server", t.narrator.seat(t.hosts[e.Contact]), "after", seconds(e.At.Sub(offered)))
 	case practice.MainNoReply:
-		t.narrator.sayAt(e.At, yellow, lineSilence, n)
+		t.narrator.sayAt(e.At, yellow, "main-silent", "call", n)
 	case practice.MainRefused:
-		t.narrator.sayAt(e.At, yellow, lineRefused, n, e.Code)
+		t.narrator.sayAt(e.At, yellow, "main-refused", "call", n, "code", e.Code)
 	case practice.Overflow:
-		t.narrator.sayAt(e.At, yellow, lineOverflow, n)
+		t.narrator.sayAt(e.At, yellow, "overflow", "call", n)
 	case practice.StandbyRefused:
-		t.narrator.sayAt(e.At, plain, lineSentBack, n, e.Code)
+		t.narrator.sayAt(e.At, plain, "sent-back", "call", n, "code", e.Code)
 	}
 }
 

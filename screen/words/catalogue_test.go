@@ -152,8 +152,11 @@ func called(call *ast.CallExpr) string {
 	case *ast.Ident:
 		return f.Name
 	case *ast.SelectorExpr:
-		if of, ok := f.X.(*ast.Ident); ok {
+		switch of := f.X.(type) {
+		case *ast.Ident:
 			return of.Name + "." + f.Sel.Name
+		case *ast.SelectorExpr:
+			return of.Sel.Name + "." + f.Sel.Name
 		}
 	}
 	return ""
@@ -175,13 +178,14 @@ var coded = regexp.MustCompile(`^(why|tier|phase|rule|round|evidence|step|before
 // sayers are the functions that make a sentence, and which of their arguments is its code.
 var sayers = map[string]int{
 	"releve.Say": 0, "releve.Known": 1, "releve.Explained": 2, "releve.Because": 2,
+	"say":     0,
 	"r.wrong": 1, "r.sayItem": 2, // of config
 	"s.say": 0, "s.complaint": 1, "f.complaint": 1, "asked.complaint": 1, // of cli
-	"say": 0,
+	"narrator.say": 1, "narrator.sayAt": 2, "n.say": 1, "n.add": 1, "n.text": 0, "n.count": 0, "n.lasted": 0, // of demo
 }
 
 // tables are the parts of the catalogue that single rooms have for themselves.
-var tables = map[string]string{"../../config": "config.", "../../cli": "cli."}
+var tables = map[string]string{"../../config": "config.", "../../cli": "cli.", "../../proof/demo": "demo."}
 
 // said is the literal code of a call that makes a sentence.
 func said(call *ast.CallExpr) (string, bool) {
