@@ -2,16 +2,15 @@ package config
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
-	"releve"
 	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"releve"
 )
 
 // maxFile bounds a configuration in bytes; one that `releve init` writes has
@@ -26,7 +25,7 @@ func Load(file string) (Config, []Mistake) {
 	r := newReader(file)
 	text, err := readFile(file)
 	if err != nil {
-		r.sayAt(0, "", releve.Say("unreadable", "cause", err.Error()))
+		r.sayAt(0, "", releve.Say("unreadable", "cause", releve.Reason(err)))
 		return c, r.mistakes
 	}
 	r.read(text, &c)
@@ -47,9 +46,9 @@ func readFile(file string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, errors.New("it is not a plain file")
+		return nil, releve.Known("it is not a plain file", "cause-no-plain-file")
 	case info.Size() > maxFile:
-		return nil, fmt.Errorf("it has %d bytes, more than %d", info.Size(), maxFile)
+		return nil, releve.Known("it is too long", "cause-file-long", "bytes", strconv.FormatInt(info.Size(), 10), "most", strconv.Itoa(maxFile))
 	}
 	return os.ReadFile(file)
 }

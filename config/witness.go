@@ -51,7 +51,7 @@ func LoadWitness(file string) (WitnessFile, []Mistake) {
 	r := newReader(file)
 	text, err := readFile(file)
 	if err != nil {
-		r.sayAt(0, "", releve.Say("unreadable", "cause", err.Error()))
+		r.sayAt(0, "", releve.Say("unreadable", "cause", releve.Reason(err)))
 		return w, r.mistakes
 	}
 	r.read(text, &w)

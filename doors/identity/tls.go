@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"net/http"
 	"strings"
+
+	"releve"
 )
 
 // ServerTLS shows the certificate of a purpose, and takes any whose key the client holds;
@@ -63,7 +64,7 @@ func (c *Credentials) ClientTLS(p Purpose, want Identity, agreed func(generation
 // error is a [*releve.Fault] when a certificate was shown.
 func (c *Credentials) VerifyConnection(state tls.ConnectionState, want Identity) error {
 	if len(state.PeerCertificates) == 0 {
-		return errors.New("the other side shows no certificate")
+		return releve.Known("the other side shows no certificate", "cause-no-certificate")
 	}
 	return c.Verify(state.PeerCertificates[0], want)
 }

@@ -139,7 +139,7 @@ func (s *sheet) Rows() []callRow {
 		row := callRow{Call: c, Now: c.Outcome == "", Outcome: text.Outcome(c, s.Lang), Marks: text.Remarkable(c, s.Lang)}
 		if row.Now && len(c.Steps) > 0 {
 			last := c.Steps[len(c.Steps)-1]
-			row.Outcome = strings.TrimSpace(s.Say("callstep-"+last.Name) + " " + releve.Plain(last.Detail))
+			row.Outcome = words.Step(s.Lang, last)
 		}
 		row.Lasted = text.Lasted(c, s.Lang)
 		rows = append(rows, row)

@@ -26,7 +26,7 @@ func TestARowSaysWhyHowOftenAndWhatIsNotKnown(t *testing.T) {
 	first := at.Add(-3 * time.Second).Format("15:04:05")
 	for lang, want := range map[releve.Language][]string{
 		releve.English: {"failed (488: no codec in common", "4 attempts, the first at " + first, "cut: the server stopped", "12\u00a0s at least", "7\u00a0s at least", "(500: " + strings.Repeat("é", 35) + "…)", "end not known"},
-		releve.French:  {"échec (488: no codec in common", "4 tentatives, la première à " + first, "coupé : le serveur s'est arrêté", "12\u00a0s au moins", "7\u00a0s au moins", "(500: " + strings.Repeat("é", 35) + "…)", "fin inconnue"},
+		releve.French:  {"échec («\u00a0488: no codec in common", "4 tentatives, la première à " + first, "coupé : le serveur s'est arrêté", "12\u00a0s au moins", "7\u00a0s au moins", "(«\u00a0500: " + strings.Repeat("é", 35) + "…\u00a0»)", "fin inconnue"},
 	} {
 		said := text.Calls([]releve.Call{refused, cut, lost, busy, long, never}, lang)
 		for _, w := range want {

@@ -41,7 +41,7 @@ func Outcome(c releve.Call, lang releve.Language) string {
 	}
 	said := words.Say(lang, releve.Say("outcome-"+c.Outcome))
 	if c.Outcome == failed && c.Detail != "" {
-		said += " (" + cut(strings.TrimSpace(releve.Plain(c.Detail)), reasonShown) + ")"
+		said += " (" + releve.Quote(lang, cut(strings.TrimSpace(releve.Plain(c.Detail)), reasonShown)) + ")"
 	}
 	return said
 }
@@ -89,7 +89,7 @@ func Lasted(c releve.Call, lang releve.Language) string {
 func steps(c releve.Call, lang releve.Language) string {
 	var all []string
 	for _, s := range c.Steps {
-		all = append(all, strings.TrimSpace(words.Say(lang, releve.Say("callstep-"+s.Name))+" "+releve.Plain(s.Detail)))
+		all = append(all, words.Step(lang, s))
 	}
 	return strings.Join(all, " › ")
 }

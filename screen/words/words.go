@@ -175,6 +175,31 @@ func MirrorState(lang releve.Language, m view.MirrorState) string {
 	return Say(lang, releve.Say("mirror-"+string(m)))
 }
 
+// Step says one step of a call. What was recorded with it are words of the attendant, which
+// stand in the database as they were written: a code of SIP may come before them, and what
+// was dialled after them.
+func Step(lang releve.Language, s releve.Step) string {
+	about := detail(lang, releve.Plain(s.Detail))
+	return strings.TrimSpace(Say(lang, releve.Say("callstep-"+s.Name)) + " " + about)
+}
+
+func detail(lang releve.Language, recorded string) string {
+	word := func(english string) (string, bool) {
+		return in(lang).fill("calldetail-"+strings.ReplaceAll(english, " ", "-"), nil)
+	}
+	if said, ok := word(recorded); ok {
+		return said
+	}
+	first, rest, _ := strings.Cut(recorded, " ")
+	if said, ok := word(first); ok {
+		return said + " " + rest
+	}
+	if said, ok := word(rest); ok {
+		return first + " " + said
+	}
+	return recorded
+}
+
 // count writes a number with its noun. French counts 0 and 1 in the singular,
 // English only 1 (Unicode CLDR, plural rules).
 func count(lang releve.Language, n, one, many string) string {

@@ -74,6 +74,29 @@ func TestWhatIsSaid(t *testing.T) {
 	}
 }
 
+func TestWhatIsRecordedWithAStepIsSaid(t *testing.T) {
+	for _, c := range []struct {
+		name, recorded, french, english string
+	}{
+		{"transfer-result", "200 taken", "résultat 200 décroché", "result 200 taken"},
+		{"transfer-result", "0 not settled", "résultat 0 sans suite", "result 0 not settled"},
+		{"transfer", "extension 10**", "transfert poste 10**", "transfer extension 10**"},
+		{"transfer", "operator", "transfert standard", "transfer operator"},
+		{"closing", "no answer", "averti que personne n'est libre pas de réponse", "told that nobody is free no answer"},
+		{"digits", "1***", "composé 1***", "dialled 1***"},
+		{"menu", "", "menu", "menu"},
+		{"transfer-result", "299 of\x1bothers", "résultat 299 of\\u001bothers", "result 299 of\\u001bothers"},
+	} {
+		step := releve.Step{Name: c.name, Detail: c.recorded}
+		if got := words.Step(releve.French, step); got != c.french {
+			t.Errorf("in French %q", got)
+		}
+		if got := words.Step(releve.English, step); got != c.english {
+			t.Errorf("in English %q", got)
+		}
+	}
+}
+
 func TestMeasures(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{words.Duration(releve.French, 340*time.Millisecond), "340\u00a0ms"},
