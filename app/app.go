@@ -32,6 +32,7 @@ import (
 	"releve/rules/takeover"
 	"releve/screen/console"
 	"releve/server/agent"
+	"releve/server/copy"
 	"releve/server/outbox"
 	"releve/server/salvage"
 	"releve/server/verify"
@@ -52,6 +53,7 @@ type App struct {
 	rights  *account.Rights  // until root is given up; nil without any
 	rooted  *releve.Sentence // why this server goes on as root, nil where it does not
 
+	cluster   *postgres.Cluster
 	database  *database
 	records   *records
 	spool     *spool.Spool
@@ -94,10 +96,10 @@ func (a *App) build(found bool) error {
 		return err
 	}
 	a.closers = append(a.closers, a.closePostgres) // not before the disk's locks are ours: it may be another's that runs
-	disk := newOwnDisk(a.database.cluster, a.config.Site.Seat)
+	disk := newOwnDisk(a.cluster, a.config.Site.Seat)
 	a.closers = append(a.closers, disk.wait)
 	handler := &answers{seat: a.config.Site.Seat, spool: a.spool}
-	handler.cluster = a.database.cluster
+	handler.cluster = a.cluster
 	if err := a.openPorts(handler); err != nil {
 		return err
 	}
@@ -111,7 +113,7 @@ func (a *App) build(found bool) error {
 	a.makeProver()
 	handler.agent, handler.salvage = a.agent, &salvageDesk{disk, a.salvager}
 	handler.pupil = &pupil{a.telephony}
-	handler.proof = &proofDesk{verify.Local{Database: ownDatabase{a.database.cluster}}, a.prover}
+	handler.proof = &proofDesk{verify.Local{Database: ownDatabase{a.cluster}}, a.prover}
 	return a.forPort(a.config.Console.Listen, a.openFaces)
 }
 
@@ -197,9 +199,9 @@ func (a *App) findPostgres() error {
 	if wrong := a.keys.begin(held, cluster); wrong != nil {
 		return fmt.Errorf("%w: %w", ErrMissing, wrong)
 	}
-	upstream := address(c.Database.Other)
-	a.database = &database{cluster: cluster, upstream: upstream, starts: newAttempts(c.Site.Seat), log: a.log}
-	a.database.starts.explain = a.explain
+	a.cluster = cluster
+	recovers := func() postgres.Progress { return copy.Progress("copy-starts", a.recovering) }
+	a.database = &database{Runner: postgres.NewRunner(cluster, recovers, a.explain), log: a.log}
 	a.records = newRecords(cluster, c.Site.Seat, a.acknowledged, a.log)
 	state, unknown := cluster.Whose()
 	switch {
@@ -271,7 +273,9 @@ func (a *App) openPeer(h peer.Handler) (err error) {
 		return missing(err)
 	}
 	a.keys.link = a.peer
-	a.database.prepare = link{a.peer}.PrepareCopy
+	a.database.Copier = copy.New(copy.Options{
+		PostgreSQL: a.cluster, Disk: a.database.Disk, Other: address(c.Database.Other), Link: a.peer, Log: a.log,
+	})
 	a.closers = append(a.closers, func() { _ = a.peer.Close() })
 	return nil
 }
@@ -321,8 +325,10 @@ func (a *App) makeAgent(saved savedTerm, witness agent.Arbiter, found bool) {
 		Found: found, Refusal: c.PBX.RefusalCode, Journal: saved, Database: a.database, Ward: a.database, Store: a.records, Arbiter: witness,
 		Link: &watchedLink{link: link{a.peer}, explain: a.explain}, Telephone: telephone, Voice: voice, Diary: a.diary, Spool: a.spool, Log: a.log,
 	})
-	a.database.recovers = a.agent.Recovering
 }
+
+// recovering tells how far a start of PostgreSQL is.
+func (a *App) recovering(what releve.Sentence, p *releve.Progress) { a.agent.Recovering(what, p) }
 
 // explain tells the operator a fact. The agent is made after those who use it.
 func (a *App) explain(severity string, what releve.Sentence) { a.agent.Explain(severity, what) }
@@ -377,8 +383,8 @@ func (a *App) Run(ctx context.Context) error {
 	begin(a.salvager.Run)
 	begin(a.prover.Run)
 	begin(a.orders.run)
-	begin(newHolders(a.database.cluster, a.config.Site.Seat, a.explain, a.log).run)
-	begin(newRooms(a.database.cluster, a.config.Site.Seat, a.explain, a.agent.Notice, a.log).run)
+	begin(newHolders(a.cluster, a.config.Site.Seat, a.explain, a.log).run)
+	begin(newRooms(a.cluster, a.config.Site.Seat, a.explain, a.agent.Notice, a.log).run)
 	look := func() ([]identity.Lasting, error) { return certificatesIn(a.config.Peer) }
 	begin(func(ctx context.Context) { noticeCertificates(ctx, look, a.explain) })
 	begin(a.keys.run)

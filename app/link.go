@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"releve"
@@ -13,6 +12,7 @@ import (
 	"releve/rules/takeover"
 	"releve/screen/view"
 	"releve/server/agent"
+	"releve/server/copy"
 )
 
 // link is the way to the other server as the agent needs it.
@@ -62,26 +62,6 @@ func (l link) Command(ctx context.Context, name string, args map[string]string, 
 	})
 }
 
-// prepareCopy is the order to make ready for being copied from: a slot that keeps what
-// the copy will need (M4), a checkpoint, so that the control file names the timeline (R11),
-// and the history of that timeline.
-const prepareCopy = "prepare-copy"
-
-// PrepareCopy asks the owner to be ready, and returns where its ancestors forked.
-func (l link) PrepareCopy(ctx context.Context) (forks []postgres.Fork, err error) {
-	err = l.peer.Command(ctx, prepareCopy, nil, func(line json.RawMessage) error { return readPrepared(line, &forks) })
-	return forks, err
-}
-
-// readPrepared reads the history, or the sentence that says why there is none.
-func readPrepared(line json.RawMessage, forks *[]postgres.Fork) error {
-	var refused releve.Sentence
-	if json.Unmarshal(line, &refused) == nil && refused.Code != "" {
-		return &releve.Fault{Cause: postgres.ErrNoRoom, Why: refused}
-	}
-	return json.Unmarshal(line, forks)
-}
-
 // answers is what the other server may ask of this one.
 type answers struct {
 	seat    releve.Seat
@@ -110,6 +90,9 @@ func (h *answers) Check(ctx context.Context, q peer.CheckQuestion) peer.CheckAns
 }
 
 func (h *answers) Command(ctx context.Context, name string, args json.RawMessage, emit func(json.RawMessage) error) error {
+	if do, known := copy.Desk(h.cluster)[name]; known {
+		return do(ctx, args, emit)
+	}
 	switch name {
 	case giveBack, lessonSeen:
 		return h.pupil.command(name, args)
@@ -117,8 +100,6 @@ func (h *answers) Command(ctx context.Context, name string, args json.RawMessage
 		return h.pupil.check(ctx, emit)
 	case "test-call":
 		return h.testCall(ctx, emit)
-	case prepareCopy:
-		return h.prepareCopy(ctx, emit)
 	case verifyOrder:
 		return answerOrder(ctx, h.cluster, emit)
 	case salvagePending, salvageExtract, salvageStored, salvageOrder:
@@ -138,27 +119,6 @@ func (h *answers) testCall(ctx context.Context, emit func(json.RawMessage) error
 		return err
 	}
 	return emitJSON(emit, view.Procedure{Name: "test-call", Steps: []view.ProcedureStep{{State: "done", Found: &found}}})
-}
-
-func (h *answers) prepareCopy(ctx context.Context, emit func(json.RawMessage) error) error {
-	if fault, ok := errors.AsType[*releve.Fault](h.cluster.RoomToBeCopied()); ok {
-		return emitJSON(emit, fault.Why)
-	}
-	if err := h.cluster.RenewSlot(ctx); err != nil {
-		return err
-	}
-	if err := h.cluster.Checkpoint(ctx); err != nil {
-		return err
-	}
-	p, err := h.cluster.Position(ctx)
-	if err != nil {
-		return err
-	}
-	forks, err := h.cluster.History(p.Timeline)
-	if err != nil {
-		return err
-	}
-	return emitJSON(emit, forks)
 }
 
 func emitJSON(emit func(json.RawMessage) error, v any) error {

@@ -40,7 +40,7 @@ const (
 
 func (a *App) makeOrders() {
 	a.orders = &orders{
-		own: a.database.cluster, other: otherDatabase{a.peer}.sortOrder, pair: a.pair, explain: a.explain, log: a.log,
+		own: a.cluster, other: otherDatabase{a.peer}.sortOrder, pair: a.pair, explain: a.explain, log: a.log,
 		again: make(chan struct{}, 1),
 	}
 }

@@ -88,21 +88,6 @@ func TestASlotOfAStrangersIsNamed(t *testing.T) {
 	}
 }
 
-// What the owner answers to who would copy from it is a history, or why not.
-func TestAnOwnerWithoutRoomSaysSoToWhoWouldCopyFromIt(t *testing.T) {
-	var forks []postgres.Fork
-	must(t, readPrepared(asJSON([]postgres.Fork{{Timeline: 1, At: 7}}), &forks))
-	if len(forks) != 1 || forks[0].At != 7 {
-		t.Errorf("the history is read as %v", forks)
-	}
-	must(t, readPrepared(asJSON([]postgres.Fork(nil)), &forks))
-	err := readPrepared(asJSON(releve.Say("copy-source-no-room", "free", "7")), &forks)
-	fault, ok := errors.AsType[*releve.Fault](err)
-	if !ok || !errors.Is(err, postgres.ErrNoRoom) || fault.Why.Args["free"] != "7" {
-		t.Errorf("the refusal is read as %v", err)
-	}
-}
-
 // PostgreSQL gives up at a checkpoint of its own; and a server may start after that.
 func TestWhatWasGivenUpIsSaidInNumbers(t *testing.T) {
 	for name, looks := range map[string][]postgres.LogRoom{

@@ -153,7 +153,7 @@ func (a *App) makeProver() {
 	c := a.config
 	other := otherDatabase{a.peer}
 	a.prover = verify.New(verify.Options{
-		Own: ownDatabase{a.database.cluster}, Other: other, Seat: c.Site.Seat, Pair: a.pair,
+		Own: ownDatabase{a.cluster}, Other: other, Seat: c.Site.Seat, Pair: a.pair,
 		Hour: c.Mirror.Verify.SinceMidnight(), File: filepath.Join(c.Site.Data, "verified.json"),
 		Forward: other.prove, Tell: a.agent.Explain, Show: a.agent.Proving, Log: a.log,
 		Verified: func(r verify.Record) {

@@ -37,21 +37,17 @@ type ailments struct {
 	refused time.Time // when a copy was last told so by us
 }
 
-// ErrLogGone says that the other server no longer has the log that a copy needs next. Only
-// a new copy helps.
-var ErrLogGone = releve.Known("the other server no longer keeps the log that this copy needs next", "cause-log-gone")
-
 // gone is how a receiver passes on its source's answer (src/backend/replication/walsender.c).
 var gone = regexp.MustCompile(`requested WAL segment ([0-9A-F]{24}) has already been removed`)
 
-// starved is ErrLogGone once a receiver was told so.
+// starved is releve.ErrLogGone once a receiver was told so.
 func (a *ailments) starved() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.gone == "" {
 		return nil
 	}
-	return fmt.Errorf("%w (%s)", ErrLogGone, a.gone)
+	return fmt.Errorf("%w (%s)", releve.ErrLogGone, a.gone)
 }
 
 // read notes what an entry of the log complains of.

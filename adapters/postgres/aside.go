@@ -142,7 +142,7 @@ func (a *Aside) Parting(ctx context.Context) (releve.Parting, error) {
 
 // descent is a timeline with those it comes from.
 type descent struct {
-	forks    []Fork // oldest first
+	forks    []releve.Fork // oldest first
 	timeline releve.Timeline
 }
 
@@ -174,7 +174,7 @@ func (d descent) leaves(other descent) releve.LSN {
 	}
 }
 
-func (d descent) fork(i int) *Fork {
+func (d descent) fork(i int) *releve.Fork {
 	if i < len(d.forks) {
 		return &d.forks[i]
 	}

@@ -24,7 +24,7 @@ import (
 var ErrOtherCluster = releve.Known("the two servers' data were created apart", "cause-other-cluster")
 
 // Progress is told how many bytes of how many are there; it may be nil.
-type Progress func(done, total int64)
+type Progress = func(done, total int64)
 
 // origin is what the other server's PostgreSQL says of itself.
 type origin struct {
@@ -179,7 +179,7 @@ func (c *Cluster) roomToRewind(o origin) error {
 
 func (c *Cluster) rewind(ctx context.Context, source netip.AddrPort, progress Progress) (needed bool, err error) {
 	needed = true
-	report := progress.lines()
+	report := linesOf(progress)
 	err = c.runMoving(ctx, program{
 		name: "pg_rewind",
 		args: []string{"--target-pgdata=" + c.dataDir(), "--source-server=" + patiently(c.cloneInfo(source)),
@@ -233,7 +233,7 @@ func (c *Cluster) Clone(ctx context.Context, source netip.AddrPort, newID releve
 	if err != nil {
 		return err
 	}
-	if err := c.copyFrom(ctx, source, fresh, progress.lines()); err != nil {
+	if err := c.copyFrom(ctx, source, fresh, linesOf(progress)); err != nil {
 		return fmt.Errorf("cannot clone the other server's data: %w", err)
 	}
 	if err := c.writeCopyIdentity(fresh, newID); err != nil {
@@ -272,8 +272,8 @@ func (c *Cluster) copyFrom(ctx context.Context, source netip.AddrPort, dir strin
 // kilobytes is how pg_basebackup and pg_rewind report: "  1234/56789 kB (2%)".
 var kilobytes = regexp.MustCompile(`(\d+)/(\d+) kB`)
 
-// lines makes a reader of the programs' progress reports.
-func (report Progress) lines() func(string) {
+// linesOf makes a reader of the programs' progress reports.
+func linesOf(report Progress) func(string) {
 	return func(line string) {
 		found := kilobytes.FindStringSubmatch(line)
 		if found == nil || report == nil {

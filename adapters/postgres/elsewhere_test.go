@@ -81,7 +81,7 @@ func TestACloneLooksForRoomFirst(t *testing.T) {
 	local(t, openPool(t, main), "CREATE TABLE big AS SELECT repeat(md5(i::text), 20) AS t FROM generate_series(1, 60000) AS i")
 	err := small.Clone(within(t), main.opts.Listen, releve.NewDataID(), func(int64, int64) { t.Error("a copy was begun") })
 	fault := (*releve.Fault)(nil)
-	if !errors.Is(err, ErrNoRoom) || !errors.As(err, &fault) || fault.Why.Args["free"] == "" || fault.Why.Args["needed"] == "" {
+	if !errors.Is(err, releve.ErrNoRoom) || !errors.As(err, &fault) || fault.Why.Args["free"] == "" || fault.Why.Args["needed"] == "" {
 		t.Fatalf("it ended with %v", err)
 	}
 	if senders := count(t, openPool(t, main), "SELECT count(*) FROM pg_stat_replication"); senders != 0 {
@@ -100,7 +100,7 @@ func TestARewindLooksForRoomFirst(t *testing.T) {
 	moveTo(t, mount(t, "-t", "tmpfs", "-o", "size=160m", "tmpfs"), main.logDir())
 	_, err := main.Rewind(within(t), secondary.opts.Listen, releve.NewDataID(), func(int64, int64) { t.Error("it was begun") })
 	fault := (*releve.Fault)(nil)
-	if !errors.Is(err, ErrNoRoom) || !errors.As(err, &fault) || fault.Why.Args["directory"] != main.logDir() {
+	if !errors.Is(err, releve.ErrNoRoom) || !errors.As(err, &fault) || fault.Why.Args["directory"] != main.logDir() {
 		t.Fatalf("it ended with %v", err)
 	}
 	if state, err := main.State(); err != nil || state.Unusable != "" {
@@ -130,7 +130,7 @@ func TestACopyUnderWayLeavesRoom(t *testing.T) {
 			}
 		})
 	})
-	if !errors.Is(err, ErrNoRoom) {
+	if !errors.Is(err, releve.ErrNoRoom) {
 		t.Fatalf("it ended with %v", err)
 	}
 	if d, err := diskOf(dir); err != nil || d.free == 0 {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,17 +12,11 @@ import (
 	"releve"
 )
 
-// Fork is where a timeline was left for the next one.
-type Fork struct {
-	Timeline releve.Timeline // the one that was left
-	At       releve.LSN
-}
-
 // History reads where the ancestors of a timeline forked, oldest first, from its
 // history file (manual §26.3.5). Timeline 1 has none. Equal numbers are not equal
 // timelines: two servers that promoted apart both have a timeline 2, and only
 // their forks and promotion ids tell (RULES R10).
-func (c *Cluster) History(t releve.Timeline) ([]Fork, error) {
+func (c *Cluster) History(t releve.Timeline) ([]releve.Fork, error) {
 	if t == 1 {
 		return nil, nil
 	}
@@ -36,10 +31,19 @@ func (c *Cluster) History(t releve.Timeline) ([]Fork, error) {
 	return parseHistory(string(raw))
 }
 
+// Ancestry is the history of the timeline that is written now.
+func (c *Cluster) Ancestry(ctx context.Context) ([]releve.Fork, error) {
+	p, err := c.Position(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.History(p.Timeline)
+}
+
 func historyFile(t releve.Timeline) string { return fmt.Sprintf("%08X.history", uint32(t)) }
 
-func parseHistory(text string) ([]Fork, error) {
-	var forks []Fork
+func parseHistory(text string) ([]releve.Fork, error) {
+	var forks []releve.Fork
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(line, "#")
 		fields := strings.Fields(line)
@@ -57,7 +61,7 @@ func parseHistory(text string) ([]Fork, error) {
 		if err != nil {
 			return nil, err
 		}
-		forks = append(forks, Fork{Timeline: releve.Timeline(t), At: at})
+		forks = append(forks, releve.Fork{Timeline: releve.Timeline(t), At: at})
 	}
 	return forks, nil
 }

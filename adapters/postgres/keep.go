@@ -417,6 +417,6 @@ func (c *Cluster) RoomToBeCopied() error {
 	if err != nil || room.connected > leastKept || c.opts.KeepWAL > 0 && c.opts.KeepWAL <= leastKept {
 		return err
 	}
-	return &releve.Fault{Cause: ErrNoRoom, Why: releve.Say("copy-source-no-room",
+	return &releve.Fault{Cause: releve.ErrNoRoom, Why: releve.Say("copy-source-no-room",
 		"seat", string(c.opts.Seat), "directory", place(c.logDir()), "free", fmt.Sprint(d.free))}
 }

@@ -258,11 +258,11 @@ func TestAFullDiskIsFreedOfKeptLogBeforeAStart(t *testing.T) {
 	must(t, main.EnsureSlot(within(t)))
 	lookedAt(t, main)
 	must(t, secondary.Start(within(t), CatchUp))
-	if err := secondary.AwaitStream(within(t)); !errors.Is(err, ErrLogGone) {
+	if err := secondary.AwaitStream(within(t)); !errors.Is(err, releve.ErrLogGone) {
 		t.Errorf("the mirror learns: %v", err)
 	}
 	until(t, "the owner knows that the mirror needs a copy", func() bool { return slotLost(t, main) })
-	if err := main.RoomToBeCopied(); !errors.Is(err, ErrNoRoom) {
+	if err := main.RoomToBeCopied(); !errors.Is(err, releve.ErrNoRoom) {
 		t.Errorf("it would be copied from, without room for the log of that time: %v", err)
 	}
 }

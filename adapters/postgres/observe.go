@@ -313,7 +313,7 @@ func (c *Cluster) BecomeMirror(ctx context.Context) error {
 }
 
 // AwaitStream waits, after a start, until a copy receives from the other server, and fails
-// with ErrLogGone when that no longer has what the copy needs next. A receiver shows
+// with releve.ErrLogGone when that no longer has what the copy needs next. A receiver shows
 // streaming before the sender has opened its log: something must have come.
 func (c *Cluster) AwaitStream(ctx context.Context) error {
 	for {

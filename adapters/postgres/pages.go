@@ -39,7 +39,7 @@ func (c *Cluster) CheckPages(ctx context.Context, progress Progress) ([]releve.B
 // checkPages is CheckPages of the cluster that a connection leads to.
 func (c *Cluster) checkPages(ctx context.Context, info string, progress Progress) ([]releve.BadPage, error) {
 	var bad []releve.BadPage
-	report := progress.lines()
+	report := linesOf(progress)
 	err := c.runMoving(ctx, program{
 		name: "pg_basebackup",
 		args: []string{"--dbname=" + patiently(info), "--pgdata=-", "--format=tar", "--wal-method=none", "--no-manifest",

@@ -272,7 +272,7 @@ func TestTailsAreToldApartInRealWAL(t *testing.T) {
 		if test.spoil != nil {
 			test.spoil(copied)
 		}
-		tail, detail, err := c.tail(ctx, copied, Fork{Timeline: 1, At: test.fork}, test.flushed)
+		tail, detail, err := c.tail(ctx, copied, releve.Fork{Timeline: 1, At: test.fork}, test.flushed)
 		if err != nil || tail != test.want {
 			t.Errorf("%s: %s, want %s (%v): %s", name, tail, test.want, err, detail)
 		}
@@ -554,7 +554,7 @@ func TestALostLogIsToldUntilTheMirrorIsCopiedAnew(t *testing.T) {
 	}
 
 	must(t, secondary.Start(ctx, CatchUp))
-	if err := secondary.AwaitStream(ctx); !errors.Is(err, ErrLogGone) {
+	if err := secondary.AwaitStream(ctx); !errors.Is(err, releve.ErrLogGone) {
 		t.Errorf("the mirror learns: %v", err)
 	}
 	secondary.Fence()
@@ -659,7 +659,7 @@ func TestASlotThatWasMadeAgainTooLateIsToldToBoth(t *testing.T) {
 	must(t, main.EnsureSlot(within(t)))
 	must(t, secondary.Start(within(t), CatchUp))
 	until(t, "the mirror is told", func() bool { // a receiver streams for a moment before it is refused
-		return errors.Is(secondary.BecomeMirror(within(t)), ErrLogGone)
+		return errors.Is(secondary.BecomeMirror(within(t)), releve.ErrLogGone)
 	})
 	until(t, "the owner knows that the mirror cannot follow", func() bool {
 		m, err := main.Mirror(within(t))

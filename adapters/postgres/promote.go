@@ -240,7 +240,7 @@ func (c *Cluster) keepEvidence(kept string) error {
 
 // tail reads on where recovery stopped, from the beginning of the file before: the reader
 // needs a whole record to find its bearings.
-func (c *Cluster) tail(ctx context.Context, kept string, fork Fork, flushed releve.LSN) (Tail, string, error) {
+func (c *Cluster) tail(ctx context.Context, kept string, fork releve.Fork, flushed releve.LSN) (Tail, string, error) {
 	first := segmentStart(fork.At - 1)
 	last, err := endWithZeros(kept, fork.Timeline, first)
 	if err != nil {

@@ -14,7 +14,6 @@ import (
 // What Restore fails with. What was there is untouched then.
 var (
 	ErrUnsound = releve.Known("the mirror's copy has damaged pages", "cause-unsound")
-	ErrNoRoom  = releve.Known("the disk has no room for a copy beside the data that it replaces", "cause-no-room")
 	ErrOnlyOne = releve.Known("the data that would be removed may be the only one to hold some rows", "cause-only-one")
 )
 
@@ -27,6 +26,17 @@ const (
 	SetAside Replaced = "set-aside"
 	Removed  Replaced = "removed"
 )
+
+// RestoreBeside is Restore that keeps the old data whole.
+func (c *Cluster) RestoreBeside(ctx context.Context, source netip.AddrPort, newID releve.DataID, progress Progress) (aside string, err error) {
+	return c.Restore(ctx, source, newID, SetAside, progress)
+}
+
+// RestoreOver is Restore that removes the old data.
+func (c *Cluster) RestoreOver(ctx context.Context, source netip.AddrPort, newID releve.DataID, progress Progress) error {
+	_, err := c.Restore(ctx, source, newID, Removed, progress)
+	return err
+}
 
 // Restore replaces lost or damaged data by a copy of the mirror's at source, which goes on
 // following and is not changed (SPEC M5). PostgreSQL is stopped here. aside is where the old
@@ -161,7 +171,7 @@ func unsound(source netip.AddrPort, bad []releve.BadPage) error {
 // copyMirror is copyFrom that tells a mirror with damaged pages from a copy that failed.
 func (c *Cluster) copyMirror(ctx context.Context, source netip.AddrPort, dir string, progress Progress) error {
 	var bad []releve.BadPage
-	report := progress.lines()
+	report := linesOf(progress)
 	err := c.copyFrom(ctx, source, dir, func(line string) {
 		if page, ok := parseBadPage(line); ok {
 			bad = append(bad, page)

@@ -147,7 +147,7 @@ func TestAFullDiskIsRestoredWithoutRoomForBoth(t *testing.T) {
 	main.Fence()
 	fill(t, disk, 8<<20)
 	_, err := main.Restore(within(t), secondary.opts.Listen, releve.NewDataID(), SetAside, nil)
-	if !errors.Is(err, ErrNoRoom) {
+	if !errors.Is(err, releve.ErrNoRoom) {
 		t.Fatalf("without room for both: %v", err)
 	}
 	if aside := restored(t, main, secondary, l, Removed); aside != "" {

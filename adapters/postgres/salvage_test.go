@@ -325,11 +325,11 @@ func TestHistoriesTellWhereDataParted(t *testing.T) {
 		ours, theirs descent
 		want         releve.LSN
 	}{
-		"the other was promoted":            {descent{nil, 1}, descent{[]Fork{{1, 50}}, 2}, 50},
-		"and promoted again since":          {descent{nil, 1}, descent{[]Fork{{1, 50}, {2, 80}}, 3}, 50},
-		"both were promoted":                {descent{[]Fork{{1, 40}}, 2}, descent{[]Fork{{1, 50}}, 2}, 40},
-		"ours alone was promoted":           {descent{[]Fork{{1, 50}, {2, 60}}, 3}, descent{[]Fork{{1, 50}}, 2}, 60},
-		"one timeline, and that may lie":    {descent{[]Fork{{1, 50}}, 2}, descent{[]Fork{{1, 50}}, 2}, 50},
+		"the other was promoted":            {descent{nil, 1}, descent{[]releve.Fork{{Timeline: 1, At: 50}}, 2}, 50},
+		"and promoted again since":          {descent{nil, 1}, descent{[]releve.Fork{{Timeline: 1, At: 50}, {Timeline: 2, At: 80}}, 3}, 50},
+		"both were promoted":                {descent{[]releve.Fork{{Timeline: 1, At: 40}}, 2}, descent{[]releve.Fork{{Timeline: 1, At: 50}}, 2}, 40},
+		"ours alone was promoted":           {descent{[]releve.Fork{{Timeline: 1, At: 50}, {Timeline: 2, At: 60}}, 3}, descent{[]releve.Fork{{Timeline: 1, At: 50}}, 2}, 60},
+		"one timeline, and that may lie":    {descent{[]releve.Fork{{Timeline: 1, At: 50}}, 2}, descent{[]releve.Fork{{Timeline: 1, At: 50}}, 2}, 50},
 		"the first timeline was never left": {descent{nil, 1}, descent{nil, 1}, 0},
 	} {
 		if got := c.ours.leaves(c.theirs); got != c.want {

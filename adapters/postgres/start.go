@@ -48,6 +48,11 @@ func (c *Cluster) Start(ctx context.Context, mode Mode) error {
 	return c.StartShowing(ctx, mode, nil)
 }
 
+// StartCopied starts what was copied from the other server, and receives the rest.
+func (c *Cluster) StartCopied(ctx context.Context, progress Progress) error {
+	return c.StartShowing(ctx, CatchUp, progress)
+}
+
 // StartShowing is Start that tells how much of the log is replayed.
 func (c *Cluster) StartShowing(ctx context.Context, mode Mode, progress Progress) error {
 	before := c.fenceCount()

@@ -110,7 +110,7 @@ func second(_ Installation, err error) error { return err }
 func TestHistories(t *testing.T) {
 	forks, err := parseHistory("1\t0/3000148\tno recovery target specified\n\n2\t1/A0000028\tno recovery target specified\n# a remark\n")
 	must(t, err)
-	if len(forks) != 2 || forks[1] != (Fork{Timeline: 2, At: 0x1A0000028}) {
+	if len(forks) != 2 || forks[1] != (releve.Fork{Timeline: 2, At: 0x1A0000028}) {
 		t.Errorf("%v", forks)
 	}
 	for _, bad := range []string{"1\n", "one\t0/0\n", "1\tnowhere\n"} {

@@ -1,4 +1,4 @@
-package app
+package postgres
 
 import (
 	"context"
@@ -8,19 +8,17 @@ import (
 	"time"
 
 	"releve"
-	"releve/adapters/postgres"
 )
 
-// told is what an operator was told, and a clock that only the test moves.
-type told struct {
+// operator is what an operator was told, and a clock that only the test moves.
+type operator struct {
 	words []string
 	clock time.Time
 }
 
-func watched() (*attempts, *told) {
-	w := &told{clock: time.Unix(0, 0)}
-	a := newAttempts(releve.Main)
-	a.explain = func(severity string, what releve.Sentence) { w.words = append(w.words, severity+" "+what.Code) }
+func watchedStarts() (*attempts, *operator) {
+	w := &operator{clock: time.Unix(0, 0)}
+	a := newAttempts(releve.Main, func(severity string, what releve.Sentence) { w.words = append(w.words, severity+" "+what.Code) })
 	a.now = func() time.Time { return w.clock }
 	return a, w
 }
@@ -28,15 +26,15 @@ func watched() (*attempts, *told) {
 // A database that does not start is tried ever less often, up to a bound, and it is said why
 // from the second time on.
 func TestStartsInVainGrowRarer(t *testing.T) {
-	a, w := watched()
+	a, w := watchedStarts()
 	var tried []time.Duration
-	wrong := &releve.Fault{Cause: postgres.ErrOtherMajor, Why: releve.Say("database-other-major")}
+	wrong := &releve.Fault{Cause: ErrOtherMajor, Why: releve.Say("database-other-major")}
 	for range 60 {
-		err := a.try(t.Context(), postgres.Primary, func() error {
+		err := a.try(t.Context(), Primary, func() error {
 			tried = append(tried, w.clock.Sub(time.Unix(0, 0)))
 			return wrong
 		})
-		if !errors.Is(err, postgres.ErrOtherMajor) {
+		if !errors.Is(err, ErrOtherMajor) {
 			t.Fatal(err)
 		}
 		w.clock = w.clock.Add(time.Second)
@@ -52,7 +50,7 @@ func TestStartsInVainGrowRarer(t *testing.T) {
 		t.Errorf("said %v, want %v", w.words, want)
 	}
 	w.clock = w.clock.Add(mostWait)
-	if err := a.try(t.Context(), postgres.Primary, func() error { return nil }); err != nil {
+	if err := a.try(t.Context(), Primary, func() error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"critical database-other-major", "cleared event-database-well"}; !slices.Equal(w.words, want) {
@@ -63,27 +61,27 @@ func TestStartsInVainGrowRarer(t *testing.T) {
 // Another cause is news, another kind of start has a row of its own, and a start that
 // nobody wanted any more counts for nothing.
 func TestWhatIsOneRowOfStarts(t *testing.T) {
-	a, w := watched()
+	a, w := watchedStarts()
 	fails := func(why string) func() error { return func() error { return errors.New(why) } }
 	for _, why := range []string{"one", "one", "one", "two"} {
-		_ = a.try(t.Context(), postgres.Primary, fails(why))
+		_ = a.try(t.Context(), Primary, fails(why))
 		w.clock = w.clock.Add(mostWait)
 	}
 	if want := []string{"critical event-database-not-started", "critical event-database-not-started"}; !slices.Equal(w.words, want) {
 		t.Errorf("said %v, want %v", w.words, want)
 	}
-	a, w = watched()
-	_ = a.try(t.Context(), postgres.Primary, fails("one"))
+	a, w = watchedStarts()
+	_ = a.try(t.Context(), Primary, fails("one"))
 	began := false
-	_ = a.try(t.Context(), postgres.Isolated, func() error { began = true; return nil })
+	_ = a.try(t.Context(), Isolated, func() error { began = true; return nil })
 	if !began {
 		t.Error("a copy waited for what an owner did in vain")
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 3 {
-		_ = a.try(gone, postgres.Primary, fails("cancelled"))
-		_ = a.try(t.Context(), postgres.Isolated, func() error { return postgres.ErrFenced })
+		_ = a.try(gone, Primary, fails("cancelled"))
+		_ = a.try(t.Context(), Isolated, func() error { return ErrFenced })
 	}
 	if len(w.words) > 0 {
 		t.Errorf("said %v", w.words)

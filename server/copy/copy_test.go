@@ -1,4 +1,4 @@
-package app
+package copy
 
 import (
 	"context"
@@ -11,11 +11,16 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"releve"
 	"releve/adapters/postgres"
 	"releve/proof/sitetest"
 	"releve/rules/takeover"
+	"releve/server/order"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const limit = sitetest.Limit(2 * time.Minute)
 
@@ -24,9 +29,10 @@ var within, must, until = limit.Within, sitetest.Must, limit.Until
 // shortLog is how much log a main keeps for its mirror in these tests.
 const shortLog = 64 << 20
 
-// home is a database with its directory.
+// home is a database with its directory, and who copies it.
 type home struct {
-	*database
+	*postgres.Runner
+	*Copier
 	dir string
 }
 
@@ -34,23 +40,30 @@ type home struct {
 func databases(t *testing.T) (main, secondary home) {
 	t.Helper()
 	first, second := sitetest.New(t, func(o *postgres.Options) { o.KeepWAL = shortLog })
-	main, secondary = databaseOf(first), databaseOf(second)
-	main.prepare, secondary.prepare = preparedBy(secondary), preparedBy(main)
-	return main, secondary
+	return databaseOf(first, second), databaseOf(second, first)
 }
 
-func databaseOf(made sitetest.Server) home {
+func databaseOf(made, other sitetest.Server) home {
 	o := made.Options
-	return home{&database{starts: newAttempts(releve.Main), cluster: made.Cluster, upstream: o.Upstream, log: o.Log}, o.Dir}
+	disk := func() (takeover.DiskKind, releve.DataID, error) {
+		state, err := made.Whose()
+		if err != nil || state.Presence != postgres.Ours || state.Unusable != "" {
+			return takeover.DiskForeign, "", err
+		}
+		return takeover.DiskOurs, state.DataID, nil
+	}
+	return home{
+		postgres.NewRunner(made.Cluster, nil, func(string, releve.Sentence) {}),
+		New(Options{PostgreSQL: made.Cluster, Disk: disk, Other: o.Upstream, Link: linkTo{Desk(other.Cluster)}, Log: o.Log}),
+		o.Dir,
+	}
 }
 
-// preparedBy asks the other server as its link does.
-func preparedBy(other home) func(context.Context) ([]postgres.Fork, error) {
-	return func(ctx context.Context) (forks []postgres.Fork, err error) {
-		h := &answers{cluster: other.cluster}
-		err = h.prepareCopy(ctx, func(line json.RawMessage) error { return readPrepared(line, &forks) })
-		return forks, err
-	}
+// linkTo has orders carried out as the other server's link does.
+type linkTo struct{ order.Desk }
+
+func (l linkTo) Command(ctx context.Context, name string, args json.RawMessage, emit func(json.RawMessage) error) error {
+	return l.Desk[name](ctx, args, emit)
 }
 
 // said are the codes of what a copy says, each once.
@@ -75,13 +88,13 @@ func inTime(t *testing.T, what string, do func() error) {
 	})
 }
 
-func mirrorOf(t *testing.T, owner home) (m takeover.Mirror) {
+func mirrorOf(t *testing.T, owner home) (m postgres.MirrorSession, own postgres.Position) {
 	t.Helper()
 	inTime(t, "the owner says how its mirror is", func() (err error) {
-		m, err = owner.Mirror(within(t))
+		m, own, err = owner.Runner.Mirror(within(t))
 		return err
 	})
-	return m
+	return m, own
 }
 
 func follow(t *testing.T, copied home) {
@@ -91,29 +104,28 @@ func follow(t *testing.T, copied home) {
 
 func inSync(t *testing.T, owner home) {
 	t.Helper()
-	until(t, "the mirror is in sync", func() bool { return mirrorOf(t, owner).Streaming })
+	until(t, "the mirror is in sync", func() bool { m, _ := mirrorOf(t, owner); return m.InSync() })
 }
 
 // protected is a main on duty with its mirror in sync, and a table on both.
 func protected(t *testing.T) (main, secondary home) {
 	t.Helper()
 	main, secondary = databases(t)
-	_, err := main.Create(within(t))
-	must(t, err)
+	must(t, main.Create(within(t), releve.NewDataID()))
 	must(t, main.StartPrimary(within(t)))
-	_, err = secondary.Rejoin(within(t), takeover.Promotion{Timeline: 1}, new(said).say)
+	_, err := secondary.Rejoin(within(t), takeover.Promotion{Timeline: 1}, new(said).say)
 	must(t, err)
 	follow(t, secondary)
 	inSync(t, main)
 	run(t, main, "CREATE TABLE facts ()")
 	until(t, "the mirror has the table", func() bool {
-		own := mirrorOf(t, main).Own
+		_, own := mirrorOf(t, main)
 		var copied postgres.Position
 		inTime(t, "the mirror says how far it is", func() (err error) {
-			copied, err = secondary.cluster.Position(within(t))
+			copied, err = secondary.Position(within(t))
 			return err
 		})
-		return copied.Replay >= own
+		return copied.Replay >= own.Flush
 	})
 	return main, secondary
 }
@@ -122,7 +134,7 @@ func protected(t *testing.T) (main, secondary home) {
 func run(t *testing.T, d home, statements ...string) {
 	t.Helper()
 	ctx := within(t)
-	pool, err := d.cluster.Pool(ctx, 1)
+	pool, err := d.Pool(ctx, 1)
 	must(t, err)
 	defer pool.Close()
 	for _, statement := range statements {
@@ -133,7 +145,7 @@ func run(t *testing.T, d home, statements ...string) {
 
 func rows(t *testing.T, d home) (n int) {
 	t.Helper()
-	pool, err := d.cluster.Pool(within(t), 1)
+	pool, err := d.Pool(within(t), 1)
 	must(t, err)
 	defer pool.Close()
 	must(t, pool.QueryRow(within(t), "SELECT count(*) FROM facts").Scan(&n))
@@ -148,8 +160,8 @@ func outgrow(t *testing.T, owner home) {
 		run(t, owner, "INSERT INTO facts SELECT FROM generate_series(1, 200000)")
 		written++
 		must(t, owner.Checkpoint(within(t)))
-		m := mirrorOf(t, owner)
-		if m.Streaming {
+		m, _ := mirrorOf(t, owner)
+		if m.InSync() {
 			t.Fatal("a mirror that is away is in sync")
 		}
 		return m.Lost
@@ -161,7 +173,7 @@ func outgrow(t *testing.T, owner home) {
 
 func asides(t *testing.T, d home) []string {
 	t.Helper()
-	found, err := d.cluster.Unsalvaged()
+	found, err := d.Unsalvaged()
 	must(t, err)
 	return found
 }
@@ -172,7 +184,7 @@ func TestAMirrorThatWasAwayForTooLongIsClonedAnewByItself(t *testing.T) {
 	outgrow(t, main)
 	must(t, main.Stop(within(t)))
 	must(t, main.StartPrimary(within(t)))
-	if m := mirrorOf(t, main); !m.Lost {
+	if m, _ := mirrorOf(t, main); !m.Lost {
 		t.Fatalf("after a restart it is forgotten: %+v", m)
 	}
 
@@ -187,7 +199,7 @@ func TestAMirrorThatWasAwayForTooLongIsClonedAnewByItself(t *testing.T) {
 	}
 	follow(t, secondary)
 	inSync(t, main)
-	if m := mirrorOf(t, main); m.Lost {
+	if m, _ := mirrorOf(t, main); m.Lost {
 		t.Errorf("the log is still said to be gone: %+v", m)
 	}
 	until(t, "the mirror has all rows", func() bool { return rows(t, secondary) == rows(t, main) })
@@ -205,20 +217,19 @@ func TestAnOwnerWithoutRoomForTheLogIsNotCopiedFrom(t *testing.T) {
 			o.Dir = filepath.Join(disk, "postgres")
 		}
 	})
-	main := databaseOf(made)
+	main := databaseOf(made, made)
 	ctx := within(t)
-	_, err := main.Create(ctx)
-	must(t, err)
+	must(t, main.Create(ctx, releve.NewDataID()))
 	must(t, main.StartPrimary(ctx))
 	ballast := filepath.Join(disk, "ballast")
 	must(t, os.WriteFile(ballast, make([]byte, 190<<20), 0o600))
-	_, err = preparedBy(main)(ctx)
+	_, err := Prepare(ctx, main.Link)
 	fault, ok := errors.AsType[*releve.Fault](err)
 	if !ok || fault.Why.Code != "copy-source-no-room" || fault.Why.Args["seat"] != "main" {
 		t.Errorf("who would copy is answered %v", err)
 	}
 	must(t, os.Remove(ballast))
-	_, err = preparedBy(main)(ctx)
+	_, err = Prepare(ctx, main.Link)
 	must(t, err)
 }
 
@@ -256,7 +267,7 @@ func TestAnOldOwnerWhoseRewindLeadsNowhereIsClonedAtOnce(t *testing.T) {
 
 	var all said
 	began := time.Now()
-	_, err = main.Rejoin(ctx, p, all.say)
+	_, err = main.Rejoin(ctx, takeover.Promotion{Timeline: p.Timeline, Fork: p.Fork}, all.say)
 	must(t, err)
 	t.Logf("%v in %s", all, time.Since(began))
 	if want := (said{"copy-rewinds", "copy-starts", "copy-clones"}); !slices.Equal(all, want) || len(asides(t, main)) > 0 {
@@ -297,7 +308,7 @@ func TestLostDataComesBackAsACopyToPromote(t *testing.T) {
 	if kind, now, err := main.Disk(); err != nil || kind != takeover.DiskOurs || now != id {
 		t.Errorf("%s %s, expected %s (%v)", kind, now, id, err)
 	}
-	if db, err := main.Look(ctx); err != nil || !db.InRecovery {
+	if db, err := main.Position(ctx); err != nil || !db.InRecovery {
 		t.Errorf("it is no copy: %+v (%v)", db, err)
 	}
 	_, err = main.Promote(ctx)
@@ -322,7 +333,7 @@ func TestDataPromotedToTheSameNumberIsSetAsideAndNeverRewound(t *testing.T) {
 		must(t, d.StartCopy(ctx))
 		p, err := d.Promote(ctx)
 		must(t, err)
-		both[i] = p
+		both[i] = takeover.Promotion{Timeline: p.Timeline, Fork: p.Fork}
 		run(t, d, "INSERT INTO facts DEFAULT VALUES")
 		if i == 0 {
 			must(t, d.Stop(ctx))
@@ -339,54 +350,17 @@ func TestDataPromotedToTheSameNumberIsSetAsideAndNeverRewound(t *testing.T) {
 	}
 }
 
-// Until a start has made the mirror's slot, the watch finds none and leaves it to the start;
-// one that somebody drops afterwards is made again, and said.
-func TestTheWatchLeavesTheSlotToTheStart(t *testing.T) {
-	main, _ := databases(t)
-	var said []string
-	main.starts.explain = func(severity string, what releve.Sentence) { said = append(said, severity+" "+what.Code) }
-	_, err := main.Create(within(t))
-	must(t, err)
-	must(t, main.start(within(t), postgres.Primary))
-	for range 3 {
-		_, err := main.Mirror(within(t))
-		must(t, err)
+// What the owner answers to who would copy from it is a history, or why not.
+func TestAnOwnerWithoutRoomSaysSoToWhoWouldCopyFromIt(t *testing.T) {
+	var forks []releve.Fork
+	must(t, readPrepared(order.Args([]releve.Fork{{Timeline: 1, At: 7}}), &forks))
+	if len(forks) != 1 || forks[0].At != 7 {
+		t.Errorf("the history is read as %v", forks)
 	}
-	if m, err := main.cluster.Mirror(within(t)); err != nil || !m.SlotGone || len(said) > 0 {
-		t.Fatalf("before the start has ended: %+v, %v, said %q", m, err, said)
+	must(t, readPrepared(order.Args([]releve.Fork(nil)), &forks))
+	err := readPrepared(order.Args(releve.Say("copy-source-no-room", "free", "7")), &forks)
+	fault, ok := errors.AsType[*releve.Fault](err)
+	if !ok || !errors.Is(err, releve.ErrNoRoom) || fault.Why.Args["free"] != "7" {
+		t.Errorf("the refusal is read as %v", err)
 	}
-	must(t, main.keepForMirror(within(t)))
-	must(t, main.cluster.DropSlots(within(t)))
-	_, err = main.Mirror(within(t))
-	must(t, err)
-	if m, err := main.cluster.Mirror(within(t)); err != nil || m.SlotGone || !slices.Equal(said, []string{"warning event-slot-made-again"}) {
-		t.Errorf("after it was dropped: %+v, %v, said %q", m, err, said)
-	}
-}
-
-// A promotion without the slot that keeps log for the mirror is none: what was promoted is
-// fenced at once, and promoted anew, from a copy, when there is room for a slot.
-func TestAPromotionWhoseSlotCannotBeMadeIsMadeAgain(t *testing.T) {
-	ctx := within(t)
-	main, secondary := protected(t)
-	run(t, main, "INSERT INTO facts DEFAULT VALUES")
-	until(t, "the mirror has the row", func() bool { return rows(t, secondary) == 1 })
-	kept := filepath.Join(secondary.dir, "data", "pg_replslot")
-	must(t, os.Chmod(kept, 0o500))
-	main.cluster.Fence()
-
-	if p, err := secondary.Promote(ctx); err == nil {
-		t.Fatalf("promoted to %+v without a slot", p)
-	}
-	if _, err := secondary.cluster.Position(ctx); err == nil {
-		t.Error("what was promoted without a slot still runs: a primary that keeps no log for its mirror")
-	}
-	must(t, os.Chmod(kept, 0o700))
-	must(t, secondary.StartCopy(ctx))
-	p, err := secondary.Promote(ctx)
-	must(t, err)
-	if p.Timeline < 2 || rows(t, secondary) != 1 {
-		t.Errorf("promoted to %+v with %d rows", p, rows(t, secondary))
-	}
-	must(t, secondary.Stop(ctx))
 }

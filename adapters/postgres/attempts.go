@@ -1,4 +1,4 @@
-package app
+package postgres
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/adapters/postgres"
 )
 
 // attempts are the starts of PostgreSQL that were in vain, in a row: each makes the next wait
@@ -18,7 +17,7 @@ type attempts struct {
 	now     func() time.Time
 
 	mu   sync.Mutex
-	last map[postgres.Mode]*vain
+	last map[Mode]*vain
 	said string // the cause that was told last
 }
 
@@ -34,13 +33,13 @@ const (
 	mostWait  = 15 * time.Second
 )
 
-func newAttempts(seat releve.Seat) *attempts {
-	return &attempts{seat: seat, explain: func(string, releve.Sentence) {}, now: time.Now, last: map[postgres.Mode]*vain{}}
+func newAttempts(seat releve.Seat, explain func(severity string, what releve.Sentence)) *attempts {
+	return &attempts{seat: seat, explain: explain, now: time.Now, last: map[Mode]*vain{}}
 }
 
 // try starts PostgreSQL, or gives the reason of the last failure again while its time has not
 // come: who decides stays free to do something else.
-func (a *attempts) try(ctx context.Context, mode postgres.Mode, start func() error) error {
+func (a *attempts) try(ctx context.Context, mode Mode, start func() error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	row := a.last[mode]
@@ -52,7 +51,7 @@ func (a *attempts) try(ctx context.Context, mode postgres.Mode, start func() err
 	case err == nil:
 		a.succeeded()
 		return nil
-	case errors.Is(err, postgres.ErrFenced), ctx.Err() != nil:
+	case errors.Is(err, ErrFenced), ctx.Err() != nil:
 		return err // nobody wants it any more
 	}
 	if row == nil {
@@ -72,7 +71,7 @@ func (a *attempts) succeeded() {
 	if a.said != "" {
 		a.explain("cleared", releve.Say("event-database-well", "seat", string(a.seat)))
 	}
-	a.said, a.last = "", map[postgres.Mode]*vain{}
+	a.said, a.last = "", map[Mode]*vain{}
 }
 
 // sentence is what the operator reads: the room's own, where it has one.
