@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -33,6 +34,7 @@ import (
 	"releve/screen/console"
 	"releve/server/agent"
 	"releve/server/copy"
+	"releve/server/order"
 	"releve/server/outbox"
 	"releve/server/salvage"
 	"releve/server/verify"
@@ -63,7 +65,7 @@ type App struct {
 	agent     *agent.Agent
 	salvager  *salvage.Salvager
 	prover    *verify.Prover
-	orders    *orders
+	sorting   *verify.Sorting
 	stored    *storedFacts
 	console   *console.Server
 	keys      *keyChange
@@ -96,10 +98,9 @@ func (a *App) build(found bool) error {
 		return err
 	}
 	a.closers = append(a.closers, a.closePostgres) // not before the disk's locks are ours: it may be another's that runs
-	disk := newOwnDisk(a.cluster, a.config.Site.Seat)
-	a.closers = append(a.closers, disk.wait)
+	disk := salvage.NewOwnDisk(asides{a.cluster}, a.config.Site.Seat)
+	a.closers = append(a.closers, disk.Wait)
 	handler := &answers{seat: a.config.Site.Seat, spool: a.spool}
-	handler.cluster = a.cluster
 	if err := a.openPorts(handler); err != nil {
 		return err
 	}
@@ -109,11 +110,16 @@ func (a *App) build(found bool) error {
 	}
 	a.makeAgent(saved, witness, found)
 	a.makeSalvager(disk)
-	a.makeOrders()
 	a.makeProver()
-	handler.agent, handler.salvage = a.agent, &salvageDesk{disk, a.salvager}
+	handler.agent = a.agent
 	handler.pupil = &pupil{a.telephony}
-	handler.proof = &proofDesk{verify.Local{Database: ownDatabase{a.cluster}}, a.prover}
+	handler.orders = order.Desk{}
+	for _, desk := range []order.Desk{
+		copy.Desk(a.cluster), salvage.Desk(disk, a.salvager),
+		verify.Desk(verify.Local{Database: ownDatabase{a.cluster}}, a.prover, a.cluster),
+	} {
+		maps.Copy(handler.orders, desk)
+	}
 	return a.forPort(a.config.Console.Listen, a.openFaces)
 }
 
@@ -382,7 +388,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(func(ctx context.Context) { recordRuns(ctx, a.spool, a.config.Site.Seat, a.log) })
 	begin(a.salvager.Run)
 	begin(a.prover.Run)
-	begin(a.orders.run)
+	begin(a.sorting.Run)
 	begin(newHolders(a.cluster, a.config.Site.Seat, a.explain, a.log).run)
 	begin(newRooms(a.cluster, a.config.Site.Seat, a.explain, a.agent.Notice, a.log).run)
 	look := func() ([]identity.Lasting, error) { return certificatesIn(a.config.Peer) }

@@ -18,6 +18,7 @@ import (
 	"releve/screen/view"
 	"releve/server/agent"
 	"releve/server/calls"
+	"releve/server/order"
 )
 
 // checkCalls is the name of the check of the PBX by a call, as a procedure and as an order
@@ -316,5 +317,5 @@ func (p *pupil) check(ctx context.Context, emit func(json.RawMessage) error) err
 	if !there {
 		return errMute
 	}
-	return s.lessons.order(ctx, func(v view.Procedure) { _ = emitJSON(emit, v) }) // a reader that left ends ctx
+	return s.lessons.order(ctx, func(v view.Procedure) { _ = order.Line(emit, v) }) // a reader that left ends ctx
 }

@@ -15,6 +15,7 @@ import (
 	"releve/rules/takeover"
 	"releve/screen/view"
 	"releve/server/calls"
+	"releve/server/order"
 	"releve/server/verify"
 )
 
@@ -154,7 +155,7 @@ func (l *lessons) lesson(ctx context.Context) (o lessonOutcome) {
 	ctx, cancel := context.WithTimeout(ctx, lessonLimit)
 	defer cancel()
 	begun, before := time.Now(), l.calls.Sighted()
-	if o.unasked = l.peer.Command(ctx, giveBack, nil, ignore); o.unasked != nil {
+	if o.unasked = order.Tell(ctx, l.peer, giveBack, nil); o.unasked != nil {
 		return o
 	}
 	o.call, o.err = l.telephone.call(ctx, rand.Text(), true)
@@ -182,7 +183,7 @@ func (l *lessons) keep(ctx context.Context) {
 	if !seen.At.Equal(l.told) && l.hearsOther() {
 		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
-		if l.peer.Command(ctx, lessonSeen, text, ignore) == nil {
+		if order.Tell(ctx, l.peer, lessonSeen, text) == nil {
 			l.told = seen.At
 		}
 	}

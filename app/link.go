@@ -7,12 +7,11 @@ import (
 
 	"releve"
 	"releve/adapters/peer"
-	"releve/adapters/postgres"
 	"releve/adapters/spool"
 	"releve/rules/takeover"
 	"releve/screen/view"
 	"releve/server/agent"
-	"releve/server/copy"
+	"releve/server/order"
 )
 
 // link is the way to the other server as the agent needs it.
@@ -48,29 +47,16 @@ func reply(a peer.CheckAnswer) takeover.Reply {
 }
 
 func (l link) Command(ctx context.Context, name string, args map[string]string, emit func(view.Procedure)) error {
-	raw, err := json.Marshal(args)
-	if err != nil {
-		return err
-	}
-	return l.peer.Command(ctx, name, raw, func(line json.RawMessage) error {
-		var p view.Procedure
-		if err := json.Unmarshal(line, &p); err != nil {
-			return err
-		}
-		emit(p)
-		return nil
-	})
+	return order.Show(ctx, l.peer, name, order.Args(args), emit)
 }
 
 // answers is what the other server may ask of this one.
 type answers struct {
-	seat    releve.Seat
-	agent   *agent.Agent
-	spool   *spool.Spool
-	cluster *postgres.Cluster
-	salvage *salvageDesk
-	proof   *proofDesk
-	pupil   *pupil
+	seat   releve.Seat
+	agent  *agent.Agent
+	spool  *spool.Spool
+	orders order.Desk
+	pupil  *pupil
 }
 
 func (h *answers) Exchange(ctx context.Context, in json.RawMessage) (json.RawMessage, error) {
@@ -90,7 +76,7 @@ func (h *answers) Check(ctx context.Context, q peer.CheckQuestion) peer.CheckAns
 }
 
 func (h *answers) Command(ctx context.Context, name string, args json.RawMessage, emit func(json.RawMessage) error) error {
-	if do, known := copy.Desk(h.cluster)[name]; known {
+	if do, known := h.orders[name]; known {
 		return do(ctx, args, emit)
 	}
 	switch name {
@@ -100,12 +86,6 @@ func (h *answers) Command(ctx context.Context, name string, args json.RawMessage
 		return h.pupil.check(ctx, emit)
 	case "test-call":
 		return h.testCall(ctx, emit)
-	case verifyOrder:
-		return answerOrder(ctx, h.cluster, emit)
-	case salvagePending, salvageExtract, salvageStored, salvageOrder:
-		return h.salvage.command(ctx, name, args, emit)
-	case verifyProve, verifyAnswer, verifyLineage, verifyPages:
-		return h.proof.command(ctx, name, args, emit)
 	}
 	if c := takeover.Command(name); c == takeover.Solo || c == takeover.Take {
 		return fmt.Errorf("%w: %q rests on an operator's word, which is given on the server itself", agent.ErrUnknown, name)
@@ -118,15 +98,7 @@ func (h *answers) testCall(ctx context.Context, emit func(json.RawMessage) error
 	if err != nil {
 		return err
 	}
-	return emitJSON(emit, view.Procedure{Name: "test-call", Steps: []view.ProcedureStep{{State: "done", Found: &found}}})
-}
-
-func emitJSON(emit func(json.RawMessage) error, v any) error {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	return emit(raw)
+	return order.Line(emit, view.Procedure{Name: "test-call", Steps: []view.ProcedureStep{{State: "done", Found: &found}}})
 }
 
 func (h *answers) SpoolRead(_ context.Context, after uint64, limit int) (peer.SpoolPage, error) {

@@ -5,27 +5,18 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+
+	"releve"
 )
 
-// SortOrder is what decides in which order the site's database keeps texts. An index of the
-// mirror is a copy of the owner's: where the two servers sort by other rules, it is wrong
-// from the takeover on (manual §24.2.3).
-type SortOrder struct {
-	Collation string `json:"collation"` // as pg_database names it, with its provider
-	ByBytes   bool   `json:"by_bytes"`  // no library decides
-	Library   string `json:"library"`   // whose rules they are, with its version
-	Made      string `json:"made"`      // the rules' version when the indexes were made, "" where none is told
-	Now       string `json:"now"`       // … and today's
-}
-
 // SortOrder asks the running database, and this machine's C library.
-func (c *Cluster) SortOrder(ctx context.Context) (SortOrder, error) {
+func (c *Cluster) SortOrder(ctx context.Context) (releve.SortOrder, error) {
 	session, err := c.session(ctx)
 	if err != nil {
-		return SortOrder{}, err
+		return releve.SortOrder{}, err
 	}
 	defer closeSession(session)
-	var o SortOrder
+	var o releve.SortOrder
 	var provider string
 	err = session.QueryRow(ctx, `
 SELECT datcollate, datlocprovider::text, coalesce(datcollversion, ''), coalesce(pg_database_collation_actual_version(oid), '')
@@ -52,17 +43,6 @@ func libcVersion(ctx context.Context) (string, error) {
 	}
 	return strings.TrimSpace(string(out)), nil
 }
-
-// Differs says whether a copy of one database sorts in another order on the other server.
-func (o SortOrder) Differs(other SortOrder) bool {
-	return !o.ByBytes && (o.Library != other.Library || o.Now != other.Now)
-}
-
-// Aged says whether the rules have changed under indexes that are there.
-func (o SortOrder) Aged() bool { return !o.ByBytes && o.Made != o.Now }
-
-// Rules are library and version, for people.
-func (o SortOrder) Rules() string { return strings.TrimSpace(o.Library + " " + o.Now) }
 
 // Reindex is what makes every index anew by the rules of the server that it is given on.
 func (c *Cluster) Reindex() string {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"releve"
 	"strings"
 	"testing"
 )
@@ -11,7 +12,7 @@ func TestANewDatabaseSortsByBytes(t *testing.T) {
 	c := alone(t)
 	o, err := c.SortOrder(within(t))
 	must(t, err)
-	if !o.ByBytes || o.Collation != "C" || o.Aged() || o.Differs(SortOrder{Library: "glibc 2.28"}) {
+	if !o.ByBytes || o.Collation != "C" || o.Aged() || o.Differs(releve.SortOrder{Library: "glibc 2.28"}) {
 		t.Errorf("%+v", o)
 	}
 	if !strings.HasPrefix(o.Library, "glibc 2.") {
@@ -50,7 +51,7 @@ func TestAnOlderDatabaseTellsWhoseRulesItSortsBy(t *testing.T) {
 	if o.ByBytes || !o.Aged() || !strings.HasPrefix(o.Rules(), "glibc 2.") {
 		t.Errorf("%+v", o)
 	}
-	for name, other := range map[string]SortOrder{
+	for name, other := range map[string]releve.SortOrder{
 		"another C library": {Library: "glibc 2.28", Now: o.Now},
 		"another ICU":       {Library: o.Library, Now: "153.112"},
 	} {

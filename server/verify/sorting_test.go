@@ -1,4 +1,4 @@
-package app
+package verify
 
 import (
 	"context"
@@ -10,39 +10,36 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"releve/adapters/postgres"
-	"releve/server/verify"
 )
 
-type sortedAs postgres.SortOrder
+type sortedAs releve.SortOrder
 
-func (s sortedAs) SortOrder(context.Context) (postgres.SortOrder, error) {
-	return postgres.SortOrder(s), nil
+func (s sortedAs) SortOrder(context.Context) (releve.SortOrder, error) {
+	return releve.SortOrder(s), nil
 }
 func (sortedAs) Reindex() string { return "psql" }
 
 func TestServersThatSortOtherwiseAreSaid(t *testing.T) {
-	old := postgres.SortOrder{Collation: "C.UTF-8", Library: "glibc 2.36"}
+	old := releve.SortOrder{Collation: "C.UTF-8", Library: "glibc 2.36"}
 	aged, other := old, old
 	aged.Made = "2.31"
 	other.Library = "glibc 2.41"
 	for name, tt := range map[string]struct {
-		own, theirs postgres.SortOrder
+		own, theirs releve.SortOrder
 		said        []string
 	}{
 		"the same":                      {old, old, nil},
 		"another library":               {old, other, []string{"event-order-differs"}},
 		"an upgrade under the database": {aged, old, []string{"event-order-aged"}},
 		"both":                          {aged, other, []string{"event-order-aged", "event-order-differs"}},
-		"by bytes":                      {postgres.SortOrder{Collation: "C", ByBytes: true, Library: "glibc 2.36"}, other, nil},
+		"by bytes":                      {releve.SortOrder{Collation: "C", ByBytes: true, Library: "glibc 2.36"}, other, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var said []string
-			o := orders{
-				own:     sortedAs(tt.own),
-				other:   func(context.Context) (postgres.SortOrder, error) { return tt.theirs, nil },
-				explain: func(_ string, what releve.Sentence) { said = append(said, what.Code) },
+			o := Sorting{
+				own:   sortedAs(tt.own),
+				other: func(context.Context) (releve.SortOrder, error) { return tt.theirs, nil },
+				tell:  func(_ string, what releve.Sentence) { said = append(said, what.Code) },
 			}
 			if err := o.compare(t.Context()); err != nil || !slices.Equal(said, tt.said) {
 				t.Errorf("%v (%v), want %v", said, err, tt.said)
@@ -56,20 +53,20 @@ func TestTheOrderIsComparedOnceAndWhenAVerificationAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int32
 		var owner, answers atomic.Bool
-		o := orders{
+		o := Sorting{
 			own: sortedAs{Collation: "C.UTF-8"},
-			other: func(context.Context) (postgres.SortOrder, error) {
+			other: func(context.Context) (releve.SortOrder, error) {
 				asked.Add(1)
 				if !answers.Load() {
-					return postgres.SortOrder{}, errors.New("away")
+					return releve.SortOrder{}, errors.New("away")
 				}
-				return postgres.SortOrder{}, nil
+				return releve.SortOrder{}, nil
 			},
-			pair: func() verify.Pair { return verify.Pair{Owner: owner.Load(), InSync: true} },
+			pair: func() Pair { return Pair{Owner: owner.Load(), InSync: true} },
 			log:  slog.New(slog.DiscardHandler), again: make(chan struct{}, 1),
 		}
 		ctx, end := context.WithCancel(t.Context())
-		go o.run(ctx)
+		go o.Run(ctx)
 		for _, step := range []struct {
 			change func()
 			asked  int32
@@ -77,8 +74,8 @@ func TestTheOrderIsComparedOnceAndWhenAVerificationAsks(t *testing.T) {
 			{func() {}, 0},
 			{func() { owner.Store(true) }, 3},
 			{func() { answers.Store(true) }, 4},
-			{o.compareAgain, 5},
-			{func() { o.compareAgain(); o.compareAgain(); owner.Store(false) }, 5},
+			{o.Again, 5},
+			{func() { o.Again(); o.Again(); owner.Store(false) }, 5},
 		} {
 			synctest.Wait()
 			step.change()

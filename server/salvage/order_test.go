@@ -1,4 +1,4 @@
-package app
+package salvage_test
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 )
 
 // linked is the secondary's end of a link whose other end answers about salvages only.
-func linked(t *testing.T, main peer.Handler) otherDisk {
+func linked(t *testing.T, main peer.Handler) salvage.Other {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "rlv-") // short, as a site's must be
 	if err != nil {
@@ -41,7 +41,7 @@ func linked(t *testing.T, main peer.Handler) otherDisk {
 			t.Fatal(mistakes)
 		}
 		p, err := peer.New(peer.Options{
-			Listen: address(c.Peer.Listen), Other: address(c.Peer.Other), CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
+			Listen: netip.MustParseAddrPort(c.Peer.Listen), Other: netip.MustParseAddrPort(c.Peer.Other), CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
 			OtherCert: c.Peer.OtherCertificate, Seat: c.Site.Seat, SiteID: c.Site.ID,
 			Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Handler: h,
 		})
@@ -53,21 +53,22 @@ func linked(t *testing.T, main peer.Handler) otherDisk {
 		return p
 	}
 	open(written.Main, main)
-	return otherDisk{open(written.Secondary, &answers{})}
+	return salvage.Other{Link: open(written.Secondary, &found{})}
 }
 
-// found is a server on which something big was found.
+// found is a server on which something big was found: that, and what its salvager says, is
+// all that it answers.
 type found struct {
-	answers
-	desk salvageDesk
-	big  releve.Salvage
+	peer.Handler
+	salvage.Disk
+	salvager *salvage.Salvager
+	big      releve.Salvage
 }
+
+func (f *found) Extract(context.Context, string) (releve.Salvage, error) { return f.big, nil }
 
 func (f *found) Command(ctx context.Context, name string, args json.RawMessage, emit func(json.RawMessage) error) error {
-	if name == salvageExtract {
-		return emitSalvage(f.big, emit)
-	}
-	return f.desk.command(ctx, name, args, emit)
+	return salvage.Desk(f, f.salvager)[name](ctx, args, emit)
 }
 
 func TestASalvageOfAnySizeComesOverTheLinkWhole(t *testing.T) {
@@ -93,12 +94,12 @@ func (nobook) Discard(context.Context, int64) (releve.Salvage, error) {
 }
 
 func TestTheCauseOfARefusalSurvivesTheLink(t *testing.T) {
-	disk := linked(t, &found{desk: salvageDesk{salvager: salvage.New(salvage.Options{Book: nobook{}})}})
-	_, err := disk.forward(t.Context(), salvage.Order{Verb: salvage.VerbDiscard, ID: 1})
+	disk := linked(t, &found{salvager: salvage.New(salvage.Options{Book: nobook{}})})
+	_, err := disk.Carry(t.Context(), salvage.Order{Verb: salvage.VerbDiscard, ID: 1})
 	if !errors.Is(err, salvage.ErrDecided) {
 		t.Errorf("the refusal came as %v", err)
 	}
-	if _, err := disk.forward(t.Context(), salvage.Order{Verb: "dance"}); err == nil || !strings.Contains(err.Error(), "dance") {
+	if _, err := disk.Carry(t.Context(), salvage.Order{Verb: "dance"}); err == nil || !strings.Contains(err.Error(), "dance") {
 		t.Errorf("an order that is none: %v", err)
 	}
 }
