@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -12,39 +11,13 @@ import (
 	"releve"
 	"releve/adapters/peer"
 	"releve/config"
-	"releve/doors/identity"
+	"releve/doors/identity/identitytest"
 	"releve/rules/takeover"
 	"releve/screen/view"
 	"releve/server/agent"
 )
 
 const wordSite = "THISSITE"
-
-// certify writes the certificates of a site into a new directory; the secondary's is good
-// until then.
-func certify(t *testing.T, until time.Time) string {
-	t.Helper()
-	dir, hourAgo := t.TempDir(), time.Now().Add(-time.Hour)
-	write := func(name string, text []byte) {
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	authority, err := identity.NewAuthority(wordSite, identity.Validity{From: hourAgo, Until: time.Now().Add(time.Hour)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	write("ca.pem", authority.Certificate())
-	for seat, end := range map[releve.Seat]time.Time{releve.Main: time.Now().Add(time.Hour), releve.Secondary: until} {
-		certificate, key, err := authority.Issue(identity.Identity{Site: wordSite, Seat: seat}, identity.Validity{From: hourAgo, Until: end})
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(string(seat)+".pem", certificate)
-		write(string(seat)+".key", key)
-	}
-	return dir
-}
 
 // signer is one server's end of a link that nobody uses: it signs and verifies.
 func signer(t *testing.T, dir string, seat releve.Seat) *peer.Peer {
@@ -64,7 +37,7 @@ func signer(t *testing.T, dir string, seat releve.Seat) *peer.Peer {
 
 // The main believes the secondary's word as it was written, and nobody else's (R3).
 func TestWhoseWordIsBelieved(t *testing.T) {
-	dir := certify(t, time.Now().Add(time.Hour))
+	dir := identitytest.Until(t, wordSite, time.Now().Add(time.Hour))
 	mirror := signer(t, dir, releve.Secondary)
 	main := faces{&App{
 		config: config.Config{Site: config.Site{ID: wordSite, Seat: releve.Main}}, peer: signer(t, dir, releve.Main), log: slog.New(slog.DiscardHandler),
@@ -79,7 +52,7 @@ func TestWhoseWordIsBelieved(t *testing.T) {
 	if want := (takeover.Return{Seat: releve.Secondary, Term: 4, Number: 9}); why != nil || said != want {
 		t.Fatalf("%+v, %+v", said, why)
 	}
-	stranger := signer(t, certify(t, time.Now().Add(time.Hour)), releve.Secondary)
+	stranger := signer(t, identitytest.Until(t, wordSite, time.Now().Add(time.Hour)), releve.Secondary)
 	for name, c := range map[string]struct {
 		change func(*view.Abdication)
 		code   string
@@ -101,7 +74,7 @@ func TestWhoseWordIsBelieved(t *testing.T) {
 }
 
 func TestAWordOfAnExpiredCertificateProvesNothing(t *testing.T) {
-	dir := certify(t, time.Now().Add(-time.Minute))
+	dir := identitytest.Until(t, wordSite, time.Now().Add(-time.Minute))
 	main := faces{&App{
 		config: config.Config{Site: config.Site{ID: wordSite, Seat: releve.Main}}, peer: signer(t, dir, releve.Main), log: slog.New(slog.DiscardHandler),
 	}}

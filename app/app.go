@@ -18,8 +18,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
-
 	"releve"
 	"releve/adapters/arbiter"
 	"releve/adapters/diary"
@@ -27,9 +25,11 @@ import (
 	"releve/adapters/peer"
 	"releve/adapters/postgres"
 	"releve/adapters/spool"
+	"releve/adapters/systemd"
 	"releve/config"
 	"releve/doors/account"
 	"releve/doors/identity"
+	"releve/doors/identity/rotation"
 	"releve/rules/takeover"
 	"releve/screen/console"
 	"releve/server/agent"
@@ -68,7 +68,8 @@ type App struct {
 	sorting   *verify.Sorting
 	stored    *storedFacts
 	console   *console.Server
-	keys      *keyChange
+	keys      *rotation.Rotation
+	witness   rotation.Shower // nil where the site has none
 }
 
 // New makes a server. It opens what belongs to this machine alone: the journal,
@@ -86,7 +87,6 @@ func open(a *App, found bool) (*App, error) {
 }
 
 func (a *App) build(found bool) error {
-	a.keys = newKeyChange(a.config, a.log, a.explain)
 	if err := a.findPostgres(); err != nil { // first: nothing is written beside data that is another's
 		return err
 	}
@@ -194,17 +194,15 @@ func (a *App) findPostgres() error {
 	} else if err != nil {
 		found = postgres.Installation{}
 	}
-	held, wrong := identity.Load(c.Peer.Files())
+	keys, wrong := rotation.Begin(c.Peer.Files(), identity.Identity{Site: c.Site.ID, Seat: c.Site.Seat}, a.explain, a.log)
 	if wrong != nil {
 		return fmt.Errorf("%w: %w", ErrMissing, wrong)
 	}
-	cluster, wrong := newCluster(c, held, found, a.log)
+	cluster, wrong := newCluster(c, keys.ForPostgres(), found, a.log)
 	if wrong != nil {
 		return fmt.Errorf("%w: %w", ErrMissing, wrong)
 	}
-	if wrong := a.keys.begin(held, cluster); wrong != nil {
-		return fmt.Errorf("%w: %w", ErrMissing, wrong)
-	}
+	a.keys = keys
 	a.cluster = cluster
 	recovers := func() postgres.Progress { return copy.Progress("copy-starts", a.recovering) }
 	a.database = &database{Runner: postgres.NewRunner(cluster, recovers, a.explain), log: a.log}
@@ -223,15 +221,11 @@ func (a *App) findPostgres() error {
 	return nil
 }
 
-func newCluster(c config.Config, held *identity.Credentials, found postgres.Installation, log *slog.Logger) (*postgres.Cluster, error) {
-	certificates, err := held.ForPostgres(c.Site.ID, c.Site.Seat, "")
-	if err != nil {
-		return nil, err
-	}
+func newCluster(c config.Config, certificates identity.PostgresFiles, found postgres.Installation, log *slog.Logger) (*postgres.Cluster, error) {
 	return postgres.New(postgres.Options{
 		Installation: found, Hint: c.Database.Binaries, Dir: filepath.Join(c.Site.Data, "postgres"),
 		Listen: address(c.Database.Listen), Upstream: address(c.Database.Other),
-		Seat: c.Site.Seat, SiteID: c.Site.ID, TLS: postgres.Certificates(certificates),
+		Seat: c.Site.Seat, SiteID: c.Site.ID, TLS: certificates,
 		Account: c.Database.Account, CopyRate: int64(c.Mirror.CopyRate), KeepWAL: int64(c.Mirror.KeptLog), Log: log,
 	})
 }
@@ -247,7 +241,11 @@ func CheckDatabase(c config.Config) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrMissing, err)
 	}
-	cluster, err := newCluster(c, held, found, nil)
+	certificates, err := held.ForPostgres(c.Site.ID, c.Site.Seat, "")
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrMissing, err)
+	}
+	cluster, err := newCluster(c, certificates, found, nil)
 	if err == nil {
 		err = cluster.Examine()
 	}
@@ -278,7 +276,6 @@ func (a *App) openPeer(h peer.Handler) (err error) {
 	if err != nil {
 		return missing(err)
 	}
-	a.keys.link = a.peer
 	a.database.Copier = copy.New(copy.Options{
 		PostgreSQL: a.cluster, Disk: a.database.Disk, Other: address(c.Database.Other), Link: a.peer, Log: a.log,
 	})
@@ -302,7 +299,7 @@ func (a *App) openWitness() (agent.Arbiter, error) {
 		return nil, missing(err)
 	}
 	a.closers = append(a.closers, client.Close)
-	a.keys.witness = client
+	a.witness = client
 	return client, nil
 }
 
@@ -389,20 +386,19 @@ func (a *App) Run(ctx context.Context) error {
 	begin(a.salvager.Run)
 	begin(a.prover.Run)
 	begin(a.sorting.Run)
-	begin(newHolders(a.cluster, a.config.Site.Seat, a.explain, a.log).run)
-	begin(newRooms(a.cluster, a.config.Site.Seat, a.explain, a.agent.Notice, a.log).run)
-	look := func() ([]identity.Lasting, error) { return certificatesIn(a.config.Peer) }
-	begin(func(ctx context.Context) { noticeCertificates(ctx, look, a.explain) })
-	begin(a.keys.run)
+	begin(func(ctx context.Context) { a.cluster.WatchHolders(ctx, a.explain) })
+	begin(func(ctx context.Context) { a.cluster.WatchLog(ctx, a.explain, a.agent.Notice) })
+	begin(func(ctx context.Context) { rotation.WatchExpiry(ctx, a.config.Peer.Files(), a.explain) })
+	begin(func(ctx context.Context) { a.keys.Run(ctx, a.peer, a.witness, a.cluster) })
 	a.openingWords()
 	a.console.Start()
-	manager := newSupervisor(a.log)
-	begin(func(ctx context.Context) { manager.feed(ctx, a.agent.Turned) })
-	manager.tell(daemon.SdNotifyReady)
+	manager := systemd.New(a.log)
+	begin(func(ctx context.Context) { manager.Feed(ctx, a.agent.Turned) })
+	manager.Ready()
 	a.log.Info("serving", "seat", a.config.Site.Seat, "site", a.config.Site.Name, "page", "http://"+a.config.Console.Listen+"/")
 	select {
 	case <-ctx.Done():
-		manager.tell(daemon.SdNotifyStopping)
+		manager.Stopping()
 		a.leave()
 	case err = <-failed:
 	}

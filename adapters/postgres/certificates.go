@@ -6,18 +6,13 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+
+	keys "releve/doors/identity"
 )
 
-// Certificates are what this PostgreSQL shows and believes, as PEM; the zero value where
-// it listens nowhere and follows nobody.
-type Certificates struct {
-	Shown, ShownKey   []byte // to the other server's mirror
-	Mirror, MirrorKey []byte // by which this server's mirror and copies are known to the other
-	Servers, Clients  []byte // the other's that are believed, PostgreSQL and mirror
-
-	ServerName  string   // that the other's PostgreSQL must bear; "": any that is believed
-	ClientNames []string // common names of the other's mirror
-}
+// Certificates are what this PostgreSQL shows and believes; the zero value where it listens
+// nowhere and follows nobody.
+type Certificates = keys.PostgresFiles
 
 // The files of tls/.
 const (

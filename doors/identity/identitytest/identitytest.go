@@ -33,6 +33,24 @@ func OneForAll(t testing.TB, dir, site string, seats ...releve.Seat) {
 	}
 }
 
+// Until writes the certificates of a site into a new directory; the secondary's is good
+// until then.
+func Until(t testing.TB, site string, until time.Time) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	hourAgo, inAnHour := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	authority, err := identity.NewAuthority(site, identity.Validity{From: hourAgo, Until: inAnHour})
+	must(t, err)
+	write(t, filepath.Join(dir, "ca.pem"), authority.Certificate())
+	for seat, end := range map[releve.Seat]time.Time{releve.Main: inAnHour, releve.Secondary: until} {
+		certificate, key, err := authority.Issue(identity.Identity{Site: site, Seat: seat}, identity.Validity{From: hourAgo, Until: end})
+		must(t, err)
+		write(t, filepath.Join(dir, string(seat)+".pem"), certificate)
+		write(t, filepath.Join(dir, string(seat)+".key"), key)
+	}
+	return dir
+}
+
 // writeAuthority: its name has no word of a generation.
 func writeAuthority(t testing.TB, dir, site string, valid identity.Validity) {
 	t.Helper()

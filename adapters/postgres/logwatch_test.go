@@ -1,4 +1,4 @@
-package app
+package postgres
 
 import (
 	"context"
@@ -8,16 +8,15 @@ import (
 	"testing"
 
 	"releve"
-	"releve/adapters/postgres"
 )
 
-// lookedAt is a PostgreSQL whose disks are what a test says.
-type lookedAt struct{ fixed error }
+// disksAt is a PostgreSQL whose disks are what a test says.
+type disksAt struct{ fixed error }
 
-func (l lookedAt) TendLog(context.Context) (postgres.LogRoom, error) {
-	return postgres.LogRoom{}, errors.New("the disk hangs")
+func (l disksAt) TendLog(context.Context) (LogRoom, error) {
+	return LogRoom{}, errors.New("the disk hangs")
 }
-func (l lookedAt) ExamineKept() error { return l.fixed }
+func (l disksAt) ExamineKept() error { return l.fixed }
 
 // screens is what a watch of the disks said, and what stands on the screens.
 type screens struct {
@@ -40,8 +39,8 @@ func watchedRooms(database roomy) (*rooms, *screens) {
 const mb = 1 << 20
 
 func TestAnOperatorHearsOfKeptLogInTime(t *testing.T) {
-	r, w := watchedRooms(lookedAt{})
-	owner := postgres.LogRoom{Owner: true, Directory: "/d", Free: 500 * mb, Bound: 400 * mb}
+	r, w := watchedRooms(disksAt{})
+	owner := LogRoom{Owner: true, Directory: "/d", Free: 500 * mb, Bound: 400 * mb}
 	for _, look := range []struct {
 		kept     int64
 		lost     bool
@@ -69,7 +68,7 @@ func TestAnOperatorHearsOfKeptLogInTime(t *testing.T) {
 			t.Errorf("at %d MB the screen has %q, expected %q", look.kept/mb, got, look.standing)
 		}
 	}
-	r.look(postgres.LogRoom{}) // a mirror, or a database that is away
+	r.look(LogRoom{}) // a mirror, or a database that is away
 	if len(w.standing) != 0 {
 		t.Errorf("%v stands", w.standing)
 	}
@@ -77,12 +76,12 @@ func TestAnOperatorHearsOfKeptLogInTime(t *testing.T) {
 
 // A slot of somebody's keeps log as well: who reads of it is not sent after the mirror.
 func TestASlotOfAStrangersIsNamed(t *testing.T) {
-	r, w := watchedRooms(lookedAt{})
-	r.look(postgres.LogRoom{Owner: true, Kept: 300 * mb, Bound: 400 * mb, Stranger: "backup_tool"})
+	r, w := watchedRooms(disksAt{})
+	r.look(LogRoom{Owner: true, Kept: 300 * mb, Bound: 400 * mb, Stranger: "backup_tool"})
 	if s := w.standing["log"]; s.Code != "event-kept-log-stranger" || s.Args["slot"] != "backup_tool" {
 		t.Errorf("it said %v", s)
 	}
-	r.look(postgres.LogRoom{Owner: true, Kept: 301 * mb, Bound: 400 * mb})
+	r.look(LogRoom{Owner: true, Kept: 301 * mb, Bound: 400 * mb})
 	if s := w.standing["log"]; s.Code != "event-kept-log-grows" {
 		t.Errorf("it said %v of the mirror's", s)
 	}
@@ -90,12 +89,12 @@ func TestASlotOfAStrangersIsNamed(t *testing.T) {
 
 // PostgreSQL gives up at a checkpoint of its own; and a server may start after that.
 func TestWhatWasGivenUpIsSaidInNumbers(t *testing.T) {
-	for name, looks := range map[string][]postgres.LogRoom{
+	for name, looks := range map[string][]LogRoom{
 		"between two looks": {{Owner: true, Kept: 100 * mb, Bound: 400 * mb}, {Owner: true, Free: 70 * mb, Bound: 400 * mb, Lost: true}},
 		"before the start":  {{Owner: true, Free: 70 * mb, Bound: 400 * mb, Lost: true}},
 		"by the site's own": {{Owner: true, Kept: 100 * mb, Free: 70 * mb, Bound: 64 * mb, Fixed: true, Lost: true}},
 	} {
-		r, w := watchedRooms(lookedAt{})
+		r, w := watchedRooms(disksAt{})
 		for _, look := range looks {
 			r.look(look)
 		}
@@ -110,9 +109,9 @@ func TestWhatWasGivenUpIsSaidInNumbers(t *testing.T) {
 }
 
 func TestADiskThatOthersFillIsTold(t *testing.T) {
-	r, w := watchedRooms(lookedAt{})
+	r, w := watchedRooms(disksAt{})
 	at := func(free int64) { // of 10 GB, of which 512 MB are never given away
-		r.look(postgres.LogRoom{Disks: []postgres.Disk{{Directory: "/d", Free: free * mb, Total: 10240 * mb}, {Directory: "/e", Free: 9999 * mb, Total: 10240 * mb}}})
+		r.look(LogRoom{Disks: []Disk{{Directory: "/d", Free: free * mb, Total: 10240 * mb}, {Directory: "/e", Free: 9999 * mb, Total: 10240 * mb}}})
 	}
 	for _, free := range []int64{5000, 1100, 1000, 100, 1100, 1500} {
 		at(free)
@@ -127,12 +126,12 @@ func TestADiskThatOthersFillIsTold(t *testing.T) {
 }
 
 func TestABoundThatTheDiskCannotHoldIsToldAtTheStart(t *testing.T) {
-	fits, w := watchedRooms(lookedAt{})
+	fits, w := watchedRooms(disksAt{})
 	fits.compare()
 	if len(w.said) != 0 {
 		t.Errorf("it said %q of a bound that fits", w.said)
 	}
-	r, w := watchedRooms(lookedAt{&releve.Fault{Cause: postgres.ErrKeptLog, Why: releve.Say("kept-log-too-large")}})
+	r, w := watchedRooms(disksAt{&releve.Fault{Cause: ErrKeptLog, Why: releve.Say("kept-log-too-large")}})
 	ended, end := context.WithCancel(t.Context())
 	end()
 	r.run(ended)

@@ -1,4 +1,4 @@
-package app
+package systemd
 
 import (
 	"context"
@@ -53,8 +53,8 @@ func hear(t *testing.T, heard <-chan string, want string) {
 func TestTheManagerIsFedWhileTheLoopTurns(t *testing.T) {
 	const within = 90 * time.Millisecond
 	heard := manager(t, within)
-	s := newSupervisor(slog.New(slog.DiscardHandler))
-	s.tell("READY=1")
+	s := New(slog.New(slog.DiscardHandler))
+	s.Ready()
 	hear(t, heard, "READY=1")
 	var hangs atomic.Bool
 	looked := make(chan struct{}, 1024)
@@ -62,7 +62,7 @@ func TestTheManagerIsFedWhileTheLoopTurns(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		s.feed(ctx, func() time.Duration {
+		s.Feed(ctx, func() time.Duration {
 			looked <- struct{}{}
 			if hangs.Load() {
 				return within
@@ -93,9 +93,9 @@ func TestTheManagerIsFedWhileTheLoopTurns(t *testing.T) {
 func TestWithoutAManagerNothingIsSaid(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
 	t.Setenv("WATCHDOG_USEC", "")
-	s := newSupervisor(slog.New(slog.DiscardHandler))
-	s.tell("READY=1")
-	s.feed(t.Context(), func() time.Duration {
+	s := New(slog.New(slog.DiscardHandler))
+	s.Ready()
+	s.Feed(t.Context(), func() time.Duration {
 		t.Error("a watchdog that nobody set looked at the loop")
 		return 0
 	})

@@ -1,4 +1,4 @@
-package app
+package rotation
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"releve"
-	"releve/config"
 	"releve/doors/identity"
+	"releve/doors/identity/identitytest"
 	"releve/screen/words"
 )
 
@@ -68,22 +68,22 @@ func TestTheEndOfACertificateIsSaidOnceADayForThirtyDays(t *testing.T) {
 
 func TestTheCertificatesThatAServerIsStartedWith(t *testing.T) {
 	until := time.Now().Add(time.Minute).Truncate(time.Second)
-	dir := certify(t, until)
-	p := config.Peer{CA: filepath.Join(dir, "ca.pem"), Certificate: filepath.Join(dir, "main.pem"), OtherCertificate: filepath.Join(dir, "secondary.pem")}
-	held, err := certificatesIn(p)
+	dir := identitytest.Until(t, testSite, until)
+	p := identity.Files{Authority: filepath.Join(dir, "ca.pem"), Certificate: filepath.Join(dir, "main.pem"), Other: filepath.Join(dir, "secondary.pem")}
+	held, err := Lasting(p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, name := range []string{identity.AuthorityName, "main", "secondary"} {
-		if held[i].Name != name || held[i].Site != wordSite {
+		if held[i].Name != name || held[i].Site != testSite {
 			t.Errorf("got %+v, want %s", held[i], name)
 		}
 	}
 	if !held[2].Until.Equal(until) {
 		t.Errorf("the secondary's lasts until %s, want %s", held[2].Until, until)
 	}
-	p.OtherCertificate = filepath.Join(dir, "gone.pem")
-	if _, err := certificatesIn(p); err == nil {
+	p.Other = filepath.Join(dir, "gone.pem")
+	if _, err := Lasting(p); err == nil {
 		t.Error("a file that is not there is taken")
 	}
 }

@@ -1,4 +1,4 @@
-package app
+package rotation
 
 import (
 	"context"
@@ -7,14 +7,13 @@ import (
 	"slices"
 	"time"
 
-	"releve/config"
 	"releve/doors/identity"
 )
 
-// certificatesIn are those that a server has now.
-func certificatesIn(p config.Peer) ([]identity.Lasting, error) {
+// Lasting are the certificates that a server has now.
+func Lasting(f identity.Files) ([]identity.Lasting, error) {
 	var all []identity.Lasting
-	for _, file := range []string{p.CA, p.Certificate, p.OtherCertificate} {
+	for _, file := range []string{f.Authority, f.Certificate, f.Other} {
 		held, err := identity.Look(file)
 		if err != nil {
 			return nil, err
@@ -22,6 +21,11 @@ func certificatesIn(p config.Peer) ([]identity.Lasting, error) {
 		all = append(all, held...)
 	}
 	return all, nil
+}
+
+// WatchExpiry tells once a day, until ctx ends, of what ends before long in the files.
+func WatchExpiry(ctx context.Context, f identity.Files, explain func(severity string, what releve.Sentence)) {
+	noticeCertificates(ctx, func() ([]identity.Lasting, error) { return Lasting(f) }, explain)
 }
 
 // repeatCertificates is how often the end of a certificate is said again.

@@ -1,4 +1,6 @@
-package app
+// Package rotation goes on with other certificates while a server runs, and says in time when
+// those that it has will end (SPEC K8).
+package rotation
 
 import (
 	"context"
@@ -9,8 +11,6 @@ import (
 	"slices"
 	"time"
 
-	"releve/adapters/postgres"
-	"releve/config"
 	"releve/doors/identity"
 )
 
@@ -23,54 +23,59 @@ const (
 	keysLimit  = 30 * time.Second
 )
 
-// shower is whatever shows certificates.
-type shower interface{ Use(*identity.Credentials) }
+// Shower is whatever shows certificates.
+type Shower interface{ Use(*identity.Credentials) }
 
-// keyLink is the link, which knows what the other server believes.
-type keyLink interface {
-	shower
+// Link is the link, which knows what the other server believes.
+type Link interface {
+	Shower
 	Agreed() (generation string, stands bool)
 }
 
-// certified is PostgreSQL.
-type certified interface {
-	Recertify(context.Context, postgres.Certificates) error
+// Certified is PostgreSQL.
+type Certified interface {
+	Recertify(context.Context, identity.PostgresFiles) error
 }
 
-// keyChange sees to it that everything of a server goes on with the same files. PostgreSQL,
+// Rotation sees to it that everything of a server goes on with the same files. PostgreSQL,
 // which shows one certificate to everybody, is given the one that the other believes.
-type keyChange struct {
+type Rotation struct {
 	watch    *identity.Watch
 	who      identity.Identity
 	current  *identity.Credentials
-	link     keyLink
-	witness  shower // nil where the site has none
-	database certified
+	link     Link
+	witness  Shower // nil where the site has none
+	database Certified
 	explain  func(severity string, what releve.Sentence)
 	log      *slog.Logger
 
 	generation string // that the other believed when it was last asked
-	given      postgres.Certificates
+	given      identity.PostgresFiles
 	unfit      int
 	told       *releve.Sentence
 }
 
-// newKeyChange knows the files before anything else reads them.
-func newKeyChange(c config.Config, log *slog.Logger, explain func(string, releve.Sentence)) *keyChange {
-	return &keyChange{
-		watch: identity.NewWatch(c.Peer.Files()), who: identity.Identity{Site: c.Site.ID, Seat: c.Site.Seat},
-		log: log, explain: explain,
+// Begin knows the files before anything else reads them.
+func Begin(files identity.Files, who identity.Identity, explain func(severity string, what releve.Sentence), log *slog.Logger) (*Rotation, error) {
+	r := &Rotation{watch: identity.NewWatch(files), who: who, explain: explain, log: log}
+	var err error
+	if r.current, err = identity.Load(files); err == nil {
+		r.given, err = r.current.ForPostgres(who.Site, who.Seat, "")
 	}
+	return r, err
 }
 
-// begin: PostgreSQL was made with what the files held.
-func (k *keyChange) begin(held *identity.Credentials, database certified) error {
-	files, err := held.ForPostgres(k.who.Site, k.who.Seat, "")
-	k.current, k.given, k.database = held, postgres.Certificates(files), database
-	return err
+// ForPostgres is what PostgreSQL is made with.
+func (k *Rotation) ForPostgres() identity.PostgresFiles { return k.given }
+
+// Run goes on with what is put in the files' place until ctx ends. The witness is nil where
+// the site has none.
+func (k *Rotation) Run(ctx context.Context, link Link, witness Shower, database Certified) {
+	k.link, k.witness, k.database = link, witness, database
+	k.run(ctx)
 }
 
-func (k *keyChange) run(ctx context.Context) {
+func (k *Rotation) run(ctx context.Context) {
 	ticker := time.NewTicker(keysPeriod)
 	defer ticker.Stop()
 	for {
@@ -83,7 +88,7 @@ func (k *keyChange) run(ctx context.Context) {
 	}
 }
 
-func (k *keyChange) look(ctx context.Context) {
+func (k *Rotation) look(ctx context.Context) {
 	held, err := k.watch.Look(k.fit)
 	k.note(err)
 	if held != nil {
@@ -96,7 +101,7 @@ func (k *keyChange) look(ctx context.Context) {
 }
 
 // fit: what the other server believes is not taken away from it.
-func (k *keyChange) fit(held *identity.Credentials) error {
+func (k *Rotation) fit(held *identity.Credentials) error {
 	if err := held.Are(k.who); err != nil {
 		return err
 	}
@@ -106,7 +111,7 @@ func (k *keyChange) fit(held *identity.Credentials) error {
 	return nil
 }
 
-func (k *keyChange) take(held *identity.Credentials) {
+func (k *Rotation) take(held *identity.Credentials) {
 	k.current = held
 	k.link.Use(held)
 	if k.witness != nil {
@@ -116,7 +121,7 @@ func (k *keyChange) take(held *identity.Credentials) {
 }
 
 // note tells the operator of files that do not go together, once they had the time to.
-func (k *keyChange) note(err error) {
+func (k *Rotation) note(err error) {
 	if err == nil {
 		k.unfit, k.told = 0, nil
 		return
@@ -133,16 +138,16 @@ func (k *keyChange) note(err error) {
 }
 
 // certify gives PostgreSQL what it has not yet; what fails is tried again at the next look.
-func (k *keyChange) certify(ctx context.Context) {
+func (k *Rotation) certify(ctx context.Context) {
 	files, err := k.current.ForPostgres(k.who.Site, k.who.Seat, k.generation)
-	if err != nil || reflect.DeepEqual(postgres.Certificates(files), k.given) {
+	if err != nil || reflect.DeepEqual(files, k.given) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, keysLimit)
 	defer cancel()
-	if err := k.database.Recertify(ctx, postgres.Certificates(files)); err != nil {
+	if err := k.database.Recertify(ctx, files); err != nil {
 		k.log.Warn("PostgreSQL goes on with its former certificates", "err", err)
 		return
 	}
-	k.given = postgres.Certificates(files)
+	k.given = files
 }

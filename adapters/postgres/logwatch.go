@@ -1,4 +1,4 @@
-package app
+package postgres
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/adapters/postgres"
 )
 
 // The log that is kept for an absent mirror grows, and others write on the same disks. An
@@ -23,7 +22,7 @@ const (
 
 // roomy is what the watch needs of PostgreSQL.
 type roomy interface {
-	TendLog(context.Context) (postgres.LogRoom, error)
+	TendLog(context.Context) (LogRoom, error)
 	ExamineKept() error
 }
 
@@ -35,7 +34,7 @@ type rooms struct {
 	notice   func(about string, what releve.Sentence)
 	log      *slog.Logger
 
-	last  postgres.LogRoom // the latest look at an owner's
+	last  LogRoom // the latest look at an owner's
 	state logState
 	step  int64           // of the bound, that the screen shows
 	low   map[string]bool // disks that have been told of
@@ -50,6 +49,12 @@ const (
 	logGrows   logState = "grows"
 	logGivenUp logState = "given-up"
 )
+
+// WatchLog tells of the disks and of the log kept for the mirror, until ctx ends: explain once,
+// notice as long as it stands, about each thing; a sentence without a code takes it back.
+func (c *Cluster) WatchLog(ctx context.Context, explain func(severity string, what releve.Sentence), notice func(about string, what releve.Sentence)) {
+	newRooms(c, c.opts.Seat, explain, notice, c.log).run(ctx)
+}
 
 func newRooms(database roomy, seat releve.Seat, explain func(string, releve.Sentence), notice func(string, releve.Sentence), log *slog.Logger) *rooms {
 	return &rooms{database: database, seat: seat, explain: explain, notice: notice, log: log, low: map[string]bool{}}
@@ -92,7 +97,7 @@ func (r *rooms) failed(err error) {
 	}
 }
 
-func (r *rooms) look(found postgres.LogRoom) {
+func (r *rooms) look(found LogRoom) {
 	for _, d := range found.Disks {
 		r.lookAtDisk(d)
 	}
@@ -101,7 +106,7 @@ func (r *rooms) look(found postgres.LogRoom) {
 	}
 }
 
-func (r *rooms) lookAtDisk(d postgres.Disk) {
+func (r *rooms) lookAtDisk(d Disk) {
 	words := []string{"seat", string(r.seat), "directory", d.Directory, "free", number(d.Free), "total", number(d.Total)}
 	switch told := r.low[d.Directory]; {
 	case d.Low() && !told:
@@ -117,7 +122,7 @@ func (r *rooms) lookAtDisk(d postgres.Disk) {
 
 // lookAtLog tells what has changed. What PostgreSQL gave up at a checkpoint of its own it
 // gave up for the same reason.
-func (r *rooms) lookAtLog(found postgres.LogRoom) {
+func (r *rooms) lookAtLog(found LogRoom) {
 	before := r.state
 	r.state = r.judge(found)
 	step := found.Kept * roomSteps / max(found.Bound, 1)
@@ -136,7 +141,7 @@ func (r *rooms) lookAtLog(found postgres.LogRoom) {
 }
 
 // judge: half of the bound is early enough, for the second half takes as long as the first.
-func (r *rooms) judge(found postgres.LogRoom) logState {
+func (r *rooms) judge(found LogRoom) logState {
 	switch {
 	case found.Lost:
 		return logGivenUp
@@ -151,7 +156,7 @@ func (r *rooms) tell(severity string, what releve.Sentence) {
 	r.notice("log", what)
 }
 
-func (r *rooms) grows(found postgres.LogRoom) releve.Sentence {
+func (r *rooms) grows(found LogRoom) releve.Sentence {
 	words := []string{"seat", string(r.seat), "directory", found.Directory,
 		"kept", number(found.Kept), "bound", number(found.Bound), "free", number(found.Free)}
 	if found.Stranger != "" {
@@ -162,7 +167,7 @@ func (r *rooms) grows(found postgres.LogRoom) releve.Sentence {
 
 // givenUp: how much there was is known from this look, or from the one before PostgreSQL's
 // own checkpoint, or not at all after a start.
-func (r *rooms) givenUp(found postgres.LogRoom) []string {
+func (r *rooms) givenUp(found LogRoom) []string {
 	words := []string{"seat", string(r.seat), "directory", found.Directory, "free", number(found.Free)}
 	if kept := max(found.Kept, r.last.Kept); kept > 0 {
 		words = append(words, "kept", number(kept))

@@ -1,4 +1,4 @@
-package app
+package postgres
 
 import (
 	"context"
@@ -8,13 +8,12 @@ import (
 	"time"
 
 	"releve"
-	"releve/adapters/postgres"
 )
 
 type endings struct{ ended []int }
 
-func (e *endings) Holders(context.Context) ([]postgres.Holder, error) { return nil, nil }
-func (e *endings) EndHolder(_ context.Context, h postgres.Holder) error {
+func (e *endings) Holders(context.Context) ([]Holder, error) { return nil, nil }
+func (e *endings) EndHolder(_ context.Context, h Holder) error {
 	e.ended = append(e.ended, h.PID)
 	return nil
 }
@@ -26,10 +25,10 @@ func TestWhoHoldsRecordsUpIsNamedAndThenEnded(t *testing.T) {
 	h := newHolders(end, releve.Main, func(severity string, what releve.Sentence) {
 		said = append(said, severity+" "+what.Code+" "+what.Args["pid"])
 	}, slog.New(slog.DiscardHandler))
-	forgotten, brief := postgres.Holder{PID: 7, Started: "a"}, postgres.Holder{PID: 8, Started: "a"}
+	forgotten, brief := Holder{PID: 7, Started: "a"}, Holder{PID: 8, Started: "a"}
 	now := time.Unix(0, 0)
 	for at := time.Duration(0); at < 60*time.Second; at += holdersPeriod {
-		var seen []postgres.Holder
+		var seen []Holder
 		if at <= holdersEnded && at%(4*holdersPeriod) == 0 { // ours do not wait all the time
 			seen = append(seen, forgotten)
 		}

@@ -1,16 +1,22 @@
-package app
+package rotation
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"releve"
-	"releve/adapters/postgres"
 	"releve/doors/identity"
 	"releve/doors/identity/identitytest"
 )
+
+const testSite = "THISSITE"
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // believer is a link whose other end believes a generation.
 type believer struct {
@@ -23,36 +29,30 @@ func (b *believer) Use(c *identity.Credentials) { b.used = c }
 func (b *believer) Agreed() (string, bool)      { return b.generation, b.stands }
 
 // keptCertificates is what PostgreSQL was given.
-type keptCertificates struct{ given []postgres.Certificates }
+type keptCertificates struct{ given []identity.PostgresFiles }
 
-func (k *keptCertificates) Recertify(_ context.Context, c postgres.Certificates) error {
+func (k *keptCertificates) Recertify(_ context.Context, c identity.PostgresFiles) error {
 	k.given = append(k.given, c)
 	return nil
 }
 
 // keysIn is the key change of the main in a directory of files, and what it tells.
-func keysIn(t *testing.T, dir string) (*keyChange, *believer, *keptCertificates, *[]releve.Sentence) {
+func keysIn(t *testing.T, dir string) (*Rotation, *believer, *keptCertificates, *[]releve.Sentence) {
 	t.Helper()
 	files, link, database, told := identitytest.Files(dir, releve.Main), &believer{}, &keptCertificates{}, &[]releve.Sentence{}
-	k := &keyChange{
-		watch: identity.NewWatch(files), who: identity.Identity{Site: wordSite, Seat: releve.Main}, link: link,
-		explain: func(_ string, what releve.Sentence) { *told = append(*told, what) },
-	}
-	held, err := identity.Load(files)
-	if err == nil {
-		err = k.begin(held, database)
-	}
+	k, err := Begin(files, identity.Identity{Site: testSite, Seat: releve.Main}, func(_ string, what releve.Sentence) { *told = append(*told, what) }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	k.link, k.database = link, database
 	return k, link, database, told
 }
 
 // Files that are put in the place of others count at the next look, once they go together.
 func TestFilesThatAreExchangedCountOnceTheyGoTogether(t *testing.T) {
 	dir, next := t.TempDir(), t.TempDir()
-	identitytest.New(t, dir, wordSite)
-	identitytest.New(t, next, wordSite)
+	identitytest.New(t, dir, testSite)
+	identitytest.New(t, next, testSite)
 	k, link, database, told := keysIn(t, dir)
 	k.look(t.Context())
 	if link.used != nil || len(database.given) != 0 || len(*told) != 0 {
@@ -81,8 +81,8 @@ func TestFilesThatAreExchangedCountOnceTheyGoTogether(t *testing.T) {
 // Nobody takes away what the other server believes, nor gives a server another's files.
 func TestFilesThatTheOtherWouldNotBelieveAreNotUsed(t *testing.T) {
 	dir, next := t.TempDir(), t.TempDir()
-	identitytest.New(t, dir, wordSite)
-	identitytest.New(t, next, wordSite)
+	identitytest.New(t, dir, testSite)
+	identitytest.New(t, next, testSite)
 	k, link, _, told := keysIn(t, dir)
 	link.generation, link.stands = k.current.Generations()[0], true
 	identitytest.Copy(t, next, dir, identitytest.Names(releve.Main)...)
@@ -116,8 +116,8 @@ func TestFilesThatTheOtherWouldNotBelieveAreNotUsed(t *testing.T) {
 // PostgreSQL shows one certificate to everybody: that of the keys which the other believes.
 func TestPostgreSQLShowsWhatTheOtherBelieves(t *testing.T) {
 	dir, next := t.TempDir(), t.TempDir()
-	identitytest.New(t, dir, wordSite)
-	identitytest.New(t, next, wordSite)
+	identitytest.New(t, dir, testSite)
+	identitytest.New(t, next, testSite)
 	identitytest.Both(t, next, dir, identitytest.Names(releve.Main)...)
 	k, link, database, _ := keysIn(t, dir)
 	generations := k.current.Generations()
@@ -127,7 +127,7 @@ func TestPostgreSQLShowsWhatTheOtherBelieves(t *testing.T) {
 	for _, generation := range []string{generations[1], generations[0], generations[0], generations[1]} {
 		link.generation, link.stands = generation, true
 		k.look(t.Context())
-		want, err := k.current.ForPostgres(wordSite, releve.Main, generation)
+		want, err := k.current.ForPostgres(testSite, releve.Main, generation)
 		if err != nil || string(k.given.Shown) != string(want.Shown) {
 			t.Errorf("it does not show that of %s: %v", generation, err)
 		}

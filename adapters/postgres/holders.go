@@ -1,4 +1,4 @@
-package app
+package postgres
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/adapters/postgres"
 )
 
 // Somebody who looks something up in the database, leaves his transaction open and goes home
@@ -20,15 +19,15 @@ const (
 	holdersGone   = 5 * time.Second // not seen for so long: nobody waits for it any more
 )
 
-// ward is what the watch needs of PostgreSQL.
-type ward interface {
-	Holders(context.Context) ([]postgres.Holder, error)
-	EndHolder(context.Context, postgres.Holder) error
+// holding is what the watch needs of PostgreSQL.
+type holding interface {
+	Holders(context.Context) ([]Holder, error)
+	EndHolder(context.Context, Holder) error
 }
 
 // holders watches who holds our sessions up.
 type holders struct {
-	database ward
+	database holding
 	seat     releve.Seat
 	explain  func(severity string, what releve.Sentence)
 	log      *slog.Logger
@@ -36,12 +35,18 @@ type holders struct {
 }
 
 type held struct {
-	postgres.Holder
+	Holder
 	first, last time.Time // seen
 	named       bool
 }
 
-func newHolders(database ward, seat releve.Seat, explain func(string, releve.Sentence), log *slog.Logger) *holders {
+// WatchHolders names those who keep our sessions waiting, and ends their sessions, until ctx
+// ends.
+func (c *Cluster) WatchHolders(ctx context.Context, explain func(severity string, what releve.Sentence)) {
+	newHolders(c, c.opts.Seat, explain, c.log).run(ctx)
+}
+
+func newHolders(database holding, seat releve.Seat, explain func(string, releve.Sentence), log *slog.Logger) *holders {
 	return &holders{database: database, seat: seat, explain: explain, log: log, known: map[string]*held{}}
 }
 
@@ -61,7 +66,7 @@ func (h *holders) run(ctx context.Context) {
 	}
 }
 
-func (h *holders) look(ctx context.Context, seen []postgres.Holder, now time.Time) {
+func (h *holders) look(ctx context.Context, seen []Holder, now time.Time) {
 	for _, one := range seen {
 		key := fmt.Sprint(one.PID, " ", one.Started)
 		if h.known[key] == nil {
@@ -97,7 +102,7 @@ func (h *holders) judge(ctx context.Context, one *held, now time.Time) {
 	h.log.Warn("a session that held up records was ended", "pid", one.PID, "who", one.Who, "since", one.Since)
 }
 
-func (h *holders) words(one postgres.Holder) []string {
+func (h *holders) words(one Holder) []string {
 	return []string{"seat", string(h.seat), "who", one.Who, "pid", fmt.Sprint(one.PID),
 		"since", one.Since.Local().Format("2006-01-02 15:04:05 MST"), "limit", holdersEnded.String()}
 }
