@@ -82,3 +82,15 @@ func NewFact(kind FactKind, call CallID, seat Seat, term Term, at time.Time, bod
 	raw, err := json.Marshal(body)
 	return Fact{ID: NewFactID(), Kind: kind, Call: call, Seat: seat, Term: term, At: at.UTC(), Body: raw}, err
 }
+
+// SpoolRecord is a fact with its place in a server's spool.
+type SpoolRecord struct {
+	Sequence uint64 `json:"sequence"`
+	Fact     Fact   `json:"fact"`
+}
+
+// SpoolPage is a piece of a server's spool, in order (RULES R14).
+type SpoolPage struct {
+	Incarnation string        `json:"incarnation"`
+	Records     []SpoolRecord `json:"records"`
+}

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"releve"
 	"time"
+
+	"releve"
 
 	"releve/doors/identity"
 	"releve/rules/takeover"
-	"releve/screen/console"
 	"releve/screen/view"
-	"releve/server/agent"
 )
 
 // abdicateLimit is how long a mirror may take to give its vote back: its journal, and what
@@ -24,10 +23,8 @@ func (f faces) Abdicate(ctx context.Context) (view.Abdication, error) {
 	defer cancel()
 	gave, err := f.agent.Abdicate(limit)
 	switch {
-	case errors.Is(err, agent.ErrNoMirror):
-		return view.Abdication{}, console.ErrNoVote
-	case errors.Is(err, context.DeadlineExceeded) && f.agent.Machine().Witnessed():
-		return view.Abdication{}, console.ErrVoteAsked
+	case errors.Is(err, releve.ErrForbidden):
+		return view.Abdication{}, err
 	case err != nil:
 		return view.Abdication{}, fmt.Errorf("the vote could not be given back: %w", err)
 	}

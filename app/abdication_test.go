@@ -87,7 +87,7 @@ func TestAWordOfAnExpiredCertificateProvesNothing(t *testing.T) {
 func TestNoServerForcesAnother(t *testing.T) {
 	for _, c := range []takeover.Command{takeover.Solo, takeover.Take, takeover.Abdicate, takeover.Stop} {
 		h := &answers{agent: agent.New(agent.Options{})}
-		if err := h.Command(t.Context(), string(c), nil, nil); !errors.Is(err, agent.ErrUnknown) {
+		if err := h.Command(t.Context(), string(c), nil, nil); !errors.Is(err, releve.ErrUnknown) {
 			t.Errorf("%s over the link: %v", c, err)
 		}
 	}

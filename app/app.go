@@ -25,6 +25,7 @@ import (
 	"releve/adapters/peer"
 	"releve/adapters/postgres"
 	"releve/adapters/spool"
+	"releve/adapters/store"
 	"releve/adapters/systemd"
 	"releve/config"
 	"releve/doors/account"
@@ -57,7 +58,7 @@ type App struct {
 
 	cluster   *postgres.Cluster
 	database  *database
-	records   *records
+	records   *store.Records
 	spool     *spool.Spool
 	diary     *diary.Diary
 	peer      *peer.Peer
@@ -66,7 +67,7 @@ type App struct {
 	salvager  *salvage.Salvager
 	prover    *verify.Prover
 	sorting   *verify.Sorting
-	stored    *storedFacts
+	ledger    *outbox.Ledger
 	console   *console.Server
 	keys      *rotation.Rotation
 	witness   rotation.Shower // nil where the site has none
@@ -75,7 +76,7 @@ type App struct {
 // New makes a server. It opens what belongs to this machine alone: the journal,
 // the spool, the sockets. Nothing is answered before Run.
 func New(c config.Config, found bool, log *slog.Logger) (*App, error) {
-	return open(&App{config: c, log: log, stored: newStoredFacts()}, found)
+	return open(&App{config: c, log: log, ledger: outbox.NewLedger()}, found)
 }
 
 func open(a *App, found bool) (*App, error) {
@@ -173,7 +174,7 @@ var errMuteOwner = errors.New("this server was last on duty and has no telephone
 func (a *App) acknowledged(facts []releve.Fact) {
 	facts = slices.DeleteFunc(slices.Clone(facts), func(f releve.Fact) bool { return f.Call == "" })
 	a.agent.Stored(facts) // what is no call's is nobody's record
-	a.stored.add(facts)
+	a.ledger.Add(facts)
 }
 
 // mayRenew: a spool whose facts are all stored may go once they are on two disks.
@@ -206,7 +207,7 @@ func (a *App) findPostgres() error {
 	a.cluster = cluster
 	recovers := func() postgres.Progress { return copy.Progress("copy-starts", a.recovering) }
 	a.database = &database{Runner: postgres.NewRunner(cluster, recovers, a.explain), log: a.log}
-	a.records = newRecords(cluster, c.Site.Seat, a.acknowledged, a.log)
+	a.records = store.NewRecords(cluster, c.Site.Seat, a.acknowledged, a.explain, a.log)
 	state, unknown := cluster.Whose()
 	switch {
 	case unknown != nil:
@@ -381,8 +382,8 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	})
 	a.telephony.run(clips, begin)
-	begin(func(ctx context.Context) { outbox.Run(ctx, sink{a.records, a.explain}, a.log, a.spools()...) })
-	begin(func(ctx context.Context) { recordRuns(ctx, a.spool, a.config.Site.Seat, a.log) })
+	begin(func(ctx context.Context) { outbox.Run(ctx, a.records, a.log, a.spools()...) })
+	begin(a.spool.RecordRuns)
 	begin(a.salvager.Run)
 	begin(a.prover.Run)
 	begin(a.sorting.Run)
@@ -420,7 +421,7 @@ func (a *App) leave() {
 
 func (a *App) spools() []outbox.Source {
 	seat := a.config.Site.Seat
-	return []outbox.Source{ownSpool{a.spool, seat}, otherSpool{a.peer, seat.Other()}}
+	return []outbox.Source{outbox.Own(a.spool, seat), outbox.Other(a.peer, seat.Other())}
 }
 
 // openingWords says what was found on the disk at the start.

@@ -14,7 +14,6 @@ import (
 	"releve/adapters/phone"
 	"releve/config"
 	"releve/rules/takeover"
-	"releve/screen/console"
 	"releve/screen/view"
 	"releve/server/agent"
 	"releve/server/calls"
@@ -206,7 +205,7 @@ func (l *lessons) order(ctx context.Context, emit func(view.Procedure)) error {
 	case l.busy <- struct{}{}:
 		defer func() { <-l.busy }()
 	default:
-		return refuseCheck(emit, console.ErrRunning, checkRuns)
+		return refuseCheck(emit, releve.ErrBusy, checkRuns)
 	}
 	o := checkOrder{emit, make(chan error, 1)}
 	select {
@@ -226,10 +225,10 @@ func refuseCheck(emit func(view.Procedure), cause error, code string, pairs ...s
 // check makes a lesson on an operator's word, and tells what each part of it showed.
 func (l *lessons) check(ctx context.Context, emit func(view.Procedure)) error {
 	if !l.stands() {
-		return refuseCheck(emit, console.ErrNotAllowed, "calls-check-not-now")
+		return refuseCheck(emit, releve.ErrForbidden, "calls-check-not-now")
 	}
 	if left := checkPause - time.Since(l.checked); left > 0 && !l.checked.IsZero() {
-		return refuseCheck(emit, console.ErrNotAllowed, "calls-check-too-soon", "left", left.Round(time.Second).String())
+		return refuseCheck(emit, releve.ErrForbidden, "calls-check-too-soon", "left", left.Round(time.Second).String())
 	}
 	defer func() { l.checked = time.Now() }()
 	r := newCheckReport(emit)
@@ -260,7 +259,7 @@ func (l *lessons) options(ctx context.Context) verdict {
 func (f faces) CheckCalls(ctx context.Context, emit func(view.Procedure)) error {
 	s, there := f.telephony.(*switchboard)
 	if !there || f.config.Site.Level != releve.HighAvailability {
-		return refuseCheck(emit, console.ErrNotAllowed, "calls-check-no-standby")
+		return refuseCheck(emit, releve.ErrForbidden, "calls-check-no-standby")
 	}
 	if stance, _ := f.agent.Stance(); stance != takeover.OnDuty {
 		return s.lessons.order(ctx, emit)
@@ -272,9 +271,9 @@ func (f faces) CheckCalls(ctx context.Context, emit func(view.Procedure)) error 
 		switch {
 		case p.Failed == nil:
 		case p.Failed.Code == checkRuns:
-			refused = console.ErrRunning
+			refused = releve.ErrBusy
 		default:
-			refused = console.ErrNotAllowed
+			refused = releve.ErrForbidden
 		}
 		emit(p)
 	})
@@ -283,7 +282,7 @@ func (f faces) CheckCalls(ctx context.Context, emit func(view.Procedure)) error 
 		return refused
 	case err != nil && !begun: // the standby is not there to be asked
 		f.log.Info("the PBX cannot be checked", "err", err)
-		return refuseCheck(emit, console.ErrNotAllowed, "calls-check-not-now")
+		return refuseCheck(emit, releve.ErrForbidden, "calls-check-not-now")
 	}
 	return err
 }

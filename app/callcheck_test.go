@@ -11,7 +11,6 @@ import (
 	"releve"
 	"releve/adapters/phone"
 	"releve/config"
-	"releve/screen/console"
 	"releve/screen/view"
 	"releve/screen/words"
 	"releve/server/agent"
@@ -106,7 +105,7 @@ func TestOneCheckOfThePBXAtATime(t *testing.T) {
 	<-started
 	var said string
 	err := l.order(t.Context(), func(p view.Procedure) { said = p.Failed.Code })
-	if !errors.Is(err, console.ErrRunning) || said != "calls-check-runs" {
+	if !errors.Is(err, releve.ErrBusy) || said != "calls-check-runs" {
 		t.Errorf("the second is answered %v (%s)", err, said)
 	}
 	select {

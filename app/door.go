@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"releve"
 	"time"
+
+	"releve"
 
 	"releve/config"
 )

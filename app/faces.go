@@ -3,11 +3,10 @@ package app
 import (
 	"context"
 	"crypto/rand"
-	"errors"
-	"fmt"
 	"path/filepath"
-	"releve"
 	"time"
+
+	"releve"
 
 	"releve/config"
 	"releve/screen/console"
@@ -21,8 +20,8 @@ func Socket(c config.Config) string { return filepath.Join(c.Site.Data, "control
 // faces is the site as the console needs it.
 type faces struct{ *App }
 
-// Procedure tells the console's causes from the agent's. A word that is not the other
-// server's ends it before it begins.
+// Procedure runs a guided procedure. A word that is not the other server's ends it before it
+// begins.
 func (f faces) Procedure(ctx context.Context, w console.Wish, emit func(view.Procedure)) error {
 	wish := agent.Wish{Name: w.Name, DryRun: w.DryRun, OtherIsOff: w.OtherIsOff}
 	if w.Abdication != nil {
@@ -30,18 +29,10 @@ func (f faces) Procedure(ctx context.Context, w console.Wish, emit func(view.Pro
 		if wish.Carried, why = f.believe(*w.Abdication); why != nil {
 			now := time.Now().UTC()
 			emit(view.Procedure{ID: rand.Text()[:8], Name: w.Name, DryRun: w.DryRun, Started: now, Finished: now, Failed: why})
-			return console.ErrNotAllowed
+			return releve.ErrForbidden
 		}
 	}
-	err := f.agent.Wish(ctx, wish, emit)
-	for from, to := range map[error]error{
-		agent.ErrRunning: console.ErrRunning, agent.ErrUnknown: console.ErrUnknown, agent.ErrNotAllowed: console.ErrNotAllowed,
-	} {
-		if errors.Is(err, from) {
-			return fmt.Errorf("%w: %w", to, err)
-		}
-	}
-	return err
+	return f.agent.Wish(ctx, wish, emit)
 }
 
 func (a *App) openFaces() (err error) {

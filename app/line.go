@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"releve"
 	"slices"
 	"sync"
 	"time"
+
+	"releve"
 
 	"releve/adapters/phone"
 	"releve/adapters/phone/register"

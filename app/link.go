@@ -88,7 +88,7 @@ func (h *answers) Command(ctx context.Context, name string, args json.RawMessage
 		return h.testCall(ctx, emit)
 	}
 	if c := takeover.Command(name); c == takeover.Solo || c == takeover.Take {
-		return fmt.Errorf("%w: %q rests on an operator's word, which is given on the server itself", agent.ErrUnknown, name)
+		return fmt.Errorf("%w: %q rests on an operator's word, which is given on the server itself", releve.ErrUnknown, name)
 	}
 	return h.agent.Order(ctx, name)
 }
@@ -101,13 +101,8 @@ func (h *answers) testCall(ctx context.Context, emit func(json.RawMessage) error
 	return order.Line(emit, view.Procedure{Name: "test-call", Steps: []view.ProcedureStep{{State: "done", Found: &found}}})
 }
 
-func (h *answers) SpoolRead(_ context.Context, after uint64, limit int) (peer.SpoolPage, error) {
-	page := peer.SpoolPage{Incarnation: h.spool.Incarnation()}
-	found, err := h.spool.Read(max(after, h.spool.Acknowledged()), limit)
-	for _, r := range found {
-		page.Records = append(page.Records, peer.SpoolRecord{Sequence: r.Sequence, Fact: r.Fact})
-	}
-	return page, err
+func (h *answers) SpoolRead(_ context.Context, after uint64, limit int) (releve.SpoolPage, error) {
+	return h.spool.Read(max(after, h.spool.Acknowledged()), limit)
 }
 
 func (h *answers) SpoolStored(_ context.Context, incarnation string, upTo uint64) error {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+
 	"releve"
 
 	"releve/rules/takeover"
@@ -21,7 +22,7 @@ func (m mute) ports() (agent.Telephone, agent.Voice) { return m, m }
 func (mute) serve()                                 {}
 func (mute) run(clips, func(func(context.Context))) {}
 func (mute) leave(context.Context)                  {}
-func (mute) known() []releve.Call                   { return nil }
+func (mute) Known() []releve.Call                   { return nil }
 
 // The telephone that is not there.
 

@@ -3,10 +3,12 @@ package app
 import (
 	"log/slog"
 	"os"
+
 	"releve"
 
 	"releve/config"
 	"releve/doors/account"
+	"releve/server/outbox"
 )
 
 // NewUnrooted is New for a server that root may have started: what it keeps belongs to
@@ -19,7 +21,7 @@ func NewUnrooted(c config.Config, found bool, log *slog.Logger) (*App, error) {
 	if os.Geteuid() != 0 {
 		return New(c, found, log)
 	}
-	a := &App{config: c, log: log, stored: newStoredFacts()}
+	a := &App{config: c, log: log, ledger: outbox.NewLedger()}
 	a.stepDown()
 	if _, err := open(a, found); err != nil {
 		return nil, err

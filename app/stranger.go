@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+
 	"releve"
 
 	"releve/adapters/peer"

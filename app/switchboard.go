@@ -21,7 +21,7 @@ type telephony interface {
 	serve() // begins to hear what comes
 	run(clips clips, begin func(func(context.Context)))
 	leave(ctx context.Context) // lets callers go
-	known() []releve.Call
+	Known() []releve.Call
 }
 
 // switchboard joins the telephone, the calls on it and the lines to the PBX.
@@ -261,6 +261,6 @@ func (s *switchboard) notice(ctx context.Context) {
 }
 
 // known are the calls in progress and those that memory still has, newest first.
-func (s *switchboard) known() []releve.Call {
+func (s *switchboard) Known() []releve.Call {
 	return s.calls.Known()
 }

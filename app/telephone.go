@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"releve"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"releve"
 
 	"releve/adapters/peer"
 	"releve/adapters/phone"

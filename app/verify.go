@@ -7,7 +7,6 @@ import (
 	"releve"
 	"releve/adapters/postgres"
 	"releve/rules/takeover"
-	"releve/screen/console"
 	"releve/screen/view"
 	"releve/server/agent"
 	"releve/server/verify"
@@ -59,7 +58,5 @@ func (a *App) pair() verify.Pair {
 
 // VerifyMirror proves the mirror now.
 func (f faces) VerifyMirror(ctx context.Context, emit func(view.Procedure)) error {
-	return renamed(f.prover.Prove(ctx, emit), map[error]error{
-		verify.ErrRunning: console.ErrRunning, verify.ErrNotInSync: console.ErrNotAllowed,
-	})
+	return f.prover.Prove(ctx, emit)
 }

@@ -8,10 +8,11 @@ import (
 	"io"
 	"net"
 	"os"
-	"releve"
 	"slices"
 	"strings"
 	"syscall"
+
+	"releve"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -19,8 +20,6 @@ import (
 	"releve/app"
 	"releve/config"
 	"releve/config/site"
-	"releve/screen/console"
-	"releve/screen/console/client"
 	"releve/screen/words"
 )
 
@@ -73,14 +72,14 @@ var causes = []struct {
 }{
 	{app.ErrMissing, codeMissing, "missing"},
 	{app.ErrForbidden, codeForbidden, "forbidden"},
-	{console.ErrNotAllowed, codeForbidden, "not-allowed"},
-	{console.ErrRunning, codeBusy, "running"},
-	{console.ErrNoSalvage, codeUsage, "no-salvage"},
-	{console.ErrDecided, codeForbidden, "salvage-decided"},
-	{console.ErrNotOnDuty, codeForbidden, "not-on-duty"},
-	{console.ErrNoVote, codeForbidden, "no-vote"},
-	{console.ErrVoteAsked, codeForbidden, "vote-asked"},
-	{client.ErrUnreachable, codeUnreachable, "unreachable"},
+	{releve.ErrNoSalvage, codeUsage, "no-salvage"},
+	{releve.ErrSalvageDecided, codeForbidden, "salvage-decided"},
+	{releve.ErrNotOnDuty, codeForbidden, "not-on-duty"},
+	{releve.ErrNoVote, codeForbidden, "no-vote"},
+	{releve.ErrVoteAsked, codeForbidden, "vote-asked"},
+	{releve.ErrForbidden, codeForbidden, "not-allowed"},
+	{releve.ErrBusy, codeBusy, "running"},
+	{releve.ErrUnreachable, codeUnreachable, "unreachable"},
 	{os.ErrExist, codeForbidden, "exists"},
 }
 

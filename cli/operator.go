@@ -7,14 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"releve"
 	"time"
+
+	"releve"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"releve/app"
-	"releve/screen/console"
 	"releve/screen/console/client"
 	"releve/screen/text"
 	"releve/screen/view"
@@ -215,7 +215,7 @@ func (f *follower) end() error {
 func (f *follower) ended(err error) error {
 	again := f.command.CommandPath() + " -c " + f.file
 	switch {
-	case err == nil, errors.Is(err, console.ErrNotAllowed), errors.Is(err, console.ErrRunning):
+	case err == nil, errors.Is(err, releve.ErrForbidden), errors.Is(err, releve.ErrBusy):
 		return err
 	case errors.Is(err, context.Canceled):
 		return f.complaint(codeInterrupted, "left")

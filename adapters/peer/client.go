@@ -17,6 +17,8 @@ import (
 	"strings"
 	"time"
 
+	"releve"
+
 	"releve/doors/identity"
 )
 
@@ -96,8 +98,8 @@ func (p *Peer) Check(ctx context.Context, question CheckQuestion) (CheckAnswer, 
 }
 
 // SpoolRead reads the other server's spool (RULES R14).
-func (p *Peer) SpoolRead(ctx context.Context, after uint64, max int) (SpoolPage, error) {
-	return ask[SpoolPage](ctx, p, pathSpoolRead, spoolReadRequest{after, max})
+func (p *Peer) SpoolRead(ctx context.Context, after uint64, max int) (releve.SpoolPage, error) {
+	return ask[releve.SpoolPage](ctx, p, pathSpoolRead, spoolReadRequest{after, max})
 }
 
 // SpoolStored tells the other server how far its spool is in the database.

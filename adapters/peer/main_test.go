@@ -55,7 +55,7 @@ type handler struct {
 	exchange    func(ctx context.Context, in json.RawMessage) (json.RawMessage, error)
 	check       func(ctx context.Context, question peer.CheckQuestion) peer.CheckAnswer
 	command     func(ctx context.Context, name string, args json.RawMessage, emit func(json.RawMessage) error) error
-	spoolRead   func(ctx context.Context, after uint64, max int) (peer.SpoolPage, error)
+	spoolRead   func(ctx context.Context, after uint64, max int) (releve.SpoolPage, error)
 	spoolStored func(ctx context.Context, incarnation string, upTo uint64) error
 }
 
@@ -71,7 +71,7 @@ func (h handler) Command(ctx context.Context, name string, args json.RawMessage,
 	return h.command(ctx, name, args, emit)
 }
 
-func (h handler) SpoolRead(ctx context.Context, after uint64, max int) (peer.SpoolPage, error) {
+func (h handler) SpoolRead(ctx context.Context, after uint64, max int) (releve.SpoolPage, error) {
 	return h.spoolRead(ctx, after, max)
 }
 

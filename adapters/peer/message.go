@@ -24,7 +24,7 @@ type Handler interface {
 	Command(ctx context.Context, name string, args json.RawMessage, emit func(json.RawMessage) error) error
 
 	// SpoolRead gives at most max records after the sequence number.
-	SpoolRead(ctx context.Context, after uint64, max int) (SpoolPage, error)
+	SpoolRead(ctx context.Context, after uint64, max int) (releve.SpoolPage, error)
 
 	// SpoolStored tells that all records up to a sequence number are in the
 	// database, durably.
@@ -51,18 +51,6 @@ type CheckAnswer struct {
 	DatabaseWell bool            `json:"database_well"`  // a row can be stored
 	LastInvite   time.Duration   `json:"last_invite_ns"` // how long ago the last INVITE came; negative: none since the start
 	Why          releve.Sentence `json:"why"`
-}
-
-// SpoolPage is a piece of a server's spool, in order (RULES R14).
-type SpoolPage struct {
-	Incarnation string        `json:"incarnation"`
-	Records     []SpoolRecord `json:"records"`
-}
-
-// SpoolRecord is one fact that waits on a server's disk.
-type SpoolRecord struct {
-	Sequence uint64      `json:"sequence"`
-	Fact     releve.Fact `json:"fact"`
 }
 
 // The bodies of requests and answers that are not a message above.

@@ -87,8 +87,8 @@ func TestASpoolIsReadAndCut(t *testing.T) {
 	}
 	var stored string
 	p.secondary.Handler = handler{
-		spoolRead: func(_ context.Context, after uint64, max int) (peer.SpoolPage, error) {
-			return peer.SpoolPage{Incarnation: "A", Records: []peer.SpoolRecord{{Sequence: after + uint64(max), Fact: fact}}}, nil
+		spoolRead: func(_ context.Context, after uint64, max int) (releve.SpoolPage, error) {
+			return releve.SpoolPage{Incarnation: "A", Records: []releve.SpoolRecord{{Sequence: after + uint64(max), Fact: fact}}}, nil
 		},
 		spoolStored: func(_ context.Context, incarnation string, upTo uint64) error {
 			stored = fmt.Sprint(incarnation, upTo)

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"releve"
+
 	"releve/doors/identity"
 	"releve/doors/porter"
 )
@@ -129,7 +131,7 @@ func (p *Peer) routes() http.Handler {
 			return said, nil
 		})))
 	mux.Handle("POST "+pathSpoolRead, requests.limit(answer(
-		func(ctx context.Context, in spoolReadRequest) (SpoolPage, error) {
+		func(ctx context.Context, in spoolReadRequest) (releve.SpoolPage, error) {
 			return h.SpoolRead(ctx, in.After, min(max(in.Max, 1), maxRecords))
 		})))
 	mux.Handle("POST "+pathSpoolStored, requests.limit(answer(

@@ -127,18 +127,11 @@ func readFrame(r io.ReaderAt, at, size int64, seed uint32) (frame, error) {
 	return f, nil
 }
 
-// Record is a fact with its place in the spool.
-type Record struct {
-	Incarnation string
-	Sequence    uint64
-	Fact        releve.Fact
-}
-
 // record decodes a frame. A payload that is not a fact (another version wrote
 // it) keeps its bytes as the body of a fact without id: the database refuses it
 // by itself, and the records behind it are not held up (R14).
-func (f frame) record(incarnation string) Record {
-	r := Record{Incarnation: incarnation, Sequence: f.sequence}
+func (f frame) record() releve.SpoolRecord {
+	r := releve.SpoolRecord{Sequence: f.sequence}
 	if err := json.Unmarshal(f.payload, &r.Fact); err != nil {
 		r.Fact = releve.Fact{Body: f.payload}
 	}

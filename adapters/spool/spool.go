@@ -278,18 +278,18 @@ func (s *Spool) Append(ctx context.Context, facts ...releve.Fact) error {
 func (s *Spool) Renew(ctx context.Context) error { return s.ask(ctx, request{renew: true}) }
 
 // Read returns at most limit durable records after a sequence, in order.
-func (s *Spool) Read(after uint64, limit int) ([]Record, error) {
+func (s *Spool) Read(after uint64, limit int) (releve.SpoolPage, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	frames, err := s.file.read(after, limit)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.opened.Path, err)
+		return releve.SpoolPage{}, fmt.Errorf("%s: %w", s.opened.Path, err)
 	}
-	records := make([]Record, len(frames))
-	for i, f := range frames {
-		records[i] = f.record(s.file.incarnation)
+	page := releve.SpoolPage{Incarnation: s.file.incarnation}
+	for _, f := range frames {
+		page.Records = append(page.Records, f.record())
 	}
-	return records, nil
+	return page, nil
 }
 
 // read returns at most limit frames after a sequence, and no more than maxRead bytes of them

@@ -63,11 +63,11 @@ func appendCalls(t testing.TB, s *Spool, calls ...string) {
 // calls reads what the spool holds after a sequence.
 func calls(t testing.TB, s *Spool, after uint64) (calls []string) {
 	t.Helper()
-	records, err := s.Read(after, 1<<20)
+	page, err := s.Read(after, 1<<20)
 	must(t, err)
-	for i, r := range records {
-		if r.Sequence != after+uint64(i)+1 || r.Incarnation != s.Incarnation() {
-			t.Errorf("record %d of %s stands at place %d of %s", r.Sequence, r.Incarnation, after+uint64(i)+1, s.Incarnation())
+	for i, r := range page.Records {
+		if r.Sequence != after+uint64(i)+1 || page.Incarnation != s.Incarnation() {
+			t.Errorf("record %d of %s stands at place %d of %s", r.Sequence, page.Incarnation, after+uint64(i)+1, s.Incarnation())
 		}
 		calls = append(calls, string(r.Fact.Call))
 	}
@@ -102,9 +102,9 @@ func TestWhatWasAppendedIsReadAfterARestart(t *testing.T) {
 	}
 	expect(t, calls(t, s, 0), "a", "b", "c")
 	expect(t, calls(t, s, 2), "c")
-	records, err := s.Read(0, 1)
+	page, err := s.Read(0, 1)
 	must(t, err)
-	if got := records[0].Fact; got.ID != sent.ID || !got.At.Equal(sent.At) || string(got.Body) != string(sent.Body) {
+	if got := page.Records[0].Fact; got.ID != sent.ID || !got.At.Equal(sent.At) || string(got.Body) != string(sent.Body) {
 		t.Errorf("read %+v, appended %+v", got, sent)
 	}
 	appendCalls(t, s, "d")
@@ -126,12 +126,12 @@ func TestReadingGoesOnWhereItStopped(t *testing.T) {
 	must(t, s.Append(within(t), facts...))
 	var got []string
 	for after := uint64(0); ; {
-		records, err := s.Read(after, 7)
+		page, err := s.Read(after, 7)
 		must(t, err)
-		if len(records) == 0 {
+		if len(page.Records) == 0 {
 			break
 		}
-		for _, r := range records {
+		for _, r := range page.Records {
 			got = append(got, string(r.Fact.Call))
 			after = r.Sequence
 		}
@@ -147,8 +147,9 @@ func TestLargeRecordsAreReadInPagesBoundedInBytes(t *testing.T) {
 	}
 	got := 0
 	for after := uint64(0); after < records; {
-		page, err := s.Read(after, 500)
+		read, err := s.Read(after, 500)
 		must(t, err)
+		page := read.Records
 		if len(page) == 0 || len(page)*size > maxRead {
 			t.Fatalf("%d records of %d bytes after %d", len(page), size, after)
 		}
@@ -430,10 +431,10 @@ func TestARecordOfAnotherVersionIsHandedOn(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	must(t, s.ask(within(t), request{payloads: [][]byte{[]byte(`{"id":7}`)}}))
 	appendCalls(t, s, "a")
-	records, err := s.Read(0, 10)
+	page, err := s.Read(0, 10)
 	must(t, err)
-	if len(records) != 2 || records[0].Fact.ID != "" || string(records[0].Fact.Body) != `{"id":7}` || records[1].Fact.Call != "a" {
-		t.Errorf("read %+v", records)
+	if records := page.Records; len(records) != 2 || records[0].Fact.ID != "" || string(records[0].Fact.Body) != `{"id":7}` || records[1].Fact.Call != "a" {
+		t.Errorf("read %+v", page.Records)
 	}
 }
 

@@ -14,12 +14,6 @@ import (
 	"releve"
 )
 
-// Record is a fact with its place in a spool.
-type Record struct {
-	Sequence uint64
-	Fact     releve.Fact
-}
-
 // Drained is what became of the records of one Drain.
 type Drained struct {
 	UpTo    uint64 // the spool's acknowledged position
@@ -45,7 +39,7 @@ func (p *PositionAhead) Error() string {
 // spool's position (R14). Records at or below the position are skipped. It always writes a row, so its acknowledged commit settles
 // earlier ones in doubt, and a Drain of no records is how to ask for the position.
 // A record refused for its own fault goes to the table refused and stops nothing.
-func (s *Store) Drain(ctx context.Context, seat releve.Seat, incarnation string, records []Record) (Drained, error) {
+func (s *Store) Drain(ctx context.Context, seat releve.Seat, incarnation string, records []releve.SpoolRecord) (Drained, error) {
 	for i := 1; i < len(records); i++ {
 		if records[i].Sequence <= records[i-1].Sequence {
 			return Drained{}, fmt.Errorf("store: record %d comes after record %d of the same spool", records[i].Sequence, records[i-1].Sequence)
@@ -80,7 +74,7 @@ type drain struct {
 	stored      []releve.Fact
 }
 
-func (d *drain) run(records []Record) error {
+func (d *drain) run(records []releve.SpoolRecord) error {
 	position, err := d.lockPosition()
 	if err != nil {
 		return err
@@ -119,7 +113,7 @@ func (d *drain) lockPosition() (uint64, error) {
 
 // skip passes over records at or below the position, once it has seen that they are
 // stored or refused: a spool put back from an older copy gives old numbers to new facts.
-func (d *drain) skip(records []Record) error {
+func (d *drain) skip(records []releve.SpoolRecord) error {
 	if len(records) == 0 {
 		return nil
 	}
@@ -149,7 +143,7 @@ func (d *drain) skip(records []Record) error {
 }
 
 // whereabouts asks, for each record, whether its fact is stored and whether it was refused.
-func (d *drain) whereabouts(records []Record) (pgx.Rows, error) {
+func (d *drain) whereabouts(records []releve.SpoolRecord) (pgx.Rows, error) {
 	ids, sequences := make([]string, len(records)), make([]int64, len(records))
 	for i, r := range records {
 		ids[i], sequences[i] = clean(string(r.Fact.ID)), int64(r.Sequence)
@@ -166,7 +160,7 @@ func (d *drain) whereabouts(records []Record) (pgx.Rows, error) {
 func clean(s string) string { return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "?") }
 
 // noteGaps lists sequences that are missing and moves the position to the last.
-func (d *drain) noteGaps(records []Record) error {
+func (d *drain) noteGaps(records []releve.SpoolRecord) error {
 	for _, r := range records {
 		if first := d.UpTo + 1; r.Sequence > first {
 			d.Missing += int(r.Sequence - first)
@@ -183,7 +177,7 @@ func (d *drain) noteGaps(records []Record) error {
 
 // store inserts facts, many at a time. When one is refused, those before it are
 // inserted again without it, and the rest follows.
-func (d *drain) store(records []Record) error {
+func (d *drain) store(records []releve.SpoolRecord) error {
 	for len(records) > 0 {
 		bad, cause, err := d.insert(records)
 		if err != nil || cause == nil {
@@ -202,7 +196,7 @@ func (d *drain) store(records []Record) error {
 
 // insert stores records behind a savepoint, or none of them: then bad is the
 // first that is at fault itself, and cause its fault.
-func (d *drain) insert(records []Record) (bad int, cause, err error) {
+func (d *drain) insert(records []releve.SpoolRecord) (bad int, cause, err error) {
 	batch := new(pgx.Batch)
 	batch.Queue("SAVEPOINT facts")
 	for i, r := range records {
@@ -263,7 +257,7 @@ func runBatch(results pgx.BatchResults, records int) (stored []bool, err error) 
 	return stored, err
 }
 
-func (d *drain) count(records []Record, isNew []bool) {
+func (d *drain) count(records []releve.SpoolRecord, isNew []bool) {
 	for i, r := range records {
 		if isNew[i] {
 			d.New++
@@ -286,7 +280,7 @@ func itsOwn(code string) bool {
 }
 
 // refuse sets a record aside, whole.
-func (d *drain) refuse(r Record, cause error) error {
+func (d *drain) refuse(r releve.SpoolRecord, cause error) error {
 	code := "undecodable"
 	if fault, ok := errors.AsType[*pgconn.PgError](cause); ok {
 		code = fault.Code

@@ -38,16 +38,16 @@ func oneCall(t testing.TB, call releve.CallID) []releve.Fact {
 }
 
 // numbered gives facts the sequences after a position.
-func numbered(after uint64, facts ...releve.Fact) []store.Record {
-	records := make([]store.Record, len(facts))
+func numbered(after uint64, facts ...releve.Fact) []releve.SpoolRecord {
+	records := make([]releve.SpoolRecord, len(facts))
 	for i, f := range facts {
-		records[i] = store.Record{Sequence: after + uint64(i) + 1, Fact: f}
+		records[i] = releve.SpoolRecord{Sequence: after + uint64(i) + 1, Fact: f}
 	}
 	return records
 }
 
 // drain drains and compares.
-func drain(t testing.TB, s *store.Store, incarnation string, records []store.Record, want store.Drained) {
+func drain(t testing.TB, s *store.Store, incarnation string, records []releve.SpoolRecord, want store.Drained) {
 	t.Helper()
 	got, err := s.Drain(within(t), releve.Main, incarnation, records)
 	must(t, err)

@@ -11,12 +11,6 @@ import (
 	"releve"
 )
 
-// What deciding about a salvage fails with.
-var (
-	ErrNoSalvage = errors.New("there is no salvage of that number: `releve salvage list` shows them")
-	ErrApplied   = errors.New("this salvage was applied: its rows are in the database")
-)
-
 // bookkeeping are the tables that a server keeps about itself. Their lone rows are shown and
 // never applied: another's promotion would forbid the owner its own term, and another's
 // spool position would skip facts that are not here (RULES R10, R14).
@@ -140,7 +134,7 @@ func (s *Store) DiscardSalvage(ctx context.Context, id int64) (after releve.Salv
 			return err
 		}
 		if applied {
-			return ErrApplied
+			return releve.ErrSalvageDecided
 		}
 		if err := decide(ctx, tx, id, releve.SalvageDiscarded); err != nil {
 			return err
@@ -155,7 +149,7 @@ func (s *Store) DiscardSalvage(ctx context.Context, id int64) (after releve.Salv
 func lockSalvage(ctx context.Context, tx pgx.Tx, id int64) error {
 	err := tx.QueryRow(ctx, `SELECT id FROM salvage WHERE id = $1 FOR UPDATE`, id).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("%w (%d)", ErrNoSalvage, id)
+		return fmt.Errorf("%w (%d)", releve.ErrNoSalvage, id)
 	}
 	return err
 }
@@ -208,7 +202,7 @@ func readSalvage(ctx context.Context, q Querier, id int64) (releve.Salvage, erro
 	case err != nil:
 		return releve.Salvage{}, err
 	case len(found) == 0:
-		return releve.Salvage{}, fmt.Errorf("%w (%d)", ErrNoSalvage, id)
+		return releve.Salvage{}, fmt.Errorf("%w (%d)", releve.ErrNoSalvage, id)
 	}
 	return found[0], nil
 }

@@ -166,7 +166,7 @@ func TestApplyingIsForesaidDoneOnceAndNeverUndone(t *testing.T) {
 	if got := directory(t, s); got != before || twice.Counts.Applied != 3 || !twice.DecidedAt.Equal(applied.DecidedAt) {
 		t.Errorf("applied twice: %+v; the directory is %s, expected %s", twice, got, before)
 	}
-	if _, err := s.DiscardSalvage(within(t), kept.ID); !errors.Is(err, store.ErrApplied) {
+	if _, err := s.DiscardSalvage(within(t), kept.ID); !errors.Is(err, releve.ErrSalvageDecided) {
 		t.Errorf("discarded after it was applied: %v", err)
 	}
 }
@@ -210,7 +210,7 @@ func TestAnUnknownSalvageIsSaid(t *testing.T) {
 	_, errApply := s.ApplySalvage(within(t), 7, store.SalvageChoice{})
 	_, errDiscard := s.DiscardSalvage(within(t), 7)
 	for _, err := range []error{errShow, errApply, errDiscard} {
-		if !errors.Is(err, store.ErrNoSalvage) {
+		if !errors.Is(err, releve.ErrNoSalvage) {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -222,7 +222,7 @@ func TestFactsOfEveryTableComeBackAsTheyWere(t *testing.T) {
 	fact, err := releve.NewFact(releve.CallOffered, "it's a call", releve.Main, 4, time.Now(), releve.CallBody{From: `0612"\`, Overflowed: true})
 	must(t, err)
 	bad := releve.Fact{ID: "bad", Kind: "nonsense"}
-	_, err = old.Drain(within(t), releve.Main, "i", []store.Record{{Sequence: 3, Fact: fact}, {Sequence: 4, Fact: bad}})
+	_, err = old.Drain(within(t), releve.Main, "i", []releve.SpoolRecord{{Sequence: 3, Fact: fact}, {Sequence: 4, Fact: bad}})
 	must(t, err)
 	found := lone(
 		inserted("call", row("fact_id", string(fact.ID)), from.textOf("call", "fact_id", string(fact.ID))),

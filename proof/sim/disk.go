@@ -8,7 +8,6 @@ import (
 
 	"releve"
 	"releve/rules/takeover"
-	"releve/server/outbox"
 )
 
 // journal is a server's durable memory on its disk.
@@ -101,7 +100,7 @@ func (j saver) write(d takeover.Durable) {
 type spoolFile struct {
 	incarnation int
 	name        string
-	records     []outbox.Record
+	records     []releve.SpoolRecord
 	stored      uint64 // as far as the process knows
 	fatal       bool   // the server is killed in the middle of the next append
 }
@@ -127,12 +126,12 @@ func (f *spoolFile) renew(seat releve.Seat) {
 }
 
 func (f *spoolFile) add(fact releve.Fact) {
-	f.records = append(f.records, outbox.Record{Sequence: uint64(len(f.records)) + 1, Fact: fact})
+	f.records = append(f.records, releve.SpoolRecord{Sequence: uint64(len(f.records)) + 1, Fact: fact})
 }
 
-func (f *spoolFile) page(limit int) outbox.Page {
+func (f *spoolFile) page(limit int) releve.SpoolPage {
 	left := f.records[f.stored:]
-	return outbox.Page{Incarnation: f.name, Records: left[:min(limit, len(left)):min(limit, len(left))]}
+	return releve.SpoolPage{Incarnation: f.name, Records: left[:min(limit, len(left)):min(limit, len(left))]}
 }
 
 // spool is the file as a process sees it.
@@ -213,9 +212,9 @@ type ownSpool struct{ *process }
 
 func (o ownSpool) Seat() releve.Seat { return o.seat }
 
-func (o ownSpool) Waiting(_ context.Context, limit int) (outbox.Page, error) {
+func (o ownSpool) Waiting(_ context.Context, limit int) (releve.SpoolPage, error) {
 	if err := o.alive(); err != nil {
-		return outbox.Page{}, err
+		return releve.SpoolPage{}, err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -251,8 +250,8 @@ type otherSpool struct{ *process }
 
 func (o otherSpool) Seat() releve.Seat { return o.seat.Other() }
 
-func (o otherSpool) Waiting(ctx context.Context, limit int) (outbox.Page, error) {
-	return ask(ctx, o.process, peerLink, func(_ context.Context, there *process) (outbox.Page, error) {
+func (o otherSpool) Waiting(ctx context.Context, limit int) (releve.SpoolPage, error) {
+	return ask(ctx, o.process, peerLink, func(_ context.Context, there *process) (releve.SpoolPage, error) {
 		there.mu.Lock()
 		defer there.mu.Unlock()
 		return there.server.spool.page(limit), nil

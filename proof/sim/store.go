@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/server/outbox"
 )
 
 // store is the right to commit in a term.
@@ -193,14 +192,14 @@ func (s *store) releaseWaiting() {
 // sink is the store as the outbox needs it.
 type sink struct{ *store }
 
-func (s sink) Open() <-chan struct{} {
+func (s sink) Ready() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.open
 }
 
 // Drain stores a page in one transaction with the position of its spool (R14).
-func (s sink) Drain(ctx context.Context, _ releve.Seat, page outbox.Page) (upTo uint64, ahead bool, err error) {
+func (s sink) Drain(ctx context.Context, _ releve.Seat, page releve.SpoolPage) (upTo uint64, ahead bool, err error) {
 	if err := s.acts(); err != nil {
 		return 0, false, err
 	}
@@ -225,7 +224,7 @@ func (s sink) Drain(ctx context.Context, _ releve.Seat, page outbox.Page) (upTo 
 	return s.transaction(ctx, page, lone)
 }
 
-func (s sink) transaction(ctx context.Context, page outbox.Page, lone bool) (upTo uint64, ahead bool, err error) {
+func (s sink) transaction(ctx context.Context, page releve.SpoolPage, lone bool) (upTo uint64, ahead bool, err error) {
 	if err := s.takes(ctx, s.dice.of(s.seat, ofCommit).between(500*time.Microsecond, 4*time.Millisecond)); err != nil {
 		return 0, false, err
 	}
@@ -253,7 +252,7 @@ func (s sink) transaction(ctx context.Context, page outbox.Page, lone bool) (upT
 
 // record makes the transaction of a page: what the log has already is skipped. The
 // caller holds the lock.
-func (s sink) record(page outbox.Page) (x *commit, ahead bool) {
+func (s sink) record(page releve.SpoolPage) (x *commit, ahead bool) {
 	x = &commit{term: s.term, owner: s.server, spool: page.Incarnation, upTo: s.database.position(page.Incarnation)}
 	for _, r := range page.Records {
 		_, known := s.stored[r.Fact.ID]

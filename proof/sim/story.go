@@ -10,7 +10,6 @@ import (
 	"releve"
 	"releve/rules/procedure"
 	"releve/rules/takeover"
-	"releve/server/agent"
 )
 
 // How long the mended site may take. They are far above what it takes, for what is
@@ -158,7 +157,7 @@ func (s *site) putInOrder(p *process, name string) {
 	ctx, cancel := context.WithTimeout(s.ctx, helpedLimit)
 	defer cancel()
 	err := p.orders(ctx, name)
-	for errors.Is(err, agent.ErrRunning) && sleep(ctx, time.Second) {
+	for errors.Is(err, releve.ErrBusy) && sleep(ctx, time.Second) {
 		err = p.orders(ctx, name)
 	}
 	if err != nil {

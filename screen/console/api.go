@@ -247,11 +247,11 @@ func (s *Server) stream(w http.ResponseWriter, run func(context.Context, func(vi
 
 func cause(err error) string {
 	switch {
-	case errors.Is(err, ErrRunning):
+	case errors.Is(err, releve.ErrBusy):
 		return "running"
-	case errors.Is(err, ErrUnknown):
+	case errors.Is(err, releve.ErrUnknown):
 		return "unknown"
-	case errors.Is(err, ErrNotAllowed):
+	case errors.Is(err, releve.ErrForbidden):
 		return "not-allowed"
 	}
 	return ""

@@ -40,15 +40,6 @@ type Wish struct {
 	Abdication *view.Abdication // the other's word, which he brought; nil: none
 }
 
-// What Procedure and Abdicate fail with, so that whoever asked can be told by cause.
-var (
-	ErrRunning    = errors.New("another procedure runs")
-	ErrUnknown    = errors.New("no such procedure")
-	ErrNotAllowed = errors.New("the procedure may not begin")
-	ErrNoVote     = errors.New("this server has no vote to give back")
-	ErrVoteAsked  = errors.New("the vote was asked of the witness and is no longer given back by word")
-)
-
 // Options say where to serve.
 type Options struct {
 	Site         Site

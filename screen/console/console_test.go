@@ -345,7 +345,7 @@ func TestTheOperatorCommandsOverTheSocket(t *testing.T) {
 	if want := "[returntruerunning returntruedone]"; err != nil || fmt.Sprint(states) != want {
 		t.Errorf("the procedure showed %v (%v), want %v", states, err, want)
 	}
-	for _, cause := range []error{console.ErrRunning, console.ErrNotAllowed, console.ErrUnknown} {
+	for _, cause := range []error{releve.ErrBusy, releve.ErrForbidden, releve.ErrUnknown} {
 		s.run = func(context.Context, console.Wish, func(view.Procedure)) error { return fmt.Errorf("no: %w", cause) }
 		if err := operator.Procedure(t.Context(), "return", false, func(view.Procedure) {}); !errors.Is(err, cause) {
 			t.Errorf("%v came as %v", cause, err)
@@ -361,7 +361,7 @@ func TestTheOperatorCommandsOverTheSocket(t *testing.T) {
 
 func TestNobodyAnswersOnTheSocket(t *testing.T) {
 	_, err := client.New(filepath.Join(t.TempDir(), "none.sock")).Site(t.Context())
-	if !errors.Is(err, client.ErrUnreachable) {
+	if !errors.Is(err, releve.ErrUnreachable) {
 		t.Errorf("without a server: %v", err)
 	}
 }

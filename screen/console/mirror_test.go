@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"releve"
 	"testing"
 	"time"
+
+	"releve"
 
 	"releve/screen/console"
 	"releve/screen/console/client"
@@ -38,7 +39,7 @@ func TestAVerificationIsFollowedByTheSocketOnly(t *testing.T) {
 	if want := "[running, 0 found done, 1 found]"; err != nil || fmt.Sprint(states) != want {
 		t.Errorf("showed %v (%v), want %s", states, err, want)
 	}
-	for _, cause := range []error{console.ErrRunning, console.ErrNotAllowed} {
+	for _, cause := range []error{releve.ErrBusy, releve.ErrForbidden} {
 		p.err = fmt.Errorf("no: %w", cause)
 		if err := client.New(socket).VerifyMirror(t.Context(), show); !errors.Is(err, cause) {
 			t.Errorf("%v came as %v", cause, err)

@@ -56,7 +56,7 @@ func TestAMirrorsWordComesThroughTheSocket(t *testing.T) {
 	if word, err := operator.Abdicate(t.Context()); err != nil || word != s.word {
 		t.Errorf("%+v, %v", word, err)
 	}
-	for _, why := range []error{console.ErrNoVote, console.ErrVoteAsked} {
+	for _, why := range []error{releve.ErrNoVote, releve.ErrVoteAsked} {
 		s.refuses = why
 		if _, err := operator.Abdicate(t.Context()); !errors.Is(err, why) {
 			t.Errorf("%v came as %v", why, err)

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"releve"
 	"strconv"
+
+	"releve"
 )
 
 // Salvage is where an operator decides about rows that an old owner committed alone
@@ -17,13 +18,6 @@ type Salvage interface {
 	ApplySalvage(ctx context.Context, id int64, dryRun, replace bool) (releve.Salvage, error)
 	DiscardSalvage(ctx context.Context, id int64) (releve.Salvage, error)
 }
-
-// What Salvage fails with, so that whoever asked can be told by cause.
-var (
-	ErrNoSalvage = errors.New("no such salvage")
-	ErrDecided   = errors.New("the salvage was applied")
-	ErrNotOnDuty = errors.New("no server is on duty with its database")
-)
 
 // salvageShown is how many rows are shown when nobody says how many, and the most that
 // may be asked for.
@@ -95,11 +89,11 @@ var problems = []struct {
 	status int
 	kind   string
 }{
-	{ErrNoSalvage, http.StatusNotFound, "no-salvage"},
-	{ErrDecided, http.StatusConflict, "salvage-decided"},
-	{ErrNotOnDuty, http.StatusServiceUnavailable, "not-on-duty"},
-	{ErrNoVote, http.StatusConflict, "no-vote"},
-	{ErrVoteAsked, http.StatusConflict, "vote-asked"},
+	{releve.ErrNoSalvage, http.StatusNotFound, "no-salvage"},
+	{releve.ErrSalvageDecided, http.StatusConflict, "salvage-decided"},
+	{releve.ErrNotOnDuty, http.StatusServiceUnavailable, "not-on-duty"},
+	{releve.ErrNoVote, http.StatusConflict, "no-vote"},
+	{releve.ErrVoteAsked, http.StatusConflict, "vote-asked"},
 }
 
 // Problem is the error behind a problem's type (RFC 9457), nil when it has none of its own.

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"releve"
 	"testing"
+
+	"releve"
 
 	"releve/screen/console"
 	"releve/screen/console/client"
@@ -64,7 +65,7 @@ func TestAnOperatorDecidesAboutASalvageByTheSocketOnly(t *testing.T) {
 	if got := fmt.Sprint(d.asked); got != want {
 		t.Errorf("asked %s, expected %s", got, want)
 	}
-	for _, cause := range []error{console.ErrNoSalvage, console.ErrDecided, console.ErrNotOnDuty} {
+	for _, cause := range []error{releve.ErrNoSalvage, releve.ErrSalvageDecided, releve.ErrNotOnDuty} {
 		d.err = fmt.Errorf("no: %w", cause)
 		if _, err := operator.DiscardSalvage(t.Context(), 7); !errors.Is(err, cause) {
 			t.Errorf("%v came as %v", cause, err)

@@ -119,7 +119,7 @@ func (s *site) Diary(_ context.Context, from, to time.Time, limit int) ([]releve
 
 func (s *site) Procedure(ctx context.Context, w console.Wish, emit func(view.Procedure)) error {
 	if s.run == nil {
-		return errors.Join(console.ErrUnknown, errors.New(w.Name))
+		return errors.Join(releve.ErrUnknown, errors.New(w.Name))
 	}
 	return s.run(ctx, w, emit)
 }

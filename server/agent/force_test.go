@@ -42,7 +42,7 @@ func forbids(t *testing.T, s *server, w agent.Wish, code string) {
 	t.Helper()
 	var p told
 	err := s.agent.Wish(t.Context(), w, p.emit)
-	if failed := p.last().Failed; !errors.Is(err, agent.ErrNotAllowed) || failed == nil || failed.Code != code {
+	if failed := p.last().Failed; !errors.Is(err, releve.ErrForbidden) || failed == nil || failed.Code != code {
 		t.Errorf("%s of the %s: %v, %+v, want %s", w.Name, s.seat, err, failed, code)
 	}
 }
@@ -98,7 +98,7 @@ func TestAServerThatAnswersByTelephoneIsNotOff(t *testing.T) {
 		s.until("the link is silent", 5*time.Second, func() bool { return !s.main().agent.View().Secondary.Heard })
 		var p told
 		err := s.main().agent.Wish(t.Context(), agent.Wish{Name: "solo", OtherIsOff: true}, p.emit)
-		if failed := p.last().Failed; !errors.Is(err, agent.ErrNotAllowed) || failed == nil || failed.Args["path"] != "sip" {
+		if failed := p.last().Failed; !errors.Is(err, releve.ErrForbidden) || failed == nil || failed.Args["path"] != "sip" {
 			t.Errorf("%v, %+v", err, failed)
 		}
 	})

@@ -7,7 +7,6 @@ import (
 
 	"releve"
 	"releve/rules/takeover"
-	"releve/server/agent"
 )
 
 // A mirror is rebuilt by the operator's word, asked of either server (M7): it has another
@@ -36,7 +35,7 @@ func TestAnOldMainIsBroughtBackAsTheMirrorWithoutTheDuty(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
 		relieved(t, s)
 		var p told
-		if err := s.main().agent.Procedure(t.Context(), "mirror-rebuild", false, p.emit); !errors.Is(err, agent.ErrNotAllowed) {
+		if err := s.main().agent.Procedure(t.Context(), "mirror-rebuild", false, p.emit); !errors.Is(err, releve.ErrForbidden) {
 			t.Errorf("what is no mirror was to be rebuilt: %v", err)
 		}
 		if err := s.main().agent.Procedure(t.Context(), "mirror-resume", false, p.emit); err != nil {

@@ -16,11 +16,11 @@ import (
 	"releve/screen/view"
 )
 
-// Errors of Run, by which the command line chooses its exit code.
+// Why a procedure is not run, or does not come to its end.
 var (
-	ErrRunning     = errors.New("another procedure is running: wait until it ends, `releve status` shows it")
-	ErrUnknown     = errors.New("there is no procedure of that name")
-	ErrNotAllowed  = errors.New("the procedure may not begin")
+	errRunning     = releve.Refused(releve.ErrBusy, "another procedure is running: wait until it ends, `releve status` shows it")
+	errUnknown     = releve.Refused(releve.ErrUnknown, "there is no procedure of that name")
+	errNotAllowed  = releve.Refused(releve.ErrForbidden, "the procedure may not begin")
 	ErrInterrupted = releve.Known("the procedure was interrupted: run it again, it goes on from where it was", "cause-interrupted")
 )
 
@@ -78,10 +78,10 @@ type Wish struct {
 func (a *Agent) Wish(ctx context.Context, w Wish, emit func(view.Procedure)) error {
 	p, known := procedure.All[w.Name]
 	if !known {
-		return fmt.Errorf("%w: %q", ErrUnknown, w.Name)
+		return fmt.Errorf("%w: %q", errUnknown, w.Name)
 	}
 	if a.otherRuns() || !a.running.take() {
-		return ErrRunning
+		return errRunning
 	}
 	defer a.running.leave()
 	r := runner{agent: a, p: p, wish: w, emit: emit}
@@ -128,14 +128,14 @@ func (r *runner) run(ctx context.Context) error {
 		r.path = r.agent.otherAnswers(ctx)
 	}
 	if why := r.forbidden(ctx); len(why) > 0 {
-		return r.end(&why[0], ErrNotAllowed)
+		return r.end(&why[0], errNotAllowed)
 	}
 	if r.p.Costs != nil {
 		r.shown.Costs = r.p.Costs(r.site(), r.target)
 	}
 	if r.p.Forced && !r.wish.DryRun && !r.wish.OtherIsOff {
 		why := r.say("before-word-needed")
-		return r.end(&why, ErrNotAllowed)
+		return r.end(&why, errNotAllowed)
 	}
 	r.agent.told(r.shown)
 	for i, s := range r.p.Steps {
@@ -331,7 +331,7 @@ func (a *Agent) Order(ctx context.Context, order string) error {
 		a.send(ctx, takeover.Event{Command: takeover.Command(order)})
 		return nil
 	}
-	return fmt.Errorf("%w: %q", ErrUnknown, order)
+	return fmt.Errorf("%w: %q", errUnknown, order)
 }
 
 func (a *Agent) testCallAt(ctx context.Context, at releve.Seat) (releve.Sentence, error) {

@@ -182,14 +182,14 @@ func TestAProcedureThatMayNotBegin(t *testing.T) {
 				term := s.main().agent.Machine().Term
 				var p told
 				err := s.main().agent.Procedure(t.Context(), c.procedure, false, p.emit)
-				if !errors.Is(err, agent.ErrNotAllowed) || p.last().Failed == nil || p.last().Failed.Code != c.why {
+				if !errors.Is(err, releve.ErrForbidden) || p.last().Failed == nil || p.last().Failed.Code != c.why {
 					t.Errorf("%v: %+v", err, p.last().Failed)
 				}
 				if m := s.main().agent.Machine(); m.Term != term || !m.Owns() {
 					t.Errorf("it was touched: term %d", m.Term)
 				}
 				var again told
-				if err := s.main().agent.Procedure(t.Context(), c.procedure, true, again.emit); !errors.Is(err, agent.ErrNotAllowed) {
+				if err := s.main().agent.Procedure(t.Context(), c.procedure, true, again.emit); !errors.Is(err, releve.ErrForbidden) {
 					t.Errorf("its rehearsal: %v", err)
 				}
 			})
@@ -199,10 +199,10 @@ func TestAProcedureThatMayNotBegin(t *testing.T) {
 
 func TestAnUnknownProcedureIsRefused(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
-		if err := s.main().agent.Procedure(t.Context(), "dance", false, func(view.Procedure) {}); !errors.Is(err, agent.ErrUnknown) {
+		if err := s.main().agent.Procedure(t.Context(), "dance", false, func(view.Procedure) {}); !errors.Is(err, releve.ErrUnknown) {
 			t.Error(err)
 		}
-		if err := s.main().agent.Order(t.Context(), "stop"); !errors.Is(err, agent.ErrUnknown) {
+		if err := s.main().agent.Order(t.Context(), "stop"); !errors.Is(err, releve.ErrUnknown) {
 			t.Errorf("an order that no procedure gives: %v", err)
 		}
 	})
@@ -220,7 +220,7 @@ func TestOneProcedureAtATime(t *testing.T) {
 				shown := srv.agent.View().Procedure
 				return shown != nil && shown.Steps[0].State == "running"
 			})
-			if err := srv.agent.Procedure(t.Context(), "switchover", false, func(view.Procedure) {}); !errors.Is(err, agent.ErrRunning) {
+			if err := srv.agent.Procedure(t.Context(), "switchover", false, func(view.Procedure) {}); !errors.Is(err, releve.ErrBusy) {
 				t.Errorf("a second one, asked of the %s: %v", srv.seat, err)
 			}
 		}

@@ -13,23 +13,11 @@ import (
 	"releve"
 )
 
-// Record is a fact with its place in a spool.
-type Record struct {
-	Sequence uint64
-	Fact     releve.Fact
-}
-
-// Page is a piece of one spool.
-type Page struct {
-	Incarnation string
-	Records     []Record
-}
-
 // Source is a spool: this server's own, or the other's over the link.
 type Source interface {
 	Seat() releve.Seat
 	// Waiting returns what the database does not have yet, in order.
-	Waiting(ctx context.Context, limit int) (Page, error)
+	Waiting(ctx context.Context, limit int) (releve.SpoolPage, error)
 	// Stored is told what the database has acknowledged.
 	Stored(ctx context.Context, incarnation string, upTo uint64) error
 	// Ahead is told that the database counted beyond this spool's end.
@@ -40,11 +28,11 @@ type Source interface {
 
 // Sink is the database of the term, while there is one.
 type Sink interface {
-	// Open is closed while facts can be stored, and renewed at a fence.
-	Open() <-chan struct{}
+	// Ready is closed while facts can be stored, and renewed at a fence.
+	Ready() <-chan struct{}
 	// Drain stores a page once and returns the acknowledged position. ahead says
 	// that the database has counted beyond the spool.
-	Drain(ctx context.Context, seat releve.Seat, page Page) (upTo uint64, ahead bool, err error)
+	Drain(ctx context.Context, seat releve.Seat, page releve.SpoolPage) (upTo uint64, ahead bool, err error)
 }
 
 const (
@@ -80,7 +68,7 @@ func (c *carrier) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-c.sink.Open():
+		case <-c.sink.Ready():
 		}
 		more := c.source.More()
 		n, err := c.once(ctx)
@@ -156,7 +144,7 @@ func (c *carrier) once(ctx context.Context) (int, error) {
 	return len(page.Records), c.source.Stored(limit, page.Incarnation, upTo)
 }
 
-func (c *carrier) look(ctx context.Context) (Page, error) {
+func (c *carrier) look(ctx context.Context) (releve.SpoolPage, error) {
 	limit, cancel := context.WithTimeout(ctx, asking)
 	defer cancel()
 	return c.source.Waiting(limit, batch)

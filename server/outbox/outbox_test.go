@@ -26,7 +26,7 @@ type spool struct {
 
 	mu          sync.Mutex
 	incarnation int
-	kept        []outbox.Record
+	kept        []releve.SpoolRecord
 	next        uint64
 	more        chan struct{}
 	looks       int
@@ -45,7 +45,7 @@ func (s *spool) add(n int) {
 	for range n {
 		s.next++
 		id := releve.FactID(fmt.Sprintf("%s-%d-%d", s.seat, s.incarnation, s.next))
-		s.kept = append(s.kept, outbox.Record{Sequence: s.next, Fact: releve.Fact{ID: id}})
+		s.kept = append(s.kept, releve.SpoolRecord{Sequence: s.next, Fact: releve.Fact{ID: id}})
 	}
 	close(s.more)
 	s.more = make(chan struct{})
@@ -59,15 +59,15 @@ func (s *spool) change(f func(*spool)) {
 
 func (s *spool) Seat() releve.Seat { return s.seat }
 
-func (s *spool) Waiting(ctx context.Context, limit int) (outbox.Page, error) {
+func (s *spool) Waiting(ctx context.Context, limit int) (releve.SpoolPage, error) {
 	s.mu.Lock()
 	s.looks++
 	silent, refuses := s.silent, s.refuses
-	page := outbox.Page{Incarnation: fmt.Sprint(s.incarnation), Records: slices.Clone(s.kept[:min(limit, len(s.kept))])}
+	page := releve.SpoolPage{Incarnation: fmt.Sprint(s.incarnation), Records: slices.Clone(s.kept[:min(limit, len(s.kept))])}
 	s.mu.Unlock()
 	if silent {
 		<-ctx.Done()
-		return outbox.Page{}, ctx.Err()
+		return releve.SpoolPage{}, ctx.Err()
 	}
 	return page, refuses
 }
@@ -90,7 +90,7 @@ func (s *spool) Stored(ctx context.Context, incarnation string, upTo uint64) err
 		return nil
 	}
 	s.told = append(s.told, upTo)
-	s.kept = slices.DeleteFunc(s.kept, func(r outbox.Record) bool { return r.Sequence <= upTo })
+	s.kept = slices.DeleteFunc(s.kept, func(r releve.SpoolRecord) bool { return r.Sequence <= upTo })
 	return nil
 }
 
@@ -153,13 +153,13 @@ func (d *database) change(f func(*database)) {
 	f(d)
 }
 
-func (d *database) Open() <-chan struct{} {
+func (d *database) Ready() <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.open
 }
 
-func (d *database) Drain(_ context.Context, seat releve.Seat, page outbox.Page) (uint64, bool, error) {
+func (d *database) Drain(_ context.Context, seat releve.Seat, page releve.SpoolPage) (uint64, bool, error) {
 	d.mu.Lock()
 	d.drains++
 	blocked, fence := d.blocked, d.fence

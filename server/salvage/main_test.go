@@ -70,9 +70,9 @@ func (s *server) direct(extensions ...store.Extension) {
 // record stores facts as they come from a spool, in a spool of their own.
 func (s *server) record(spool string, facts ...releve.Fact) {
 	s.t.Helper()
-	var records []store.Record
+	var records []releve.SpoolRecord
 	for i, f := range facts {
-		records = append(records, store.Record{Sequence: uint64(i + 1), Fact: f})
+		records = append(records, releve.SpoolRecord{Sequence: uint64(i + 1), Fact: f})
 	}
 	_, err := s.store.Drain(within(s.t), releve.Main, spool, records)
 	must(s.t, err)

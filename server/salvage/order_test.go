@@ -90,13 +90,13 @@ type nobook struct{ salvage.Book }
 func (nobook) OnDuty() bool { return true }
 
 func (nobook) Discard(context.Context, int64) (releve.Salvage, error) {
-	return releve.Salvage{}, salvage.ErrDecided
+	return releve.Salvage{}, releve.ErrSalvageDecided
 }
 
 func TestTheCauseOfARefusalSurvivesTheLink(t *testing.T) {
 	disk := linked(t, &found{salvager: salvage.New(salvage.Options{Book: nobook{}})})
 	_, err := disk.Carry(t.Context(), salvage.Order{Verb: salvage.VerbDiscard, ID: 1})
-	if !errors.Is(err, salvage.ErrDecided) {
+	if !errors.Is(err, releve.ErrSalvageDecided) {
 		t.Errorf("the refusal came as %v", err)
 	}
 	if _, err := disk.Carry(t.Context(), salvage.Order{Verb: "dance"}); err == nil || !strings.Contains(err.Error(), "dance") {

@@ -51,7 +51,9 @@ type decided struct {
 }
 
 // causes are what an order fails with, by name.
-var causes = map[string]error{"unknown": ErrUnknown, "decided": ErrDecided, "not-on-duty": ErrNotOnDuty}
+var causes = map[string]error{
+	"unknown": releve.ErrNoSalvage, "decided": releve.ErrSalvageDecided, "not-on-duty": releve.ErrNotOnDuty,
+}
 
 // Carry has the server on duty carry an order out.
 func (o Other) Carry(ctx context.Context, what Order) ([]releve.Salvage, error) {

@@ -12,15 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"releve"
 	"time"
-)
 
-// What deciding fails with.
-var (
-	ErrUnknown   = errors.New("there is no salvage of that number")
-	ErrDecided   = errors.New("the salvage was applied: its rows are in the database")
-	ErrNotOnDuty = releve.Known("no server is on duty with its database", "cause-nobody-on-duty")
+	"releve"
 )
 
 // Disk is one server's disk, this one's or the other's.
@@ -206,7 +200,7 @@ func (s *Salvager) Do(ctx context.Context, o Order) ([]releve.Salvage, error) {
 // Carry carries an order out here.
 func (s *Salvager) Carry(ctx context.Context, o Order) ([]releve.Salvage, error) {
 	if !s.Book.OnDuty() {
-		return nil, ErrNotOnDuty
+		return nil, releve.ErrNotOnDuty
 	}
 	var after releve.Salvage
 	var err error

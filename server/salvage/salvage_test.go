@@ -201,7 +201,7 @@ func TestOrdersGoToTheServerOnDuty(t *testing.T) {
 	if _, err := s.Do(t.Context(), salvage.Order{Verb: salvage.VerbApply, ID: 1}); !errors.Is(err, errForwarded) {
 		t.Errorf("off duty, an order ended with %v", err)
 	}
-	if _, err := s.Carry(t.Context(), salvage.Order{Verb: salvage.VerbApply, ID: 1}); !errors.Is(err, salvage.ErrNotOnDuty) {
+	if _, err := s.Carry(t.Context(), salvage.Order{Verb: salvage.VerbApply, ID: 1}); !errors.Is(err, releve.ErrNotOnDuty) {
 		t.Errorf("carried off duty: %v", err)
 	}
 }

@@ -20,8 +20,8 @@ import (
 
 // What a verification is refused with.
 var (
-	ErrRunning   = errors.New("the mirror is being verified already")
-	ErrNotInSync = releve.Known("there is no mirror in sync to be compared with", "cause-not-in-sync")
+	errRunning   = releve.Refused(releve.ErrBusy, "the mirror is being verified already")
+	errNotInSync = releve.Explained(releve.ErrForbidden, "there is no mirror in sync to be compared with", "cause-not-in-sync")
 
 	errChanged = releve.Known("the duty or the copy changed meanwhile", "cause-changed")
 )
@@ -128,9 +128,9 @@ func (p *Prover) forward(ctx context.Context, emit func(view.Procedure)) error {
 	case err == nil:
 		return nil
 	case refused == runsAlready:
-		return ErrRunning
+		return errRunning
 	case refused == notInSync:
-		return ErrNotInSync
+		return errNotInSync
 	}
 	return err
 }
@@ -147,11 +147,11 @@ func (p *Prover) ProveHere(ctx context.Context, emit func(view.Procedure)) error
 	case p.busy <- struct{}{}:
 		defer func() { <-p.busy }()
 	default:
-		return refuse(runsAlready, ErrRunning, emit)
+		return refuse(runsAlready, errRunning, emit)
 	}
 	pair := p.Pair()
 	if !pair.Owner || !pair.InSync {
-		return refuse(notInSync, ErrNotInSync, emit)
+		return refuse(notInSync, errNotInSync, emit)
 	}
 	ctx, cancel := p.whileUnchanged(ctx, pair.Copy)
 	defer cancel()

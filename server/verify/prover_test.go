@@ -222,7 +222,7 @@ func TestOneVerificationAtATimeAndNoneOverAChange(t *testing.T) {
 		go func() { ended <- prover.Prove(context.Background(), func(view.Procedure) {}) }()
 		time.Sleep(time.Second)
 		var refused view.Procedure
-		if err := prover.Prove(context.Background(), func(v view.Procedure) { refused = v }); !errors.Is(err, verify.ErrRunning) || refused.Failed.Code != "before-proof-runs" {
+		if err := prover.Prove(context.Background(), func(v view.Procedure) { refused = v }); !errors.Is(err, releve.ErrBusy) || refused.Failed.Code != "before-proof-runs" {
 			t.Errorf("a second one: %v, %+v", err, refused)
 		}
 		p.with(func() { p.pair.Copy = "second" })
@@ -240,10 +240,10 @@ func TestTheOtherServerIsAskedWhenItIsOnDuty(t *testing.T) {
 		p.pair.Owner = false
 		var said []string
 		err := p.prover().Prove(context.Background(), func(v view.Procedure) { said = append(said, v.Failed.Code) })
-		if !errors.Is(err, verify.ErrRunning) || !slices.Equal(said, []string{"before-proof-runs"}) {
+		if !errors.Is(err, releve.ErrBusy) || !slices.Equal(said, []string{"before-proof-runs"}) {
 			t.Errorf("%v, said %v", err, said)
 		}
-		if err := p.prover().ProveHere(context.Background(), func(view.Procedure) {}); !errors.Is(err, verify.ErrNotInSync) {
+		if err := p.prover().ProveHere(context.Background(), func(view.Procedure) {}); !errors.Is(err, releve.ErrForbidden) {
 			t.Errorf("a server that is not on duty proves: %v", err)
 		}
 	})

@@ -10,16 +10,14 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"releve"
 	"strconv"
 	"time"
+
+	"releve"
 
 	"releve/screen/console"
 	"releve/screen/view"
 )
-
-// ErrUnreachable says that no server answers on the socket.
-var ErrUnreachable = errors.New("no server answers")
 
 // Client is one server's operator.
 type Client struct{ http *http.Client }
@@ -30,7 +28,7 @@ func New(path string) *Client {
 		var d net.Dialer
 		c, err := d.DialContext(ctx, "unix", path)
 		if err != nil {
-			return nil, fmt.Errorf("%w on %s: is `releve serve` running with this configuration, and may you open its socket? %w", ErrUnreachable, path, err)
+			return nil, fmt.Errorf("%w on %s: is `releve serve` running with this configuration, and may you open its socket? %w", releve.ErrUnreachable, path, err)
 		}
 		return c, nil
 	}
@@ -141,7 +139,7 @@ func (c *Client) follow(ctx context.Context, path string, query url.Values, body
 }
 
 func ended(p console.Progress) error {
-	causes := map[string]error{"running": console.ErrRunning, "unknown": console.ErrUnknown, "not-allowed": console.ErrNotAllowed}
+	causes := map[string]error{"running": releve.ErrBusy, "unknown": releve.ErrUnknown, "not-allowed": releve.ErrForbidden}
 	switch {
 	case p.Error == "":
 		return nil

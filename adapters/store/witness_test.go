@@ -1,9 +1,7 @@
-package app
+package store
 
 import (
-	"fmt"
 	"testing"
-	"time"
 
 	"releve"
 )
@@ -40,27 +38,6 @@ func TestACallGoesOnOnlyWhereAWitnessSaysSo(t *testing.T) {
 		stored := []releve.Call{{Call: "a", Seat: c.seat, Run: c.run, Outcome: c.outcome}}
 		if (witnesses{releve.Main, now, c.heard, memory}).judge(stored); stored[0].Outcome != c.want {
 			t.Errorf("%s: %q, expected the outcome %q", c.what, stored[0].Outcome, c.want)
-		}
-	}
-}
-
-// A run is over once, however often that is told.
-func TestARunIsOverOnce(t *testing.T) {
-	first, err := runsOver([]releve.RunID{"a", ""}, "b", releve.Main, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := runsOver([]releve.RunID{"a", ""}, "c", releve.Main, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if first[0].ID != again[0].ID || first[1].ID == again[1].ID || first[0].ID == first[1].ID {
-		t.Errorf("%+v, then %+v", first, again)
-	}
-	for i, f := range first {
-		want := fmt.Sprintf(`{"run":%q,"by":"b"}`, []releve.RunID{"a", ""}[i])
-		if f.Kind != releve.RunOver || f.Seat != releve.Main || f.Call != "" || string(f.Body) != want {
-			t.Errorf("recorded is %+v with %s, expected %s", f, f.Body, want)
 		}
 	}
 }

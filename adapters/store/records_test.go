@@ -1,4 +1,4 @@
-package app
+package store_test
 
 import (
 	"encoding/json"
@@ -9,8 +9,8 @@ import (
 
 	"releve"
 	"releve/adapters/postgres"
+	"releve/adapters/store"
 	"releve/proof/sitetest"
-	"releve/server/outbox"
 )
 
 // What the database refuses for its own fault stops nothing, and the operator hears of it (R14).
@@ -20,19 +20,18 @@ func TestARecordThatIsSetAsideIsSaid(t *testing.T) {
 	sitetest.Must(t, main.Create(limit.Within(t), releve.NewDataID()))
 	sitetest.Must(t, main.Start(limit.Within(t), postgres.Primary))
 	var stored int
-	r := newRecords(main.Cluster, releve.Main, func(facts []releve.Fact) { stored += len(facts) }, slog.New(slog.DiscardHandler))
+	var said []string
+	r := store.NewRecords(main.Cluster, releve.Main, func(facts []releve.Fact) { stored += len(facts) }, func(severity string, what releve.Sentence) {
+		said = append(said, severity+" "+what.Code+" "+what.Args["count"]+" "+what.Args["seat"])
+	}, slog.New(slog.DiscardHandler))
 	t.Cleanup(r.Close)
 	sitetest.Must(t, r.Open(limit.Within(t), 1, true, "first", func() error { return nil }))
-	var said []string
-	s := sink{r, func(severity string, what releve.Sentence) {
-		said = append(said, severity+" "+what.Code+" "+what.Args["count"]+" "+what.Args["seat"])
-	}}
 	good, err := releve.NewFact(releve.CallOffered, "a", releve.Main, 1, time.Now(), releve.CallBody{})
 	sitetest.Must(t, err)
 	bad := good
 	bad.ID, bad.Body = releve.NewFactID(), json.RawMessage(`"no body of a call"`)
-	page := outbox.Page{Incarnation: "one", Records: []outbox.Record{{Sequence: 1, Fact: bad}, {Sequence: 2, Fact: good}}}
-	upTo, ahead, err := s.Drain(limit.Within(t), releve.Main, page)
+	page := releve.SpoolPage{Incarnation: "one", Records: []releve.SpoolRecord{{Sequence: 1, Fact: bad}, {Sequence: 2, Fact: good}}}
+	upTo, ahead, err := r.Drain(limit.Within(t), releve.Main, page)
 	sitetest.Must(t, err)
 	if upTo != 2 || ahead || stored != 1 {
 		t.Errorf("drained to %d, ahead %v, %d stored", upTo, ahead, stored)

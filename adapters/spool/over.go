@@ -1,20 +1,18 @@
-package app
+package spool
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"releve"
-	"releve/adapters/spool"
 )
 
-// recordRuns records that the earlier runs of this server are over: whatever call of theirs has
+// RecordRuns records that the earlier runs of this server are over: whatever call of theirs has
 // no end was cut. The disk may be full now and take it later.
-func recordRuns(ctx context.Context, s *spool.Spool, seat releve.Seat, log *slog.Logger) {
-	facts, err := runsOver(s.Earlier(), s.Run(), seat, time.Now())
+func (s *Spool) RecordRuns(ctx context.Context) {
+	facts, err := runsOver(s.Earlier(), s.Run(), s.seat, time.Now())
 	if err != nil {
-		log.Error("it cannot be recorded that the calls of the run before are over", "err", err)
+		s.opt.Log.Error("it cannot be recorded that the calls of the run before are over", "err", err)
 		return
 	}
 	for pause := time.Second; len(facts) > 0; pause = min(2*pause, time.Minute) {
@@ -25,7 +23,7 @@ func recordRuns(ctx context.Context, s *spool.Spool, seat releve.Seat, log *slog
 		if err == nil {
 			return
 		}
-		log.Warn("it is not recorded yet that the calls of the run before are over", "err", err)
+		s.opt.Log.Warn("it is not recorded yet that the calls of the run before are over", "err", err)
 		select {
 		case <-ctx.Done():
 			return

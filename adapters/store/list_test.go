@@ -1,4 +1,4 @@
-package app
+package store
 
 import (
 	"errors"
@@ -10,19 +10,18 @@ import (
 	"pgregory.net/rapid"
 
 	"releve"
-	"releve/adapters/store"
 )
 
 // shelf reads a database of calls, newest first, in pages.
-func shelf(rows []releve.Call, pageRows int) func(store.CallMark, int) (store.CallPage, error) {
-	return func(after store.CallMark, most int) (store.CallPage, error) {
+func shelf(rows []releve.Call, pageRows int) func(CallMark, int) (CallPage, error) {
+	return func(after CallMark, most int) (CallPage, error) {
 		rest := rows
-		if (after != store.CallMark{}) {
+		if (after != CallMark{}) {
 			i := slices.IndexFunc(rows, func(c releve.Call) bool { return c.Call == after.Call && c.Seat == after.Seat })
 			rest = rows[i+1:]
 		}
 		n := min(most, pageRows, len(rest))
-		return store.CallPage{Calls: rest[:n], More: n > 0 && n == min(most, pageRows)}, nil
+		return CallPage{Calls: rest[:n], More: n > 0 && n == min(most, pageRows)}, nil
 	}
 }
 
@@ -76,7 +75,7 @@ func TestTheListIsTheSameHoweverItIsRead(t *testing.T) {
 }
 
 func TestADatabaseThatIsAwayLeavesWhatMemoryHas(t *testing.T) {
-	away := func(store.CallMark, int) (store.CallPage, error) { return store.CallPage{}, errors.New("away") }
+	away := func(CallMark, int) (CallPage, error) { return CallPage{}, errors.New("away") }
 	var got []releve.Call
 	for page, err := range listed([]releve.Call{{Call: "a"}, {Call: "b"}}, 10, away) {
 		if err != nil {
@@ -93,12 +92,12 @@ func TestADatabaseThatIsAwayLeavesWhatMemoryHas(t *testing.T) {
 		}
 	}
 	first := true
-	breaks := func(after store.CallMark, most int) (store.CallPage, error) {
+	breaks := func(after CallMark, most int) (CallPage, error) {
 		if !first {
 			return away(after, most)
 		}
 		first = false
-		return store.CallPage{Calls: []releve.Call{{Call: "c", At: time.Now()}}, More: true}, nil
+		return CallPage{Calls: []releve.Call{{Call: "c", At: time.Now()}}, More: true}, nil
 	}
 	var broken error
 	for _, err := range listed([]releve.Call{{Call: "a"}}, 10, breaks) {
@@ -110,26 +109,3 @@ func TestADatabaseThatIsAwayLeavesWhatMemoryHas(t *testing.T) {
 }
 
 // TestALedgerThatDoesNotReadIsCutOff: by the facts that wait for it, however they come.
-func TestALedgerThatDoesNotReadIsCutOff(t *testing.T) {
-	const most = 16384
-	for name, batch := range map[string]int{"all at once": most, "in batches": 512} {
-		t.Run(name, func(t *testing.T) {
-			a := &App{stored: newStoredFacts()}
-			ledger := a.Stored(t.Context())
-			for range most / batch {
-				a.stored.add(make([]releve.Fact, batch))
-			}
-			if len(a.stored.listeners) != 1 {
-				t.Fatal("it is cut off before its bound")
-			}
-			a.stored.add(make([]releve.Fact, 1))
-			got := 0
-			for some := range ledger { // it ends, without a hole
-				got += len(some)
-			}
-			if got != most || len(a.stored.listeners) != 0 {
-				t.Errorf("%d facts waited", got)
-			}
-		})
-	}
-}
