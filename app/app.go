@@ -4,13 +4,10 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,7 +26,6 @@ import (
 	"releve/adapters/systemd"
 	"releve/config"
 	"releve/doors/account"
-	"releve/doors/identity"
 	"releve/doors/identity/rotation"
 	"releve/rules/takeover"
 	"releve/screen/console"
@@ -52,31 +48,31 @@ var (
 type App struct {
 	config  config.Config
 	log     *slog.Logger
-	closers []func()
+	closers []func()         // in the order in which things were opened
 	rights  *account.Rights  // until root is given up; nil without any
 	rooted  *releve.Sentence // why this server goes on as root, nil where it does not
 
-	cluster   *postgres.Cluster
-	database  *database
+	keys      *rotation.Rotation
+	cluster   *postgres.Runner
 	records   *store.Records
+	ledger    *outbox.Ledger
 	spool     *spool.Spool
 	diary     *diary.Diary
+	aside     salvage.OwnDisk
 	peer      *peer.Peer
 	telephony telephony
+	witness   *arbiter.Client // nil where the site has none
 	agent     *agent.Agent
 	salvager  *salvage.Salvager
 	prover    *verify.Prover
 	sorting   *verify.Sorting
-	ledger    *outbox.Ledger
 	console   *console.Server
-	keys      *rotation.Rotation
-	witness   rotation.Shower // nil where the site has none
 }
 
 // New makes a server. It opens what belongs to this machine alone: the journal,
 // the spool, the sockets. Nothing is answered before Run.
 func New(c config.Config, found bool, log *slog.Logger) (*App, error) {
-	return open(&App{config: c, log: log, ledger: outbox.NewLedger()}, found)
+	return open(&App{config: c, log: log}, found)
 }
 
 func open(a *App, found bool) (*App, error) {
@@ -87,6 +83,8 @@ func open(a *App, found bool) (*App, error) {
 	return a, nil
 }
 
+// build goes from the disk outwards: what is kept, then the doors, which nobody reads from
+// yet, then those who act on what comes.
 func (a *App) build(found bool) error {
 	if err := a.findPostgres(); err != nil { // first: nothing is written beside data that is another's
 		return err
@@ -99,36 +97,21 @@ func (a *App) build(found bool) error {
 		return err
 	}
 	a.closers = append(a.closers, a.closePostgres) // not before the disk's locks are ours: it may be another's that runs
-	disk := salvage.NewOwnDisk(asides{a.cluster}, a.config.Site.Seat)
-	a.closers = append(a.closers, disk.Wait)
-	handler := &answers{seat: a.config.Site.Seat, spool: a.spool}
-	if err := a.openPorts(handler); err != nil {
+	a.aside = salvage.NewOwnDisk(asides{a.cluster.Cluster}, a.config.Site.Seat)
+	a.closers = append(a.closers, a.aside.Wait)
+	if err := a.forPort(a.config.Peer.Listen, a.openPeer); err != nil {
 		return err
 	}
-	witness, err := a.openWitness()
-	if err != nil {
+	if err := a.rights.Raised(a.openTelephony); err != nil { // for its port, and for the thread that keeps sound on time
 		return err
 	}
-	a.makeAgent(saved, witness, found)
-	a.makeSalvager(disk)
+	if err := a.openWitness(); err != nil {
+		return err
+	}
+	a.makeAgent(saved, found)
+	a.makeSalvager()
 	a.makeProver()
-	handler.agent = a.agent
-	handler.pupil = &pupil{a.telephony}
-	handler.orders = order.Desk{}
-	for _, desk := range []order.Desk{
-		copy.Desk(a.cluster), salvage.Desk(disk, a.salvager),
-		verify.Desk(verify.Local{Database: ownDatabase{a.cluster}}, a.prover, a.cluster),
-	} {
-		maps.Copy(handler.orders, desk)
-	}
-	return a.forPort(a.config.Console.Listen, a.openFaces)
-}
-
-func (a *App) openPorts(h peer.Handler) error {
-	if err := a.forPort(a.config.Peer.Listen, func() error { return a.openPeer(h) }); err != nil {
-		return err
-	}
-	return a.rights.Raised(a.openTelephony) // for its port, and for the thread that keeps sound on time
+	return a.forPort(a.config.Console.Listen, a.openConsole)
 }
 
 // openDisk opens what this server keeps by itself, PostgreSQL or not.
@@ -170,138 +153,34 @@ func (a *App) refuseMuteOwner(saved savedTerm) error {
 // errMuteOwner is the cause for logs.
 var errMuteOwner = errors.New("this server was last on duty and has no telephone at level mirroring")
 
-// acknowledged is told of each fact that the database has.
-func (a *App) acknowledged(facts []releve.Fact) {
-	facts = slices.DeleteFunc(slices.Clone(facts), func(f releve.Fact) bool { return f.Call == "" })
-	a.agent.Stored(facts) // what is no call's is nobody's record
-	a.ledger.Add(facts)
-}
-
-// mayRenew: a spool whose facts are all stored may go once they are on two disks.
-func (a *App) mayRenew() bool {
-	if a.agent == nil {
-		return false
-	}
-	m := a.agent.Machine()
-	return m.Protected()
-}
-
-// findPostgres finds its programs and looks at whose the data is. It changes nothing.
-func (a *App) findPostgres() error {
-	c := a.config
-	found, err := postgres.Find(c.Database.Binaries)
-	if errors.Is(err, postgres.ErrOldMinor) {
-		a.log.Warn("PostgreSQL should be updated", "err", err)
-	} else if err != nil {
-		found = postgres.Installation{}
-	}
-	keys, wrong := rotation.Begin(c.Peer.Files(), identity.Identity{Site: c.Site.ID, Seat: c.Site.Seat}, a.explain, a.log)
-	if wrong != nil {
-		return fmt.Errorf("%w: %w", ErrMissing, wrong)
-	}
-	cluster, wrong := newCluster(c, keys.ForPostgres(), found, a.log)
-	if wrong != nil {
-		return fmt.Errorf("%w: %w", ErrMissing, wrong)
-	}
-	a.keys = keys
-	a.cluster = cluster
-	recovers := func() postgres.Progress { return copy.Progress("copy-starts", a.recovering) }
-	a.database = &database{Runner: postgres.NewRunner(cluster, recovers, a.explain), log: a.log}
-	a.records = store.NewRecords(cluster, c.Site.Seat, a.acknowledged, a.explain, a.log)
-	state, unknown := cluster.Whose()
-	switch {
-	case unknown != nil:
-		a.log.Error("the database will not start", "err", unknown)
-	case state.Presence == postgres.Foreign:
-		return fmt.Errorf("%w: %w", ErrForbidden, state.Foreign)
-	case state.Presence == postgres.Absent && found.Bin == "":
-		return fmt.Errorf("%w: %w", ErrMissing, err)
-	case found.Bin == "": // a site that lives answers its calls all the same
-		a.log.Error("the database will not start", "err", err)
-	}
-	return nil
-}
-
-func newCluster(c config.Config, certificates identity.PostgresFiles, found postgres.Installation, log *slog.Logger) (*postgres.Cluster, error) {
-	return postgres.New(postgres.Options{
-		Installation: found, Hint: c.Database.Binaries, Dir: filepath.Join(c.Site.Data, "postgres"),
-		Listen: address(c.Database.Listen), Upstream: address(c.Database.Other),
-		Seat: c.Site.Seat, SiteID: c.Site.ID, TLS: certificates,
-		Account: c.Database.Account, CopyRate: int64(c.Mirror.CopyRate), KeepWAL: int64(c.Mirror.KeptLog), Log: log,
-	})
-}
-
-// CheckDatabase finds what would keep the database from starting, without changing anything.
-// Its error is of ErrMissing or ErrForbidden.
-func CheckDatabase(c config.Config) error {
-	found, err := postgres.Find(c.Database.Binaries)
-	if err != nil && !errors.Is(err, postgres.ErrOldMinor) {
-		return fmt.Errorf("%w: %w", ErrMissing, err)
-	}
-	held, err := identity.Load(c.Peer.Files())
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrMissing, err)
-	}
-	certificates, err := held.ForPostgres(c.Site.ID, c.Site.Seat, "")
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrMissing, err)
-	}
-	cluster, err := newCluster(c, certificates, found, nil)
-	if err == nil {
-		err = cluster.Examine()
-	}
-	if err == nil {
-		err = cluster.ExamineKept()
-	}
-	switch {
-	case err == nil, errors.Is(err, fs.ErrPermission): // who asks may have fewer rights than the server
-		return nil
-	case errors.Is(err, postgres.ErrForeign):
-		return fmt.Errorf("%w: %w", ErrForbidden, err)
-	}
-	return fmt.Errorf("%w: %w", ErrMissing, err)
-}
-
-func (a *App) closePostgres() {
-	a.records.Close()
-	_ = a.database.Stop(context.Background()) // the fence ends what does not stop
-	a.database.Fence()
-}
-
-func (a *App) openPeer(h peer.Handler) (err error) {
+func (a *App) openPeer() (err error) {
 	c := a.config
 	a.peer, err = peer.New(peer.Options{
 		Listen: address(c.Peer.Listen), Other: address(c.Peer.Other), CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
-		OtherCert: c.Peer.OtherCertificate, Seat: c.Site.Seat, SiteID: c.Site.ID, Log: a.log, Handler: h,
+		OtherCert: c.Peer.OtherCertificate, Seat: c.Site.Seat, SiteID: c.Site.ID, Log: a.log,
 	})
 	if err != nil {
 		return missing(err)
 	}
-	a.database.Copier = copy.New(copy.Options{
-		PostgreSQL: a.cluster, Disk: a.database.Disk, Other: address(c.Database.Other), Link: a.peer, Log: a.log,
-	})
 	a.closers = append(a.closers, func() { _ = a.peer.Close() })
 	return nil
 }
 
-// openWitness is the way to the witness, nil where the site has none. It connects
-// when it is first asked.
-func (a *App) openWitness() (agent.Arbiter, error) {
+// openWitness is the way to the witness. It connects when it is first asked.
+func (a *App) openWitness() (err error) {
 	c := a.config
 	if c.Witness.Address == "" {
-		return nil, nil
+		return nil
 	}
-	o := arbiter.Options{Address: address(c.Witness.Address), Site: c.Site.ID, CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key}
-	if c.Witness.From != "" {
-		o.From = netip.MustParseAddr(c.Witness.From)
-	}
-	client, err := arbiter.NewClient(o)
+	at, from := c.Witness.At()
+	a.witness, err = arbiter.NewClient(arbiter.Options{
+		Address: at, From: from, Site: c.Site.ID, CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
+	})
 	if err != nil {
-		return nil, missing(err)
+		return missing(err)
 	}
-	a.closers = append(a.closers, client.Close)
-	a.witness = client
-	return client, nil
+	a.closers = append(a.closers, a.witness.Close)
+	return nil
 }
 
 // missing: a port in use, or an address that is not this machine's, is for the
@@ -313,10 +192,11 @@ func missing(err error) error {
 	return err
 }
 
-func (a *App) makeAgent(saved savedTerm, witness agent.Arbiter, found bool) {
+func (a *App) makeAgent(saved savedTerm, found bool) {
 	c := a.config
+	own := newDatabase(a.cluster, address(c.Database.Other), a.peer, a.log)
 	telephone, voice := a.telephony.ports()
-	a.agent = agent.New(agent.Options{
+	o := agent.Options{
 		Site: agent.SiteWords{
 			Name: c.Site.Name, Level: c.Site.Level, Arbiter: c.Site.Arbiter, PBX: c.PBX.Address,
 			Reception: c.PBX.ReceptionNumber, Reached: c.PBX.ReceptionUser, StandbyUser: c.PBX.StandbyUser,
@@ -326,40 +206,53 @@ func (a *App) makeAgent(saved savedTerm, witness agent.Arbiter, found bool) {
 			Pause: c.Takeover.Pause.Std(), Watch: c.Takeover.Watch.Std(), OwnCalls: c.Takeover.OwnCalls,
 			Level: c.Site.Level, Site: c.Site.ID, Arbiter: c.Site.Arbiter,
 		},
-		Found: found, Refusal: c.PBX.RefusalCode, Journal: saved, Database: a.database, Ward: a.database, Store: a.records, Arbiter: witness,
-		Link: &watchedLink{link: link{a.peer}, explain: a.explain}, Telephone: telephone, Voice: voice, Diary: a.diary, Spool: a.spool, Log: a.log,
+		Found: found, Refusal: c.PBX.RefusalCode, Journal: saved, Database: own, Ward: own, Store: a.records,
+		Link:      link{a.peer, peer.NewAcquaintance(a.explain)},
+		Telephone: telephone, Voice: voice, Diary: a.diary, Spool: a.spool, Log: a.log,
+	}
+	if a.witness != nil {
+		o.Arbiter = a.witness
+	}
+	a.agent = agent.New(o)
+}
+
+func (a *App) makeSalvager() {
+	other := salvage.Other{Link: a.peer}
+	a.salvager = salvage.New(salvage.Options{
+		Own: a.aside, Other: other, Book: store.Book{Records: a.records}, Forward: other.Carry, Tell: a.explain, Log: a.log,
 	})
 }
 
-// recovering tells how far a start of PostgreSQL is.
-func (a *App) recovering(what releve.Sentence, p *releve.Progress) { a.agent.Recovering(what, p) }
-
-// explain tells the operator a fact. The agent is made after those who use it.
-func (a *App) explain(severity string, what releve.Sentence) { a.agent.Explain(severity, what) }
-
-// address reads what the configuration has checked; what it does not need is the zero
-// value.
-func address(s string) netip.AddrPort {
-	if s == "" {
-		return netip.AddrPort{}
-	}
-	return netip.MustParseAddrPort(s)
+func (a *App) makeProver() {
+	c, other := a.config, verify.Other{Link: a.peer}
+	a.sorting = verify.NewSorting(a.cluster, a.peer, a.pair, a.explain, a.log)
+	a.prover = verify.New(verify.Options{
+		Own: ownDatabase{a.cluster.Cluster}, Other: other, Seat: c.Site.Seat, Pair: a.pair,
+		Hour: c.Mirror.Verify.SinceMidnight(), File: filepath.Join(c.Site.Data, "verified.json"),
+		Forward: other.Prove, Tell: a.explain, Show: a.agent.Proving, Log: a.log,
+		Verified: func(r verify.Record) {
+			a.agent.Verified(agent.Verified{Data: r.Data, At: r.At, Differences: r.Differences})
+			a.sorting.Again()
+		},
+	})
 }
 
-// savedTerm is the journal as the agent needs it.
-type savedTerm struct{ journal *journal.Journal }
-
-func (s savedTerm) Load() (takeover.Durable, bool, error) {
-	raw, known, err := s.journal.Load()
-	if err != nil || !known {
-		return takeover.Durable{}, false, err
-	}
-	var d takeover.Durable
-	return d, true, json.Unmarshal(raw, &d)
+// pair is how both servers stand to each other.
+func (a *App) pair() verify.Pair {
+	m := a.agent.Machine()
+	return verify.Pair{Owner: m.Owns() && m.Phase == takeover.Serving, InSync: m.Protected(), Copy: m.Other.DataID}
 }
 
-func (s savedTerm) Save(ctx context.Context, d takeover.Durable) error {
-	return s.journal.SaveWithin(ctx, d)
+// answers is whoever answers the other server: each room its own orders.
+func (a *App) answers() peer.Handler {
+	all := order.Desk{}
+	for _, desk := range []order.Desk{
+		copy.Desk(a.cluster), salvage.Desk(a.aside, a.salvager), a.telephony.desk(),
+		verify.Desk(verify.Local{Database: ownDatabase{a.cluster.Cluster}}, a.prover, a.cluster),
+	} {
+		maps.Copy(all, desk)
+	}
+	return answers{seat: a.config.Site.Seat, agent: a.agent, spool: a.spool, orders: all}
 }
 
 // Run serves until ctx ends, then gives back the vote if it can, ends the calls
@@ -375,7 +268,7 @@ func (a *App) Run(ctx context.Context) error {
 	failed := make(chan error, 1)
 	begin := func(f func(context.Context)) { rooms.Go(func() { f(work) }) }
 	a.telephony.serve() // all whom a message may reach are made now, and nobody has sent one yet
-	a.peer.Serve()
+	a.peer.Serve(a.answers())
 	begin(func(ctx context.Context) {
 		if err := a.agent.Run(ctx); err != nil {
 			failed <- err
@@ -387,10 +280,10 @@ func (a *App) Run(ctx context.Context) error {
 	begin(a.salvager.Run)
 	begin(a.prover.Run)
 	begin(a.sorting.Run)
+	begin(a.watchCertificates)
 	begin(func(ctx context.Context) { a.cluster.WatchHolders(ctx, a.explain) })
 	begin(func(ctx context.Context) { a.cluster.WatchLog(ctx, a.explain, a.agent.Notice) })
 	begin(func(ctx context.Context) { rotation.WatchExpiry(ctx, a.config.Peer.Files(), a.explain) })
-	begin(func(ctx context.Context) { a.keys.Run(ctx, a.peer, a.witness, a.cluster) })
 	a.openingWords()
 	a.console.Start()
 	manager := systemd.New(a.log)
@@ -406,6 +299,16 @@ func (a *App) Run(ctx context.Context) error {
 	cancel()
 	rooms.Wait()
 	return err
+}
+
+// watchCertificates goes on with other certificates when somebody puts them in the files'
+// place.
+func (a *App) watchCertificates(ctx context.Context) {
+	var witness rotation.Shower
+	if a.witness != nil {
+		witness = a.witness
+	}
+	a.keys.Run(ctx, a.peer, witness, a.cluster)
 }
 
 // leaveLimit is how long a server that is stopped tries to be heard giving the
@@ -435,8 +338,8 @@ func (a *App) openingWords() {
 }
 
 func (a *App) close() {
-	for i := len(a.closers) - 1; i >= 0; i-- {
-		a.closers[i]()
+	for _, end := range slices.Backward(a.closers) {
+		end()
 	}
 	a.closers = nil
 }

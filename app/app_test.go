@@ -328,7 +328,7 @@ func newAsker(t *testing.T, c config.Config) asker {
 	at := netip.MustParseAddrPort
 	link, err := peer.New(peer.Options{
 		Listen: at(c.Peer.Listen), Other: at(c.Peer.Other), CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
-		OtherCert: c.Peer.OtherCertificate, Seat: c.Site.Seat, SiteID: c.Site.ID, Log: logOf(t), Handler: struct{ peer.Handler }{}, // who is asked nothing
+		OtherCert: c.Peer.OtherCertificate, Seat: c.Site.Seat, SiteID: c.Site.ID, Log: logOf(t), // it serves nothing
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -15,39 +15,52 @@ import (
 )
 
 // link is the way to the other server as the agent needs it.
-type link struct{ peer *peer.Peer }
+type link struct {
+	peer       *peer.Peer
+	acquainted *peer.Acquaintance
+}
 
-func (l link) Exchange(ctx context.Context, m agent.Message) (agent.Message, error) {
+// Exchange is called by one goroutine.
+func (l link) Exchange(ctx context.Context, m agent.Message) (heard agent.Message, err error) {
 	raw, err := json.Marshal(m)
 	if err != nil {
 		return agent.Message{}, err
 	}
 	raw, err = l.peer.Exchange(ctx, raw)
-	if err != nil {
-		return agent.Message{}, err
+	if err == nil {
+		err = json.Unmarshal(raw, &heard)
 	}
-	var heard agent.Message
-	return heard, json.Unmarshal(raw, &heard)
+	l.acquainted.Note(err)
+	return heard, err
 }
 
 func (l link) Check(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
 	answer, err := l.peer.Check(ctx, peer.CheckQuestion{Term: q.Term, Call: q.Call})
-	if err != nil {
-		return takeover.Reply{}, err
-	}
-	return reply(answer), nil
+	return reply(answer, err)
 }
 
 // reply reads a check answer: well is what SPEC H4 calls functional.
-func reply(a peer.CheckAnswer) takeover.Reply {
+func reply(a peer.CheckAnswer, err error) (takeover.Reply, error) {
+	if err != nil {
+		return takeover.Reply{}, err
+	}
 	return takeover.Reply{
 		Heard: true, Term: a.Term, Well: a.Well && a.PBXAnswered, Busy: a.Busy, Registered: a.Registered,
 		LastInvite: a.LastInvite, Why: a.Why.Args["why"],
-	}
+	}, nil
 }
 
 func (l link) Command(ctx context.Context, name string, args map[string]string, emit func(view.Procedure)) error {
 	return order.Show(ctx, l.peer, name, order.Args(args), emit)
+}
+
+// checkOf is what this server says of itself to a question of the other's.
+func checkOf(ctx context.Context, a *agent.Agent, seat releve.Seat, q peer.CheckQuestion) peer.CheckAnswer {
+	r := a.CheckMe(ctx, agent.CheckQuestion{Term: q.Term, Call: q.Call})
+	return peer.CheckAnswer{
+		Nonce: q.Nonce, Seat: seat, Term: r.Term, Well: r.Well, PBXAnswered: r.Well, Busy: r.Busy, Registered: r.Registered,
+		DatabaseWell: a.Machine().Gate, LastInvite: r.LastInvite, Why: releve.Say("check-unwell", "why", r.Why),
+	}
 }
 
 // answers is what the other server may ask of this one.
@@ -56,10 +69,9 @@ type answers struct {
 	agent  *agent.Agent
 	spool  *spool.Spool
 	orders order.Desk
-	pupil  *pupil
 }
 
-func (h *answers) Exchange(ctx context.Context, in json.RawMessage) (json.RawMessage, error) {
+func (h answers) Exchange(ctx context.Context, in json.RawMessage) (json.RawMessage, error) {
 	var m agent.Message
 	if err := json.Unmarshal(in, &m); err != nil {
 		return nil, fmt.Errorf("the other server's status cannot be read, are both servers of one version? %w", err)
@@ -67,45 +79,22 @@ func (h *answers) Exchange(ctx context.Context, in json.RawMessage) (json.RawMes
 	return json.Marshal(h.agent.Heard(ctx, m))
 }
 
-func (h *answers) Check(ctx context.Context, q peer.CheckQuestion) peer.CheckAnswer {
-	r := h.agent.CheckMe(ctx, agent.CheckQuestion{Term: q.Term, Call: q.Call})
-	return peer.CheckAnswer{
-		Nonce: q.Nonce, Seat: h.seat, Term: r.Term, Well: r.Well, PBXAnswered: r.Well, Busy: r.Busy, Registered: r.Registered,
-		DatabaseWell: h.agent.Machine().Gate, LastInvite: r.LastInvite, Why: releve.Say("check-unwell", "why", r.Why),
-	}
+func (h answers) Check(ctx context.Context, q peer.CheckQuestion) peer.CheckAnswer {
+	return checkOf(ctx, h.agent, h.seat, q)
 }
 
-func (h *answers) Command(ctx context.Context, name string, args json.RawMessage, emit func(json.RawMessage) error) error {
-	if do, known := h.orders[name]; known {
-		return do(ctx, args, emit)
+func (h answers) Command(ctx context.Context, name string, args json.RawMessage, emit func(json.RawMessage) error) error {
+	if carried, known := h.orders[name]; known {
+		return carried(ctx, args, emit)
 	}
-	switch name {
-	case giveBack, lessonSeen:
-		return h.pupil.command(name, args)
-	case checkCalls:
-		return h.pupil.check(ctx, emit)
-	case "test-call":
-		return h.testCall(ctx, emit)
-	}
-	if c := takeover.Command(name); c == takeover.Solo || c == takeover.Take {
-		return fmt.Errorf("%w: %q rests on an operator's word, which is given on the server itself", releve.ErrUnknown, name)
-	}
-	return h.agent.Order(ctx, name)
+	return h.agent.Carried(ctx, name, func(p view.Procedure) { _ = order.Line(emit, p) }) // a reader that left ends ctx
 }
 
-func (h *answers) testCall(ctx context.Context, emit func(json.RawMessage) error) error {
-	found, err := h.agent.TestCall(ctx)
-	if err != nil {
-		return err
-	}
-	return order.Line(emit, view.Procedure{Name: "test-call", Steps: []view.ProcedureStep{{State: "done", Found: &found}}})
-}
-
-func (h *answers) SpoolRead(_ context.Context, after uint64, limit int) (releve.SpoolPage, error) {
+func (h answers) SpoolRead(_ context.Context, after uint64, limit int) (releve.SpoolPage, error) {
 	return h.spool.Read(max(after, h.spool.Acknowledged()), limit)
 }
 
-func (h *answers) SpoolStored(_ context.Context, incarnation string, upTo uint64) error {
+func (h answers) SpoolStored(_ context.Context, incarnation string, upTo uint64) error {
 	h.spool.Stored(incarnation, upTo)
 	return nil
 }

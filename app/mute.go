@@ -4,9 +4,11 @@ import (
 	"context"
 
 	"releve"
-
 	"releve/rules/takeover"
+	"releve/screen/view"
 	"releve/server/agent"
+	"releve/server/order"
+	"releve/server/overflow"
 )
 
 // errMute is what a server without a telephone answers whoever asks for it.
@@ -23,6 +25,10 @@ func (mute) serve()                                 {}
 func (mute) run(clips, func(func(context.Context))) {}
 func (mute) leave(context.Context)                  {}
 func (mute) Known() []releve.Call                   { return nil }
+func (mute) desk() order.Desk                       { return overflow.Closed(errMute) }
+func (mute) check(_ context.Context, emit func(view.Procedure)) error {
+	return overflow.NoStandby(emit)
+}
 
 // The telephone that is not there.
 

@@ -8,7 +8,6 @@ import (
 
 	"releve/config"
 	"releve/doors/account"
-	"releve/server/outbox"
 )
 
 // NewUnrooted is New for a server that root may have started: what it keeps belongs to
@@ -21,7 +20,7 @@ func NewUnrooted(c config.Config, found bool, log *slog.Logger) (*App, error) {
 	if os.Geteuid() != 0 {
 		return New(c, found, log)
 	}
-	a := &App{config: c, log: log, ledger: outbox.NewLedger()}
+	a := &App{config: c, log: log}
 	a.stepDown()
 	if _, err := open(a, found); err != nil {
 		return nil, err

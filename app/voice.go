@@ -4,73 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
 	"releve"
 	"releve/adapters/phone"
 	"releve/adapters/phone/media"
-	"releve/config"
 	"releve/rules/attendant/prompts"
-	"releve/rules/takeover"
-	"releve/server/agent"
 	"releve/server/calls"
 )
-
-// duty is the agent as the calls need it.
-type duty struct{ agent *agent.Agent }
-
-var stances = map[takeover.StanceKind]calls.StanceKind{
-	takeover.OnDuty:       calls.OnDuty,
-	takeover.NoDuty:       calls.WithoutDuty,
-	takeover.Verifying:    calls.Passive,
-	takeover.VerifyingAll: calls.Unsure,
-	takeover.Closed:       calls.Closed,
-}
-
-func (d duty) Stance() calls.Stance {
-	kind, term := d.agent.Stance()
-	return calls.Stance{Kind: stances[kind], Term: term}
-}
-
-func (d duty) Verify(ctx context.Context, o calls.Offer) calls.Decision {
-	v := d.agent.Verify(ctx, o.Invite.Call, o.Reason, o.Own)
-	return calls.Decision{Answer: v.Answer, Code: v.Code, WithoutDuty: v.WithoutDuty, Took: v.Took}
-}
-
-// voice is the calls as the agent needs them.
-type voice struct {
-	calls  *calls.Calls
-	config config.Config
-}
-
-func (v voice) Drop()       { v.calls.Drop("the duty was lost") }
-func (v voice) Well() error { return v.calls.Healthy() }
-
-func (v voice) Load() agent.Load {
-	s := v.calls.Snapshot()
-	return agent.Load{
-		Busy: s.Busy, Channels: s.Channels, Offered: s.Offered, Answered: s.Answered, Refused: s.Refused, LastInvite: s.LastInvite,
-		Notices: v.notices(),
-	}
-}
-
-// notices are what the screens say of this server's calls beside their numbers.
-func (v voice) notices() (all []releve.Sentence) {
-	if v.config.Site.Level == releve.HighAvailability {
-		all = append(all, overflowNotice(v.calls.Sighted(), v.config.PBX.Evidence))
-	}
-	s := v.calls.Snapshot()
-	if s.Keyless > 0 {
-		all = append(all, releve.Say("notice-keyless", "calls", strconv.Itoa(s.Keyless), "at", s.KeylessAt.Local().Format(time.TimeOnly)))
-	}
-	if s.Unacceptable > 0 {
-		all = append(all, releve.Say("notice-unacceptable", "calls", strconv.Itoa(s.Unacceptable),
-			"at", s.UnacceptableAt.Local().Format(time.TimeOnly), "why", s.UnacceptableWhy))
-	}
-	return all
-}
 
 // clips are the built-in prompts, ready to be sent, by language/name.
 type clips map[string]media.Clip

@@ -207,7 +207,7 @@ func TestBodiesThatNeverComeEnd(t *testing.T) {
 	p := newPair(t)
 	p.start(p.main)
 	waiting := map[net.Conn]string{}
-	for _, files := range []peer.Options{p.secondary, newPair(t).secondary} {
+	for _, files := range []end{p.secondary, newPair(t).secondary} {
 		pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
 		if err != nil {
 			t.Fatal(err)

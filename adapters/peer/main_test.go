@@ -35,12 +35,12 @@ func serveUntilKilled(given string) {
 	if err := json.Unmarshal([]byte(given), &o); err != nil {
 		fail(err)
 	}
-	o.Log, o.Handler = slog.Default(), echo()
+	o.Log = slog.Default()
 	p, err := peer.New(o)
 	if err != nil {
 		fail(err)
 	}
-	p.Serve()
+	p.Serve(echo())
 	fmt.Println("ready")
 	select {}
 }
@@ -84,13 +84,19 @@ func echo() handler {
 	return handler{exchange: func(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return in, nil }}
 }
 
+// end is one end of a link, with who answers there.
+type end struct {
+	peer.Options
+	Handler peer.Handler
+}
+
 // pair is a site of two servers on loopback, with files of its own.
 type pair struct {
 	t         *testing.T
 	dir       string
 	authority *identity.Authority
-	main      peer.Options
-	secondary peer.Options
+	main      end
+	secondary end
 }
 
 const siteID = "SITE"
@@ -100,26 +106,26 @@ func newPair(t *testing.T) *pair {
 	p := &pair{t: t, dir: t.TempDir(), authority: newAuthority(t, siteID)}
 	p.write("ca.pem", p.authority.Certificate())
 	at := map[releve.Seat]netip.AddrPort{releve.Main: freeAddress(t, 21), releve.Secondary: freeAddress(t, 22)}
-	for seat, o := range map[releve.Seat]*peer.Options{releve.Main: &p.main, releve.Secondary: &p.secondary} {
+	for seat, o := range map[releve.Seat]*end{releve.Main: &p.main, releve.Secondary: &p.secondary} {
 		p.issue(identity.Identity{Site: siteID, Seat: seat}, string(seat), lasting())
-		*o = peer.Options{
+		*o = end{peer.Options{
 			Listen: at[seat], Other: at[seat.Other()], Seat: seat, SiteID: siteID,
 			CA: p.path("ca.pem"), Cert: p.path(string(seat) + ".pem"), Key: p.path(string(seat) + ".key"),
 			OtherCert: p.path(string(seat.Other()) + ".pem"),
-			Log:       slog.New(slog.DiscardHandler), Handler: echo(),
-		}
+			Log:       slog.New(slog.DiscardHandler),
+		}, echo()}
 	}
 	return p
 }
 
 // start runs one server and closes it at the end of the test.
-func (p *pair) start(o peer.Options) *peer.Peer {
+func (p *pair) start(o end) *peer.Peer {
 	p.t.Helper()
-	started, err := peer.New(o)
+	started, err := peer.New(o.Options)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	started.Serve()
+	started.Serve(o.Handler)
 	p.t.Cleanup(func() { _ = started.Close() })
 	return started
 }

@@ -32,7 +32,6 @@ type Options struct {
 	Seat          releve.Seat
 	SiteID        string
 	Log           *slog.Logger
-	Handler       Handler
 }
 
 // Peer is this server's end of the link.
@@ -69,8 +68,9 @@ func New(o Options) (*Peer, error) {
 	return p, nil
 }
 
-// Serve begins to answer. It is called once, when the handler can be.
-func (p *Peer) Serve() {
+// Serve begins to answer. It is called once, with whoever answers.
+func (p *Peer) Serve(h Handler) {
+	p.server.Handler = p.admit(p.routes(h))
 	p.serving.Go(func() {
 		if err := p.server.ServeTLS(p.door(p.listener), "", ""); !errors.Is(err, http.ErrServerClosed) {
 			p.o.Log.Error("the peer link stopped listening", "listen", p.o.Listen, "error", err)

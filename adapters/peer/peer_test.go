@@ -198,7 +198,7 @@ func TestAListenerThatSaysNothingCostsOnlyTheLimit(t *testing.T) {
 
 func TestAFrozenServerThenAWokenThenADeadOne(t *testing.T) {
 	p := newPair(t)
-	other := p.startProcess(p.secondary)
+	other := p.startProcess(p.secondary.Options)
 	main := p.start(p.main)
 	status := json.RawMessage(`"well"`)
 	exchange := func(limit time.Duration) error {
@@ -224,7 +224,7 @@ func TestAFrozenServerThenAWokenThenADeadOne(t *testing.T) {
 // startProcess runs one server as a process of its own.
 func (p *pair) startProcess(o peer.Options) *exec.Cmd {
 	p.t.Helper()
-	o.Log, o.Handler = nil, nil
+	o.Log = nil
 	given, err := json.Marshal(o)
 	if err != nil {
 		p.t.Fatal(err)
@@ -294,7 +294,7 @@ func TestAnAskerThatClosesEndsItsOwnRequests(t *testing.T) {
 func TestAPortInUseIsSaidAndWhatToDo(t *testing.T) {
 	p := newPair(t)
 	p.start(p.main)
-	_, err := peer.New(p.main)
+	_, err := peer.New(p.main.Options)
 	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "[peer] listen") {
 		t.Errorf("got %v", err)
 	}

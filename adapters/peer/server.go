@@ -54,7 +54,6 @@ func (p *Peer) newServer() *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	server := &http.Server{
-		Handler:           p.admit(p.routes()),
 		TLSConfig:         identity.ServingTLS(p.mine.Load, identity.Link), // who it is is asked in admit, at each request
 		Protocols:         protocols,
 		MaxHeaderBytes:    maxHeader,
@@ -120,8 +119,8 @@ func (o *once) due(text string, now time.Time) bool {
 	return true
 }
 
-func (p *Peer) routes() http.Handler {
-	h, requests := p.o.Handler, make(slots, maxRequests)
+func (p *Peer) routes(h Handler) http.Handler {
+	requests := make(slots, maxRequests)
 	mux := http.NewServeMux()
 	mux.Handle("POST "+pathExchange, requests.limit(answer(h.Exchange)))
 	mux.Handle("POST "+pathCheck, requests.limit(answer(
@@ -138,7 +137,7 @@ func (p *Peer) routes() http.Handler {
 		func(ctx context.Context, in spoolStoredRequest) (struct{}, error) {
 			return struct{}{}, h.SpoolStored(ctx, in.Incarnation, in.UpTo)
 		})))
-	mux.Handle("POST "+pathCommand+"{name}", make(slots, maxCommands).limit(p.command))
+	mux.Handle("POST "+pathCommand+"{name}", make(slots, maxCommands).limit(p.command(h)))
 	return mux
 }
 
@@ -175,7 +174,11 @@ func answer[In, Out any](do func(context.Context, In) (Out, error)) http.Handler
 }
 
 // command streams what an operator's command emits, one JSON value a line.
-func (p *Peer) command(w http.ResponseWriter, r *http.Request) {
+func (p *Peer) command(h Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { p.stream(h, w, r) }
+}
+
+func (p *Peer) stream(h Handler, w http.ResponseWriter, r *http.Request) {
 	var args json.RawMessage
 	if err := readBody(w, r, &args); err != nil {
 		reply(w, http.StatusBadRequest, problem{Error: err.Error()})
@@ -183,7 +186,7 @@ func (p *Peer) command(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	last := commandLine{End: true}
-	err := p.o.Handler.Command(r.Context(), r.PathValue("name"), args, func(value json.RawMessage) error {
+	err := h.Command(r.Context(), r.PathValue("name"), args, func(value json.RawMessage) error {
 		return writeValue(w, value)
 	})
 	if err != nil {

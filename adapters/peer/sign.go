@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"strings"
 
+	"releve/doors/identity"
+
 	"releve"
 )
 
@@ -35,6 +37,30 @@ func (p *Peer) Sign(payload []byte) (string, error) { return p.sign(forCarrying,
 // Verify says whether the other server of this site signed the payload.
 func (p *Peer) Verify(payload []byte, signature string) error {
 	return p.verify(forCarrying, payload, signature)
+}
+
+// Believe says why a statement that an operator brought is not taken for the other server's
+// word, nil when it is. It names the site and the seat whose word it is.
+func (p *Peer) Believe(site string, seat releve.Seat, statement []byte, signature string) *releve.Sentence {
+	refused := func(code string, pairs ...string) *releve.Sentence {
+		why := releve.Say(code, append(pairs, "seat", string(p.o.Seat), "other", string(p.o.Seat.Other()))...)
+		return &why
+	}
+	switch {
+	case site != p.o.SiteID:
+		return refused("before-word-foreign", "site", site, "own", p.o.SiteID)
+	case seat == p.o.Seat:
+		return refused("before-word-own")
+	}
+	err := p.Verify(statement, signature)
+	if _, bad := errors.AsType[*identity.Fault](err); bad {
+		return refused("before-word-certificate")
+	}
+	if err != nil {
+		p.o.Log.Warn("a word that an operator brought is not the other server's", "err", err)
+		return refused("before-word-forged")
+	}
+	return nil
 }
 
 // SealQuestion writes a question that bears this nonce as text for a SIP header. Whoever

@@ -12,12 +12,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"releve"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"releve"
 
 	"releve/adapters/phone/dialog"
 	"releve/adapters/phone/media"

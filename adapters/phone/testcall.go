@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
-	"releve"
 	"strconv"
 	"strings"
 	"time"
+
+	"releve"
 
 	"releve/adapters/phone/dialog"
 	"releve/adapters/phone/media"

@@ -43,12 +43,12 @@ func linked(t *testing.T, main peer.Handler) salvage.Other {
 		p, err := peer.New(peer.Options{
 			Listen: netip.MustParseAddrPort(c.Peer.Listen), Other: netip.MustParseAddrPort(c.Peer.Other), CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
 			OtherCert: c.Peer.OtherCertificate, Seat: c.Site.Seat, SiteID: c.Site.ID,
-			Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Handler: h,
+			Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Serve()
+		p.Serve(h)
 		t.Cleanup(func() { _ = p.Close() })
 		return p
 	}

@@ -60,6 +60,9 @@ type StatusError struct {
 	RetryAfter time.Duration
 }
 
+// Status is the response's code.
+func (e *StatusError) Status() int { return e.Code }
+
 func (e *StatusError) Error() string {
 	return fmt.Sprintf("the PBX answers %d %s to %s%s", e.Code, e.Reason, e.Request, advice[e.Code])
 }

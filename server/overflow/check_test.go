@@ -1,4 +1,4 @@
-package app
+package overflow
 
 import (
 	"context"
@@ -10,14 +10,13 @@ import (
 
 	"releve"
 	"releve/adapters/phone"
-	"releve/config"
 	"releve/screen/view"
 	"releve/screen/words"
 	"releve/server/agent"
 	"releve/server/calls"
 )
 
-var pbxOfCheck = config.PBX{
+var pbxOfCheck = calls.Profile{
 	StandbyUser: "standby", ReceptionUser: "reception", ReceptionNumber: "9", RefusalCode: 486, Evidence: "auto",
 }
 
@@ -47,19 +46,19 @@ func TestWhatACheckOfThePBXSays(t *testing.T) {
 		"OPTIONS refused":          {judgeOptions(401, true, nil), "", []string{"calls-options-refused"}, "401"},
 		"OPTIONS forbidden":        {judgeOptions(403, false, nil), "", []string{"calls-options-refused"}, "403"},
 		"OPTIONS unheard":          {judgeOptions(0, false, late), "", []string{"calls-options-silent"}, "2 s"},
-		"it overflows":             {judgeOverflow(lessonOutcome{came: true, seen: seen, err: refusedWith(480)}, pbxOfCheck), "calls-overflow-seen", nil, "To: 9"},
-		"the link is down":         {judgeOverflow(lessonOutcome{unasked: late}, pbxOfCheck), "", []string{"calls-overflow-unasked"}, "releve status"},
-		"it requires something":    {judgeOverflow(lessonOutcome{unfit: "420: Require: timer", err: refusedWith(480)}, pbxOfCheck), "", []string{"calls-overflow-unfit"}, "timer"},
-		"the main takes it":        {judgeOverflow(lessonOutcome{call: answered}, pbxOfCheck), "", []string{"calls-overflow-unknown"}, "192.0.2.10"},
-		"no overflow":              {judgeOverflow(lessonOutcome{err: refusedWith(486)}, pbxOfCheck), "", []string{"calls-overflow-absent"}, "486"},
-		"the standby may not call": {judgeOverflow(lessonOutcome{err: refusedWith(403)}, pbxOfCheck), "", []string{"calls-overflow-forbidden"}, "standby_password"},
-		"no such number":           {judgeOverflow(lessonOutcome{err: refusedWith(404)}, pbxOfCheck), "", []string{"calls-overflow-no-number"}, "reception_number"},
-		"it rings for ever":        {judgeOverflow(lessonOutcome{err: late}, pbxOfCheck), "", []string{"calls-overflow-silent"}, "30 s"},
-		"it goes back":             {judgeReturn(lessonOutcome{call: answered}, pbxOfCheck), "calls-returned", nil, "1 s"},
-		"it goes back, mute":       {judgeReturn(lessonOutcome{call: answered, err: late}, pbxOfCheck), "", []string{"calls-returned-mute"}, "rtp_first"},
-		"it does not go back":      {judgeReturn(lessonOutcome{err: refusedWith(480)}, pbxOfCheck), "", []string{"calls-returned-not"}, "480"},
-		"it goes back unfit":       {judgeReturn(lessonOutcome{err: refusedWith(488)}, pbxOfCheck), "", []string{"calls-returned-unfit"}, "488"},
-		"it goes nowhere":          {judgeReturn(lessonOutcome{err: late}, pbxOfCheck), "", []string{"calls-returned-silent"}, "nothing"},
+		"it overflows":             {judgeOverflow(outcome{came: true, seen: seen, err: refusedWith(480)}, pbxOfCheck), "calls-overflow-seen", nil, "To: 9"},
+		"the link is down":         {judgeOverflow(outcome{unasked: late}, pbxOfCheck), "", []string{"calls-overflow-unasked"}, "releve status"},
+		"it requires something":    {judgeOverflow(outcome{unfit: "420: Require: timer", err: refusedWith(480)}, pbxOfCheck), "", []string{"calls-overflow-unfit"}, "timer"},
+		"the main takes it":        {judgeOverflow(outcome{call: answered}, pbxOfCheck), "", []string{"calls-overflow-unknown"}, "192.0.2.10"},
+		"no overflow":              {judgeOverflow(outcome{err: refusedWith(486)}, pbxOfCheck), "", []string{"calls-overflow-absent"}, "486"},
+		"the standby may not call": {judgeOverflow(outcome{err: refusedWith(403)}, pbxOfCheck), "", []string{"calls-overflow-forbidden"}, "standby_password"},
+		"no such number":           {judgeOverflow(outcome{err: refusedWith(404)}, pbxOfCheck), "", []string{"calls-overflow-no-number"}, "reception_number"},
+		"it rings for ever":        {judgeOverflow(outcome{err: late}, pbxOfCheck), "", []string{"calls-overflow-silent"}, "30 s"},
+		"it goes back":             {judgeReturn(outcome{call: answered}, pbxOfCheck), "calls-returned", nil, "1 s"},
+		"it goes back, mute":       {judgeReturn(outcome{call: answered, err: late}, pbxOfCheck), "", []string{"calls-returned-mute"}, "rtp_first"},
+		"it does not go back":      {judgeReturn(outcome{err: refusedWith(480)}, pbxOfCheck), "", []string{"calls-returned-not"}, "480"},
+		"it goes back unfit":       {judgeReturn(outcome{err: refusedWith(488)}, pbxOfCheck), "", []string{"calls-returned-unfit"}, "488"},
+		"it goes nowhere":          {judgeReturn(outcome{err: late}, pbxOfCheck), "", []string{"calls-returned-silent"}, "nothing"},
 		"evidence":                 {judgeEvidence(seen, "auto", true, true), "calls-evidence-learned", nil, "diversion, to"},
 		"no evidence":              {judgeEvidence(none, "auto", true, true), "calls-evidence-none", nil, "Diversion"},
 		"other evidence":           {judgeEvidence(other, "to", true, true), "", []string{"notice-overflow-other"}, "overflow_evidence"},
@@ -93,7 +92,7 @@ func TestWhatACheckOfThePBXSays(t *testing.T) {
 
 // A check is one call at a time: who asks meanwhile is told, and not kept waiting.
 func TestOneCheckOfThePBXAtATime(t *testing.T) {
-	l := &lessons{orders: make(chan checkOrder), busy: make(chan struct{}, 1)}
+	l := &Tester{orders: make(chan checkOrder), busy: make(chan struct{}, 1)}
 	first, started := make(chan error, 1), make(chan struct{})
 	go func() { first <- l.order(t.Context(), func(view.Procedure) {}) }()
 	go func() {

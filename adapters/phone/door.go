@@ -1,15 +1,14 @@
-package app
+package phone
 
 import (
 	"context"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"releve"
-
-	"releve/config"
 )
 
 const (
@@ -24,20 +23,10 @@ const (
 	doorLook = 2 * time.Second
 )
 
-// written are the sources of SIP that are addresses and prefixes.
-func written(sources []string) []netip.Prefix {
-	var all []netip.Prefix
-	for _, s := range sources {
-		if p, ok := config.ParseNetwork(s); ok {
-			all = append(all, p)
-		}
-	}
-	return all
-}
-
-// watchDoor looks names among the sources up, and tells of strangers (SPEC K1). A
-// resolver that does not answer keeps what was known: no call waits for it.
-func (s *switchboard) watchDoor(ctx context.Context) {
+// WatchDoor looks up the names among the sources of SIP, beside those that are addresses, and
+// tells of strangers (SPEC K1), until ctx ends. A resolver that does not answer keeps what
+// was known: no call waits for it.
+func (p *Phone) WatchDoor(ctx context.Context, names []string, explain func(severity string, what releve.Sentence)) {
 	look := time.NewTicker(doorLook)
 	defer look.Stop()
 	var seen strangers
@@ -45,16 +34,16 @@ func (s *switchboard) watchDoor(ctx context.Context) {
 	pause, next := resolveFirst, time.Now()
 	for {
 		if time.Now().After(next) {
-			if s.resolve(ctx, known) {
+			if p.resolve(ctx, names, known) {
 				pause = resolveEvery
 			} else {
 				pause = min(2*pause, resolveEvery)
 			}
 			next = time.Now().Add(pause)
 		}
-		now := s.phone.Strangers()
+		now := p.Strangers()
 		if what, severity := seen.judge(now.Dropped, now.Last, time.Now()); what != nil {
-			s.explain(severity, *what)
+			explain(severity, *what)
 		}
 		select {
 		case <-ctx.Done():
@@ -65,24 +54,21 @@ func (s *switchboard) watchDoor(ctx context.Context) {
 }
 
 // resolve looks every name up and puts what is known in force.
-func (s *switchboard) resolve(ctx context.Context, known map[string][]netip.Prefix) (all bool) {
-	all, sources := true, written(s.config.PBX.Sources)
-	for _, name := range s.config.PBX.Sources {
-		if _, isAddress := config.ParseNetwork(name); isAddress {
-			continue
-		}
+func (p *Phone) resolve(ctx context.Context, names []string, known map[string][]netip.Prefix) (all bool) {
+	all, sources := true, slices.Clone(p.options.Sources)
+	for _, name := range names {
 		limit, cancel := context.WithTimeout(ctx, doorLook)
 		found, err := net.DefaultResolver.LookupNetIP(limit, "ip", name)
 		cancel()
 		if err != nil {
 			all = false
-			s.log.Warn("a name in [pbx] sources has no address now: what was known of it stays", "name", name, "error", err)
+			p.log.Warn("a name in [pbx] sources has no address now: what was known of it stays", "name", name, "error", err)
 		} else {
 			known[name] = prefixes(found)
 		}
 		sources = append(sources, known[name]...)
 	}
-	s.phone.SetSources(sources)
+	p.SetSources(sources)
 	return all
 }
 

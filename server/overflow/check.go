@@ -1,9 +1,8 @@
-package app
+package overflow
 
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -11,8 +10,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/adapters/phone"
-	"releve/config"
 	"releve/rules/takeover"
 	"releve/screen/view"
 	"releve/server/agent"
@@ -20,9 +17,9 @@ import (
 	"releve/server/order"
 )
 
-// checkCalls is the name of the check of the PBX by a call, as a procedure and as an order
+// orderCheck is the name of the check of the PBX by a call, as a procedure and as an order
 // over the link.
-const checkCalls = "pbx-check"
+const orderCheck = "pbx-check"
 
 // checkRuns refuses a check while another is made.
 const checkRuns = "calls-check-runs"
@@ -62,7 +59,7 @@ func judgeOptions(code int, challenged bool, err error) verdict {
 }
 
 // judgeOverflow says whether the call came to the standby that the main refused.
-func judgeOverflow(o lessonOutcome, c config.PBX) verdict {
+func judgeOverflow(o outcome, c calls.Profile) verdict {
 	status := codeOf(o.err)
 	code := strconv.Itoa(status)
 	switch {
@@ -81,11 +78,11 @@ func judgeOverflow(o lessonOutcome, c config.PBX) verdict {
 	case status != 0:
 		return wrong("calls-overflow-absent", "code", code, "refusal", strconv.Itoa(c.RefusalCode), "user", c.StandbyUser)
 	}
-	return wrong("calls-overflow-silent", "limit", lessonLimit.String(), "user", c.StandbyUser)
+	return wrong("calls-overflow-silent", "limit", testLimit.String(), "user", c.StandbyUser)
 }
 
 // judgeReturn says whether the PBX gave the call back to the main that the standby refused.
-func judgeReturn(o lessonOutcome, c config.PBX) verdict {
+func judgeReturn(o outcome, c calls.Profile) verdict {
 	pairs := []string{"by", o.call.AnsweredBy, "after", o.call.AnsweredAfter.String(), "refusal", strconv.Itoa(c.RefusalCode), "user", c.ReceptionUser}
 	switch code := codeOf(o.err); {
 	case o.err == nil:
@@ -101,7 +98,7 @@ func judgeReturn(o lessonOutcome, c config.PBX) verdict {
 }
 
 // judgeEvidence says by what the overflow is known, and where that is written.
-func judgeEvidence(seen calls.Sighting, set config.Evidence, kept, told bool) verdict {
+func judgeEvidence(seen calls.Sighting, set calls.Evidence, kept, told bool) verdict {
 	var v verdict
 	shown := make([]string, 0, len(seen.Shown))
 	for _, e := range seen.Shown {
@@ -141,8 +138,11 @@ func judgeSound(s releve.Sound) verdict {
 
 // codeOf is the status by which the PBX refused a call, 0 where it did not.
 func codeOf(err error) int {
-	if status, ok := errors.AsType[*phone.StatusError](err); ok {
-		return status.Code
+	if refused, ok := errors.AsType[interface {
+		error
+		Status() int
+	}](err); ok {
+		return refused.Status()
 	}
 	return 0
 }
@@ -154,7 +154,7 @@ type checkReport struct {
 }
 
 func newCheckReport(emit func(view.Procedure)) *checkReport {
-	r := &checkReport{emit: emit, Procedure: view.Procedure{ID: rand.Text()[:8], Name: checkCalls, Started: time.Now().UTC()}}
+	r := &checkReport{emit: emit, Procedure: view.Procedure{ID: rand.Text()[:8], Name: orderCheck, Started: time.Now().UTC()}}
 	for _, what := range []string{"step-calls-options", "step-calls-overflow", "step-calls-return", "step-calls-evidence", "step-calls-sound"} {
 		r.Steps = append(r.Steps, view.ProcedureStep{What: releve.Say(what), State: "waiting"})
 	}
@@ -199,17 +199,17 @@ type checkOrder struct {
 	done chan error
 }
 
-// order has the check made by who makes the lessons, one at a time.
-func (l *lessons) order(ctx context.Context, emit func(view.Procedure)) error {
+// order has the check made by who makes the tests, one at a time.
+func (t *Tester) order(ctx context.Context, emit func(view.Procedure)) error {
 	select {
-	case l.busy <- struct{}{}:
-		defer func() { <-l.busy }()
+	case t.busy <- struct{}{}:
+		defer func() { <-t.busy }()
 	default:
 		return refuseCheck(emit, releve.ErrBusy, checkRuns)
 	}
 	o := checkOrder{emit, make(chan error, 1)}
 	select {
-	case l.orders <- o:
+	case t.orders <- o:
 		return <-o.done // it is bounded, and goes on when its reader leaves
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -218,55 +218,59 @@ func (l *lessons) order(ctx context.Context, emit func(view.Procedure)) error {
 
 func refuseCheck(emit func(view.Procedure), cause error, code string, pairs ...string) error {
 	why, now := releve.Say(code, pairs...), time.Now().UTC()
-	emit(view.Procedure{ID: rand.Text()[:8], Name: checkCalls, Started: now, Finished: now, Failed: &why})
+	emit(view.Procedure{ID: rand.Text()[:8], Name: orderCheck, Started: now, Finished: now, Failed: &why})
 	return cause
 }
 
-// check makes a lesson on an operator's word, and tells what each part of it showed.
-func (l *lessons) check(ctx context.Context, emit func(view.Procedure)) error {
-	if !l.stands() {
+// check makes a test on an operator's word, and tells what each part of it showed.
+func (t *Tester) check(ctx context.Context, emit func(view.Procedure)) error {
+	if !t.stands() {
 		return refuseCheck(emit, releve.ErrForbidden, "calls-check-not-now")
 	}
-	if left := checkPause - time.Since(l.checked); left > 0 && !l.checked.IsZero() {
+	if left := checkPause - time.Since(t.checked); left > 0 && !t.checked.IsZero() {
 		return refuseCheck(emit, releve.ErrForbidden, "calls-check-too-soon", "left", left.Round(time.Second).String())
 	}
-	defer func() { l.checked = time.Now() }()
+	defer func() { t.checked = time.Now() }()
 	r := newCheckReport(emit)
 	r.begin(0)
-	r.end(0, l.options(ctx))
+	r.end(0, t.options(ctx))
 	r.begin(1)
-	o := l.lesson(ctx)
-	l.explainLesson(o)
-	r.end(1, judgeOverflow(o, l.config.PBX))
+	o := t.test(ctx)
+	t.tell(o)
+	r.end(1, judgeOverflow(o, t.Profile))
 	if o.came {
-		r.end(2, judgeReturn(o, l.config.PBX))
-		l.keep(ctx)
-		r.end(3, judgeEvidence(o.seen, l.config.PBX.Evidence, l.kept.Equal(o.seen.At), l.told.Equal(o.seen.At)))
+		r.end(2, judgeReturn(o, t.Profile))
+		t.keep(ctx)
+		r.end(3, judgeEvidence(o.seen, t.Profile.Evidence, t.kept.Equal(o.seen.At), t.told.Equal(o.seen.At)))
 		r.end(4, judgeSound(o.seen.Sound))
 	}
 	r.finish()
 	return nil
 }
 
-func (l *lessons) options(ctx context.Context) verdict {
+func (t *Tester) options(ctx context.Context) verdict {
 	ctx, cancel := context.WithTimeout(ctx, optionsLimit)
 	defer cancel()
-	return judgeOptions(l.phone.Ask(ctx))
+	return judgeOptions(t.Telephone.Ask(ctx))
 }
 
-// CheckCalls checks the PBX by a call of the standby's (SPEC H7, H8). Either server can be
-// asked: the standby makes it.
-func (f faces) CheckCalls(ctx context.Context, emit func(view.Procedure)) error {
-	s, there := f.telephony.(*switchboard)
-	if !there || f.config.Site.Level != releve.HighAvailability {
-		return refuseCheck(emit, releve.ErrForbidden, "calls-check-no-standby")
+// NoStandby refuses a check where there is no standby that could make it.
+func NoStandby(emit func(view.Procedure)) error {
+	return refuseCheck(emit, releve.ErrForbidden, "calls-check-no-standby")
+}
+
+// Check checks the PBX by a call of the standby's. Either server can be asked: the standby
+// makes it.
+func (t *Tester) Check(ctx context.Context, emit func(view.Procedure)) error {
+	if t.Level != releve.HighAvailability {
+		return NoStandby(emit)
 	}
-	if stance, _ := f.agent.Stance(); stance != takeover.OnDuty {
-		return s.lessons.order(ctx, emit)
+	if stance, _ := t.Site.Stance(); stance != takeover.OnDuty {
+		return t.order(ctx, emit)
 	}
 	var refused error // the link carries words: the cause is found again by them
 	begun := false
-	err := link{f.peer}.Command(ctx, checkCalls, nil, func(p view.Procedure) {
+	err := order.Show(ctx, t.Link, orderCheck, order.Args(map[string]string(nil)), func(p view.Procedure) {
 		begun = true
 		switch {
 		case p.Failed == nil:
@@ -281,14 +285,14 @@ func (f faces) CheckCalls(ctx context.Context, emit func(view.Procedure)) error 
 	case err != nil && refused != nil:
 		return refused
 	case err != nil && !begun: // the standby is not there to be asked
-		f.log.Info("the PBX cannot be checked", "err", err)
+		t.Log.Info("the PBX cannot be checked", "err", err)
 		return refuseCheck(emit, releve.ErrForbidden, "calls-check-not-now")
 	}
 	return err
 }
 
-// lessonOutcome is what a call of our own has shown that the main was to refuse.
-type lessonOutcome struct {
+// outcome is what a call of our own has shown that the main was to refuse.
+type outcome struct {
 	unasked error          // the main could not be told to refuse it: there was no call
 	call    agent.TestCall // what was seen of it, also where it failed
 	err     error
@@ -298,7 +302,7 @@ type lessonOutcome struct {
 }
 
 // why is in words, for logs and events.
-func (o lessonOutcome) why() string {
+func (o outcome) why() string {
 	switch {
 	case o.unasked != nil:
 		return releve.Reason(releve.Because(o.unasked, "the other server could not be asked to refuse the call", "cause-not-asked"))
@@ -308,13 +312,4 @@ func (o lessonOutcome) why() string {
 		return releve.Reason(o.err)
 	}
 	return releve.Reason(errNotBack)
-}
-
-// check answers the other server's order.
-func (p *pupil) check(ctx context.Context, emit func(json.RawMessage) error) error {
-	s, there := p.telephony.(*switchboard)
-	if !there {
-		return errMute
-	}
-	return s.lessons.order(ctx, func(v view.Procedure) { _ = order.Line(emit, v) }) // a reader that left ends ctx
 }

@@ -1,4 +1,4 @@
-package app
+package register
 
 import (
 	"context"
@@ -9,31 +9,31 @@ import (
 	"time"
 
 	"releve"
-
-	"releve/adapters/phone"
-	"releve/adapters/phone/register"
 )
 
-// line keeps one SIP user bound, or not, as the duty asks. One goroutine, run,
+// Line keeps one SIP user bound, or not, as the duty asks. One goroutine, Run,
 // begins and ends its registration.
-type line struct {
-	pbx     register.Registrar
-	account phone.Account
+type Line struct {
+	pbx     Registrar
+	account Account
 	may     func(own, any bool) bool
 	explain func(severity string, what releve.Sentence)
 	log     *slog.Logger
 	wanted  chan bool // the latest wish, at most one waits
 
 	mu      sync.Mutex
-	current *register.Registration
+	current *Registration
 	refused string // the refusal last said, owned by the registration's goroutine
 }
 
-func newLine(pbx register.Registrar, a phone.Account, may func(own, any bool) bool, explain func(string, releve.Sentence), log *slog.Logger) *line {
-	return &line{pbx: pbx, account: a, may: may, explain: explain, log: log, wanted: make(chan bool, 1)}
+// NewLine makes the line of a user. may is asked before each REGISTER: may this server bind
+// him, where the PBX shows our own binding, or any? explain tells the operator.
+func NewLine(pbx Registrar, a Account, may func(own, any bool) bool, explain func(string, releve.Sentence), log *slog.Logger) *Line {
+	return &Line{pbx: pbx, account: a, may: may, explain: explain, log: log, wanted: make(chan bool, 1)}
 }
 
-func (l *line) want(on bool) {
+// Want says whether the user is to be bound from now on. It never waits.
+func (l *Line) Want(on bool) {
 	for {
 		select {
 		case l.wanted <- on:
@@ -46,18 +46,18 @@ func (l *line) want(on bool) {
 // endLimit bounds how long a server that ends waits for the PBX to let a binding go.
 const endLimit = 2 * time.Second
 
-// run ends with ctx and then gives back a binding that is still this server's. At level
+// Run ends with ctx and then gives back a binding that is still this server's. At level
 // mirroring there is no standby user to keep.
-func (l *line) run(ctx context.Context) {
+func (l *Line) Run(ctx context.Context) {
 	if l.account.User == "" {
 		return
 	}
-	leave := register.LeaveFormer
+	leave := LeaveFormer
 	on, live := l.next(ctx)
 	for live {
 		if on {
 			live = l.keep(ctx)
-			leave = register.Leave
+			leave = Leave
 		} else {
 			live = l.away(ctx, leave)
 		}
@@ -66,7 +66,7 @@ func (l *line) run(ctx context.Context) {
 }
 
 // next is the next wish, unless ctx ends first.
-func (l *line) next(ctx context.Context) (on, live bool) {
+func (l *Line) next(ctx context.Context) (on, live bool) {
 	select {
 	case on = <-l.wanted:
 		return on, true
@@ -75,8 +75,11 @@ func (l *line) next(ctx context.Context) (on, live bool) {
 	}
 }
 
+// Account is the user's.
+func (l *Line) Account() Account { return l.account }
+
 // until waits for the wish that says on, unless ctx ends first.
-func (l *line) until(ctx context.Context, on bool) (live bool) {
+func (l *Line) until(ctx context.Context, on bool) (live bool) {
 	for {
 		if wish, live := l.next(ctx); !live || wish == on {
 			return live
@@ -85,7 +88,7 @@ func (l *line) until(ctx context.Context, on bool) (live bool) {
 }
 
 // keep binds the user until it is no longer wanted.
-func (l *line) keep(ctx context.Context) (live bool) {
+func (l *Line) keep(ctx context.Context) (live bool) {
 	r := l.begin()
 	live = l.until(ctx, false)
 	l.mu.Lock()
@@ -98,7 +101,7 @@ func (l *line) keep(ctx context.Context) (live bool) {
 }
 
 // away takes the binding away until the PBX agreed, or the user is wanted again.
-func (l *line) away(ctx context.Context, leave func(context.Context, register.Registrar, phone.Account, *slog.Logger)) (live bool) {
+func (l *Line) away(ctx context.Context, leave func(context.Context, Registrar, Account, *slog.Logger)) (live bool) {
 	leaving, stop := context.WithCancel(ctx)
 	var left sync.WaitGroup
 	defer left.Wait()
@@ -107,14 +110,14 @@ func (l *line) away(ctx context.Context, leave func(context.Context, register.Re
 	return l.until(ctx, true)
 }
 
-func (l *line) registration() *register.Registration {
+func (l *Line) registration() *Registration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.current
 }
 
-func (l *line) begin() *register.Registration {
-	r := register.NewRegistration(l.pbx, l.account, register.RegistrationOptions{May: l.allowed, On: l.said, Log: l.log})
+func (l *Line) begin() *Registration {
+	r := NewRegistration(l.pbx, l.account, RegistrationOptions{May: l.allowed, On: l.said, Log: l.log})
 	l.mu.Lock()
 	l.current = r
 	l.mu.Unlock()
@@ -122,43 +125,44 @@ func (l *line) begin() *register.Registration {
 	return r
 }
 
-func (l *line) allowed(_ context.Context, bindings []phone.Binding) bool {
+func (l *Line) allowed(_ context.Context, bindings []Binding) bool {
 	return l.may(slices.ContainsFunc(bindings, isOwn), len(bindings) > 0)
 }
 
-// now asks for an attempt at once, but never sooner than a PBX that refused may be
+// Now asks for an attempt at once, but never sooner than a PBX that refused may be
 // asked again: it would ban the address.
-func (l *line) now() {
+func (l *Line) Now() {
 	r := l.registration()
 	if r == nil {
 		return
 	}
-	if last := r.State().Last; last.Outcome == register.Refused && time.Now().Before(last.Next) {
+	if last := r.State().Last; last.Outcome == Refused && time.Now().Before(last.Next) {
 		return
 	}
 	r.Now()
 }
 
-func (l *line) bound() bool {
+// Bound is what the PBX last confirmed.
+func (l *Line) Bound() bool {
 	r := l.registration()
-	return r != nil && r.State().Bound(time.Now()) && r.State().Last.Outcome != register.Held
+	return r != nil && r.State().Bound(time.Now()) && r.State().Last.Outcome != Held
 }
 
-// doubt says that the PBX may have forgotten the binding.
-func (l *line) doubt() {
+// Doubt says that the PBX may have forgotten the binding.
+func (l *Line) Doubt() {
 	if r := l.registration(); r != nil {
 		r.Doubt()
 	}
 }
 
 // said tells the operator of the first refusal of a kind, and of its end.
-func (l *line) said(e register.RegistrationEvent) {
+func (l *Line) said(e RegistrationEvent) {
 	kind := fmt.Sprint(e.Code, e.Asks)
 	switch {
-	case e.Outcome == register.Refused && kind != l.refused:
+	case e.Outcome == Refused && kind != l.refused:
 		l.refused = kind
 		l.explain("warning", refusalOf(e))
-	case e.Outcome == register.Bound && l.refused != "":
+	case e.Outcome == Bound && l.refused != "":
 		l.refused = ""
 		l.explain("cleared", releve.Say("event-registered", "user", l.account.User))
 	}
@@ -166,7 +170,7 @@ func (l *line) said(e register.RegistrationEvent) {
 
 // refusalOf says why a user is not registered: the PBX will not have him, or asks for
 // what cannot be given.
-func refusalOf(e register.RegistrationEvent) releve.Sentence {
+func refusalOf(e RegistrationEvent) releve.Sentence {
 	next := time.Until(e.Next).Round(time.Second).String()
 	if e.Asks != "" {
 		return releve.Say("event-register-challenge", "user", e.User, "code", fmt.Sprint(e.Code), "asks", e.Asks, "next", next)

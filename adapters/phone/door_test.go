@@ -1,4 +1,4 @@
-package app
+package phone
 
 import (
 	"net/netip"
@@ -27,12 +27,5 @@ func TestStrangersAreToldOfOnce(t *testing.T) {
 		if got != step.want {
 			t.Errorf("at %s with %d: said %q, not %q", at.UTC().Format(time.TimeOnly), step.count, got, step.want)
 		}
-	}
-}
-
-func TestSourcesThatAreWritten(t *testing.T) {
-	got := written([]string{"192.0.2.10", "trunk.example", "198.51.100.0/24", "2001:db8::5"})
-	if len(got) != 3 || got[0].String() != "192.0.2.10/32" || got[1].String() != "198.51.100.0/24" || got[2].String() != "2001:db8::5/128" {
-		t.Errorf("%v", got)
 	}
 }

@@ -1,7 +1,6 @@
-package app
+package peer_test
 
 import (
-	"errors"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
@@ -10,11 +9,8 @@ import (
 
 	"releve"
 	"releve/adapters/peer"
-	"releve/config"
 	"releve/doors/identity/identitytest"
-	"releve/rules/takeover"
 	"releve/screen/view"
-	"releve/server/agent"
 )
 
 const wordSite = "THISSITE"
@@ -26,7 +22,7 @@ func signer(t *testing.T, dir string, seat releve.Seat) *peer.Peer {
 	p, err := peer.New(peer.Options{
 		Listen: netip.MustParseAddrPort("127.0.0.1:0"), Other: netip.MustParseAddrPort("127.0.0.1:1"),
 		CA: file("ca.pem"), Cert: file(string(seat) + ".pem"), Key: file(string(seat) + ".key"), OtherCert: file(string(seat.Other()) + ".pem"),
-		Seat: seat, SiteID: wordSite, Log: slog.New(slog.DiscardHandler), Handler: &answers{},
+		Seat: seat, SiteID: wordSite, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -35,22 +31,23 @@ func signer(t *testing.T, dir string, seat releve.Seat) *peer.Peer {
 	return p
 }
 
+func believed(p *peer.Peer, word view.Abdication) *releve.Sentence {
+	return p.Believe(word.Site, word.Seat, word.Statement(), word.Signature)
+}
+
 // The main believes the secondary's word as it was written, and nobody else's (R3).
 func TestWhoseWordIsBelieved(t *testing.T) {
 	dir := identitytest.Until(t, wordSite, time.Now().Add(time.Hour))
 	mirror := signer(t, dir, releve.Secondary)
-	main := faces{&App{
-		config: config.Config{Site: config.Site{ID: wordSite, Seat: releve.Main}}, peer: signer(t, dir, releve.Main), log: slog.New(slog.DiscardHandler),
-	}}
+	main := signer(t, dir, releve.Main)
 	word := view.Abdication{Site: wordSite, Seat: releve.Secondary, Term: 4, Number: 9}
 	signature, err := mirror.Sign(word.Statement())
 	if err != nil {
 		t.Fatal(err)
 	}
 	word.Signature = signature
-	said, why := main.believe(word)
-	if want := (takeover.Return{Seat: releve.Secondary, Term: 4, Number: 9}); why != nil || said != want {
-		t.Fatalf("%+v, %+v", said, why)
+	if why := believed(main, word); why != nil {
+		t.Fatalf("%+v", why)
 	}
 	stranger := signer(t, identitytest.Until(t, wordSite, time.Now().Add(time.Hour)), releve.Secondary)
 	for name, c := range map[string]struct {
@@ -67,7 +64,7 @@ func TestWhoseWordIsBelieved(t *testing.T) {
 	} {
 		changed := word
 		c.change(&changed)
-		if _, why := main.believe(changed); why == nil || why.Code != c.code {
+		if why := believed(main, changed); why == nil || why.Code != c.code {
 			t.Errorf("%s: %+v, want %s", name, why, c.code)
 		}
 	}
@@ -75,20 +72,8 @@ func TestWhoseWordIsBelieved(t *testing.T) {
 
 func TestAWordOfAnExpiredCertificateProvesNothing(t *testing.T) {
 	dir := identitytest.Until(t, wordSite, time.Now().Add(-time.Minute))
-	main := faces{&App{
-		config: config.Config{Site: config.Site{ID: wordSite, Seat: releve.Main}}, peer: signer(t, dir, releve.Main), log: slog.New(slog.DiscardHandler),
-	}}
-	if _, why := main.believe(view.Abdication{Site: wordSite, Seat: releve.Secondary, Signature: "c2ln"}); why == nil || why.Code != "before-word-certificate" {
+	main := signer(t, dir, releve.Main)
+	if why := believed(main, view.Abdication{Site: wordSite, Seat: releve.Secondary, Signature: "c2ln"}); why == nil || why.Code != "before-word-certificate" {
 		t.Errorf("%+v", why)
-	}
-}
-
-// What rests on an operator's word is not taken from the other server.
-func TestNoServerForcesAnother(t *testing.T) {
-	for _, c := range []takeover.Command{takeover.Solo, takeover.Take, takeover.Abdicate, takeover.Stop} {
-		h := &answers{agent: agent.New(agent.Options{})}
-		if err := h.Command(t.Context(), string(c), nil, nil); !errors.Is(err, releve.ErrUnknown) {
-			t.Errorf("%s over the link: %v", c, err)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package app
+package overflow
 
 import (
 	"testing"
@@ -28,7 +28,7 @@ func TestTheHourOfALesson(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := nightly(now, c.at); got != c.want {
+		if got := nightly(now, c.at.SinceMidnight()); got != c.want {
 			t.Errorf("at %s the hour after %s: %v, want %v", now, c.at, got, c.want)
 		}
 	}

@@ -1,0 +1,77 @@
+package phone
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"releve/adapters/phone/register"
+)
+
+// Lines are the two users of a server at the PBX, kept bound or not as the duty asks. A PBX
+// that was silent and answers again may have forgotten them.
+type Lines struct {
+	phone              *Phone
+	Reception, Standby *register.Line
+
+	mu     sync.Mutex
+	heard  time.Time // the PBX's last answer
+	missed int       // questions in a row that it did not answer since
+}
+
+// NewLines joins the lines of a telephone.
+func NewLines(p *Phone, reception, standby *register.Line) *Lines {
+	return &Lines{phone: p, Reception: reception, Standby: standby}
+}
+
+// Run keeps both until ctx ends, and then gives back what is still this server's.
+func (l *Lines) Run(ctx context.Context) {
+	var both sync.WaitGroup
+	both.Go(func() { l.Reception.Run(ctx) })
+	both.Go(func() { l.Standby.Run(ctx) })
+	both.Wait()
+}
+
+// Options asks the PBX whether it lives.
+func (l *Lines) Options(ctx context.Context) error {
+	_, err := l.phone.Options(ctx)
+	if l.backAgain(err) {
+		l.Reception.Doubt()
+		l.Standby.Doubt()
+	}
+	return err
+}
+
+// A PBX that answers late once is not back from anywhere.
+const (
+	silentAfter  = time.Second
+	silentMissed = 2
+)
+
+// backAgain takes in how a question to the PBX ended, and says whether it answers again
+// after a silence: it may have been started anew, and have forgotten who is bound.
+func (l *Lines) backAgain(err error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case errors.Is(err, context.Canceled): // nobody waited for the answer
+		return false
+	case err != nil:
+		l.missed++
+		return false
+	}
+	back := l.missed >= silentMissed && !l.heard.IsZero() && time.Since(l.heard) > silentAfter
+	l.heard, l.missed = time.Now(), 0
+	return back
+}
+
+// RegisterNow asks for an attempt of the reception at once.
+func (l *Lines) RegisterNow() { l.Reception.Now() }
+
+// BindingThere says whether the PBX shows this server's own binding of the reception.
+func (l *Lines) BindingThere(ctx context.Context) (bool, error) {
+	bindings, err := l.phone.Bindings(ctx, l.Reception.Account())
+	return slices.ContainsFunc(bindings, func(b Binding) bool { return b.Own }), err
+}

@@ -1,0 +1,59 @@
+package app
+
+import (
+	"context"
+	"slices"
+
+	"releve"
+	"releve/rules/takeover"
+	"releve/server/calls"
+)
+
+// What is asked of the agent by those who are made before it. None of them does before Run.
+
+// explain tells the operator a fact.
+func (a *App) explain(severity string, what releve.Sentence) { a.agent.Explain(severity, what) }
+
+// recovering tells how far a start of PostgreSQL is.
+func (a *App) recovering(what releve.Sentence, p *releve.Progress) { a.agent.Recovering(what, p) }
+
+// acknowledged is told of each fact that the database has.
+func (a *App) acknowledged(facts []releve.Fact) {
+	facts = slices.DeleteFunc(slices.Clone(facts), func(f releve.Fact) bool { return f.Call == "" })
+	a.agent.Stored(facts) // what is no call's is nobody's record
+	a.ledger.Add(facts)
+}
+
+// mayRenew: a spool whose facts are all stored may go once they are on two disks.
+func (a *App) mayRenew() bool {
+	if a.agent == nil { // it was full when it was opened
+		return false
+	}
+	m := a.agent.Machine()
+	return m.Protected()
+}
+
+// Stance is that of this server towards callers.
+func (a *App) Stance() (takeover.StanceKind, releve.Term) { return a.agent.Stance() }
+
+// duty is the agent as the calls need it.
+type duty struct{ *App }
+
+var stances = map[takeover.StanceKind]calls.StanceKind{
+	takeover.OnDuty:       calls.OnDuty,
+	takeover.NoDuty:       calls.WithoutDuty,
+	takeover.Verifying:    calls.Passive,
+	takeover.VerifyingAll: calls.Unsure,
+	takeover.Closed:       calls.Closed,
+}
+
+func (d duty) Stance() calls.Stance {
+	kind, term := d.agent.Stance()
+	return calls.Stance{Kind: stances[kind], Term: term}
+}
+
+// Verify waits for a verdict.
+func (d duty) Verify(ctx context.Context, o calls.Offer) calls.Decision {
+	v := d.agent.Verify(ctx, o.Invite.Call, o.Reason, o.Own)
+	return calls.Decision{Answer: v.Answer, Code: v.Code, WithoutDuty: v.WithoutDuty, Took: v.Took}
+}

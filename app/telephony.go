@@ -1,0 +1,322 @@
+package app
+
+import (
+	"context"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"releve"
+	"releve/adapters/peer"
+	"releve/adapters/phone"
+	"releve/adapters/phone/register"
+	"releve/config"
+	"releve/rules/attendant"
+	"releve/rules/takeover"
+	"releve/screen/view"
+	"releve/server/agent"
+	"releve/server/calls"
+	"releve/server/order"
+	"releve/server/overflow"
+)
+
+// telephony is the side of a server that callers reach: the switchboard, or nothing on
+// a server that is mute.
+type telephony interface {
+	ports() (agent.Telephone, agent.Voice)
+	serve() // begins to hear what comes
+	run(clips clips, begin func(func(context.Context)))
+	leave(ctx context.Context) // lets callers go
+	desk() order.Desk          // for the other server's orders
+	check(ctx context.Context, emit func(view.Procedure)) error
+	Known() []releve.Call // the calls in progress and those that memory still has, newest first
+}
+
+// switchboard joins the telephone, the calls on it and the lines to the PBX.
+type switchboard struct {
+	*App
+	phone     *phone.Phone
+	telephone *telephone
+	calls     *calls.Calls
+	tester    *overflow.Tester
+	incoming  chan *phone.Incoming
+	asking    chan struct{} // held by the question over SIP that is being answered
+}
+
+// incomingQueue holds calls that nobody has taken up yet.
+const incomingQueue = 1024
+
+// openTelephony opens the sockets of SIP. The agent is made after it, and so nothing is
+// read from them before serve.
+func (a *App) openTelephony() error {
+	if a.config.Mute() {
+		a.telephony = mute{}
+		return nil
+	}
+	s := &switchboard{App: a, incoming: make(chan *phone.Incoming, incomingQueue), asking: make(chan struct{}, 1)}
+	a.telephony = s
+	if err := s.openPhone(); err != nil {
+		return err
+	}
+	if err := s.makeCalls(); err != nil {
+		return err
+	}
+	s.makeTelephone()
+	s.tester = overflow.New(overflow.Options{
+		Seat: a.config.Site.Seat, Level: a.config.Site.Level, Profile: s.profile(), OwnCalls: a.config.Takeover.OwnCalls,
+		Night: a.config.Mirror.Verify.SinceMidnight(), File: filepath.Join(a.config.Site.Data, "overflow.json"),
+		Telephone: s.telephone, Calls: s.calls, Site: a, Link: a.peer, Explain: a.explain, Log: a.log,
+	})
+	return nil
+}
+
+func (s *switchboard) openPhone() (err error) {
+	c := s.config
+	from, _ := sources(c.PBX.Sources)
+	networks, _ := sources(c.PBX.Networks)
+	s.phone, err = phone.New(phone.Options{
+		Listen: address(c.SIP.Listen), PBX: address(c.PBX.Address), Domain: c.PBX.Domain,
+		Sources: from, Networks: networks, Other: address(c.SIP.Other).Addr(),
+		RTPFirst: c.SIP.RTPFirst, RTPLast: c.SIP.RTPLast, Log: s.log,
+		OnInvite: s.offered, OnCheck: s.checked, OnUnfit: s.unfit, User: s.ownUser(),
+		Unacknowledged: max(1, c.SIP.Channels/8),
+		OnPanic: func(what string) { // a fault of the program that ended one message or call (K9)
+			s.explain("major", releve.Say("event-message-broken", "cause", what))
+		},
+	})
+	if err != nil {
+		return missing(err)
+	}
+	s.closers = append(s.closers, func() { _ = s.phone.Close() })
+	return nil
+}
+
+// sources tells the addresses and prefixes of a list from the names in it.
+func sources(list []string) (written []netip.Prefix, names []string) {
+	for _, s := range list {
+		if p, ok := config.ParseNetwork(s); ok {
+			written = append(written, p)
+		} else {
+			names = append(names, s)
+		}
+	}
+	return written, names
+}
+
+// ownUser is the user that this server registers before anything else happens.
+func (s *switchboard) ownUser() phone.Account {
+	reception, standby := s.accounts()
+	if s.config.Site.Seat == releve.Secondary && standby.User != "" {
+		return standby
+	}
+	return reception
+}
+
+func (s *switchboard) accounts() (reception, standby phone.Account) {
+	c, expires := s.config.PBX, s.config.PBX.Expires.Std()
+	return phone.Account{User: c.ReceptionUser, Password: c.ReceptionPassword, Expires: expires},
+		phone.Account{User: c.StandbyUser, Password: c.StandbyPassword, Expires: expires}
+}
+
+func (s *switchboard) profile() calls.Profile {
+	c := s.config.PBX
+	return calls.Profile{
+		Evidence: calls.Evidence(c.Evidence), ReceptionUser: c.ReceptionUser, ReceptionNumber: c.ReceptionNumber,
+		CountryCode: c.CountryCode, StandbyUser: c.StandbyUser, RefusalCode: c.RefusalCode, BusyCode: c.BusyCode,
+	}
+}
+
+func (s *switchboard) makeCalls() error {
+	c := s.config
+	plan, err := attendant.ParsePlan(c.Attendant.Extensions...)
+	if err != nil {
+		return err
+	}
+	s.calls, err = calls.New(calls.Options{
+		Seat: c.Site.Seat, Channels: c.SIP.Channels, Duty: duty{s.App}, Spool: s.spool, Run: s.spool.Run(), Began: time.Now(), Log: s.log,
+		Profile: s.profile(),
+		Script: attendant.Script{
+			Language: c.Attendant.Language, ExtensionDigits: c.Attendant.ExtensionDigits, Operator: c.Attendant.Operator,
+			Plan: plan,
+		},
+		Secret: c.PBX.StandbyPassword,
+		Broken: func(call releve.CallID, cause string) {
+			s.explain("major", releve.Say("event-call-broken", "call", string(call), "cause", cause))
+		},
+	})
+	return err
+}
+
+func (s *switchboard) makeTelephone() {
+	reception, standby := s.accounts()
+	mayRegister := func(own, any bool) bool { return s.agent.MayRegister(own, any) }
+	mayStandBy := func(own, any bool) bool { return s.agent.MayStandBy(own, any) }
+	s.telephone = &telephone{
+		Lines: phone.NewLines(s.phone,
+			register.NewLine(s.phone, reception, mayRegister, s.explain, s.log),
+			register.NewLine(s.phone, standby, mayStandBy, s.explain, s.log)),
+		phone: s.phone, peer: s.peer, other: address(s.config.SIP.Other), number: s.config.PBX.ReceptionNumber, own: s.calls,
+	}
+}
+
+func (s *switchboard) ports() (agent.Telephone, agent.Voice) { return s.telephone, voice{s} }
+func (s *switchboard) desk() order.Desk                      { return s.tester.Desk() }
+func (s *switchboard) Known() []releve.Call                  { return s.calls.Known() }
+
+func (s *switchboard) check(ctx context.Context, emit func(view.Procedure)) error {
+	return s.tester.Check(ctx, emit)
+}
+
+// offered hands a call of the phone on; take takes it up.
+func (s *switchboard) offered(in *phone.Incoming) {
+	select {
+	case s.incoming <- in:
+		<-in.Gone()
+	default:
+		_ = in.Refuse(s.config.PBX.BusyCode) // more calls at once than any PBX sends
+	}
+}
+
+// unfit shows a call that the phone refused for what it offers or asks.
+func (s *switchboard) unfit(u phone.Unfit) {
+	s.calls.Unacceptable(u.Invite, &calls.Unacceptable{Code: u.Code, Why: u.Why}, u.Answered)
+}
+
+// askLimit bounds what one question over SIP may take, so that those behind it wait no
+// longer: the asker gives a round up sooner.
+const askLimit = time.Second
+
+// checked answers the other server's question over SIP (H4). One is answered after the
+// other: no flood of them makes more than one question to the PBX at a time, and each still
+// gets an answer to what was asked after it (K1).
+func (s *switchboard) checked(ctx context.Context, question string) (string, bool) {
+	sealed, well, err := s.peer.AnswerPast(ctx, question, func(ctx context.Context, q peer.CheckQuestion) (peer.CheckAnswer, error) {
+		select {
+		case s.asking <- struct{}{}:
+			defer func() { <-s.asking }()
+		case <-ctx.Done():
+			return peer.CheckAnswer{}, context.Cause(ctx)
+		}
+		ctx, cancel := context.WithTimeout(ctx, askLimit)
+		defer cancel()
+		return checkOf(ctx, s.agent, s.config.Site.Seat, q), nil
+	})
+	if err != nil {
+		s.log.Error("a check over SIP could not be answered", "err", err)
+		return "", false
+	}
+	return sealed, well
+}
+
+func (s *switchboard) serve() { s.phone.Serve() }
+
+func (s *switchboard) run(clips clips, begin func(func(context.Context))) {
+	_, names := sources(s.config.PBX.Sources)
+	begin(s.record)
+	begin(s.telephone.Run)
+	begin(s.tester.Run)
+	begin(func(ctx context.Context) { s.calls.Watch(ctx, s.explain) })
+	begin(func(ctx context.Context) { s.phone.WatchDoor(ctx, names, s.explain) })
+	begin(func(ctx context.Context) { s.take(ctx, clips) })
+}
+
+// record hands the records of calls to the spool, and says there that none is missing at
+// the end.
+func (s *switchboard) record(ctx context.Context) {
+	err := s.calls.Run(ctx)
+	if left := s.calls.Snapshot(); err == nil && left.Busy+left.Deciding == 0 && left.RecordsLost == 0 {
+		err = s.spool.Finished()
+	}
+	if err != nil {
+		s.log.Error("records of calls were lost", "err", err)
+	}
+}
+
+// take begins a goroutine for each call.
+func (s *switchboard) take(ctx context.Context, clips clips) {
+	var talks sync.WaitGroup
+	defer talks.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case in := <-s.incoming:
+			talks.Go(func() { s.calls.Offer(ctx, incoming{in, clips, string(s.config.Attendant.Language) + "/transfer"}) })
+		}
+	}
+}
+
+func (s *switchboard) leave(ctx context.Context) {
+	s.calls.Drop("this server is being stopped")
+	_ = s.calls.Drained(ctx)
+}
+
+// telephone is the link to the PBX as the agent needs it, and the tester.
+type telephone struct {
+	*phone.Lines
+	phone  *phone.Phone
+	peer   *peer.Peer
+	other  netip.AddrPort
+	number string
+	own    *calls.Calls // which are told of the calls that this server makes, and sign them
+}
+
+func (t *telephone) CheckOther(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
+	road := func(ctx context.Context, question string) (string, int, error) {
+		return t.phone.CheckOther(ctx, t.other, question)
+	}
+	return reply(t.peer.CheckPast(ctx, road, peer.CheckQuestion{Call: q.Call}))
+}
+
+// Keep says which users are to be bound from now on. It never waits.
+func (t *telephone) Keep(u takeover.Users) {
+	t.Reception.Want(u.Reception)
+	t.Standby.Want(u.Standby)
+}
+
+func (t *telephone) Bound() takeover.Users {
+	return takeover.Users{Reception: t.Reception.Bound(), Standby: t.Standby.Bound()}
+}
+
+func (t *telephone) Ask(ctx context.Context) (code int, challenged bool, err error) {
+	return t.phone.Ask(ctx)
+}
+
+// TestCall calls as the standby: where there is none, nobody is there to call.
+func (t *telephone) TestCall(ctx context.Context, id string) (agent.TestCall, error) {
+	return t.call(ctx, id, false)
+}
+
+// Call is a test call that is not answered where it overflows to.
+func (t *telephone) Call(ctx context.Context, id string) (agent.TestCall, error) {
+	return t.call(ctx, id, true)
+}
+
+func (t *telephone) call(ctx context.Context, id string, overflows bool) (agent.TestCall, error) {
+	standby := t.Standby.Account()
+	if standby.User == "" {
+		return agent.TestCall{}, releve.Known("at level mirroring there is no standby user to call with", "cause-no-standby")
+	}
+	defer t.own.Place(id, overflows)()
+	call, err := t.phone.TestCall(ctx, standby, t.number, t.own.Seal(id))
+	return agent.TestCall{AnsweredAfter: call.AnsweredAfter, SoundAfter: call.SoundAfter, AnsweredBy: call.AnsweredBy}, err
+}
+
+// voice is the calls as the agent needs them.
+type voice struct{ *switchboard }
+
+func (v voice) Drop()       { v.calls.Drop("the duty was lost") }
+func (v voice) Well() error { return v.calls.Healthy() }
+
+// Load has with it what the screens say of this server's calls beside their numbers.
+func (v voice) Load() agent.Load {
+	s, notices := v.calls.Snapshot(), v.calls.Notices()
+	if v.config.Site.Level == releve.HighAvailability {
+		notices = append([]releve.Sentence{v.tester.Notice()}, notices...)
+	}
+	return agent.Load{
+		Busy: s.Busy, Channels: s.Channels, Offered: s.Offered, Answered: s.Answered, Refused: s.Refused, LastInvite: s.LastInvite,
+		Notices: notices,
+	}
+}

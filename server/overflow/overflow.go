@@ -1,0 +1,276 @@
+// Package overflow proves, before it matters, that the PBX lets calls overflow to the standby and
+// gives them back, and learns how it shows that (SPEC H7, H8): the standby calls the reception,
+// and the main refuses that call.
+package overflow
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"releve"
+	"releve/rules/takeover"
+	"releve/screen/view"
+	"releve/server/agent"
+	"releve/server/calls"
+	"releve/server/order"
+	"releve/server/verify"
+)
+
+const (
+	// testAfter is how long a site is protected before its standby makes the first call: no
+	// procedure is then about to prove itself by calls of its own.
+	testAfter = 5 * time.Second
+	// testLimit is how long a PBX may take to let a call overflow and to give it back.
+	testLimit = 30 * time.Second
+	// A test that showed nothing is made again after a pause that grows.
+	testPauseFirst = time.Minute
+	testPauseMost  = time.Hour
+	// testAge is when what was seen is looked at again, in the night's hour.
+	testAge = 20 * time.Hour
+)
+
+// orderGiveBack is the order by which the standby has its next call refused, so that the PBX
+// lets it overflow; orderSeen tells the other what came of it.
+const (
+	orderGiveBack = "give-back"
+	orderSeen     = "lesson-seen"
+)
+
+// Telephone is this server's, with which the calls are made.
+type Telephone interface {
+	// Ask asks the PBX whether it lives: its answer, and whether it asked for a password first.
+	Ask(context.Context) (code int, challenged bool, err error)
+	// Call calls the reception as the standby. What the PBX refused it with is an error with a
+	// Status.
+	Call(ctx context.Context, id string) (agent.TestCall, error)
+}
+
+// Calls are this server's.
+type Calls interface {
+	Sighted() calls.Sighting
+	Learn(calls.Sighting)
+	GiveBack(within time.Duration)
+	Snapshot() calls.Snapshot
+}
+
+// Site is how the site stands, as the agent knows it.
+type Site interface {
+	Stance() (takeover.StanceKind, releve.Term)
+	View() view.Site
+}
+
+// Options are what a Tester is made of.
+type Options struct {
+	Seat     releve.Seat
+	Level    releve.Level
+	Profile  calls.Profile
+	OwnCalls bool          // tests are made without being asked for
+	Night    time.Duration // since midnight: the hour in which they are made again
+	File     string        // where what was seen is kept
+
+	Telephone Telephone
+	Calls     Calls
+	Site      Site
+	Link      order.Link
+	Explain   func(severity string, what releve.Sentence)
+	Log       *slog.Logger
+}
+
+// Tester makes the calls. What was seen is kept on both servers.
+type Tester struct {
+	Options
+	tried int       // in vain, since one was seen
+	next  time.Time // not before
+	calm  time.Time // since when the site is protected
+	kept  time.Time // of what is on this disk
+	told  time.Time // of what the other server keeps
+
+	orders  chan checkOrder // of an operator
+	busy    chan struct{}   // held by the order that is carried out
+	checked time.Time       // when the last was
+}
+
+// New makes a tester, which knows what was seen last.
+func New(o Options) *Tester {
+	t := &Tester{Options: o, orders: make(chan checkOrder), busy: make(chan struct{}, 1)}
+	var seen calls.Sighting
+	if text, err := os.ReadFile(o.File); err == nil && json.Unmarshal(text, &seen) == nil {
+		o.Calls.Learn(seen)
+		t.kept = seen.At
+	}
+	return t
+}
+
+// Run makes tests until ctx ends.
+func (t *Tester) Run(ctx context.Context) {
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case o := <-t.orders:
+			o.done <- t.check(ctx, o.emit)
+			continue
+		case <-look.C:
+		}
+		t.keep(ctx)
+		if t.due(time.Now()) {
+			t.give(ctx)
+		}
+	}
+}
+
+// stands says whether this is the standby of a protected site, while no procedure runs.
+func (t *Tester) stands() bool {
+	if stance, _ := t.Site.Stance(); stance != takeover.Verifying || t.Level != releve.HighAvailability {
+		return false
+	}
+	site := t.Site.View()
+	running := site.Procedure != nil && site.Procedure.Finished.IsZero()
+	return site.Word == view.Protected && !running
+}
+
+// due says whether a test is to be made now, when none was seen yet or it is night.
+func (t *Tester) due(now time.Time) bool {
+	switch {
+	case !t.OwnCalls || !t.stands():
+		t.calm = time.Time{}
+		return false
+	case t.calm.IsZero():
+		t.calm = now
+	}
+	if now.Sub(t.calm) < testAfter || now.Before(t.next) {
+		return false
+	}
+	seen := t.Calls.Sighted()
+	return seen.At.IsZero() || now.Sub(seen.At).Abs() > testAge && nightly(now, t.Night)
+}
+
+// nightly says whether it is the hour after a time of the day.
+func nightly(now time.Time, at time.Duration) bool {
+	return now.Sub(verify.LastHour(now, at)) < time.Hour
+}
+
+// give makes a test. The second time in vain says why.
+func (t *Tester) give(ctx context.Context) {
+	o := t.test(ctx)
+	if t.tell(o) {
+		t.tried, t.next = 0, time.Time{}
+		return
+	}
+	t.next = time.Now().Add(min(testPauseFirst<<min(t.tried, 10), testPauseMost))
+	if t.tried++; t.tried == 1 || t.tried%10 == 2 {
+		t.Explain("warning", releve.Say("event-overflow-unseen", "why", o.why()))
+	}
+}
+
+// tell says what a test has shown, if it has shown anything.
+func (t *Tester) tell(o outcome) bool {
+	if !o.came {
+		return false
+	}
+	t.Explain("info", releve.Say("event-overflow-seen", "evidence", string(o.seen.Evidence), "to", o.seen.To))
+	if o.err == nil {
+		t.Explain("info", releve.Say("event-overflow-returned", "by", o.call.AnsweredBy))
+	}
+	return true
+}
+
+// errNotBack: what the main refused went elsewhere.
+var errNotBack = releve.Known("the call did not come back to this server", "cause-not-back")
+
+// test has the main refuse the next call of the standby, and makes it.
+func (t *Tester) test(ctx context.Context) (o outcome) {
+	ctx, cancel := context.WithTimeout(ctx, testLimit)
+	defer cancel()
+	begun, before := time.Now(), t.Calls.Sighted()
+	if o.unasked = order.Tell(ctx, t.Link, orderGiveBack, nil); o.unasked != nil {
+		return o
+	}
+	o.call, o.err = t.Telephone.Call(ctx, rand.Text())
+	o.seen = t.Calls.Sighted()
+	o.came = o.seen.At.After(before.At)
+	if s := t.Calls.Snapshot(); s.UnacceptableAt.After(begun) {
+		o.unfit = s.UnacceptableWhy
+	}
+	return o
+}
+
+// keep writes what was seen to this disk, and tells the other server, once each.
+func (t *Tester) keep(ctx context.Context) {
+	seen := t.Calls.Sighted()
+	if seen.At.IsZero() {
+		return
+	}
+	text, err := json.Marshal(seen)
+	if err != nil {
+		return
+	}
+	if !seen.At.Equal(t.kept) && renameio.WriteFile(t.File, text, 0o600) == nil {
+		t.kept = seen.At
+	}
+	if !seen.At.Equal(t.told) && t.hearsOther() {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		if order.Tell(ctx, t.Link, orderSeen, text) == nil {
+			t.told = seen.At
+		}
+	}
+}
+
+// hearsOther says that the other server is there to be told.
+func (t *Tester) hearsOther() bool {
+	site := t.Site.View()
+	other := site.Main
+	if t.Seat == releve.Main {
+		other = site.Secondary
+	}
+	return other.Heard
+}
+
+// Desk answers the other server's orders.
+func (t *Tester) Desk() order.Desk {
+	return order.Desk{
+		orderGiveBack: func(context.Context, json.RawMessage, order.Emit) error {
+			t.Calls.GiveBack(testLimit)
+			return nil
+		},
+		orderSeen:  t.learn,
+		orderCheck: order.Shown(t.order),
+	}
+}
+
+// Closed is the desk of a server that has no telephone: it answers why.
+func Closed(why error) order.Desk {
+	no := func(context.Context, json.RawMessage, order.Emit) error { return why }
+	return order.Desk{orderGiveBack: no, orderSeen: no, orderCheck: no}
+}
+
+func (t *Tester) learn(_ context.Context, args json.RawMessage, _ order.Emit) error {
+	var seen calls.Sighting
+	if err := json.Unmarshal(args, &seen); err != nil {
+		return err
+	}
+	t.Calls.Learn(seen)
+	return renameio.WriteFile(t.File, args, 0o600) // the other says that it is kept here
+}
+
+// Notice is what the screens say of how the PBX shows an overflow: a site that
+// never saw one is not protected without a word (SPEC V2).
+func (t *Tester) Notice() releve.Sentence {
+	seen, set := t.Calls.Sighted(), t.Profile.Evidence
+	switch {
+	case seen.At.IsZero():
+		return releve.Say("notice-overflow-unseen")
+	case !seen.Fits:
+		return releve.Say("notice-overflow-other", "set", string(set), "evidence", string(seen.Evidence), "to", seen.To)
+	}
+	return releve.Say("notice-overflow-seen", "evidence", string(seen.Evidence), "at", seen.At.Local().Format("2006-01-02 15:04"))
+}
