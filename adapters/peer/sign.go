@@ -53,7 +53,7 @@ func (p *Peer) Believe(site string, seat releve.Seat, statement []byte, signatur
 		return refused("before-word-own")
 	}
 	err := p.Verify(statement, signature)
-	if _, bad := errors.AsType[*identity.Fault](err); bad {
+	if errors.Is(err, identity.ErrNotAccepted) {
 		return refused("before-word-certificate")
 	}
 	if err != nil {

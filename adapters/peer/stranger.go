@@ -42,7 +42,7 @@ func (a *Acquaintance) Note(err error) {
 // as the argument "fault", with its own arguments beside it.
 func strangeness(e *Error) releve.Sentence {
 	code := "event-other-refused"
-	if _, ours := errors.AsType[*identity.Fault](e.Err); !ours {
+	if !errors.Is(e.Err, identity.ErrNotAccepted) {
 		code = "event-other-refuses"
 	}
 	if e.Why.Code == "peer."+string(Foreign) {
