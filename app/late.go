@@ -6,6 +6,7 @@ import (
 
 	"releve"
 	"releve/rules/takeover"
+	"releve/screen/view"
 	"releve/server/calls"
 )
 
@@ -35,6 +36,9 @@ func (a *App) mayRenew() bool {
 
 // Stance is that of this server towards callers.
 func (a *App) Stance() (takeover.StanceKind, releve.Term) { return a.agent.Stance() }
+
+// View is the site now.
+func (a *App) View() view.Site { return a.agent.View() }
 
 // duty is the agent as the calls need it.
 type duty struct{ *App }

@@ -26,7 +26,7 @@ func (mute) run(clips, func(func(context.Context))) {}
 func (mute) leave(context.Context)                  {}
 func (mute) Known() []releve.Call                   { return nil }
 func (mute) desk() order.Desk                       { return overflow.Closed(errMute) }
-func (mute) check(_ context.Context, emit func(view.Procedure)) error {
+func (mute) CheckCalls(_ context.Context, emit func(view.Procedure)) error {
 	return overflow.NoStandby(emit)
 }
 

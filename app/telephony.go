@@ -29,7 +29,7 @@ type telephony interface {
 	run(clips clips, begin func(func(context.Context)))
 	leave(ctx context.Context) // lets callers go
 	desk() order.Desk          // for the other server's orders
-	check(ctx context.Context, emit func(view.Procedure)) error
+	CheckCalls(ctx context.Context, emit func(view.Procedure)) error
 	Known() []releve.Call // the calls in progress and those that memory still has, newest first
 }
 
@@ -41,7 +41,6 @@ type switchboard struct {
 	calls     *calls.Calls
 	tester    *overflow.Tester
 	incoming  chan *phone.Incoming
-	asking    chan struct{} // held by the question over SIP that is being answered
 }
 
 // incomingQueue holds calls that nobody has taken up yet.
@@ -54,7 +53,7 @@ func (a *App) openTelephony() error {
 		a.telephony = mute{}
 		return nil
 	}
-	s := &switchboard{App: a, incoming: make(chan *phone.Incoming, incomingQueue), asking: make(chan struct{}, 1)}
+	s := &switchboard{App: a, incoming: make(chan *phone.Incoming, incomingQueue)}
 	a.telephony = s
 	if err := s.openPhone(); err != nil {
 		return err
@@ -162,11 +161,10 @@ func (s *switchboard) makeTelephone() {
 
 func (s *switchboard) ports() (agent.Telephone, agent.Voice) { return s.telephone, voice{s} }
 func (s *switchboard) desk() order.Desk                      { return s.tester.Desk() }
-func (s *switchboard) Known() []releve.Call                  { return s.calls.Known() }
-
-func (s *switchboard) check(ctx context.Context, emit func(view.Procedure)) error {
-	return s.tester.Check(ctx, emit)
+func (s *switchboard) CheckCalls(ctx context.Context, emit func(view.Procedure)) error {
+	return s.tester.CheckCalls(ctx, emit)
 }
+func (s *switchboard) Known() []releve.Call { return s.calls.Known() }
 
 // offered hands a call of the phone on; take takes it up.
 func (s *switchboard) offered(in *phone.Incoming) {
@@ -183,30 +181,11 @@ func (s *switchboard) unfit(u phone.Unfit) {
 	s.calls.Unacceptable(u.Invite, &calls.Unacceptable{Code: u.Code, Why: u.Why}, u.Answered)
 }
 
-// askLimit bounds what one question over SIP may take, so that those behind it wait no
-// longer: the asker gives a round up sooner.
-const askLimit = time.Second
-
-// checked answers the other server's question over SIP (H4). One is answered after the
-// other: no flood of them makes more than one question to the PBX at a time, and each still
-// gets an answer to what was asked after it (K1).
+// checked answers the other server's question over SIP (H4).
 func (s *switchboard) checked(ctx context.Context, question string) (string, bool) {
-	sealed, well, err := s.peer.AnswerPast(ctx, question, func(ctx context.Context, q peer.CheckQuestion) (peer.CheckAnswer, error) {
-		select {
-		case s.asking <- struct{}{}:
-			defer func() { <-s.asking }()
-		case <-ctx.Done():
-			return peer.CheckAnswer{}, context.Cause(ctx)
-		}
-		ctx, cancel := context.WithTimeout(ctx, askLimit)
-		defer cancel()
-		return checkOf(ctx, s.agent, s.config.Site.Seat, q), nil
+	return s.peer.AnswerPast(ctx, question, func(ctx context.Context, q peer.CheckQuestion) peer.CheckAnswer {
+		return checkOf(ctx, s.agent, s.config.Site.Seat, q)
 	})
-	if err != nil {
-		s.log.Error("a check over SIP could not be answered", "err", err)
-		return "", false
-	}
-	return sealed, well
 }
 
 func (s *switchboard) serve() { s.phone.Serve() }
@@ -237,12 +216,13 @@ func (s *switchboard) record(ctx context.Context) {
 func (s *switchboard) take(ctx context.Context, clips clips) {
 	var talks sync.WaitGroup
 	defer talks.Wait()
+	hold := clips[string(s.config.Attendant.Language)+"/transfer"]
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case in := <-s.incoming:
-			talks.Go(func() { s.calls.Offer(ctx, incoming{in, clips, string(s.config.Attendant.Language) + "/transfer"}) })
+			talks.Go(func() { s.calls.Offer(ctx, incoming{in, clips, hold}) })
 		}
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"time"
 
 	"releve"
 	"releve/adapters/phone"
@@ -39,7 +37,7 @@ func loadClips() (clips, error) {
 type incoming struct {
 	*phone.Incoming
 	clips clips
-	hold  string // the prompt for who waits for a transfer
+	hold  media.Clip // for who waits for a transfer
 }
 
 func (in incoming) Answer(ctx context.Context) (calls.Leg, error) {
@@ -57,37 +55,15 @@ func (in incoming) Answer(ctx context.Context) (calls.Leg, error) {
 type answered struct {
 	*phone.Leg
 	clips clips
-	hold  string
+	hold  media.Clip
 }
 
-// holdPeriod is how long a caller whose transfer takes its time hears nothing.
-const holdPeriod = 8 * time.Second
-
-// Transfer also tells the caller now and then that he is not forgotten.
 func (a answered) Transfer(ctx context.Context, user string) (int, error) {
-	waiting, over := context.WithCancel(ctx)
-	var said sync.WaitGroup
-	said.Go(func() { a.soothe(waiting) })
-	code, err := a.Leg.Transfer(ctx, user)
-	over()
-	said.Wait() // a leg plays one prompt at a time
+	code, err := a.TransferOnHold(ctx, user, a.hold)
 	if errors.Is(err, phone.ErrLost) {
 		err = fmt.Errorf("%w: %w", calls.ErrLost, err)
 	}
 	return code, err
-}
-
-func (a answered) soothe(ctx context.Context) {
-	tick := time.NewTicker(holdPeriod)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			_ = a.Play(ctx, a.hold) // the transfer says how the call stands
-		}
-	}
 }
 
 func (a answered) Play(ctx context.Context, prompt string) error {

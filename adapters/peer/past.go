@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"releve"
 )
@@ -37,18 +38,31 @@ func (p *Peer) CheckPast(ctx context.Context, road Road, q CheckQuestion) (Check
 	return p.OpenAnswer(nonce, sealed)
 }
 
-// AnswerPast answers such a question, once it is known to be the other server's. The text is
-// "" for anybody else.
-func (p *Peer) AnswerPast(ctx context.Context, question string, check func(context.Context, CheckQuestion) (CheckAnswer, error)) (sealed string, well bool, err error) {
+// askLimit bounds what one question past the link may take, so that those behind it wait no
+// longer: the asker gives a round up sooner.
+const askLimit = time.Second
+
+// AnswerPast answers such a question, once it is known to be the other server's; anybody else
+// gets "". One is answered after the other: no flood of them makes more than one question to
+// the PBX at a time, and each still gets an answer to what was asked after it (K1).
+func (p *Peer) AnswerPast(ctx context.Context, question string, check func(context.Context, CheckQuestion) CheckAnswer) (sealed string, well bool) {
 	nonce, err := p.OpenQuestion(question)
 	if err != nil {
-		p.o.Log.Debug("a question past the link is not the other server's", "err", err)
-		return "", false, nil
+		p.o.Log.Debug("a question over SIP is not the other server's", "err", err)
+		return "", false
 	}
-	answer, err := check(ctx, CheckQuestion{Nonce: nonce, Call: strings.HasPrefix(nonce, forCall)})
-	if err != nil {
-		return "", false, err
+	select {
+	case p.asking <- struct{}{}:
+		defer func() { <-p.asking }()
+	case <-ctx.Done():
+		return "", false
 	}
-	sealed, err = p.SealAnswer(nonce, answer)
-	return sealed, answer.Well, err
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	answer := check(ctx, CheckQuestion{Nonce: nonce, Call: strings.HasPrefix(nonce, forCall)})
+	if sealed, err = p.SealAnswer(nonce, answer); err != nil {
+		p.o.Log.Error("a check over SIP could not be answered", "err", err)
+		return "", false
+	}
+	return sealed, answer.Well
 }

@@ -39,6 +39,7 @@ type Peer struct {
 	o      Options
 	mine   atomic.Pointer[identity.Credentials]
 	agreed atomic.Pointer[agreement]
+	asking chan struct{} // held by the question past the link that is being answered
 	other  identity.Identity
 
 	life      context.Context
@@ -52,7 +53,7 @@ type Peer struct {
 // New listens, and is ready to ask; the other server's questions wait until [Peer.Serve].
 // A port in use is an error that wraps syscall.EADDRINUSE.
 func New(o Options) (*Peer, error) {
-	p := &Peer{o: o, other: identity.Identity{Site: o.SiteID, Seat: o.Seat.Other(), Purpose: identity.Link}}
+	p := &Peer{o: o, asking: make(chan struct{}, 1), other: identity.Identity{Site: o.SiteID, Seat: o.Seat.Other(), Purpose: identity.Link}}
 	mine, err := identity.Load(identity.Files{Authority: o.CA, Certificate: o.Cert, Key: o.Key, Other: o.OtherCert})
 	if err != nil {
 		return nil, fmt.Errorf("peer link: %w", err)

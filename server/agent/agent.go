@@ -12,6 +12,7 @@ import (
 
 	"releve"
 	"releve/rules/takeover"
+	"releve/screen/view"
 )
 
 // Options is what an agent is made of.
@@ -324,3 +325,25 @@ func (a *Agent) until(ctx context.Context, ok func(takeover.Machine) bool) bool 
 
 // Changed tells viewers that there is something new to see.
 func (a *Agent) Changed(ctx context.Context) <-chan struct{} { return a.changed.listen(ctx) }
+
+// Watch sends the site after each change, the latest only, and once at first.
+func (a *Agent) Watch(ctx context.Context) <-chan view.Site {
+	out := make(chan view.Site, 1)
+	changed := a.Changed(ctx)
+	go func() {
+		defer close(out)
+		for {
+			select {
+			case out <- a.View():
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out
+}

@@ -259,9 +259,9 @@ func NoStandby(emit func(view.Procedure)) error {
 	return refuseCheck(emit, releve.ErrForbidden, "calls-check-no-standby")
 }
 
-// Check checks the PBX by a call of the standby's. Either server can be asked: the standby
+// CheckCalls checks the PBX by a call of the standby's. Either server can be asked: the standby
 // makes it.
-func (t *Tester) Check(ctx context.Context, emit func(view.Procedure)) error {
+func (t *Tester) CheckCalls(ctx context.Context, emit func(view.Procedure)) error {
 	if t.Level != releve.HighAvailability {
 		return NoStandby(emit)
 	}

@@ -117,6 +117,21 @@ func (s *server) Discard(ctx context.Context, id int64) (releve.Salvage, error) 
 	return s.store.DiscardSalvage(ctx, id)
 }
 
+func (s *server) All(ctx context.Context) ([]releve.Salvage, error) {
+	return store.ReadSalvages(ctx, s.reader(ctx))
+}
+
+func (s *server) One(ctx context.Context, id int64, limit int) (releve.Salvage, error) {
+	return store.ReadSalvage(ctx, s.reader(ctx), id, limit)
+}
+
+func (s *server) reader(ctx context.Context) store.Querier {
+	pool, err := s.cluster.Pool(ctx, 1)
+	must(s.t, err)
+	s.t.Cleanup(pool.Close)
+	return pool
+}
+
 func (s *server) Follow(ctx context.Context) error { return s.cluster.AdvanceSalvageSlot(ctx) }
 
 // board is what operators are told.

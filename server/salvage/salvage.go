@@ -30,6 +30,8 @@ type Book interface {
 	Keep(context.Context, releve.Salvage) (releve.Salvage, error) // gives it a number; once for each directory
 	Apply(ctx context.Context, id int64, dryRun, replace bool) (releve.Salvage, error)
 	Discard(ctx context.Context, id int64) (releve.Salvage, error)
+	All(context.Context) ([]releve.Salvage, error) // without their rows, whatever the duty; so One
+	One(ctx context.Context, id int64, limit int) (releve.Salvage, error)
 	Follow(context.Context) error // moves the owner's slot to where the mirror is (RULES R11)
 }
 

@@ -106,9 +106,9 @@ func (p *Prover) record() Record {
 	return p.last
 }
 
-// Prove has the server on duty prove its mirror, and emits how far it is. Findings are in
+// VerifyMirror has the server on duty prove its mirror, and emits how far it is. Findings are in
 // what is emitted, and are no error.
-func (p *Prover) Prove(ctx context.Context, emit func(view.Procedure)) error {
+func (p *Prover) VerifyMirror(ctx context.Context, emit func(view.Procedure)) error {
 	if !p.Pair().Owner {
 		return p.forward(ctx, emit)
 	}

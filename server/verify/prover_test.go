@@ -219,10 +219,10 @@ func TestOneVerificationAtATimeAndNoneOverAChange(t *testing.T) {
 		p.hang = true
 		prover := p.prover()
 		ended := make(chan error, 1)
-		go func() { ended <- prover.Prove(context.Background(), func(view.Procedure) {}) }()
+		go func() { ended <- prover.VerifyMirror(context.Background(), func(view.Procedure) {}) }()
 		time.Sleep(time.Second)
 		var refused view.Procedure
-		if err := prover.Prove(context.Background(), func(v view.Procedure) { refused = v }); !errors.Is(err, releve.ErrBusy) || refused.Failed.Code != "before-proof-runs" {
+		if err := prover.VerifyMirror(context.Background(), func(v view.Procedure) { refused = v }); !errors.Is(err, releve.ErrBusy) || refused.Failed.Code != "before-proof-runs" {
 			t.Errorf("a second one: %v, %+v", err, refused)
 		}
 		p.with(func() { p.pair.Copy = "second" })
@@ -239,7 +239,7 @@ func TestTheOtherServerIsAskedWhenItIsOnDuty(t *testing.T) {
 	on(t, func(t *testing.T, p *pairOf) {
 		p.pair.Owner = false
 		var said []string
-		err := p.prover().Prove(context.Background(), func(v view.Procedure) { said = append(said, v.Failed.Code) })
+		err := p.prover().VerifyMirror(context.Background(), func(v view.Procedure) { said = append(said, v.Failed.Code) })
 		if !errors.Is(err, releve.ErrBusy) || !slices.Equal(said, []string{"before-proof-runs"}) {
 			t.Errorf("%v, said %v", err, said)
 		}
