@@ -134,8 +134,19 @@ func (s *settings) say(code string, pairs ...string) string {
 	return words.Text(s.lang(), "cli."+code, pairs...)
 }
 
-// detail is an error within a sentence: it is in English, whatever the sentence is in.
-func (s *settings) detail(err error) string { return releve.Quote(s.lang(), err.Error()) }
+// detail is an error within a sentence. In English it tells all it knows; in another language
+// it is the sentence that it has, or stands in quotation marks.
+func (s *settings) detail(err error) string { return s.detailOf("", err) }
+
+// detailOf is a detail whose beginning the sentence around it says already.
+func (s *settings) detailOf(beginning string, err error) string {
+	why, known := releve.Inner(releve.Reason(err))
+	if s.lang() == releve.English || !known {
+		return releve.Quote(s.lang(), strings.TrimPrefix(err.Error(), beginning))
+	}
+	said, _ := words.Told(s.lang(), why)
+	return strings.TrimSuffix(said, ".")
+}
 
 // languageOf reads the locale as programs do: the first that is set counts. The locale of
 // no country (POSIX.1, 7.2) speaks no language, and then the configuration's counts.

@@ -96,7 +96,7 @@ func (s *settings) verdict(err error) (code int, text string) {
 	}
 	for _, c := range causes {
 		if errors.Is(err, c.err) {
-			detail := releve.Quote(s.lang(), strings.TrimPrefix(err.Error(), c.err.Error()+": "))
+			detail := s.detailOf(c.err.Error()+": ", err)
 			if fault, ok := errors.AsType[*releve.Fault](err); ok {
 				detail = words.Say(s.lang(), fault.Why)
 			}

@@ -142,7 +142,7 @@ func (s *settings) newKeysInUse(ctx context.Context, conf config.Config, latest 
 // notYet: nothing was changed, and the same command is run again later.
 func (s *settings) notYet(sentence, other string, at netip.AddrPort, err error) error {
 	detail := s.detail(err)
-	if fault, ok := identity.FaultOf(err); ok {
+	if fault, ok := identity.FaultOf(err); ok { // its own text is for logs
 		detail, _ = words.Told(s.lang(), fault.Why)
 	}
 	return s.complaint(codeUnreachable, sentence, "seat", other, "address", at.String(), "detail", detail)

@@ -97,7 +97,8 @@ func find(hint, debian, path string) (Installation, error) {
 	if old != nil {
 		return *old, oldErr
 	}
-	return Installation{}, fmt.Errorf("PostgreSQL is not installed (looked in %s and along PATH): run `apt install postgresql-15`", debian)
+	return Installation{}, releve.Known(fmt.Sprintf("PostgreSQL is not installed (looked in %s and along PATH): run `apt install postgresql-15`", debian),
+		"cause-not-installed", "directory", debian)
 }
 
 func candidates(debian, path string) []string {
@@ -142,8 +143,9 @@ func missing(bin string) error {
 	if names == nil {
 		return nil
 	}
-	return fmt.Errorf("no %s in %s: run `apt install postgresql-15`, or set [database] binaries to the directory that has them",
-		strings.Join(names, ", "), bin)
+	all := strings.Join(names, ", ")
+	return releve.Known(fmt.Sprintf("no %s in %s: run `apt install postgresql-15`, or set [database] binaries to the directory that has them", all, bin),
+		"cause-no-programs", "programs", all, "directory", bin)
 }
 
 // parseVersion reads "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)".
@@ -166,8 +168,9 @@ func parseVersion(out string) (Version, error) {
 func judge(inst Installation) (Installation, error) {
 	v := inst.Version
 	if v.Major < oldest || v.Major > newest {
-		return Installation{}, fmt.Errorf("PostgreSQL %s in %s is not one of %d to %d, which Relève was tried with: run `apt install postgresql-15`",
-			v, inst.Bin, oldest, newest)
+		text := fmt.Sprintf("PostgreSQL %s in %s is not one of %d to %d, which Relève was tried with: run `apt install postgresql-15`", v, inst.Bin, oldest, newest)
+		return Installation{}, releve.Known(text, "cause-untried", "found", v.String(), "directory", inst.Bin,
+			"oldest", strconv.Itoa(oldest), "newest", strconv.Itoa(newest))
 	}
 	if need := startupRaceMended[v.Major]; v.Minor < need {
 		inst.Warning = fmt.Sprintf("PostgreSQL %s can acknowledge a commit without the mirror just after a start; %d.%d mends it: run `apt upgrade postgresql-%d`",
