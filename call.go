@@ -41,3 +41,12 @@ const (
 	ReasonNoAnswer    OverflowReason = "no-answer"
 	ReasonUnavailable OverflowReason = "unavailable"
 )
+
+// Decision is what becomes of a call that is offered.
+type Decision struct {
+	Answer      bool
+	Code        int    // of the refusal; 0: the one of the call's binding
+	WithoutDuty bool   // answer without the duty (RULES R13)
+	Took        bool   // the verification of this call led to the takeover
+	Why         string // for the log
+}

@@ -40,24 +40,7 @@ func (a *App) Stance() (takeover.StanceKind, releve.Term) { return a.agent.Stanc
 // View is the site now.
 func (a *App) View() view.Site { return a.agent.View() }
 
-// duty is the agent as the calls need it.
-type duty struct{ *App }
-
-var stances = map[takeover.StanceKind]calls.StanceKind{
-	takeover.OnDuty:       calls.OnDuty,
-	takeover.NoDuty:       calls.WithoutDuty,
-	takeover.Verifying:    calls.Passive,
-	takeover.VerifyingAll: calls.Unsure,
-	takeover.Closed:       calls.Closed,
-}
-
-func (d duty) Stance() calls.Stance {
-	kind, term := d.agent.Stance()
-	return calls.Stance{Kind: stances[kind], Term: term}
-}
-
-// Verify waits for a verdict.
-func (d duty) Verify(ctx context.Context, o calls.Offer) calls.Decision {
-	v := d.agent.Verify(ctx, o.Invite.Call, o.Reason, o.Own)
-	return calls.Decision{Answer: v.Answer, Code: v.Code, WithoutDuty: v.WithoutDuty, Took: v.Took}
+// Verify waits for the verdict that a call asks for.
+func (a *App) Verify(ctx context.Context, o calls.Offer) releve.Decision {
+	return a.agent.Verify(ctx, o.Invite.Call, o.Reason, o.Own)
 }

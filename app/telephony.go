@@ -133,7 +133,7 @@ func (s *switchboard) makeCalls() error {
 		return err
 	}
 	s.calls, err = calls.New(calls.Options{
-		Seat: c.Site.Seat, Channels: c.SIP.Channels, Duty: duty{s.App}, Spool: s.spool, Run: s.spool.Run(), Began: time.Now(), Log: s.log,
+		Seat: c.Site.Seat, Channels: c.SIP.Channels, Duty: s.App, Spool: s.spool, Run: s.spool.Run(), Began: time.Now(), Log: s.log,
 		Profile: s.profile(),
 		Script: attendant.Script{
 			Language: c.Attendant.Language, ExtensionDigits: c.Attendant.ExtensionDigits, Operator: c.Attendant.Operator,

@@ -341,22 +341,10 @@ func (p *process) restart() {
 // duty is the agent as the calls need it.
 type duty struct{ *process }
 
-var stances = map[takeover.StanceKind]calls.StanceKind{
-	takeover.OnDuty:       calls.OnDuty,
-	takeover.NoDuty:       calls.WithoutDuty,
-	takeover.Verifying:    calls.Passive,
-	takeover.VerifyingAll: calls.Unsure,
-	takeover.Closed:       calls.Closed,
-}
+func (d duty) Stance() (takeover.StanceKind, releve.Term) { return d.agent.Stance() }
 
-func (d duty) Stance() calls.Stance {
-	kind, term := d.agent.Stance()
-	return calls.Stance{Kind: stances[kind], Term: term}
-}
-
-func (d duty) Verify(ctx context.Context, o calls.Offer) calls.Decision {
-	v := d.agent.Verify(ctx, o.Invite.Call, o.Reason, o.Invite.TestID == ownName(d.seat))
-	return calls.Decision{Answer: v.Answer, Code: v.Code, WithoutDuty: v.WithoutDuty, Took: v.Took}
+func (d duty) Verify(ctx context.Context, o calls.Offer) releve.Decision {
+	return d.agent.Verify(ctx, o.Invite.Call, o.Reason, o.Invite.TestID == ownName(d.seat))
 }
 
 // voice is the calls as the agent needs them.

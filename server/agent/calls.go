@@ -8,21 +8,13 @@ import (
 	"releve/rules/takeover"
 )
 
-// Decision is what becomes of a call that waited for a verdict.
-type Decision struct {
-	Answer      bool
-	WithoutDuty bool
-	Took        bool // this call's verification led to the takeover
-	Code        int  // of the refusal
-}
-
 // offer is a call that waits. A PBX may offer the same Call-ID twice, so an offer
 // is known by itself and not by its call.
 type offer struct {
 	call   releve.CallID
 	reason releve.OverflowReason
 	own    bool // made by this server, and given back by the PBX
-	reply  chan Decision
+	reply  chan releve.Decision
 }
 
 // Stance is what a call may do now. It is a snapshot: a process that was stopped
@@ -39,9 +31,9 @@ func (a *Agent) Stance() (takeover.StanceKind, releve.Term) {
 // Verify waits for the verdict on the other server. When ctx ends, the caller hung up: the
 // verification goes on without him (H3). own says that this server made the call itself, and
 // that the PBX gave it back.
-func (a *Agent) Verify(ctx context.Context, call releve.CallID, reason releve.OverflowReason, own bool) Decision {
-	o := &offer{call, reason, own, make(chan Decision, 1)}
-	refused := Decision{Code: a.Refusal}
+func (a *Agent) Verify(ctx context.Context, call releve.CallID, reason releve.OverflowReason, own bool) releve.Decision {
+	o := &offer{call, reason, own, make(chan releve.Decision, 1)}
+	refused := releve.Decision{Code: a.Refusal}
 	select {
 	case a.offers <- o:
 	case <-ctx.Done():
@@ -74,7 +66,7 @@ func (a *Agent) leave(o *offer) bool {
 }
 
 // decide answers all that wait, or of one call the offer that came last.
-func (a *Agent) decide(call releve.CallID, d Decision) {
+func (a *Agent) decide(call releve.CallID, d releve.Decision) {
 	for i := len(a.waiting) - 1; i >= 0; i-- {
 		o := a.waiting[i]
 		if call != "" && o.call != call {

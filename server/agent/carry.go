@@ -3,9 +3,10 @@ package agent
 import (
 	"context"
 	"errors"
-	"releve"
 	"slices"
 	"time"
+
+	"releve"
 
 	"releve/rules/takeover"
 )
@@ -43,9 +44,9 @@ func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 		a.work.Go(func() { a.probe(ctx) })
 	case takeover.Answer:
 		a.publish() // who is answered reads the stance and the term by which he is
-		a.decide("", Decision{Answer: true, WithoutDuty: act.WithoutDuty, Took: act.Took})
+		a.decide("", releve.Decision{Answer: true, WithoutDuty: act.WithoutDuty, Took: act.Took})
 	case takeover.Refuse:
-		a.decide(act.Call, Decision{Code: a.Refusal})
+		a.decide(act.Call, releve.Decision{Code: a.Refusal})
 	}
 	return nil
 }
@@ -80,7 +81,7 @@ func (a *Agent) askAgain() {
 		select {
 		case a.offers <- o:
 		default:
-			o.reply <- Decision{Code: a.Refusal}
+			o.reply <- releve.Decision{Code: a.Refusal}
 		}
 	}
 }

@@ -54,9 +54,9 @@ func TestAnAbdicationThatCouldNotBeWrittenIsNotTold(t *testing.T) {
 
 // checkFenced: the caller is not kept waiting either. The verdict is asked again,
 // and a server without the duty may answer (R13).
-func checkFenced(t *testing.T, s *site, d agent.Decision) {
+func checkFenced(t *testing.T, s *site, d releve.Decision) {
 	t.Helper()
-	if d != (agent.Decision{Answer: true, WithoutDuty: true}) {
+	if d != (releve.Decision{Answer: true, WithoutDuty: true}) {
 		t.Errorf("the call: %+v", d)
 	}
 	m := s.secondary().agent.Machine()

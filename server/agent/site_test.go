@@ -264,21 +264,21 @@ func (s *server) commit() bool {
 
 // overflow offers a call that the PBX sent on from the other server, and returns
 // what becomes of it as calls would see it.
-func (s *server) overflow(ctx context.Context, call releve.CallID, reason releve.OverflowReason) <-chan agent.Decision {
-	decided := make(chan agent.Decision, 1)
+func (s *server) overflow(ctx context.Context, call releve.CallID, reason releve.OverflowReason) <-chan releve.Decision {
+	decided := make(chan releve.Decision, 1)
 	go func() { decided <- s.agent.Verify(ctx, call, reason, false) }()
 	return decided
 }
 
 // decided waits for what becomes of a call.
-func (s *site) decided(c <-chan agent.Decision) agent.Decision {
+func (s *site) decided(c <-chan releve.Decision) releve.Decision {
 	s.t.Helper()
 	select {
 	case d := <-c:
 		return d
 	case <-time.After(40 * time.Second):
 		s.t.Fatalf("the call has no verdict after the PBX's own timer\n%s", s.minutes())
-		return agent.Decision{}
+		return releve.Decision{}
 	}
 }
 

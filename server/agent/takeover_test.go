@@ -45,7 +45,7 @@ func TestAnOverflowWhileTheMainIsWellIsRefusedAndKept(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
 		s.change(func() { s.main().voice.load.LastInvite = time.Now() })
 		d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", releve.ReasonNoAnswer))
-		if d != (agent.Decision{Code: 486}) {
+		if d != (releve.Decision{Code: 486}) {
 			t.Errorf("the call: %+v\n%s", d, s.minutes())
 		}
 		if m := s.secondary().agent.Machine(); m.Term != 1 || m.Owns() {
@@ -114,7 +114,7 @@ func TestAForgedOverflowMovesNoDuty(t *testing.T) {
 				s.change(func() { s.secondary().testCall = c.calls })
 				for range 180 {
 					d := s.decided(s.secondary().overflow(t.Context(), "forged@nowhere", c.reason))
-					if d != (agent.Decision{Code: 486}) || s.secondary().agent.Machine().Term != 1 || !s.main().serves() {
+					if d != (releve.Decision{Code: 486}) || s.secondary().agent.Machine().Term != 1 || !s.main().serves() {
 						t.Fatalf("the call: %+v\n%s", d, s.minutes())
 					}
 					time.Sleep(time.Second)
@@ -131,7 +131,7 @@ func TestAForgedOverflowMovesNoDuty(t *testing.T) {
 // there is none.
 func TestAForgedReturnOfOurOwnCallProvesNothing(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
-		forged := make(chan agent.Decision, 1)
+		forged := make(chan releve.Decision, 1)
 		go func() { forged <- s.secondary().agent.Verify(t.Context(), "own@pbx", releve.ReasonNoAnswer, true) }()
 		if d := s.decided(forged); d.Answer {
 			t.Errorf("the call: %+v\n%s", d, s.minutes())
@@ -166,7 +166,7 @@ func TestTheMainDiesAndThatCallIsAnswered(t *testing.T) {
 		}
 		s.main().kill()
 		d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", releve.ReasonUnavailable))
-		if d != (agent.Decision{Answer: true, Took: true}) {
+		if d != (releve.Decision{Answer: true, Took: true}) {
 			t.Fatalf("the call: %+v", d)
 		}
 		if stance, term := s.secondary().agent.Stance(); stance != takeover.OnDuty || term != 2 {
@@ -216,12 +216,12 @@ func TestACallerHangsUpDuringTheVerification(t *testing.T) {
 func TestFiveHundredWaitersGetOneVerdict(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *site) {
 		s.main().kill()
-		var waiters []<-chan agent.Decision
+		var waiters []<-chan releve.Decision
 		for i := range 500 {
 			waiters = append(waiters, s.secondary().overflow(t.Context(), releve.CallID(fmt.Sprintf("%d@pbx", i)), ""))
 		}
 		for i, c := range waiters {
-			if d := s.decided(c); d != (agent.Decision{Answer: true, Took: true}) {
+			if d := s.decided(c); d != (releve.Decision{Answer: true, Took: true}) {
 				t.Fatalf("call %d: %+v", i, d)
 			}
 		}
@@ -245,7 +245,7 @@ func TestTwoOffersOfOneCallEachGetTheirVerdict(t *testing.T) {
 		if d := s.decided(first); d.Answer {
 			t.Errorf("the offer that was taken back: %+v", d)
 		}
-		for _, c := range []<-chan agent.Decision{second, third} {
+		for _, c := range []<-chan releve.Decision{second, third} {
 			if d := s.decided(c); !d.Answer {
 				t.Errorf("an offer that still waits: %+v", d)
 			}
@@ -266,7 +266,7 @@ func TestABusyCallIsRefusedAloneByItsName(t *testing.T) {
 		waiting := s.secondary().overflow(t.Context(), "waits@pbx", "")
 		s.until("it waits", time.Second, func() bool { return s.secondary().agent.Machine().Waiters == 1 })
 		busy := s.secondary().overflow(t.Context(), "busy@pbx", releve.ReasonBusy)
-		if d := s.decided(busy); d != (agent.Decision{Code: 486}) {
+		if d := s.decided(busy); d != (releve.Decision{Code: 486}) {
 			t.Errorf("the busy call: %+v", d)
 		}
 		kept := s.secondary().diary.of("rule-busy-refused")
@@ -317,7 +317,7 @@ func TestWithoutTheVoteTheCallIsAnsweredWithoutTheDuty(t *testing.T) {
 		s.secondary().abdicate()
 		s.until("the main commits alone", 2*time.Second, s.main().commit)
 		s.main().kill()
-		if d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", "")); d != (agent.Decision{Answer: true, WithoutDuty: true}) {
+		if d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", "")); d != (releve.Decision{Answer: true, WithoutDuty: true}) {
 			t.Fatalf("the call: %+v", d)
 		}
 		if m := s.secondary().agent.Machine(); m.Term != 1 || m.Owns() || s.secondary().commit() {

@@ -2,9 +2,10 @@ package agent_test
 
 import (
 	"errors"
-	"releve"
 	"testing"
 	"time"
+
+	"releve"
 
 	"releve/rules/takeover"
 )

@@ -3,10 +3,11 @@ package calls
 import (
 	"cmp"
 	"fmt"
-	"releve"
 	"slices"
 	"sync"
 	"time"
+
+	"releve"
 )
 
 const (

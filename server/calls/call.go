@@ -13,6 +13,7 @@ import (
 
 	"releve"
 	"releve/rules/attendant"
+	"releve/rules/takeover"
 )
 
 // The outcomes of calls that had no conversation, or not to its end. Those of a
@@ -36,14 +37,15 @@ type call struct {
 	offer    Offer
 	drop     context.CancelCauseFunc
 	log      *slog.Logger
-	decision Decision
+	decision releve.Decision
 	term     releve.Term
 	channel  bool // holds one, under the board's lock
 	shown    atomic.Pointer[releve.Call]
 }
 
 func newCall(c *Calls, in Incoming, drop context.CancelCauseFunc) *call {
-	o := c.knowing().offer(in.Invite(), c.duty.Stance().Kind)
+	stance, _ := c.duty.Stance()
+	o := c.knowing().offer(in.Invite(), stance)
 	return &call{Calls: c, in: in, offer: o, drop: drop, log: c.log.With("call", o.Invite.Call)}
 }
 
@@ -85,21 +87,22 @@ func (k *call) decide(ctx context.Context) bool {
 	if k.test(k.offer.Invite) && k.offer.Binding == Reception && k.own.takesBack() {
 		return k.dismiss(elsewhere)
 	}
-	d, verify := k.profile.admit(k.duty.Stance().Kind, k.offer)
+	before, _ := k.duty.Stance()
+	d, verify := k.profile.admit(before, k.offer)
 	if verify {
 		d = k.duty.Verify(ctx, k.offer)
 	}
 	k.decision = d
 	// Read again: a verification changes the term, and a fence may have come
 	// while it lasted.
-	stance := k.duty.Stance()
-	k.term = stance.Term
+	stance, term := k.duty.Stance()
+	k.term = term
 	switch {
 	case closed(k.in.Gone()):
 		k.log.Info("the caller gave up before an answer")
 	case ctx.Err() != nil:
 		k.giveBack(context.Cause(ctx).Error())
-	case stance.Kind == Closed && k.decision.Answer:
+	case stance == takeover.Closed && k.decision.Answer:
 		k.giveBack("takes no calls now")
 	case !k.decision.Answer:
 		k.refuse(k.decision.Code, k.decision.Why)
@@ -146,7 +149,7 @@ func (k *call) giveBack(why string) { k.refuse(0, why) }
 // refuse refuses a call; code 0 is that of a closed server.
 func (k *call) refuse(code int, why string) {
 	if code == 0 {
-		closed, _ := k.profile.admit(Closed, k.offer)
+		closed, _ := k.profile.admit(takeover.Closed, k.offer)
 		code = closed.Code
 	}
 	k.board.refused()

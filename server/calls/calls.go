@@ -1,7 +1,7 @@
 // Package calls takes up what the PBX offers: one goroutine a call, from the
 // INVITE to the end of the conversation.
 //
-// Who is on duty is decided elsewhere and read here as a [Stance]. Package
+// Who is on duty is decided elsewhere and read here as a stance. Package
 // attendant says what the caller hears; this one makes it heard, and records it
 // without making the caller wait for a disk (SPEC C8, C10).
 //
@@ -19,6 +19,7 @@ import (
 
 	"releve"
 	"releve/rules/attendant"
+	"releve/rules/takeover"
 )
 
 // Incoming is a call that the PBX offers and that has had 100 Trying, no more
@@ -206,10 +207,6 @@ func (c *Calls) Snapshot() Snapshot {
 	return s
 }
 
-// Saturated says since when all channels have been busy, the zero time when one
-// is free (SPEC H4).
-func (c *Calls) Saturated() time.Time { return c.board.snapshot().SaturatedSince }
-
 // Healthy says why calls could not be answered lately. A server with such an
 // error must not claim that it can take a call (SPEC H4). It passes with the
 // next answer, or by itself: a server that is offered no call must not stay
@@ -219,9 +216,9 @@ func (c *Calls) Healthy() error { return c.board.healthy() }
 // Unacceptable shows a call that was refused before it could be offered here, or answered
 // and hung up, for what it asks of the telephone. One that was answered has its record.
 func (c *Calls) Unacceptable(in releve.Invite, why *Unacceptable, answered bool) {
-	stance := c.duty.Stance()
-	k := &call{Calls: c, offer: c.knowing().offer(in, stance.Kind), drop: func(error) {}, log: c.log.With("call", in.Call), term: stance.Term}
-	if answered || stance.Kind != OnDuty && stance.Kind != WithoutDuty || !c.board.enter(k) {
+	stance, term := c.duty.Stance()
+	k := &call{Calls: c, offer: c.knowing().offer(in, stance), drop: func(error) {}, log: c.log.With("call", in.Call), term: term}
+	if answered || stance != takeover.OnDuty && stance != takeover.NoDuty || !c.board.enter(k) {
 		c.board.unacceptable(why.sentence())
 		return
 	}

@@ -11,13 +11,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"releve/rules/takeover"
+
 	"releve"
 )
 
 // A caller hears the greeting, dials, and is put through; the record says so.
 func TestCallIsPutThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, OnDuty, 2)
+		s := newServer(t, takeover.OnDuty, 2)
 		c := newCaller("a@pbx")
 		c.answerIn = 20 * time.Millisecond
 		c.codes = []int{200}
@@ -59,7 +61,7 @@ func checkFacts(t *testing.T, d *disk, seat releve.Seat, term releve.Term) {
 // While it lasts a call is among the active, then among the recent.
 func TestCallIsShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, WithoutDuty, 2)
+		s := newServer(t, takeover.NoDuty, 2)
 		c := newCaller("a@pbx").overflowing(releve.ReasonNoAnswer)
 		go s.offer(t, c)
 		time.Sleep(1500 * time.Millisecond)
@@ -85,7 +87,7 @@ func TestCallIsShown(t *testing.T) {
 
 func TestRecentKeepsTheNewest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, OnDuty, 1)
+		s := newServer(t, takeover.OnDuty, 1)
 		for i := range recentMax + 5 {
 			c := newCaller(fmt.Sprint(i))
 			close(c.bye)
@@ -111,23 +113,23 @@ func TestStances(t *testing.T) {
 	reception := func(c *caller) *caller { return c }
 	for _, row := range []struct {
 		story       string
-		stance      StanceKind
+		stance      takeover.StanceKind
 		call        func(*caller) *caller
 		refused     int // 0: answered
 		withoutDuty bool
 	}{
-		{"on duty, the reception", OnDuty, reception, 0, false},
-		{"on duty, an overflow", OnDuty, overflow, 0, false},
-		{"on duty, the standby's own number", OnDuty, direct, 0, false},
-		{"without the duty, an overflow", WithoutDuty, overflow, 0, true},
-		{"without the duty, the reception that was just handed over", WithoutDuty, reception, 0, true},
-		{"without the duty, the standby's own number", WithoutDuty, direct, 486, false},
-		{"passive, the reception: it is to overflow", Passive, reception, 480, false},
-		{"passive, the standby's own number: no verification", Passive, direct, 486, false},
-		{"unsure, the standby's own number: no verification", Unsure, direct, 486, false},
-		{"closed, the reception", Closed, reception, 480, false},
-		{"closed, an overflow", Closed, overflow, 486, false},
-		{"closed, the standby's own number", Closed, direct, 486, false},
+		{"on duty, the reception", takeover.OnDuty, reception, 0, false},
+		{"on duty, an overflow", takeover.OnDuty, overflow, 0, false},
+		{"on duty, the standby's own number", takeover.OnDuty, direct, 0, false},
+		{"without the duty, an overflow", takeover.NoDuty, overflow, 0, true},
+		{"without the duty, the reception that was just handed over", takeover.NoDuty, reception, 0, true},
+		{"without the duty, the standby's own number", takeover.NoDuty, direct, 486, false},
+		{"passive, the reception: it is to overflow", takeover.Verifying, reception, 480, false},
+		{"passive, the standby's own number: no verification", takeover.Verifying, direct, 486, false},
+		{"unsure, the standby's own number: no verification", takeover.VerifyingAll, direct, 486, false},
+		{"closed, the reception", takeover.Closed, reception, 480, false},
+		{"closed, an overflow", takeover.Closed, overflow, 486, false},
+		{"closed, the standby's own number", takeover.Closed, direct, 486, false},
 	} {
 		t.Run(row.story, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -167,11 +169,11 @@ func TestUnsureVerifies(t *testing.T) {
 		for _, answer := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, answer %v", row.story, answer), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					s := newServer(t, Unsure, 1)
+					s := newServer(t, takeover.VerifyingAll, 1)
 					c := newCaller("a@pbx")
 					c.invite = row.call.invite
 					close(c.bye)
-					s.post.decision = Decision{Answer: answer}
+					s.post.decision = releve.Decision{Answer: answer}
 					close(s.post.verdict)
 					s.offer(t, c)
 					if len(s.post.asked) != 1 || c.answered != answer || !answer && !slices.Equal(c.refused, []int{row.refused}) {
@@ -187,11 +189,11 @@ func TestUnsureVerifies(t *testing.T) {
 // busy; a channel that becomes free ends the saturation.
 func TestEarlyRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, OnDuty, 1)
+		s := newServer(t, takeover.OnDuty, 1)
 		first, second, third := newCaller("1"), newCaller("2"), newCaller("3")
 		go s.offer(t, first)
 		synctest.Wait()
-		if since := s.Saturated(); !since.Equal(time.Now()) {
+		if since := s.Snapshot().SaturatedSince; !since.Equal(time.Now()) {
 			t.Errorf("saturated since %v, want now", since)
 		}
 		before := time.Now()
@@ -201,7 +203,7 @@ func TestEarlyRefusal(t *testing.T) {
 		}
 		close(first.bye)
 		synctest.Wait()
-		if !s.Saturated().IsZero() {
+		if !s.Snapshot().SaturatedSince.IsZero() {
 			t.Error("still saturated with a free channel")
 		}
 		close(third.bye)
@@ -222,7 +224,7 @@ func TestEarlyRefusal(t *testing.T) {
 // all (SPEC H6).
 func TestVerificationIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, Passive, 1)
+		s := newServer(t, takeover.Verifying, 1)
 		callers := make([]*caller, 500)
 		var over sync.WaitGroup
 		for i := range callers {
@@ -236,7 +238,7 @@ func TestVerificationIsShared(t *testing.T) {
 		if o := s.post.asked[0]; o.Reason != releve.ReasonBusy || !o.Overflowed || o.Binding != Standby {
 			t.Errorf("the offer was %+v", o)
 		}
-		s.post.decision = Decision{Code: 480, Why: "the main is well"}
+		s.post.decision = releve.Decision{Code: 480, Why: "the main is well"}
 		close(s.post.verdict)
 		over.Wait()
 		for _, c := range callers {
@@ -253,14 +255,14 @@ func TestVerificationIsShared(t *testing.T) {
 // The call whose verification led to the takeover is answered, in the new term.
 func TestCallThatLedToTheTakeover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, Passive, 1)
+		s := newServer(t, takeover.Verifying, 1)
 		c := newCaller("a@pbx").overflowing(releve.ReasonNoAnswer).press("0")
 		c.codes = []int{200}
 		done := make(chan struct{})
 		go func() { s.offer(t, c); close(done) }()
 		synctest.Wait()
-		s.post.take(Stance{WithoutDuty, 8})
-		s.post.decision = Decision{Answer: true, Took: true, WithoutDuty: true, Why: "3 rounds without an answer"}
+		s.post.take(stance{takeover.NoDuty, 8})
+		s.post.decision = releve.Decision{Answer: true, Took: true, WithoutDuty: true, Why: "3 rounds without an answer"}
 		close(s.post.verdict)
 		<-done
 		body := s.flushed(t).offered(t, "a@pbx")
@@ -275,7 +277,7 @@ func TestCallThatLedToTheTakeover(t *testing.T) {
 // others wait on.
 func TestCancelWhileVerifying(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, Passive, 2)
+		s := newServer(t, takeover.Verifying, 2)
 		gone := newCaller("gone").overflowing(releve.ReasonUnknown)
 		stays := newCaller("stays").overflowing(releve.ReasonUnknown)
 		close(stays.bye)
@@ -288,7 +290,7 @@ func TestCancelWhileVerifying(t *testing.T) {
 		if f := s.Snapshot(); f.Deciding != 1 {
 			t.Errorf("%d calls wait, want the other one", f.Deciding)
 		}
-		s.post.decision = Decision{Answer: true}
+		s.post.decision = releve.Decision{Answer: true}
 		close(s.post.verdict)
 		over.Wait()
 		if gone.answered || len(gone.refused) > 0 || !stays.answered {
@@ -302,7 +304,7 @@ func TestCancelWhileVerifying(t *testing.T) {
 
 func TestCancelWhileAnswering(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, OnDuty, 1)
+		s := newServer(t, takeover.OnDuty, 1)
 		c := newCaller("a@pbx")
 		c.answerIn = time.Second
 		done := make(chan struct{})
@@ -322,7 +324,7 @@ func TestCancelWhileAnswering(t *testing.T) {
 // A caller who gives up in the very moment of the answer is no failure of ours.
 func TestCancelCrossesTheAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, OnDuty, 1)
+		s := newServer(t, takeover.OnDuty, 1)
 		for range 2 * failuresMax {
 			c := newCaller("a@pbx")
 			c.answerErr = errCancelled
@@ -337,19 +339,19 @@ func TestCancelCrossesTheAnswer(t *testing.T) {
 // A fence hangs up calls in every state at once, and nothing gets in after it.
 func TestDrop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, OnDuty, 2)
+		s := newServer(t, takeover.OnDuty, 2)
 		talking, answering := newCaller("talking"), newCaller("answering")
 		answering.answerIn = time.Hour
 		verifying := newCaller("verifying").overflowing(releve.ReasonUnknown)
 		go s.offer(t, talking)
 		go s.offer(t, answering)
 		synctest.Wait()
-		s.post.take(Stance{Passive, 7})
+		s.post.take(stance{takeover.Verifying, 7})
 		go s.offer(t, verifying)
 		synctest.Wait()
 
 		before := time.Now()
-		s.post.take(Stance{Closed, 7})
+		s.post.take(stance{takeover.Closed, 7})
 		s.Drop("the duty is lost")
 		if err := s.Drained(t.Context()); err != nil {
 			t.Fatal(err)
@@ -370,13 +372,13 @@ func TestDrop(t *testing.T) {
 // A verdict that comes after a fence answers nobody.
 func TestVerdictAfterTheFence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, Passive, 1)
+		s := newServer(t, takeover.Verifying, 1)
 		c := newCaller("a@pbx").overflowing(releve.ReasonUnknown)
 		done := make(chan struct{})
 		go func() { s.offer(t, c); close(done) }()
 		synctest.Wait()
-		s.post.take(Stance{Closed, 7})
-		s.post.decision = Decision{Answer: true}
+		s.post.take(stance{takeover.Closed, 7})
+		s.post.decision = releve.Decision{Answer: true}
 		close(s.post.verdict)
 		<-done
 		if c.answered || !slices.Equal(c.refused, []int{486}) {
@@ -390,10 +392,10 @@ func TestVerdictAfterTheFence(t *testing.T) {
 func TestNoCallSlipsThroughTheFence(t *testing.T) {
 	for reading := range 2 {
 		synctest.Test(t, func(t *testing.T) {
-			s := newServer(t, OnDuty, 1)
+			s := newServer(t, takeover.OnDuty, 1)
 			s.post.whileRead = func(n int) {
 				if n == reading {
-					s.post.take(Stance{Closed, 7})
+					s.post.take(stance{takeover.Closed, 7})
 					s.Drop("the duty is lost")
 				}
 			}
@@ -408,7 +410,7 @@ func TestNoCallSlipsThroughTheFence(t *testing.T) {
 
 func TestDrainedWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, OnDuty, 1)
+		s := newServer(t, takeover.OnDuty, 1)
 		if err := s.Drained(t.Context()); err != nil {
 			t.Errorf("without a call: %v", err)
 		}
@@ -430,7 +432,7 @@ func TestDrainedWaits(t *testing.T) {
 // A PBX that offers calls in a loop is refused beyond a bound.
 func TestTooManyCallsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, Passive, 1)
+		s := newServer(t, takeover.Verifying, 1)
 		var over sync.WaitGroup
 		for i := range presentMax {
 			c := newCaller(fmt.Sprint(i)).overflowing(releve.ReasonUnknown)
@@ -451,7 +453,7 @@ func TestTooManyCallsAtOnce(t *testing.T) {
 // (SPEC H4), until it answers, or for two seconds.
 func TestHealthy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, OnDuty, 1)
+		s := newServer(t, takeover.OnDuty, 1)
 		noPort := errors.New("no media port is free")
 		fail := func(err error) *caller {
 			c := newCaller("a@pbx")
@@ -500,7 +502,7 @@ func TestHealthy(t *testing.T) {
 // Calls of a procedure are marked, so that they stay out of the statistics.
 func TestTestCallsAreMarked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, OnDuty, 1)
+		s := newServer(t, takeover.OnDuty, 1)
 		byID, byUser := newCaller("by-id"), newCaller("by-user")
 		byID.invite.TestID = s.Seal("return-1")
 		byUser.invite.From = "standby"
@@ -524,7 +526,7 @@ func TestTestCallsAreMarked(t *testing.T) {
 // A thousand calls at once: each is put through and recorded whole.
 func TestThousandCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, OnDuty, 1000)
+		s := newServer(t, takeover.OnDuty, 1000)
 		callers := make([]*caller, 1000)
 		var over sync.WaitGroup
 		for i := range callers {
@@ -567,7 +569,7 @@ func TestAFaultOfTheProgramEndsOneCall(t *testing.T) {
 		"while the keys are awaited": func(c *caller) { c.breakIn = "digits" },
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := newServer(t, OnDuty, 2)
+			s := newServer(t, takeover.OnDuty, 2)
 			var told []releve.CallID
 			s.broken = func(call releve.CallID, cause string) {
 				if !strings.Contains(cause, "a fault") || strings.Contains(cause, "goroutine") {
@@ -601,7 +603,7 @@ func TestAFaultOfTheProgramEndsOneCall(t *testing.T) {
 // record and, for a while, on the screen.
 func TestACallInWhichNoKeyCanBeHeardIsShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, OnDuty, 1)
+		s := newServer(t, takeover.OnDuty, 1)
 		deaf := newCaller("deaf")
 		deaf.keyless = true
 		var over sync.WaitGroup
@@ -627,12 +629,12 @@ func TestACallInWhichNoKeyCanBeHeardIsShown(t *testing.T) {
 // the server on duty has a row for him, that says why, and every server counts him.
 func TestACallThatTheTelephoneRefusedIsShown(t *testing.T) {
 	for name, row := range map[string]struct {
-		stance   StanceKind
+		stance   takeover.StanceKind
 		answered bool
 		rows     int
 	}{
-		"on duty": {OnDuty, false, 1}, "without the duty": {WithoutDuty, false, 1}, "passive": {Passive, false, 0},
-		"answered, and hung up": {OnDuty, true, 0},
+		"on duty": {takeover.OnDuty, false, 1}, "without the duty": {takeover.NoDuty, false, 1}, "passive": {takeover.Verifying, false, 0},
+		"answered, and hung up": {takeover.OnDuty, true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

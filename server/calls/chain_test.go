@@ -7,13 +7,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"releve/rules/takeover"
+
 	"releve"
 )
 
 // A caller whom the PBX offers again and again while he is refused is one caller.
 func TestTheAttemptsOfARefusedCallerAreOneChain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, OnDuty, 1)
+		s := newServer(t, takeover.OnDuty, 1)
 		at := 0
 		attempt := func(from string, codecs error) string {
 			at++
@@ -85,7 +87,7 @@ func TestChainsAreBounded(t *testing.T) {
 // Who was refused, came through and calls again makes another call.
 func TestAConversationEndsAChain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, OnDuty, 1)
+		s := newServer(t, takeover.OnDuty, 1)
 		take := func(c *caller, refused error) string {
 			c.invite.From, c.answerErr = "0612345678", refused
 			s.offer(t, c)

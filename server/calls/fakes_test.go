@@ -16,6 +16,7 @@ import (
 
 	"releve"
 	"releve/rules/attendant"
+	"releve/rules/takeover"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -216,23 +217,29 @@ func wait(ctx context.Context, d time.Duration, gone <-chan struct{}) error {
 	}
 }
 
+// stance is how a server stands towards calls, and in which term.
+type stance struct {
+	kind takeover.StanceKind
+	term releve.Term
+}
+
 // post is a duty that the test decides.
 type post struct {
 	mu       sync.Mutex
-	stance   Stance
+	stance   stance
 	verdict  chan struct{} // closed when known
-	decision Decision
+	decision releve.Decision
 	asked    []Offer
 
 	whileRead func(reading int) // runs after the stance was read, before it is told
 	readings  int
 }
 
-func newPost(kind StanceKind) *post {
-	return &post{stance: Stance{kind, 7}, verdict: make(chan struct{})}
+func newPost(kind takeover.StanceKind) *post {
+	return &post{stance: stance{kind, 7}, verdict: make(chan struct{})}
 }
 
-func (p *post) Stance() Stance {
+func (p *post) Stance() (takeover.StanceKind, releve.Term) {
 	p.mu.Lock()
 	stance, reading := p.stance, p.readings
 	p.readings++
@@ -240,16 +247,16 @@ func (p *post) Stance() Stance {
 	if p.whileRead != nil {
 		p.whileRead(reading)
 	}
-	return stance
+	return stance.kind, stance.term
 }
 
-func (p *post) take(s Stance) {
+func (p *post) take(s stance) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stance = s
 }
 
-func (p *post) Verify(ctx context.Context, o Offer) Decision {
+func (p *post) Verify(ctx context.Context, o Offer) releve.Decision {
 	p.mu.Lock()
 	p.asked = append(p.asked, o)
 	p.mu.Unlock()
@@ -257,7 +264,7 @@ func (p *post) Verify(ctx context.Context, o Offer) Decision {
 	case <-p.verdict:
 		return p.decision
 	case <-ctx.Done():
-		return Decision{Why: "not waited for"}
+		return releve.Decision{Why: "not waited for"}
 	}
 }
 
@@ -364,7 +371,7 @@ type server struct {
 	stop func() error // ends Run and returns its error
 }
 
-func newServer(t *testing.T, kind StanceKind, channels int) *server {
+func newServer(t *testing.T, kind takeover.StanceKind, channels int) *server {
 	t.Helper()
 	s := &server{post: newPost(kind), disk: &disk{}}
 	plan, err := attendant.ParsePlan("1000-1999", "9")

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"releve/rules/takeover"
 )
 
 // backToBack is a call as a PBX of the back-to-back kind brings it to the standby: with a
@@ -17,7 +19,7 @@ func backToBack(id, from string) *caller {
 
 // newStandby is a server beside a main whose verdict is that it is well.
 func newStandby(t *testing.T) *server {
-	s := newServer(t, Passive, 2)
+	s := newServer(t, takeover.Verifying, 2)
 	s.profile.Evidence = EvidenceAuto
 	close(s.post.verdict)
 	return s
@@ -102,7 +104,7 @@ func TestNobodyElsesCallIsOurs(t *testing.T) {
 // Asked to, the server on duty refuses one call of the site's own, and no caller.
 func TestOneCallOfOurOwnIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, OnDuty, 4)
+		s := newServer(t, takeover.OnDuty, 4)
 		s.GiveBack(time.Minute)
 		offer := func(id, from string) *caller {
 			c := newCaller(id)

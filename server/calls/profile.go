@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"releve/rules/takeover"
+
 	"releve"
 )
 
@@ -77,9 +79,9 @@ type Offer struct {
 // offer judges an INVITE. A call through the reception binding did not overflow,
 // whatever was diverted before it came to the reception. Nor did one that a PBX sends to
 // the server on duty by the published number itself.
-func (p Profile) offer(in releve.Invite, s StanceKind) Offer {
+func (p Profile) offer(in releve.Invite, s takeover.StanceKind) Offer {
 	o := Offer{Invite: in, Binding: Standby}
-	if in.Target == p.ReceptionUser || s == OnDuty && p.published(in.Target) {
+	if in.Target == p.ReceptionUser || s == takeover.OnDuty && p.published(in.Target) {
 		o.Binding = Reception
 		return o
 	}

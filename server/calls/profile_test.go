@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"releve/rules/takeover"
+
 	"releve"
 )
 
@@ -41,11 +43,11 @@ func TestEvidence(t *testing.T) {
 		t.Run(row.story, func(t *testing.T) {
 			p := profile
 			p.Evidence = row.evidence
-			if o := p.offer(row.invite, Passive); o.Overflowed != row.want || o.Reason != row.reason || o.Binding != Standby {
+			if o := p.offer(row.invite, takeover.Verifying); o.Overflowed != row.want || o.Reason != row.reason || o.Binding != Standby {
 				t.Errorf("overflowed %v for %q on %s", o.Overflowed, o.Reason, o.Binding)
 			}
 			row.invite.Target = "reception"
-			if o := p.offer(row.invite, Passive); o.Overflowed || o.Binding != Reception {
+			if o := p.offer(row.invite, takeover.Verifying); o.Overflowed || o.Binding != Reception {
 				t.Error("a call to the reception counts as overflowed")
 			}
 		})
@@ -92,10 +94,10 @@ func TestACallToTheServerOnDutyDidNotOverflow(t *testing.T) {
 		p := profile
 		p.Evidence = evidence
 		call := releve.Invite{To: "8000", Target: "8000"}
-		if o := p.offer(call, OnDuty); o.Overflowed || o.Binding != Reception {
+		if o := p.offer(call, takeover.OnDuty); o.Overflowed || o.Binding != Reception {
 			t.Errorf("%s: overflowed %v, to the %s", evidence, o.Overflowed, o.Binding)
 		}
-		if o := p.offer(call, Passive); !o.Overflowed {
+		if o := p.offer(call, takeover.Verifying); !o.Overflowed {
 			t.Errorf("%s: at the standby it did not overflow", evidence)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"releve/rules/takeover"
+
 	"releve"
 )
 
@@ -32,7 +34,7 @@ func fill(s *server) (facts int) {
 // its records; the conversation goes on in time.
 func TestStuckSpoolIsNotHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, OnDuty, 1)
+		s := newServer(t, takeover.OnDuty, 1)
 		held := make(chan struct{})
 		s.disk.hold(held)
 		kept := fill(s)
@@ -64,7 +66,7 @@ func TestStuckSpoolIsNotHeard(t *testing.T) {
 // Each time that the disk is stuck and memory full, one call waits for room, once.
 func TestOneWaitForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, OnDuty, 1)
+		s := newServer(t, takeover.OnDuty, 1)
 		for range 2 {
 			held := make(chan struct{})
 			s.disk.hold(held)
@@ -85,7 +87,7 @@ func TestOneWaitForRoom(t *testing.T) {
 // A disk that refuses for a while has every fact in the end, in order, once.
 func TestFailingSpoolLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, OnDuty, 1)
+		s := newServer(t, takeover.OnDuty, 1)
 		s.disk.fail(errors.New("no space left on device"))
 		for n := range 1000 {
 			s.recorder.record(fact(n))
@@ -112,7 +114,7 @@ func TestFailingSpoolLosesNothing(t *testing.T) {
 func TestLastChance(t *testing.T) {
 	t.Run("the disk takes it", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := newServer(t, OnDuty, 1)
+			s := newServer(t, takeover.OnDuty, 1)
 			s.disk.fail(errors.New("busy"))
 			for n := range 1000 {
 				s.recorder.record(fact(n))
@@ -126,7 +128,7 @@ func TestLastChance(t *testing.T) {
 	})
 	t.Run("the disk does not", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := newServer(t, OnDuty, 1)
+			s := newServer(t, takeover.OnDuty, 1)
 			s.disk.fail(errors.New("no space left on device"))
 			for n := range 1000 {
 				s.recorder.record(fact(n))

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"releve/rules/takeover"
 )
 
 // An INVITE that the PBX went on repeating while nobody was there, and that it takes back as
@@ -26,7 +28,7 @@ func TestARepetitionOfACallGivenUpIsNoCaller(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newServer(t, OnDuty, 1)
+				s := newServer(t, takeover.OnDuty, 1)
 				s.began = time.Now()
 				time.Sleep(c.after)
 				k := unacknowledged("a@pbx")

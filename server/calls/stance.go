@@ -3,43 +3,18 @@ package calls
 import (
 	"context"
 
+	"releve/rules/takeover"
+
 	"releve"
 )
 
-// StanceKind is how a server stands towards calls.
-type StanceKind int
-
-// The stances. The zero value takes no call.
-const (
-	Closed      StanceKind = iota // fenced, or not ready: refuse all
-	Passive                       // verify the overflowed, refuse the rest (SPEC H2)
-	Unsure                        // verify the reception's calls too: the duty may be this server's
-	WithoutDuty                   // answer from memory, into the spool (RULES R13)
-	OnDuty                        // answer all
-)
-
-// Stance is how a server stands towards calls, and in which term.
-type Stance struct {
-	Kind StanceKind
-	Term releve.Term
-}
-
 // Duty is who decides about the duty. Calls ask, and never decide.
 type Duty interface {
-	// Stance returns at once.
-	Stance() Stance
+	// Stance is how this server stands towards calls, and in which term. It returns at once.
+	Stance() (takeover.StanceKind, releve.Term)
 	// Verify returns when the verdict that this call asks for is known (SPEC H2 to
 	// H5). The end of ctx ends the wait of this call, not the verification (H3).
-	Verify(ctx context.Context, o Offer) Decision
-}
-
-// Decision is what becomes of a call after a verification.
-type Decision struct {
-	Answer      bool
-	Code        int    // of the refusal; 0: the one of the call's binding
-	WithoutDuty bool   // answer without the duty (RULES R13)
-	Took        bool   // the verification of this call led to the takeover
-	Why         string // for the log
+	Verify(ctx context.Context, o Offer) releve.Decision
 }
 
 // elsewhere refuses a call on the reception binding of a server that is not on
@@ -50,18 +25,18 @@ const elsewhere = 480
 // be verified first. A server without the duty also answers what still reaches
 // its reception binding: the other server has just been given the duty, and the
 // PBX has not noticed (RULES R13).
-func (p Profile) admit(s StanceKind, o Offer) (d Decision, verify bool) {
+func (p Profile) admit(s takeover.StanceKind, o Offer) (d releve.Decision, verify bool) {
 	switch {
-	case s == OnDuty:
-		return Decision{Answer: true, Why: "on duty"}, false
-	case s == WithoutDuty && (o.Binding == Reception || o.Overflowed):
-		return Decision{Answer: true, WithoutDuty: true, Why: "answering without the duty"}, false
-	case s == Passive && o.Overflowed, s == Unsure && (o.Binding == Reception || o.Overflowed):
-		return Decision{}, true
+	case s == takeover.OnDuty:
+		return releve.Decision{Answer: true, Why: "on duty"}, false
+	case s == takeover.NoDuty && (o.Binding == Reception || o.Overflowed):
+		return releve.Decision{Answer: true, WithoutDuty: true, Why: "answering without the duty"}, false
+	case s == takeover.Verifying && o.Overflowed, s == takeover.VerifyingAll && (o.Binding == Reception || o.Overflowed):
+		return releve.Decision{}, true
 	case o.Binding == Reception:
-		return Decision{Code: elsewhere, Why: "not on duty: the PBX is to let it overflow"}, false
-	case s == Closed:
-		return Decision{Code: p.RefusalCode, Why: "takes no calls now"}, false
+		return releve.Decision{Code: elsewhere, Why: "not on duty: the PBX is to let it overflow"}, false
+	case s == takeover.Closed:
+		return releve.Decision{Code: p.RefusalCode, Why: "takes no calls now"}, false
 	}
-	return Decision{Code: p.RefusalCode, Why: "dialled the standby's own number"}, false
+	return releve.Decision{Code: p.RefusalCode, Why: "dialled the standby's own number"}, false
 }

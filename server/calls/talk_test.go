@@ -3,20 +3,22 @@ package calls
 import (
 	"context"
 	"errors"
-	"releve"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"releve"
+
 	"releve/rules/attendant"
+	"releve/rules/takeover"
 )
 
 // conversation runs one call on duty and returns its steps and its end.
 func conversation(t *testing.T, c *caller, meanwhile func()) releve.Call {
 	t.Helper()
-	s := newServer(t, OnDuty, 1)
+	s := newServer(t, takeover.OnDuty, 1)
 	done := make(chan struct{})
 	go func() { s.offer(t, c); close(done) }()
 	meanwhile()
@@ -187,7 +189,7 @@ func TestDigitsClosedBeforeTheLegIsGone(t *testing.T) {
 // The end of Offer's context drops the call: the caller has his BYE.
 func TestOfferContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, OnDuty, 1)
+		s := newServer(t, takeover.OnDuty, 1)
 		c := newCaller("a@pbx")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("the server stops"))
 		defer cancel()
