@@ -234,7 +234,8 @@ func (s *settings) unheard(o arbiter.Options, err error) error {
 	case errors.Is(err, arbiter.ErrForeign):
 		return s.certificateTrouble(err)
 	case errors.Is(err, arbiter.ErrNotHeard):
-		return s.complaint(codeUnreachable, "witness-unheard", "address", o.Address.String(), "detail", s.detail(err))
+		return s.complaint(codeUnreachable, "witness-unheard", "address", o.Address.String(),
+			"detail", releve.Quote(s.lang(), err.Error())) // its own sentence would say the same again
 	}
 	return err
 }

@@ -108,11 +108,7 @@ func read(t *testing.T) source {
 	eachFile(t, filepath.Join("..", ".."), func(name string, n ast.Node) {
 		room := tables[filepath.ToSlash(filepath.Dir(name))]
 		if text, ok := literal(n); ok {
-			s.literals[text] = true
-			s.literals[strings.ReplaceAll(text, " ", "-")] = true // of words that are recorded
-			if coded.MatchString(text) && room == "" {
-				s.codes[text] = name
-			}
+			s.note(name, text, room == "")
 		}
 		if call, ok := n.(*ast.CallExpr); ok {
 			if code, ok := said(call); ok && strings.HasPrefix(code, "cause-") { // everybody's
@@ -135,6 +131,16 @@ func read(t *testing.T) source {
 	return s
 }
 
+// note keeps a string of the source. One that looks like a code of everybody's is one, but in
+// rooms that have codes of their own.
+func (s source) note(name, text string, everybodys bool) {
+	s.literals[text] = true
+	s.literals[strings.ReplaceAll(text, " ", "-")] = true // of words that are recorded
+	if everybodys && coded.MatchString(text) {
+		s.codes[text] = name
+	}
+}
+
 var (
 	action = regexp.MustCompile(`\{\{.*?\}\}`)
 	quoted = regexp.MustCompile(`"[^"]*"`)
@@ -147,7 +153,7 @@ func (s source) page(t *testing.T, name string) {
 	}
 	for _, a := range action.FindAllString(string(text), -1) {
 		for _, literal := range quoted.FindAllString(a, -1) {
-			s.literals[strings.Trim(literal, `"`)] = true
+			s.note(name, strings.Trim(literal, `"`), true)
 		}
 	}
 }
@@ -203,7 +209,7 @@ func literal(n ast.Node) (string, bool) {
 
 // coded are the beginnings of codes that are kept in constants and tables before
 // they are said.
-var coded = regexp.MustCompile(`^(why|tier|phase|rule|round|evidence|step|before|cost|next|found|check|event|cause|calls|notice)-[a-z-]*[a-z]$`)
+var coded = regexp.MustCompile(`^(why|tier|phase|rule|round|evidence|step|before|cost|next|found|check|event|cause|calls|notice|account|callstep|difference|job|outcome|procedure|promise|spool|state|ui|word)-[a-z-]*[a-z]$`)
 
 // sayers are the functions that make a sentence, and which of their arguments is its code.
 var sayers = map[string]int{
