@@ -5,7 +5,6 @@ import (
 	"os"
 
 	"releve"
-
 	"releve/config"
 	"releve/doors/account"
 )
@@ -32,12 +31,11 @@ func NewUnrooted(c config.Config, found bool, log *slog.Logger) (*App, error) {
 	return a, nil
 }
 
-// stepDown makes this process act as the account. A fault keeps it root.
+// stepDown makes this process act as the account.
 func (a *App) stepDown() {
-	who, err := account.Find(a.config.Site.Data, a.config.Database.Account)
-	if err == nil {
+	who, rights, err := program(a.config).StepDown()
+	if who.Name != "" {
 		a.config.Database.Account = who.Name // one for both
-		a.rights, err = who.Assume(a.config.Site.Data, kept, filesOf(a.config))
 	}
 	if err != nil {
 		a.log.Warn("this server stays root", "err", err)
@@ -45,38 +43,27 @@ func (a *App) stepDown() {
 		a.rooted = &why
 		return
 	}
+	a.rights = rights
 	a.log.Info("root is given up", "account", who.Name)
 }
 
 // CheckAccount says what would keep a server that root starts from giving root up, nil when
 // nothing does. It changes nothing.
-func CheckAccount(c config.Config) *releve.Sentence {
-	if os.Geteuid() != 0 { // who asks is not who would start it
-		return nil
-	}
-	who, err := account.Find(c.Site.Data, c.Database.Account)
-	if err == nil {
-		err = who.Examine(c.Site.Data, filesOf(c))
-	}
-	if err == nil {
-		return nil
-	}
-	why := account.StaysRoot(err)
-	return &why
-}
+func CheckAccount(c config.Config) *releve.Sentence { return program(c).Check() }
 
-// kept is what a server keeps. The database and its copies were never root's: where they
-// are, somebody brought them back, which PostgreSQL's room says.
-var kept = account.Keep{
-	Entries: []string{"journal", "spool", "diary", "postgres", "control.sock", "overflow.json", ".overflow.json*", "verified.json", ".verified.json*"},
-	Closed:  []string{"postgres/data", "postgres/data.*"},
-}
-
-// filesOf are those that are read while the server runs.
-func filesOf(c config.Config) account.Files {
-	return account.Files{
-		Secret: []string{c.Peer.Key},
-		Public: []string{c.Peer.CA, c.Peer.Certificate, c.Peer.OtherCertificate},
+// program is what a server keeps, and reads while it runs. The database and its copies were
+// never root's: where they are, somebody brought them back, which PostgreSQL's room says.
+func program(c config.Config) account.Program {
+	return account.Program{
+		Dir: c.Site.Data, Accounts: []string{c.Database.Account},
+		Keep: account.Keep{
+			Entries: []string{"journal", "spool", "diary", "postgres", "control.sock", "overflow.json", ".overflow.json*", "verified.json", ".verified.json*"},
+			Closed:  []string{"postgres/data", "postgres/data.*"},
+		},
+		Files: account.Files{
+			Secret: []string{c.Peer.Key},
+			Public: []string{c.Peer.CA, c.Peer.Certificate, c.Peer.OtherCertificate},
+		},
 	}
 }
 

@@ -76,12 +76,10 @@ func witnessRights(conf config.WitnessFile, log *slog.Logger) *account.Rights {
 		return nil
 	}
 	w := conf.Witness
-	who, err := account.Find(w.Data, w.Account, "postgres")
-	var rights *account.Rights
-	if err == nil {
-		keep := account.Keep{Entries: []string{"lock", "journal", "journal.*"}}
-		rights, err = who.Assume(w.Data, keep, account.Files{Secret: []string{w.Key}, Public: []string{w.CA, w.Certificate}})
-	}
+	who, rights, err := account.Program{
+		Dir: w.Data, Accounts: []string{w.Account, "postgres"}, Keep: account.Keep{Entries: []string{"lock", "journal", "journal.*"}},
+		Files: account.Files{Secret: []string{w.Key}, Public: []string{w.CA, w.Certificate}},
+	}.StepDown()
 	if err != nil {
 		log.Warn("this witness stays root", "err", words.Say(conf.Site.Language, account.StaysRoot(err)))
 		return nil
