@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"releve/app"
+	"releve/rules/takeover"
 	"releve/screen/console/client"
 	"releve/screen/text"
 	"releve/screen/view"
@@ -104,11 +105,15 @@ const around = 10 * time.Second
 func newExplain(s *settings) *cobra.Command {
 	var at string
 	var limit int
+	var rules bool
 	c := &cobra.Command{
 		Use: "explain", Args: s.noArgs,
 		Example: "  releve explain -c secondary.toml\n  releve explain -c secondary.toml --at 03:00:00\n" +
-			"  releve explain -c secondary.toml --at 2026-11-24T03:00:00+01:00",
+			"  releve explain -c secondary.toml --at 2026-11-24T03:00:00+01:00\n  releve explain --rules",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if rules {
+				return shown(s, c, takeover.Table(), nil, s.rulesPage)
+			}
 			from, to, err := s.span(at)
 			if err := errors.Join(err, s.atLeastOne(limit)); err != nil {
 				return err
@@ -123,6 +128,7 @@ func newExplain(s *settings) *cobra.Command {
 	}
 	c.Flags().StringVar(&at, "at", "", "")
 	c.Flags().IntVar(&limit, "limit", 100, "")
+	c.Flags().BoolVar(&rules, "rules", false, "")
 	return c
 }
 

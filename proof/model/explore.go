@@ -25,6 +25,7 @@ type Report struct {
 	AtBounds  int // states of which that is not known, for moves beyond the bounds are open to them
 	Whole     bool
 	Rows      []string // rows of the table that were carried out
+	leads     map[lead]bool
 }
 
 // String is the report in a line.
@@ -116,7 +117,7 @@ func (x *explorer) explore(enough func(*state) bool) (whole bool) {
 func (x *explorer) report(whole bool) Report {
 	r := Report{
 		Bounds: x.Bounds, Variant: x.Variant.Name, States: len(x.states), Moves: x.moves, Machines: len(x.machines) - 1,
-		Whole: whole, Broken: x.broken, Rows: slices.Sorted(maps.Keys(x.rules)),
+		Whole: whole, Broken: x.broken, Rows: slices.Sorted(maps.Keys(x.rules)), leads: x.leads,
 	}
 	switch {
 	case x.broken != "":

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -213,6 +215,14 @@ type interned struct {
 	words     numbered[takeover.Word]
 	outcomes  []outcome
 	steps     map[step]uint32
+	leads     map[lead]bool
+	table     []takeover.Row
+}
+
+// lead is a row of the table, carried out in a phase.
+type lead struct {
+	rule string
+	from takeover.Phase
 }
 
 type step struct {
@@ -225,7 +235,7 @@ func newInterned(site Site) *interned {
 		site: site, machines: make([]takeover.Machine, 1), machineOf: map[identity]uint32{}, said: make([]uint32, 1),
 		statuses: newNumbered[takeover.Status](), journals: newNumbered[takeover.Durable](),
 		registers: newNumbered[takeover.Register](), claims: newNumbered[takeover.Claim](), words: newNumbered[takeover.Word](),
-		outcomes: make([]outcome, 1), steps: map[step]uint32{},
+		outcomes: make([]outcome, 1), steps: map[step]uint32{}, leads: map[lead]bool{}, table: takeover.Table(),
 	}
 }
 
@@ -292,7 +302,7 @@ func (n *interned) compute(machine uint32, in input) outcome {
 		}
 		told = append(told, m.Step(e)...)
 	}
-	o := outcome{broken: unsound(n.machines[machine], &m, in, told)}
+	o := outcome{broken: cmp.Or(unsound(n.machines[machine], &m, in, told), n.astray(told))}
 	matters := o.broken != ""
 	for _, a := range told {
 		o.actions = append(o.actions, n.action(a, &m))
@@ -314,6 +324,18 @@ func (n *interned) action(a takeover.Action, m *takeover.Machine) action {
 		brief.claim = n.claim(a.Claim)
 	}
 	return brief
+}
+
+// astray finds a row that led elsewhere than the table's columns say.
+func (n *interned) astray(told []takeover.Action) string {
+	for _, a := range told {
+		n.leads[lead{a.Rule, a.From}] = true
+		if slices.ContainsFunc(n.table, func(r takeover.Row) bool { return r.Leads(a.Rule, a.From, a.To) }) {
+			continue
+		}
+		return fmt.Sprintf("the row %s leads from %s to %s, of which the table says nothing", a.Rule, a.From, a.To)
+	}
+	return ""
 }
 
 // unsound finds what no step may do, whatever the world is like.

@@ -125,9 +125,9 @@ func (m *Machine) leftAlone() bool {
 // asks the witness to go on alone (M4). One that hears no PBX leaves it to the other,
 // unless the other has no copy to serve from.
 func (m *Machine) canReclaim() bool {
-	stands := m.Phase == Serving || m.Phase == Unconfirmed
-	serving := stands && !m.Released && (m.leftAlone() || m.copyGone())
-	return m.canPutClaim() && m.Owns() && m.Issued && m.registerMine() && (serving || m.Phase == Handed && (m.reclaimed() || m.copyGone()))
+	serving := m.Phase != Handed && !m.Released && (m.leftAlone() || m.copyGone())
+	handed := m.Phase == Handed && (m.reclaimed() || m.copyGone())
+	return m.canPutClaim() && m.Owns() && m.Issued && m.registerMine() && (serving || handed)
 }
 
 // copyGone: the copy that the hand-over names is no longer there, and its server cannot
@@ -241,6 +241,8 @@ func (m *Machine) canChangeArbiter() bool {
 // needsVote: the vote has to be here while the arbiter changes.
 func (m *Machine) needsVote() bool { return m.canChangeArbiter() && !m.Vote }
 
+func (m *Machine) mayChangeArbiter() bool { return m.canChangeArbiter() && m.Alone() }
+
 func (m *Machine) changeArbiter() []Action {
 	want, _ := m.wanted()
 	m.Order, m.Confirmed = "", want != releve.Witness
@@ -250,7 +252,12 @@ func (m *Machine) changeArbiter() []Action {
 // witnessFirstHeard: a new site whose configuration names a witness begins as a pair and moves
 // as soon as the witness is heard.
 func (m *Machine) witnessFirstHeard() bool {
-	return m.Order == "" && m.Settings.Arbiter == releve.Witness && m.Phase == Serving && m.Term == 1 && m.Incarnation == 0 && m.WitnessHeard()
+	return m.Order == "" && m.Settings.Arbiter == releve.Witness && m.Term == 1 && m.Incarnation == 0 && m.WitnessHeard()
+}
+
+func (m *Machine) orderWitness() []Action {
+	m.Order = UseWitness
+	return say(m)
 }
 
 // arbiterLater: the owner was alone when it chose another arbiter.

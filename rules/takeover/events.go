@@ -212,11 +212,12 @@ const (
 	PutClaim ActionKind = "claim"  // put Claim to the witness
 )
 
-// Action is one thing to do. Rule names the row of the table that asked for it:
-// the sentence of that name is what the operator reads.
+// Action is one thing to do. Rule names the row of the table that asked for it, carried out
+// in phase From and led to To: the sentence of that name is what the operator reads.
 type Action struct {
 	Kind        ActionKind
 	Rule        string
+	From, To    Phase
 	Durable     Durable       // of Save
 	Job         Job           // of Begin
 	Turn        int           // of Begin and PutClaim: tells one from another of the same kind

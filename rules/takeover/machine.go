@@ -27,6 +27,14 @@ const (
 	Stuck       Phase = "stuck"       // an operator must act
 )
 
+// Phases are all of them.
+func Phases() []Phase {
+	return []Phase{
+		Starting, Founding, Unconfirmed, Serving, Handing, Handed, Promoting,
+		Waiting, Rejoining, Isolated, Following, Deposed, Restoring, Stuck,
+	}
+}
+
 // Settings are those of the site (SPEC H3).
 type Settings struct {
 	Seat   releve.Seat   `json:"Seat"`
@@ -108,8 +116,7 @@ func (m *Machine) Step(e Event) []Action {
 		if row == nil {
 			return out
 		}
-		for _, a := range row.do(m) {
-			a.Rule = row.name
+		for _, a := range m.carry(row) {
 			switch a.Kind {
 			case Begin:
 				m.Turn++
@@ -136,24 +143,16 @@ func (m *Machine) halted(u Unsaved) []Action {
 	if u.Unasked != 0 && u.Unasked == m.ClaimTurn {
 		m.ClaimTurn = 0 // nobody will answer it
 	}
+	from := m.Phase
 	out := m.halt()
 	for i := range out {
-		out[i].Rule = "halted"
+		out[i].Rule, out[i].From, out[i].To = "halted", from, m.Phase
 	}
 	return out
 }
 
 // Saved is told that the journal has taken d: the disk holds what memory does.
 func (m *Machine) Saved(d Durable) { m.JournalLost = m.JournalLost && d != m.Durable }
-
-func (m *Machine) next() *row {
-	for i := range table {
-		if table[i].when(m) {
-			return &table[i]
-		}
-	}
-	return nil
-}
 
 func (m *Machine) observe(e Event) {
 	switch {

@@ -2,150 +2,223 @@ package takeover
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"releve"
 )
 
-// row is one line of the table: when it holds, it is carried out, and its name
-// is the sentence that the operator reads. No row leaves its own condition true.
+// row is one line of the table: in the phases of its column from, when it holds, it is
+// carried out, and its name is the sentence that the operator reads. No row leaves its own
+// condition true.
 type row struct {
 	name string
+	from phases // nil: in all
+	to   phases // where it leads; nil: the phase stays. Where there are several, do chooses
 	when func(*Machine) bool
 	do   func(*Machine) []Action
+}
+
+// phases are some of them.
+type phases []Phase
+
+// Words for the columns from and to.
+var (
+	anywhere  phases
+	stays     phases
+	onCopy    = phases{Isolated, Following}
+	standby   = phases{Isolated, Following, Waiting, Rejoining, Deposed}
+	verifying = append(standby[:len(standby):len(standby)], Stuck, Unconfirmed)
+)
+
+func in(p ...Phase) phases { return p }
+func to(p ...Phase) phases { return p }
+
+// except are all phases but some.
+func except(p ...Phase) (rest phases) {
+	for _, each := range Phases() {
+		if !slices.Contains(p, each) {
+			rest = append(rest, each)
+		}
+	}
+	return rest
 }
 
 // table is the whole of the takeover, read from the top: what takes the duty away
 // stands before what goes on with it, and what moves the vote before what uses it.
 var table = []row{
 	// A server that is no longer on duty.
-	{"duty-lost", (*Machine).superseded, (*Machine).fence},
-	{"journal-lacks", (*Machine).forgetful, (*Machine).halt},
-	{"duty-handed-over", (*Machine).successorReady, to(Deposed)},
-	{"mirror-superseded", (*Machine).outdated, (*Machine).outdate},
-	{"duty-ours-after-all", (*Machine).oursAfterAll, (*Machine).takeUpAgain},
+	{"duty-lost", except(Deposed, Handed, Waiting, Rejoining, Stuck), to(Deposed), (*Machine).superseded, (*Machine).fence},
+	{"journal-lacks", except(Stuck), to(Stuck), (*Machine).forgetful, (*Machine).halt},
+	{"duty-handed-over", in(Handed), to(Deposed), (*Machine).successorReady, say},
+	{"mirror-superseded", onCopy, to(Waiting, Deposed), (*Machine).outdated, (*Machine).outdate},
+	{"duty-ours-after-all", in(Deposed), to(Unconfirmed), (*Machine).oursAfterAll, startAgain(true)},
 
 	// A server whose journal failed: its disk was full, perhaps, and has room again.
-	{"journal-tried-again", (*Machine).journalTry, (*Machine).tryJournal},
-	{"journal-takes-again", func(m *Machine) bool { return m.Halts > 0 && !m.JournalLost }, (*Machine).goOn},
+	{"journal-tried-again", anywhere, stays, (*Machine).journalTry, (*Machine).tryJournal},
+	{"journal-takes-again", anywhere, to(Starting), (*Machine).journalTakesAgain, (*Machine).goOn},
 
 	// A server that has just started.
-	{"data-foreign", starting(func(m *Machine) bool { return m.Boot.Disk == DiskForeign }), to(Stuck)},
-	{"data-unknown", starting((*Machine).dataWithoutMemory), to(Stuck)},
-	{"data-missing", starting((*Machine).ownerWithoutData), to(Stuck)},
-	{"released-before", starting(func(m *Machine) bool { return m.Known && m.Owns() && m.Released }), to(Handed)},
-	{"owner-starts", starting(func(m *Machine) bool { return m.Known && m.Owns() && m.Promotion.Done }), (*Machine).startOwner},
-	{"promotion-goes-on", starting(func(m *Machine) bool { return m.Known && m.Owns() }), to(Promoting)},
-	{"mirror-starts", starting((*Machine).copyWhole), to(Isolated)},
-	{"mirror-without-copy", starting(func(m *Machine) bool { return m.Known }), (*Machine).strikeCopy},
-	{"site-founded", (*Machine).canFound, begin(Founding, JobCreate)},
-	{"copy-wanted", starting(func(m *Machine) bool { return m.Seat == releve.Secondary }), to(Waiting)},
-	{"journal-empty", starting(func(m *Machine) bool { return m.otherHeard() && m.Other.Known }), to(Deposed)},
-	{"site-begins", func(m *Machine) bool { return m.Phase == Founding && m.jobEnded(JobCreate) }, (*Machine).beginSite},
+	{"data-foreign", in(Starting), to(Stuck), found((*Machine).foreignData), say},
+	{"data-unknown", in(Starting), to(Stuck), found((*Machine).dataWithoutMemory), say},
+	{"data-missing", in(Starting), to(Stuck), found((*Machine).ownerWithoutData), say},
+	{"released-before", in(Starting), to(Handed), found((*Machine).ownerReleased), say},
+	{"owner-starts", in(Starting), to(Unconfirmed), found((*Machine).ownerPromoted), start(true)},
+	{"promotion-goes-on", in(Starting), to(Promoting), found((*Machine).knownOwner), say},
+	{"mirror-starts", in(Starting), to(Isolated), found((*Machine).copyWhole), say},
+	{"mirror-without-copy", in(Starting), to(Waiting), found((*Machine).knows), (*Machine).strikeCopy},
+	{"site-founded", in(Starting, Founding), to(Founding), (*Machine).canFound, begin(JobCreate)},
+	{"copy-wanted", in(Starting), to(Waiting), found((*Machine).isSecondary), say},
+	{"journal-empty", in(Starting), to(Deposed), found((*Machine).otherKnows), say},
+	{"site-begins", in(Founding), to(Unconfirmed), ended(JobCreate), (*Machine).beginSite},
 
 	// The vote.
-	{"arbiter-adopted", (*Machine).arbiterLater, (*Machine).adoptArbiter},
-	{"vote-returned", (*Machine).voteReturned, (*Machine).takeReturned},
-	{"vote-returned-by-hand", (*Machine).voteCarried, (*Machine).takeCarried},
-	{"vote-regained", (*Machine).voteRegained, (*Machine).takeRegained},
-	{"vote-void", (*Machine).voteVoid, saving(Durable.Void)},
-	{"register-void", (*Machine).registerVoid, saving(Durable.Void)},
-	{"vote-recalled", (*Machine).voteRecalled, saving(Durable.Abdicate)},
-	{"vote-not-issued", func(m *Machine) bool { return m.halfHanded() && m.shut() }, saving(Durable.TakeBack)},
-	{"vote-accepted", func(m *Machine) bool { return m.voteOffered() && m.voteAnswer().Holds() }, (*Machine).answerVote},
-	{"vote-refused", (*Machine).voteOffered, (*Machine).answerVote},
-	{"mirror-abdicates", (*Machine).broken, saving(Durable.Abdicate)},
-	{"vote-barrier", func(m *Machine) bool { return m.canHandVote() && m.Lone && m.retryable(JobBarrier) }, begin(Serving, JobBarrier)},
-	{"vote-prepared", func(m *Machine) bool { return m.canHandVote() && !m.Lone }, (*Machine).beginHandOver},
-	{"vote-issued", (*Machine).caughtUp, (*Machine).issueVote},
-	{"vote-taken-back", (*Machine).handOverFailed, saving(Durable.TakeBack)},
-	{"solo-by-order", (*Machine).soloOrdered, (*Machine).solo},
-	{"arbiter-change-asked", (*Machine).witnessFirstHeard, func(m *Machine) []Action { m.Order = UseWitness; return said() }},
-	{"arbiter-changed", func(m *Machine) bool { return m.canChangeArbiter() && m.Alone() }, (*Machine).changeArbiter},
-	{"register-updated", (*Machine).registerBehind, (*Machine).updateRegister},
-	{"vote-lodged", (*Machine).canLodge, (*Machine).lodge},
-	{"vote-reclaimed", (*Machine).canReclaim, (*Machine).reclaim},
+	{"arbiter-adopted", anywhere, stays, (*Machine).arbiterLater, (*Machine).adoptArbiter},
+	{"vote-returned", anywhere, stays, (*Machine).voteReturned, (*Machine).takeReturned},
+	{"vote-returned-by-hand", anywhere, stays, (*Machine).voteCarried, (*Machine).takeCarried},
+	{"vote-regained", anywhere, stays, (*Machine).voteRegained, (*Machine).takeRegained},
+	{"vote-void", anywhere, stays, (*Machine).voteVoid, saving(Durable.Void)},
+	{"register-void", anywhere, stays, (*Machine).registerVoid, saving(Durable.Void)},
+	{"vote-recalled", anywhere, stays, (*Machine).voteRecalled, saving(Durable.Abdicate)},
+	{"vote-not-issued", in(Unconfirmed, Serving), stays, (*Machine).handOverShut, saving(Durable.TakeBack)},
+	{"vote-accepted", anywhere, stays, (*Machine).voteFits, (*Machine).answerVote},
+	{"vote-refused", anywhere, stays, (*Machine).voteOffered, (*Machine).answerVote},
+	{"mirror-abdicates", anywhere, stays, (*Machine).broken, saving(Durable.Abdicate)},
+	{"vote-barrier", in(Serving), stays, (*Machine).canStopLone, begin(JobBarrier)},
+	{"vote-prepared", in(Serving), stays, (*Machine).canPrepare, (*Machine).beginHandOver},
+	{"vote-issued", in(Serving), stays, (*Machine).caughtUp, (*Machine).issueVote},
+	{"vote-taken-back", in(Serving), stays, (*Machine).handOverFailed, saving(Durable.TakeBack)},
+	{"solo-by-order", in(Serving, Unconfirmed), stays, (*Machine).soloOrdered, (*Machine).solo},
+	{"arbiter-change-asked", in(Serving), stays, (*Machine).witnessFirstHeard, (*Machine).orderWitness},
+	{"arbiter-changed", in(Serving), stays, (*Machine).mayChangeArbiter, (*Machine).changeArbiter},
+	{"register-updated", anywhere, stays, (*Machine).registerBehind, (*Machine).updateRegister},
+	{"vote-lodged", anywhere, stays, (*Machine).canLodge, (*Machine).lodge},
+	{"vote-reclaimed", in(Serving, Unconfirmed, Handed), stays, (*Machine).canReclaim, (*Machine).reclaim},
 
 	// An owner and its duty.
-	{"database-lost", func(m *Machine) bool { return m.canHandOver() && !m.DB.Up }, (*Machine).releaseTerm},
-	{"pbx-lost", func(m *Machine) bool { return m.canHandOver() && m.pbxGone() }, (*Machine).releaseTerm},
-	{"voice-lost", func(m *Machine) bool { return m.canHandOver() && m.voiceGone() }, (*Machine).releaseTerm},
-	{"duty-given", func(m *Machine) bool { return m.Order == HandOver && m.canHandOver() && m.Job == NoJob }, (*Machine).giveDuty},
-	{"duty-kept", func(m *Machine) bool { return m.Order == HandOver && m.Job == NoJob }, forget},
-	{"duty-released", func(m *Machine) bool { return m.Phase == Handing && m.Job == NoJob }, (*Machine).releaseTerm},
-	{"term-reopened", func(m *Machine) bool { return m.Phase == Handed && m.Alone() }, (*Machine).reopenTerm},
-	{"owner-confirmed", (*Machine).ownerConfirmed, to(Serving)},
-	{"owner-database-starts", (*Machine).ownerDown, startAgain(true)},
-	{"gate-opened", (*Machine).gateReady, (*Machine).openGate},
-	{"alone", (*Machine).canBeAlone, begin(Serving, JobLone)},
-	{"mirrored", (*Machine).canBeMirrored, begin(Serving, JobBarrier)},
-	{"duty-still-ours", (*Machine).stillOurs, func(m *Machine) []Action { m.Suspended = false; return said() }},
-	{"standby-user-left", (*Machine).standbyWanted, func(m *Machine) []Action { m.KeepStandby = false; return said() }},
+	{"database-lost", in(Serving), to(Handed), (*Machine).databaseGone, (*Machine).releaseTerm},
+	{"pbx-lost", in(Serving), to(Handed), (*Machine).pbxGone, (*Machine).releaseTerm},
+	{"voice-lost", in(Serving), to(Handed), (*Machine).voiceGone, (*Machine).releaseTerm},
+	{"duty-given", in(Serving), to(Handing), (*Machine).handOverOrdered, (*Machine).giveDuty},
+	{"duty-kept", anywhere, stays, (*Machine).handOverVain, forget},
+	{"duty-released", in(Handing), to(Handed, Unconfirmed), (*Machine).idle, (*Machine).releaseTerm},
+	{"term-reopened", in(Handed), to(Unconfirmed), (*Machine).isAlone, (*Machine).reopenTerm},
+	{"owner-confirmed", in(Unconfirmed), to(Serving), (*Machine).ownerConfirmed, say},
+	{"owner-database-starts", in(Unconfirmed, Serving), stays, (*Machine).databaseDown, startAgain(true)},
+	{"gate-opened", in(Serving), stays, (*Machine).gateReady, (*Machine).openGate},
+	{"alone", in(Serving), stays, (*Machine).canBeAlone, begin(JobLone)},
+	{"mirrored", in(Serving), stays, (*Machine).canBeMirrored, begin(JobBarrier)},
+	{"duty-still-ours", anywhere, stays, (*Machine).stillOurs, (*Machine).resume},
+	{"standby-user-left", anywhere, stays, (*Machine).standbyWanted, (*Machine).leaveStandby},
 
 	// A database that is lost, and nobody to relieve its owner.
-	{"restore-begins", (*Machine).restoreOrdered, (*Machine).beginRestore},
-	{"restored", func(m *Machine) bool { return m.Phase == Restoring && m.jobEnded(JobRestore) }, (*Machine).goOnRestored},
-	{"restore-failed", func(m *Machine) bool { return m.Phase == Restoring && m.Job == NoJob }, to(Stuck)},
+	{"restore-begins", in(Serving, Unconfirmed, Stuck), to(Restoring), (*Machine).restoreOrdered, (*Machine).beginRestore},
+	{"restored", in(Restoring), to(Promoting), ended(JobRestore), (*Machine).goOnRestored},
+	{"restore-failed", in(Restoring), to(Stuck), (*Machine).idle, say},
 
 	// A mirror.
-	{"return-begins", (*Machine).rejoinOrdered, (*Machine).comeBack},
-	{"kept-copy-starts", (*Machine).keptCopyNeeded, startAgain(false)},
-	{"copy-condemned", (*Machine).rebuildOrdered, (*Machine).condemn},
-	{"copy-too-old", (*Machine).tooOld, (*Machine).condemn},
-	{"copy-begins", (*Machine).copyPossible, (*Machine).rejoin},
-	{"copy-finished", func(m *Machine) bool { return m.Phase == Rejoining && m.jobEnded(JobRejoin) }, (*Machine).rejoined},
-	{"copy-failed", func(m *Machine) bool { return m.Phase == Rejoining && m.Job == NoJob }, to(Waiting)},
-	{"mirror-database-starts", func(m *Machine) bool { return m.isMirror() && !m.DB.Up && m.retryable(JobStart) }, (*Machine).startCopy},
-	{"mirror-follows", (*Machine).canFollow, begin(Following, JobFollow)},
-	{"stop-asked", func(m *Machine) bool { return m.stopping() && m.canGiveBack() }, saving(Durable.Abdicate)},
-	{"abdication-asked", func(m *Machine) bool { return m.Order == Abdicate && m.canGiveBack() }, (*Machine).abdicateByOrder},
+	{"return-begins", in(Deposed, Stuck), to(Waiting), (*Machine).rejoinOrdered, (*Machine).comeBack},
+	{"kept-copy-starts", in(Deposed), stays, (*Machine).keptCopyNeeded, startAgain(false)},
+	{"copy-condemned", onCopy, to(Waiting), (*Machine).rebuildOrdered, (*Machine).condemn},
+	{"copy-too-old", onCopy, to(Waiting), (*Machine).tooOld, (*Machine).condemn},
+	{"copy-begins", in(Waiting), to(Rejoining), (*Machine).copyPossible, (*Machine).rejoin},
+	{"copy-finished", in(Rejoining), to(Isolated), ended(JobRejoin), (*Machine).save},
+	{"copy-failed", in(Rejoining), to(Waiting), (*Machine).idle, say},
+	{"mirror-database-starts", onCopy, to(Isolated), (*Machine).copyDown, startAgain(false)},
+	{"mirror-follows", onCopy, to(Following), (*Machine).canFollow, begin(JobFollow)},
+	{"stop-asked", anywhere, stays, (*Machine).stopOrdered, saving(Durable.Abdicate)},
+	{"abdication-asked", anywhere, stays, (*Machine).abdicationOrdered, (*Machine).abdicateByOrder},
 
 	// A verification and what comes of it.
-	{"busy-refused", (*Machine).knownBusy, (*Machine).refuseBusy},
-	{"duty-granted", (*Machine).dutyGranted, (*Machine).takeDutyGranted},
-	{"duty-asked", (*Machine).canClaimDuty, (*Machine).claimDuty},
-	{"duty-taken-from-released", (*Machine).canSucceed, (*Machine).takeDuty},
-	{"duty-taken-by-order", (*Machine).takeOrdered, (*Machine).takeDutyByOrder},
-	{"answered-on-duty", func(m *Machine) bool { return m.isServing() && m.Waiters > 0 }, (*Machine).answerOnDuty},
-	{"takeover", func(m *Machine) bool { return m.canTakeOver() && !m.Witnessed() && m.verdictReached() }, (*Machine).takeDuty},
-	{"answered-without-duty", func(m *Machine) bool {
-		return m.isVerifier() && m.verdictReached() && !m.voteInHand() && m.ClaimTurn == 0
-	}, (*Machine).answer},
-	{"call-not-held", func(m *Machine) bool { return m.Waiters > 0 && m.Suspended && !m.inDoubt() }, (*Machine).refuse},
-	{"call-unseen", (*Machine).shouldProve, (*Machine).prove},
-	{"in-service", (*Machine).refusable, (*Machine).refuse},
-	{"owner-well-again", func(m *Machine) bool { return m.WithoutDuty && m.lastGood() }, func(m *Machine) []Action { m.WithoutDuty = false; return said() }},
-	{"round", (*Machine).shouldCheck, (*Machine).check},
-	{"own-call", (*Machine).shouldProbe, (*Machine).probe},
+	{"busy-refused", anywhere, stays, (*Machine).knownBusy, (*Machine).refuseBusy},
+	{"duty-granted", onCopy, to(Promoting), (*Machine).dutyGranted, (*Machine).takeDutyGranted},
+	{"duty-asked", onCopy, stays, (*Machine).canClaimDuty, (*Machine).claimDuty},
+	{"duty-taken-from-released", onCopy, to(Promoting), (*Machine).canSucceed, (*Machine).takeDuty},
+	{"duty-taken-by-order", onCopy, to(Promoting), (*Machine).takeOrdered, (*Machine).takeDutyByOrder},
+	{"duty-taken-by-order", in(Deposed, Handed, Stuck), to(Unconfirmed), (*Machine).takeOrdered, (*Machine).takeDutyAgain},
+	{"answered-on-duty", in(Serving, Promoting), stays, (*Machine).callsOnDuty, (*Machine).answerOnDuty},
+	{"takeover", onCopy, to(Promoting), (*Machine).verdictWithVote, (*Machine).takeDuty},
+	{"answered-without-duty", verifying, stays, (*Machine).verdictWithoutVote, (*Machine).answer},
+	{"call-not-held", anywhere, stays, (*Machine).doubtLasts, (*Machine).refuse},
+	{"call-unseen", standby, stays, (*Machine).shouldProve, (*Machine).prove},
+	{"in-service", anywhere, stays, (*Machine).refusable, (*Machine).refuse},
+	{"owner-well-again", anywhere, stays, (*Machine).ownerWell, (*Machine).stopAnswering},
+	{"round", verifying, stays, (*Machine).shouldCheck, (*Machine).check},
+	{"own-call", onCopy, stays, (*Machine).shouldProbe, (*Machine).probe},
 
-	{"order-refused", (*Machine).orderVain, forget},
+	{"order-refused", anywhere, stays, (*Machine).orderVain, forget},
 
 	// A promotion.
-	{"promotion-database-starts", (*Machine).promotionDown, startAgain(false)},
-	{"promotion", (*Machine).canPromote, begin(Promoting, JobPromote)},
-	{"promoted", func(m *Machine) bool { return m.Phase == Promoting && m.Promotion.Done && m.Job == NoJob }, (*Machine).promoted},
+	{"promotion-database-starts", in(Promoting), stays, (*Machine).promotionDown, startAgain(false)},
+	{"promotion", in(Promoting), stays, (*Machine).canPromote, begin(JobPromote)},
+	{"promoted", in(Promoting), to(Serving), (*Machine).promotionDone, (*Machine).save},
 }
 
-// Rules are the names of the table's rows, in its order.
+// next is the first row that holds.
+func (m *Machine) next() *row {
+	for i := range table {
+		if r := &table[i]; r.from.has(m.Phase) && r.when(m) {
+			return r
+		}
+	}
+	return nil
+}
+
+func (p phases) has(phase Phase) bool { return p == nil || slices.Contains(p, phase) }
+
+// carry carries a row out.
+func (m *Machine) carry(r *row) []Action {
+	from := m.Phase
+	if len(r.to) == 1 {
+		m.Phase = r.to[0]
+	}
+	actions := r.do(m)
+	for i := range actions {
+		actions[i].Rule, actions[i].From, actions[i].To = r.name, from, m.Phase
+	}
+	return actions
+}
+
+// Row is what a line of the table says of itself: the name of its sentence, the phases in
+// which it is carried out (none: in all), and those to which it leads (none: the phase stays).
+type Row struct {
+	Rule string  `json:"rule"`
+	From []Phase `json:"from,omitempty"`
+	To   []Phase `json:"to,omitempty"`
+}
+
+// Leads says whether the row of that name may lead from one phase to another.
+func (r Row) Leads(rule string, from, to Phase) bool {
+	stays := len(r.To) == 0 && to == from
+	return r.Rule == rule && phases(r.From).has(from) && (stays || slices.Contains(r.To, to))
+}
+
+// Table is the table for those who draw it, in its order.
+func Table() []Row {
+	rows := make([]Row, len(table))
+	for i, r := range table {
+		rows[i] = Row{r.name, slices.Clone(r.from), slices.Clone(r.to)}
+	}
+	return rows
+}
+
+// Rules are the names of the table's rows, in its order. Rows that follow one another may
+// have one sentence, where what is to be done depends on the phase.
 func Rules() []string {
 	names := make([]string, len(table))
 	for i := range table {
 		names[i] = table[i].name
 	}
-	return names
+	return slices.Compact(names)
 }
 
 // Small words that rows are made of.
 
-func said() []Action { return []Action{{Kind: Say}} }
+func say(*Machine) []Action { return []Action{{Kind: Say}} }
 
-func to(p Phase) func(*Machine) []Action {
-	return func(m *Machine) []Action { m.Phase = p; return said() }
-}
-
-func begin(p Phase, j Job) func(*Machine) []Action {
+func begin(j Job) func(*Machine) []Action {
 	return func(m *Machine) []Action {
-		m.Phase, m.Job = p, j
+		m.Job = j
 		return []Action{{Kind: Begin, Job: j}}
 	}
 }
@@ -166,11 +239,22 @@ func startAgain(writable bool) func(*Machine) []Action {
 	}
 }
 
-func starting(when func(*Machine) bool) func(*Machine) bool {
-	return func(m *Machine) bool { return m.Phase == Starting && m.Boot.Disk != "" && when(m) }
+// found: the disk was looked at, and this is what is there.
+func found(when func(*Machine) bool) func(*Machine) bool {
+	return func(m *Machine) bool { return m.Boot.Disk != "" && when(m) }
 }
 
-func forget(m *Machine) []Action { m.Order = ""; return said() }
+// ended: the job has come to its end, and did not fail.
+func ended(j Job) func(*Machine) bool {
+	return func(m *Machine) bool { return m.Job == NoJob && m.Failed != j }
+}
+
+func (m *Machine) idle() bool { return m.Job == NoJob }
+
+func forget(m *Machine) []Action {
+	m.Order = ""
+	return say(m)
+}
 
 // saving changes the vote and puts the change on disk before it is told. A change
 // that the vote does not allow is a row whose condition is wrong: the server halts.
@@ -190,15 +274,10 @@ func (m *Machine) save() []Action {
 	return []Action{{Kind: Save, Durable: m.Durable}, {Kind: Tell}}
 }
 
-func (m *Machine) jobEnded(j Job) bool { return m.Job == NoJob && m.Failed != j }
-
 // A server that is no longer on duty.
 
 func (m *Machine) superseded() bool {
-	if !m.Known || !m.Owns() || !m.otherLater() && !m.registerLater() {
-		return false
-	}
-	return m.Phase != Deposed && m.Phase != Handed && m.Phase != Waiting && m.Phase != Rejoining && m.Phase != Stuck
+	return m.Known && m.Owns() && (m.otherLater() || m.registerLater())
 }
 
 // otherLater: the other owns a later term. When operators forced both servers into the
@@ -212,7 +291,6 @@ func (m *Machine) otherLater() bool {
 }
 
 func (m *Machine) fence() []Action {
-	m.Phase = Deposed
 	m.loseDuty()
 	return []Action{{Kind: Fence}, {Kind: Drop}, {Kind: Tell}}
 }
@@ -228,7 +306,7 @@ func (m *Machine) loseDuty() {
 // the journal does not know (R6).
 func (m *Machine) forgetful() bool {
 	told := m.otherHeard() && m.Other.Term == m.Term && m.Other.Owner == m.Seat && m.Other.Number > m.Number
-	return m.Phase != Stuck && m.Known && m.Owns() && (told || m.registerLacks())
+	return m.Known && m.Owns() && (told || m.registerLacks())
 }
 
 func (m *Machine) halt() []Action {
@@ -238,7 +316,7 @@ func (m *Machine) halt() []Action {
 }
 
 func (m *Machine) successorReady() bool {
-	return m.Phase == Handed && m.otherHeard() && m.Other.Term > m.Term && m.Other.Reception
+	return m.otherHeard() && m.Other.Term > m.Term && m.Other.Reception
 }
 
 func (m *Machine) outdated() bool {
@@ -260,13 +338,8 @@ func (m *Machine) outdate() []Action {
 // which gave it up before it acted on it: the vote is here, and the register's new memory
 // says so (R5).
 func (m *Machine) oursAfterAll() bool {
-	return m.Phase == Deposed && m.Job == NoJob && m.Alone() && m.Promotion.Done && m.DataID != "" && m.Other.Term <= m.Term &&
+	return m.Job == NoJob && m.Alone() && m.Promotion.Done && m.DataID != "" && m.Other.Term <= m.Term &&
 		m.Confirmed && m.registerMine() && m.Register.Alone
-}
-
-func (m *Machine) takeUpAgain() []Action {
-	m.Phase = Unconfirmed
-	return startAgain(true)(m)
 }
 
 // A server whose journal failed.
@@ -274,6 +347,8 @@ func (m *Machine) takeUpAgain() []Action {
 func (m *Machine) journalTry() bool {
 	return m.Halts > 0 && m.JournalLost && m.Known && !m.stopping() && m.rested(m.Halts, m.HaltedAt, haltedFor, haltsDoubled)
 }
+
+func (m *Machine) journalTakesAgain() bool { return m.Halts > 0 && !m.JournalLost }
 
 // tryJournal saves what the journal took last. What was to be saved later was neither
 // done nor told: over it may be written what was there before.
@@ -284,11 +359,22 @@ func (m *Machine) tryJournal() []Action {
 
 // goOn starts from the journal, as after a restart.
 func (m *Machine) goOn() []Action {
-	m.Halts, m.Cause, m.Phase = 0, "", Starting
-	return said()
+	m.Halts, m.Cause = 0, ""
+	return say(m)
 }
 
 // A server that has just started.
+
+func (m *Machine) foreignData() bool { return m.Boot.Disk == DiskForeign }
+
+func (m *Machine) knows() bool      { return m.Known }
+func (m *Machine) otherKnows() bool { return m.otherHeard() && m.Other.Known }
+
+func (m *Machine) isSecondary() bool { return m.Seat == releve.Secondary }
+
+func (m *Machine) knownOwner() bool    { return m.Known && m.Owns() }
+func (m *Machine) ownerReleased() bool { return m.knownOwner() && m.Released }
+func (m *Machine) ownerPromoted() bool { return m.knownOwner() && m.Promotion.Done }
 
 func (m *Machine) ownerWithoutData() bool {
 	return m.Known && m.Owns() && !m.Released && (m.Boot.Disk != DiskOurs || m.Boot.DataID != m.DataID)
@@ -304,13 +390,7 @@ func (m *Machine) copyWhole() bool {
 	return m.Known && !m.Owns() && m.DataID != "" && m.Boot.Disk == DiskOurs && m.Boot.DataID == m.DataID
 }
 
-func (m *Machine) startOwner() []Action {
-	m.Phase = Unconfirmed
-	return start(true)(m)
-}
-
 func (m *Machine) strikeCopy() []Action {
-	m.Phase = Waiting
 	m.Durable = m.Strike()
 	return m.save()
 }
@@ -321,14 +401,14 @@ func (m *Machine) canFound() bool {
 	if m.Phase == Founding {
 		return m.Failed == JobCreate && m.retryable(JobCreate)
 	}
-	if m.Phase != Starting || m.Known || m.Seat != releve.Main || m.Boot.Disk != DiskEmpty {
+	if m.Known || m.Seat != releve.Main || m.Boot.Disk != DiskEmpty {
 		return false
 	}
 	return m.Boot.Found || m.otherHeard() && !m.Other.Known
 }
 
 func (m *Machine) beginSite() []Action {
-	m.Durable, m.Known, m.Phase = Found(m.DataID), true, Unconfirmed
+	m.Durable, m.Known = Found(m.DataID), true
 	return append(m.save(), start(true)(m)...)
 }
 
@@ -375,8 +455,10 @@ func (m *Machine) abdicateByOrder() []Action {
 	return saving(Durable.Abdicate)(m)
 }
 
-// shut: an owner whose gate is not open, so that no hand-over can go on.
-func (m *Machine) shut() bool { return m.Phase == Unconfirmed || m.Phase == Serving && !m.Gate }
+// handOverShut: the gate of an owner is not open, so that no hand-over can go on.
+func (m *Machine) handOverShut() bool {
+	return m.halfHanded() && (m.Phase == Unconfirmed || !m.Gate)
+}
 
 // halfHanded: a hand-over was prepared and never issued.
 func (m *Machine) halfHanded() bool {
@@ -407,6 +489,8 @@ func (m *Machine) voteAnswer() Durable {
 	d, _ := m.Accept(m.Other.Term, m.Other.Number, m.Other.Candidate, flush, timeline)
 	return d
 }
+
+func (m *Machine) voteFits() bool { return m.voteOffered() && m.voteAnswer().Holds() }
 
 func (m *Machine) answerVote() []Action {
 	m.Durable = m.voteAnswer()
@@ -443,6 +527,9 @@ func (m *Machine) canHandVote() bool {
 		o.Owner == m.Seat && o.Incarnation == m.Incarnation
 }
 
+func (m *Machine) canStopLone() bool { return m.canHandVote() && m.Lone && m.retryable(JobBarrier) }
+func (m *Machine) canPrepare() bool  { return m.canHandVote() && !m.Lone }
+
 // mirrorFollowing: the other's copy receives what this owner commits, and descends from
 // its promotion.
 func (m *Machine) mirrorFollowing() bool {
@@ -462,7 +549,7 @@ func (m *Machine) beginHandOver() []Action {
 func (m *Machine) caughtUp() bool {
 	has := m.mirrorStreaming() && m.Target > 0 && m.Mirror.Flush >= m.Target
 	follows := m.otherHeard() && m.Other.Phase == Following && m.Other.DataID != ""
-	return m.Phase == Serving && m.Gate && m.halfHanded() && has && follows
+	return m.Gate && m.halfHanded() && has && follows
 }
 
 func (m *Machine) issueVote() []Action {
@@ -471,7 +558,7 @@ func (m *Machine) issueVote() []Action {
 }
 
 func (m *Machine) handOverFailed() bool {
-	return m.Phase == Serving && m.halfHanded() && m.Now-m.MirrorAt > mirrorGone && m.Now-m.PreparedAt > mirrorGone
+	return m.halfHanded() && m.Now-m.MirrorAt > mirrorGone && m.Now-m.PreparedAt > mirrorGone
 }
 
 // An owner and its duty.
@@ -488,6 +575,9 @@ func (m *Machine) Relievable() bool { return !m.Owns() || m.canHandOver() }
 // pbxGone: the PBX is silent to us and answers the other, for as long. A silence that was
 // the other's too is that of a PBX which restarts, and somebody is the first to hear it again.
 func (m *Machine) pbxGone() bool {
+	if !m.canHandOver() {
+		return false
+	}
 	told := m.Other.PBXAgo + m.Now - m.OtherAt // what the other told has an age of its own
 	alone := m.OtherHears > 0 && m.Now-m.OtherHears >= pbxLost
 	return m.pbxSilent() && alone && m.Other.PBXAgo >= 0 && told < pbxFresh
@@ -498,13 +588,20 @@ func (m *Machine) pbxSilent() bool {
 	return m.PBXAt > 0 && !m.PBX.Heard && m.PBX.Ago+m.Now-m.PBXAt >= pbxLost && m.Now-m.WokeAt >= pbxLost
 }
 
-func (m *Machine) voiceGone() bool { return m.VoiceDown && m.Now-m.VoiceAt >= time.Second }
+func (m *Machine) databaseGone() bool { return m.canHandOver() && !m.DB.Up }
+
+func (m *Machine) voiceGone() bool {
+	return m.canHandOver() && m.VoiceDown && m.Now-m.VoiceAt >= time.Second
+}
+
+func (m *Machine) handOverVain() bool    { return m.Order == HandOver && m.Job == NoJob }
+func (m *Machine) handOverOrdered() bool { return m.handOverVain() && m.canHandOver() }
 
 // giveDuty is the orderly way: the store is closed and PostgreSQL stopped, so
 // that the mirror has everything and no rewind is needed afterwards.
 func (m *Machine) giveDuty() []Action {
 	m.Order, m.Leaving, m.Gate = "", true, false
-	return begin(Handing, JobRetire)(m)
+	return begin(JobRetire)(m)
 }
 
 // releaseTerm fences first, records the release, then tells the other (R17). When
@@ -522,18 +619,20 @@ func (m *Machine) releaseTerm() []Action {
 	return append([]Action{{Kind: Fence}}, m.save()...)
 }
 
+func (m *Machine) isAlone() bool { return m.Alone() }
+
 func (m *Machine) reopenTerm() []Action {
 	timeline := m.Promotion.Timeline
 	d, _ := m.Durable.Reopen(m.promotionID(m.Term))
 	d.Promotion.Timeline, d.Promotion.Done = timeline, true
-	m.Durable, m.Phase, m.Leaving, m.Confirmed = d, Unconfirmed, false, false
+	m.Durable, m.Leaving, m.Confirmed = d, false, false
 	return append(m.save(), start(true)(m)...)
 }
 
 // ownerConfirmed: with the vote the owner is alone and may open; without it, only
 // once the mirror has flushed past the end of our recovery (R6).
 func (m *Machine) ownerConfirmed() bool {
-	return m.Phase == Unconfirmed && !m.Suspended && m.mayOpen()
+	return !m.Suspended && m.mayOpen()
 }
 
 // mayOpen holds for the gate of each start of PostgreSQL: what it recovered can be
@@ -546,17 +645,15 @@ func (m *Machine) mayOpen() bool {
 		m.otherHeard() && m.Other.Term == m.Term && m.Other.Owner == m.Seat && m.Other.DataID == m.Candidate.DataID
 }
 
-func (m *Machine) ownerDown() bool {
-	return (m.Phase == Unconfirmed || m.Phase == Serving) && !m.DB.Up && m.retryable(JobStart)
-}
+func (m *Machine) databaseDown() bool { return !m.DB.Up && m.retryable(JobStart) }
 
 func (m *Machine) gateReady() bool {
-	return m.Phase == Serving && m.DB.Up && !m.DB.InRecovery && !m.Gate && m.retryable(JobOpen) && m.mayOpen()
+	return m.DB.Up && !m.DB.InRecovery && !m.Gate && m.retryable(JobOpen) && m.mayOpen()
 }
 
 func (m *Machine) canBeAlone() bool {
 	alone := !m.oneVoice() || m.mirrorAway()
-	return m.Phase == Serving && m.Gate && m.Vote && !m.Lone && alone && m.retryable(JobLone)
+	return m.Gate && m.Vote && !m.Lone && alone && m.retryable(JobLone)
 }
 
 // canBeMirrored: at level mirroring the owner keeps the vote, and waits for its mirror
@@ -567,13 +664,23 @@ func (m *Machine) canBeMirrored() bool {
 
 func (m *Machine) openGate() []Action {
 	m.Lone = m.Vote
-	return begin(Serving, JobOpen)(m)
+	return begin(JobOpen)(m)
 }
 
 // stillOurs: after a sleep, the other's word, or the PBX still showing our
 // binding, tells that nobody took the duty (H10).
 func (m *Machine) stillOurs() bool {
 	return m.Suspended && (m.OtherAt >= m.WokeAt && m.Other.Term <= m.Term || m.ReceptionAt > m.WokeAt && m.Reception && !m.otherHeard())
+}
+
+func (m *Machine) resume() []Action {
+	m.Suspended = false
+	return say(m)
+}
+
+func (m *Machine) leaveStandby() []Action {
+	m.KeepStandby = false
+	return say(m)
 }
 
 func (m *Machine) standbyWanted() bool {
@@ -608,7 +715,7 @@ func (m *Machine) condemn() []Action {
 	if m.Order == Rebuild {
 		m.Copies = 0
 	}
-	m.Order, m.Phase, m.DB = "", Waiting, Database{}
+	m.Order, m.DB = "", Database{}
 	m.Durable = m.Strike()
 	return append(m.save(), Action{Kind: Fence})
 }
@@ -616,13 +723,13 @@ func (m *Machine) condemn() []Action {
 // comeBack ends what ran of the copy, which is made anew or rewound.
 func (m *Machine) comeBack() []Action {
 	m.Copies = 0
-	m.Leaving, m.Phase, m.DB = false, Waiting, Database{}
+	m.Leaving, m.DB = false, Database{}
 	return []Action{{Kind: Fence}}
 }
 
 func (m *Machine) copyPossible() bool {
 	source := m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Promotion.Done
-	return m.Phase == Waiting && !m.stopping() && !m.grantPending() && source && m.mayCopy()
+	return !m.stopping() && !m.grantPending() && source && m.mayCopy()
 }
 
 func (m *Machine) rejoin() []Action {
@@ -635,19 +742,11 @@ func (m *Machine) rejoin() []Action {
 		m.Copies = 0
 	}
 	m.Durable, m.Known, m.Order = d, true, ""
-	return append(m.save(), begin(Rejoining, JobRejoin)(m)...)
+	return append(m.save(), begin(JobRejoin)(m)...)
 }
 
-func (m *Machine) rejoined() []Action {
-	m.Phase = Isolated
-	return m.save()
-}
-
-// startCopy: whatever it followed before, a copy comes up streaming from nobody.
-func (m *Machine) startCopy() []Action {
-	m.Phase = Isolated
-	return startAgain(false)(m)
-}
+// copyDown: whatever it followed before, a copy comes up streaming from nobody.
+func (m *Machine) copyDown() bool { return !m.Owns() && m.databaseDown() }
 
 func (m *Machine) canFollow() bool {
 	o := m.Other
@@ -659,6 +758,9 @@ func (m *Machine) canFollow() bool {
 // stopping lasts until the process ends: a vote that it gave back must not come
 // again meanwhile, for it would go down with it (R3).
 func (m *Machine) stopping() bool { return m.Order == Stop }
+
+func (m *Machine) stopOrdered() bool       { return m.stopping() && m.canGiveBack() }
+func (m *Machine) abdicationOrdered() bool { return m.Order == Abdicate && m.canGiveBack() }
 
 // A verification and what comes of it.
 
@@ -704,7 +806,7 @@ func (m *Machine) become(d Durable, err error) []Action {
 		return m.halt()
 	}
 	took := m.Waiters > 0
-	m.Durable, m.Phase, m.KeepStandby = d, Promoting, true
+	m.Durable, m.KeepStandby = d, true
 	m.Gate, m.WithoutDuty, m.Waiters = false, false, 0
 	return append(m.save(), Action{Kind: Answer, Took: took})
 }
@@ -714,10 +816,20 @@ func (m *Machine) promotionID(after releve.Term) releve.PromotionID {
 	return releve.PromotionID(fmt.Sprintf("%s-%d-%s", m.Seat, after+1, m.DataID))
 }
 
+func (m *Machine) verdictWithVote() bool {
+	return m.canTakeOver() && !m.Witnessed() && m.verdictReached()
+}
+
+func (m *Machine) verdictWithoutVote() bool {
+	return m.isVerifier() && m.verdictReached() && !m.voteInHand() && m.ClaimTurn == 0
+}
+
 func (m *Machine) answer() []Action {
 	m.WithoutDuty, m.Waiters = true, 0
 	return []Action{{Kind: Answer, WithoutDuty: true}}
 }
+
+func (m *Machine) callsOnDuty() bool { return m.isServing() && m.Waiters > 0 }
 
 func (m *Machine) answerOnDuty() []Action {
 	m.Waiters = 0
@@ -725,6 +837,16 @@ func (m *Machine) answerOnDuty() []Action {
 }
 
 func (m *Machine) lastGood() bool { return m.Count.Good > 0 && m.Count.Good == m.Count.LastTo }
+
+func (m *Machine) ownerWell() bool { return m.WithoutDuty && m.lastGood() }
+
+func (m *Machine) stopAnswering() []Action {
+	m.WithoutDuty = false
+	return say(m)
+}
+
+// doubtLasts: it woke up a while ago, and still does not know whether it is on duty.
+func (m *Machine) doubtLasts() bool { return m.Waiters > 0 && m.Suspended && !m.inDoubt() }
 
 // refusable: a good round ended after the calls arrived. When the other is well
 // but not registered, they are held a moment, for it was told to register (H4); when it
@@ -787,17 +909,14 @@ func (m *Machine) probe() []Action {
 // promotionDown: what is promoted already, and only looked dead meanwhile, is the
 // owner's database, not a copy to be promoted again.
 func (m *Machine) promotionDown() bool {
-	return m.Phase == Promoting && !m.Promotion.Done && !m.DB.Up && m.retryable(JobStart)
+	return !m.Promotion.Done && m.databaseDown()
 }
 
 func (m *Machine) canPromote() bool {
-	return m.Phase == Promoting && m.DB.Up && !m.Promotion.Done && m.retryable(JobPromote)
+	return m.DB.Up && !m.Promotion.Done && m.retryable(JobPromote)
 }
 
-func (m *Machine) promoted() []Action {
-	m.Phase = Serving
-	return m.save()
-}
+func (m *Machine) promotionDone() bool { return m.Promotion.Done && m.Job == NoJob }
 
 // What an operator forces. He says that the other server is off; one that is heard is
 // not, and then nothing is forced.
@@ -826,19 +945,28 @@ func (m *Machine) standsAside() bool {
 	return m.Owns() && m.Promotion.Done && (m.Phase == Deposed || m.Phase == Handed || m.Phase == Stuck)
 }
 
-func (m *Machine) takeDutyByOrder() []Action {
+func (m *Machine) takeDutyByOrder() []Action { return m.become(m.openAnyway()) }
+
+// takeDutyAgain needs no promotion: its database was writable.
+func (m *Machine) takeDutyAgain() []Action {
+	d, err := m.openAnyway()
+	if err != nil {
+		m.Cause = err.Error()
+		return m.halt()
+	}
+	d.Promotion.Timeline, d.Promotion.Done = m.Promotion.Timeline, true
+	m.Durable, m.Leaving = d, false
+	return append(m.save(), start(true)(m)...)
+}
+
+// openAnyway opens the term after all that this server has heard of.
+func (m *Machine) openAnyway() (Durable, error) {
 	m.Order, m.Confirmed = "", true
 	after := max(m.Term, m.Other.Term)
 	if m.Witnessed() {
 		after = max(after, m.Register.Term)
 	}
-	d, err := m.TakeAnyway(after, m.promotionID(after))
-	if err != nil || m.isMirror() {
-		return m.become(d, err)
-	}
-	d.Promotion.Timeline, d.Promotion.Done = m.Promotion.Timeline, true
-	m.Durable, m.Phase, m.Leaving = d, Unconfirmed, false
-	return append(m.save(), start(true)(m)...)
+	return m.TakeAnyway(after, m.promotionID(after))
 }
 
 // orderVain: an order that cannot be carried out now is forgotten. Kept, it would be
@@ -883,19 +1011,19 @@ func (m *Machine) isBereft() bool {
 func (m *Machine) keptCopyNeeded() bool {
 	o := m.Other
 	needed := m.otherHeard() && o.Owner == o.Seat && o.Bereft
-	return m.Phase == Deposed && !m.Owns() && m.DataID != "" && !m.DB.Up && needed && m.retryable(JobStart)
+	return !m.Owns() && m.DataID != "" && needed && m.databaseDown()
 }
 
 // beginRestore strikes the lost data out before anything happens to it (R2).
 func (m *Machine) beginRestore() []Action {
-	m.Order, m.Phase = "", Restoring
+	m.Order = ""
 	m.loseDuty()
 	m.Durable = m.Strike()
 	actions := append([]Action{{Kind: Fence}}, m.save()...)
-	return append(actions, begin(Restoring, JobRestore)(m)...)
+	return append(actions, begin(JobRestore)(m)...)
 }
 
 func (m *Machine) goOnRestored() []Action {
-	m.Phase, m.Gate = Promoting, false
+	m.Gate = false
 	return saving(func(d Durable) (Durable, error) { return d.Restore(m.promotionID(m.Term)) })(m)
 }

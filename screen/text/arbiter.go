@@ -14,7 +14,7 @@ import (
 func Arbiter(a view.Arbiter, lang releve.Language, width int) string {
 	var b strings.Builder
 	say := func(s releve.Sentence) {
-		for _, line := range wrap(words.Say(lang, s), min(max(width, narrowest), widest)) {
+		for _, line := range Wrap(words.Say(lang, s), min(max(width, narrowest), widest)) {
 			fmt.Fprintln(&b, line)
 		}
 	}

@@ -78,12 +78,12 @@ func (p *page) headline() {
 	s := p.site
 	style := map[view.Word]string{view.Protected: block + green, view.NotProtected: block + amber, view.Stopped: block + red}[s.Word]
 	p.add(p.paint(style, " "+words.Word(p.lang, s.Word)+" "))
-	p.add(wrap(words.Say(p.lang, s.Why), p.width)...)
+	p.add(Wrap(words.Say(p.lang, s.Why), p.width)...)
 	about := []string{
 		s.Name, words.Level(p.lang, s.Level), p.say("ui-term", "term", fmt.Sprint(s.Term)),
 		s.At.Local().Format(time.DateTime), p.say("ui-watching", "seat", string(s.Seat)),
 	}
-	for _, line := range wrap(strings.Join(about, " · "), p.width) {
+	for _, line := range Wrap(strings.Join(about, " · "), p.width) {
 		p.add(p.paint(faint, line))
 	}
 }
@@ -96,7 +96,7 @@ func (p *page) servers() {
 		pbx, style = pbx+"  ✖ "+p.say("ui-silent"), red
 	}
 	if p.width < beside {
-		for _, line := range wrap(pbx, p.width) {
+		for _, line := range Wrap(pbx, p.width) {
 			p.add(p.paint(style, line))
 		}
 		p.add(p.box(p.site.Main, p.width)...)
@@ -342,12 +342,12 @@ func Promise(site view.Site, lang releve.Language) string {
 
 func (p *page) remarks() {
 	for _, r := range Remarks(p.site, p.lang) {
-		p.add(indent("· ", wrap(p.say("ui-"+string(r.Seat))+". "+r.Text, p.width-2))...)
+		p.add(indent("· ", Wrap(p.say("ui-"+string(r.Seat))+". "+r.Text, p.width-2))...)
 	}
 	if cost := Cost(p.site, p.lang); cost != "" {
-		p.add(indent("· ", wrap(cost, p.width-2))...)
+		p.add(indent("· ", Wrap(cost, p.width-2))...)
 	}
-	p.add(indent("· ", wrap(Promise(p.site, p.lang), p.width-2))...)
+	p.add(indent("· ", Wrap(Promise(p.site, p.lang), p.width-2))...)
 }
 
 func (p *page) procedure() {
@@ -357,7 +357,7 @@ func (p *page) procedure() {
 		}
 		p.add("")
 		for _, line := range Steps(*running, p.lang) {
-			p.add(wrap(line, p.width)...)
+			p.add(Wrap(line, p.width)...)
 		}
 	}
 }
@@ -370,7 +370,7 @@ func (p *page) events() {
 	for _, e := range p.site.Events[:min(eventsShown, len(p.site.Events))] {
 		mark, style := severityLook(e.Severity)
 		head := words.Clock(p.lang, e.At, p.site.At) + " " + mark + " "
-		for _, line := range indent(head, wrap(words.Say(p.lang, e.What), p.width-utf8.RuneCountInString(head))) {
+		for _, line := range indent(head, Wrap(words.Say(p.lang, e.What), p.width-utf8.RuneCountInString(head))) {
 			p.add(p.paint(style, line))
 		}
 	}
@@ -388,9 +388,9 @@ func severityLook(severity string) (mark, style string) {
 	return "·", plain
 }
 
-// wrap breaks a text at spaces into lines of at most width characters; a longer
+// Wrap breaks a text at spaces into lines of at most width characters; a longer
 // word stands alone.
-func wrap(text string, width int) []string {
+func Wrap(text string, width int) []string {
 	var lines []string
 	line := ""
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\n' || r == '\t' }) {

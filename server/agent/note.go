@@ -77,7 +77,7 @@ func (a *Agent) noteRule(act takeover.Action, input json.RawMessage) releve.Entr
 			entry.Call = a.waiting[len(a.waiting)-1].call // the verdict waited for a round begun after it
 		}
 	}
-	a.Log.Info("decided", "rule", act.Rule, "term", m.Term, "phase", m.Phase, "call", entry.Call)
+	a.Log.Info("decided", "rule", act.Rule, "term", m.Term, "from", act.From, "phase", act.To, "call", entry.Call)
 	// What only says the newest event again is no news: a database that does not start is
 	// tried every second.
 	if severity, shown := shownRules[act.Rule]; shown && !a.board.newest(what) {
