@@ -234,6 +234,7 @@ func clockJumps(seat releve.Seat) nemesis {
 		if s.process, err = launch(s.said, a.clock.command("serve", "-c", s.file)); err != nil {
 			t.Fatal(err)
 		}
+		exits.watch(s.name, s.process)
 		a.recover(t)
 		jump := func(by time.Duration) {
 			a.page.say("its clock is off by %v", by)

@@ -20,7 +20,7 @@ const recoveryLimit = 2 * time.Minute
 // the return.
 func (a *arena) recover(t testing.TB) {
 	t.Helper()
-	o := operator{arena: a, came: time.Now()}
+	o := operator{arena: a, came: time.Now(), needed: noHelp}
 	defer o.leave()
 	err := await(recoveryLimit, func() error {
 		o.startWhatStopped(t)
@@ -29,7 +29,8 @@ func (a *arena) recover(t testing.TB) {
 			return o.steady()
 		}
 		o.protected = time.Time{}
-		if o.shouldReturn() {
+		if why := o.shouldReturn(); why != noHelp {
+			o.needed = why
 			o.orderReturn(t)
 		}
 		return err
@@ -37,7 +38,18 @@ func (a *arena) recover(t testing.TB) {
 	if err != nil {
 		t.Fatalf("the site is not protected again within %v: %v", recoveryLimit, err)
 	}
+	a.mended[o.needed]++
 }
+
+// help is what a site needed to be protected again, beside a start of what did not run.
+type help string
+
+// The kinds of help.
+const (
+	noHelp     help = "by themselves"
+	theReturn  help = "by a return, for the secondary had the duty"
+	otherOrder help = "by a return that the main ordered for itself: nothing else mended them"
+)
 
 // operator is who comes when something has gone wrong.
 type operator struct {
@@ -45,6 +57,7 @@ type operator struct {
 	came      time.Time
 	ordered   time.Time // his last `releve return`
 	running   *part     // it, until its end was seen
+	needed    help
 	protected time.Time // since when the site is; zero while it is not
 }
 
@@ -81,19 +94,24 @@ const patience = 10 * time.Second
 
 // shouldReturn: both servers agree that the secondary is on duty and the main hears
 // the PBX, or nothing has happened for a long time.
-func (o *operator) shouldReturn() bool {
+func (o *operator) shouldReturn() help {
 	if o.returning() || time.Since(o.ordered) < time.Second {
-		return false
+		return noHelp
 	}
 	main, err := o.main.view()
 	if err != nil {
-		return false
+		return noHelp
 	}
 	secondary, err := o.secondary.view()
-	if err != nil || main.Owner != secondary.Owner || main.Term != secondary.Term || !main.PBX.Heard {
-		return false
+	switch {
+	case err != nil || main.Owner != secondary.Owner || main.Term != secondary.Term || !main.PBX.Heard:
+		return noHelp
+	case main.Owner == releve.Secondary:
+		return theReturn
+	case time.Since(o.came) > patience && time.Since(o.ordered) > patience:
+		return otherOrder
 	}
-	return main.Owner == releve.Secondary || time.Since(o.came) > patience && time.Since(o.ordered) > patience
+	return noHelp
 }
 
 func (o *operator) orderReturn(t testing.TB) {

@@ -61,6 +61,7 @@ type arena struct {
 	page    *page  // of the schedule that runs
 	draw    *rand.Rand
 	spans   []*span // of the schedules so far
+	mended  map[help]int
 }
 
 // span is when a schedule ran, and when the site was well in it.
@@ -176,6 +177,9 @@ func (c *chaos) leave(t testing.TB) {
 		return
 	}
 	c.report.bothOnDuty += a.watch.both
+	for how, n := range a.mended {
+		c.report.mended[how] += n
+	}
 	all := a.callers.outcomes()
 	for _, s := range a.spans {
 		for _, o := range c.report.count(s, all) {
@@ -197,7 +201,7 @@ func (c *chaos) run(t *testing.T, s schedule) {
 		c.leave(t)
 	}
 	if c.arena == nil {
-		c.arena = &arena{arbiter: s.arbiter, disks: map[releve.Seat]*disk{}}
+		c.arena = &arena{arbiter: s.arbiter, disks: map[releve.Seat]*disk{}, mended: map[help]int{}}
 		if err := c.arena.open(t); err != nil {
 			t.Fatal(err)
 		}
@@ -224,7 +228,7 @@ func (c *chaos) apply(t *testing.T, a *arena, b blow) {
 	t.Helper()
 	if why := b.absent(a); why != "" {
 		c.report.absent[b.name] = why
-		a.page.say("NOT AVAILABLE: %s: %s", b.name, why)
+		t.Errorf("%s cannot be tried here: %s", b.name, why)
 		return
 	}
 	c.report.applied[b.name]++
@@ -366,11 +370,12 @@ type report struct {
 	longestIn              string
 	applied                map[string]int
 	absent                 map[string]string
+	mended                 map[help]int
 	perArena               map[*arena]int // facts of each, which only grow
 }
 
 func newReport() *report {
-	return &report{applied: map[string]int{}, absent: map[string]string{}, perArena: map[*arena]int{}}
+	return &report{applied: map[string]int{}, absent: map[string]string{}, mended: map[help]int{}, perArena: map[*arena]int{}}
 }
 
 func (r *report) take(a *arena, f factFindings, g registerFindings) {
@@ -446,6 +451,9 @@ func (r *report) String() string {
 	}
 	line("schedules run", "%d", r.schedules)
 	line("schedules failed", "%d %v", len(r.failed), r.failed)
+	for _, how := range []help{noHelp, theReturn, otherOrder} {
+		line("sites protected again "+string(how), "%d", r.mended[how])
+	}
 	line("rows acknowledged by the servers", "%d", acknowledged)
 	line("rows lost, or there twice", "%d", r.lost)
 	line("rows lost by a takeover and put back by a spool", "%d", r.putBack)

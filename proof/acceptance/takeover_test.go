@@ -140,6 +140,11 @@ func TestTheMainFreezesIsRelievedAndLearnsItWhenItWakes(t *testing.T) {
 		return err
 	})
 	s.checkLostDuty(t, woken, term, committed, sessions)
+	for _, o := range held.wait(t, 2*time.Minute) {
+		if !o.ended() {
+			t.Errorf("the caller who was on the line when the main froze is on an open line: %v", o)
+		}
+	}
 	for _, f := range s.ledger.since(woken, releve.Main) { // on its way when the main froze
 		if mirrored[f.ID] != 1 {
 			t.Errorf("the old main acknowledged %s of call %s after it woke, and its mirror did not have it", f.Kind, f.Call)
@@ -252,7 +257,14 @@ func TestARegistrarThatRefusesASecondContact(t *testing.T) {
 	})
 	for cycle := range 3 {
 		t.Logf("cycle %d", cycle+1)
+		began := time.Now()
 		s.takeOver(t, func(t testing.TB) { s.main.kill9(t) })
+		refused := slices.DeleteFunc(s.pbx.events(began, "register-refused"), func(e pbxEvent) bool {
+			return e.args["user"] != "reception" || !strings.Contains(e.args["contact"], secondaryHost)
+		})
+		if len(refused) == 0 {
+			t.Error("the PBX refused the secondary's contact not once: nothing is shown")
+		}
 		load := s.callIn(t, callsToPhone(0, 2))
 		eventually(t, 40*time.Second, "the reception user at the secondary", func() error {
 			return s.pbx.registered("reception", secondaryHost)
@@ -285,15 +297,24 @@ func TestReturnToNormalUnderLoadAndThreeMoreCycles(t *testing.T) {
 // may do when it wakes (R6).
 func TestTheNewActiveDiesBetweenItsAnswerAndTheEndOfItsPromotion(t *testing.T) {
 	s := ownSite(t, plan{})
+	inside := 0
 	for moment := range 10 {
-		delay := time.Duration(moment) * 40 * time.Millisecond
-		t.Logf("the new active is killed %v after its first answer", delay)
-		s.dieWhilePromoting(t, delay)
+		delay := time.Duration(moment) * 10 * time.Millisecond
+		was := "over"
+		if s.dieWhilePromoting(t, delay) {
+			was = "under way"
+			inside++
+		}
+		t.Logf("the new active was killed %v after its first answer, its promotion %s", delay, was)
 		s.bringBack(t)
+	}
+	if inside < 5 {
+		t.Errorf("only %d of 10 deaths came before the end of the promotion", inside)
 	}
 }
 
-func (s *site) dieWhilePromoting(t *testing.T, delay time.Duration) {
+// dieWhilePromoting says whether the promotion was still under way at the death.
+func (s *site) dieWhilePromoting(t *testing.T, delay time.Duration) (inside bool) {
 	t.Helper()
 	load := s.callIn(t, callsToPhone(0, 10))
 	load.waitGreeted(t, 10, time.Time{})
@@ -307,6 +328,7 @@ func (s *site) dieWhilePromoting(t *testing.T, delay time.Duration) {
 	<-time.After(delay) // the moment that the story names
 	s.secondary.kill9(t)
 	load.stop()
+	inside = !s.secondary.promotedSince(t, died)
 	spooled := s.secondary.spooledFacts(t)
 	t.Logf("%d facts in its spool", len(spooled))
 	if len(spooled) == 0 {
@@ -324,4 +346,16 @@ func (s *site) dieWhilePromoting(t *testing.T, delay time.Duration) {
 		t.Errorf("terms that were opened twice: %v, %v", twice, err)
 	}
 	load.sipp.signal(syscall.SIGKILL) // callers whose servers died are another proof's affair
+	return inside
+}
+
+// promotedSince says whether a server that was killed had its database promoted: its diary
+// says so, which is read from its disk.
+func (s *server) promotedSince(t *testing.T, since time.Time) bool {
+	t.Helper()
+	entries, err := s.diaryOnDisk()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(entries, func(e releve.Entry) bool { return e.What.Code == "rule-promoted" && !e.At.Before(since) })
 }
