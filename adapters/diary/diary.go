@@ -245,10 +245,8 @@ func (d *Diary) sayDropped(at time.Time) {
 	if n == 0 {
 		return
 	}
-	said := releve.Entry{At: at, Seat: d.opt.Seat, Kind: "fact", What: releve.Say(Dropped, "count", strconv.FormatInt(n, 10))}
-	if !d.append(said) {
-		d.dropped.Add(n - 1) // append counted the saying itself
-	}
+	d.appendFor(int(n), releve.Entry{At: at, Seat: d.opt.Seat, Kind: "fact",
+		What: releve.Say(Dropped, "count", strconv.FormatInt(n, 10))})
 }
 
 // sayCut writes what the files that were opened for the last entry had lost at their end.
@@ -265,8 +263,11 @@ func (d *Diary) sayCut(at time.Time) {
 	}
 }
 
-// append hands the entries of a step to their file, together, and says whether they were taken.
-func (d *Diary) append(step ...releve.Entry) bool {
+// append hands the entries of a step to their file, together.
+func (d *Diary) append(step ...releve.Entry) { d.appendFor(len(step), step...) }
+
+// appendFor is append, where so many entries are missing if the disk does not take these.
+func (d *Diary) appendFor(entries int, step ...releve.Entry) {
 	out, last := d.out, step[len(step)-1]
 	if last.Routine {
 		out = d.routine
@@ -279,18 +280,17 @@ func (d *Diary) append(step ...releve.Entry) bool {
 		lines, err = append(append(lines, line...), '\n'), errors.Join(err, errLine)
 	}
 	if err == nil {
-		err = out.append(last.At, lines, len(step))
+		err = out.append(last.At, lines, entries)
 	}
 	if err != nil {
-		d.dropped.Add(int64(len(step)))
+		d.dropped.Add(int64(entries))
 	}
 	d.judge(err)
-	return err == nil
 }
 
 func (d *Diary) flush() { d.judge(errors.Join(d.out.flush(), d.routine.flush())) }
 
-// judge counts the lines that the disk did not take, and says the cause once
+// judge counts the entries that the disk did not take, and says the cause once
 // until it takes some again.
 func (d *Diary) judge(err error) {
 	d.dropped.Add(int64(d.out.lost + d.routine.lost))

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -231,6 +233,43 @@ func TestWhatTheDiskDoesNotTakeIsCountedAndSaid(t *testing.T) {
 	expect(t, codes(all, nil), "kept", Dropped)
 	if n := all[1].What.Args["count"]; n != "3" || all[1].Seat != releve.Main {
 		t.Errorf("said that %s were dropped, expected 3", n)
+	}
+}
+
+// bound has the system refuse what lies behind so many bytes of a file, as a full disk does,
+// until it is given back.
+func bound(t *testing.T, bytes uint64) (free func()) {
+	t.Helper()
+	signal.Ignore(syscall.SIGXFSZ)
+	var was syscall.Rlimit
+	must(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was))
+	must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: bytes, Max: was.Max}))
+	return func() { must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was)) }
+}
+
+// TestAFullDiskTakesAStepWholeOrNotAtAll lets the disk take the first lines of steps and not
+// their last.
+func TestAFullDiskTakesAStepWholeOrNotAtAll(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir, Options{})
+	d.Write(entry(noon, "before"))
+	must(t, d.Flush(within(t)))
+	file, err := os.Stat(filepath.Join(dir, "2026-11-24.0000.jsonl"))
+	must(t, err)
+	free := bound(t, uint64(file.Size()*5/2))
+	t.Cleanup(free)
+	for range 3 {
+		d.Write(entry(noon, "first"), entry(noon, "second"))
+		must(t, d.Flush(within(t)))
+	}
+	free()
+	d.Write(entry(noon, "after"))
+	must(t, d.Close())
+	all, err := d.Recent(10)
+	must(t, err)
+	expect(t, codes(all, nil), "before", "after", Dropped)
+	if n := all[2].What.Args["count"]; n != "6" {
+		t.Errorf("said that %s were dropped, expected 6", n)
 	}
 }
 

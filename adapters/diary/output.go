@@ -29,39 +29,42 @@ type output struct {
 	day     string
 	size    int64
 	pending []byte
-	lines   int
-	lost    int  // lines that could not be written, until somebody counts them
+	entries int  // that are pending, or told of by what is
+	lost    int  // entries that could not be written, until somebody counts them
 	cut     torn // what was cut off, until somebody says it
 }
 
-// torn is the beginning of a line that a crash, or a full disk, cut short.
+// torn is the beginning of a line that a crash cut short.
 type torn struct {
 	file  string // its name in the diary's directory
 	bytes int64
 }
 
-// append adds lines to what the next flush writes, all to the same file.
-func (o *output) append(at time.Time, lines []byte, n int) error {
+// append adds lines to what the next flush writes, all to the same file. Without them so
+// many entries would be missing.
+func (o *output) append(at time.Time, lines []byte, entries int) error {
 	if err := o.turnTo(at.UTC().Format(dayLayout), int64(len(lines))); err != nil {
 		return err
 	}
 	o.pending = append(o.pending, lines...)
-	o.lines += n
+	o.entries += entries
 	return nil
 }
 
-// flush writes the pending lines. Those that the disk does not take are lost.
+// flush writes the pending lines. When the disk does not take all of them they are all lost,
+// and the file is what it was: half a step could not be replayed.
 func (o *output) flush() error {
-	if o.lines == 0 {
+	if o.entries == 0 {
 		return nil
 	}
-	n, err := o.file.Write(o.pending)
-	o.size += int64(n)
-	if err != nil {
-		o.lost += o.lines
-		err = errors.Join(err, o.close())
+	_, err := o.file.Write(o.pending)
+	if err == nil {
+		o.size += int64(len(o.pending))
+	} else {
+		o.lost += o.entries
+		err = errors.Join(err, o.file.Truncate(o.size), o.close())
 	}
-	o.pending, o.lines = o.pending[:0], 0
+	o.pending, o.entries = o.pending[:0], 0
 	return err
 }
 

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"releve"
-	"releve/adapters/diary"
 	"releve/rules/takeover"
 	"releve/server/agent"
 )
@@ -19,16 +18,12 @@ import (
 // Diary takes each step of a diary again, and says how many decisions, those not to
 // act included, came out as they are told. The error joins what did not.
 func Diary(entries []releve.Entry) (decisions int, err error) {
-	dropped := slices.ContainsFunc(entries, func(e releve.Entry) bool { return e.What.Code == diary.Dropped })
 	steps := stepsOf(entries)
 	for i, s := range steps {
-		// The last entries before a power cut may be missing, and so may those that the
-		// diary says it dropped, wherever they stood; all others are there.
+		// The last entries before a power cut may be missing; what the diary dropped is
+		// whole steps, and of all others each entry is there.
 		is := slices.Equal[[]string]
-		switch {
-		case dropped:
-			is = partOf
-		case i == len(steps)-1 || steps[i+1].boots():
+		if i == len(steps)-1 || steps[i+1].boots() {
 			is = beginningOf
 		}
 		if fault := s.check(is); fault != nil {
@@ -99,18 +94,6 @@ func (s step) check(is func(told, decided []string) bool) error {
 
 func beginningOf(part, whole []string) bool {
 	return len(part) <= len(whole) && slices.Equal(part, whole[:len(part)])
-}
-
-// partOf says whether all of part stands in whole, in the same order.
-func partOf(part, whole []string) bool {
-	for _, name := range part {
-		at := slices.Index(whole, name)
-		if at < 0 {
-			return false
-		}
-		whole = whole[at+1:]
-	}
-	return true
 }
 
 // again lets the machine as it was take in the event again.
