@@ -45,7 +45,7 @@ func (a *App) findPostgres() error {
 	recovers := func() postgres.Progress { return copy.Progress("copy-starts", a.recovering) }
 	a.cluster = postgres.NewRunner(cluster, recovers, a.explain)
 	a.ledger = outbox.NewLedger()
-	a.records = store.NewRecords(cluster, c.Site.Seat, a.acknowledged, a.explain, a.log)
+	a.records = store.NewRecords(cluster, c.Site.Seat, c.PBX.StandbyUser, a.acknowledged, a.explain, a.log)
 	state, unknown := cluster.Whose()
 	switch {
 	case unknown != nil:

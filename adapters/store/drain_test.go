@@ -85,7 +85,7 @@ func TestTwoSpoolsInterleavedKeepTheirOwnPositions(t *testing.T) {
 
 func TestACallIsReadAsItsFactsTellIt(t *testing.T) {
 	p := newSite(t, alone)
-	s := p.open()
+	s := p.open(func(o *store.Options) { o.OwnUser = "standby" })
 	facts := oneCall(t, "a")
 	slices.Reverse(facts) // facts commute
 	drain(t, s, "one", numbered(0, facts...), store.Drained{UpTo: 4, New: 4})
@@ -102,6 +102,29 @@ func TestACallIsReadAsItsFactsTellIt(t *testing.T) {
 	}
 	if len(c.Steps) != 2 || c.Steps[0].Name != "greeting" || c.Steps[1].Detail != "201" || c.Steps[0].At.IsZero() {
 		t.Errorf("steps: %+v", c.Steps)
+	}
+}
+
+// TestOnlyTheSitesOwnUserIsShownWhole: an older version stored short numbers whole, and took
+// for a test whatever bore a test's header.
+func TestOnlyTheSitesOwnUserIsShownWhole(t *testing.T) {
+	s := newSite(t, alone).open(func(o *store.Options) { o.OwnUser = "8900" })
+	var facts []releve.Fact
+	want := map[releve.CallID]string{}
+	for call, c := range map[releve.CallID]struct {
+		from, shown string
+		test        bool
+	}{"ours": {"8900", "8900", true}, "colleague": {"1010", "10**", true}, "no test": {"8900", "89**", false}} {
+		facts = append(facts, fact(t, releve.CallOffered, call, releve.CallBody{From: c.from, Test: c.test}))
+		want[call] = c.shown
+	}
+	drain(t, s, "one", numbered(0, facts...), store.Drained{UpTo: 3, New: 3})
+	page, err := s.Calls(within(t), store.CallMark{}, 10)
+	must(t, err)
+	for _, c := range page.Calls {
+		if c.From != want[c.Call] {
+			t.Errorf("%s is shown as %q, not %q", c.Call, c.From, want[c.Call])
+		}
 	}
 }
 
@@ -347,7 +370,7 @@ func TestWithAMirrorCommitsAreThereToo(t *testing.T) {
 	}
 	here, err := s.Calls(within(t), store.CallMark{}, 10)
 	must(t, err)
-	there, err := store.ReadCalls(within(t), pool, store.CallMark{}, 10)
+	there, err := store.ReadCalls(within(t), pool, "", store.CallMark{}, 10)
 	must(t, err)
 	if len(there.Calls) != 1 || !reflect.DeepEqual(here, there) {
 		t.Errorf("owner %+v, mirror %+v", here, there)

@@ -58,7 +58,9 @@ const (
 // Calls returns the calls that come after a mark, at most so many and no more than a page
 // takes.
 func (s *Store) Calls(ctx context.Context, after CallMark, limit int) (CallPage, error) {
-	return read(s, ctx, func(ctx context.Context) (CallPage, error) { return ReadCalls(ctx, s.pool, after, limit) })
+	return read(s, ctx, func(ctx context.Context) (CallPage, error) {
+		return ReadCalls(ctx, s.pool, s.opt.OwnUser, after, limit)
+	})
 }
 
 // Directory returns the extensions in the order of their numbers.
@@ -88,8 +90,8 @@ func limited(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // ReadCalls returns the calls of q that come after a mark, at most so many and no more than
-// a page takes.
-func ReadCalls(ctx context.Context, q Querier, after CallMark, limit int) (CallPage, error) {
+// a page takes. ownUser is the site's own user at the PBX, who is no caller.
+func ReadCalls(ctx context.Context, q Querier, ownUser string, after CallMark, limit int) (CallPage, error) {
 	ctx, cancel := limited(ctx)
 	defer cancel()
 	limit = min(limit, callPageRows)
@@ -112,7 +114,7 @@ func ReadCalls(ctx context.Context, q Querier, after CallMark, limit int) (CallP
 		for _, raw := range rows.RawValues() {
 			bytes += len(raw)
 		}
-		call, err := scanCall(rows)
+		call, err := scanCall(rows, ownUser)
 		if err != nil {
 			return CallPage{}, err
 		}
@@ -123,14 +125,16 @@ func ReadCalls(ctx context.Context, q Querier, after CallMark, limit int) (CallP
 	return page, rows.Err()
 }
 
-func scanCall(row pgx.Rows) (releve.Call, error) {
+func scanCall(row pgx.Rows, ownUser string) (releve.Call, error) {
 	c := releve.Call{Stored: true}
 	var milliseconds int64
 	err := row.Scan(&c.Call, &c.At, &c.Seat, &c.Term, &c.From, &c.Overflowed, &c.WithoutDuty, &c.Test,
 		&c.Outcome, &milliseconds, &c.Steps, &c.Run, &c.Chain, &c.Detail)
 	c.Duration = time.Duration(milliseconds) * time.Millisecond
-	if !c.Test { // the site's own user is no caller
-		c.From = releve.Masked(c.From) // older versions stored short numbers whole
+	// Older versions stored short numbers whole, and took for a test whatever bore the header
+	// of one: only the name of the site's own user is nobody's.
+	if !c.Test || c.From != ownUser {
+		c.From = releve.Masked(c.From)
 	}
 	return c, err
 }

@@ -28,6 +28,7 @@ const (
 type Records struct {
 	database Database
 	seat     releve.Seat
+	ownUser  string
 	log      *slog.Logger
 	onStored func([]releve.Fact)
 	explain  func(severity string, what releve.Sentence)
@@ -47,10 +48,11 @@ type Database interface {
 	AdvanceSalvageSlot(context.Context) error
 }
 
-// NewRecords is without a store. onStored is told of each fact that the database has.
-func NewRecords(database Database, seat releve.Seat, onStored func([]releve.Fact), explain func(severity string, what releve.Sentence), log *slog.Logger) *Records {
+// NewRecords is without a store. ownUser is the site's own at the PBX; onStored is told of each
+// fact that the database has.
+func NewRecords(database Database, seat releve.Seat, ownUser string, onStored func([]releve.Fact), explain func(severity string, what releve.Sentence), log *slog.Logger) *Records {
 	return &Records{
-		database: database, seat: seat, log: log, onStored: onStored, explain: explain, open: make(chan struct{}),
+		database: database, seat: seat, ownUser: ownUser, log: log, onStored: onStored, explain: explain, open: make(chan struct{}),
 		readers: make(chan struct{}, callReaders),
 	}
 }
@@ -72,7 +74,7 @@ func (r *Records) Open(ctx context.Context, term releve.Term, lone bool, promoti
 		r.log.Warn("if this server were set aside, its rows would have to be compared", "err", err)
 	}
 	s, err := Open(ctx, pool, Options{
-		Term: term, Seat: r.seat, Lone: lone, Promotion: promotion, OnStored: r.onStored, Log: r.log,
+		Term: term, Seat: r.seat, Lone: lone, Promotion: promotion, OwnUser: r.ownUser, OnStored: r.onStored, Log: r.log,
 	})
 	if err != nil {
 		go pool.Close() // it waits for sessions that may hang until PostgreSQL is stopped
@@ -139,7 +141,7 @@ func (r *Records) calls(ctx context.Context, after CallMark, limit int) (CallPag
 		return CallPage{}, err
 	}
 	defer pool.Close()
-	return ReadCalls(ctx, pool, after, limit)
+	return ReadCalls(ctx, pool, r.ownUser, after, limit)
 }
 
 // Ready is closed while facts can be stored, and renewed at a fence.

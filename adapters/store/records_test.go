@@ -21,7 +21,7 @@ func TestARecordThatIsSetAsideIsSaid(t *testing.T) {
 	sitetest.Must(t, main.Start(limit.Within(t), postgres.Primary))
 	var stored int
 	var said []string
-	r := store.NewRecords(main.Cluster, releve.Main, func(facts []releve.Fact) { stored += len(facts) }, func(severity string, what releve.Sentence) {
+	r := store.NewRecords(main.Cluster, releve.Main, "", func(facts []releve.Fact) { stored += len(facts) }, func(severity string, what releve.Sentence) {
 		said = append(said, severity+" "+what.Code+" "+what.Args["count"]+" "+what.Args["seat"])
 	}, slog.New(slog.DiscardHandler))
 	t.Cleanup(r.Close)

@@ -41,6 +41,7 @@ type Options struct {
 	Seat      releve.Seat
 	Lone      bool               // this server holds the vote
 	Promotion releve.PromotionID // the first commit of the term writes it (R10)
+	OwnUser   string             // of the site at the PBX: his name is shown whole
 	// OnStored is called after the acknowledged commit of facts, and only then, by the
 	// goroutine that drains. It must not wait.
 	OnStored func([]releve.Fact)
