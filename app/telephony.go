@@ -156,6 +156,7 @@ func (s *switchboard) makeTelephone() {
 			register.NewLine(s.phone, reception, mayRegister, s.explain, s.log),
 			register.NewLine(s.phone, standby, mayStandBy, s.explain, s.log)),
 		phone: s.phone, peer: s.peer, other: address(s.config.SIP.Other), number: s.config.PBX.ReceptionNumber, own: s.calls,
+		answerers: overflow.Answerers{Seat: s.config.Site.Seat, Link: s.peer, Own: s.calls.Snapshot},
 	}
 }
 
@@ -240,6 +241,8 @@ type telephone struct {
 	other  netip.AddrPort
 	number string
 	own    *calls.Calls // which are told of the calls that this server makes, and sign them
+
+	answerers overflow.Answerers
 }
 
 func (t *telephone) CheckOther(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
@@ -264,8 +267,17 @@ func (t *telephone) Ask(ctx context.Context) (code int, challenged bool, err err
 }
 
 // TestCall calls as the standby: where there is none, nobody is there to call.
-func (t *telephone) TestCall(ctx context.Context, id string) (agent.TestCall, error) {
-	return t.call(ctx, id, false)
+func (t *telephone) TestCall(ctx context.Context, id string, whom bool) (seen agent.TestCall, err error) {
+	call := func() error {
+		seen, err = t.call(ctx, id, false)
+		return err
+	}
+	if !whom {
+		return seen, call()
+	}
+	by, known, err := t.answerers.Of(ctx, call)
+	seen.By, seen.Known = by, known
+	return seen, err
 }
 
 // Call is a test call that is not answered where it overflows to.

@@ -62,7 +62,7 @@ func ownName(seat releve.Seat) string { return "of the " + string(seat) }
 
 const testCallLimit = 15 * time.Second
 
-func (t telephone) TestCall(ctx context.Context, _ string) (agent.TestCall, error) {
+func (t telephone) TestCall(ctx context.Context, _ string, _ bool) (agent.TestCall, error) {
 	if err := t.acts(); err != nil {
 		return agent.TestCall{}, err
 	}
@@ -79,7 +79,7 @@ func (t telephone) TestCall(ctx context.Context, _ string) (agent.TestCall, erro
 	if c.answeredBy == "" {
 		return agent.TestCall{}, errors.New("480 Temporarily Unavailable")
 	}
-	return agent.TestCall{AnsweredAfter: c.answeredAfter, SoundAfter: c.answeredAfter, AnsweredBy: string(c.answeredBy)}, nil
+	return agent.TestCall{AnsweredAfter: c.answeredAfter, SoundAfter: c.answeredAfter, AnsweredBy: string(c.answeredBy), By: c.answeredBy, Known: true}, nil
 }
 
 // line keeps one SIP user bound, or not, as the product's own does.

@@ -32,7 +32,7 @@ func (Absent) RegisterNow() {}
 func (a Absent) BindingThere(context.Context) (bool, error) { return false, a.Why }
 
 // TestCall is not possible.
-func (a Absent) TestCall(context.Context, string) (TestCall, error) { return TestCall{}, a.Why }
+func (a Absent) TestCall(context.Context, string, bool) (TestCall, error) { return TestCall{}, a.Why }
 
 // Drop implements [Voice], as the others do.
 func (Absent) Drop() {}

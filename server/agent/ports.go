@@ -96,7 +96,10 @@ type Link interface {
 type TestCall struct {
 	AnsweredAfter time.Duration
 	SoundAfter    time.Duration
-	AnsweredBy    string
+	AnsweredBy    string // the address that the PBX shows for whoever answered
+
+	By    releve.Seat // the server that says that it answered; "": neither did
+	Known bool        // both servers were asked
 }
 
 // Telephone is this server's link to the PBX.
@@ -107,7 +110,8 @@ type Telephone interface {
 	Bound() takeover.Users                                             // what the PBX last confirmed
 	RegisterNow()
 	BindingThere(context.Context) (bool, error) // does the PBX show our own reception binding
-	TestCall(ctx context.Context, id string) (TestCall, error)
+	// TestCall calls the reception; whom: it takes the time to find out which server answers.
+	TestCall(ctx context.Context, id string, whom bool) (TestCall, error)
 }
 
 // Voice is this server's calls.

@@ -406,16 +406,19 @@ func (p telephone) overflowed(ctx context.Context) (agent.TestCall, error) {
 	if d := p.agent.Verify(ctx, "own@pbx", releve.ReasonNoAnswer, true); !d.Answer {
 		return agent.TestCall{}, errors.New("486 Busy Here")
 	}
-	return agent.TestCall{AnsweredAfter: time.Second, SoundAfter: time.Second, AnsweredBy: string(p.seat)}, nil
+	return agent.TestCall{AnsweredAfter: time.Second, SoundAfter: time.Second, AnsweredBy: string(p.seat), By: p.seat, Known: true}, nil
 }
 
-func (p telephone) TestCall(ctx context.Context, _ string) (agent.TestCall, error) {
+func (p telephone) TestCall(ctx context.Context, _ string, _ bool) (agent.TestCall, error) {
 	p.mu.Lock()
 	on, failure := p.reception, p.testCall
-	dead, lost := on != "" && !p.servers[on].alive, p.lost
+	dead, lost, voicemail := on != "" && !p.servers[on].alive, p.lost, p.voicemail
 	p.mu.Unlock()
 	if failure != nil {
 		return agent.TestCall{}, failure
+	}
+	if voicemail {
+		return agent.TestCall{AnsweredAfter: time.Second, SoundAfter: time.Second, AnsweredBy: "192.0.2.5:5060", Known: true}, nil
 	}
 	if on == "" {
 		return agent.TestCall{}, errors.New("480 Temporarily Unavailable")
@@ -430,7 +433,7 @@ func (p telephone) TestCall(ctx context.Context, _ string) (agent.TestCall, erro
 		return agent.TestCall{}, errors.New("486 Busy Here")
 	}
 	p.change(func() { p.servers[on].voice.load.LastInvite = time.Now() })
-	return agent.TestCall{AnsweredAfter: 20 * time.Millisecond, SoundAfter: 40 * time.Millisecond, AnsweredBy: string(on)}, nil
+	return agent.TestCall{AnsweredAfter: 20 * time.Millisecond, SoundAfter: 40 * time.Millisecond, AnsweredBy: string(on), By: on, Known: true}, nil
 }
 
 // voice is the calls of a server.

@@ -351,13 +351,18 @@ func (a *Agent) testCallAt(ctx context.Context, at releve.Seat) (releve.Sentence
 // answers at once.
 const testLimit = 15 * time.Second
 
-// TestCall calls the reception as the standby user and says what it heard.
+// TestCall calls the reception as the standby user and says what it heard. It proves the
+// other server, which is on duty: somebody else who answers proves nothing.
 func (a *Agent) TestCall(ctx context.Context) (releve.Sentence, error) {
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
-	call, err := a.Telephone.TestCall(ctx, rand.Text())
+	call, err := a.Telephone.TestCall(ctx, rand.Text(), true)
 	if err != nil {
 		return releve.Sentence{}, fmt.Errorf("the test call to %s failed: %w", a.Site.Reception, err)
+	}
+	if must := a.Settings.Seat.Other(); call.Known && call.By != must {
+		return releve.Sentence{}, releve.Known(fmt.Sprintf("the test call to %s was answered by %s, and the %s server took none", a.Site.Reception, call.AnsweredBy, must),
+			"cause-test-elsewhere", "number", a.Site.Reception, "by", call.AnsweredBy, "seat", string(must))
 	}
 	return releve.Say("found-test-call", "answered", call.AnsweredAfter.Round(time.Millisecond).String(),
 		"sound", call.SoundAfter.Round(time.Millisecond).String(), "by", call.AnsweredBy), nil

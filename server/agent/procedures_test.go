@@ -316,6 +316,19 @@ func TestAFailedProofIsTold(t *testing.T) {
 	})
 }
 
+// Somebody answers with sound who is not the server on duty: that proves nothing of it.
+func TestATestCallProvesTheServerOnDuty(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.until("settled", 2*time.Second, s.bothSettled)
+		s.change(func() { s.voicemail = true })
+		var p told
+		err := s.main().agent.Procedure(t.Context(), "return", false, p.emit)
+		if err == nil || !strings.Contains(err.Error(), "192.0.2.5:5060") || p.last().Steps[6].State != "failed" {
+			t.Errorf("%v, told: %s", err, p.states())
+		}
+	})
+}
+
 // The main is lost again while the return waits for the mirror behind it: the return does
 // not wait for what cannot come. Run again, it goes on.
 func TestAReturnEndsWhenTheDutyChangesUnderIt(t *testing.T) {

@@ -77,7 +77,7 @@ const probeLimit = 40 * time.Second
 func (a *Agent) probe(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
-	call, err := a.Telephone.TestCall(ctx, rand.Text())
+	call, err := a.Telephone.TestCall(ctx, rand.Text(), false)
 	a.send(a.life, takeover.Event{OwnEnd: &takeover.OwnEnd{Answered: err == nil}})
 	if err != nil {
 		a.Explain("warning", releve.Say("event-own-call-failed", "number", a.Site.Reception, "cause", releve.Reason(err)))

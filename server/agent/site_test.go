@@ -35,6 +35,7 @@ type site struct {
 	pbxDown   bool
 	lost      bool        // what the PBX sends to the reception reaches nobody
 	protects  bool        // the PBX lets nobody bind the reception user in another's place
+	voicemail bool        // the PBX itself answers what calls the reception
 	reception releve.Seat // who is bound under the reception user
 	acked     releve.LSN  // the last row that anybody acknowledged
 	witness   *witness    // nil: the site has none

@@ -111,10 +111,13 @@ func (b *board) answered(at time.Time) {
 	b.failures = 0
 }
 
-func (b *board) taken() {
+func (b *board) taken(own bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.figures.Answered++
+	if own {
+		b.figures.OwnAnswered++
+	}
 }
 
 func (b *board) refused() {

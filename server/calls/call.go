@@ -223,7 +223,7 @@ func (k *call) begin(answered time.Time) {
 	}
 	if !answered.IsZero() {
 		body.AnsweredMS = answered.Sub(in.ReceivedAt).Milliseconds()
-		k.board.taken()
+		k.board.taken(body.Test)
 	}
 	k.shown.Store(&releve.Call{
 		Call: in.Call, At: in.ReceivedAt, Seat: k.seat, Term: k.term, From: body.From,

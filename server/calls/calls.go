@@ -184,6 +184,7 @@ type Snapshot struct {
 	Busy, Channels             int
 	Deciding                   int // calls on 100 Trying
 	Offered, Answered, Refused int64
+	OwnAnswered                int64 // of the answered, those that the site itself made
 	LastInvite, LastAnswered   time.Time
 	SaturatedSince             time.Time // all channels busy since; zero: one is free
 	RecordsWaiting             int64     // in memory, on no disk yet

@@ -50,7 +50,7 @@ func TestTheMainGivesBackAndLearns(t *testing.T) {
 // A server without a telephone says so to each order, and why no check is made.
 func TestAServerWithoutATelephone(t *testing.T) {
 	mute := errors.New("no telephone")
-	for _, name := range []string{orderGiveBack, orderSeen, orderCheck} {
+	for _, name := range []string{orderGiveBack, orderSeen, orderCheck, orderOwnAnswered} {
 		if err := Closed(mute)[name](context.Background(), nil, nobody); !errors.Is(err, mute) {
 			t.Errorf("%s: %v", name, err)
 		}

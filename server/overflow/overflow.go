@@ -242,15 +242,16 @@ func (t *Tester) Desk() order.Desk {
 			t.Calls.GiveBack(testLimit)
 			return nil
 		},
-		orderSeen:  t.learn,
-		orderCheck: order.Shown(t.order),
+		orderSeen:        t.learn,
+		orderCheck:       order.Shown(t.order),
+		orderOwnAnswered: order.Answered(func(context.Context) (int64, error) { return t.Calls.Snapshot().OwnAnswered, nil }),
 	}
 }
 
 // Closed is the desk of a server that has no telephone: it answers why.
 func Closed(why error) order.Desk {
 	no := func(context.Context, json.RawMessage, order.Emit) error { return why }
-	return order.Desk{orderGiveBack: no, orderSeen: no, orderCheck: no}
+	return order.Desk{orderGiveBack: no, orderSeen: no, orderCheck: no, orderOwnAnswered: no}
 }
 
 func (t *Tester) learn(_ context.Context, args json.RawMessage, _ order.Emit) error {
