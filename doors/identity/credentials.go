@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -34,6 +35,20 @@ type Credentials struct {
 	authorities Authorities // those that all that belongs to them is there of
 	sets        []set       // one for each of them
 	pins        bool        // the other's certificates are at hand, and no others are believed
+
+	believed atomic.Pointer[belief] // the latest: it is the other server's, who asks several times a second
+}
+
+// belief is that a certificate is somebody's, and until when that needs no further proof: a
+// signature that was right once stays so, and dates are compared again each time.
+type belief struct {
+	cert        *x509.Certificate
+	want        Identity
+	from, until time.Time
+}
+
+func (b *belief) holds(cert *x509.Certificate, want Identity, now time.Time) bool {
+	return b != nil && b.want == want && b.cert.Equal(cert) && !now.Before(b.from) && !now.After(b.until)
 }
 
 // set is what a machine has of one generation.
@@ -188,13 +203,36 @@ func (s set) pinned(p Purpose) *x509.Certificate {
 // of the other server, whether it is the one that was given here: an authority's key that
 // somebody else has as well is not enough (SPEC K8). The error is a [*releve.Fault].
 func (c *Credentials) Verify(cert *x509.Certificate, want Identity) error {
-	if err := c.authorities.Verify(cert, want, time.Now()); err != nil {
+	return c.verify(cert, want, time.Now())
+}
+
+func (c *Credentials) verify(cert *x509.Certificate, want Identity, now time.Time) error {
+	if c.believed.Load().holds(cert, want, now) {
+		return nil
+	}
+	root, err := c.authorities.verify(cert, want, now)
+	if err != nil {
 		return err
 	}
 	if c.pins && want.Seat.Valid() && !c.isPinned(cert, want.Purpose) {
 		return fault(NotPinned, "subject", cert.Subject.CommonName)
 	}
+	c.believed.Store(&belief{cert, want, later(cert.NotBefore, root.NotBefore), sooner(cert.NotAfter, root.NotAfter)})
 	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func sooner(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // isPinned compares keys: a certificate that was issued anew has the same.

@@ -72,25 +72,31 @@ type Authorities []*x509.Certificate
 // Verify says whether cert was made for want, purpose included, by one of the
 // authorities, and is valid at the moment now. The error is a [*releve.Fault].
 func (a Authorities) Verify(cert *x509.Certificate, want Identity, now time.Time) error {
+	_, err := a.verify(cert, want, now)
+	return err
+}
+
+// verify gives the authority that made it as well.
+func (a Authorities) verify(cert *x509.Certificate, want Identity, now time.Time) (root *x509.Certificate, err error) {
 	// The dates come first: an expired certificate of the right site deserves a
 	// better sentence than "unknown authority".
 	if now.After(cert.NotAfter) {
-		return fault(Expired, "seat", seatIn(cert), "date", cert.NotAfter.Format(time.DateOnly))
+		return nil, fault(Expired, "seat", seatIn(cert), "date", cert.NotAfter.Format(time.DateOnly))
 	}
 	if now.Before(cert.NotBefore) {
-		return fault(NotYetValid, "seat", seatIn(cert), "date", cert.NotBefore.Format(time.DateOnly))
+		return nil, fault(NotYetValid, "seat", seatIn(cert), "date", cert.NotBefore.Format(time.DateOnly))
 	}
-	root, err := a.chain(cert, now)
+	root, err = a.chain(cert, now)
 	if stale, ok := outOfDate(err); ok {
-		return authorityFault(stale, now)
+		return nil, authorityFault(stale, now)
 	}
 	if err != nil {
-		return fault(ForeignAuthority, "subject", cert.Subject.String(), "cause", err.Error())
+		return nil, fault(ForeignAuthority, "subject", cert.Subject.String(), "cause", err.Error())
 	}
 	if err := isOf(cert, want); err != nil {
-		return err
+		return nil, err
 	}
-	return isFor(cert, root, want.Purpose)
+	return root, isFor(cert, root, want.Purpose)
 }
 
 // Belongs says whether cert was made for want, in whichever purpose, by one of the
