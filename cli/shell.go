@@ -126,7 +126,7 @@ func translateHeadings(page string, language releve.Language) error {
 	lines := strings.Split(string(text), "\n")
 	for i, line := range lines {
 		english, ok := strings.CutPrefix(line, ".SH ")
-		if heading := words.Text(language, "manual."+english); ok && heading != "" {
+		if heading := words.Text(language, "manual.heading "+english); ok && heading != "" {
 			lines[i] = ".SH " + heading
 		}
 	}

@@ -41,6 +41,11 @@ func TestTheCatalogueIsWhatTheProductSays(t *testing.T) {
 		if _, ok := english[code]; !ok {
 			t.Errorf("%s has no English", code)
 		}
+		for _, lang := range languages {
+			if !words.Finds(lang, code) {
+				t.Errorf("%s is in a file and not found in %s", code, lang)
+			}
+		}
 	}
 	product, before := read(t), recorded(t)
 	for _, code := range slices.Sorted(maps.Keys(product.codes)) {
