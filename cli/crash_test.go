@@ -58,7 +58,7 @@ func (s *scene) onDuty(args []string) error {
 			return err
 		}
 		own := map[releve.Seat]view.Server{releve.Main: v.Main, releve.Secondary: v.Secondary}[seat]
-		if v.Owner != seat || own.Duty != releve.Active || own.Data.State != view.TierWell {
+		if v.Owner != seat || own.Duty != releve.Active || own.Data.State != releve.TierWell {
 			return fmt.Errorf("the %s is %s in term %d of the %s, its data %s", seat, own.Duty, v.Term, v.Owner, own.Data.State)
 		}
 		return nil

@@ -116,7 +116,7 @@ func callersAreMirrored(t *testing.T, s *site) {
 		t.Error("the secondary has opened a socket of SIP")
 	}
 	v := s.secondary.mustView(t)
-	if v.Secondary.Processing.State != view.TierNone || v.Secondary.Data.State != view.TierWell || !v.PBX.Heard {
+	if v.Secondary.Processing.State != releve.TierNone || v.Secondary.Data.State != releve.TierWell || !v.PBX.Heard {
 		t.Errorf("the secondary says that its calls are %s, its data %s, and that it hears the PBX: %v",
 			v.Secondary.Processing.State, v.Secondary.Data.State, v.PBX.Heard)
 	}
@@ -337,7 +337,7 @@ func (s *site) checkAlarm(t *testing.T, since, lost time.Time) {
 func (s *site) checkSpooling(t *testing.T) int {
 	t.Helper()
 	v := s.main.mustView(t)
-	if v.Main.SpoolWaiting == 0 || v.Main.Data.State == view.TierWell || v.Word != view.NotProtected {
+	if v.Main.SpoolWaiting == 0 || v.Main.Data.State == releve.TierWell || v.Word != view.NotProtected {
 		t.Errorf("the main says %s, its database is %s, and %d facts wait", v.Word, v.Main.Data.State, v.Main.SpoolWaiting)
 	}
 	return v.Main.SpoolWaiting
@@ -348,7 +348,7 @@ func (s *site) checkDrained(t *testing.T) {
 	t.Helper()
 	eventually(t, 30*time.Second, "the spool drains", func() error {
 		v, err := s.main.view()
-		if err == nil && (v.Main.Data.State != view.TierWell || v.Main.SpoolWaiting > 100) {
+		if err == nil && (v.Main.Data.State != releve.TierWell || v.Main.SpoolWaiting > 100) {
 			err = fmt.Errorf("the database is %s %v, %d facts wait", v.Main.Data.State, v.Main.Data.Why.Args, v.Main.SpoolWaiting)
 		}
 		return err

@@ -233,7 +233,7 @@ func TestEachStateHasAColourOfItsOwn(t *testing.T) {
 			evaluate[string](t, tab, `document.querySelector(".sign").innerHTML`))
 	}
 	colours, shapes = map[string]string{}, map[string]string{}
-	for _, tier := range []view.TierState{view.TierWell, view.TierStarting, view.TierDegraded, view.TierDown, view.TierUnknown} {
+	for _, tier := range []releve.TierState{releve.TierWell, releve.TierStarting, releve.TierDegraded, releve.TierDown, releve.TierUnknown} {
 		s.change(func(g *gallery.State) { *g = state(t, "protected"); g.Site.Main.Data.State = tier })
 		do(t, tab, chromedp.Navigate(url), chromedp.WaitVisible(".wide .tier"))
 		look("protected", string(tier), evaluate[string](t, tab, `getComputedStyle(document.querySelectorAll(".wide .server")[0].querySelectorAll(".state")[2]).fill`),

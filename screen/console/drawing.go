@@ -131,7 +131,7 @@ func (s picture) box(v view.Server, at place) box {
 	b.BadgeAt = boxWidth - 20 - b.BadgeSize
 	b.BadgeText = b.BadgeAt + b.BadgeSize/2
 	b.Tiers = s.tiers(v)
-	if v.Processing.State != view.TierNone {
+	if v.Processing.State != releve.TierNone {
 		b.Link = s.link(v, b, at)
 	}
 	return b
@@ -176,7 +176,7 @@ func (s picture) link(v view.Server, b box, at place) *link {
 	l := &link{Class: "spare"}
 	l.Path, l.LabelAt = s.Plan.way(at)
 	takes := v.Heard && (v.Duty == releve.Active || v.WithoutDuty)
-	l.Broken = !s.PBX.Heard || !v.Heard || v.Processing.State == view.TierDown
+	l.Broken = !s.PBX.Heard || !v.Heard || v.Processing.State == releve.TierDown
 	switch {
 	case l.Broken:
 		l.Class = "broken"

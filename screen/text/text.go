@@ -125,7 +125,7 @@ func (p *page) wires(left, right int) string {
 }
 
 // mute says that a server has no telephone.
-func mute(s view.Server) bool { return s.Processing.State == view.TierNone }
+func mute(s view.Server) bool { return s.Processing.State == releve.TierNone }
 
 // link is what stands between both servers on a line of their boxes.
 func (p *page) link(line int) string {
@@ -243,7 +243,7 @@ const nothing = "–"
 // NamedTier is a tier with the end of its sentence code.
 type NamedTier struct {
 	Name string
-	view.Tier
+	releve.Tier
 }
 
 // Tiers are a server's three tiers from the ground up. Of a server that is not
@@ -251,27 +251,27 @@ type NamedTier struct {
 func Tiers(s view.Server) []NamedTier {
 	tiers := []NamedTier{{"processing", s.Processing}, {"interfaces", s.Interfaces}, {"data", s.Data}}
 	for i := range tiers {
-		if tiers[i].State == view.TierNone {
+		if tiers[i].State == releve.TierNone {
 			continue // heard or not, there is none
 		}
 		if !s.Heard || tiers[i].State == "" {
-			tiers[i].Tier = view.Tier{State: view.TierUnknown}
+			tiers[i].Tier = releve.Tier{State: releve.TierUnknown}
 		}
 	}
 	return tiers
 }
 
-func tierLook(t view.TierState) (mark, style string) {
+func tierLook(t releve.TierState) (mark, style string) {
 	switch t {
-	case view.TierWell:
+	case releve.TierWell:
 		return "●", plain
-	case view.TierStarting:
+	case releve.TierStarting:
 		return "◐", amber
-	case view.TierDegraded:
+	case releve.TierDegraded:
 		return "▲", amber
-	case view.TierDown:
+	case releve.TierDown:
 		return "✖", red
-	case view.TierNone:
+	case releve.TierNone:
 		return nothing, faint
 	}
 	return "?", faint

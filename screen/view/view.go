@@ -48,9 +48,9 @@ type Server struct {
 	Heard         bool              `json:"heard"` // false: what follows is old
 	HeardAt       time.Time         `json:"heard_at"`
 	Vote          bool              `json:"vote"`
-	Data          Tier              `json:"data"`
-	Interfaces    Tier              `json:"interfaces"`
-	Processing    Tier              `json:"processing"`
+	Data          releve.Tier       `json:"data"`
+	Interfaces    releve.Tier       `json:"interfaces"`
+	Processing    releve.Tier       `json:"processing"`
 	Notices       []releve.Sentence `json:"notices,omitempty"` // of its calls, beside their numbers, and of its disks
 	Registered    []string          `json:"registered"`        // SIP users whose binding is this server's
 	ChannelsBusy  int               `json:"channels_busy"`
@@ -63,25 +63,6 @@ type Server struct {
 	CallsRefused  int64             `json:"calls_refused"`
 	Doing         releve.Sentence   `json:"doing"`   // what it is about to reach, "" when at rest
 	Witness       bool              `json:"witness"` // the witness answers it
-}
-
-// TierState is how one layer of a server is.
-type TierState string
-
-// The states of a tier.
-const (
-	TierWell     TierState = "well"
-	TierStarting TierState = "starting"
-	TierDegraded TierState = "degraded"
-	TierDown     TierState = "down"
-	TierUnknown  TierState = "unknown"
-	TierNone     TierState = "none" // the level gives this server none
-)
-
-// Tier is the state of one layer with its reason, "" when well.
-type Tier struct {
-	State TierState       `json:"state"`
-	Why   releve.Sentence `json:"why"`
 }
 
 // MirrorState is how the copy of the database is.

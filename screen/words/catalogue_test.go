@@ -261,7 +261,7 @@ func TestWhatIsComposedHasWords(t *testing.T) {
 		"arbiter-":    constants(t, "Arbiter", "."),
 		"outcome-":    constants(t, "Outcome", "rules", "attendant"),
 		"word-":       constants(t, "Word", "screen", "view"),
-		"tier-":       constants(t, "TierState", "screen", "view"),
+		"tier-":       constants(t, "TierState", "."),
 		"mirror-":     constants(t, "MirrorState", "screen", "view"),
 		"procedure-":  slices.Collect(maps.Keys(procedure.All)),
 		"calldetail-": append(verdicts(t), constants(t, "Destination", "rules", "attendant")...),

@@ -166,7 +166,7 @@ func Level(lang releve.Language, l releve.Level) string {
 }
 
 // TierState names how a tier is.
-func TierState(lang releve.Language, t view.TierState) string {
+func TierState(lang releve.Language, t releve.TierState) string {
 	return Say(lang, releve.Say("tier-"+string(t)))
 }
 

@@ -277,7 +277,7 @@ func (a *Agent) server(m takeover.Machine) view.Server {
 	load := a.Voice.Load()
 	return view.Server{
 		Seat: m.Seat, Duty: m.Duty(), Heard: true, HeardAt: time.Now().UTC(), Vote: m.Vote || m.Holds(),
-		Data: a.dataTier(m), Interfaces: view.Tier{State: view.TierWell}, Processing: a.processingTier(m),
+		Data: a.dataTier(m), Interfaces: releve.Tier{State: releve.TierWell}, Processing: a.processingTier(m),
 		Registered: a.registered(), ChannelsBusy: load.Busy, Channels: load.Channels,
 		WithoutDuty: a.withoutDuty(m), SpoolWaiting: a.Spool.Waiting(), SpoolStands: a.board.undrained(),
 		CallsOffered: load.Offered, CallsAnswered: load.Answered, CallsRefused: load.Refused,
@@ -308,37 +308,37 @@ func (a *Agent) registered() []string {
 	return users
 }
 
-func (a *Agent) dataTier(m takeover.Machine) view.Tier {
+func (a *Agent) dataTier(m takeover.Machine) releve.Tier {
 	behind, far := a.board.replayBehind(m.DB)
 	p := a.board.copying()
 	switch {
 	case m.DB.Up && m.DB.InRecovery && far:
-		return view.Tier{State: view.TierDegraded, Why: releve.Say("tier-replay-behind", "seat", string(m.Seat), "bytes", strconv.FormatUint(uint64(behind), 10))}
+		return releve.Tier{State: releve.TierDegraded, Why: releve.Say("tier-replay-behind", "seat", string(m.Seat), "bytes", strconv.FormatUint(uint64(behind), 10))}
 	case m.Job == takeover.JobStart && p != nil:
-		return view.Tier{State: view.TierStarting, Why: releve.Say("tier-data-recovering",
+		return releve.Tier{State: releve.TierStarting, Why: releve.Say("tier-data-recovering",
 			"done", fmt.Sprint(p.Done), "total", fmt.Sprint(p.Total), "left", p.TimeLeft.Round(time.Second).String())}
 	case m.DB.Up && (m.Gate || m.DB.InRecovery):
-		return view.Tier{State: view.TierWell}
+		return releve.Tier{State: releve.TierWell}
 	case m.Job == takeover.JobRejoin || m.Job == takeover.JobRestore || m.Job == takeover.JobCreate || m.Job == takeover.JobStart || m.DB.Up:
-		return view.Tier{State: view.TierStarting, Why: releve.Say("tier-data-starting")}
+		return releve.Tier{State: releve.TierStarting, Why: releve.Say("tier-data-starting")}
 	}
-	return view.Tier{State: view.TierDown, Why: releve.Say("tier-data-down", "why", lossOf(m))}
+	return releve.Tier{State: releve.TierDown, Why: releve.Say("tier-data-down", "why", lossOf(m))}
 }
 
-func (a *Agent) processingTier(m takeover.Machine) view.Tier {
+func (a *Agent) processingTier(m takeover.Machine) releve.Tier {
 	switch {
 	case a.mute(m.Seat):
-		return view.Tier{State: view.TierNone}
+		return releve.Tier{State: releve.TierNone}
 	case a.Voice.Well() != nil:
-		return view.Tier{State: view.TierDown, Why: releve.Say("tier-voice-down", "why", releve.Reason(a.Voice.Well()))}
+		return releve.Tier{State: releve.TierDown, Why: releve.Say("tier-voice-down", "why", releve.Reason(a.Voice.Well()))}
 	case !m.PBX.Heard:
-		return view.Tier{State: view.TierDown, Why: releve.Say("tier-pbx-silent", "pbx", a.Site.PBX)}
+		return releve.Tier{State: releve.TierDown, Why: releve.Say("tier-pbx-silent", "pbx", a.Site.PBX)}
 	case m.Users().Reception && !a.Telephone.Bound().Reception:
-		return view.Tier{State: view.TierDegraded, Why: releve.Say("tier-not-registered", "user", a.Site.Reached)}
+		return releve.Tier{State: releve.TierDegraded, Why: releve.Say("tier-not-registered", "user", a.Site.Reached)}
 	case m.Users().Standby && a.Site.StandbyUser != "" && !a.Telephone.Bound().Standby:
-		return view.Tier{State: view.TierDegraded, Why: releve.Say("tier-standby-not-registered", "user", a.Site.StandbyUser)}
+		return releve.Tier{State: releve.TierDegraded, Why: releve.Say("tier-standby-not-registered", "user", a.Site.StandbyUser)}
 	}
-	return view.Tier{State: view.TierWell}
+	return releve.Tier{State: releve.TierWell}
 }
 
 // doing says what this server is about to reach, nothing when it is at rest.
@@ -392,7 +392,7 @@ func (a *Agent) View() view.Site {
 		theirs.Duty = releve.OutOfService
 	}
 	if a.mute(theirs.Seat) {
-		theirs.Processing = view.Tier{State: view.TierNone}
+		theirs.Processing = releve.Tier{State: releve.TierNone}
 	}
 	if p := other.Procedure; heard && p != nil && (s.Procedure == nil || p.Started.After(s.Procedure.Started)) {
 		s.Procedure = p
@@ -496,13 +496,13 @@ func word(m takeover.Machine, s view.Site) (view.Word, releve.Sentence) {
 		return view.NotProtected, releve.Say("why-alone", "seat", string(active.Seat))
 	case m.Witnessed() && !m.WitnessHeard():
 		return view.NotProtected, releve.Say("why-witness-silent")
-	case active.Processing.State != view.TierWell:
+	case active.Processing.State != releve.TierWell:
 		return view.NotProtected, active.Processing.Why
-	case passive.Data.State == view.TierDegraded:
+	case passive.Data.State == releve.TierDegraded:
 		return view.NotProtected, passive.Data.Why
-	case passive.Processing.State == view.TierDegraded:
+	case passive.Processing.State == releve.TierDegraded:
 		return view.NotProtected, passive.Processing.Why
-	case passive.Processing.State != view.TierWell:
+	case passive.Processing.State != releve.TierWell:
 		return view.NotProtected, releve.Say("why-standby-unwell", "seat", string(passive.Seat))
 	case !m.Protected():
 		return view.NotProtected, releve.Say("why-mirror-away")
@@ -518,15 +518,15 @@ func whyStopped(m takeover.Machine, s view.Site, owner, standby view.Server) rel
 	switch begins := owner.Doing.Code; {
 	case owner.Heard && (begins == "phase-"+string(takeover.Starting) || begins == "phase-"+string(takeover.Founding)):
 		code = "why-stopped-starting"
-	case !s.PBX.Heard && (!standby.Heard || standby.Processing.State == view.TierDown):
+	case !s.PBX.Heard && (!standby.Heard || standby.Processing.State == releve.TierDown):
 		code = "why-stopped-pbx"
 	case !standby.Heard:
 		code = "why-stopped-silent"
 	case owner.Heard && begins == "phase-"+string(takeover.Unconfirmed):
 		code = "why-stopped-starting"
-	case standby.Data.State != view.TierWell:
+	case standby.Data.State != releve.TierWell:
 		code = "why-stopped-copy"
-	case standby.Processing.State != view.TierWell:
+	case standby.Processing.State != releve.TierWell:
 		code = "why-stopped-unwell"
 	case m.Witnessed() && !standby.Witness:
 		code = "why-stopped-witness"
@@ -546,7 +546,7 @@ func wordOfOneVoice(m takeover.Machine, s view.Site) (view.Word, releve.Sentence
 		return view.NotProtected, releve.Say("why-without-duty", "seat", string(main.Seat))
 	case main.Duty != releve.Active:
 		return view.Stopped, releve.Say("why-stopped-one-voice", "seat", string(main.Seat))
-	case main.Data.State != view.TierWell:
+	case main.Data.State != releve.TierWell:
 		return view.NotProtected, releve.Say("why-database-away", "seat", string(main.Seat))
 	case main.SpoolWaiting > spoolQuiet || main.SpoolWaiting > 0 && main.SpoolStands || mirror.SpoolWaiting > 0:
 		return view.NotProtected, releve.Say("why-spool", "records", itoa(main.SpoolWaiting+mirror.SpoolWaiting))
@@ -554,11 +554,11 @@ func wordOfOneVoice(m takeover.Machine, s view.Site) (view.Word, releve.Sentence
 		return view.NotProtected, releve.Say("why-mirror-differs", "seat", string(mirror.Seat), "differences", itoa(s.Mirror.Differences))
 	case alone:
 		return view.NotProtected, releve.Say("why-alone", "seat", string(main.Seat))
-	case mirror.Heard && mirror.Data.State == view.TierDegraded:
+	case mirror.Heard && mirror.Data.State == releve.TierDegraded:
 		return view.NotProtected, mirror.Data.Why
 	case !mirror.Heard || !m.Protected():
 		return view.NotProtected, releve.Say("why-mirror-away")
-	case main.Processing.State != view.TierWell:
+	case main.Processing.State != releve.TierWell:
 		return view.NotProtected, main.Processing.Why
 	}
 	return view.Protected, releve.Say("why-mirrored", "seat", string(main.Seat), "other", string(mirror.Seat))

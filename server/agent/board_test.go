@@ -11,8 +11,8 @@ import (
 // TestAStoppedServiceSaysWhyTheStandbyDoesNotTakeOver: each state breaks one thing more
 // than the one below it, and the sentence names what must be mended first.
 func TestAStoppedServiceSaysWhyTheStandbyDoesNotTakeOver(t *testing.T) {
-	well := view.Tier{State: view.TierWell}
-	down := view.Tier{State: view.TierDown}
+	well := releve.Tier{State: releve.TierWell}
+	down := releve.Tier{State: releve.TierDown}
 	standby := view.Server{Seat: releve.Secondary, Duty: releve.Passive, Heard: true, Vote: true, Witness: true, Data: well, Interfaces: well, Processing: well}
 	with := func(change func(*view.Server)) view.Server {
 		s := standby
@@ -33,7 +33,7 @@ func TestAStoppedServiceSaysWhyTheStandbyDoesNotTakeOver(t *testing.T) {
 		{"the main had been alone", dead, with(func(s *view.Server) { s.Vote = false }), true, "why-stopped-vote"},
 		{"its witness is silent", dead, with(func(s *view.Server) { s.Vote, s.Witness = false, false }), true, "why-stopped-witness"},
 		{"it takes no calls", dead, with(func(s *view.Server) { s.Vote, s.Processing = false, down }), true, "why-stopped-unwell"},
-		{"it has no copy", dead, with(func(s *view.Server) { s.Processing, s.Data = down, view.Tier{State: view.TierStarting} }), true, "why-stopped-copy"},
+		{"it has no copy", dead, with(func(s *view.Server) { s.Processing, s.Data = down, releve.Tier{State: releve.TierStarting} }), true, "why-stopped-copy"},
 		{"it is off, and the main is not sure", doing(takeover.Unconfirmed), with(func(s *view.Server) { s.Heard = false }), true, "why-stopped-silent"},
 		{"the main is not sure yet", doing(takeover.Unconfirmed), standby, true, "why-stopped-starting"},
 		{"the PBX is silent to it", dead, with(func(s *view.Server) { s.Processing = down }), false, "why-stopped-pbx"},

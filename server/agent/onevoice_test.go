@@ -89,7 +89,7 @@ func TestALostDatabaseIsRestoredFromTheMirror(t *testing.T) {
 func TestAnIllDatabaseIsNotWellBetweenTwoProofs(t *testing.T) {
 	playMirroring(t, func(t *testing.T, s *site) {
 		s.change(func() { s.main().postgres.ill = errors.New("the disk is full") })
-		well := func() bool { return s.main().agent.View().Main.Data.State == view.TierWell }
+		well := func() bool { return s.main().agent.View().Main.Data.State == releve.TierWell }
 		s.until("it is seen", 2*time.Second, func() bool { return !well() })
 		s.stays("not well", 20*time.Second, func() bool { return !well() && !s.main().agent.Machine().Gate })
 		s.change(func() { s.main().postgres.ill = nil })

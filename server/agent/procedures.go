@@ -413,7 +413,7 @@ func (r *runner) serverOf(said Message) procedure.Server {
 		PBX: s.PBXAgo >= 0 && s.PBXAgo < 2*time.Second, Spooled: s.Spooled, Term: s.Term,
 
 		Mute: mute, Owner: owns, OnDuty: owns && onDuty(s.Phase), Released: owns && s.Released, Halted: s.Phase == takeover.Stuck,
-		Gate: s.Gate, Down: said.Server.Data.State == view.TierDown, Lone: s.Lone, Holds: owns && s.Vote, Whole: s.DataID != "",
+		Gate: s.Gate, Down: said.Server.Data.State == releve.TierDown, Lone: s.Lone, Holds: owns && s.Vote, Whole: s.DataID != "",
 		Restoring: s.Phase == takeover.Restoring, Restored: s.Restored && s.Phase == takeover.Promoting,
 		Arbiter: cmp.Or(s.Arbiter, releve.Pair), Witness: said.Server.Witness,
 	}

@@ -152,7 +152,7 @@ func TestTheWordAtLevelMirroring(t *testing.T) {
 				c.isShown(t, s)
 				for _, srv := range s.servers {
 					v := srv.agent.View()
-					if v.Secondary.Processing.State != view.TierNone || v.Main.Processing.State == view.TierNone {
+					if v.Secondary.Processing.State != releve.TierNone || v.Main.Processing.State == releve.TierNone {
 						t.Errorf("the %s shows the calls of the main as %s, of the secondary as %s", srv.seat, v.Main.Processing.State, v.Secondary.Processing.State)
 					}
 				}

@@ -47,7 +47,7 @@ func Find(name string, now time.Time) (State, error) {
 	return State{}, fmt.Errorf("the gallery has no state %q", name)
 }
 
-func well() view.Tier { return view.Tier{State: view.TierWell} }
+func well() releve.Tier { return releve.Tier{State: releve.TierWell} }
 
 func server(seat releve.Seat, duty releve.Duty, now time.Time, users ...string) view.Server {
 	return view.Server{
@@ -122,7 +122,7 @@ func takingOver(now time.Time) State {
 	s.Secondary.Duty = releve.Passive
 	s.Secondary.WithoutDuty = true
 	s.Secondary.SpoolWaiting = 4
-	s.Secondary.Data = view.Tier{State: view.TierStarting, Why: releve.Say("tier-data-starting")}
+	s.Secondary.Data = releve.Tier{State: releve.TierStarting, Why: releve.Say("tier-data-starting")}
 	s.Secondary.Doing = releve.Say("phase-promoting")
 	s.Secondary.ChannelsBusy = 2
 	s.Events = append([]view.Event{event(0, releve.Secondary, "major", "rule-takeover", "other", "main", "term", "8")}, s.Events[2:]...)
@@ -184,7 +184,7 @@ func cloning(now time.Time) State {
 	s := quiet(now)
 	s.Word, s.Why = view.NotProtected, releve.Say("why-alone", "seat", "main")
 	s.Main.Vote, s.Secondary.Vote = true, false
-	s.Secondary.Data = view.Tier{State: view.TierStarting, Why: releve.Say("tier-data-starting")}
+	s.Secondary.Data = releve.Tier{State: releve.TierStarting, Why: releve.Say("tier-data-starting")}
 	s.Secondary.Doing = releve.Say("phase-rejoining")
 	s.Mirror = view.Mirror{State: view.MirrorCloning, Progress: copied()}
 	s.Events = append([]view.Event{event(70*time.Second, releve.Secondary, "info", "rule-copy-begins", "other", "main")}, s.Events...)
@@ -199,7 +199,7 @@ func returning(now time.Time) State {
 	s := swapped(now)
 	s.Why = releve.Say("why-alone", "seat", "secondary")
 	s.Main = server(releve.Main, releve.Passive, now)
-	s.Main.Data = view.Tier{State: view.TierStarting, Why: releve.Say("tier-data-starting")}
+	s.Main.Data = releve.Tier{State: releve.TierStarting, Why: releve.Say("tier-data-starting")}
 	s.Main.Doing = releve.Say("phase-rejoining")
 	s.Mirror = view.Mirror{State: view.MirrorCloning, Progress: copied()}
 	s.Procedure = guide(now.Add(-71*time.Second), "running")
@@ -287,8 +287,8 @@ func stuck(now time.Time) State {
 	s := swapped(now)
 	s.Why = releve.Say("why-alone", "seat", "secondary")
 	s.Main = server(releve.Main, releve.OutOfService, now)
-	s.Main.Data = view.Tier{State: view.TierDown, Why: releve.Say("tier-data-down", "why", "no space left on device")}
-	s.Main.Processing = view.Tier{State: view.TierDown, Why: releve.Say("tier-pbx-silent", "pbx", "192.0.2.20:5060")}
+	s.Main.Data = releve.Tier{State: releve.TierDown, Why: releve.Say("tier-data-down", "why", "no space left on device")}
+	s.Main.Processing = releve.Tier{State: releve.TierDown, Why: releve.Say("tier-pbx-silent", "pbx", "192.0.2.20:5060")}
 	s.Main.Doing = releve.Say("phase-stuck", "why", unwritten())
 	s.Events = append([]view.Event{
 		event(3*time.Minute, releve.Main, "critical", "rule-halted", "cause", unwritten()),
@@ -300,8 +300,8 @@ func stopped(now time.Time) State {
 	s := quiet(now)
 	s.Word, s.Why = view.Stopped, releve.Say("why-stopped-pbx", "seat", "main", "other", "secondary", "pbx", "192.0.2.20:5060")
 	s.Main.Duty, s.Main.ChannelsBusy, s.Main.Registered = releve.OutOfService, 0, nil
-	s.Main.Data = view.Tier{State: view.TierDown, Why: releve.Say("tier-data-down")}
-	s.Main.Processing = view.Tier{State: view.TierDown, Why: releve.Say("tier-pbx-silent", "pbx", "192.0.2.20:5060")}
+	s.Main.Data = releve.Tier{State: releve.TierDown, Why: releve.Say("tier-data-down")}
+	s.Main.Processing = releve.Tier{State: releve.TierDown, Why: releve.Say("tier-pbx-silent", "pbx", "192.0.2.20:5060")}
 	s.Main.Doing = releve.Say("phase-unconfirmed")
 	s.Secondary = lost(releve.Secondary, now.Add(-50*time.Second))
 	s.Mirror = view.Mirror{State: view.MirrorAway}
@@ -327,7 +327,7 @@ func begins(now time.Time) State {
 	s.Term, s.Word, s.Why = 1, view.NotProtected, releve.Say("why-alone", "seat", "main")
 	s.Main.Vote, s.Main.ChannelsBusy = true, 0
 	s.Secondary.Vote, s.Secondary.Doing = false, releve.Say("phase-waiting")
-	s.Secondary.Data = view.Tier{State: view.TierDown, Why: releve.Say("tier-data-down")}
+	s.Secondary.Data = releve.Tier{State: releve.TierDown, Why: releve.Say("tier-data-down")}
 	s.Mirror = view.Mirror{State: view.MirrorAway}
 	s.Events = []view.Event{event(3*time.Second, releve.Main, "info", "rule-site-begins", "term", "1")}
 	return State{"begins", s, nil}
@@ -340,7 +340,7 @@ func mirroring(now time.Time) State {
 	s.Main.Vote, s.Secondary.Vote = true, false
 	s.Secondary = view.Server{
 		Seat: releve.Secondary, Duty: releve.Passive, Heard: true, HeardAt: now, Data: well(), Interfaces: well(),
-		Processing: view.Tier{State: view.TierNone},
+		Processing: releve.Tier{State: releve.TierNone},
 	}
 	s.Events = []view.Event{
 		event(31*time.Minute, releve.Main, "info", "rule-mirrored", "other", "secondary"),
@@ -354,7 +354,7 @@ func mirroring(now time.Time) State {
 func databaseAway(now time.Time) State {
 	s := mirroring(now).Site
 	s.Seat, s.Word, s.Why = releve.Main, view.NotProtected, releve.Say("why-database-away", "seat", "main")
-	s.Main.Data = view.Tier{State: view.TierDown, Why: releve.Say("tier-data-down", "why", "signal: killed")}
+	s.Main.Data = releve.Tier{State: releve.TierDown, Why: releve.Say("tier-data-down", "why", "signal: killed")}
 	s.Main.SpoolWaiting = 57
 	s.Mirror = view.Mirror{State: view.MirrorAway}
 	s.Events = append([]view.Event{
