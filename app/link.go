@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 
 	"releve"
 	"releve/adapters/peer"
@@ -21,17 +20,10 @@ type link struct {
 }
 
 // Exchange is called by one goroutine.
-func (l link) Exchange(ctx context.Context, m agent.Message) (heard agent.Message, err error) {
-	raw, err := json.Marshal(m)
-	if err != nil {
-		return agent.Message{}, err
-	}
-	raw, err = l.peer.Exchange(ctx, raw)
-	if err == nil {
-		err = json.Unmarshal(raw, &heard)
-	}
+func (l link) Exchange(ctx context.Context, m agent.Message) (agent.Message, error) {
+	heard, err := l.peer.Exchange(ctx, wordOf(m))
 	l.acquainted.Note(err)
-	return heard, err
+	return messageOf(heard), err
 }
 
 func (l link) Check(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
@@ -71,12 +63,8 @@ type answers struct {
 	orders order.Desk
 }
 
-func (h answers) Exchange(ctx context.Context, in json.RawMessage) (json.RawMessage, error) {
-	var m agent.Message
-	if err := json.Unmarshal(in, &m); err != nil {
-		return nil, fmt.Errorf("the other server's status cannot be read, are both servers of one version? %w", err)
-	}
-	return json.Marshal(h.agent.Heard(ctx, m))
+func (h answers) Exchange(ctx context.Context, heard peer.Word) peer.Word {
+	return wordOf(h.agent.Heard(ctx, messageOf(heard)))
 }
 
 func (h answers) Check(ctx context.Context, q peer.CheckQuestion) peer.CheckAnswer {

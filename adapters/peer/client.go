@@ -79,9 +79,15 @@ func (p *Peer) bound(ctx context.Context, most time.Duration) (context.Context, 
 	return ctx, func() { cancel(); stop(); end(nil) }
 }
 
-// Exchange gives this server's status and takes the other's.
-func (p *Peer) Exchange(ctx context.Context, in json.RawMessage) (json.RawMessage, error) {
-	return ask[json.RawMessage](ctx, p, pathExchange, in)
+// Exchange gives this server's word and takes the other's. The number of the version is the
+// link's to say.
+func (p *Peer) Exchange(ctx context.Context, own Word) (Word, error) {
+	own.Version = Version
+	heard, err := ask[Word](ctx, p, pathExchange, own)
+	if err != nil {
+		return Word{}, err
+	}
+	return heard.read(), nil
 }
 
 // Check asks the other server whether it can take a call (SPEC H4). Without a

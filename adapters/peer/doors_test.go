@@ -2,7 +2,6 @@ package peer_test
 
 import (
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +27,7 @@ func TestOneCertificateOpensTheLink(t *testing.T) {
 			opens = append(opens, name)
 		}
 		stop := impostor(t, p, shown)
-		if _, err := main.Exchange(within(t, plenty), json.RawMessage(`1`)); err == nil {
+		if _, err := main.Exchange(within(t, plenty), peer.Word{}); err == nil {
 			believed = append(believed, name)
 		}
 		stop()
@@ -42,7 +41,7 @@ func TestOneCertificateOpensTheLink(t *testing.T) {
 func knock(t *testing.T, at string, shown tls.Certificate) int {
 	t.Helper()
 	client := http.Client{Timeout: plenty, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: identitytest.Careless(shown)}}
-	answer, err := client.Post("https://"+at+"/exchange", "application/json", strings.NewReader("1"))
+	answer, err := client.Post("https://"+at+"/exchange", "application/json", strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +57,7 @@ func impostor(t *testing.T, p *pair, shown tls.Certificate) (stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "1") })}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") })}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(l) }()
 	return func() { _ = server.Close(); <-done }
@@ -75,9 +74,9 @@ func TestTheAuthoritysKeyAloneIsNotEnough(t *testing.T) {
 	thief.write("ca.pem", authority.Certificate())
 	p.copyTo(thief, "secondary.pem") // it knows whom it talks to
 	secondary, forged := p.start(p.secondary), thief.start(thief.main)
-	_, err := forged.Exchange(within(t, plenty), json.RawMessage(`1`))
+	_, err := forged.Exchange(within(t, plenty), peer.Word{})
 	wantForeign(t, err, identity.NotPinned)
-	_, err = secondary.Exchange(within(t, plenty), json.RawMessage(`1`))
+	_, err = secondary.Exchange(within(t, plenty), peer.Word{})
 	wantForeign(t, err, identity.NotPinned)
 	signature, err := forged.Sign([]byte("x"))
 	if err != nil {
@@ -94,7 +93,7 @@ func TestASiteOfOneCertificateForAllGoesOn(t *testing.T) {
 	identitytest.OneForAll(t, p.dir, siteID, identitytest.Everybody...)
 	main, secondary := p.start(p.main), p.start(p.secondary)
 	for _, server := range []*peer.Peer{main, secondary} {
-		if _, err := server.Exchange(within(t, plenty), json.RawMessage(`1`)); err != nil {
+		if _, err := server.Exchange(within(t, plenty), peer.Word{}); err != nil {
 			t.Error(err)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -39,9 +38,9 @@ func TestAServerThatIsNotTheOtherOfThisSiteIsRefused(t *testing.T) {
 			p := newPair(t)
 			p.issue(c.id, "main", c.valid)
 			main, secondary := p.start(p.main), p.start(p.secondary)
-			_, err := secondary.Exchange(within(t, plenty), json.RawMessage(`1`))
+			_, err := secondary.Exchange(within(t, plenty), peer.Word{})
 			wantForeign(t, err, c.code)
-			_, err = main.Exchange(within(t, plenty), json.RawMessage(`1`))
+			_, err = main.Exchange(within(t, plenty), peer.Word{})
 			wantForeign(t, err, c.code)
 		})
 	}
@@ -52,13 +51,13 @@ func TestACertificateThatExpiresEndsALinkThatWasUp(t *testing.T) {
 	p := newPair(t)
 	until := time.Now().Add(3 * time.Second)
 	p.issue(identity.Identity{Site: siteID, Seat: releve.Main}, "main", identity.Validity{From: time.Now().Add(-time.Hour), Until: until})
-	p.secondary.Handler = handler{exchange: func(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return in, nil }}
+	p.secondary.Handler = echo()
 	main, _ := p.start(p.main), p.start(p.secondary)
-	if _, err := main.Exchange(within(t, plenty), json.RawMessage(`1`)); err != nil {
+	if _, err := main.Exchange(within(t, plenty), peer.Word{}); err != nil {
 		t.Fatalf("while it is valid: %v", err)
 	}
 	refused := func() error {
-		_, err := main.Exchange(within(t, plenty), json.RawMessage(`1`))
+		_, err := main.Exchange(within(t, plenty), peer.Word{})
 		return err
 	}
 	look := time.NewTicker(50 * time.Millisecond)
@@ -75,7 +74,7 @@ func TestAServerOfAnotherAuthorityIsRefused(t *testing.T) {
 	p, stranger := newPair(t), newPair(t)
 	stranger.main.Listen, stranger.main.Other = p.main.Listen, p.main.Other
 	p.start(p.secondary)
-	_, err := stranger.start(stranger.main).Exchange(within(t, plenty), json.RawMessage(`1`))
+	_, err := stranger.start(stranger.main).Exchange(within(t, plenty), peer.Word{})
 	wantForeign(t, err, identity.ForeignAuthority)
 }
 
@@ -161,7 +160,7 @@ func TestAnotherServiceBehindTheAddressIsForeign(t *testing.T) {
 			_ = conn.Close()
 		}
 	}()
-	_, err = p.start(p.main).Exchange(within(t, plenty), json.RawMessage(`1`))
+	_, err = p.start(p.main).Exchange(within(t, plenty), peer.Word{})
 	wantKind(t, err, peer.Foreign)
 }
 

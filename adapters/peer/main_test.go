@@ -52,15 +52,15 @@ func fail(err error) {
 
 // handler is a Handler whose methods a test fills in.
 type handler struct {
-	exchange    func(ctx context.Context, in json.RawMessage) (json.RawMessage, error)
+	exchange    func(ctx context.Context, heard peer.Word) peer.Word
 	check       func(ctx context.Context, question peer.CheckQuestion) peer.CheckAnswer
 	command     func(ctx context.Context, name string, args json.RawMessage, emit func(json.RawMessage) error) error
 	spoolRead   func(ctx context.Context, after uint64, max int) (releve.SpoolPage, error)
 	spoolStored func(ctx context.Context, incarnation string, upTo uint64) error
 }
 
-func (h handler) Exchange(ctx context.Context, in json.RawMessage) (json.RawMessage, error) {
-	return h.exchange(ctx, in)
+func (h handler) Exchange(ctx context.Context, heard peer.Word) peer.Word {
+	return h.exchange(ctx, heard)
 }
 
 func (h handler) Check(ctx context.Context, question peer.CheckQuestion) peer.CheckAnswer {
@@ -79,9 +79,9 @@ func (h handler) SpoolStored(ctx context.Context, incarnation string, upTo uint6
 	return h.spoolStored(ctx, incarnation, upTo)
 }
 
-// echo gives every status back.
+// echo gives every word back.
 func echo() handler {
-	return handler{exchange: func(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return in, nil }}
+	return handler{exchange: func(_ context.Context, heard peer.Word) peer.Word { return heard }}
 }
 
 // end is one end of a link, with who answers there.

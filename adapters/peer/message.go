@@ -12,8 +12,8 @@ import (
 // as each other, each with a context that ends when the asker is gone or the
 // link is closed; they must return then, for Close does not wait for them.
 type Handler interface {
-	// Exchange takes the other server's status and gives this one's.
-	Exchange(ctx context.Context, in json.RawMessage) (json.RawMessage, error)
+	// Exchange takes the other server's word and gives this one's.
+	Exchange(ctx context.Context, heard Word) Word
 
 	// Check says whether this server can take a call (SPEC H4).
 	Check(ctx context.Context, question CheckQuestion) CheckAnswer

@@ -26,9 +26,9 @@ const plenty = 20 * time.Second
 
 func TestStatusesGoBothWays(t *testing.T) {
 	p := newPair(t)
-	answering := func(answer string) handler {
-		return handler{exchange: func(_ context.Context, in json.RawMessage) (json.RawMessage, error) {
-			return json.RawMessage(`{"heard":` + string(in) + `,"` + answer + `":true}`), nil
+	answering := func(life string) handler {
+		return handler{exchange: func(_ context.Context, heard peer.Word) peer.Word {
+			return peer.Word{Life: life + " heard " + heard.Life}
 		}}
 	}
 	p.main.Handler, p.secondary.Handler = answering("main"), answering("secondary")
@@ -36,10 +36,10 @@ func TestStatusesGoBothWays(t *testing.T) {
 	for _, ask := range []struct {
 		from *peer.Peer
 		want string
-	}{{main, `{"heard":{"term":7},"secondary":true}`}, {secondary, `{"heard":{"term":7},"main":true}`}} {
-		got, err := ask.from.Exchange(within(t, plenty), json.RawMessage(`{"term":7}`))
-		if err != nil || string(got) != ask.want {
-			t.Errorf("got %s, %v; want %s", got, err, ask.want)
+	}{{main, "secondary heard seven"}, {secondary, "main heard seven"}} {
+		got, err := ask.from.Exchange(within(t, plenty), peer.Word{Life: "seven"})
+		if err != nil || got.Life != ask.want || got.Version != peer.Version {
+			t.Errorf("got %+v, %v; want %s", got, err, ask.want)
 		}
 	}
 }
@@ -162,7 +162,7 @@ func TestACommandEndsWhenItsAskerIsGone(t *testing.T) {
 
 func TestNobodyListensThere(t *testing.T) {
 	p := newPair(t)
-	_, err := p.start(p.main).Exchange(within(t, plenty), json.RawMessage(`1`))
+	_, err := p.start(p.main).Exchange(within(t, plenty), peer.Word{})
 	wantKind(t, err, peer.Refused)
 }
 
@@ -200,9 +200,8 @@ func TestAFrozenServerThenAWokenThenADeadOne(t *testing.T) {
 	p := newPair(t)
 	other := p.startProcess(p.secondary.Options)
 	main := p.start(p.main)
-	status := json.RawMessage(`"well"`)
 	exchange := func(limit time.Duration) error {
-		_, err := main.Exchange(within(t, limit), status)
+		_, err := main.Exchange(within(t, limit), peer.Word{})
 		return err
 	}
 	if err := exchange(plenty); err != nil {
@@ -250,16 +249,16 @@ func (p *pair) startProcess(o peer.Options) *exec.Cmd {
 func TestAServerThatClosesCutsItsRequests(t *testing.T) {
 	p := newPair(t)
 	begun, ended := make(chan struct{}), make(chan struct{})
-	p.secondary.Handler = handler{exchange: func(ctx context.Context, _ json.RawMessage) (json.RawMessage, error) {
+	p.secondary.Handler = handler{exchange: func(ctx context.Context, heard peer.Word) peer.Word {
 		close(begun)
 		<-ctx.Done()
 		close(ended)
-		return nil, ctx.Err()
+		return heard
 	}}
 	main, secondary := p.start(p.main), p.start(p.secondary)
 	failed := make(chan error, 1)
 	go func() {
-		_, err := main.Exchange(within(t, plenty), json.RawMessage(`1`))
+		_, err := main.Exchange(within(t, plenty), peer.Word{})
 		failed <- err
 	}()
 	await(t, begun, "the request")
@@ -278,15 +277,15 @@ func TestAServerThatClosesCutsItsRequests(t *testing.T) {
 func TestAnAskerThatClosesEndsItsOwnRequests(t *testing.T) {
 	p := newPair(t)
 	begun := make(chan struct{})
-	p.secondary.Handler = handler{exchange: func(ctx context.Context, _ json.RawMessage) (json.RawMessage, error) {
+	p.secondary.Handler = handler{exchange: func(ctx context.Context, heard peer.Word) peer.Word {
 		close(begun)
 		<-ctx.Done()
-		return nil, ctx.Err()
+		return heard
 	}}
 	main := p.start(p.main)
 	p.start(p.secondary)
 	go func() { <-begun; _ = main.Close() }()
-	if _, err := main.Exchange(within(t, plenty), json.RawMessage(`1`)); !errors.Is(err, peer.ErrClosed) {
+	if _, err := main.Exchange(within(t, plenty), peer.Word{}); !errors.Is(err, peer.ErrClosed) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -302,11 +301,11 @@ func TestAPortInUseIsSaidAndWhatToDo(t *testing.T) {
 
 func TestWhatTheHandlerFailsWithIsTold(t *testing.T) {
 	p := newPair(t)
-	p.secondary.Handler = handler{exchange: func(context.Context, json.RawMessage) (json.RawMessage, error) {
-		return nil, errors.New("the journal is of another site")
+	p.secondary.Handler = handler{spoolRead: func(context.Context, uint64, int) (releve.SpoolPage, error) {
+		return releve.SpoolPage{}, errors.New("the journal is of another site")
 	}}
 	p.start(p.secondary)
-	_, err := p.start(p.main).Exchange(within(t, plenty), json.RawMessage(`1`))
+	_, err := p.start(p.main).SpoolRead(within(t, plenty), 0, 1)
 	wantKind(t, err, peer.Failed)
 	if !strings.Contains(err.Error(), "the journal is of another site") {
 		t.Errorf("got %v", err)

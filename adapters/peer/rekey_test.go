@@ -1,7 +1,6 @@
 package peer_test
 
 import (
-	"encoding/json"
 	"errors"
 	"path/filepath"
 	"testing"
@@ -37,7 +36,7 @@ func changeKeys(t *testing.T, former func(dir string), first releve.Seat) {
 		t.Helper()
 		for seat, server := range servers {
 			for range 3 { // over the connection that there is, and over the next
-				if _, err := server.Exchange(within(t, plenty), json.RawMessage(`1`)); err != nil {
+				if _, err := server.Exchange(within(t, plenty), peer.Word{}); err != nil {
 					t.Errorf("the %s is not let in: %v", seat, err)
 				}
 			}

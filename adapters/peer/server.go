@@ -122,7 +122,12 @@ func (o *once) due(text string, now time.Time) bool {
 func (p *Peer) routes(h Handler) http.Handler {
 	requests := make(slots, maxRequests)
 	mux := http.NewServeMux()
-	mux.Handle("POST "+pathExchange, requests.limit(answer(h.Exchange)))
+	mux.Handle("POST "+pathExchange, requests.limit(answer(
+		func(ctx context.Context, heard Word) (Word, error) {
+			own := h.Exchange(ctx, heard.read())
+			own.Version = Version
+			return own, nil
+		})))
 	mux.Handle("POST "+pathCheck, requests.limit(answer(
 		func(ctx context.Context, question CheckQuestion) (CheckAnswer, error) {
 			said := h.Check(ctx, question)
@@ -260,7 +265,10 @@ func decode(body io.Reader, into any) error {
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(text, into)
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("are both servers of one version? %w", err)
+	}
+	return nil
 }
 
 func reply(w http.ResponseWriter, status int, value any) {

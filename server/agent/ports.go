@@ -69,20 +69,21 @@ type CheckQuestion struct {
 	Call bool // a call waits: look at the binding itself
 }
 
-// Message is what two servers tell each other. Two are on their way at a time, an answer and
-// what the other said by itself, so that one may be overtaken: see [overtaken].
+// Message is what two servers tell each other; its form on the way is the link's. Two are on
+// their way at a time, an answer and what the other said by itself, so that one may be
+// overtaken: see [overtaken].
 type Message struct {
-	Life string        `json:"life,omitempty"`    // of the process that tells it, drawn at its start
-	Told time.Duration `json:"told_ns,omitempty"` // when that process came to be so, by its own clock
+	Life string        // of the process that tells it, drawn at its start
+	Told time.Duration // when that process came to be so, by its own clock
 
-	Status takeover.Status `json:"status"`
-	Server view.Server     `json:"server"`
-	Mirror view.Mirror     `json:"mirror"`
-	PBX    view.PBX        `json:"pbx"`
-	Events []view.Event    `json:"events"`
+	Status takeover.Status
+	Server view.Server
+	Mirror view.Mirror
+	PBX    view.PBX
+	Events []view.Event
 
-	Procedure *view.Procedure `json:"procedure,omitempty"` // that it runs, or ran last
-	Proof     *view.Procedure `json:"proof,omitempty"`     // a verification that it runs
+	Procedure *view.Procedure // that it runs, or ran last
+	Proof     *view.Procedure // a verification that it runs
 }
 
 // Link is the way to the other server.

@@ -2,6 +2,10 @@
 // other: a name, arguments in JSON, and an answer in lines of JSON. The room that owns an
 // order keeps both its ends, who asks and who carries it out; the road between them is the
 // link's.
+//
+// The servers of a pair may be of two versions while they are upgraded: an order's arguments
+// and lines keep their tags, and one that is to mean something else gets another name, which
+// the version before refuses as unknown.
 package order
 
 import (

@@ -1,0 +1,336 @@
+package peer_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"releve"
+	"releve/adapters/peer"
+)
+
+// What the version before sends, kept as its own code wrote it: what two servers tell each
+// other in words/, and each question, answer and line of the link.
+const before = "testdata/version1/"
+
+// The bytes of a word are held here. One that changes what is sent under a name breaks the
+// pair while it is brought to a new version: the field goes into a new version's file beside
+// this one, which stays as what the version before sends.
+func TestTheWire(t *testing.T) {
+	golden := read(t, "testdata/version2/everything.json")
+	var w peer.Word
+	strict := json.NewDecoder(bytes.NewReader(golden))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&w); err != nil {
+		t.Fatal(err)
+	}
+	for _, empty := range unset("word", reflect.ValueOf(w)) {
+		t.Errorf("%s is not in everything.json", empty)
+	}
+	again, err := json.MarshalIndent(w, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(append(again, '\n'), golden) {
+		t.Errorf("a word with everything in it is sent as\n%s", again)
+	}
+	if meant := peer.StatusOf(w.Status.Meant()); meant != w.Status {
+		t.Errorf("the status is read as\n%+v\nand was\n%+v", meant, w.Status)
+	}
+	if lacks := unset("status", reflect.ValueOf(w.Status.Meant())); lacks != nil {
+		t.Errorf("of a status, the wire has not %q", lacks)
+	}
+}
+
+// unset are the fields that have no value.
+func unset(name string, v reflect.Value) (all []string) {
+	switch {
+	case !v.IsValid() || v.IsZero():
+		return []string{name}
+	case v.Kind() == reflect.Pointer:
+		return unset(name, v.Elem())
+	case v.Kind() == reflect.Slice:
+		return unset(name, v.Index(0))
+	case v.Kind() == reflect.Struct && v.Type().PkgPath() != "time":
+		for i := range v.NumField() {
+			all = append(all, unset(name+"."+v.Type().Field(i).Name, v.Field(i))...)
+		}
+	}
+	return all
+}
+
+// A server of the version before is understood and understands, whoever asks: each of its
+// words comes through whole, but for the page, of which it always said that all is well.
+func TestTheWordsOfTheVersionBefore(t *testing.T) {
+	p := newPair(t)
+	heard := make(chan peer.Word, 1)
+	p.main.Handler = handler{exchange: func(_ context.Context, w peer.Word) peer.Word {
+		heard <- w
+		return w
+	}}
+	main := p.start(p.main)
+	old := p.version1(t)
+	words, err := filepath.Glob(before + "words/*.json")
+	if err != nil || len(words) < 5 {
+		t.Fatalf("%d words of the version before, %v", len(words), err)
+	}
+	for _, name := range words {
+		said := read(t, name)
+		answer := old.ask("/exchange", said)
+		w := <-heard
+		if w.Version != 1 || w.Server.Interfaces.State != releve.TierUnknown || w.Status.Seat == "" {
+			t.Errorf("%s is heard as %+v", name, w)
+		}
+		for _, lost := range lacks("", without(said, "interfaces"), answer) {
+			t.Errorf("%s: a server of the version before is not told %s", name, lost)
+		}
+
+		old.answers = said
+		w, err := main.Exchange(within(t, plenty), w)
+		if err != nil || w.Version != 1 || w.Server.Interfaces.State != releve.TierUnknown || w.Status.Seat == "" {
+			t.Errorf("%s as an answer: %+v, %v", name, w, err)
+		}
+		for _, lost := range lacks("", without(said, "interfaces"), old.asked) {
+			t.Errorf("%s: a server of the version before is not asked with %s", name, lost)
+		}
+	}
+}
+
+// Its questions are answered as it expects, and so are those that it is asked.
+func TestTheQuestionsOfTheVersionBefore(t *testing.T) {
+	p := newPair(t)
+	var answer peer.CheckAnswer
+	var page releve.SpoolPage
+	decode(t, read(t, before+"check-answer.json"), &answer)
+	decode(t, read(t, before+"spool-page.json"), &page)
+	var asked []any
+	p.main.Handler = handler{
+		check: func(_ context.Context, q peer.CheckQuestion) peer.CheckAnswer {
+			asked = append(asked, q)
+			return answer
+		},
+		spoolRead: func(_ context.Context, after uint64, most int) (releve.SpoolPage, error) {
+			asked = append(asked, after, most)
+			return page, nil
+		},
+		spoolStored: func(_ context.Context, incarnation string, upTo uint64) error {
+			asked = append(asked, incarnation, upTo)
+			return nil
+		},
+	}
+	main := p.start(p.main)
+	old := p.version1(t)
+	for path, kind := range map[string][2]string{
+		"/check": {"check-question", "check-answer"}, "/spool/read": {"spool-question", "spool-page"}, "/spool/stored": {"spool-stored", ""},
+	} {
+		got := old.ask(path, read(t, before+kind[0]+".json"))
+		if want := kind[1]; want != "" {
+			if lost := lacks("", read(t, before+want+".json"), got); lost != nil {
+				t.Errorf("%s: not told %q", want, lost)
+			}
+		}
+	}
+	for _, want := range []any{peer.CheckQuestion{Nonce: "N1", Term: 4, Call: true}, uint64(41), 500, "A", uint64(42)} {
+		if !slices.Contains(asked, want) {
+			t.Errorf("not asked %v: %v", want, asked)
+		}
+	}
+
+	spoken := answer
+	spoken.Seat = releve.Secondary // the captured answer is a main's
+	old.answers = encode(t, spoken)
+	got, err := main.Check(within(t, plenty), peer.CheckQuestion{Nonce: "N1", Term: 4, Call: true})
+	if err != nil || !reflect.DeepEqual(got, spoken) {
+		t.Errorf("read %+v (%v), said %+v", got, err, spoken)
+	}
+	if lost := lacks("", read(t, before+"check-question.json"), old.asked); lost != nil {
+		t.Errorf("not asked with %q", lost)
+	}
+	old.answers = read(t, before+"spool-page.json")
+	if got, err := main.SpoolRead(within(t, plenty), 41, 500); err != nil || !reflect.DeepEqual(got, page) {
+		t.Errorf("read %+v (%v)", got, err)
+	}
+	if lost := lacks("", read(t, before+"spool-question.json"), old.asked); lost != nil {
+		t.Errorf("not asked with %q", lost)
+	}
+}
+
+// A command is carried out for it line by line, and by it; each tells what it failed with.
+func TestTheCommandsOfTheVersionBefore(t *testing.T) {
+	p := newPair(t)
+	long := json.RawMessage(`"` + strings.Repeat("x", 300<<10) + `"`)
+	p.main.Handler = handler{command: func(_ context.Context, name string, args json.RawMessage, emit func(json.RawMessage) error) error {
+		if name != "rejoin" || string(args) != `{"a":1}` {
+			t.Errorf("asked for %s %s", name, args)
+		}
+		for _, value := range []json.RawMessage{json.RawMessage(`{"a":1}`), long} {
+			if err := emit(value); err != nil {
+				return err
+			}
+		}
+		return releve.Refused(releve.ErrUnknown, "the order is unknown")
+	}}
+	main := p.start(p.main)
+	old := p.version1(t)
+	lines := bufio.NewScanner(bytes.NewReader(old.ask("/command/rejoin", []byte(`{"a":1}`))))
+	lines.Buffer(nil, 1<<20)
+	var got []json.RawMessage
+	for lines.Scan() {
+		got = append(got, bytes.Clone(lines.Bytes()))
+	}
+	for i, want := range []string{"command-value", "command-part", "command-part", "command-end"} {
+		if i >= len(got) || !slices.Equal(keys(t, got[i]), keys(t, read(t, before+want+".json"))) && i != 2 {
+			t.Fatalf("line %d of %d is no %s", i, len(got), want)
+		}
+	}
+	if string(got[0]) != strings.TrimSpace(string(read(t, before+"command-value.json"))) {
+		t.Errorf("a value is sent as %s", got[0])
+	}
+
+	old.answers = slices.Concat(read(t, before+"command-value.json"), read(t, before+"command-part.json"), []byte(`{"part":"fQ=="}`+"\n"), read(t, before+"command-end.json"))
+	var values []string
+	err := main.Command(within(t, plenty), "rejoin", nil, func(v json.RawMessage) error {
+		values = append(values, string(v))
+		return nil
+	})
+	if !slices.Equal(values, []string{`{"a":1}`, `{"a":1}`}) || err == nil || !strings.Contains(err.Error(), "the order is unknown") {
+		t.Errorf("read %q, %v", values, err)
+	}
+	old.answers, old.status = read(t, before+"problem.json"), http.StatusServiceUnavailable
+	if err := main.Command(within(t, plenty), "rejoin", nil, nil); err == nil || !strings.Contains(err.Error(), "too many requests") {
+		t.Errorf("a refusal is read as %v", err)
+	}
+}
+
+// version1 is the secondary as the version before: it posts and answers bytes.
+type version1 struct {
+	t       *testing.T
+	client  http.Client
+	main    string
+	asked   []byte // the last that it was asked
+	answers []byte // … and what it answers
+	status  int
+}
+
+func (p *pair) version1(t *testing.T) *version1 {
+	t.Helper()
+	own, err := tls.LoadX509KeyPair(p.secondary.Cert, p.secondary.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := &tls.Config{Certificates: []tls.Certificate{own}, InsecureSkipVerify: true, MinVersion: tls.VersionTLS13} //nolint:gosec // who is asked is what p.main serves
+	v := &version1{t: t, main: "https://" + p.main.Listen.String(), status: http.StatusOK}
+	v.client.Transport = &http.Transport{TLSClientConfig: shown}
+	listener, err := net.Listen("tcp", p.secondary.Listen.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: v} //nolint:gosec // it serves one test
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(tls.NewListener(listener, shown)) }()
+	t.Cleanup(func() {
+		v.client.CloseIdleConnections()
+		_ = server.Close()
+		<-served
+	})
+	return v
+}
+
+func (v *version1) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v.asked, _ = io.ReadAll(r.Body)
+	w.WriteHeader(v.status)
+	_, _ = w.Write(v.answers)
+}
+
+func (v *version1) ask(path string, question []byte) []byte {
+	v.t.Helper()
+	answer, err := v.client.Post(v.main+path, "application/json", bytes.NewReader(question))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		v.t.Fatalf("%s is answered %s: %s, %v", path, answer.Status, body, err)
+	}
+	return body
+}
+
+// lacks are the values of what was said that are not in what is said now, or are others.
+func lacks(name string, said, now []byte) (all []string) {
+	var was, is map[string]json.RawMessage
+	if json.Unmarshal(said, &was) == nil && json.Unmarshal(now, &is) == nil {
+		for _, key := range slices.Sorted(maps.Keys(was)) {
+			all = append(all, lacks(name+"/"+key, was[key], is[key])...)
+		}
+		return all
+	}
+	var listed, list []json.RawMessage
+	if json.Unmarshal(said, &listed) == nil && json.Unmarshal(now, &list) == nil && len(listed) == len(list) {
+		for i := range listed {
+			all = append(all, lacks(name, listed[i], list[i])...)
+		}
+		return all
+	}
+	var one, other any
+	if json.Unmarshal(said, &one) != nil || json.Unmarshal(now, &other) != nil || !reflect.DeepEqual(one, other) {
+		return []string{name}
+	}
+	return nil
+}
+
+// without is a word without one of the tiers of its server.
+func without(word []byte, tier string) []byte {
+	var w, server map[string]json.RawMessage
+	if json.Unmarshal(word, &w) != nil || json.Unmarshal(w["server"], &server) != nil {
+		return nil
+	}
+	delete(server, tier)
+	w["server"], _ = json.Marshal(server)
+	word, _ = json.Marshal(w)
+	return word
+}
+
+func keys(t *testing.T, object []byte) []string {
+	t.Helper()
+	var o map[string]json.RawMessage
+	decode(t, object, &o)
+	return slices.Sorted(maps.Keys(o))
+}
+
+func read(t *testing.T, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func decode(t *testing.T, text []byte, into any) {
+	t.Helper()
+	if err := json.Unmarshal(text, into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func encode(t *testing.T, v any) []byte {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}

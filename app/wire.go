@@ -1,0 +1,69 @@
+package app
+
+import (
+	"releve/adapters/peer"
+	"releve/screen/view"
+	"releve/server/agent"
+)
+
+// What the agent means, and what goes over the link. Where a type of the wire says the same
+// as one of ours, Go converts the one into the other, and refuses to once a field is only in
+// one of them.
+
+// wordOf puts a message on the wire.
+func wordOf(m agent.Message) peer.Word {
+	w := peer.Word{
+		Life: m.Life, Told: m.Told, Status: peer.StatusOf(m.Status), Server: peer.Server(m.Server), PBX: peer.PBX(m.PBX),
+		Mirror: peer.Mirror{
+			State: string(m.Mirror.State), Bytes: m.Mirror.Bytes, Seconds: m.Mirror.Seconds, LostCalls: m.Mirror.LostCalls,
+			LostMessage: m.Mirror.LostMessage, Progress: m.Mirror.Progress, VerifiedAt: m.Mirror.VerifiedAt, Differences: m.Mirror.Differences,
+		},
+		Procedure: toldProcedure(m.Procedure), Proof: toldProcedure(m.Proof),
+	}
+	for _, e := range m.Events {
+		w.Events = append(w.Events, peer.Event(e))
+	}
+	return w
+}
+
+// messageOf reads the other server's word.
+func messageOf(w peer.Word) agent.Message {
+	m := agent.Message{
+		Life: w.Life, Told: w.Told, Status: w.Status.Meant(), Server: view.Server(w.Server), PBX: view.PBX(w.PBX),
+		Mirror: view.Mirror{
+			State: view.MirrorState(w.Mirror.State), Bytes: w.Mirror.Bytes, Seconds: w.Mirror.Seconds, LostCalls: w.Mirror.LostCalls,
+			LostMessage: w.Mirror.LostMessage, Progress: w.Mirror.Progress, VerifiedAt: w.Mirror.VerifiedAt, Differences: w.Mirror.Differences,
+		},
+		Procedure: heardProcedure(w.Procedure), Proof: heardProcedure(w.Proof),
+	}
+	for _, e := range w.Events {
+		m.Events = append(m.Events, view.Event(e))
+	}
+	return m
+}
+
+func toldProcedure(p *view.Procedure) *peer.Procedure {
+	if p == nil {
+		return nil
+	}
+	told := &peer.Procedure{
+		ID: p.ID, Name: p.Name, DryRun: p.DryRun, Started: p.Started, Finished: p.Finished, Costs: p.Costs, Failed: p.Failed, Next: p.Next,
+	}
+	for _, s := range p.Steps {
+		told.Steps = append(told.Steps, peer.Step(s))
+	}
+	return told
+}
+
+func heardProcedure(p *peer.Procedure) *view.Procedure {
+	if p == nil {
+		return nil
+	}
+	heard := &view.Procedure{
+		ID: p.ID, Name: p.Name, DryRun: p.DryRun, Started: p.Started, Finished: p.Finished, Costs: p.Costs, Failed: p.Failed, Next: p.Next,
+	}
+	for _, s := range p.Steps {
+		heard.Steps = append(heard.Steps, view.ProcedureStep(s))
+	}
+	return heard
+}
