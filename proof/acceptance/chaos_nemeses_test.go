@@ -132,10 +132,10 @@ func deaths(seat releve.Seat) []nemesis {
 			a.server(seat).kill9(t)
 			return nothing
 		}},
-		{fmt.Sprintf("kill -9 of the %s agent", seat), always, func(t testing.TB, a *arena) func() {
+		{fmt.Sprintf("the %s agent crashes", seat), always, func(t testing.TB, a *arena) func() {
 			return signalled(t, a.server(seat).agent, syscall.SIGKILL)
 		}},
-		{fmt.Sprintf("kill -9 of the %s postmaster", seat), always, func(t testing.TB, a *arena) func() {
+		{fmt.Sprintf("the %s postmaster crashes", seat), always, func(t testing.TB, a *arena) func() {
 			return signalled(t, a.server(seat).postmaster, syscall.SIGKILL)
 		}},
 		{fmt.Sprintf("orderly stop of the %s server", seat), always, func(_ testing.TB, a *arena) func() {
@@ -148,15 +148,15 @@ func deaths(seat releve.Seat) []nemesis {
 // freezes are what hangs and later goes on where it was.
 func freezes(seat releve.Seat) []nemesis {
 	return []nemesis{
-		{fmt.Sprintf("the %s server freezes", seat), always, func(_ testing.TB, a *arena) func() {
+		{fmt.Sprintf("the %s server is paused", seat), always, func(_ testing.TB, a *arena) func() {
 			a.server(seat).freeze()
 			return a.server(seat).thaw
 		}},
-		{fmt.Sprintf("the %s agent freezes", seat), always, func(t testing.TB, a *arena) func() {
+		{fmt.Sprintf("the %s agent is paused", seat), always, func(t testing.TB, a *arena) func() {
 			signalled(t, a.server(seat).agent, syscall.SIGSTOP)
 			return a.server(seat).thaw
 		}},
-		{fmt.Sprintf("the %s postmaster freezes", seat), always, func(t testing.TB, a *arena) func() {
+		{fmt.Sprintf("the %s postmaster is paused", seat), always, func(t testing.TB, a *arena) func() {
 			signalled(t, a.server(seat).postmaster, syscall.SIGSTOP)
 			return a.server(seat).thaw
 		}},
@@ -212,7 +212,7 @@ func diskTroubles(seat releve.Seat) []nemesis {
 				}
 			}
 		}},
-		{fmt.Sprintf("fsync stalls on the %s disk", seat), cannotFreeze(seat), func(t testing.TB, a *arena) func() {
+		{fmt.Sprintf("the %s disk stalls at fsync", seat), cannotFreeze(seat), func(t testing.TB, a *arena) func() {
 			d := a.disks[seat]
 			t.Cleanup(d.thaw)
 			if err := d.freeze(); err != nil {
@@ -227,7 +227,7 @@ func diskTroubles(seat releve.Seat) []nemesis {
 // back while the server is well, and back again. Nothing that decides may look at it (R19).
 func clockJumps(seat releve.Seat) nemesis {
 	cannot := func(a *arena) string { return a.noClock }
-	return nemesis{fmt.Sprintf("the %s server's wall clock jumps by an hour", seat), cannot, func(t testing.TB, a *arena) func() {
+	return nemesis{fmt.Sprintf("the %s server's clock jumps by an hour", seat), cannot, func(t testing.TB, a *arena) func() {
 		s, by := a.server(seat), []time.Duration{time.Hour, -time.Hour}[a.draw.IntN(2)]
 		s.stop()
 		var err error
@@ -261,20 +261,20 @@ func cables() []nemesis {
 	toSecondary := towards(secondaryHost, mainHost)
 	toMain := towards(mainHost, secondaryHost)
 	return []nemesis{
-		{"the link is cut", always, pulled(func(s settings) []string { return tcpPorts(s.Peer.Listen.Port(), s.Database.Listen.Port()) })},
-		{"all is cut between the servers", always, pulled(func(s settings) []string {
+		{"the link is partitioned", always, pulled(func(s settings) []string { return tcpPorts(s.Peer.Listen.Port(), s.Database.Listen.Port()) })},
+		{"all roads between the servers are partitioned", always, pulled(func(s settings) []string {
 			return append(tcpPorts(s.Peer.Listen.Port(), s.Database.Listen.Port()), between(mainHost, secondaryHost)...)
 		})},
-		{"the replication alone is cut", always, pulled(func(s settings) []string { return tcpPorts(s.Database.Listen.Port()) })},
+		{"the replication alone is partitioned", always, pulled(func(s settings) []string { return tcpPorts(s.Database.Listen.Port()) })},
 		{"nothing of the main reaches the secondary", always, pulled(toSecondary)},
 		{"nothing of the secondary reaches the main", always, pulled(toMain)},
-		{"the main is cut from the PBX", always, pulled(func(settings) []string { return between(pbxHost, mainHost) })},
-		{"the secondary is cut from the PBX", always, pulled(func(settings) []string { return between(pbxHost, secondaryHost) })},
-		{"the main is cut from everybody", always, pulled(func(s settings) []string {
+		{"the main is partitioned from the PBX", always, pulled(func(settings) []string { return between(pbxHost, mainHost) })},
+		{"the secondary is partitioned from the PBX", always, pulled(func(settings) []string { return between(pbxHost, secondaryHost) })},
+		{"the main is partitioned from everybody", always, pulled(func(s settings) []string {
 			rules := append(tcpPorts(s.Peer.Listen.Port(), s.Database.Listen.Port()), between(mainHost, secondaryHost)...)
 			return append(rules, between(pbxHost, mainHost)...)
 		})},
-		{"a slow link: every third packet is lost", always, pulled(func(s settings) []string {
+		{"message loss: every third packet of the link", always, pulled(func(s settings) []string {
 			var rules []string
 			for _, rule := range tcpPorts(s.Peer.Listen.Port(), s.Database.Listen.Port()) {
 				rules = append(rules, rule+" numgen random mod 3 == 0")
@@ -438,11 +438,11 @@ func witnessTroubles() []nemesis {
 			a.witness.kill9(t)
 			return nothing
 		}},
-		{"the witness freezes", always, func(_ testing.TB, a *arena) func() {
+		{"the witness is paused", always, func(_ testing.TB, a *arena) func() {
 			a.witness.freeze()
 			return a.witness.thaw
 		}},
-		{"the witness is cut from both servers", always, func(t testing.TB, a *arena) func() {
+		{"the witness is partitioned from both servers", always, func(t testing.TB, a *arena) func() {
 			return cut(t, "chaos", "ip saddr "+witnessHost, "ip daddr "+witnessHost)
 		}},
 		{"the witness is wiped", always, func(t testing.TB, a *arena) func() {
@@ -471,8 +471,8 @@ func cutFromWitness(seat releve.Seat) []nemesis {
 		return cut(t, "chaos", fmt.Sprintf("ip saddr %s ip daddr %s", host, witnessHost), fmt.Sprintf("ip saddr %s ip daddr %s", witnessHost, host))
 	}
 	return []nemesis{
-		{fmt.Sprintf("the %s server alone is cut from the witness", seat), always, cutOff},
-		{fmt.Sprintf("the %s server alone is cut from the witness, and the other loses its power", seat), always, func(t testing.TB, a *arena) func() {
+		{fmt.Sprintf("the %s server alone is partitioned from the witness", seat), always, cutOff},
+		{fmt.Sprintf("the %s server alone is partitioned from the witness, and the other loses its power", seat), always, func(t testing.TB, a *arena) func() {
 			heal := cutOff(t, a)
 			a.server(seat.Other()).kill9(t)
 			return heal

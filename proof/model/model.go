@@ -17,7 +17,7 @@
 //     end of a job that a fence cut off is told apart by its turn, and not told here.
 //   - The witness is its register and the product's Register.Apply. It is read at any
 //     moment or never. That it falls silent to a server stands for its own stop and for a
-//     cut to it. A claim is answered at once; or its answer is held up,
+//     partition from it. A claim is answered at once; or its answer is held up,
 //     and told late or lost; or it is given up, and arrives after that or never. What was
 //     read may be held up, too. A server puts no question before the last is answered or
 //     given up. The register may be wiped.
@@ -41,7 +41,7 @@ type Bounds struct {
 	Terms  int // the last term that may be opened
 	Number int // hand-overs of the vote within one term
 	Rows   int // rows ever written, at most maxRows
-	Faults int // crashes, cuts, databases that die, jobs that fail, late messages, together
+	Faults int // crashes, partitions, databases that crash, jobs that fail, delayed messages, together
 	Orders int // of the operator, of those that Site.Told names; what ends a trouble is not counted
 
 	Incarnations int // of the arbiter

@@ -19,15 +19,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // The sites that are walked through.
 var (
-	pair      = Site{Told: []takeover.Command{takeover.HandOver, takeover.Rebuild, takeover.Stop}}
-	moving    = Site{Told: []takeover.Command{takeover.UseWitness, takeover.UsePair}}
-	cut       = Site{Told: []takeover.Command{takeover.Abdicate}}
-	aged      = Site{Aged: true}
-	oneVoice  = Site{Level: releve.Mirroring, Aged: true}
-	founding  = Site{Arbiter: releve.Witness}
-	witnessed = Site{Arbiter: releve.Witness, Wiped: true}
-	commanded = Site{Arbiter: releve.Witness, Told: []takeover.Command{takeover.HandOver, takeover.Rebuild, takeover.Stop, takeover.Abdicate}}
-	leaving   = Site{Arbiter: releve.Witness, Told: []takeover.Command{takeover.UsePair, takeover.UseWitness}}
+	pair        = Site{Told: []takeover.Command{takeover.HandOver, takeover.Rebuild, takeover.Stop}}
+	moving      = Site{Told: []takeover.Command{takeover.UseWitness, takeover.UsePair}}
+	partitioned = Site{Told: []takeover.Command{takeover.Abdicate}}
+	aged        = Site{Aged: true}
+	oneVoice    = Site{Level: releve.Mirroring, Aged: true}
+	founding    = Site{Arbiter: releve.Witness}
+	witnessed   = Site{Arbiter: releve.Witness, Wiped: true}
+	commanded   = Site{Arbiter: releve.Witness, Told: []takeover.Command{takeover.HandOver, takeover.Rebuild, takeover.Stop, takeover.Abdicate}}
+	leaving     = Site{Arbiter: releve.Witness, Told: []takeover.Command{takeover.UsePair, takeover.UseWitness}}
 )
 
 // Each of the bounds looks far in one direction; together they take about two minutes
@@ -36,7 +36,7 @@ var everyDay = []Options{
 	{Site: pair, Bounds: Bounds{Terms: 2, Number: 2, Rows: 2, Faults: 1, Orders: 1}},
 	{Site: pair, Bounds: Bounds{Terms: 3, Number: 2, Rows: 1, Faults: 1}},
 	{Site: pair, Bounds: Bounds{Terms: 2, Number: 2, Rows: 1, Faults: 2}},
-	{Site: cut, Bounds: Bounds{Terms: 1, Number: 3, Rows: 1, Faults: 1, Orders: 1}, InSync: true},
+	{Site: partitioned, Bounds: Bounds{Terms: 1, Number: 3, Rows: 1, Faults: 1, Orders: 1}, InSync: true},
 	{Site: moving, Bounds: Bounds{Terms: 1, Number: 3, Rows: 1, Orders: 2, Incarnations: 4}, InSync: true},
 	{Site: oneVoice, Bounds: Bounds{Terms: 2, Number: 2, Rows: 1, Faults: 2}, InSync: true},
 	{Site: founding, Bounds: Bounds{Terms: 2, Number: 2, Rows: 1, Incarnations: 3}},
@@ -50,7 +50,7 @@ var everyDay = []Options{
 var withDetector = []Options{
 	{Site: pair, Bounds: Bounds{Terms: 2, Number: 2, Rows: 1, Faults: 1}},
 	{Site: pair, Bounds: Bounds{Terms: 2, Number: 2, Rows: 1, Orders: 1}},
-	{Site: cut, Bounds: Bounds{Terms: 1, Number: 2, Rows: 1, Orders: 1}, InSync: true},
+	{Site: partitioned, Bounds: Bounds{Terms: 1, Number: 2, Rows: 1, Orders: 1}, InSync: true},
 	{Site: moving, Bounds: Bounds{Terms: 1, Number: 2, Rows: 1, Orders: 2, Incarnations: 4}, InSync: true},
 	{Site: oneVoice, Bounds: Bounds{Terms: 2, Number: 2, Rows: 1, Faults: 1}, InSync: true},
 	{Site: founding, Bounds: Bounds{Terms: 2, Number: 2, Rows: 1, Incarnations: 2}, InSync: true},

@@ -40,10 +40,10 @@ const (
 	crashesHavingDone
 	statusDelayed
 	lookDelayed
-	databaseDies
+	databaseCrashes
 	becomesSlow
 	diskLost
-	linkCut
+	linkPartitioned
 	linkHeals
 	rowWritten
 	rowMirrored
@@ -322,7 +322,7 @@ func (w *walk) repairs(s state, i int) {
 	}
 }
 
-// carries: an operator brings what the other's screen shows, for the link is cut (R3).
+// carries: an operator brings what the other's screen shows, for the link is partitioned (R3).
 func (w *walk) carries(s state, i int) {
 	o := &s.servers[1-i]
 	if d := &w.journals.values[o.journal]; slices.Contains(w.site.Told, takeover.Abdicate) && o.known && d.Abdicated > 0 {
@@ -423,7 +423,7 @@ func (w *walk) faults(s state, i int) {
 	if v.postgres != down {
 		t := s
 		t.servers[i].postgres, t.servers[i].reported = down, 0
-		w.put(t, move{what: databaseDies, who: uint8(i)})
+		w.put(t, move{what: databaseCrashes, who: uint8(i)})
 	}
 	if m := &w.machines[v.machine]; m.Owns() && !m.Vote {
 		w.step(s, i, input{kind: woke}, move{what: timePasses})
@@ -439,7 +439,7 @@ func (w *walk) links(s state) {
 	if s.faults < uint8(w.bounds.Faults) {
 		s.faults++
 		s.link = false
-		w.put(s, move{what: linkCut})
+		w.put(s, move{what: linkPartitioned})
 	}
 }
 

@@ -17,9 +17,9 @@ var sentences = [...]string{
 	losesPBX:     "the %[1]s no longer hears the PBX",
 	toldHandOver: "the operator asks the %[1]s to hand over", toldRejoin: "the operator asks the %[1]s to come back as the mirror",
 	toldRebuild: "the operator has the copy of the %[1]s made anew", toldStop: "the operator stops the %[1]s", stopFree: "the %[1]s is free to end", stops: "the %[1]s ends",
-	crashes: "the %[1]s is killed", crashesHavingDone: "the %[1]s is killed within a job (%[3]s) that its disk shows",
-	statusDelayed: "a word of the %[1]s is held up on its way", lookDelayed: "the %[1]s measures its mirror and is slow to tell",
-	databaseDies: "the database of the %[1]s dies", diskLost: "the %[1]s is killed and loses its disk, not its journal", becomesSlow: "the %[1]s becomes slow to see", linkCut: "the link is cut", linkHeals: "the link heals",
+	crashes: "the %[1]s crashes", crashesHavingDone: "the %[1]s crashes within a job (%[3]s) that its disk shows",
+	statusDelayed: "a word of the %[1]s is delayed on its way", lookDelayed: "the %[1]s measures its mirror and is slow to tell",
+	databaseCrashes: "the database of the %[1]s crashes", diskLost: "the %[1]s crashes and loses its disk, not its journal", becomesSlow: "the %[1]s becomes slow to see", linkPartitioned: "the link is partitioned", linkHeals: "the link heals",
 	toldAbdicate: "the operator has the %[1]s give the vote back", abdicationCarried: "the operator brings the %[1]s the abdication of the %[2]s",
 	toldPair: "the operator makes the pair its own arbiter", toldWitness: "the operator makes the witness the arbiter",
 	toldRestore:  "the operator has the database of the %[1]s copied back from its mirror",
@@ -70,7 +70,7 @@ func (x *explorer) say(from state, m move) string {
 	o := &x.outcomes[m.outcome]
 	for k, a := range o.actions {
 		if m.until > 0 && k >= int(m.until) {
-			done = append(done, "and is killed")
+			done = append(done, "and crashes")
 			break
 		}
 		if a.kind == takeover.Tell || k > 0 && lasting(o.actions[k-1].kind) && !lasting(a.kind) && a.rule == o.actions[k-1].rule {

@@ -48,7 +48,7 @@ var without = []taken{
 	{Variant{Name: "what the owner never saw counts against it whoever says so", Rule: "R16", tamper: headersCount},
 		pair, Bounds{2, 2, 1, 0, 0, 0}, "on the strength of a header"},
 	{Variant{Name: "any abdication that an operator carries counts", Rule: "R3", tamper: anyCarried},
-		cut, Bounds{1, 3, 1, 0, 1, 0}, "two servers hold the vote"},
+		partitioned, Bounds{1, 3, 1, 0, 1, 0}, "two servers hold the vote"},
 	{Variant{Name: "at level mirroring commits go on alone behind the barrier", Rule: "R1, R8", leaks: true},
 		oneVoice, Bounds{2, 2, 1, 1, 0, 0}, "an acknowledged row is missing"},
 }

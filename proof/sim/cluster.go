@@ -50,13 +50,20 @@ type cluster struct {
 	runs    mode
 	follows bool
 	broken  bool          // its disk is full: it does not start
-	thaw    chan struct{} // closed while it may run
+	resumed chan struct{} // closed while it may run
 	exited  chan struct{} // of the current start
 	why     string
 
 	reported int        // as primary: how far its mirror says that it has flushed
 	waiting  []*waiting // commits that wait for that
 	session  session    // as a mirror
+
+	starts    int           // so far
+	refuses   error         // what a start and a copy fail with
+	ill       error         // what a proof of its health finds
+	slow      time.Duration // that a promotion and a copy take longer
+	unplayed  releve.LSN    // of what a copy has, it has yet to replay
+	abandoned int           // promotions that were cancelled under way
 }
 
 // waiting is a COMMIT that waits for the mirror.
@@ -72,42 +79,42 @@ var (
 )
 
 func newCluster() cluster {
-	c := cluster{kind: takeover.DiskEmpty, thaw: make(chan struct{}), exited: make(chan struct{})}
-	close(c.thaw)
+	c := cluster{kind: takeover.DiskEmpty, resumed: make(chan struct{}), exited: make(chan struct{})}
+	close(c.resumed)
 	close(c.exited)
 	return c
 }
 
 // lsn is a position as PostgreSQL would tell it. That of an empty log is not 0.
-func lsn(position int) releve.LSN { return releve.LSN(position + 1) }
+func (s *site) lsn(position int) releve.LSN { return s.origin + releve.LSN(position+1) }
 
-func (c *cluster) frozen() bool {
+func (c *cluster) paused() bool {
 	select {
-	case <-c.thaw:
+	case <-c.resumed:
 		return false
 	default:
 		return true
 	}
 }
 
-func (c *cluster) freeze() {
-	if !c.frozen() {
-		c.thaw = make(chan struct{})
+func (c *cluster) pause() {
+	if !c.paused() {
+		c.resumed = make(chan struct{})
 	}
 }
 
-func (c *cluster) thawed() {
-	if c.frozen() {
-		close(c.thaw)
+func (c *cluster) resume() {
+	if c.paused() {
+		close(c.resumed)
 	}
 }
 
-// lives says that it runs and is not frozen.
-func (c *cluster) lives(as mode) bool { return c.runs == as && !c.frozen() }
+// lives says that it runs and is not paused.
+func (c *cluster) lives(as mode) bool { return c.runs == as && !c.paused() }
 
 // exit is the end of the postmaster. Whoever waits for a COMMIT is in doubt.
 func (c *cluster) exit(why string) {
-	c.thawed()
+	c.resume()
 	if c.runs == stopped {
 		return
 	}
@@ -131,6 +138,7 @@ func (c *cluster) drop(which func(*waiting) bool, why error) {
 
 func (c *cluster) begin(as mode) {
 	c.runs, c.follows, c.why, c.exited, c.reported = as, false, "", make(chan struct{}), 0
+	c.starts++
 }
 
 // has says whether a commit is in this log.
@@ -143,13 +151,13 @@ type postgres struct{ *process }
 
 func (p postgres) die() die { return p.dice.of(p.seat, ofDatabase) }
 
-// awake waits while PostgreSQL is frozen: it answers nothing then.
+// awake waits while PostgreSQL is paused: it answers nothing then.
 func (p postgres) awake(ctx context.Context) error {
 	p.mu.Lock()
-	thaw := p.database.thaw
+	resumed := p.database.resumed
 	p.mu.Unlock()
 	select {
-	case <-thaw:
+	case <-resumed:
 		return p.alive()
 	case <-ctx.Done():
 		return errors.Join(p.alive(), context.Cause(ctx))
@@ -174,6 +182,14 @@ func (p postgres) work(ctx context.Context, low, high time.Duration, change func
 	}
 	defer p.review()
 	return change()
+}
+
+// lasts is a promotion or a copy, which a test can have last longer.
+func (p postgres) lasts(ctx context.Context, low, high time.Duration, change func() error) error {
+	p.mu.Lock()
+	longer := p.database.slow
+	p.mu.Unlock()
+	return p.work(ctx, longer+low, longer+high, change)
 }
 
 func (p *process) postgres() postgres { return postgres{p} }
@@ -207,6 +223,9 @@ func (p postgres) StartCopy(ctx context.Context) error    { return p.begin(ctx, 
 func (p postgres) begin(ctx context.Context, as mode) error {
 	p.Fence()
 	return p.work(ctx, 30*time.Millisecond, 300*time.Millisecond, func() error {
+		if err := p.database.refuses; err != nil {
+			return err
+		}
 		if p.database.broken || p.database.kind != takeover.DiskOurs {
 			return errors.New("PostgreSQL does not start")
 		}
@@ -245,6 +264,7 @@ func (p postgres) Fence() {
 	if p.acts() == nil {
 		p.change(func() {
 			if !p.dead {
+				p.fenced++
 				p.database.exit("fenced")
 			}
 		})
@@ -284,7 +304,10 @@ func (p postgres) Look(ctx context.Context) (seen takeover.Database, err error) 
 	err = p.asks(ctx, func() {
 		c := &p.database
 		seen = takeover.Database{
-			Up: true, InRecovery: c.runs == standby, Streaming: p.receives(), Flush: lsn(len(c.log)), Timeline: c.timeline,
+			Up: true, InRecovery: c.runs == standby, Streaming: p.receives(), Flush: p.lsn(len(c.log)), Timeline: c.timeline,
+		}
+		if c.unplayed > 0 {
+			seen.Replay = seen.Flush - c.unplayed
 		}
 	})
 	return seen, err
@@ -293,25 +316,32 @@ func (p postgres) Look(ctx context.Context) (seen takeover.Database, err error) 
 // Mirror reads the owner's own position first, as the product does.
 func (p postgres) Mirror(ctx context.Context) (seen takeover.Mirror, err error) {
 	p.mu.Lock()
-	seen.Own = lsn(len(p.database.log))
+	seen.Own = p.lsn(len(p.database.log))
 	p.mu.Unlock()
-	err = p.asks(ctx, func() { seen.Streaming, seen.Flush = p.sends(), lsn(p.database.reported) })
+	err = p.asks(ctx, func() {
+		seen.Streaming, seen.Lost, seen.Flush = p.sends(), p.other().database.session.tooOld, p.lsn(p.database.reported)
+	})
 	return seen, err
 }
 
 func (p postgres) Promote(ctx context.Context) (done takeover.Promotion, err error) {
-	err = p.work(ctx, 30*time.Millisecond, 600*time.Millisecond, func() error {
+	err = p.lasts(ctx, 30*time.Millisecond, 600*time.Millisecond, func() error {
 		c := &p.database
 		if c.runs != standby {
 			return errors.New("only a copy can be promoted")
 		}
 		c.history = append(c.history[:len(c.history):len(c.history)], fork{c.timeline, len(c.log)})
 		c.runs, c.follows, c.reported, c.timeline = primary, false, 0, c.timeline+1
-		done = takeover.Promotion{Timeline: c.timeline, Fork: lsn(len(c.log))}
+		done = takeover.Promotion{Timeline: c.timeline, Fork: p.lsn(len(c.log))}
 		return nil
 	})
 	if err == nil {
 		err = p.acts() // PostgreSQL is promoted, and the server may not live to know
+	}
+	if errors.Is(err, context.Canceled) {
+		p.mu.Lock()
+		p.database.abandoned++
+		p.mu.Unlock()
 	}
 	return done, err
 }
@@ -326,7 +356,7 @@ func (p postgres) Rejoin(ctx context.Context, _ takeover.Promotion, tell func(re
 		return "", err
 	}
 	tell(releve.Say("copy-clones"), &releve.Progress{Done: 1, Total: 2, Unit: "B"})
-	err = p.work(ctx, 100*time.Millisecond, 1500*time.Millisecond, func() error {
+	err = p.lasts(ctx, 100*time.Millisecond, 1500*time.Millisecond, func() error {
 		o := &p.other().database
 		if !o.lives(primary) || !p.network.both() {
 			return errors.New("there is nothing to copy from")
@@ -354,6 +384,9 @@ func (p postgres) copyable(ctx context.Context) error {
 
 // wipe is where a rewind or clone begins: one that stops half way leaves nothing usable.
 func (p postgres) wipe() error {
+	if err := p.database.refuses; err != nil {
+		return err
+	}
 	if p.database.broken {
 		return errors.New("no space left on device")
 	}
@@ -373,6 +406,7 @@ func (p postgres) wipe() error {
 func (p postgres) copyOf(o *cluster, id releve.DataID) {
 	c := &p.database
 	c.kind, c.id, c.timeline, c.history = takeover.DiskOurs, id, o.timeline, o.history
+	c.session.deaf, c.session.tooOld = false, false
 	if !p.without.Rewind || len(c.log) == 0 {
 		c.log, c.mixed = o.log[:len(o.log):len(o.log)], o.mixed
 	}

@@ -14,8 +14,13 @@ import (
 type journal struct {
 	kept  takeover.Durable
 	known bool
-	slow  time.Duration // added to each save
-	fatal bool          // the server is killed in the middle of its next save
+	stall time.Duration // added to each save
+	torn  bool          // the server crashes in the middle of its next save
+
+	refuses error         // what each save fails with
+	hangs   chan struct{} // until it is closed no save is written, nor returns before it is given up …
+	deaf    bool          // … nor then
+	saving  int           // saves that have not returned
 }
 
 // saver is the journal as a process sees it.
@@ -33,12 +38,18 @@ func (j saver) Save(ctx context.Context, d takeover.Durable) error {
 	if err := j.acts(); err != nil {
 		return err
 	}
+	if j.byHand {
+		defer j.counts()()
+		if err := j.broken(ctx); err != nil {
+			return err
+		}
+	}
 	if j.without.Saving {
 		j.later(j.dice.of(j.seat, ofJournal).between(time.Millisecond, 300*time.Millisecond), func() { j.change(func() { j.write(d) }) })
 		return nil
 	}
 	j.mu.Lock()
-	lasts, unsure, began := j.journal.slow, j.unsure, j.elapsed()
+	lasts, unsure, began := j.journal.stall, j.unsure, j.elapsed()
 	j.mu.Unlock()
 	if unsure {
 		return errUnsure
@@ -49,18 +60,51 @@ func (j saver) Save(ctx context.Context, d takeover.Durable) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.journal.fatal {
-		j.journal.fatal = false
+	if j.journal.torn {
+		j.journal.torn = false
 		if j.dice.of(j.seat, ofJournal).one(2) {
 			j.write(d)
-			j.die("is killed after its journal was written")
+			j.ends("crashes after its journal was written")
 		} else {
-			j.die("is killed before its journal is written")
+			j.ends("crashes before its journal is written")
 		}
 		return errDead
 	}
 	j.write(d)
 	return nil
+}
+
+// counts a save until it has returned.
+func (j saver) counts() (end func()) {
+	count := func(by int) {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.journal.saving += by
+	}
+	count(1)
+	return func() { count(-1) }
+}
+
+// broken: a disk that hangs and that nobody waits for any more does not write what it was given.
+func (j saver) broken(ctx context.Context) error {
+	j.mu.Lock()
+	refuses, hangs, deaf := j.journal.refuses, j.journal.hangs, j.journal.deaf
+	j.mu.Unlock()
+	switch {
+	case refuses != nil:
+		return refuses
+	case hangs == nil:
+		return nil
+	case deaf:
+		<-hangs
+		return j.alive()
+	}
+	select {
+	case <-hangs:
+		return j.alive()
+	case <-ctx.Done():
+		return fmt.Errorf("the disk does not answer: %w", errors.Join(context.Cause(ctx), j.alive()))
+	}
 }
 
 var errUnsure = errors.New("the journal's disk has not ended an earlier save: what it holds is not known until it does")
@@ -102,7 +146,7 @@ type spoolFile struct {
 	name        string
 	records     []releve.SpoolRecord
 	stored      uint64 // as far as the process knows
-	fatal       bool   // the server is killed in the middle of the next append
+	torn        bool   // the server crashes in the middle of the next append
 }
 
 // renewAfter is how long a spool of the simulation grows: a page or two, so that
@@ -157,10 +201,10 @@ func (f *spool) Append(ctx context.Context, facts ...releve.Fact) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	file := &f.server.spool
-	if file.fatal {
-		file.fatal = false
+	if file.torn {
+		file.torn = false
 		f.write(facts[:f.dice.of(f.seat, ofSpool).below(len(facts)+1)])
-		f.die("is killed in the middle of a write to its spool")
+		f.ends("crashes in the middle of a write to its spool")
 		return errDead
 	}
 	f.write(facts)

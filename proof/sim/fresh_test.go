@@ -26,7 +26,7 @@ var onceBroken = map[uint64]string{
 func TestSeedsThatOnceBrokeAPromise(t *testing.T) {
 	for seed, learnt := range onceBroken {
 		if o := play(t, seed, Without{}); o.Broken != "" {
-			t.Errorf("%sseed %d breaks a promise again: %s\n", o.Page(), seed, learnt)
+			t.Errorf("%sseed %d breaks a promise again: %s\n", o.Trace(), seed, learnt)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"releve"
@@ -18,6 +19,7 @@ type ledger struct {
 	promised []releve.FactID
 	owners   map[releve.Term]releve.Seat // by the journals
 	grants   map[grant]releve.Seat       // by the register
+	forced   bool                        // an operator has forced what the vote does not allow
 }
 
 // grant is a term as the register knows it: what it knew before it was wiped is nothing.
@@ -44,7 +46,7 @@ func (s *site) breaks(format string, args ...any) {
 // and who opens a term with a witness has its grant (R5).
 func (l *ledger) saved(v *server, before takeover.Durable) {
 	ours, theirs := v.journal.kept, v.other().journal
-	if theirs.known && ours.Term == theirs.kept.Term && ours.Vote && theirs.kept.Vote {
+	if !l.forced && theirs.known && ours.Term == theirs.kept.Term && ours.Vote && theirs.kept.Vote {
 		l.site.breaks("both servers hold the vote of term %d", ours.Term)
 	}
 	if owner, known := l.owners[ours.Term]; ours.Owns() && known && owner != v.seat {
@@ -109,7 +111,7 @@ func (l *ledger) acknowledge(v *server, x *commit) {
 		l.site.breaks("two servers acknowledge in term %d", x.term)
 	case x.term == last.term:
 		l.latest = x
-	case !last.owner.database.has(x):
+	case !l.forced && !last.owner.database.has(x):
 		l.site.breaks("the %s acknowledges row %d in term %d, and the %s, which acknowledges in term %d, does not have it",
 			v.seat, x.position, x.term, last.owner.seat, last.term)
 	}
@@ -120,6 +122,9 @@ func (l *ledger) acknowledge(v *server, x *commit) {
 // answered for: a server that is stopped after it has seen nothing of what came since, as
 // one that was stopped with its gate open, and neither can acknowledge anything more.
 func (l *ledger) opened(v *server) {
+	if l.forced {
+		return
+	}
 	for _, x := range l.acked {
 		if !v.database.has(x) {
 			l.site.breaks("an acknowledged row is missing: the %s serves without row %d of term %d", v.seat, x.position, x.term)
@@ -134,8 +139,19 @@ func (l *ledger) opensAwake(v *server, lone bool) {
 	if m := v.running.agent.Machine(); m.WokeAt > 0 && m.OtherAt >= m.WokeAt && !m.Suspended {
 		return
 	}
-	if slept := l.site.elapsed() - v.thawedAt; !lone && v.sleptFor > asleep && slept < moment {
-		l.site.breaks("the %s was frozen for %s, and opens its gate as it wakes", v.seat, v.sleptFor.Round(time.Millisecond))
+	if slept := l.site.elapsed() - v.resumedAt; !lone && v.sleptFor > asleep && slept < moment {
+		l.site.breaks("the %s was paused for %s, and opens its gate as it wakes", v.seat, v.sleptFor.Round(time.Millisecond))
+	}
+}
+
+// restored: what only the lost disk had is lost with it, as M5 says.
+func (l *ledger) restored(v *server) {
+	l.acked = slices.DeleteFunc(l.acked, func(x *commit) bool { return !v.database.has(x) })
+	l.latest = nil
+	for _, x := range l.acked {
+		if l.latest == nil || x.term >= l.latest.term {
+			l.latest = x
+		}
 	}
 }
 

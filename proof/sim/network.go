@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -21,28 +22,29 @@ const (
 
 // network is what lies between the servers.
 type network struct {
-	die die
-	cut [2]bool // the link, from the main and from the secondary
-	sip bool    // direct SIP is cut
+	die       die
+	partition [2]bool // the link, from the main and from the secondary
+	sip       bool    // direct SIP is partitioned
+	peers     bool    // the agents' link alone is, both ways
 
-	lossy  int           // one packet in so many is lost, 0: none
-	slow   time.Duration // what a packet may be late
-	double int           // one status in so many comes again later, 0: none
+	loss       int           // one packet in so many is lost, 0: none
+	delay      time.Duration // what a packet may be late
+	duplicates int           // one status in so many comes again later, 0: none
 }
 
-func (n *network) both() bool { return !n.cut[0] && !n.cut[1] }
+func (n *network) both() bool { return !n.partition[0] && !n.partition[1] }
 
 // carries draws the fate of one packet. The caller holds the lock.
 func (n *network) carries(r road, from releve.Seat, d die) (delay time.Duration, arrives bool) {
 	delay = d.between(100*time.Microsecond, 2*time.Millisecond)
-	if n.slow > 0 {
-		delay += d.between(0, n.slow)
+	if n.delay > 0 {
+		delay += d.between(0, n.delay)
 	}
-	lost := n.lossy > 0 && d.one(n.lossy)
+	lost := n.loss > 0 && d.one(n.loss)
 	if r == directSIP {
 		return delay, !lost && !n.sip
 	}
-	return delay, !lost && !n.cut[side(from)]
+	return delay, !lost && !n.peers && !n.partition[side(from)]
 }
 
 func side(seat releve.Seat) int {
@@ -68,13 +70,13 @@ func (v *server) goes(ctx context.Context, r road) bool {
 // refuses.
 func (v *server) reached(ctx context.Context) (*process, error) {
 	v.mu.Lock()
-	p, thaw := v.running, v.thaw
+	p, resumed := v.running, v.resumed
 	v.mu.Unlock()
 	if p == nil {
 		return nil, errRefused
 	}
 	select {
-	case <-thaw:
+	case <-resumed:
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -112,7 +114,7 @@ func silence(ctx context.Context, p *process) error {
 }
 
 // patiently lets work be done that may last longer than ctx, as that of a server
-// that is frozen in the middle.
+// that is paused in the middle.
 func patiently[A any](serve func(context.Context, *process) (A, error)) func(context.Context, *process) (A, error) {
 	return func(ctx context.Context, there *process) (none A, err error) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -154,7 +156,20 @@ func (v *server) tells(m agent.Message, to *server) agent.Message {
 	m.Status = v.without.forge(m.Status, to)
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.byHand {
+		m = onTheWire(m)
+	}
 	return v.clocks.dated(m)
+}
+
+// onTheWire is a message as one that has travelled: it shares nothing with what was sent.
+// Stories do without, for there are a hundred thousand of them.
+func onTheWire(m agent.Message) (arrived agent.Message) {
+	raw, err := json.Marshal(m)
+	if err = errors.Join(err, json.Unmarshal(raw, &arrived)); err != nil {
+		panic("a message does not travel: " + err.Error())
+	}
+	return arrived
 }
 
 // again: a status may come twice, the second time much later, and to another life
@@ -163,7 +178,7 @@ func (l link) again(m agent.Message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d := l.dice.of(l.seat, ofLink)
-	if l.network.double == 0 || !d.one(l.network.double) {
+	if l.network.duplicates == 0 || !d.one(l.network.duplicates) {
 		return
 	}
 	l.later(d.between(time.Millisecond, 3*time.Second), func() {

@@ -13,12 +13,17 @@ import (
 
 // pbx is the establishment's switch.
 type pbx struct {
-	up       bool
-	path     [2]bool // to the main and to the secondary
-	refuses  bool    // a binding of another server stands until it expires
-	bindings map[string]binding
-	stopped  time.Duration // when it last stopped …
-	backAt   time.Duration // … and was started again, if both servers can have noticed
+	up        bool
+	path      [2]bool       // to the main and to the secondary
+	refuses   bool          // a binding of another server stands until it expires
+	lasts     time.Duration // of a binding
+	lost      bool          // what it sends to the reception reaches nobody
+	voicemail string        // at this address, which answers the servers' own calls in their place, "": none
+	forgets   *server       // whose standby user it takes no more
+	ownCalls  error         // what it says to the servers' own calls, nil: they are calls like any other
+	bindings  map[string]binding
+	stopped   time.Duration // when it last stopped …
+	backAt    time.Duration // … and was started again, if both servers can have noticed
 }
 
 type binding struct {
@@ -27,7 +32,7 @@ type binding struct {
 }
 
 func newPBX(s *site) pbx {
-	return pbx{up: true, path: [2]bool{true, true}, bindings: map[string]binding{}, refuses: s.dice.of("", ofPBX).one(3)}
+	return pbx{up: true, lasts: expires, path: [2]bool{true, true}, bindings: map[string]binding{}, refuses: s.dice.of("", ofPBX).one(3)}
 }
 
 func (x *pbx) reaches(seat releve.Seat) bool { return x.up && x.path[side(seat)] }
@@ -46,7 +51,10 @@ func (x *pbx) bind(user string, v *server) bool {
 	if there := x.contact(user); x.refuses && there != nil && there != v {
 		return false
 	}
-	x.bindings[user] = binding{v, v.elapsed() + expires}
+	if user == standbyUser && x.forgets == v {
+		return false
+	}
+	x.bindings[user] = binding{v, v.elapsed() + x.lasts}
 	return true
 }
 
@@ -160,7 +168,7 @@ func (c *caller) offered(ctx context.Context, user string, why releve.OverflowRe
 // invite sends the INVITE to a server and waits for what it says.
 func (c *caller) invite(ctx context.Context, v *server, user string, why releve.OverflowReason) (code int, err error) {
 	sleep(ctx, c.die.between(500*time.Microsecond, 3*time.Millisecond))
-	if !v.linePath() {
+	if !v.linePath() || c.pbxLoses(user) {
 		<-ctx.Done()
 		return 0, errSilent
 	}
@@ -195,6 +203,13 @@ func (c *caller) invite(ctx context.Context, v *server, user string, why releve.
 	return code, nil
 }
 
+// pbxLoses says that a call to a user gets lost in the PBX.
+func (s *site) pbxLoses(user string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pbx.lost && user == receptionUser
+}
+
 // linePath says whether the PBX reaches a server.
 func (v *server) linePath() bool {
 	v.mu.Lock()
@@ -226,7 +241,7 @@ func (p *process) wants(user string) bool {
 func (c *caller) talk(in *incoming) {
 	l := in.leg
 	defer l.hangUp()
-	defer context.AfterFunc(c.chatter, l.hangUp)()
+	defer context.AfterFunc(c.calling, l.hangUp)()
 	if c.test == "" && sleep(l.ctx, c.die.between(100*time.Millisecond, 1500*time.Millisecond)) {
 		for _, key := range []byte("201") {
 			l.digits <- key

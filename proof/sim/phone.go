@@ -63,8 +63,14 @@ func ownName(seat releve.Seat) string { return "of the " + string(seat) }
 const testCallLimit = 15 * time.Second
 
 func (t telephone) TestCall(ctx context.Context, _ string, _ bool) (agent.TestCall, error) {
-	if err := t.acts(); err != nil {
+	t.mu.Lock()
+	refused, voicemail := t.pbx.ownCalls, t.pbx.voicemail
+	t.mu.Unlock()
+	if err := errors.Join(t.acts(), refused); err != nil {
 		return agent.TestCall{}, err
+	}
+	if voicemail != "" {
+		return agent.TestCall{AnsweredAfter: time.Second, SoundAfter: time.Second, AnsweredBy: voicemail, Known: true}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, testCallLimit)
 	defer cancel()

@@ -23,11 +23,25 @@ type server struct {
 	spool    spoolFile
 	database cluster
 
-	running           *process      // nil: off
-	thaw              chan struct{} // closed while its processes may run
-	frozeAt, thawedAt time.Duration // when they were last stopped, and last went on …
-	sleptFor          time.Duration // … after so long
-	clocks            clocks
+	running             *process      // nil: off
+	resumed             chan struct{} // closed while its processes may run
+	pausedAt, resumedAt time.Duration // when they were last stopped, and last went on …
+	sleptFor            time.Duration // … after so long
+	clocks              clocks
+
+	last   *process // that runs, or ran
+	weak   weak
+	diary  []releve.Entry // of all its lives, where a test plays
+	opened []releve.Term  // in which its gate was opened, in order
+	fenced int            // times that its PostgreSQL was fenced …
+	hungUp int            // … and its calls were dropped
+}
+
+// weak is what a test alone does to a server: no seed draws it.
+type weak struct {
+	calls  error         // what is wrong with its calls
+	gate   time.Duration // that the opening of its gate takes longer, once its first commit is acknowledged
+	locked chan struct{} // somebody's transaction keeps facts from being stored until it is closed, nil: nobody's
 }
 
 // process is one life of a server's program. One that has died goes on for a while as
@@ -40,13 +54,13 @@ type process struct {
 	records *spool
 	lines   [2]*line
 
-	ctx    context.Context
-	cancel context.CancelFunc
-	rooms  sync.WaitGroup
-	dead   bool
-	fuse   int  // boundaries until it is killed at one, 0: not meant to
-	unsure bool // its journal's disk has not ended a save that was given up
-	pace   pace
+	ctx         context.Context
+	cancel      context.CancelFunc
+	rooms       sync.WaitGroup
+	dead        bool
+	actionsLeft int  // boundaries until it crashes at one, 0: not meant to
+	unsure      bool // its journal's disk has not ended a save that was given up
+	pace        pace
 }
 
 var (
@@ -56,8 +70,8 @@ var (
 )
 
 func newServer(s *site, seat releve.Seat) *server {
-	v := &server{site: s, seat: seat, thaw: make(chan struct{})}
-	close(v.thaw)
+	v := &server{site: s, seat: seat, resumed: make(chan struct{})}
+	close(v.resumed)
 	v.spool = newSpoolFile(seat)
 	v.database = newCluster()
 	v.clocks = newClocks(s.dice.of(seat, ofClock))
@@ -109,7 +123,7 @@ func (v *server) start() {
 		p.cancel()
 		return
 	}
-	v.running, v.stirred = p, v.elapsed()
+	v.running, v.last, v.changedAt = p, p, v.elapsed()
 	p.records.changed = make(chan struct{})
 	v.spool.stored = 0 // what the database has of it is asked again
 	v.note(v.seat, "The server starts.")
@@ -139,17 +153,20 @@ var quiet = slog.New(slog.DiscardHandler)
 
 func (p *process) makeAgent() {
 	set := settings
-	set.Seat, set.OwnCalls, set.Site, set.Arbiter = p.seat, p.ownCalls, siteName, p.founding
+	set.Seat, set.Level, set.OwnCalls, set.Site, set.Arbiter = p.seat, p.level, p.ownCalls, siteName, p.founding
 	options := agent.Options{
 		Site: agent.SiteWords{
-			Name: "Clinique", Level: releve.HighAvailability, Arbiter: p.founding, PBX: "pbx", Reception: receptionNumber,
+			Name: "Clinique", Level: p.level, Arbiter: p.founding, PBX: "pbx", Reception: receptionNumber,
 			Reached: receptionUser, StandbyUser: standbyUser,
 		},
 		Settings: set, Refusal: refusalCode, Journal: saver{p}, Database: postgres{p}, Store: p.store, Link: link{p},
-		Telephone: telephone{p}, Voice: voice{p}, Diary: diary{p}, Spool: p.records, Log: quiet, Now: p.now,
+		Telephone: telephone{p}, Voice: voice{p}, Diary: diaryOf{p}, Spool: p.records, Log: quiet, Now: p.now,
 	}
 	if p.witnessed {
 		options.Arbiter = arbiter{p}
+	}
+	if p.byHand {
+		options.Ward = ward{p.postgres()}
 	}
 	p.agent = agent.New(options)
 }
@@ -168,7 +185,7 @@ func (p *process) run() {
 	p.work.Go(p.rooms.Wait)
 }
 
-// now is CLOCK_BOOTTIME of this machine. A frozen process does not get to read it.
+// now is CLOCK_BOOTTIME of this machine. A paused process does not get to read it.
 func (p *process) now() time.Duration {
 	p.awake()
 	p.mu.Lock()
@@ -198,15 +215,15 @@ func (c *pace) tooFast(at time.Duration) bool {
 	return c.count == paceMost
 }
 
-// awake waits while the process is frozen.
+// awake waits while the process is paused.
 func (p *process) awake() {
 	p.mu.Lock()
-	thaw := p.thaw
+	resumed := p.resumed
 	p.mu.Unlock()
-	<-thaw
+	<-resumed
 }
 
-// alive waits while the process is frozen, and says whether it still lives.
+// alive waits while the process is paused, and says whether it still lives.
 func (p *process) alive() error {
 	p.awake()
 	p.mu.Lock()
@@ -222,9 +239,9 @@ func (p *process) acts() error {
 	p.awake()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.fuse > 0 {
-		if p.fuse--; p.fuse == 0 {
-			p.die("is killed between two actions")
+	if p.actionsLeft > 0 {
+		if p.actionsLeft--; p.actionsLeft == 0 {
+			p.ends("crashes between two actions")
 		}
 	}
 	if p.dead {
@@ -234,7 +251,7 @@ func (p *process) acts() error {
 }
 
 // takes is work of a while. It ends early with ctx, and a process that was killed
-// or frozen meanwhile has not seen its end.
+// or paused meanwhile has not seen its end.
 func (p *process) takes(ctx context.Context, d time.Duration) error {
 	if !sleep(ctx, d) {
 		return errors.Join(p.alive(), context.Cause(ctx))
@@ -242,27 +259,30 @@ func (p *process) takes(ctx context.Context, d time.Duration) error {
 	return p.alive()
 }
 
-// die ends the process and its PostgreSQL at once. The service manager
+// ends is the end of the process and its PostgreSQL at once. The service manager
 // starts it again after a while. The caller holds the lock.
-func (p *process) die(how string) {
+func (p *process) ends(how string) {
 	if p.dead {
 		return
 	}
-	p.dead, p.running, p.stirred = true, nil, p.elapsed()
+	p.dead, p.running, p.changedAt = true, nil, p.elapsed()
 	if p.site.ctx.Err() == nil {
 		p.figures.Crashes++
 		p.note(p.seat, "The server %s.", how)
 	}
 	p.database.exit("killed with its server")
-	p.thawed()
+	p.resume()
 	p.cancel()
 	p.review()
 	p.startAgain()
 }
 
-// startAgain starts the server after the time that a machine may be away. The
-// caller holds the lock.
+// startAgain starts the server after the time that a machine may be away, unless a test
+// does. The caller holds the lock.
 func (v *server) startAgain() {
+	if v.byHand {
+		return
+	}
 	d := v.dice.of(v.seat, ofFate)
 	away := d.between(50*time.Millisecond, 3*time.Second)
 	if d.one(4) {
@@ -276,36 +296,36 @@ func (v *server) off() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.running != nil {
-		v.running.die("is switched off")
+		v.running.ends("is switched off")
 	}
 }
 
-// thawed lets the server's processes run. The caller holds the lock.
-func (v *server) thawed() {
-	if v.frozen() {
+// resume lets the server's processes run. The caller holds the lock.
+func (v *server) resume() {
+	if v.paused() {
 		v.clocks.run(v.elapsed())
-		v.thawedAt = v.elapsed()
-		v.sleptFor = v.thawedAt - v.frozeAt
-		close(v.thaw)
+		v.resumedAt = v.elapsed()
+		v.sleptFor = v.resumedAt - v.pausedAt
+		close(v.resumed)
 	}
 }
 
-func (v *server) frozen() bool {
+func (v *server) paused() bool {
 	select {
-	case <-v.thaw:
+	case <-v.resumed:
 		return false
 	default:
 		return true
 	}
 }
 
-// freeze stops what runs of the server, as SIGSTOP does. The caller holds the lock.
-func (v *server) freeze(program, database bool) {
-	if program && !v.frozen() {
-		v.thaw, v.frozeAt = make(chan struct{}), v.elapsed()
+// pause stops what runs of the server, as SIGSTOP does. The caller holds the lock.
+func (v *server) pause(program, database bool) {
+	if program && !v.paused() {
+		v.resumed, v.pausedAt = make(chan struct{}), v.elapsed()
 	}
 	if database && v.database.runs != stopped {
-		v.database.freeze()
+		v.database.pause()
 	}
 }
 
@@ -329,7 +349,7 @@ func (p *process) leave() {
 	_ = postgres{p}.Stop(ctx) // what does not stop is killed
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.die("is stopped in order")
+	p.ends("is stopped in order")
 }
 
 // restart is the operator's.
@@ -352,11 +372,19 @@ type voice struct{ *process }
 
 func (v voice) Drop() {
 	if v.acts() == nil {
+		v.mu.Lock()
+		v.hungUp++
+		v.mu.Unlock()
 		v.calls.Drop("the duty was lost")
 	}
 }
 
-func (v voice) Well() error { return v.calls.Healthy() }
+func (v voice) Well() error {
+	v.mu.Lock()
+	ill := v.weak.calls
+	v.mu.Unlock()
+	return errors.Join(ill, v.calls.Healthy())
+}
 
 func (v voice) Load() agent.Load {
 	s := v.calls.Snapshot()

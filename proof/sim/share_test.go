@@ -49,7 +49,7 @@ func playShare(t *testing.T) {
 		p.Seeds++
 		p.Figures.Add(o.Figures)
 		if o.Broken != "" {
-			p.Broken = fmt.Sprintf("%sreplay: go test ./proof/sim -run Seed -seed %d\n", o.Page(), seed)
+			p.Broken = fmt.Sprintf("%sreplay: go test ./proof/sim -run Seed -seed %d\n", o.Trace(), seed)
 		}
 	}
 	line, err := json.Marshal(p)

@@ -2,16 +2,19 @@
 // whole agents with their calls and their outboxes, all the product's own, in a
 // simulated world of disks, PostgreSQLs, a link, a PBX and, at each second site, a witness.
 //
-// The seed decides what goes wrong and when: servers are killed at any action, frozen,
-// cut off in one direction, their databases die, statuses and claims come late, twice or
+// The seed decides what goes wrong and when: servers crash at any action, are paused,
+// partitioned in one direction, their databases crash, statuses and claims come late, twice or
 // never, the witness is wiped, an operator acts at the worst moment or has the site go by
 // the other arbiter. Then everything is mended, and the site must become protected
 // again. All along, what RULES.md promises is checked.
 //
+// Tests of other rooms play on the same world: [Play] gives them a [Site] to which nothing
+// happens but what they do to it (break.go).
+//
 // What is simulated, and how honestly:
 //
-//   - Disks. A save that was cut short left the old or the new, never half. A spool's
-//     batch that was cut short left its first records, promised to nobody.
+//   - Disks. A torn save left the old or the new, never half. A spool's
+//     torn batch left its first records, promised to nobody.
 //   - PostgreSQL is a log of commits, in order, with timelines and forks. A mirror
 //     receives it prefix by prefix. A commit without the vote is acknowledged when the
 //     mirror's disk has it and the owner has heard so. Like the real one it trusts
@@ -46,7 +49,7 @@ type Outcome struct {
 	Figures Figures
 
 	without Without
-	minutes []minute
+	trace   []event
 }
 
 // Figures count what a story had in it.
@@ -99,6 +102,9 @@ type site struct {
 	dice    *dice
 	began   time.Time
 
+	byHand    bool // a test breaks it, and starts again what it broke: see [Play]
+	level     releve.Level
+	origin    releve.LSN     // where the logs of both servers begin
 	ownCalls  bool           // a standby may call the reception itself (H8)
 	witnessed bool           // there is a third machine
 	founding  releve.Arbiter // of the configuration
@@ -110,27 +116,27 @@ type site struct {
 	shift    context.Context // of the operator who acts while things go wrong
 	endShift context.CancelFunc
 
-	chatter context.Context // while it lasts callers call, and talk as long as they like
-	hush    context.CancelFunc
+	calling  context.Context // while it lasts callers call, and talk as long as they like
+	endCalls context.CancelFunc
 
-	mu       sync.Mutex // guards all that follows, and every server's outside
-	servers  [2]*server
-	network  network
-	stranger stranger
-	pbx      pbx
-	witness  *witness
-	ledger   ledger
-	minutes  []minute
-	figures  Figures
-	stirred  time.Duration // when the world last changed for the worse or the better
-	mended   bool
+	mu        sync.Mutex // guards all that follows, and every server's outside
+	servers   [2]*server
+	network   network
+	stranger  stranger
+	pbx       pbx
+	witness   *witness
+	ledger    ledger
+	trace     []event
+	figures   Figures
+	changedAt time.Duration // when the world last changed for the worse or the better
+	healed    bool
 }
 
 func newSite(seed uint64, without Without) *site {
-	s := &site{seed: seed, without: without, dice: newDice(seed), began: time.Now()}
+	s := &site{seed: seed, without: without, dice: newDice(seed), began: time.Now(), level: releve.HighAvailability}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	s.shift, s.endShift = context.WithCancel(s.ctx)
-	s.chatter, s.hush = context.WithCancel(s.ctx)
+	s.calling, s.endCalls = context.WithCancel(s.ctx)
 	s.choosesArbiter()
 	s.servers = [2]*server{newServer(s, releve.Main), newServer(s, releve.Secondary)}
 	s.network = network{die: s.dice.of("", ofLink)}

@@ -43,12 +43,12 @@ func everyday() int {
 	return 5000
 }
 
-// stage is that of this process.
-var stage = NewStage()
+// stories is that of this process.
+var stories = NewStories()
 
 func play(t *testing.T, seed uint64, w Without) (o Outcome) {
 	t.Helper()
-	synctest.Test(t, func(*testing.T) { o = stage.Play(seed, w) })
+	synctest.Test(t, func(*testing.T) { o = stories.Play(seed, w) })
 	return o
 }
 
@@ -70,7 +70,7 @@ func TestASeedTellsTheSameStoryAgain(t *testing.T) {
 	differ := 0
 	for seed := uint64(1); seed <= seeds; seed++ {
 		told := play(t, seed, Without{})
-		if again := play(t, seed, Without{}); told.Page() != again.Page() {
+		if again := play(t, seed, Without{}); told.Trace() != again.Trace() {
 			differ++
 		}
 	}
@@ -85,7 +85,7 @@ func TestSeed(t *testing.T) {
 	switch {
 	case *one > 0:
 		o := again(t, *one)
-		t.Logf("%s%s", o.Page(), o.Figures)
+		t.Logf("%s%s", o.Trace(), o.Figures)
 		if o.Broken != "" {
 			t.Fail()
 		}

@@ -43,7 +43,7 @@ func (s *store) Open(ctx context.Context, term releve.Term, lone bool, promotion
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
-	if err = errors.Join(err, s.alive()); err != nil {
+	if err = errors.Join(err, s.hears(ctx)); err != nil {
 		return err
 	}
 	if err = sure(); err != nil {
@@ -55,10 +55,22 @@ func (s *store) Open(ctx context.Context, term releve.Term, lone bool, promotion
 		return errLost
 	}
 	s.mine, s.lone, s.term, s.barrier = true, lone, term, false
+	s.opened = append(s.opened, term)
 	s.index()
 	close(s.open)
 	s.ledger.opensAwake(s.server, lone)
 	return nil
+}
+
+// hears of an acknowledgement, at once unless a test has it last longer.
+func (s *store) hears(ctx context.Context) error {
+	s.mu.Lock()
+	later := s.weak.gate
+	s.mu.Unlock()
+	if later > 0 {
+		return s.takes(ctx, later)
+	}
+	return s.alive()
 }
 
 // mayWrite refuses a log that was written in a later term, or by another in this one.
@@ -165,7 +177,7 @@ func (s *store) SetLone(ctx context.Context, lone bool) error {
 		return err
 	}
 	err = s.until(ctx, func() bool {
-		if lone && !s.database.frozen() {
+		if lone && !s.database.paused() {
 			s.releaseWaiting()
 		}
 		return s.inFlight == 0
@@ -200,9 +212,30 @@ func (s sink) Ready() <-chan struct{} {
 
 // Drain stores a page in one transaction with the position of its spool (R14).
 func (s sink) Drain(ctx context.Context, _ releve.Seat, page releve.SpoolPage) (upTo uint64, ahead bool, err error) {
-	if err := s.acts(); err != nil {
+	if err := errors.Join(s.acts(), s.unlocked(ctx)); err != nil {
 		return 0, false, err
 	}
+	return s.stores(ctx, page)
+}
+
+// unlocked waits for somebody's transaction that is in the way of facts.
+func (s sink) unlocked(ctx context.Context) error {
+	s.mu.Lock()
+	locked := s.weak.locked
+	s.mu.Unlock()
+	if locked == nil {
+		return nil
+	}
+	select {
+	case <-locked:
+		return s.alive()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// stores commits a page, once no barrier is in the way.
+func (s sink) stores(ctx context.Context, page releve.SpoolPage) (upTo uint64, ahead bool, err error) {
 	lone := false
 	err = s.until(ctx, func() bool {
 		if s.barrier {
@@ -243,6 +276,9 @@ func (s sink) transaction(ctx context.Context, page releve.SpoolPage, lone bool)
 	}
 	w := s.append(x, lone)
 	s.review()
+	if s.byHand {
+		s.moved() // who begins to commit alone releases this one too
+	}
 	s.mu.Unlock()
 	// A COMMIT has no limit: its store may close, its PostgreSQL may end, and
 	// either tells it.

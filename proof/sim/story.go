@@ -30,18 +30,18 @@ func (s *site) story() {
 	for _, v := range s.servers {
 		s.later(d.between(0, 500*time.Millisecond), v.start)
 	}
-	defer s.hush()
+	defer s.endCalls()
 	s.work.Go(s.callers)
 	if s.stranger.there {
 		s.work.Go(s.strangers)
 		s.until(wellWithin, s.protected)
 		sleep(s.ctx, s.stranger.between(wellFor, 3*wellFor)) // nothing else goes wrong yet
 	}
-	s.trouble()
-	s.mend()
-	s.later(callersStay, s.hush)
+	s.injectFaults()
+	s.heal()
+	s.later(callersStay, s.endCalls)
 	if s.recovers() {
-		s.hush()
+		s.endCalls()
 		s.proves()
 	}
 }
@@ -53,7 +53,7 @@ func (s *site) callers() {
 	if s.stranger.there && s.stranger.alone {
 		rate = time.Minute
 	}
-	for n := 1; sleep(s.chatter, d.between(rate/2, rate+rate/2)); n++ {
+	for n := 1; sleep(s.calling, d.between(rate/2, rate+rate/2)); n++ {
 		c := s.newCaller(releve.CallID(fmt.Sprintf("%d@pbx", n)))
 		s.work.Go(func() {
 			c.calls(s.ctx)
@@ -79,7 +79,7 @@ func (s *site) judge(c *caller) {
 		return
 	}
 	s.note("", "Call %s, which came at %.3f s, is answered by nobody.", c.id, c.began.Seconds())
-	if c.reached && s.stirred < c.began-calm {
+	if c.reached && s.changedAt < c.began-calm {
 		s.breaks("call %s reached a server that could serve, and nobody answered it", c.id)
 	}
 }

@@ -32,7 +32,7 @@ func (s *site) strangers() {
 	s.change(func() { s.note("", "A stranger forges calls that the PBX is said to have sent on.") })
 	both := d.one(3) // else the secondary alone: what the main sees of a stranger speaks for it
 	pause := d.between(100*time.Millisecond, 3*time.Second)
-	for n := 1; sleep(s.chatter, d.between(pause/2, pause)); n++ {
+	for n := 1; sleep(s.calling, d.between(pause/2, pause)); n++ {
 		v, why := s.at(releve.Secondary), reasons[d.below(len(reasons))]
 		if both && d.one(2) {
 			v = s.at(releve.Main)
@@ -50,7 +50,7 @@ var reasons = []releve.OverflowReason{
 // acknowledges it, and after a while he takes it back.
 func (c *caller) forges(v *server, why releve.OverflowReason) {
 	p := v.process()
-	if p == nil || v.frozen() {
+	if p == nil || v.paused() {
 		return
 	}
 	in := &incoming{process: p, caller: c, settled: make(chan int, 1), gone: make(chan struct{})}
@@ -83,9 +83,9 @@ const wellFor = 3 * time.Second
 // reaches the PBX, keeps the duty, whatever is written in a header (K3).
 func (l *ledger) relieved(v *server) {
 	s, o := l.site, v.other()
-	n, whole := &s.network, s.pbx.up && s.pbx.path[0] && s.pbx.path[1]
-	quiet := n.both() && !n.sip && n.lossy == 0 && n.slow == 0 && whole && s.elapsed()-s.stirred > wellFor
-	if !quiet || o.running == nil || o.frozen() || o.journal.kept.Released || o.journal.kept.Term+1 != v.journal.kept.Term {
+	n, whole := &s.network, s.pbx.up && !s.pbx.lost && s.pbx.path[0] && s.pbx.path[1]
+	quiet := n.both() && !n.sip && n.loss == 0 && n.delay == 0 && whole && s.elapsed()-s.changedAt > wellFor
+	if !quiet || o.running == nil || o.paused() || o.journal.kept.Released || o.journal.kept.Term+1 != v.journal.kept.Term {
 		return
 	}
 	if m := o.running.agent.Machine(); m.Owns() && m.Gate && m.DB.Up && !m.Suspended {

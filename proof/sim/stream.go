@@ -11,6 +11,10 @@ type session struct {
 	// Who is cut off without a word believes in the connection until a timeout.
 	ownerBelieves  time.Duration
 	mirrorBelieves time.Duration
+
+	deaf     bool // nothing reaches this copy, until it is made anew
+	tooOld   bool // its owner no longer keeps the log that it needs, and knows it
+	halfOpen bool // the owner goes on believing in it, whatever became of it
 }
 
 // streamTimeout is wal_sender_timeout and wal_receiver_timeout.
@@ -19,7 +23,7 @@ const streamTimeout = 2 * time.Second
 // connects says whether rows could reach this mirror now.
 func (v *server) connects() bool {
 	m, o := &v.database, &v.other().database
-	return m.follows && m.lives(standby) && o.lives(primary) && v.network.both() && m.follower(o)
+	return m.follows && !m.session.deaf && !m.session.tooOld && m.lives(standby) && o.lives(primary) && v.network.both() && m.follower(o)
 }
 
 // follower says whether PostgreSQL would let c stream from o: by timelines and
@@ -61,10 +65,10 @@ func (v *server) disconnected() {
 	x, now := &v.database.session, v.elapsed()
 	x.up = false
 	x.ownerBelieves, x.mirrorBelieves = 0, 0
-	if m := &v.database; !v.network.both() || m.frozen() {
+	if m := &v.database; !v.network.both() || m.paused() {
 		x.ownerBelieves = now + streamTimeout
 	}
-	if o := &v.other().database; !v.network.both() || o.frozen() {
+	if o := &v.other().database; !v.network.both() || o.paused() {
 		x.mirrorBelieves = now + streamTimeout
 	}
 }
@@ -85,7 +89,7 @@ func (v *server) connect() {
 // sends says what an owner sees of its mirror's session, receives what a mirror sees.
 func (v *server) sends() bool {
 	x := &v.other().database.session
-	return v.database.runs == primary && (x.up || v.elapsed() < x.ownerBelieves)
+	return v.database.runs == primary && (x.up || x.halfOpen || v.elapsed() < x.ownerBelieves)
 }
 
 func (v *server) receives() bool {

@@ -17,33 +17,33 @@ const siteName = "clinique"
 // it. What it may grant is the product's own rule.
 type witness struct {
 	*site
-	kept  takeover.Register // on its disk
-	told  takeover.Register // by its program: never ahead of the disk
-	slow  time.Duration     // added to each write
-	fatal bool              // it is killed in the middle of its next write
-	omen  func(releve.Seat) // of what comes soon after its next write, for whom it wrote, nil: nothing
+	kept       takeover.Register // on its disk
+	told       takeover.Register // by its program: never ahead of the disk
+	stall      time.Duration     // added to each write
+	torn       bool              // it crashes in the middle of its next write
+	afterWrite func(releve.Seat) // of what comes soon after its next write, for whom it wrote, nil: nothing
 
-	up   bool
-	life int           // of its program
-	turn chan struct{} // has a token while no claim is being written
-	thaw chan struct{} // closed while its program may run
+	up      bool
+	life    int           // of its program
+	turn    chan struct{} // has a token while no claim is being written
+	resumed chan struct{} // closed while its program may run
 
-	ways  [2]way // to the main and to the secondary
-	lossy int    // one packet in so many is lost on them, 0: none
-	late  time.Duration
-	twice int // one claim in so many comes again later, 0: none
+	ways       [2]way // to the main and to the secondary
+	loss       int    // one packet in so many is lost on them, 0: none
+	delay      time.Duration
+	duplicates int // one claim in so many comes again later, 0: none
 }
 
 // way is what lies between a server and the witness.
 type way struct {
-	there, back bool // it is cut
+	there, back bool // it is partitioned
 }
 
 func newWitness(s *site) *witness {
-	w := &witness{site: s, up: true, turn: make(chan struct{}, 1), thaw: make(chan struct{})}
+	w := &witness{site: s, up: true, turn: make(chan struct{}, 1), resumed: make(chan struct{})}
 	w.kept.Site, w.told.Site = siteName, siteName
 	w.turn <- struct{}{}
-	close(w.thaw)
+	close(w.resumed)
 	return w
 }
 
@@ -57,7 +57,7 @@ func (w *witness) stops(how string) {
 	w.note("", "The witness %s.", how)
 	w.up = false
 	w.life++
-	w.thawed()
+	w.resume()
 	w.turn = make(chan struct{}, 1) // who waits for the old one waits in vain
 }
 
@@ -78,42 +78,42 @@ func (w *witness) wiped() {
 	w.kept = takeover.Register{Site: siteName}
 }
 
-// mended ends all that ails it. The caller holds the lock.
-func (w *witness) mended() {
-	w.slow, w.fatal, w.omen, w.ways = 0, false, nil, [2]way{}
-	w.lossy, w.late, w.twice = 0, 0, 0
-	w.thawed()
+// healed ends all that ails it. The caller holds the lock.
+func (w *witness) healed() {
+	w.stall, w.torn, w.afterWrite, w.ways = 0, false, nil, [2]way{}
+	w.loss, w.delay, w.duplicates = 0, 0, 0
+	w.resume()
 	w.starts()
 }
 
-func (w *witness) freeze() {
-	if w.up && !w.frozen() {
-		w.thaw = make(chan struct{})
+func (w *witness) pause() {
+	if w.up && !w.paused() {
+		w.resumed = make(chan struct{})
 	}
 }
 
-func (w *witness) thawed() {
-	if w.frozen() {
-		close(w.thaw)
+func (w *witness) resume() {
+	if w.paused() {
+		close(w.resumed)
 	}
 }
 
-func (w *witness) frozen() bool {
+func (w *witness) paused() bool {
 	select {
-	case <-w.thaw:
+	case <-w.resumed:
 		return false
 	default:
 		return true
 	}
 }
 
-// awake waits while the program is frozen.
+// awake waits while the program is paused.
 func (w *witness) awake(ctx context.Context) error {
 	w.mu.Lock()
-	thaw := w.thaw
+	resumed := w.resumed
 	w.mu.Unlock()
 	select {
-	case <-thaw:
+	case <-resumed:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -122,13 +122,13 @@ func (w *witness) awake(ctx context.Context) error {
 
 // carries draws the fate of one packet between a server and the witness. The caller
 // holds the lock.
-func (w *witness) carries(cut bool, d die) (delay time.Duration, arrives bool) {
+func (w *witness) carries(partition bool, d die) (delay time.Duration, arrives bool) {
 	delay = d.between(200*time.Microsecond, 3*time.Millisecond)
-	if w.late > 0 {
-		delay += d.between(0, w.late)
+	if w.delay > 0 {
+		delay += d.between(0, w.delay)
 	}
-	lost := w.lossy > 0 && d.one(w.lossy)
-	return delay, !lost && !cut
+	lost := w.loss > 0 && d.one(w.loss)
+	return delay, !lost && !partition
 }
 
 // arbiter is the way to the witness as a server has it.
@@ -178,7 +178,7 @@ func (a arbiter) die() die { return a.dice.of(a.seat, ofWitness) }
 func (a arbiter) again(c takeover.Claim) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if d := a.die(); a.witness.twice > 0 && d.one(a.witness.twice) {
+	if d := a.die(); a.witness.duplicates > 0 && d.one(a.witness.duplicates) {
 		a.later(d.between(time.Millisecond, 3*time.Second), func() { _, _ = a.witness.claim(a.site.ctx, c, a.seat) })
 	}
 }
@@ -214,9 +214,9 @@ func (a arbiter) asks(ctx context.Context, serve func(context.Context) (takeover
 }
 
 // travels brings one packet there or back.
-func (a arbiter) travels(ctx context.Context, cut func(way) bool) error {
+func (a arbiter) travels(ctx context.Context, partitioned func(way) bool) error {
 	a.mu.Lock()
-	delay, arrives := a.witness.carries(cut(a.witness.ways[side(a.seat)]), a.die())
+	delay, arrives := a.witness.carries(partitioned(a.witness.ways[side(a.seat)]), a.die())
 	a.mu.Unlock()
 	if sleep(ctx, delay) && arrives {
 		return nil
@@ -257,7 +257,7 @@ func (w *witness) claim(ctx context.Context, c takeover.Claim, by releve.Seat) (
 // decides compares and sets. It has the turn.
 func (w *witness) decides(life int, c takeover.Claim, by releve.Seat) (takeover.Register, error) {
 	w.mu.Lock()
-	before, slow := w.told, w.slow
+	before, stall := w.told, w.stall
 	w.mu.Unlock()
 	next, err := w.without.apply(before, c, by)
 	if err != nil {
@@ -268,14 +268,14 @@ func (w *witness) decides(life int, c takeover.Claim, by releve.Seat) (takeover.
 		w.later(writeBack, func() { w.change(func() { w.write(life, c, next) }) })
 		return next, nil
 	}
-	sleep(w.ctx, slow+w.die().between(500*time.Microsecond, 4*time.Millisecond))
+	sleep(w.ctx, stall+w.die().between(500*time.Microsecond, 4*time.Millisecond))
 	if err := w.awake(w.ctx); err != nil {
 		return takeover.Register{}, err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.fatal {
-		w.fatal = false
+	if w.torn {
+		w.torn = false
 		w.isTorn(life, c, next)
 		return takeover.Register{}, errRefused
 	}
@@ -286,13 +286,13 @@ func (w *witness) decides(life int, c takeover.Claim, by releve.Seat) (takeover.
 	return next, nil
 }
 
-// isTorn: it is killed in the middle of a write, and its rename came or not.
+// isTorn: it crashes in the middle of a write, and its rename came or not.
 func (w *witness) isTorn(life int, c takeover.Claim, next takeover.Register) {
 	if w.die().one(2) {
 		w.write(life, c, next)
-		w.stops("is killed after its register was written")
+		w.stops("crashes after its register was written")
 	} else {
-		w.stops("is killed before its register is written")
+		w.stops("crashes before its register is written")
 	}
 	w.later(w.die().between(50*time.Millisecond, 2*time.Second), func() { w.change(w.starts) })
 }
@@ -308,9 +308,9 @@ func (w *witness) write(life int, c takeover.Claim, next takeover.Register) bool
 	w.figures.Granted++
 	w.note("", "The witness writes: %s.", aloud(next))
 	w.ledger.registered(before, c, next)
-	if omen := w.omen; omen != nil {
-		w.omen = nil
-		omen(next.Owner)
+	if afterWrite := w.afterWrite; afterWrite != nil {
+		w.afterWrite = nil
+		afterWrite(next.Owner)
 	}
 	return true
 }

@@ -11,21 +11,24 @@ import (
 
 // pair is a site in virtual time: two machines with the product's table, disks
 // that survive a crash, a PostgreSQL of one number each, a link and a PBX. It is
-// the plainest world in which a story of the takeover can be told.
+// the plainest world in which a story of the takeover can be told. The simulated sites
+// of proof/sim cannot stand in for it: there an agent's loop owns the machine, and here a
+// test puts single events before it (the end of a job that a fence cut off, a look from before
+// a barrier) and has the answer at once.
 type pair struct {
 	t       *testing.T
 	now     time.Duration
 	servers [2]*simulated
 	link    bool
 	busy    bool // there is always something to write
-	minutes []string
+	trace   []string
 }
 
 type simulated struct {
 	Machine
 	seat    releve.Seat
 	up      bool
-	frozen  bool
+	paused  bool
 	sip     bool // its SIP reaches the PBX and the other
 	disk    Durable
 	known   bool
@@ -72,7 +75,7 @@ func (p *pair) other(s *simulated) *simulated {
 }
 
 func (p *pair) boot(s *simulated) {
-	s.up, s.frozen, s.jobs, s.pg, s.follows, s.last = true, false, nil, "", false, Database{}
+	s.up, s.paused, s.jobs, s.pg, s.follows, s.last = true, false, nil, "", false, Database{}
 	s.Machine = New(Settings{
 		Seat: s.seat, Rounds: 3, OwnCalls: true,
 		Limit: 300 * time.Millisecond, Pause: 100 * time.Millisecond, Watch: 500 * time.Millisecond,
@@ -80,17 +83,17 @@ func (p *pair) boot(s *simulated) {
 	p.event(s, Event{Boot: &Boot{Known: s.known, Durable: s.disk, Disk: s.kind, DataID: s.dataID}})
 }
 
-func (p *pair) kill(s *simulated) {
+func (p *pair) crash(s *simulated) {
 	s.up, s.jobs, s.pg, s.follows = false, nil, "", false
-	p.say(s, "killed")
+	p.say(s, "crashes")
 }
 
 func (p *pair) say(s *simulated, what string) {
-	p.minutes = append(p.minutes, fmt.Sprintf("%7s %-9s %s", p.now, s.seat, what))
+	p.trace = append(p.trace, fmt.Sprintf("%7s %-9s %s", p.now, s.seat, what))
 }
 
 func (p *pair) event(s *simulated, e Event) {
-	if !s.up || s.frozen {
+	if !s.up || s.paused {
 		return
 	}
 	e.Now = p.now
@@ -121,13 +124,13 @@ func (p *pair) carry(s *simulated, a Action) {
 	case Check:
 		began := p.now
 		lasts := 2 * step
-		if p.other(s).frozen {
+		if p.other(s).paused {
 			lasts = s.Settings.Limit // nobody says no: only the limit ends it
 		}
 		p.later(s, lasts, func() { p.round(s, began) })
 	case Probe:
 		p.later(s, time.Second, func() { // the PBX's own timer
-			if o := p.other(s); !o.up || o.frozen || !o.isServing() || !o.sip {
+			if o := p.other(s); !o.up || o.paused || !o.isServing() || !o.sip {
 				p.overflow(s)
 			}
 		})
@@ -195,7 +198,7 @@ func (s *simulated) look() *Database {
 
 func (p *pair) exchange(s *simulated) {
 	o := p.other(s)
-	if !p.link || !s.up || !o.up || s.frozen || o.frozen {
+	if !p.link || !s.up || !o.up || s.paused || o.paused {
 		return
 	}
 	mine, theirs := s.Status(), o.Status()
@@ -206,9 +209,9 @@ func (p *pair) exchange(s *simulated) {
 func (p *pair) round(s *simulated, began time.Duration) {
 	o := p.other(s)
 	r := Round{Term: s.Term, Began: began, Ended: p.now, Limit: s.Settings.Limit, Control: s.sip}
-	well := o.up && !o.frozen && o.isServing() && o.sip
+	well := o.up && !o.paused && o.isServing() && o.sip
 	for _, path := range []string{"peer", "sip"} {
-		heard := o.up && !o.frozen && (path == "sip" && o.sip && s.sip || path == "peer" && p.link)
+		heard := o.up && !o.paused && (path == "sip" && o.sip && s.sip || path == "peer" && p.link)
 		r.Replies = append(r.Replies, Reply{Path: path, Heard: heard, Well: heard && well, Registered: true})
 	}
 	p.event(s, Event{Round: &r})
@@ -218,7 +221,7 @@ func (p *pair) round(s *simulated, began time.Duration) {
 func (p *pair) tickAll() {
 	p.now += step
 	for _, s := range p.servers {
-		if !s.up || s.frozen {
+		if !s.up || s.paused {
 			continue
 		}
 		jobs := s.jobs
@@ -240,10 +243,10 @@ func (p *pair) observe(s *simulated) {
 	if s.broken && s.pg != "" {
 		s.pg, s.follows = "", false
 	}
-	if s.follows && (o.pg != "primary" || o.frozen || !o.up || s.pg == "") {
+	if s.follows && (o.pg != "primary" || o.paused || !o.up || s.pg == "") {
 		s.follows = false
 	}
-	if s.pg == "copy" && o.pg == "primary" && s.joined && p.link && !o.frozen && o.up {
+	if s.pg == "copy" && o.pg == "primary" && s.joined && p.link && !o.paused && o.up {
 		s.follows = true
 		s.rows = o.rows
 	}
@@ -260,7 +263,7 @@ func (p *pair) observe(s *simulated) {
 		p.event(s, Event{Database: &db})
 	}
 	if s.pg == "primary" && p.now%(5*step) == 0 {
-		seen := Mirror{Streaming: o.follows && o.up && !o.frozen, Flush: releve.LSN(o.rows), Own: releve.LSN(s.rows)}
+		seen := Mirror{Streaming: o.follows && o.up && !o.paused, Flush: releve.LSN(o.rows), Own: releve.LSN(s.rows)}
 		if seen.Streaming && s.Phase != Serving {
 			seen.Flush = seen.Own
 		}
@@ -276,17 +279,17 @@ func (p *pair) observe(s *simulated) {
 	}
 }
 
-// until runs the site until something holds, and fails the test with the minutes
+// until runs the site until something holds, and fails the test with the trace
 // when it does not within a limit.
 func (p *pair) until(what string, limit time.Duration, ok func() bool) {
 	p.t.Helper()
 	for end := p.now + limit; !ok(); p.tickAll() {
 		if p.now > end {
-			p.t.Fatalf("%s: not within %s\nmain %s, secondary %s\n%s", what, limit, p.main().Phase, p.secondary().Phase, strings.Join(p.minutes, "\n"))
+			p.t.Fatalf("%s: not within %s\nmain %s, secondary %s\n%s", what, limit, p.main().Phase, p.secondary().Phase, strings.Join(p.trace, "\n"))
 		}
 		p.invariants()
 	}
-	p.minutes = append(p.minutes, "        --- "+what)
+	p.trace = append(p.trace, "        --- "+what)
 }
 
 func (p *pair) pass(d time.Duration) {
@@ -298,11 +301,11 @@ func (p *pair) pass(d time.Duration) {
 func (p *pair) invariants() {
 	a, b := p.main(), p.secondary()
 	if a.known && b.known && a.disk.Term == b.disk.Term && a.disk.Vote && b.disk.Vote {
-		p.t.Fatalf("two votes in one term\n%s", strings.Join(p.minutes, "\n"))
+		p.t.Fatalf("two votes in one term\n%s", strings.Join(p.trace, "\n"))
 	}
 	commits := func(s *simulated) bool { return s.up && s.Gate && s.Owns() && s.Vote }
 	if commits(a) && commits(b) {
-		p.t.Fatalf("two that commit alone\n%s", strings.Join(p.minutes, "\n"))
+		p.t.Fatalf("two that commit alone\n%s", strings.Join(p.trace, "\n"))
 	}
 }
 
@@ -328,7 +331,7 @@ func TestANewSiteFoundsItselfAndIsProtected(t *testing.T) { started(t) }
 
 func TestTheMainDiesAndTheNextCallIsAnsweredByTheSecondary(t *testing.T) {
 	p := started(t)
-	p.kill(p.main())
+	p.crash(p.main())
 	p.pass(200 * time.Millisecond)
 	p.overflow(p.secondary())
 	p.until("the call is answered", 2*time.Second, func() bool { return len(p.secondary().answers) == 1 })
@@ -354,11 +357,11 @@ func TestTheMainDiesAndTheNextCallIsAnsweredByTheSecondary(t *testing.T) {
 
 func TestAFrozenMainWakesUpAndHasLostTheDuty(t *testing.T) {
 	p := started(t)
-	p.main().frozen = true
+	p.main().paused = true
 	p.overflow(p.secondary())
 	p.until("the call is answered", 3*time.Second, func() bool { return len(p.secondary().answers) == 1 })
 	p.until("the secondary serves", 2*time.Second, func() bool { return p.secondary().Gate })
-	p.main().frozen = false
+	p.main().paused = false
 	p.event(p.main(), Event{Woke: 3 * time.Second})
 	if s := p.main().Stance(); s == OnDuty {
 		t.Fatalf("the main woke up and takes calls before it knows: %s", s)
@@ -370,16 +373,16 @@ func TestAQuietSiteStaysAsItIs(t *testing.T) {
 	p := started(t)
 	p.busy = false
 	p.pass(time.Second)
-	before := len(p.minutes)
+	before := len(p.trace)
 	p.pass(10 * time.Second)
-	if len(p.minutes) != before || !p.inSync() {
-		t.Fatalf("something happened on a quiet site:\n%s", strings.Join(p.minutes, "\n"))
+	if len(p.trace) != before || !p.inSync() {
+		t.Fatalf("something happened on a quiet site:\n%s", strings.Join(p.trace, "\n"))
 	}
 }
 
 func TestAServerThatDiesAtNightIsRelievedBeforeTheFirstCaller(t *testing.T) {
 	p := started(t)
-	p.kill(p.main())
+	p.crash(p.main())
 	p.until("the secondary serves", 3500*time.Millisecond, func() bool { return p.secondary().Phase == Serving && p.secondary().Gate })
 }
 
@@ -389,13 +392,13 @@ func TestASuspicionThatThePBXDoesNotShareMovesNothing(t *testing.T) {
 	p.main().sip = true
 	p.pass(20 * time.Second)
 	if p.secondary().Term != 1 {
-		t.Fatalf("a takeover without a call, and without a proof\n%s", strings.Join(p.minutes, "\n"))
+		t.Fatalf("a takeover without a call, and without a proof\n%s", strings.Join(p.trace, "\n"))
 	}
 }
 
 func TestCallsThatKeepComingDoNotPutTheVerdictOff(t *testing.T) {
 	p := started(t)
-	p.main().frozen = true
+	p.main().paused = true
 	for range 20 {
 		if len(p.secondary().answers) > 0 {
 			break
@@ -405,7 +408,7 @@ func TestCallsThatKeepComingDoNotPutTheVerdictOff(t *testing.T) {
 	}
 	p.until("the calls are answered", 2*time.Second, func() bool { return len(p.secondary().answers) > 0 })
 	if p.secondary().Term != 2 {
-		t.Fatalf("no takeover\n%s", strings.Join(p.minutes, "\n"))
+		t.Fatalf("no takeover\n%s", strings.Join(p.trace, "\n"))
 	}
 }
 
@@ -433,7 +436,7 @@ func TestTheMirrorsDatabaseDiesAndTheOwnerIsAloneWithinTwoSeconds(t *testing.T) 
 	p.secondary().broken = true
 	p.until("the owner is alone", 2*time.Second, func() bool { return p.main().Alone() && p.main().Lone && p.main().lone })
 	p.pass(time.Second)
-	p.kill(p.main())
+	p.crash(p.main())
 	p.overflow(p.secondary())
 	p.until("answered without the duty", 3*time.Second, func() bool { return len(p.secondary().answers) == 1 })
 	if p.secondary().answers[0] != "answered without the duty" || p.secondary().Owns() {
@@ -458,11 +461,11 @@ func TestTheMainsDatabaseDiesAndTheDutyIsHandedOver(t *testing.T) {
 func TestTheNewActiveIsKilledBetweenTheAnswerAndThePromotion(t *testing.T) {
 	for after := time.Duration(0); after < 400*time.Millisecond; after += 2 * step {
 		p := started(t)
-		p.kill(p.main())
+		p.crash(p.main())
 		p.overflow(p.secondary())
 		p.until("answered", 2*time.Second, func() bool { return len(p.secondary().answers) == 1 })
 		p.pass(after)
-		p.kill(p.secondary())
+		p.crash(p.secondary())
 		p.boot(p.secondary())
 		p.until("the secondary serves", 5*time.Second, func() bool { return p.secondary().Phase == Serving && p.secondary().Gate })
 		p.boot(p.main())
@@ -474,7 +477,7 @@ func TestTheNewActiveIsKilledBetweenTheAnswerAndThePromotion(t *testing.T) {
 // it is started as what it is, for as a copy it would take no writes for ever.
 func TestADatabaseThatWasSilentDuringItsPromotionIsNoCopyAgain(t *testing.T) {
 	p := started(t)
-	p.kill(p.main())
+	p.crash(p.main())
 	p.until("the secondary promotes", 5*time.Second, func() bool {
 		if len(p.secondary().calls) == 0 && p.secondary().Waiters == 0 {
 			p.overflow(p.secondary())
@@ -488,8 +491,8 @@ func TestADatabaseThatWasSilentDuringItsPromotionIsNoCopyAgain(t *testing.T) {
 func TestBothRestartInEitherOrder(t *testing.T) {
 	for _, first := range []int{0, 1} {
 		p := started(t)
-		p.kill(p.main())
-		p.kill(p.secondary())
+		p.crash(p.main())
+		p.crash(p.secondary())
 		p.boot(p.servers[first])
 		p.pass(2 * time.Second)
 		p.boot(p.servers[1-first])
@@ -596,7 +599,7 @@ func TestADatabaseThatDoesNotStartIsStartedEverMoreSeldom(t *testing.T) {
 
 func TestAMirrorIsNotGivenUpWhileNobodyCouldBeCopiedFrom(t *testing.T) {
 	p := started(t)
-	p.kill(p.main())
+	p.crash(p.main())
 	p.pass(2 * time.Second)
 	p.event(p.secondary(), Event{Command: Rebuild})
 	p.pass(time.Second)
@@ -616,7 +619,7 @@ func TestAServerThatIsBeingStoppedIsNotGivenTheVoteAgain(t *testing.T) {
 			t.Fatal("the vote was on its way to a server that is being stopped")
 		}
 	}
-	p.kill(p.secondary())
+	p.crash(p.secondary())
 	p.boot(p.secondary())
 	p.until("protected again", 10*time.Second, p.inSync)
 }

@@ -9,14 +9,14 @@ import (
 	"releve/rules/procedure"
 )
 
-// Stage is where stories are played, one after the other. It remembers sites that were
+// Stories is where stories are played, one after the other. It remembers sites that were
 // founded on it: some stories begin with such a one, that has just lost its power.
-type Stage struct {
+type Stories struct {
 	past map[beginning]*site
 }
 
-// NewStage is one on which nothing was played.
-func NewStage() *Stage { return &Stage{past: map[beginning]*site{}} }
+// NewStories is one on which nothing was played.
+func NewStories() *Stories { return &Stories{past: map[beginning]*site{}} }
 
 // beginning is what tells one site of the past from another.
 type beginning struct {
@@ -35,7 +35,7 @@ const goesOnOnce = 4
 
 // Play plays the story of a seed. It must be called in a bubble of testing/synctest, whose
 // clock it uses, and leaves nothing behind in it.
-func (g *Stage) Play(seed uint64, without Without) Outcome {
+func (g *Stories) Play(seed uint64, without Without) Outcome {
 	s := newSite(seed, without)
 	if d := s.dice.of("", ofPast); d.one(goesOnOnce) {
 		from := g.site(beginning{s.witnessed, s.founding, d.one(3), d.below(variants)})
@@ -54,11 +54,11 @@ func (s *site) leave() Outcome {
 		v.off()
 	}
 	s.work.Wait()
-	return Outcome{Seed: s.seed, Broken: s.ledger.broken, Figures: s.figures, without: s.without, minutes: s.minutes}
+	return Outcome{Seed: s.seed, Broken: s.ledger.broken, Figures: s.figures, without: s.without, trace: s.trace}
 }
 
 // site is one of the past. It is founded when it is first asked for.
-func (g *Stage) site(b beginning) *site {
+func (g *Stories) site(b beginning) *site {
 	if g.past[b] == nil {
 		g.past[b] = found(b)
 	}
@@ -82,7 +82,7 @@ func found(b beginning) *site {
 		ready = ready && s.switches() && s.until(aloneLimit, s.protected)
 	}
 	if o := s.leave(); !ready {
-		panic("a site without any trouble does not become protected:\n" + o.Page())
+		panic("a site without any trouble does not become protected:\n" + o.Trace())
 	}
 	return s
 }
