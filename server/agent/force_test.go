@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/proof/sim"
 	"releve/rules/takeover"
 	"releve/screen/view"
 	"releve/server/agent"
@@ -38,30 +39,30 @@ func went(p *told) string {
 }
 
 // forbids says that a procedure may not begin, for the reason of that code.
-func forbids(t *testing.T, s *server, w agent.Wish, code string) {
+func forbids(t *testing.T, s *sim.Server, w agent.Wish, code string) {
 	t.Helper()
 	var p told
-	err := s.agent.Wish(t.Context(), w, p.emit)
+	err := s.Agent().Wish(t.Context(), w, p.emit)
 	if failed := p.last().Failed; !errors.Is(err, releve.ErrForbidden) || failed == nil || failed.Code != code {
-		t.Errorf("%s of the %s: %v, %+v, want %s", w.Name, s.seat, err, failed, code)
+		t.Errorf("%s of the %s: %v, %+v, want %s", w.Name, s.Seat(), err, failed, code)
 	}
 }
 
 // alone, by the operator's word: the mirror died without one of its own (M4).
 func TestGoingAloneByTheOperatorsWord(t *testing.T) {
-	playProtected(t, func(t *testing.T, s *site) {
-		s.until("both are heard by both", 2*time.Second, s.bothSettled)
-		forbids(t, s.main(), agent.Wish{Name: "solo", OtherIsOff: true}, "before-other-on")
-		forbids(t, s.secondary(), agent.Wish{Name: "solo", OtherIsOff: true}, "before-not-on-duty")
-		s.secondary().kill()
-		s.stays("no commit", 10*time.Second, func() bool { return !s.main().commit() })
-		s.change(func() { s.main().spooled = 12 })
-		forbids(t, s.main(), agent.Wish{Name: "solo"}, "before-word-needed")
-		if s.main().agent.Machine().Vote {
+	playProtected(t, func(t *testing.T, s *sim.Site) {
+		s.Until("both are heard by both", 2*time.Second, bothSettled(s))
+		forbids(t, s.Main(), agent.Wish{Name: "solo", OtherIsOff: true}, "before-other-on")
+		forbids(t, s.Secondary(), agent.Wish{Name: "solo", OtherIsOff: true}, "before-not-on-duty")
+		s.Secondary().Crash()
+		s.Stays("no commit", 10*time.Second, func() bool { return !s.Main().Commit() })
+		s.Main().Record(12)
+		forbids(t, s.Main(), agent.Wish{Name: "solo"}, "before-word-needed")
+		if s.Main().Agent().Machine().Vote {
 			t.Fatal("it went alone without the word")
 		}
 		var rehearsed told
-		if err := s.main().agent.Wish(t.Context(), agent.Wish{Name: "solo", DryRun: true}, rehearsed.emit); err != nil || s.main().agent.Machine().Vote {
+		if err := s.Main().Agent().Wish(t.Context(), agent.Wish{Name: "solo", DryRun: true}, rehearsed.emit); err != nil || s.Main().Agent().Machine().Vote {
 			t.Fatalf("the rehearsal: %v, %+v", err, rehearsed.last().Failed)
 		}
 		if got := cost(t, &rehearsed, "cost-waiting").Args["records"]; got != "12" {
@@ -70,11 +71,10 @@ func TestGoingAloneByTheOperatorsWord(t *testing.T) {
 		if since, err := time.ParseDuration(cost(t, &rehearsed, "cost-heard").Args["since"]); err != nil || since < 10*time.Second || since > time.Minute {
 			t.Errorf("last heard %s ago: %v", since, err)
 		}
-		s.forced = true
-		s.change(func() { s.main().spooled = 0 })
+		s.Force()
 		var p told
-		if err := s.main().agent.Wish(t.Context(), agent.Wish{Name: "solo", OtherIsOff: true}, p.emit); err != nil {
-			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.minutes())
+		if err := s.Main().Agent().Wish(t.Context(), agent.Wish{Name: "solo", OtherIsOff: true}, p.emit); err != nil {
+			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.Trace())
 		}
 		if got, want := went(&p), "alone, commits, drained"; got != want || p.last().Steps[0].State != "done" {
 			t.Errorf("%s, want %s", p.states(), want)
@@ -82,22 +82,23 @@ func TestGoingAloneByTheOperatorsWord(t *testing.T) {
 		if next := p.last().Next; next == nil || next.Code != "next-mirror-back" {
 			t.Errorf("what is left to do: %+v", next)
 		}
-		if !s.main().commit() {
+		if !s.Main().Commit() {
 			t.Error("it does not commit")
 		}
-		forbids(t, s.main(), agent.Wish{Name: "solo", OtherIsOff: true}, "before-holds-vote")
-		s.secondary().start()
-		s.until("protected again", 10*time.Second, s.protected)
+		forbids(t, s.Main(), agent.Wish{Name: "solo", OtherIsOff: true}, "before-holds-vote")
+		s.Secondary().Start()
+		s.Until("protected again", 10*time.Second, s.Protected)
 	})
 }
 
 // The link is cut and the telephones still hear each other: the other is not off.
 func TestAServerThatAnswersByTelephoneIsNotOff(t *testing.T) {
-	playProtected(t, func(t *testing.T, s *site) {
-		s.change(func() { s.cut = true; s.secondary().postgres.deafness = true })
-		s.until("the link is silent", 5*time.Second, func() bool { return !s.main().agent.View().Secondary.Heard })
+	playProtected(t, func(t *testing.T, s *sim.Site) {
+		s.PartitionLink()
+		s.Secondary().BreakStream()
+		s.Until("the link is silent", 5*time.Second, func() bool { return !s.Main().Agent().View().Secondary.Heard })
 		var p told
-		err := s.main().agent.Wish(t.Context(), agent.Wish{Name: "solo", OtherIsOff: true}, p.emit)
+		err := s.Main().Agent().Wish(t.Context(), agent.Wish{Name: "solo", OtherIsOff: true}, p.emit)
 		if failed := p.last().Failed; !errors.Is(err, releve.ErrForbidden) || failed == nil || failed.Args["path"] != "sip" {
 			t.Errorf("%v, %+v", err, failed)
 		}
@@ -107,77 +108,82 @@ func TestAServerThatAnswersByTelephoneIsNotOff(t *testing.T) {
 // The other is heard again at the very moment of the order, and is the mirror again soon
 // after: nothing is forced, then or on another day when it is lost.
 func TestWhatWasForcedInVainIsForgotten(t *testing.T) {
-	playProtected(t, func(t *testing.T, s *site) {
-		s.change(func() { s.cut, s.secondary().mute = true, true })
-		s.secondary().kill()
-		s.secondary().start()
-		s.until("it is silent", 5*time.Second, func() bool { return !s.main().agent.View().Secondary.Heard })
+	playProtected(t, func(t *testing.T, s *sim.Site) {
+		s.PartitionLink()
+		s.Secondary().PartitionSIP()
+		s.Secondary().Crash()
+		s.Secondary().Start()
+		s.Until("it is silent", 5*time.Second, func() bool { return !s.Main().Agent().View().Secondary.Heard })
 		var p told
-		err := s.main().agent.Wish(t.Context(), agent.Wish{Name: "solo", OtherIsOff: true}, func(v view.Procedure) {
+		err := s.Main().Agent().Wish(t.Context(), agent.Wish{Name: "solo", OtherIsOff: true}, func(v view.Procedure) {
 			p.emit(v)
 			if v.Steps[0].State == "running" {
-				s.change(func() { s.cut, s.secondary().mute = false, false })
-				s.until("it is heard", 5*time.Second, func() bool { return s.main().agent.View().Secondary.Heard })
+				s.HealLink()
+				s.Secondary().HealSIP()
+				s.Until("it is heard", 5*time.Second, func() bool { return s.Main().Agent().View().Secondary.Heard })
 			}
 		})
-		if err != nil || s.main().agent.Machine().Vote {
-			t.Fatalf("%v, %s\n%s", err, p.states(), s.minutes())
+		if err != nil || s.Main().Agent().Machine().Vote {
+			t.Fatalf("%v, %s\n%s", err, p.states(), s.Trace())
 		}
-		s.until("protected", 5*time.Second, s.protected)
-		s.secondary().kill()
-		s.stays("nothing is forced", time.Minute, func() bool { return !s.main().agent.Machine().Vote })
+		s.Until("protected", 5*time.Second, s.Protected)
+		s.Secondary().Crash()
+		s.Stays("nothing is forced", time.Minute, func() bool { return !s.Main().Agent().Machine().Vote })
 	})
 }
 
 // The mirror gives the vote back and an operator carries its word: nothing is forced (R3).
 func TestGoingAloneByTheMirrorsWord(t *testing.T) {
-	playProtected(t, func(t *testing.T, s *site) {
-		s.change(func() { s.cut = true; s.secondary().postgres.deafness = true })
-		s.until("the link is silent", 5*time.Second, func() bool { return !s.main().agent.View().Secondary.Heard })
-		word, err := s.secondary().agent.Abdicate(t.Context())
+	playProtected(t, func(t *testing.T, s *sim.Site) {
+		s.PartitionLink()
+		s.Secondary().BreakStream()
+		s.Until("the link is silent", 5*time.Second, func() bool { return !s.Main().Agent().View().Secondary.Heard })
+		word, err := s.Secondary().Agent().Abdicate(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		late, other := word, word
 		late.Number--
 		other.Term++
-		forbids(t, s.main(), agent.Wish{Name: "solo-carried", Carried: late}, "before-word-old")
-		forbids(t, s.main(), agent.Wish{Name: "solo-carried", Carried: other}, "before-word-unknown")
+		forbids(t, s.Main(), agent.Wish{Name: "solo-carried", Carried: late}, "before-word-old")
+		forbids(t, s.Main(), agent.Wish{Name: "solo-carried", Carried: other}, "before-word-unknown")
 		var p told
-		if err := s.main().agent.Wish(t.Context(), agent.Wish{Name: "solo-carried", Carried: word}, p.emit); err != nil {
-			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.minutes())
+		if err := s.Main().Agent().Wish(t.Context(), agent.Wish{Name: "solo-carried", Carried: word}, p.emit); err != nil {
+			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.Trace())
 		}
 		if got, want := went(&p), "carried, commits, drained"; got != want || p.last().Steps[0].State != "done" {
 			t.Errorf("%s, want %s", p.states(), want)
 		}
-		if !s.main().commit() {
+		if !s.Main().Commit() {
 			t.Error("it does not commit")
 		}
-		s.change(func() { s.cut = false; s.secondary().postgres.deafness = false })
-		s.until("protected again", 20*time.Second, s.protected)
-		forbids(t, s.main(), agent.Wish{Name: "solo-carried", Carried: word}, "before-word-old")
+		s.HealLink()
+		s.Secondary().MendStream()
+		s.Until("protected again", 20*time.Second, s.Protected)
+		forbids(t, s.Main(), agent.Wish{Name: "solo-carried", Carried: word}, "before-word-old")
 	})
 }
 
 // The main was alone and died: the secondary takes the duty on the operator's word, told
 // what is missing; the old main gives way and keeps what only it has (H9).
 func TestTakingTheDutyByTheOperatorsWord(t *testing.T) {
-	playProtected(t, func(t *testing.T, s *site) {
-		s.secondary().abdicate()
-		s.until("the main is alone", 3*time.Second, func() bool { return s.main().agent.Machine().Alone() })
-		s.main().agent.Stored([]releve.Fact{{ID: "f1", Call: "one@pbx"}, {ID: "f2", Call: "two@pbx"}})
-		s.change(func() { s.main().spooled = 3 })
-		s.until("the secondary has heard of it", 2*time.Second, func() bool {
-			v := s.secondary().agent.View()
+	playProtected(t, func(t *testing.T, s *sim.Site) {
+		s.Secondary().BreakDatabase("disk full")
+		s.Until("the main is alone", 3*time.Second, func() bool { return s.Main().Agent().Machine().Alone() })
+		s.Main().Agent().Stored([]releve.Fact{{ID: "f1", Call: "one@pbx"}, {ID: "f2", Call: "two@pbx"}})
+		s.Main().LockRecords()
+		s.Main().Record(3)
+		s.Until("the secondary has heard of it", 2*time.Second, func() bool {
+			v := s.Secondary().Agent().View()
 			return v.Mirror.LostCalls == 2 && v.Main.SpoolWaiting == 3
 		})
-		s.main().kill()
-		s.change(func() { s.secondary().postgres.broken = false })
-		s.until("a copy without the vote", 10*time.Second, func() bool { return s.phase(s.secondary()) == takeover.Isolated })
-		forbids(t, s.secondary(), agent.Wish{Name: "takeover"}, "before-word-needed")
+		s.Main().Crash()
+		s.Secondary().MendDatabase()
+		s.Until("a copy without the vote", 10*time.Second, func() bool { return s.Secondary().Phase() == takeover.Isolated })
+		forbids(t, s.Secondary(), agent.Wish{Name: "takeover"}, "before-word-needed")
 		var p told
-		if err := s.secondary().agent.Wish(t.Context(), agent.Wish{Name: "takeover", OtherIsOff: true}, p.emit); err != nil {
-			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.minutes())
+		if err := s.Secondary().Agent().Wish(t.Context(), agent.Wish{Name: "takeover", OtherIsOff: true}, p.emit); err != nil {
+			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.Trace())
 		}
 		if got, want := went(&p), "taken, promoted, registration, answers"; got != want || p.last().Steps[0].State != "done" {
 			t.Errorf("%s, want %s", p.states(), want)
@@ -194,18 +200,15 @@ func TestTakingTheDutyByTheOperatorsWord(t *testing.T) {
 
 // At level mirroring a lost database is brought back by hand, then mirroring (M5).
 func TestADatabaseIsRestoredAndMirroringResumed(t *testing.T) {
-	playMirroring(t, func(t *testing.T, s *site) {
-		s.main().commit()
-		forbids(t, s.main(), agent.Wish{Name: "restore"}, "before-database-well")
-		s.change(func() {
-			s.main().postgres.broken = true
-			s.main().postgres.exit("its files are gone")
-			s.main().spooled = 5
-		})
-		s.until("it is seen", 2*time.Second, func() bool { return !s.main().agent.Machine().DB.Up })
+	playMirroring(t, func(t *testing.T, s *sim.Site) {
+		s.Main().Commit()
+		forbids(t, s.Main(), agent.Wish{Name: "restore"}, "before-database-well")
+		s.Main().BreakDatabase("its files are gone")
+		s.Main().Record(5)
+		s.Until("it is seen", 2*time.Second, func() bool { return !s.Main().Agent().Machine().DB.Up })
 		var restored told
-		if err := s.main().agent.Procedure(t.Context(), "restore", false, restored.emit); err != nil {
-			t.Fatalf("%v, %s, %+v\n%s", err, restored.states(), restored.last().Failed, s.minutes())
+		if err := s.Main().Agent().Procedure(t.Context(), "restore", false, restored.emit); err != nil {
+			t.Fatalf("%v, %s, %+v\n%s", err, restored.states(), restored.last().Failed, s.Trace())
 		}
 		if got, want := went(&restored), "restore, in-service, drained"; got != want || restored.last().Steps[0].State != "done" {
 			t.Errorf("%s, want %s", restored.states(), want)
@@ -213,75 +216,72 @@ func TestADatabaseIsRestoredAndMirroringResumed(t *testing.T) {
 		if next := restored.last().Next; next == nil || next.Code != "next-resume" || cost(t, &restored, "cost-kept").Args["records"] != "5" {
 			t.Errorf("left to do: %+v", next)
 		}
-		if !s.main().commit() {
+		if !s.Main().Commit() {
 			t.Error("it does not commit")
 		}
-		s.until("the mirror keeps what it had", 5*time.Second, func() bool { return s.phase(s.secondary()) == takeover.Deposed })
-		forbids(t, s.main(), agent.Wish{Name: "return"}, "before-duty-stays")
+		s.Until("the mirror keeps what it had", 5*time.Second, func() bool { return s.Secondary().Phase() == takeover.Deposed })
+		forbids(t, s.Main(), agent.Wish{Name: "return"}, "before-duty-stays")
 		var p told
-		if err := s.main().agent.Procedure(t.Context(), "mirror-resume", false, p.emit); err != nil {
-			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.minutes())
+		if err := s.Main().Agent().Procedure(t.Context(), "mirror-resume", false, p.emit); err != nil {
+			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.Trace())
 		}
-		s.until("protected again", 20*time.Second, s.protected)
+		s.Until("protected again", 20*time.Second, s.Protected)
 	})
 }
 
 // A restore during which the main dies is asked for again, and goes on (P1).
 func TestAnInterruptedRestoreGoesOn(t *testing.T) {
-	playMirroring(t, func(t *testing.T, s *site) {
-		s.change(func() {
-			s.main().postgres.broken, s.main().postgres.slow = true, 5*time.Second
-			s.main().postgres.exit("its files are gone")
-		})
-		s.until("it is seen", 2*time.Second, func() bool { return !s.main().agent.Machine().DB.Up })
+	playMirroring(t, func(t *testing.T, s *sim.Site) {
+		s.Main().SlowDatabase(5 * time.Second)
+		s.Main().BreakDatabase("its files are gone")
+		s.Until("it is seen", 2*time.Second, func() bool { return !s.Main().Agent().Machine().DB.Up })
 		ended := make(chan error, 1)
 		var cut told
-		go func() { ended <- s.main().agent.Procedure(t.Context(), "restore", false, cut.emit) }()
-		s.until("the copy begins", 10*time.Second, func() bool { return s.phase(s.main()) == takeover.Restoring })
-		s.main().kill()
-		s.change(func() { s.main().postgres.kind, s.main().postgres.slow = takeover.DiskUnusable, 0 })
-		s.main().start()
-		s.until("it stands still", 5*time.Second, func() bool { return s.phase(s.main()) == takeover.Stuck })
+		go func() { ended <- s.Main().Agent().Procedure(t.Context(), "restore", false, cut.emit) }()
+		s.Until("the copy begins", 10*time.Second, func() bool { return s.Main().Phase() == takeover.Restoring })
+		s.Main().Crash()
+		s.Main().SlowDatabase(0)
+		s.Main().Start()
+		s.Until("it stands still", 5*time.Second, func() bool { return s.Main().Phase() == takeover.Stuck })
 		var p told
-		if err := s.main().agent.Procedure(t.Context(), "restore", false, p.emit); err != nil {
-			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.minutes())
+		if err := s.Main().Agent().Procedure(t.Context(), "restore", false, p.emit); err != nil {
+			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.Trace())
 		}
-		if !s.main().commit() {
+		if !s.Main().Commit() {
 			t.Error("it does not commit")
 		}
 	})
 }
 
 func TestNothingIsRestoredWhereTheOtherRelieves(t *testing.T) {
-	playProtected(t, func(t *testing.T, s *site) {
-		s.until("both are heard by both", 2*time.Second, s.bothSettled)
-		forbids(t, s.main(), agent.Wish{Name: "restore"}, "before-relieved")
+	playProtected(t, func(t *testing.T, s *sim.Site) {
+		s.Until("both are heard by both", 2*time.Second, bothSettled(s))
+		forbids(t, s.Main(), agent.Wish{Name: "restore"}, "before-relieved")
 	})
 }
 
 // A site moves to its witness and back while it runs, asked of either server (R5).
 func TestTheArbiterIsChangedWhileRunning(t *testing.T) {
 	for _, at := range []releve.Seat{releve.Main, releve.Secondary} {
-		play(t, func(t *testing.T, s *site) {
-			s.witness = &witness{founding: releve.Pair, deaf: map[releve.Seat]bool{}}
-			s.main().start()
-			s.secondary().start()
-			s.until("a new site is protected", 10*time.Second, s.protected)
-			s.until("both are heard by both", 2*time.Second, s.bothSettled)
+		sim.Play(t, sim.Config{Witness: true}, func(t *testing.T, s *sim.Site) {
+			s.Main().Start()
+			s.Secondary().Start()
+			s.Until("a new site is protected", 10*time.Second, s.Protected)
+			s.Until("both are heard by both", 2*time.Second, bothSettled(s))
 			for _, to := range []string{"arbiter-witness", "arbiter-pair", "arbiter-witness"} {
 				var p told
-				if err := s.servers[at].agent.Procedure(t.Context(), to, false, p.emit); err != nil {
-					t.Fatalf("%s, asked of the %s: %v, %s, %+v\n%s", to, at, err, p.states(), p.last().Failed, s.minutes())
+				if err := s.At(at).Agent().Procedure(t.Context(), to, false, p.emit); err != nil {
+					t.Fatalf("%s, asked of the %s: %v, %s, %+v\n%s", to, at, err, p.states(), p.last().Failed, s.Trace())
 				}
 				want := releve.Arbiter(strings.TrimPrefix(to, "arbiter-"))
-				for _, srv := range s.servers {
-					if got := srv.agent.View().Arbiter; got != want {
-						t.Errorf("after %s the %s goes by the %s", to, srv.seat, got)
+				for _, srv := range s.Both() {
+					if got := srv.Agent().View().Arbiter; got != want {
+						t.Errorf("after %s the %s goes by the %s", to, srv.Seat(), got)
 					}
 				}
-				s.until("protected", 2*time.Second, s.protected)
+				s.Until("protected", 2*time.Second, s.Protected)
 			}
-			if !s.main().commit() {
+			if !s.Main().Commit() {
 				t.Error("it does not commit")
 			}
 		})
@@ -289,8 +289,8 @@ func TestTheArbiterIsChangedWhileRunning(t *testing.T) {
 }
 
 func TestASiteDoesNotMoveToAWitnessThatIsSilent(t *testing.T) {
-	playProtected(t, func(t *testing.T, s *site) {
-		s.until("both are heard by both", 2*time.Second, s.bothSettled)
-		forbids(t, s.secondary(), agent.Wish{Name: "arbiter-witness"}, "before-no-witness")
+	playProtected(t, func(t *testing.T, s *sim.Site) {
+		s.Until("both are heard by both", 2*time.Second, bothSettled(s))
+		forbids(t, s.Secondary(), agent.Wish{Name: "arbiter-witness"}, "before-no-witness")
 	})
 }

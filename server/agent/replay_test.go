@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"releve"
+	"releve/proof/sim"
 	"releve/rules/takeover"
 	"releve/server/agent"
 )
@@ -15,25 +15,25 @@ import (
 // Every decision and every decision not to act can be replayed from the diary
 // alone (H14): the machine as it was, given the event again, decides the same.
 func TestTheDiaryCanBeReplayed(t *testing.T) {
-	playProtected(t, func(t *testing.T, s *site) {
-		s.change(func() { s.main().voice.load.LastInvite = time.Now() })
-		s.decided(s.secondary().overflow(t.Context(), "refused@pbx", releve.ReasonNoAnswer))
+	playProtected(t, func(t *testing.T, s *sim.Site) {
+		answered(s, 1)
+		s.Decided(s.Secondary().Overflow(t.Context(), "refused@pbx", releve.ReasonNoAnswer))
 		relieved(t, s)
-		s.runAgain(t, "return")
+		runAgain(t, s, "return")
 		mirrorAway(t, s)
-		for _, srv := range s.servers {
-			for _, e := range srv.diary.all() {
+		for _, srv := range s.Both() {
+			for _, e := range srv.Diary() {
 				replay(t, e)
 			}
 		}
 		for _, code := range []string{"rule-takeover", "rule-in-service", "rule-promoted"} {
-			if len(s.secondary().diary.of(code)) == 0 {
-				t.Errorf("%s was never decided:\n%s", code, s.minutes())
+			if len(s.Secondary().Said(code)) == 0 {
+				t.Errorf("%s was never decided:\n%s", code, s.Trace())
 			}
 		}
 		// What changed nothing may be folded where it comes too often; a change of duty never.
 		for code, routine := range map[string]bool{"rule-takeover": false, "rule-promoted": false, "rule-in-service": true} {
-			for _, e := range s.secondary().diary.of(code) {
+			for _, e := range s.Secondary().Said(code) {
 				if e.Routine != routine {
 					t.Errorf("%s at %v: routine is %v", code, e.At, e.Routine)
 				}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/proof/sim"
 
 	"releve/rules/takeover"
 )
@@ -23,24 +24,24 @@ func TestAJobThatIsInVainSaysWhyFromItsSecondTimeOn(t *testing.T) {
 		"a cause with a way out": {&releve.Fault{Cause: errors.New("no room"), Why: releve.Say("copy-no-place", "free", "1", "needed", "2")}, "copy-no-place", true},
 	} {
 		t.Run(story, func(t *testing.T) {
-			playProtected(t, func(t *testing.T, s *site) {
-				s.change(func() { s.secondary().postgres.refuses = c.err })
-				if err := s.secondary().agent.Order(t.Context(), string(takeover.Rebuild)); err != nil {
+			playProtected(t, func(t *testing.T, s *sim.Site) {
+				s.Secondary().RefuseDatabase(c.err)
+				if err := s.Secondary().Agent().Order(t.Context(), string(takeover.Rebuild)); err != nil {
 					t.Fatal(err)
 				}
-				doing := func() string { return s.secondary().agent.View().Secondary.Doing.Code }
-				s.until("the first copy fails", 3*time.Second, func() bool { return s.secondary().agent.Machine().Failed == takeover.JobRejoin })
+				doing := func() string { return s.Secondary().Agent().View().Secondary.Doing.Code }
+				s.Until("the first copy fails", 3*time.Second, func() bool { return s.Secondary().Agent().Machine().Failed == takeover.JobRejoin })
 				if got := doing(); (got == c.said) != c.first {
 					t.Errorf("after the first time it says %q", got)
 				}
-				s.until("it is said why", 10*time.Second, func() bool { return doing() == c.said })
+				s.Until("it is said why", 10*time.Second, func() bool { return doing() == c.said })
 				began := time.Now()
-				s.stays("said", 10*time.Minute, func() bool { return s.secondary().agent.Machine().Job != takeover.NoJob || doing() == c.said })
-				if said := len(s.secondary().diary.of(c.said)); said < 2 || said > 6 {
+				s.Stays("said", 10*time.Minute, func() bool { return s.Secondary().Agent().Machine().Job != takeover.NoJob || doing() == c.said })
+				if said := len(s.Secondary().Said(c.said)); said < 2 || said > 6 {
 					t.Errorf("written down %d times in %s", said, time.Since(began))
 				}
-				s.change(func() { s.secondary().postgres.refuses = nil })
-				s.until("protected again", 6*time.Minute, s.protected)
+				s.Secondary().RefuseDatabase(nil)
+				s.Until("protected again", 6*time.Minute, s.Protected)
 				if got := doing(); got != "" {
 					t.Errorf("at rest it says %q", got)
 				}

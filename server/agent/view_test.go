@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/proof/sim"
 	"releve/rules/takeover"
 	"releve/screen/view"
 	"releve/server/agent"
@@ -15,7 +16,7 @@ import (
 // situation is a state of the site, and what the server that looks shows of it.
 type situation struct {
 	name  string
-	given func(*testing.T, *site)
+	given func(*testing.T, *sim.Site)
 	at    releve.Seat
 	word  view.Word
 	why   string
@@ -23,74 +24,73 @@ type situation struct {
 }
 
 var situations = []situation{
-	{"all is well, seen from the main", func(*testing.T, *site) {}, releve.Main, view.Protected, "why-protected", "main"},
-	{"all is well, seen from the secondary", func(*testing.T, *site) {}, releve.Secondary, view.Protected, "why-protected", "main"},
+	{"all is well, seen from the main", func(*testing.T, *sim.Site) {}, releve.Main, view.Protected, "why-protected", "main"},
+	{"all is well, seen from the secondary", func(*testing.T, *sim.Site) {}, releve.Secondary, view.Protected, "why-protected", "main"},
 	{"the mirror is away", mirrorAway, releve.Main, view.NotProtected, "why-alone", "main"},
 	{"the mirror is away, seen from it", mirrorAway, releve.Secondary, view.NotProtected, "why-alone", "main"},
-	{"facts wait on the secondary's disk", func(_ *testing.T, s *site) {
-		s.change(func() { s.secondary().spooled = 7 })
+	{"facts wait on the secondary's disk", func(_ *testing.T, s *sim.Site) {
+		s.Main().LockRecords()
+		s.Secondary().Record(7)
 	}, releve.Main, view.NotProtected, "why-spool", ""},
-	{"facts pile up on the main's disk", func(_ *testing.T, s *site) {
-		s.change(func() { s.main().spooled = 5000 })
+	{"facts pile up on the main's disk", func(_ *testing.T, s *sim.Site) {
+		s.Main().LockRecords()
+		s.Main().Record(5000)
 	}, releve.Secondary, view.NotProtected, "why-spool", ""},
-	{"the secondary is off", func(_ *testing.T, s *site) { s.secondary().kill() }, releve.Main, view.NotProtected, "why-other-silent", "secondary"},
+	{"the secondary is off", func(_ *testing.T, s *sim.Site) { s.Secondary().Crash() }, releve.Main, view.NotProtected, "why-other-silent", "secondary"},
 	{"the link is cut, seen from the main", linkCut, releve.Main, view.NotProtected, "why-other-silent", "secondary"},
-	{"the secondary's telephone is cut off", func(_ *testing.T, s *site) {
-		s.change(func() { s.secondary().mute = true })
+	{"the secondary's telephone is cut off", func(_ *testing.T, s *sim.Site) {
+		s.Secondary().PartitionSIP()
 	}, releve.Main, view.NotProtected, "why-standby-unwell", "secondary"},
-	{"the main's calls are broken while the mirror is away", func(t *testing.T, s *site) {
+	{"the main's calls are broken while the mirror is away", func(t *testing.T, s *sim.Site) {
 		mirrorAway(t, s)
-		s.change(func() { s.main().voice.well = errors.New("the RTP ports are gone") })
+		s.Main().BreakCalls(errors.New("the RTP ports are gone"))
 	}, releve.Main, view.NotProtected, "why-alone", "main"},
 	{"the mirror was found to differ, seen from the main", mirrorDiffers, releve.Main, view.NotProtected, "why-mirror-differs", "secondary"},
 	{"the mirror was found to differ, seen from it", mirrorDiffers, releve.Secondary, view.NotProtected, "why-mirror-differs", "secondary"},
-	{"another copy was found to differ", func(t *testing.T, s *site) {
-		s.main().agent.Verified(agent.Verified{Data: "an older copy", At: time.Now(), Differences: 2})
+	{"another copy was found to differ", func(t *testing.T, s *sim.Site) {
+		s.Main().Agent().Verified(agent.Verified{Data: "an older copy", At: time.Now(), Differences: 2})
 	}, releve.Main, view.Protected, "why-protected", "main"},
 	{"the secondary answers without the duty", withoutDuty, releve.Secondary, view.NotProtected, "why-without-duty", "secondary"},
-	{"the main is dead and nobody called", func(_ *testing.T, s *site) {
-		s.change(func() { s.secondary().testCall = errOwnCall })
-		s.main().kill()
+	{"the main is dead and nobody called", func(_ *testing.T, s *sim.Site) {
+		s.RefuseOwnCalls(errOwnCall)
+		s.Main().Crash()
 	}, releve.Secondary, view.Stopped, "why-stopped-ready", "main"},
 	{"a few facts wait on the main's disk and none is stored", fewFactsWait, releve.Main, view.NotProtected, "why-spool", ""},
 	{"a few facts wait on the main's disk, seen from the secondary", fewFactsWait, releve.Secondary, view.NotProtected, "why-spool", ""},
 	{"the mirror does not replay what it has", replayStands, releve.Main, view.NotProtected, "tier-replay-behind", "secondary"},
 	{"the mirror does not replay what it has, seen from it", replayStands, releve.Secondary, view.NotProtected, "tier-replay-behind", "secondary"},
-	{"the mirror has far to replay", func(_ *testing.T, s *site) {
-		s.change(func() {
-			s.secondary().postgres.flush, s.main().postgres.flush = 1<<30, 1<<30
-			s.secondary().postgres.unplayed = 1 << 29
-		})
+	{"the mirror has far to replay", func(_ *testing.T, s *sim.Site) {
+		s.Secondary().StallReplay(1 << 29)
 	}, releve.Main, view.NotProtected, "tier-replay-behind", "secondary"},
-	{"the PBX has forgotten the standby", func(_ *testing.T, s *site) { s.change(func() { s.secondary().forgotten = true }) },
+	{"the PBX has forgotten the standby", func(_ *testing.T, s *sim.Site) { s.Secondary().ForgetStandby() },
 		releve.Main, view.NotProtected, "tier-standby-not-registered", ""},
 }
 
-func mirrorAway(_ *testing.T, s *site) {
-	s.secondary().abdicate()
-	s.until("the main is alone", 3*time.Second, func() bool { m := s.main().agent.Machine(); return m.Vote && m.Lone })
+func mirrorAway(_ *testing.T, s *sim.Site) {
+	s.Secondary().BreakDatabase("disk full")
+	s.Until("the main is alone", 3*time.Second, func() bool { m := s.Main().Agent().Machine(); return m.Vote && m.Lone })
 }
 
-func mirrorDiffers(t *testing.T, s *site) {
-	_, copied, _ := s.secondary().postgres.Disk()
-	s.main().agent.Verified(agent.Verified{Data: copied, At: time.Now(), Differences: 2})
+func mirrorDiffers(t *testing.T, s *sim.Site) {
+	copied := s.Secondary().Outside().Data
+	s.Main().Agent().Verified(agent.Verified{Data: copied, At: time.Now(), Differences: 2})
 }
 
-func fewFactsWait(_ *testing.T, s *site) { s.change(func() { s.main().spooled = 3 }) }
-
-func replayStands(_ *testing.T, s *site) {
-	s.change(func() {
-		s.secondary().postgres.flush, s.main().postgres.flush = 10, 10
-		s.secondary().postgres.unplayed = 1
-	})
+func fewFactsWait(_ *testing.T, s *sim.Site) {
+	s.Main().LockRecords()
+	s.Main().Record(3)
 }
 
-func linkCut(_ *testing.T, s *site) { s.change(func() { s.cut = true }) }
+func replayStands(_ *testing.T, s *sim.Site) {
+	s.Secondary().StallReplay(1)
+}
 
-func withoutDuty(t *testing.T, s *site) {
+func linkCut(_ *testing.T, s *sim.Site) { s.PartitionLink() }
+
+func withoutDuty(t *testing.T, s *sim.Site) {
 	mirrorAway(t, s)
-	s.main().kill()
-	if d := s.decided(s.secondary().overflow(t.Context(), "one@pbx", "")); !d.WithoutDuty {
+	s.Main().Crash()
+	if d := s.Decided(s.Secondary().Overflow(t.Context(), "one@pbx", "")); !d.WithoutDuty {
 		t.Fatalf("the call: %+v", d)
 	}
 }
@@ -99,7 +99,7 @@ func withoutDuty(t *testing.T, s *site) {
 func TestTheWordAndItsReason(t *testing.T) {
 	for _, c := range situations {
 		t.Run(c.name, func(t *testing.T) {
-			playProtected(t, func(t *testing.T, s *site) {
+			playProtected(t, func(t *testing.T, s *sim.Site) {
 				c.given(t, s)
 				c.isShown(t, s)
 			})
@@ -108,38 +108,39 @@ func TestTheWordAndItsReason(t *testing.T) {
 }
 
 // isShown waits until the screen says the word and why, and then goes on to.
-func (c situation) isShown(t *testing.T, s *site) {
+func (c situation) isShown(t *testing.T, s *sim.Site) {
 	t.Helper()
-	at := s.servers[c.at].agent
-	s.until("the screen says "+c.why, 10*time.Second, func() bool { return at.View().Why.Code == c.why })
+	at := s.At(c.at).Agent()
+	s.Until("the screen says "+c.why, 10*time.Second, func() bool { return at.View().Why.Code == c.why })
 	v := at.View()
 	if v.Word != c.word || v.Why.Args["seat"] != c.seat {
 		t.Errorf("%s, %+v", v.Word, v.Why)
 	}
-	s.stays("the screen says "+c.why, 2*time.Second, func() bool { v := at.View(); return v.Why.Code == c.why && v.Word == c.word })
+	s.Stays("the screen says "+c.why, 2*time.Second, func() bool { v := at.View(); return v.Why.Code == c.why && v.Word == c.word })
 }
 
 var situationsOfOneVoice = []situation{
-	{"all is well, seen from the main", func(*testing.T, *site) {}, releve.Main, view.Protected, "why-mirrored", "main"},
-	{"all is well, seen from the secondary", func(*testing.T, *site) {}, releve.Secondary, view.Protected, "why-mirrored", "main"},
-	{"the secondary is off", func(_ *testing.T, s *site) { s.secondary().kill() }, releve.Main, view.NotProtected, "why-alone", "main"},
-	{"the mirror's database is gone, seen from it", func(_ *testing.T, s *site) {
-		s.change(func() { s.secondary().postgres.broken = true; s.secondary().postgres.exit("its files are gone") })
+	{"all is well, seen from the main", func(*testing.T, *sim.Site) {}, releve.Main, view.Protected, "why-mirrored", "main"},
+	{"all is well, seen from the secondary", func(*testing.T, *sim.Site) {}, releve.Secondary, view.Protected, "why-mirrored", "main"},
+	{"the secondary is off", func(_ *testing.T, s *sim.Site) { s.Secondary().Crash() }, releve.Main, view.NotProtected, "why-alone", "main"},
+	{"the mirror's database is gone, seen from it", func(_ *testing.T, s *sim.Site) {
+		s.Secondary().BreakDatabase("its files are gone")
 	}, releve.Secondary, view.NotProtected, "why-alone", "main"},
-	{"the main is dead", func(_ *testing.T, s *site) { s.main().kill() }, releve.Secondary, view.Stopped, "why-stopped-one-voice", "main"},
+	{"the main is dead", func(_ *testing.T, s *sim.Site) { s.Main().Crash() }, releve.Secondary, view.Stopped, "why-stopped-one-voice", "main"},
 	{"the main's database is lost", databaseLost, releve.Main, view.NotProtected, "why-database-away", "main"},
 	{"the main's database is lost, seen from the secondary", databaseLost, releve.Secondary, view.NotProtected, "why-database-away", "main"},
-	{"facts pile up on the main's disk", func(_ *testing.T, s *site) {
-		s.change(func() { s.main().spooled = 5000 })
+	{"facts pile up on the main's disk", func(_ *testing.T, s *sim.Site) {
+		s.Main().LockRecords()
+		s.Main().Record(5000)
 	}, releve.Secondary, view.NotProtected, "why-spool", ""},
-	{"the main's calls are broken", func(_ *testing.T, s *site) {
-		s.change(func() { s.main().voice.well = errors.New("the RTP ports are gone") })
+	{"the main's calls are broken", func(_ *testing.T, s *sim.Site) {
+		s.Main().BreakCalls(errors.New("the RTP ports are gone"))
 	}, releve.Main, view.NotProtected, "tier-voice-down", ""},
 	{"the mirror was found to differ", mirrorDiffers, releve.Secondary, view.NotProtected, "why-mirror-differs", "secondary"},
 }
 
-func databaseLost(_ *testing.T, s *site) {
-	s.change(func() { s.main().postgres.broken = true; s.main().postgres.exit("its files are gone") })
+func databaseLost(_ *testing.T, s *sim.Site) {
+	s.Main().BreakDatabase("its files are gone")
 }
 
 // At level mirroring protected means that each record is on both machines, and the
@@ -147,13 +148,13 @@ func databaseLost(_ *testing.T, s *site) {
 func TestTheWordAtLevelMirroring(t *testing.T) {
 	for _, c := range situationsOfOneVoice {
 		t.Run(c.name, func(t *testing.T) {
-			playMirroring(t, func(t *testing.T, s *site) {
+			playMirroring(t, func(t *testing.T, s *sim.Site) {
 				c.given(t, s)
 				c.isShown(t, s)
-				for _, srv := range s.servers {
-					v := srv.agent.View()
+				for _, srv := range s.Both() {
+					v := srv.Agent().View()
 					if v.Secondary.Processing.State != releve.TierNone || v.Main.Processing.State == releve.TierNone {
-						t.Errorf("the %s shows the calls of the main as %s, of the secondary as %s", srv.seat, v.Main.Processing.State, v.Secondary.Processing.State)
+						t.Errorf("the %s shows the calls of the main as %s, of the secondary as %s", srv.Seat(), v.Main.Processing.State, v.Secondary.Processing.State)
 					}
 				}
 			})
@@ -163,55 +164,55 @@ func TestTheWordAtLevelMirroring(t *testing.T) {
 
 // A database that does not start is tried again and again, and said once.
 func TestALostDatabaseIsSaidOnce(t *testing.T) {
-	playMirroring(t, func(t *testing.T, s *site) {
+	playMirroring(t, func(t *testing.T, s *sim.Site) {
 		databaseLost(t, s)
 		said := func() (times int) {
-			for _, e := range s.main().agent.View().Events {
+			for _, e := range s.Main().Agent().View().Events {
 				if e.What.Code == "rule-owner-database-starts" && e.Severity == "critical" {
 					times++
 				}
 			}
 			return times
 		}
-		s.until("it is said", 2*time.Second, func() bool { return said() > 0 })
-		s.stays("said no more than twice", 20*time.Second, func() bool { return said() <= 2 }) // lost, and why it does not start
+		s.Until("it is said", 2*time.Second, func() bool { return said() > 0 })
+		s.Stays("said no more than twice", 20*time.Second, func() bool { return said() <= 2 }) // lost, and why it does not start
 	})
 }
 
 // The secondary has no way to the PBX, and shows what the main knows of it.
 func TestTheMirrorShowsThePBXOfTheMain(t *testing.T) {
-	playMirroring(t, func(t *testing.T, s *site) {
-		main, mirror := s.main().agent.View().PBX, func() view.PBX { return s.secondary().agent.View().PBX }
-		s.until("it shows the PBX", 2*time.Second, func() bool { v := mirror(); return v.Heard && v.Address == main.Address })
-		s.main().kill()
-		s.until("nobody hears the PBX", 3*time.Second, func() bool { return !mirror().Heard })
+	playMirroring(t, func(t *testing.T, s *sim.Site) {
+		main, mirror := s.Main().Agent().View().PBX, func() view.PBX { return s.Secondary().Agent().View().PBX }
+		s.Until("it shows the PBX", 2*time.Second, func() bool { v := mirror(); return v.Heard && v.Address == main.Address })
+		s.Main().Crash()
+		s.Until("nobody hears the PBX", 3*time.Second, func() bool { return !mirror().Heard })
 	})
 }
 
 // While a server promotes or copies, both screens show what it is about, and how
 // far it has come (U1).
 func TestBothScreensFollowATakeoverAndAReturn(t *testing.T) {
-	playProtected(t, func(t *testing.T, s *site) {
-		s.change(func() { s.secondary().postgres.slow = time.Second })
+	playProtected(t, func(t *testing.T, s *sim.Site) {
+		s.Secondary().SlowDatabase(time.Second)
 		relieved(t, s)
-		v := s.main().agent.View()
+		v := s.Main().Agent().View()
 		if v.Term != 2 || v.Owner != releve.Secondary || v.Secondary.Duty != releve.Active || v.Main.Duty != releve.OutOfService {
 			t.Errorf("the old main shows term %d of the %s, %s and %s", v.Term, v.Owner, v.Main.Duty, v.Secondary.Duty)
 		}
-		s.change(func() { s.main().postgres.slow = 5 * time.Second })
-		if err := s.main().agent.Order(t.Context(), string(takeover.Rejoin)); err != nil {
+		s.Main().SlowDatabase(5 * time.Second)
+		if err := s.Main().Agent().Order(t.Context(), string(takeover.Rejoin)); err != nil {
 			t.Fatal(err)
 		}
-		for _, srv := range s.servers {
-			s.until("the copy is shown on the "+string(srv.seat), 2*time.Second, func() bool {
-				m := srv.agent.View().Mirror
+		for _, srv := range s.Both() {
+			s.Until("the copy is shown on the "+string(srv.Seat()), 2*time.Second, func() bool {
+				m := srv.Agent().View().Mirror
 				return m.State == view.MirrorCloning && m.Progress != nil && m.Progress.Total == 2
 			})
 		}
-		s.until("protected", 20*time.Second, s.protected)
-		for _, srv := range s.servers {
-			if m := srv.agent.View().Mirror; m.State != view.MirrorInSync || m.Progress != nil {
-				t.Errorf("the %s shows %+v", srv.seat, m)
+		s.Until("protected", 20*time.Second, s.Protected)
+		for _, srv := range s.Both() {
+			if m := srv.Agent().View().Mirror; m.State != view.MirrorInSync || m.Progress != nil {
+				t.Errorf("the %s shows %+v", srv.Seat(), m)
 			}
 		}
 	})
@@ -219,17 +220,17 @@ func TestBothScreensFollowATakeoverAndAReturn(t *testing.T) {
 
 // Whoever runs a verification, both screens show how far it is (U1).
 func TestBothScreensShowAVerificationWhileItRuns(t *testing.T) {
-	playProtected(t, func(t *testing.T, s *site) {
+	playProtected(t, func(t *testing.T, s *sim.Site) {
 		proof := &view.Procedure{ID: "one", Name: "verify", Steps: []view.ProcedureStep{{State: "running", Progress: &releve.Progress{Done: 3, Total: 9}}}}
-		s.main().agent.Proving(proof)
-		shown := func(srv *server) bool {
-			p := srv.agent.View().Proof
+		s.Main().Agent().Proving(proof)
+		shown := func(srv *sim.Server) bool {
+			p := srv.Agent().View().Proof
 			return p != nil && p.ID == "one" && p.Steps[0].Progress.Done == 3
 		}
-		s.until("both show it", 2*time.Second, func() bool { return shown(s.main()) && shown(s.secondary()) })
-		s.main().agent.Proving(nil)
-		s.until("none shows it", 2*time.Second, func() bool {
-			return s.main().agent.View().Proof == nil && s.secondary().agent.View().Proof == nil
+		s.Until("both show it", 2*time.Second, func() bool { return shown(s.Main()) && shown(s.Secondary()) })
+		s.Main().Agent().Proving(nil)
+		s.Until("none shows it", 2*time.Second, func() bool {
+			return s.Main().Agent().View().Proof == nil && s.Secondary().Agent().View().Proof == nil
 		})
 	})
 }
@@ -237,24 +238,24 @@ func TestBothScreensShowAVerificationWhileItRuns(t *testing.T) {
 // What a screen says was seen: an owner that is silent says nothing of its copy any more,
 // neither that it is up to date nor how far a new one has come.
 func TestWhatADeadOwnerSaidOfItsCopyIsWithdrawn(t *testing.T) {
-	for name, given := range map[string]func(*testing.T, *site){
-		"in sync": func(*testing.T, *site) {},
-		"being copied": func(t *testing.T, s *site) {
+	for name, given := range map[string]func(*testing.T, *sim.Site){
+		"in sync": func(*testing.T, *sim.Site) {},
+		"being copied": func(t *testing.T, s *sim.Site) {
 			relieved(t, s)
-			s.change(func() { s.main().postgres.slow = time.Minute })
-			if err := s.main().agent.Order(t.Context(), string(takeover.Rejoin)); err != nil {
+			s.Main().SlowDatabase(time.Minute)
+			if err := s.Main().Agent().Order(t.Context(), string(takeover.Rejoin)); err != nil {
 				t.Fatal(err)
 			}
-			s.until("the copy is shown", 2*time.Second, func() bool { return s.secondary().agent.View().Mirror.State == view.MirrorCloning })
+			s.Until("the copy is shown", 2*time.Second, func() bool { return s.Secondary().Agent().View().Mirror.State == view.MirrorCloning })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			playProtected(t, func(t *testing.T, s *site) {
-				s.change(func() { s.secondary().testCall = errOwnCall })
+			playProtected(t, func(t *testing.T, s *sim.Site) {
+				s.RefuseOwnCalls(errOwnCall)
 				given(t, s)
-				s.main().kill()
-				at := s.secondary().agent
-				s.until("the main is missed", 3*time.Second, func() bool { return !at.View().Main.Heard })
+				s.Main().Crash()
+				at := s.Secondary().Agent()
+				s.Until("the main is missed", 3*time.Second, func() bool { return !at.View().Main.Heard })
 				if m := at.View().Mirror; m.State != view.MirrorAway || m.Progress != nil {
 					t.Errorf("the mirror of a server that is not heard: %+v", m)
 				}
@@ -265,12 +266,12 @@ func TestWhatADeadOwnerSaidOfItsCopyIsWithdrawn(t *testing.T) {
 
 // What lasts stands on both servers' screens until it is over.
 func TestANoticeStandsForAsLongAsItLasts(t *testing.T) {
-	playProtected(t, func(t *testing.T, s *site) {
+	playProtected(t, func(t *testing.T, s *sim.Site) {
 		shown := func(codes ...string) func() bool {
 			return func() bool {
-				for _, srv := range []*server{s.main(), s.secondary()} {
+				for _, srv := range s.Both() {
 					var got []string
-					for _, n := range srv.agent.View().Main.Notices {
+					for _, n := range srv.Agent().View().Main.Notices {
 						got = append(got, n.Code)
 					}
 					if !slices.Equal(got, codes) {
@@ -280,38 +281,38 @@ func TestANoticeStandsForAsLongAsItLasts(t *testing.T) {
 				return true
 			}
 		}
-		s.main().agent.Notice("log", releve.Say("event-kept-log-grows"))
-		s.main().agent.Notice("disk", releve.Say("event-disk-low"))
-		s.until("both stand", 2*time.Second, shown("event-disk-low", "event-kept-log-grows"))
-		s.main().agent.Notice("log", releve.Say("event-kept-log-given-up"))
-		s.until("one is said anew", 2*time.Second, shown("event-disk-low", "event-kept-log-given-up"))
-		s.main().agent.Notice("disk", releve.Sentence{})
-		s.main().agent.Notice("log", releve.Sentence{})
-		s.until("none stands", 2*time.Second, shown())
+		s.Main().Agent().Notice("log", releve.Say("event-kept-log-grows"))
+		s.Main().Agent().Notice("disk", releve.Say("event-disk-low"))
+		s.Until("both stand", 2*time.Second, shown("event-disk-low", "event-kept-log-grows"))
+		s.Main().Agent().Notice("log", releve.Say("event-kept-log-given-up"))
+		s.Until("one is said anew", 2*time.Second, shown("event-disk-low", "event-kept-log-given-up"))
+		s.Main().Agent().Notice("disk", releve.Sentence{})
+		s.Main().Agent().Notice("log", releve.Sentence{})
+		s.Until("none stands", 2*time.Second, shown())
 	})
 }
 
 // What is decided is told to those who look, and the other server's events stand
 // among our own, newest first.
 func TestViewersAreToldOfChanges(t *testing.T) {
-	playProtected(t, func(t *testing.T, s *site) {
-		changed := s.main().agent.Changed(t.Context())
-		s.secondary().agent.Explain("warning", releve.Say("event-saturated", "channels", "30"))
-		s.until("the main shows it", time.Second, func() bool {
+	playProtected(t, func(t *testing.T, s *sim.Site) {
+		changed := s.Main().Agent().Changed(t.Context())
+		s.Secondary().Agent().Explain("warning", releve.Say("event-saturated", "channels", "30"))
+		s.Until("the main shows it", time.Second, func() bool {
 			<-changed
-			events := s.main().agent.View().Events
+			events := s.Main().Agent().View().Events
 			return events[0].What.Code == "event-saturated" && events[0].Seat == releve.Secondary
 		})
-		events := s.main().agent.View().Events
+		events := s.Main().Agent().View().Events
 		for i := 1; i < len(events); i++ {
 			if events[i].At.After(events[i-1].At) {
 				t.Errorf("event %d is younger than the one before it", i)
 			}
 		}
 		for range 200 {
-			s.main().agent.Explain("warning", releve.Say("event-saturated", "channels", "30"))
+			s.Main().Agent().Explain("warning", releve.Say("event-saturated", "channels", "30"))
 		}
-		if n := len(s.main().agent.View().Events); n != 50 {
+		if n := len(s.Main().Agent().View().Events); n != 50 {
 			t.Errorf("%d events are kept", n)
 		}
 	})
