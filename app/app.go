@@ -284,6 +284,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(func(ctx context.Context) { a.cluster.WatchHolders(ctx, a.explain) })
 	begin(func(ctx context.Context) { a.cluster.WatchLog(ctx, a.explain, a.agent.Notice) })
 	begin(func(ctx context.Context) { rotation.WatchExpiry(ctx, a.config.Peer.Files(), a.explain) })
+	begin(func(ctx context.Context) { a.console.Prove(ctx, a.agent.Interfaces) })
 	a.openingWords()
 	a.console.Start()
 	manager := systemd.New(a.log)

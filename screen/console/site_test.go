@@ -145,7 +145,7 @@ func (s *site) Stored(ctx context.Context) <-chan []releve.Fact {
 }
 
 // served serves a site until the test ends.
-func served(t *testing.T, s *site, o console.Options) *console.Server {
+func served(t *testing.T, s console.Site, o console.Options) *console.Server {
 	t.Helper()
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1:0"

@@ -41,6 +41,7 @@ type board struct {
 	progress *releve.Progress
 	alone    map[releve.CallID]struct{} // calls with facts that only this server's database has
 	proof    *view.Procedure            // a verification that runs here
+	page     releve.Tier                // as it last proved itself
 	verified Verified
 	witness  error                      // what the last question to the witness failed with
 	vain     vain                       // the last job that was tried, if it failed
@@ -100,12 +101,38 @@ func (b *board) proving() *view.Procedure {
 	return b.proof
 }
 
+// Interfaces is told how this server's page is: it proves itself.
+func (a *Agent) Interfaces(t releve.Tier) {
+	if a.board.served(t) {
+		a.changed.announce()
+	}
+}
+
 // Verified is told what a verification found, or an earlier run's did.
 func (a *Agent) Verified(v Verified) {
 	a.board.mu.Lock()
 	a.board.verified = v
 	a.board.mu.Unlock()
 	a.changed.announce()
+}
+
+// served says whether the page is other than before.
+func (b *board) served(t releve.Tier) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	before := b.page
+	b.page = t
+	return !reflect.DeepEqual(before, t)
+}
+
+// interfaces is how the page is; not known, before it was first asked.
+func (b *board) interfaces() releve.Tier {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.page.State == "" {
+		return releve.Tier{State: releve.TierUnknown}
+	}
+	return b.page
 }
 
 func (b *board) add(e view.Event) {
@@ -277,7 +304,7 @@ func (a *Agent) server(m takeover.Machine) view.Server {
 	load := a.Voice.Load()
 	return view.Server{
 		Seat: m.Seat, Duty: m.Duty(), Heard: true, HeardAt: time.Now().UTC(), Vote: m.Vote || m.Holds(),
-		Data: a.dataTier(m), Interfaces: releve.Tier{State: releve.TierWell}, Processing: a.processingTier(m),
+		Data: a.dataTier(m), Interfaces: a.board.interfaces(), Processing: a.processingTier(m),
 		Registered: a.registered(), ChannelsBusy: load.Busy, Channels: load.Channels,
 		WithoutDuty: a.withoutDuty(m), SpoolWaiting: a.Spool.Waiting(), SpoolStands: a.board.undrained(),
 		CallsOffered: load.Offered, CallsAnswered: load.Answered, CallsRefused: load.Refused,
