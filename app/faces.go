@@ -15,6 +15,7 @@ import (
 	"releve/screen/console"
 	"releve/screen/view"
 	"releve/server/agent"
+	"releve/server/guide"
 )
 
 // Socket is where the command line finds the server of a configuration.
@@ -63,7 +64,7 @@ func (f faces) Diary(ctx context.Context, from, to time.Time, limit int) ([]rele
 // Procedure runs a guided procedure. A word that is not the other server's ends it before it
 // begins.
 func (f faces) Procedure(ctx context.Context, w console.Wish, emit func(view.Procedure)) error {
-	wish := agent.Wish{Name: w.Name, DryRun: w.DryRun, OtherIsOff: w.OtherIsOff}
+	wish := guide.Wish{Name: w.Name, DryRun: w.DryRun, OtherIsOff: w.OtherIsOff}
 	if word := w.Abdication; word != nil {
 		if why := f.app.peer.Believe(word.Site, word.Seat, word.Statement(), word.Signature); why != nil {
 			now := time.Now().UTC()

@@ -1,10 +1,12 @@
 package procedure
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
 	"releve"
+	"releve/rules/takeover"
 )
 
 // quietSpool is how many facts may be on their way to the database at any moment of a
@@ -52,8 +54,22 @@ var Solo = Procedure{
 
 // CarriedSolo has it go on alone on the mirror's own word, which an operator brought (R3).
 var CarriedSolo = Procedure{
-	Name: "solo-carried", Target: toItself, Before: needsVote, Costs: costOfWord, Next: "next-mirror-back",
+	Name: "solo-carried", Target: toItself, Before: needsVote, Unfit: unfitWord, Costs: costOfWord, Next: "next-mirror-back",
 	Steps: []Step{carried, commits, drained},
+}
+
+// unfitWord: a word is of one hand-over of the vote in one term.
+func unfitWord(s Site, t releve.Seat, word takeover.Return) []releve.Sentence {
+	own := s[t]
+	if word.Seat == t.Other() && word.Term == own.Term && word.Number == own.Number {
+		return nil
+	}
+	code := "before-word-unknown"
+	if word.Term < own.Term || word.Term == own.Term && word.Number < own.Number {
+		code = "before-word-old"
+	}
+	return []releve.Sentence{releve.Say(code, "seat", string(t), "other", string(t.Other()),
+		"term", fmt.Sprint(word.Term), "number", fmt.Sprint(word.Number), "own", fmt.Sprint(own.Term), "current", fmt.Sprint(own.Number))}
 }
 
 // Takeover has a server without the vote take the duty, on the operator's word that the

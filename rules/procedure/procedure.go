@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/rules/takeover"
 )
 
 // Server is what a procedure needs to know of one server.
@@ -29,7 +30,9 @@ type Server struct {
 	PBX        bool // the PBX answers it
 	Spooled    int  // facts on its disk alone
 	Term       releve.Term
-	ProvenTest bool // a test call of this run was answered
+	Number     uint64        // of the hand-over of the vote that it knows last
+	Copy       releve.DataID // of its data, "" where that is not whole
+	ProvenTest bool          // a test call of this run was answered
 
 	Mute      bool // it takes no calls: the secondary at level mirroring
 	Owner     bool // on duty by its own journal, though another may have relieved it
@@ -94,6 +97,25 @@ type Step struct {
 	Found func(s Site, target releve.Seat) releve.Sentence
 }
 
+// Wanted says whether the step's order is for its server as that is now. One to rejoin is for
+// a server that stands aside, one to rebuild for a mirror, and one to restore for a lost
+// database, not for one that is on its way.
+func (s Step) Wanted(site Site, target releve.Seat) bool {
+	if s.Order == Nothing {
+		return false
+	}
+	at := site[s.At(site, target)]
+	switch s.Order {
+	case Rejoin:
+		return at.Copyable
+	case Rebuild:
+		return at.Mirrors
+	case RestoreOwn:
+		return !at.Restoring && !at.Restored
+	}
+	return true
+}
+
 // Procedure is a guided procedure.
 type Procedure struct {
 	Name string
@@ -106,6 +128,12 @@ type Procedure struct {
 	Forced bool
 	Costs  func(s Site, target releve.Seat) []releve.Sentence // what it may cost, and what is known of that
 	Next   string                                             // the sentence of what is left to do by hand
+
+	// Unfit says why the other server's word, which an operator brought, is not the one that is
+	// waited for; nil: the procedure rests on none.
+	Unfit func(s Site, target releve.Seat, brought takeover.Return) []releve.Sentence
+	// OwnCopy: what lasts is the copying back of the target's own data.
+	OwnCopy bool
 }
 
 func former(_ Site, target releve.Seat) releve.Seat { return target.Other() }

@@ -21,7 +21,7 @@ var (
 // Restore brings the main's lost database back from its mirror, where nobody relieves it
 // (M5). The mirror keeps what was copied until an operator puts mirroring back in service.
 var Restore = Procedure{
-	Name: "restore", Target: toMain, Before: mayRestore, Costs: costOfRestore, Next: "next-resume",
+	Name: "restore", Target: toMain, Before: mayRestore, Costs: costOfRestore, Next: "next-resume", OwnCopy: true,
 	Steps: []Step{copiedBack, inService, drained},
 }
 

@@ -13,6 +13,7 @@ import (
 	"releve"
 	"releve/rules/takeover"
 	"releve/screen/view"
+	"releve/server/guide"
 )
 
 // Options is what an agent is made of.
@@ -87,7 +88,7 @@ type Agent struct {
 	changed  *broadcast
 	board    board
 	ill      atomic.Pointer[illness]
-	running  procedureSlot
+	guide    *guide.Guide
 
 	work sync.WaitGroup
 	life context.Context // of Run: what is begun beside a job ends with it
@@ -121,6 +122,7 @@ func New(o Options) *Agent {
 		changed: newBroadcast(),
 		lifeID:  rand.Text(),
 	}
+	a.guide = guide.New(guided{a})
 	a.publish()
 	return a
 }

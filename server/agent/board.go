@@ -295,7 +295,7 @@ func (a *Agent) Message() Message {
 	m := a.Machine()
 	status := m.Status()
 	status.Spooled = a.Spool.Waiting()
-	return Message{Life: a.lifeID, Told: m.Now, Status: status, Server: a.server(m), Mirror: a.mirrorView(m), PBX: a.pbx(m), Events: a.board.own(eventsTold), Procedure: a.running.latest(),
+	return Message{Life: a.lifeID, Told: m.Now, Status: status, Server: a.server(m), Mirror: a.mirrorView(m), PBX: a.pbx(m), Events: a.board.own(eventsTold), Procedure: a.guide.Latest(),
 		Proof: a.board.proving()}
 }
 
@@ -400,7 +400,7 @@ func (a *Agent) View() view.Site {
 		Term: max(m.Term, other.Status.Term), Owner: m.Owner, Mirror: a.siteMirror(m, other, heard),
 		PBX:       a.pbx(m),
 		Events:    a.board.all(),
-		Procedure: a.running.latest(), Proof: a.board.proving(),
+		Procedure: a.guide.Latest(), Proof: a.board.proving(),
 	}
 	if other.Status.Term > m.Term {
 		s.Owner = other.Status.Owner

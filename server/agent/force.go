@@ -14,16 +14,16 @@ import (
 // answerLimit is how long a server that is said to be off has to answer a check.
 const answerLimit = time.Second
 
-// otherAnswers is the path by which the other server answers, "" when by none. One that
+// OtherAnswers is the path by which the other server answers, "" when by none. One that
 // is frozen, cut off or off answers by none: telling those apart is the operator's part.
-func (a *Agent) otherAnswers(ctx context.Context) (path string) {
+func (g guided) OtherAnswers(ctx context.Context) (path string) {
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
-	question := CheckQuestion{Term: a.Machine().Term}
+	question := CheckQuestion{Term: g.Machine().Term}
 	var mu sync.Mutex
 	var paths sync.WaitGroup
 	for name, check := range map[string]func(context.Context, CheckQuestion) (takeover.Reply, error){
-		"peer": a.Link.Check, "sip": a.Telephone.CheckOther,
+		"peer": g.Link.Check, "sip": g.Telephone.CheckOther,
 	} {
 		paths.Go(func() {
 			reply, err := check(ctx, question)
@@ -55,8 +55,8 @@ func (a *Agent) ownLoss(m takeover.Machine) procedure.Loss {
 }
 
 // theirLoss is what the other's last word says of the records that only it has.
-func (r *runner) theirLoss(last Message, at time.Time, heard bool) procedure.Loss {
-	loss := procedure.Loss{Path: r.path, Silent: -1, Unfed: -1, Behind: last.Mirror.Bytes, Calls: last.Mirror.LostCalls}
+func theirLoss(last Message, at time.Time, heard bool) procedure.Loss {
+	loss := procedure.Loss{Silent: -1, Unfed: -1, Behind: last.Mirror.Bytes, Calls: last.Mirror.LostCalls}
 	if !at.IsZero() {
 		loss.Silent = time.Since(at)
 	}
@@ -85,45 +85,12 @@ func (a *Agent) ArbiterNow() view.Arbiter {
 	return now
 }
 
-// told keeps in the diary what an operator was told that he may lose: what came of it
-// can be judged afterwards.
-func (a *Agent) told(p view.Procedure) {
-	if p.DryRun {
-		return
+// Warned keeps it in the diary: what came of it can be judged afterwards.
+func (g guided) Warned(costs []releve.Sentence) {
+	m := g.Machine()
+	for _, cost := range costs {
+		g.Diary.Write(releve.Entry{At: time.Now().UTC(), Seat: m.Seat, Term: m.Term, Kind: "fact", What: cost})
 	}
-	m := a.Machine()
-	for _, cost := range p.Costs {
-		a.Diary.Write(releve.Entry{At: time.Now().UTC(), Seat: m.Seat, Term: m.Term, Kind: "fact", What: cost})
-	}
-}
-
-// misfit says why the word that an operator brought is not the one that this server
-// waits for.
-func (r *runner) misfit() []releve.Sentence {
-	if r.p.Name != procedure.CarriedSolo.Name {
-		return nil
-	}
-	m, word := r.agent.Machine(), r.wish.Carried
-	if word.Seat == r.target.Other() && word.Term == m.Term && word.Number == m.Number {
-		return nil
-	}
-	code := "before-word-unknown"
-	if word.Term < m.Term || word.Term == m.Term && word.Number < m.Number {
-		code = "before-word-old"
-	}
-	return []releve.Sentence{releve.Say(code, "seat", string(r.target), "other", string(r.target.Other()),
-		"term", itoa(int(word.Term)), "number", itoa(int(word.Number)), "own", itoa(int(m.Term)), "current", itoa(int(m.Number)))}
-}
-
-// withdraw takes back an order that nothing came of, whether the step was reached without
-// it or not: what an operator forced must not happen by itself on another day.
-func (r *runner) withdraw(ctx context.Context, s procedure.Step) {
-	if own := takeover.Command(s.Order); own == "" || r.agent.Machine().Order != own {
-		return
-	}
-	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	r.agent.send(limit, takeover.Event{Command: takeover.Forget})
 }
 
 // copying is how far the copy is that is made here, nil when none is.

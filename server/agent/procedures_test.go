@@ -13,7 +13,7 @@ import (
 	"releve/proof/sim"
 	"releve/rules/takeover"
 	"releve/screen/view"
-	"releve/server/agent"
+	"releve/server/guide"
 )
 
 // told is what a procedure emitted, the latest last.
@@ -245,7 +245,7 @@ func TestAnInterruptedReturnGoesOn(t *testing.T) {
 			defer cancel()
 			var p told
 			err := s.Secondary().Agent().Procedure(ctx, "return", false, p.emit)
-			if err != nil && !errors.Is(err, agent.ErrInterrupted) && ctx.Err() == nil {
+			if err != nil && !errors.Is(err, guide.ErrInterrupted) && ctx.Err() == nil {
 				t.Fatalf("interrupted after %s: %v", after, err)
 			}
 			if p.last().Finished.IsZero() {
@@ -345,7 +345,7 @@ func TestAReturnEndsWhenTheDutyChangesUnderIt(t *testing.T) {
 		s.Main().Crash()
 		select {
 		case err := <-ended:
-			if !errors.Is(err, agent.ErrInterrupted) {
+			if !errors.Is(err, guide.ErrInterrupted) {
 				t.Errorf("it ended with %v", err)
 			}
 		case <-time.After(time.Minute):

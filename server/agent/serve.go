@@ -7,6 +7,7 @@ import (
 	"releve/rules/procedure"
 	"releve/rules/takeover"
 	"releve/screen/view"
+	"releve/server/guide"
 )
 
 // Carried carries out an order that the other server gives, and shows what came of it. What
@@ -20,7 +21,7 @@ func (a *Agent) Carried(ctx context.Context, order string, show func(view.Proced
 		}
 		return err
 	case takeover.Solo, takeover.Take:
-		return fmt.Errorf("%w: %q rests on an operator's word, which is given on the server itself", errUnknown, order)
+		return fmt.Errorf("%w: %q rests on an operator's word, which is given on the server itself", guide.ErrUnknown, order)
 	}
 	return a.Order(ctx, order)
 }

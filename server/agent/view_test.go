@@ -320,16 +320,16 @@ func TestViewersAreToldOfChanges(t *testing.T) {
 
 // What a server's page proves of itself is seen on both screens.
 func TestBothScreensShowHowAPageIs(t *testing.T) {
-	playProtected(t, func(t *testing.T, s *site) {
+	playProtected(t, func(t *testing.T, s *sim.Site) {
 		both := func(state releve.TierState) func() bool {
 			return func() bool {
-				return s.main().agent.View().Main.Interfaces.State == state && s.secondary().agent.View().Main.Interfaces.State == state
+				return s.Main().Agent().View().Main.Interfaces.State == state && s.Secondary().Agent().View().Main.Interfaces.State == state
 			}
 		}
-		s.until("it is not known before it was asked", 2*time.Second, both(releve.TierUnknown))
-		s.main().agent.Interfaces(releve.Tier{State: releve.TierDown, Why: releve.Say("tier-page-down", "why", "503")})
-		s.until("it is down", 2*time.Second, both(releve.TierDown))
-		s.main().agent.Interfaces(releve.Tier{State: releve.TierWell})
-		s.until("it is well", 2*time.Second, both(releve.TierWell))
+		s.Until("it is not known before it was asked", 2*time.Second, both(releve.TierUnknown))
+		s.Main().Agent().Interfaces(releve.Tier{State: releve.TierDown, Why: releve.Say("tier-page-down", "why", "503")})
+		s.Until("it is down", 2*time.Second, both(releve.TierDown))
+		s.Main().Agent().Interfaces(releve.Tier{State: releve.TierWell})
+		s.Until("it is well", 2*time.Second, both(releve.TierWell))
 	})
 }

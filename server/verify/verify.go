@@ -9,12 +9,12 @@ package verify
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"time"
 
 	"releve"
 	"releve/screen/view"
+	"releve/server/guide"
 )
 
 // Database is one server's database.
@@ -88,10 +88,11 @@ type Result struct {
 // nothing was proven.
 func (v Verification) Run(ctx context.Context) (Result, error) {
 	r := &run{Verification: v}
-	r.shown = view.Procedure{ID: rand.Text()[:8], Name: Name, Started: time.Now().UTC()}
+	var steps []releve.Sentence
 	for _, s := range r.steps() {
-		r.shown.Steps = append(r.shown.Steps, view.ProcedureStep{What: r.say(s.code), State: "waiting"})
+		steps = append(steps, r.say(s.code))
 	}
+	r.sheet = guide.NewSheet(Name, steps, v.Show)
 	err := r.list(ctx)
 	for i, s := range r.steps() {
 		if err != nil {
@@ -99,22 +100,22 @@ func (v Verification) Run(ctx context.Context) (Result, error) {
 		}
 		err = r.step(ctx, i, s)
 	}
-	r.shown.Finished = time.Now().UTC()
 	if err != nil {
 		why := r.say("verify-failed", "why", releve.Reason(err))
-		r.shown.Failed = &why
+		r.sheet.End(&why)
+		return r.Result, err
 	}
-	r.show()
-	return r.Result, err
+	r.sheet.End(nil)
+	return r.Result, nil
 }
 
 // run is a verification under way.
 type run struct {
 	Verification
 	Result
-	shown  view.Procedure
-	atWork *view.ProcedureStep // the one at work
-	began  time.Time           // … since when
+	sheet  *guide.Sheet
+	atWork int       // the step
+	began  time.Time // … since when
 	tables []string
 	total  int64 // rows, about
 }
@@ -138,18 +139,15 @@ func (r *run) steps() []step {
 }
 
 func (r *run) step(ctx context.Context, i int, s step) error {
-	r.atWork = &r.shown.Steps[i]
-	r.atWork.State, r.began = "running", time.Now()
-	r.atWork.Started = r.began.UTC()
-	r.show()
+	r.atWork, r.began = i, time.Now()
+	r.sheet.Begin(i)
 	found, err := s.do(ctx)
-	r.atWork.Finished, r.atWork.Progress = time.Now().UTC(), nil
 	if err != nil {
-		r.atWork.State = "failed"
+		r.sheet.Fail(i)
 		return fmt.Errorf("%s: %w", s.code, err)
 	}
-	r.atWork.State, r.atWork.Found = "done", &found
-	r.show()
+	r.sheet.Found(i, found)
+	r.sheet.Done(i)
 	return nil
 }
 
@@ -158,22 +156,14 @@ func (r *run) say(code string, pairs ...string) releve.Sentence {
 	return releve.Say(code, append(pairs, "seat", string(r.Seat), "other", string(r.Seat.Other()))...)
 }
 
-// show hands a copy on: what was shown does not change any more.
-func (r *run) show() {
-	copied := r.shown
-	copied.Steps = append([]view.ProcedureStep(nil), r.shown.Steps...)
-	r.Show(copied)
-}
-
 // find counts a difference, and tells it unless there are so many that a list helps nobody.
 func (r *run) find(what releve.Sentence) {
 	r.Differences++
 	if r.Differences > named {
 		return
 	}
-	r.atWork.Findings = append(r.atWork.Findings[:len(r.atWork.Findings):len(r.atWork.Findings)], what)
 	r.Found(what)
-	r.show()
+	r.sheet.Finding(r.atWork, what)
 }
 
 func (r *run) progress(done, total int64, unit string) {
@@ -182,8 +172,7 @@ func (r *run) progress(done, total int64, unit string) {
 	if p.PerSec > 0 {
 		p.TimeLeft = time.Duration(float64(p.Total-done) / p.PerSec * float64(time.Second))
 	}
-	r.atWork.Progress = p
-	r.show()
+	r.sheet.Advance(r.atWork, p)
 }
 
 func (r *run) checkPages(ctx context.Context, seat releve.Seat, check func(context.Context, func(done, total int64)) ([]releve.BadPage, error)) (releve.Sentence, error) {

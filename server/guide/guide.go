@@ -1,0 +1,322 @@
+// Package guide carries guided procedures out, step by step, one at a time: it gives each
+// step's order and waits until the site shows that the step is done. What a procedure is, and
+// what forbids it, is data of package procedure; how the site is, and what an order does, is
+// its server's affair.
+package guide
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"releve"
+	"releve/rules/procedure"
+	"releve/rules/takeover"
+	"releve/screen/view"
+)
+
+// Why a procedure is not run, or does not come to its end.
+var (
+	ErrRunning     = releve.Refused(releve.ErrBusy, "another procedure is running: wait until it ends, `releve status` shows it")
+	ErrUnknown     = releve.Refused(releve.ErrUnknown, "there is no procedure of that name")
+	ErrNotAllowed  = releve.Refused(releve.ErrForbidden, "the procedure may not begin")
+	ErrInterrupted = releve.Known("the procedure was interrupted: run it again, it goes on from where it was", "cause-interrupted")
+)
+
+// Server is the server that was asked for a procedure, and the site as seen from there.
+type Server interface {
+	Seat() releve.Seat
+	Site() procedure.Site // as it is now
+	// OtherAnswers is the path by which the other server answers, "" when by none.
+	OtherAnswers(context.Context) (path string)
+	// OtherRuns says that a procedure runs that was asked of the other server (P1).
+	OtherRuns() bool
+	// Order has an order carried out by one of the servers, and gives what that has shown,
+	// nothing where the site will show it. brought is the other's word, of an operator's wish.
+	Order(ctx context.Context, at releve.Seat, o procedure.Order, brought takeover.Return) (releve.Sentence, error)
+	// Withdraw takes an order back that nothing came of.
+	Withdraw(context.Context, procedure.Order)
+	// Progress is how far what lasts is: the copy that is made in this site, or of this
+	// server's own data.
+	Progress(own bool) *releve.Progress
+	// Warned keeps what an operator was told that he may lose.
+	Warned([]releve.Sentence)
+	Explain(severity string, what releve.Sentence)
+	Shown() // the latest procedure has changed
+}
+
+// Wish is a procedure that an operator asks for, with what he says himself.
+type Wish struct {
+	Name       string
+	DryRun     bool
+	OtherIsOff bool            // his word that the other server is off
+	Carried    takeover.Return // the other's word, which he brought
+}
+
+// Guide runs procedures on one server.
+type Guide struct {
+	server Server
+
+	mu   sync.Mutex
+	last *view.Procedure
+	busy bool
+}
+
+// New makes a guide.
+func New(s Server) *Guide { return &Guide{server: s} }
+
+// Latest is the procedure that runs, or ran last, nil when none did.
+func (g *Guide) Latest() *view.Procedure {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.last
+}
+
+func (g *Guide) keep(p view.Procedure) {
+	g.mu.Lock()
+	g.last = &p
+	g.mu.Unlock()
+	g.server.Shown()
+}
+
+func (g *Guide) take() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	free := !g.busy
+	g.busy = true
+	return free
+}
+
+func (g *Guide) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.busy = false
+}
+
+// Run runs a procedure to its end and emits it again after each change. It may be asked of
+// either server: each orders the other what belongs there.
+func (g *Guide) Run(ctx context.Context, w Wish, emit func(view.Procedure)) error {
+	p, known := procedure.All[w.Name]
+	if !known {
+		return fmt.Errorf("%w: %q", ErrUnknown, w.Name)
+	}
+	if g.server.OtherRuns() || !g.take() {
+		return ErrRunning
+	}
+	defer g.leave()
+	r := run{server: g.server, p: p, wish: w}
+	if w.DryRun {
+		r.show = emit
+		return r.run(ctx)
+	}
+	r.show = func(v view.Procedure) { g.keep(v); emit(v) }
+	g.server.Explain("info", releve.Say("event-procedure-began", "procedure", w.Name))
+	err := r.run(ctx)
+	if err != nil {
+		g.server.Explain("warning", releve.Say("event-procedure-failed", "procedure", w.Name, "why", releve.Reason(err)))
+	} else {
+		g.server.Explain("info", releve.Say("event-procedure-ended", "procedure", w.Name))
+	}
+	return err
+}
+
+// run is one run of a procedure.
+type run struct {
+	server Server
+	p      procedure.Procedure
+	wish   Wish
+	target releve.Seat
+	proven bool
+	path   string        // by which the other answers a check, of a procedure that takes it for off
+	copied releve.DataID // the target's copy when the run began
+	show   func(view.Procedure)
+	sheet  *Sheet
+}
+
+func (r *run) run(ctx context.Context) error {
+	r.target = r.p.Target(r.site(), r.server.Seat())
+	r.copied = r.site()[r.target].Copy
+	r.sheet = r.newSheet()
+	if r.p.Forced {
+		r.path = r.server.OtherAnswers(ctx)
+	}
+	if why := r.forbidden(ctx); len(why) > 0 {
+		return r.end(&why[0], ErrNotAllowed)
+	}
+	if r.p.Costs != nil {
+		r.sheet.shown.Costs = r.p.Costs(r.site(), r.target)
+	}
+	if r.p.Forced && !r.wish.DryRun && !r.wish.OtherIsOff {
+		why := r.say("before-word-needed")
+		return r.end(&why, ErrNotAllowed)
+	}
+	if !r.wish.DryRun {
+		r.server.Warned(r.sheet.shown.Costs)
+	}
+	for i, s := range r.p.Steps {
+		if err := r.step(ctx, i, s); err != nil {
+			return err
+		}
+	}
+	if r.p.Next != "" && !r.wish.DryRun {
+		next := r.say(r.p.Next)
+		r.sheet.shown.Next = &next
+	}
+	return r.end(nil, nil)
+}
+
+func (r *run) newSheet() *Sheet {
+	var steps []releve.Sentence
+	for _, s := range r.p.Steps {
+		steps = append(steps, r.say(s.Code))
+	}
+	sheet := NewSheet(r.p.Name, steps, r.show)
+	sheet.shown.DryRun = r.wish.DryRun
+	return sheet
+}
+
+// settling is how long what forbids a procedure may take to pass: a server that has
+// just started has not heard the PBX yet.
+const settling = 3 * time.Second
+
+// forbidden is what forbids the procedure, after it had time to pass.
+func (r *run) forbidden(ctx context.Context) []releve.Sentence {
+	ctx, cancel := context.WithTimeout(ctx, settling)
+	defer cancel()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		why := r.p.Before(r.site(), r.target)
+		if r.p.Unfit != nil {
+			why = append(why, r.p.Unfit(r.site(), r.target, r.wish.Carried)...)
+		}
+		if len(why) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return why
+		case <-look.C:
+		}
+	}
+}
+
+func (r *run) say(code string) releve.Sentence {
+	return releve.Say(code, "seat", string(r.target), "other", string(r.target.Other()))
+}
+
+func (r *run) end(failed *releve.Sentence, err error) error {
+	r.sheet.End(failed)
+	return err
+}
+
+func (r *run) step(ctx context.Context, i int, s procedure.Step) error {
+	if s.Done(r.site(), r.target) {
+		r.find(i, s)
+		r.sheet.Skip(i)
+		return nil
+	}
+	if r.wish.DryRun {
+		return nil
+	}
+	r.sheet.Begin(i)
+	err := r.carry(ctx, i, s)
+	r.server.Withdraw(ctx, s.Order)
+	if err != nil {
+		r.sheet.Fail(i)
+		why := releve.Say("step-failed", "step", s.Code, "why", releve.Reason(err))
+		return r.end(&why, fmt.Errorf("%s: %w", s.Code, err))
+	}
+	r.find(i, s)
+	r.sheet.Done(i)
+	return nil
+}
+
+// find says what a step has shown.
+func (r *run) find(i int, s procedure.Step) {
+	if s.Found != nil {
+		r.sheet.Found(i, s.Found(r.site(), r.target))
+	}
+}
+
+const (
+	lookEvery  = 100 * time.Millisecond
+	orderAgain = 3 * time.Second  // an order has so long to show an effect
+	undoneFor  = 15 * time.Second // what an earlier step had reached may be gone: a duty that moves is nobody's for a moment
+)
+
+// carry gives the step's order and waits until the site shows that it is done.
+// An order that a restart swallowed is given again.
+func (r *run) carry(ctx context.Context, i int, s procedure.Step) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Limit, releve.Known(fmt.Sprintf("not done after %s", s.Limit), "cause-not-done", "limit", s.Limit.String()))
+	defer cancel()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	began, sound := time.Now(), time.Now()
+	for ordered := (time.Time{}); !s.Done(r.site(), r.target); {
+		if lost := r.undone(i); lost == "" {
+			sound = time.Now()
+		} else if time.Since(sound) > undoneFor {
+			return releve.Explained(ErrInterrupted, fmt.Sprintf("%v (what %s had reached holds no longer)", ErrInterrupted, lost),
+				"cause-undone", "why", releve.Reason(releve.Known(lost, lost)))
+		}
+		if time.Since(began) >= s.Patience && time.Since(ordered) > orderAgain && s.Wanted(r.site(), r.target) {
+			ordered = time.Now()
+			if err := r.order(ctx, i, s); err != nil {
+				return err
+			}
+		}
+		if p := r.server.Progress(r.p.OwnCopy); p != nil {
+			r.sheet.Advance(i, p)
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), ErrInterrupted) // a limit that passed is what people read
+		case <-look.C:
+		}
+	}
+	return nil
+}
+
+// undone is a step before the i-th that does not hold any more: the duty changed
+// meanwhile, or was looked at just as it did. Nothing that comes after would be reached.
+func (r *run) undone(i int) string {
+	site := r.site()
+	for _, s := range r.p.Steps[:i] {
+		if !site[r.target].Heard || !s.Done(site, r.target) { // of a server that is not heard, only the past is known
+			return s.Code
+		}
+	}
+	return ""
+}
+
+func (r *run) order(ctx context.Context, i int, s procedure.Step) error {
+	found, err := r.server.Order(ctx, s.At(r.site(), r.target), s.Order, r.wish.Carried)
+	if err == nil && found.Code != "" {
+		r.proven = true
+		r.sheet.Found(i, found)
+	}
+	return err
+}
+
+// site is what the procedure's conditions look at: the site as it is, with what this run
+// knows of it.
+func (r *run) site() procedure.Site {
+	site := r.server.Site()
+	for seat, s := range site {
+		if seat != r.server.Seat() && s.Loss.Path == "" {
+			s.Loss.Path = r.path
+		}
+		if seat == r.target.Other() {
+			s.ProvenTest = r.proven
+		}
+		if seat == r.target {
+			s.Anew = s.Copy != "" && s.Copy != r.copied
+			s.Restored = s.Restored || s.Anew
+		}
+		site[seat] = s
+	}
+	return site
+}
