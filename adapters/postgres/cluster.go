@@ -87,6 +87,8 @@ type Cluster struct {
 
 	logToken string // of the latest start: what begins the lines of PostgreSQL's log; the turn's holder changes it
 
+	asking statements // of our own sessions, not answered yet
+
 	stalls time.Duration // after which what makes no progress is ended; 0 is stallLimit
 
 	mu      sync.Mutex // for moments only: Fence takes it

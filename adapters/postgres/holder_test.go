@@ -20,6 +20,9 @@ func TestAForgottenTransactionIsKnownAndEnded(t *testing.T) {
 		_, err := someone.Exec(within(t), statement).ReadAll()
 		must(t, err)
 	}
+	if held, err := c.Holders(within(t)); err != nil || len(held) != 0 || c.asking.any() {
+		t.Errorf("before anything waits: %+v, %v", held, err)
+	}
 	record := func() error {
 		_, err := pool.Exec(within(t), "BEGIN; SET LOCAL synchronous_commit = local; INSERT INTO call VALUES (1); COMMIT")
 		return err
@@ -46,7 +49,7 @@ func TestAForgottenTransactionIsKnownAndEnded(t *testing.T) {
 	}
 	must(t, c.EndHolder(within(t), held[0]))
 	until(t, "ours goes on", func() bool { return record() == nil })
-	if held, err := c.Holders(within(t)); err != nil || len(held) != 0 {
-		t.Errorf("%+v, %v", held, err)
+	if held, err := c.Holders(within(t)); err != nil || len(held) != 0 || c.asking.any() {
+		t.Errorf("%+v, %v, and the count of what is asked stands at %d", held, err, c.asking.asked.Load())
 	}
 }

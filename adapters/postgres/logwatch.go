@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,6 +16,10 @@ import (
 
 const (
 	roomPeriod = 500 * time.Millisecond
+
+	// calmPeriod: while the mirror takes its log, next to nothing is kept and the disks are
+	// roomy, nothing is given up before a good part of them was written.
+	calmPeriod = 1500 * time.Millisecond
 
 	// roomSteps is how finely a screen shows how full the bound is.
 	roomSteps = 16
@@ -63,18 +68,24 @@ func newRooms(database roomy, seat releve.Seat, explain func(string, releve.Sent
 // run looks until ctx ends.
 func (r *rooms) run(ctx context.Context) {
 	r.compare()
-	ticker := time.NewTicker(roomPeriod)
-	defer ticker.Stop()
 	for {
 		found, err := r.database.TendLog(ctx)
 		r.failed(err)
 		r.look(found)
-		select {
-		case <-ctx.Done():
+		period := roomPeriod
+		if err == nil && r.calm(found) {
+			period = calmPeriod
+		}
+		if pause(ctx, period) != nil {
 			return
-		case <-ticker.C:
 		}
 	}
+}
+
+// calm: there is time to look again before anything is near a bound.
+func (r *rooms) calm(found LogRoom) bool {
+	roomy := !slices.ContainsFunc(found.Disks, func(d Disk) bool { return !d.Roomy() })
+	return roomy && (!found.Owner || found.Connected && r.state == logWell && found.Kept < found.Bound/roomSteps)
 }
 
 // compare says once that the site's own bound is more than the disk holds.

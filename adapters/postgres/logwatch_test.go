@@ -139,3 +139,28 @@ func TestABoundThatTheDiskCannotHoldIsToldAtTheStart(t *testing.T) {
 		t.Errorf("it said %q, expected %q", w.said, want)
 	}
 }
+
+// Nobody looks often while nothing can come to a bound; whatever brings one nearer is looked
+// at twice a second.
+func TestTheDisksAreLookedAtSeldomWhileNothingIsKept(t *testing.T) {
+	calm := LogRoom{Disks: []Disk{{Free: 5 << 30, Total: 10 << 30}}, Owner: true, Connected: true, Kept: 20 * mb, Bound: 400 * mb}
+	for name, c := range map[string]struct {
+		change func(*LogRoom)
+		calm   bool
+	}{
+		"an owner whose mirror is there":     {func(*LogRoom) {}, true},
+		"a mirror, which keeps nothing":      {func(r *LogRoom) { *r = LogRoom{Disks: r.Disks} }, true},
+		"an owner whose mirror is away":      {func(r *LogRoom) { r.Connected = false }, false},
+		"more than a sixteenth of the bound": {func(r *LogRoom) { r.Kept = 25 * mb }, false},
+		"log that was given up":              {func(r *LogRoom) { r.Lost = true }, false},
+		"a disk without much room":           {func(r *LogRoom) { r.Disks = []Disk{{Free: 1 << 30, Total: 10 << 30}} }, false},
+	} {
+		r, _ := watchedRooms(disksAt{})
+		found := calm
+		c.change(&found)
+		r.look(found)
+		if r.calm(found) != c.calm {
+			t.Errorf("%s: calm %v", name, !c.calm)
+		}
+	}
+}

@@ -45,6 +45,7 @@ func (c *Cluster) newPool(role, db string, sessions int, name string) (*pgxpool.
 	session := config.ConnConfig
 	session.RuntimeParams = maps.Clone(sessionSettings)
 	session.RuntimeParams["application_name"] = name
+	session.Tracer = &c.asking
 	closes := session.OnPgError
 	session.OnPgError = func(conn *pgconn.PgConn, err *pgconn.PgError) bool {
 		if p := c.postmaster(); p != nil {
@@ -132,12 +133,23 @@ LEFT JOIN pg_stat_wal_receiver AS w ON true`
 
 // Position asks the running PostgreSQL, within a second.
 func (c *Cluster) Position(ctx context.Context) (Position, error) {
+	pool, err := c.control()
+	if err != nil {
+		return Position{}, noPosition(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	return scanPosition(pool.QueryRow(ctx, positionQuery))
+}
+
+func noPosition(err error) error { return fmt.Errorf("PostgreSQL does not say its position: %w", err) }
+
+func scanPosition(row pgx.Row) (Position, error) {
 	var p Position
 	var write, flush, replay lsnText
 	var timeline string
-	err := c.ask(ctx, askLimit, []any{&p.InRecovery, &write, &flush, &replay, &timeline, &p.Streaming}, positionQuery)
-	if err != nil {
-		return Position{}, fmt.Errorf("PostgreSQL does not say its position: %w", err)
+	if err := row.Scan(&p.InRecovery, &write, &flush, &replay, &timeline, &p.Streaming); err != nil {
+		return Position{}, noPosition(err)
 	}
 	p.Write, p.Flush, p.Replay = releve.LSN(write), releve.LSN(flush), releve.LSN(replay)
 	base := 16 // the name of a WAL file
@@ -196,21 +208,37 @@ LEFT JOIN pg_stat_replication AS r ON lower(r.application_name) = m.name`
 // Mirror says who bears the mirror's name. More than one bearer, or one with another
 // role, is reported as foreign: its acknowledgements would prove nothing (RULES R1).
 func (c *Cluster) Mirror(ctx context.Context) (MirrorSession, error) {
+	m, _, err := c.mirror(ctx)
+	return m, err
+}
+
+// mirror gives the owner's position as well, read first: what the mirror has flushed later is
+// then at least as far as all that was written before. Both are asked for in one go, several
+// times a second.
+func (c *Cluster) mirror(ctx context.Context) (m MirrorSession, own Position, err error) {
 	pool, err := c.control()
 	if err != nil {
-		return MirrorSession{}, err
+		return m, own, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	rows, err := pool.Query(ctx, mirrorQuery, RoleMirror)
+	var both pgx.Batch
+	both.Queue(positionQuery)
+	both.Queue(mirrorQuery, RoleMirror)
+	answers := pool.SendBatch(ctx, &both)
+	defer func() { _ = answers.Close() }() // what it could say was said by what it answered
+	if own, err = scanPosition(answers.QueryRow()); err != nil {
+		return m, own, err
+	}
+	rows, err := answers.Query()
 	if err != nil {
-		return MirrorSession{}, err
+		return m, own, err
 	}
 	bearers, err := pgx.CollectRows(rows, scanMirror)
 	if err != nil {
-		return MirrorSession{}, err
+		return m, own, err
 	}
-	m := bearers[0]
+	m = bearers[0]
 	// A slot that was made again is not lost, and yet does not go back far enough.
 	m.Lost = m.Lost || m.State != "streaming" && c.postmaster().ailments.sentAway()
 	switch {
@@ -219,7 +247,7 @@ func (c *Cluster) Mirror(ctx context.Context) (MirrorSession, error) {
 	case m.Present && m.User != RoleMirror:
 		m.Foreign = fmt.Sprintf("the receiver named %s has the role %s", RoleMirror, m.User)
 	}
-	return m, nil
+	return m, own, nil
 }
 
 func scanMirror(row pgx.CollectableRow) (MirrorSession, error) {

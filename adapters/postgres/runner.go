@@ -78,13 +78,8 @@ func (r *Runner) Stop(ctx context.Context) error {
 }
 
 // Mirror looks at the owner's mirror, and makes the slot again that somebody has dropped.
-// own is the owner's position, read first: what the mirror has flushed later is then at least
-// as far as all that was written before.
 func (r *Runner) Mirror(ctx context.Context) (m MirrorSession, own Position, err error) {
-	if own, err = r.Position(ctx); err != nil {
-		return m, own, err
-	}
-	if m, err = r.Cluster.Mirror(ctx); err != nil {
+	if m, own, err = r.mirror(ctx); err != nil {
 		return m, own, err
 	}
 	if m.SlotGone && r.slot.Load() { // until then the start or the promotion is about to make it

@@ -206,7 +206,7 @@ func (t *Tester) test(ctx context.Context) (o outcome) {
 // keep writes what was seen to this disk, and tells the other server, once each.
 func (t *Tester) keep(ctx context.Context) {
 	seen := t.Calls.Sighted()
-	if seen.At.IsZero() {
+	if seen.At.IsZero() || seen.At.Equal(t.kept) && seen.At.Equal(t.told) {
 		return
 	}
 	text, err := json.Marshal(seen)
