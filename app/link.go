@@ -27,7 +27,14 @@ func (l link) Exchange(ctx context.Context, m agent.Message) (agent.Message, err
 }
 
 func (l link) Check(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
-	answer, err := l.peer.Check(ctx, peer.CheckQuestion{Term: q.Term, Call: q.Call})
+	question := peer.CheckQuestion{Term: q.Term, Call: q.Call}
+	if q.Word == nil {
+		return reply(l.peer.Check(ctx, question))
+	}
+	answer, heard, err := l.peer.CheckAndTell(ctx, question, wordOf(*q.Word))
+	if heard != nil {
+		q.Hears(messageOf(*heard))
+	}
 	return reply(answer, err)
 }
 

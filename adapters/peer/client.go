@@ -93,14 +93,31 @@ func (p *Peer) Exchange(ctx context.Context, own Word) (Word, error) {
 // Check asks the other server whether it can take a call (SPEC H4). Without a
 // nonce in the question one is drawn.
 func (p *Peer) Check(ctx context.Context, question CheckQuestion) (CheckAnswer, error) {
-	if question.Nonce == "" {
-		question.Nonce = rand.Text()
+	answer, _, err := p.check(ctx, checkRequest{CheckQuestion: question})
+	return answer, err
+}
+
+// CheckAndTell is Check and Exchange in one. heard is nil where the other server, of an earlier
+// version, answers the question alone.
+func (p *Peer) CheckAndTell(ctx context.Context, question CheckQuestion, own Word) (answer CheckAnswer, heard *Word, err error) {
+	own.Version = Version
+	return p.check(ctx, checkRequest{question, &own})
+}
+
+func (p *Peer) check(ctx context.Context, request checkRequest) (answer CheckAnswer, heard *Word, err error) {
+	if request.Nonce == "" {
+		request.Nonce = rand.Text()
 	}
-	answer, err := ask[CheckAnswer](ctx, p, pathCheck, question)
+	said, err := ask[checkResponse](ctx, p, pathCheck, request)
 	if err != nil {
-		return CheckAnswer{}, err
+		return CheckAnswer{}, nil, err
 	}
-	return p.believed(question.Nonce, answer)
+	if said.Word != nil {
+		word := said.Word.read()
+		heard = &word
+	}
+	answer, err = p.believed(request.Nonce, said.CheckAnswer)
+	return answer, heard, err
 }
 
 // SpoolRead reads the other server's spool (RULES R14).

@@ -55,6 +55,15 @@ type CheckAnswer struct {
 
 // The bodies of requests and answers that are not a message above.
 type (
+	// A word may travel with a check: see [Peer.CheckAndTell].
+	checkRequest struct {
+		CheckQuestion
+		Word *Word `json:"word,omitempty"`
+	}
+	checkResponse struct {
+		CheckAnswer
+		Word *Word `json:"word,omitempty"`
+	}
 	spoolReadRequest struct {
 		After uint64 `json:"after"`
 		Max   int    `json:"max"`

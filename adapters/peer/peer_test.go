@@ -339,3 +339,20 @@ func signal(t *testing.T, c *exec.Cmd, s syscall.Signal) {
 		t.Fatal(err)
 	}
 }
+
+// A standby asks so often that the words of both travel with its questions.
+func TestAWordTravelsWithACheck(t *testing.T) {
+	p := newPair(t)
+	p.main.Handler = handler{
+		exchange: func(_ context.Context, heard peer.Word) peer.Word { return peer.Word{Life: "main heard " + heard.Life} },
+		check: func(_ context.Context, question peer.CheckQuestion) peer.CheckAnswer {
+			return peer.CheckAnswer{Seat: releve.Main, Term: question.Term, Well: true}
+		},
+	}
+	p.start(p.main)
+	secondary := p.start(p.secondary)
+	answer, heard, err := secondary.CheckAndTell(within(t, plenty), peer.CheckQuestion{Term: 4}, peer.Word{Life: "seven"})
+	if err != nil || !answer.Well || answer.Term != 4 || heard == nil || heard.Life != "main heard seven" || heard.Version != peer.Version {
+		t.Errorf("got %+v, %+v, %v", answer, heard, err)
+	}
+}

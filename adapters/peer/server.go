@@ -129,9 +129,14 @@ func (p *Peer) routes(h Handler) http.Handler {
 			return own, nil
 		})))
 	mux.Handle("POST "+pathCheck, requests.limit(answer(
-		func(ctx context.Context, question CheckQuestion) (CheckAnswer, error) {
-			said := h.Check(ctx, question)
-			said.Nonce = question.Nonce
+		func(ctx context.Context, asked checkRequest) (said checkResponse, err error) {
+			if asked.Word != nil {
+				own := h.Exchange(ctx, asked.Word.read())
+				own.Version = Version
+				said.Word = &own
+			}
+			said.CheckAnswer = h.Check(ctx, asked.CheckQuestion)
+			said.Nonce = asked.Nonce
 			return said, nil
 		})))
 	mux.Handle("POST "+pathSpoolRead, requests.limit(answer(

@@ -144,6 +144,7 @@ type answer[A any] struct {
 type link struct{ *process }
 
 func (l link) Exchange(ctx context.Context, m agent.Message) (agent.Message, error) {
+	l.change(func() { l.exchanged++ })
 	m = l.tells(m, l.other())
 	return ask(ctx, l.process, peerLink, func(ctx context.Context, there *process) (agent.Message, error) {
 		l.again(m)
@@ -189,7 +190,28 @@ func (l link) again(m agent.Message) {
 }
 
 func (l link) Check(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
-	return ask(ctx, l.process, peerLink, checkMe(q))
+	l.mu.Lock()
+	former := l.other().weak.former
+	l.mu.Unlock()
+	if q.Word == nil || former {
+		return ask(ctx, l.process, peerLink, checkMe(q))
+	}
+	own := l.tells(*q.Word, l.other())
+	said, err := ask(ctx, l.process, peerLink, patiently(func(ctx context.Context, there *process) (s checkedAndTold, err error) {
+		s.word = there.tells(there.agent.Heard(ctx, own), l.server)
+		s.reply = there.without.checked(q, there.agent.CheckMe(ctx, q))
+		return s, nil
+	}))
+	if err == nil {
+		q.Hears(said.word)
+	}
+	return said.reply, err
+}
+
+// checkedAndTold is the answer to a check with which the words of both travelled.
+type checkedAndTold struct {
+	reply takeover.Reply
+	word  agent.Message
 }
 
 func checkMe(q agent.CheckQuestion) func(context.Context, *process) (takeover.Reply, error) {

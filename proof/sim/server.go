@@ -35,6 +35,8 @@ type server struct {
 	opened []releve.Term  // in which its gate was opened, in order
 	fenced int            // times that its PostgreSQL was fenced …
 	hungUp int            // … and its calls were dropped
+
+	exchanged int // times that it asked the other for an exchange of words alone
 }
 
 // weak is what a test alone does to a server: no seed draws it.
@@ -42,6 +44,7 @@ type weak struct {
 	calls  error         // what is wrong with its calls
 	gate   time.Duration // that the opening of its gate takes longer, once its first commit is acknowledged
 	locked chan struct{} // somebody's transaction keeps facts from being stored until it is closed, nil: nobody's
+	former bool          // it is of the version before, which answers a check without a word
 }
 
 // process is one life of a server's program. One that has died goes on for a while as

@@ -84,6 +84,7 @@ type Agent struct {
 
 	snapshot atomic.Pointer[snapshot]
 	pbxHeard atomic.Int64  // when a question was sent for the other that the PBX answered (Now)
+	brought  atomic.Int64  // when the round began that last brought the other's word (Now); 0: none did
 	kick     chan struct{} // tell the other now
 	changed  *broadcast
 	board    board

@@ -67,6 +67,11 @@ type Store interface {
 type CheckQuestion struct {
 	Term releve.Term
 	Call bool // a call waits: look at the binding itself
+
+	// Over the link our own word travels with the question, and Hears is given the other's that
+	// came with the answer. Both are nil where none is to be told.
+	Word  *Message
+	Hears func(Message)
 }
 
 // Message is what two servers tell each other; its form on the way is the link's. Two are on

@@ -52,7 +52,11 @@ func (a *Agent) check(parent context.Context, m takeover.Machine) {
 			}
 		})
 	}
-	ask("peer", 0, a.Link.Check)
+	if question.Call {
+		ask("peer", 0, a.Link.Check) // nothing beside what the caller waits for
+	} else {
+		ask("peer", 0, a.checkAndTell(parent))
+	}
 	ask("sip", ahead, a.Telephone.CheckOther)
 	paths.Go(func() {
 		if !pause(ctx, ahead, nil) {
@@ -66,6 +70,20 @@ func (a *Agent) check(parent context.Context, m takeover.Machine) {
 	paths.Wait()
 	r.Ended = a.Now()
 	a.send(parent, takeover.Event{Round: &r})
+}
+
+// checkAndTell is a question over the link that carries both words as an exchange does: a
+// standby asks several times a second anyway.
+func (a *Agent) checkAndTell(ctx context.Context) func(context.Context, CheckQuestion) (takeover.Reply, error) {
+	return func(limit context.Context, q CheckQuestion) (takeover.Reply, error) {
+		own, asked := a.Message(), a.Now()
+		q.Word = &own
+		q.Hears = func(m Message) {
+			a.brought.Store(int64(asked))
+			a.hear(ctx, m, asked)
+		}
+		return a.Link.Check(limit, q)
+	}
 }
 
 // probeLimit is the longest that a PBX lets a call wait for a silent server before

@@ -14,6 +14,7 @@ import (
 const (
 	exchangePeriod = 400 * time.Millisecond
 	exchangeLimit  = 500 * time.Millisecond
+	broughtFor     = 650 * time.Millisecond // a word that a round brought: two more may fail before the other counts as silent
 	databasePeriod = 250 * time.Millisecond
 	databaseLimit  = time.Second
 	patience       = 2 // looks that may fail in a row
@@ -50,9 +51,9 @@ func pause(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 }
 
 // watchOther tells the other our status and hears its own, at a steady pace and
-// at once after a change.
+// at once after a change. Where rounds bring both words it has nothing to ask.
 func (a *Agent) watchOther(ctx context.Context) {
-	for ok := true; ok; ok = pause(ctx, exchangePeriod, a.kick) {
+	for ok := true; ok; ok = a.untilExchange(ctx) {
 		asked := a.Now()
 		limit, cancel := context.WithTimeout(ctx, exchangeLimit)
 		m, err := a.Link.Exchange(limit, a.Message())
@@ -61,6 +62,34 @@ func (a *Agent) watchOther(ctx context.Context) {
 			a.hear(ctx, m, asked)
 		}
 	}
+}
+
+// untilExchange waits until the next exchange is due, or there is news to tell, and says
+// whether to go on.
+func (a *Agent) untilExchange(ctx context.Context) bool {
+	for wait := exchangePeriod; wait > 0; wait = a.broughtLately() {
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		case <-a.kick:
+			timer.Stop()
+			return true
+		case <-timer.C:
+		}
+	}
+	return true
+}
+
+// broughtLately is how much longer no exchange is needed, for a round brought both words and
+// the next one is about to.
+func (a *Agent) broughtLately() time.Duration {
+	brought := time.Duration(a.brought.Load())
+	if brought == 0 {
+		return 0
+	}
+	return brought + broughtFor - a.Now()
 }
 
 // Heard takes in what the other told by itself, and answers with our own.
