@@ -16,7 +16,8 @@ import (
 // receives sees the sender's version, and reads what it did not say, or said otherwise, as
 // what it is worth: see read.
 //
-// 1 told no number. 2 tells it, and whether the page is served, which 1 always affirmed.
+// 1 told no number. 2 tells it, and whether the page is served, which 1 always affirmed; it
+// answers a word that came with a check by its own.
 const Version = 2
 
 // Word is what a server tells the other of itself, again and again: how it stands to the duty
