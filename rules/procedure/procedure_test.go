@@ -10,6 +10,7 @@ import (
 
 	"releve"
 	"releve/rules/procedure"
+	"releve/rules/takeover"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -216,6 +217,48 @@ func TestWhatForbidsAProcedure(t *testing.T) {
 }
 
 func hearsWitness(s *procedure.Server) { s.Witness = true }
+
+// A word is of one hand-over of the vote: an older one, one of nobody or of this server itself
+// is not taken.
+func TestWhichWordFits(t *testing.T) {
+	waits := procedure.Server{Term: 4, Number: 7}
+	for why, words := range map[string][]takeover.Return{
+		"":                    {{Seat: releve.Secondary, Term: 4, Number: 7}},
+		"before-word-old":     {{Seat: releve.Secondary, Term: 3, Number: 9}, {Seat: releve.Secondary, Term: 4, Number: 6}},
+		"before-word-unknown": {{Seat: releve.Secondary, Term: 5, Number: 7}, {Seat: releve.Secondary, Term: 4, Number: 8}, {Seat: releve.Main, Term: 4, Number: 7}},
+	} {
+		for _, w := range words {
+			said := procedure.CarriedSolo.Unfit(site(waits, off), releve.Main, w)
+			if got := len(said) > 0 && said[0].Code == why; got != (why != "") || why == "" && len(said) > 0 {
+				t.Errorf("of %+v is said %v, expected %q", w, said, why)
+			}
+		}
+	}
+}
+
+// An order is given to a server that can do something with it, not to one that is on its way.
+func TestWhenAnOrderIsWanted(t *testing.T) {
+	itself := func(_ procedure.Site, target releve.Seat) releve.Seat { return target }
+	for _, c := range []struct {
+		order procedure.Order
+		at    procedure.Server
+		want  bool
+	}{
+		{procedure.Nothing, procedure.Server{Copyable: true, Mirrors: true}, false},
+		{procedure.Rejoin, procedure.Server{Copyable: true}, true},
+		{procedure.Rejoin, procedure.Server{Copying: true}, false},
+		{procedure.Rebuild, procedure.Server{Mirrors: true}, true},
+		{procedure.Rebuild, procedure.Server{Copying: true}, false},
+		{procedure.RestoreOwn, procedure.Server{Owner: true}, true},
+		{procedure.RestoreOwn, procedure.Server{Owner: true, Restoring: true}, false},
+		{procedure.RestoreOwn, procedure.Server{Owner: true, Restored: true}, false},
+		{procedure.HandOver, procedure.Server{}, true},
+	} {
+		if got := (procedure.Step{Order: c.order, At: itself}).Wanted(site(c.at, off), releve.Main); got != c.want {
+			t.Errorf("%q is wanted of %+v: %v", c.order, c.at, got)
+		}
+	}
+}
 
 func TestTargets(t *testing.T) {
 	for _, here := range []releve.Seat{releve.Main, releve.Secondary} {

@@ -27,8 +27,8 @@ func (b *broken) View() view.Site {
 // The page is as it answers itself: down once it failed twice in a row, and well again.
 func TestThePageProvesThatItServes(t *testing.T) {
 	b := &broken{site: newSite(t, "protected")}
-	b.is.Store(true)
 	server := served(t, b, console.Options{})
+	b.is.Store(true)
 	told := make(chan releve.Tier, 100)
 	ctx, stop := context.WithCancel(t.Context())
 	var proving sync.WaitGroup

@@ -1,0 +1,173 @@
+package guide_test
+
+import (
+	"context"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"releve"
+	"releve/rules/procedure"
+	"releve/rules/takeover"
+	"releve/screen/view"
+	"releve/server/guide"
+)
+
+// world is the main of a site that makes its copy anew a second after an order.
+type world struct {
+	site      procedure.Site
+	otherRuns bool
+	orders    []procedure.Order
+	withdrawn []procedure.Order
+	explained []string
+	refuses   error // each order
+	obeyed    time.Time
+}
+
+// mirrored is a site at level mirroring whose main is on duty, and its mirror follows.
+func mirrored() *world {
+	return &world{site: procedure.Site{
+		releve.Main:      {Heard: true, PBX: true, Serving: true, Owner: true, OnDuty: true, Gate: true, Holds: true, Copy: "M"},
+		releve.Secondary: {Heard: true, Mute: true, Mirrors: true, Follows: true, Receives: true, Whole: true, Copy: "S"},
+	}}
+}
+
+func (w *world) Seat() releve.Seat { return releve.Main }
+func (w *world) Site() procedure.Site {
+	site := procedure.Site{releve.Main: w.site[releve.Main], releve.Secondary: w.site[releve.Secondary]}
+	if mirror := site[releve.Secondary]; !w.obeyed.IsZero() && time.Since(w.obeyed) >= 0 {
+		mirror.Copy = "anew"
+		site[releve.Secondary] = mirror
+	}
+	return site
+}
+func (w *world) OtherAnswers(context.Context) string { return "" }
+func (w *world) OtherRuns() bool                     { return w.otherRuns }
+func (w *world) Progress(bool) *releve.Progress {
+	return &releve.Progress{Done: 1, Total: 2, Unit: "B"}
+}
+func (w *world) Warned([]releve.Sentence) {}
+func (w *world) Shown()                   {}
+func (w *world) Explain(severity string, what releve.Sentence) {
+	w.explained = append(w.explained, severity+" "+what.Code)
+}
+
+func (w *world) Order(_ context.Context, _ releve.Seat, o procedure.Order, _ takeover.Return) (releve.Sentence, error) {
+	w.orders = append(w.orders, o)
+	if w.refuses != nil {
+		return releve.Sentence{}, w.refuses
+	}
+	w.obeyed = time.Now().Add(time.Second)
+	return releve.Sentence{}, nil
+}
+
+func (w *world) Withdraw(_ context.Context, o procedure.Order) { w.withdrawn = append(w.withdrawn, o) }
+
+// A procedure gives its orders where they belong, once each, and shows each step as it goes.
+// While it runs no other does, and what was shown of it does not change any more.
+func TestOneProcedureGoesStepByStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := mirrored()
+		g := guide.New(w)
+		var shown []view.Procedure
+		var beside error
+		err := g.Run(t.Context(), guide.Wish{Name: "mirror-rebuild"}, func(p view.Procedure) {
+			shown = append(shown, p)
+			beside = g.Run(t.Context(), guide.Wish{Name: "mirror-rebuild", DryRun: true}, func(view.Procedure) {})
+		})
+		if err != nil || !slices.Equal(w.orders, []procedure.Order{procedure.Rebuild}) {
+			t.Errorf("%v, ordered %q", err, w.orders)
+		}
+		if !errors.Is(beside, guide.ErrRunning) {
+			t.Errorf("beside it, another is refused with %v", beside)
+		}
+		var states []string
+		for _, p := range shown {
+			states = append(states, p.Steps[0].State+" "+p.Steps[1].State)
+		}
+		if states = slices.Compact(states); strings.Join(states, ", ") != "running waiting, done waiting, done skipped" {
+			t.Errorf("it was shown as %q", states)
+		}
+		if shown[1].Steps[0].Progress == nil || g.Latest() == nil || g.Latest().Finished.IsZero() {
+			t.Errorf("shown %+v at first and %+v at last", shown[1], g.Latest())
+		}
+		if want := []string{"info event-procedure-began", "info event-procedure-ended"}; !slices.Equal(w.explained, want) {
+			t.Errorf("told %q", w.explained)
+		}
+	})
+}
+
+// What comes of nothing is said, and its order is taken back.
+func TestAStepThatFailsEndsTheProcedure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := mirrored()
+		w.refuses = errors.New("the link is cut")
+		g := guide.New(w)
+		err := g.Run(t.Context(), guide.Wish{Name: "mirror-rebuild"}, func(view.Procedure) {})
+		if !errors.Is(err, w.refuses) || !slices.Equal(w.withdrawn, w.orders) || len(w.orders) != 1 {
+			t.Errorf("%v, ordered %q and withdrew %q", err, w.orders, w.withdrawn)
+		}
+		if p := g.Latest(); p.Failed == nil || p.Failed.Code != "step-failed" || p.Steps[0].State != "failed" || p.Steps[1].State != "waiting" {
+			t.Errorf("shown as %+v", p)
+		}
+	})
+}
+
+// What cannot begin changes nothing.
+func TestWhatMayNotBegin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := mirrored()
+		for name, c := range map[string]struct {
+			other bool
+			cause error
+		}{"nothing-such": {false, guide.ErrUnknown}, "mirror-rebuild": {true, guide.ErrRunning}, "return": {false, guide.ErrNotAllowed}} {
+			w.otherRuns = c.other
+			if err := guide.New(w).Run(t.Context(), guide.Wish{Name: name}, func(view.Procedure) {}); !errors.Is(err, c.cause) {
+				t.Errorf("%s is refused with %v, expected %v", name, err, c.cause)
+			}
+		}
+		if len(w.orders) != 0 {
+			t.Errorf("ordered %q", w.orders)
+		}
+	})
+}
+
+// A procedure is data: of package procedure the guide names what all of them are made of,
+// none of them, and no order.
+func TestTheGuideKnowsNoProcedureByName(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				if room, ok := s.X.(*ast.Ident); ok && room.Name == "procedure" {
+					named++
+					if !slices.Contains([]string{"All", "Procedure", "Step", "Site", "Order"}, s.Sel.Name) {
+						t.Errorf("%s names procedure.%s", name, s.Sel.Name)
+					}
+				}
+			}
+			return true
+		})
+	}
+	if named < 5 {
+		t.Errorf("only %d names were looked at", named)
+	}
+}
