@@ -287,6 +287,7 @@ func TestAGateIsNotOpenedOnADecisionThatSlept(t *testing.T) {
 		s.Main().Crash()
 		s.Main().Start()
 		s.Until("the main opens its gate", 5*time.Second, func() bool { return s.Main().Agent().Machine().Job == takeover.JobOpen })
+		time.Sleep(200 * time.Millisecond) // its first commit is acknowledged, and it does not know it yet
 		s.Main().Pause()
 		if d := s.Decided(s.Secondary().Overflow(t.Context(), "one@pbx", "")); !d.Took {
 			t.Fatalf("the call: %+v\n%s", d, s.Trace())

@@ -113,6 +113,7 @@ func checkReturned(t *testing.T, s *sim.Site, p *told) {
 func TestARehearsedReturnChangesNothing(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *sim.Site) {
 		relieved(t, s)
+		time.Sleep(20 * time.Second) // what the takeover began has ended, calls of our own too
 		before, phases := s.Trace(), [2]takeover.Phase{s.Main().Phase(), s.Secondary().Phase()}
 		var p told
 		if err := s.Main().Agent().Procedure(t.Context(), "return", true, p.emit); err != nil {

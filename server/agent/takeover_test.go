@@ -416,6 +416,7 @@ func TestAFrozenMainAnswersTheCallsThatWaited(t *testing.T) {
 	for frozen := 1100 * time.Millisecond; frozen <= 4700*time.Millisecond; frozen += 300 * time.Millisecond {
 		t.Run(frozen.String(), func(t *testing.T) {
 			playProtected(t, func(t *testing.T, s *sim.Site) {
+				s.RefuseOwnCalls(errOwnCall) // nobody relieves it
 				s.Main().Pause()
 				time.Sleep(frozen / 2)
 				waits := s.Main().Overflow(t.Context(), "waits@pbx", "")
