@@ -53,11 +53,13 @@ type App struct {
 	rooted  *releve.Sentence // why this server goes on as root, nil where it does not
 
 	keys      *rotation.Rotation
-	cluster   *postgres.Runner
-	records   *store.Records
-	ledger    *outbox.Ledger
-	spool     *spool.Spool
+	journal   savedTerm
 	diary     *diary.Diary
+	front     *agent.Front // of the agent, which is made behind it
+	spool     *spool.Spool
+	cluster   *postgres.Runner
+	ledger    *outbox.Ledger
+	records   *store.Records
 	aside     salvage.OwnDisk
 	peer      *peer.Peer
 	telephony telephony
@@ -86,17 +88,17 @@ func open(a *App, found bool) (*App, error) {
 // build goes from the disk outwards: what is kept, then the doors, which nobody reads from
 // yet, then those who act on what comes.
 func (a *App) build(found bool) error {
-	if err := a.findPostgres(); err != nil { // first: nothing is written beside data that is another's
-		return err
-	}
-	saved, err := a.openDisk()
+	cluster, err := a.findPostgres() // first: nothing is written beside data that is another's
 	if err != nil {
 		return err
 	}
-	if err := a.refuseMuteOwner(saved); err != nil {
+	if err := a.openDisk(); err != nil {
 		return err
 	}
-	a.closers = append(a.closers, a.closePostgres) // not before the disk's locks are ours: it may be another's that runs
+	if err := a.refuseMuteOwner(); err != nil {
+		return err
+	}
+	a.openDatabase(cluster) // not before the disk's lock is ours: it may be another's that runs
 	a.aside = salvage.NewOwnDisk(asides{a.cluster.Cluster}, a.config.Site.Seat)
 	a.closers = append(a.closers, a.aside.Wait)
 	if err := a.forPort(a.config.Peer.Listen, a.openPeer); err != nil {
@@ -108,39 +110,52 @@ func (a *App) build(found bool) error {
 	if err := a.openWitness(); err != nil {
 		return err
 	}
-	a.makeAgent(saved, found)
+	a.makeAgent(found)
 	a.makeSalvager()
 	a.makeProver()
 	return a.forPort(a.config.Console.Listen, a.openConsole)
 }
 
-// openDisk opens what this server keeps by itself, PostgreSQL or not.
-func (a *App) openDisk() (savedTerm, error) {
+// openDisk opens what this server keeps by itself, PostgreSQL or not. What happens is told to
+// the agent's front, which writes it to the diary; whether this process is the only one of
+// its server, the spool's lock says.
+func (a *App) openDisk() error {
 	site := a.config.Site
 	if err := os.MkdirAll(site.Data, 0o755); err != nil {
-		return savedTerm{}, fmt.Errorf("%w: the data directory cannot be made: %w", ErrMissing, err)
+		return fmt.Errorf("%w: the data directory cannot be made: %w", ErrMissing, err)
 	}
 	j, err := journal.Open(filepath.Join(site.Data, "journal"), site.ID, site.Seat)
 	if err != nil {
-		return savedTerm{}, fmt.Errorf("%w: %w", ErrForbidden, err)
+		return fmt.Errorf("%w: %w", ErrForbidden, err)
 	}
-	a.spool, err = spool.Open(filepath.Join(site.Data, "spool"), site.Seat, spool.Options{Log: a.log, MayRenew: a.mayRenew})
-	if err != nil {
-		return savedTerm{}, fmt.Errorf("%w: %w", ErrForbidden, err)
-	}
-	a.closers = append(a.closers, func() { _ = a.spool.Close() })
+	a.journal = savedTerm{j}
 	a.diary, err = diary.Open(filepath.Join(site.Data, "diary"), diary.Options{Seat: site.Seat, Log: a.log})
 	if err != nil {
-		return savedTerm{}, fmt.Errorf("%w: %w", ErrMissing, err)
+		return fmt.Errorf("%w: %w", ErrMissing, err)
 	}
 	a.closers = append(a.closers, func() { _ = a.diary.Close() })
-	return savedTerm{j}, nil
+	a.front = agent.NewFront(agent.FrontOptions{Settings: a.settings(), Refusal: a.config.PBX.RefusalCode, Diary: a.diary, Log: a.log})
+	a.spool, err = spool.Open(filepath.Join(site.Data, "spool"), site.Seat, spool.Options{Log: a.log, MayRenew: a.front.Protected})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrForbidden, err)
+	}
+	a.closers = append(a.closers, func() { _ = a.spool.Close() })
+	return nil
+}
+
+func (a *App) settings() takeover.Settings {
+	c := a.config
+	return takeover.Settings{
+		Seat: c.Site.Seat, Rounds: c.Takeover.Rounds, Limit: c.Takeover.Limit.Std(),
+		Pause: c.Takeover.Pause.Std(), Watch: c.Takeover.Watch.Std(), OwnCalls: c.Takeover.OwnCalls,
+		Level: c.Site.Level, Site: c.Site.ID, Arbiter: c.Site.Arbiter,
+	}
 }
 
 // refuseMuteOwner: a server that was last on duty cannot become one without a telephone:
 // nobody else may answer in its term.
-func (a *App) refuseMuteOwner(saved savedTerm) error {
-	d, known, err := saved.Load()
+func (a *App) refuseMuteOwner() error {
+	d, known, err := a.journal.Load()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrForbidden, err)
 	}
@@ -192,7 +207,7 @@ func missing(err error) error {
 	return err
 }
 
-func (a *App) makeAgent(saved savedTerm, found bool) {
+func (a *App) makeAgent(found bool) {
 	c := a.config
 	own := newDatabase(a.cluster, address(c.Database.Other), a.peer, a.log)
 	telephone, voice := a.telephony.ports()
@@ -201,37 +216,32 @@ func (a *App) makeAgent(saved savedTerm, found bool) {
 			Name: c.Site.Name, Level: c.Site.Level, Arbiter: c.Site.Arbiter, PBX: c.PBX.Address,
 			Reception: c.PBX.ReceptionNumber, Reached: c.PBX.ReceptionUser, StandbyUser: c.PBX.StandbyUser,
 		},
-		Settings: takeover.Settings{
-			Seat: c.Site.Seat, Rounds: c.Takeover.Rounds, Limit: c.Takeover.Limit.Std(),
-			Pause: c.Takeover.Pause.Std(), Watch: c.Takeover.Watch.Std(), OwnCalls: c.Takeover.OwnCalls,
-			Level: c.Site.Level, Site: c.Site.ID, Arbiter: c.Site.Arbiter,
-		},
-		Found: found, Refusal: c.PBX.RefusalCode, Journal: saved, Database: own, Ward: own, Store: a.records,
-		Link:      link{a.peer, peer.NewAcquaintance(a.explain)},
-		Telephone: telephone, Voice: voice, Diary: a.diary, Spool: a.spool, Log: a.log,
+		Found: found, Journal: a.journal, Database: own, Ward: own, Store: a.records,
+		Link:      link{a.peer, peer.NewAcquaintance(a.front.Explain)},
+		Telephone: telephone, Voice: voice, Spool: a.spool,
 	}
 	if a.witness != nil {
 		o.Arbiter = a.witness
 	}
-	a.agent = agent.New(o)
+	a.agent = agent.New(a.front, o)
 }
 
 func (a *App) makeSalvager() {
 	other := salvage.Other{Link: a.peer}
 	a.salvager = salvage.New(salvage.Options{
-		Own: a.aside, Other: other, Book: store.Book{Records: a.records}, Forward: other.Carry, Tell: a.explain, Log: a.log,
+		Own: a.aside, Other: other, Book: store.Book{Records: a.records}, Forward: other.Carry, Tell: a.front.Explain, Log: a.log,
 	})
 }
 
 func (a *App) makeProver() {
 	c, other := a.config, verify.Other{Link: a.peer}
-	a.sorting = verify.NewSorting(a.cluster, a.peer, a.pair, a.explain, a.log)
+	a.sorting = verify.NewSorting(a.cluster, a.peer, a.pair, a.front.Explain, a.log)
 	a.prover = verify.New(verify.Options{
 		Own: ownDatabase{a.cluster.Cluster}, Other: other, Seat: c.Site.Seat, Pair: a.pair,
 		Hour: c.Mirror.Verify.SinceMidnight(), File: filepath.Join(c.Site.Data, "verified.json"),
-		Forward: other.Prove, Tell: a.explain, Show: a.agent.Proving, Log: a.log,
+		Forward: other.Prove, Tell: a.front.Explain, Show: a.front.Proving, Log: a.log,
 		Verified: func(r verify.Record) {
-			a.agent.Verified(agent.Verified{Data: r.Data, At: r.At, Differences: r.Differences})
+			a.front.Verified(agent.Verified{Data: r.Data, At: r.At, Differences: r.Differences})
 			a.sorting.Again()
 		},
 	})
@@ -239,7 +249,7 @@ func (a *App) makeProver() {
 
 // pair is how both servers stand to each other.
 func (a *App) pair() verify.Pair {
-	m := a.agent.Machine()
+	m := a.front.Machine()
 	return verify.Pair{Owner: m.Owns() && m.Phase == takeover.Serving, InSync: m.Protected(), Copy: m.Other.DataID}
 }
 
@@ -281,10 +291,10 @@ func (a *App) Run(ctx context.Context) error {
 	begin(a.prover.Run)
 	begin(a.sorting.Run)
 	begin(a.watchCertificates)
-	begin(func(ctx context.Context) { a.cluster.WatchHolders(ctx, a.explain) })
-	begin(func(ctx context.Context) { a.cluster.WatchLog(ctx, a.explain, a.agent.Notice) })
-	begin(func(ctx context.Context) { rotation.WatchExpiry(ctx, a.config.Peer.Files(), a.explain) })
-	begin(func(ctx context.Context) { a.console.Prove(ctx, a.agent.Interfaces) })
+	begin(func(ctx context.Context) { a.cluster.WatchHolders(ctx, a.front.Explain) })
+	begin(func(ctx context.Context) { a.cluster.WatchLog(ctx, a.front.Explain, a.front.Notice) })
+	begin(func(ctx context.Context) { rotation.WatchExpiry(ctx, a.config.Peer.Files(), a.front.Explain) })
+	begin(func(ctx context.Context) { a.console.Prove(ctx, a.front.Interfaces) })
 	a.openingWords()
 	a.console.Start()
 	manager := systemd.New(a.log)
@@ -309,7 +319,7 @@ func (a *App) watchCertificates(ctx context.Context) {
 	if a.witness != nil {
 		witness = a.witness
 	}
-	a.keys.Run(ctx, a.peer, witness, a.cluster)
+	a.keys.Run(ctx, a.peer, witness, a.cluster, a.front.Explain)
 }
 
 // leaveLimit is how long a server that is stopped tries to be heard giving the
@@ -331,10 +341,10 @@ func (a *App) spools() []outbox.Source {
 // openingWords says what was found on the disk at the start.
 func (a *App) openingWords() {
 	if cut := a.spool.Opened().CutBytes; cut > 0 {
-		a.explain("warning", releve.Say("event-spool-cut", "bytes", fmt.Sprint(cut)))
+		a.front.Explain("warning", releve.Say("event-spool-cut", "bytes", fmt.Sprint(cut)))
 	}
 	if a.rooted != nil {
-		a.explain("warning", *a.rooted)
+		a.front.Explain("warning", *a.rooted)
 	}
 }
 

@@ -27,7 +27,7 @@ import (
 )
 
 // findPostgres finds its programs and looks at whose the data is. It changes nothing.
-func (a *App) findPostgres() error {
+func (a *App) findPostgres() (*postgres.Cluster, error) {
 	c := a.config
 	found, err := postgres.Find(c.Database.Binaries)
 	if errors.Is(err, postgres.ErrOldMinor) {
@@ -36,34 +36,43 @@ func (a *App) findPostgres() error {
 		found = postgres.Installation{}
 	}
 	if err := a.readCertificates(); err != nil {
-		return err
+		return nil, err
 	}
 	cluster, wrong := a.newCluster(found)
 	if wrong != nil {
-		return fmt.Errorf("%w: %w", ErrMissing, wrong)
+		return nil, fmt.Errorf("%w: %w", ErrMissing, wrong)
 	}
-	recovers := func() postgres.Progress { return copy.Progress("copy-starts", a.recovering) }
-	a.cluster = postgres.NewRunner(cluster, recovers, a.explain)
-	a.ledger = outbox.NewLedger()
-	a.records = store.NewRecords(cluster, c.Site.Seat, c.PBX.StandbyUser, a.acknowledged, a.explain, a.log)
 	state, unknown := cluster.Whose()
 	switch {
 	case unknown != nil:
 		a.log.Error("the database will not start", "err", unknown)
 	case state.Presence == postgres.Foreign:
-		return fmt.Errorf("%w: %w", ErrForbidden, state.Foreign)
+		return nil, fmt.Errorf("%w: %w", ErrForbidden, state.Foreign)
 	case state.Presence == postgres.Absent && found.Bin == "":
-		return fmt.Errorf("%w: %w", ErrMissing, err)
+		return nil, fmt.Errorf("%w: %w", ErrMissing, err)
 	case found.Bin == "": // a site that lives answers its calls all the same
 		a.log.Error("the database will not start", "err", err)
 	}
-	return nil
+	return cluster, nil
+}
+
+// openDatabase makes what runs PostgreSQL, and what is recorded in it.
+func (a *App) openDatabase(cluster *postgres.Cluster) {
+	recovers := func() postgres.Progress { return copy.Progress("copy-starts", a.front.Recovering) }
+	a.cluster = postgres.NewRunner(cluster, recovers, a.front.Explain)
+	a.ledger = outbox.NewLedger()
+	stored := func(facts []releve.Fact) {
+		a.front.Stored(facts)
+		a.ledger.Add(facts)
+	}
+	a.records = store.NewRecords(cluster, a.config.Site.Seat, a.config.PBX.StandbyUser, stored, a.front.Explain, a.log)
+	a.closers = append(a.closers, a.closePostgres)
 }
 
 // readCertificates knows what the files hold before anybody is made with it.
 func (a *App) readCertificates() (err error) {
 	site := a.config.Site
-	a.keys, err = rotation.Begin(a.config.Peer.Files(), identity.Identity{Site: site.ID, Seat: site.Seat}, a.explain, a.log)
+	a.keys, err = rotation.Begin(a.config.Peer.Files(), identity.Identity{Site: site.ID, Seat: site.Seat}, a.log)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrMissing, err)
 	}

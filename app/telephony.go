@@ -65,7 +65,7 @@ func (a *App) openTelephony() error {
 	s.tester = overflow.New(overflow.Options{
 		Seat: a.config.Site.Seat, Level: a.config.Site.Level, Profile: s.profile(), OwnCalls: a.config.Takeover.OwnCalls,
 		Night: a.config.Mirror.Verify.SinceMidnight(), File: filepath.Join(a.config.Site.Data, "overflow.json"),
-		Telephone: s.telephone, Calls: s.calls, Site: a, Link: a.peer, Explain: a.explain, Log: a.log,
+		Telephone: s.telephone, Calls: s.calls, Site: site{a.front, a}, Link: a.peer, Explain: a.front.Explain, Log: a.log,
 	})
 	return nil
 }
@@ -81,7 +81,7 @@ func (s *switchboard) openPhone() (err error) {
 		OnInvite: s.offered, OnCheck: s.checked, OnUnfit: s.unfit, User: s.ownUser(),
 		Unacknowledged: max(1, c.SIP.Channels/8),
 		OnPanic: func(what string) { // a fault of the program that ended one message or call (K9)
-			s.explain("major", releve.Say("event-message-broken", "cause", what))
+			s.front.Explain("major", releve.Say("event-message-broken", "cause", what))
 		},
 	})
 	if err != nil {
@@ -133,7 +133,7 @@ func (s *switchboard) makeCalls() error {
 		return err
 	}
 	s.calls, err = calls.New(calls.Options{
-		Seat: c.Site.Seat, Channels: c.SIP.Channels, Duty: s.App, Spool: s.spool, Run: s.spool.Run(), Began: time.Now(), Log: s.log,
+		Seat: c.Site.Seat, Channels: c.SIP.Channels, Duty: duty{s.front}, Spool: s.spool, Run: s.spool.Run(), Began: time.Now(), Log: s.log,
 		Profile: s.profile(),
 		Script: attendant.Script{
 			Language: c.Attendant.Language, ExtensionDigits: c.Attendant.ExtensionDigits, Operator: c.Attendant.Operator,
@@ -141,7 +141,7 @@ func (s *switchboard) makeCalls() error {
 		},
 		Secret: c.PBX.StandbyPassword,
 		Broken: func(call releve.CallID, cause string) {
-			s.explain("major", releve.Say("event-call-broken", "call", string(call), "cause", cause))
+			s.front.Explain("major", releve.Say("event-call-broken", "call", string(call), "cause", cause))
 		},
 	})
 	return err
@@ -149,12 +149,10 @@ func (s *switchboard) makeCalls() error {
 
 func (s *switchboard) makeTelephone() {
 	reception, standby := s.accounts()
-	mayRegister := func(own, any bool) bool { return s.agent.MayRegister(own, any) }
-	mayStandBy := func(own, any bool) bool { return s.agent.MayStandBy(own, any) }
 	s.telephone = &telephone{
 		Lines: phone.NewLines(s.phone,
-			register.NewLine(s.phone, reception, mayRegister, s.explain, s.log),
-			register.NewLine(s.phone, standby, mayStandBy, s.explain, s.log)),
+			register.NewLine(s.phone, reception, s.front.MayRegister, s.front.Explain, s.log),
+			register.NewLine(s.phone, standby, s.front.MayStandBy, s.front.Explain, s.log)),
 		phone: s.phone, peer: s.peer, other: address(s.config.SIP.Other), number: s.config.PBX.ReceptionNumber, own: s.calls,
 		answerers: overflow.Answerers{Seat: s.config.Site.Seat, Link: s.peer, Own: s.calls.Snapshot},
 	}
@@ -166,6 +164,21 @@ func (s *switchboard) CheckCalls(ctx context.Context, emit func(view.Procedure))
 	return s.tester.CheckCalls(ctx, emit)
 }
 func (s *switchboard) Known() []releve.Call { return s.calls.Known() }
+
+// duty is the agent as the calls need it.
+type duty struct{ *agent.Front }
+
+func (d duty) Verify(ctx context.Context, o calls.Offer) releve.Decision {
+	return d.Front.Verify(ctx, o.Invite.Call, o.Reason, o.Own)
+}
+
+// site is the agent as the tests of an overflow need it.
+type site struct {
+	*agent.Front
+	app *App
+}
+
+func (s site) View() view.Site { return s.app.agent.View() }
 
 // offered hands a call of the phone on; take takes it up.
 func (s *switchboard) offered(in *phone.Incoming) {
@@ -196,8 +209,8 @@ func (s *switchboard) run(clips clips, begin func(func(context.Context))) {
 	begin(s.record)
 	begin(s.telephone.Run)
 	begin(s.tester.Run)
-	begin(func(ctx context.Context) { s.calls.Watch(ctx, s.explain) })
-	begin(func(ctx context.Context) { s.phone.WatchDoor(ctx, names, s.explain) })
+	begin(func(ctx context.Context) { s.calls.Watch(ctx, s.front.Explain) })
+	begin(func(ctx context.Context) { s.phone.WatchDoor(ctx, names, s.front.Explain) })
 	begin(func(ctx context.Context) { s.take(ctx, clips) })
 }
 

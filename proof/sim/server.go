@@ -162,8 +162,8 @@ func (p *process) makeAgent() {
 			Name: "Clinique", Level: p.level, Arbiter: p.founding, PBX: "pbx", Reception: receptionNumber,
 			Reached: receptionUser, StandbyUser: standbyUser,
 		},
-		Settings: set, Refusal: refusalCode, Journal: saver{p}, Database: postgres{p}, Store: p.store, Link: link{p},
-		Telephone: telephone{p}, Voice: voice{p}, Diary: diaryOf{p}, Spool: p.records, Log: quiet, Now: p.now,
+		Journal: saver{p}, Database: postgres{p}, Store: p.store, Link: link{p},
+		Telephone: telephone{p}, Voice: voice{p}, Spool: p.records,
 	}
 	if p.witnessed {
 		options.Arbiter = arbiter{p}
@@ -171,7 +171,8 @@ func (p *process) makeAgent() {
 	if p.byHand {
 		options.Ward = ward{p.postgres()}
 	}
-	p.agent = agent.New(options)
+	front := agent.NewFront(agent.FrontOptions{Settings: set, Refusal: refusalCode, Diary: diaryOf{p}, Log: quiet, Now: p.now})
+	p.agent = agent.New(front, options)
 }
 
 // run begins what a server's program does. The caller holds the lock.

@@ -3,12 +3,9 @@ package agent
 import (
 	"context"
 	"crypto/rand"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"releve"
 	"releve/rules/takeover"
@@ -19,9 +16,7 @@ import (
 // Options is what an agent is made of.
 type Options struct {
 	Site      SiteWords
-	Settings  takeover.Settings
 	Found     bool // found the site without hearing the other first
-	Refusal   int  // SIP code of a refusal to the PBX
 	Journal   Journal
 	Database  Database
 	Ward      Ward
@@ -30,10 +25,7 @@ type Options struct {
 	Arbiter   Arbiter // nil: the site has no witness
 	Telephone Telephone
 	Voice     Voice
-	Diary     Diary
 	Spool     Spool
-	Log       *slog.Logger
-	Now       func() time.Duration // CLOCK_BOOTTIME when nil (R19)
 }
 
 // SiteWords are what the view repeats of the configuration.
@@ -47,12 +39,8 @@ type SiteWords struct {
 	StandbyUser string
 }
 
-// Bounds of the queues: events are produced by a handful of watchers, offers by
-// at most the PBX's simultaneous calls; a full queue makes its producer wait.
-const (
-	eventQueue = 256
-	offerQueue = 2048
-)
+// eventQueue is for a handful of watchers; full, it makes its producer wait.
+const eventQueue = 256
 
 // How often time alone is looked at: often while a call or a failing server waits
 // for the next round, seldom on a quiet site.
@@ -66,10 +54,9 @@ const asleep = time.Second
 
 // Agent owns one server's machine.
 type Agent struct {
+	*Front
 	Options
 	events chan report
-	offers chan *offer
-	gone   chan *offer
 	claims chan claim
 
 	machine takeover.Machine // owned by Run
@@ -82,22 +69,15 @@ type Agent struct {
 	heard   heard            // of the other, owned by Run
 	lifeID  string           // of this process
 
-	snapshot atomic.Pointer[snapshot]
 	pbxHeard atomic.Int64  // when a question was sent for the other that the PBX answered (Now)
 	brought  atomic.Int64  // when the round began that last brought the other's word (Now); 0: none did
 	kick     chan struct{} // tell the other now
-	changed  *broadcast
-	board    board
 	ill      atomic.Pointer[illness]
 	guide    *guide.Guide
 
 	work sync.WaitGroup
 	life context.Context // of Run: what is begun beside a job ends with it
 }
-
-// snapshot is the machine as it was after a step. It says nothing any more once
-// that step is longer ago than asleep: the process may have been stopped meanwhile.
-type snapshot struct{ takeover.Machine }
 
 // report is an event on its way to the loop.
 type report struct {
@@ -107,34 +87,19 @@ type report struct {
 	told  time.Duration // … and when it was so
 }
 
-// New makes an agent. Nothing happens before Run.
-func New(o Options) *Agent {
-	if o.Now == nil {
-		o.Now = boottime
-	}
+// New makes the agent behind a front. Nothing happens before Run.
+func New(f *Front, o Options) *Agent {
 	a := &Agent{
+		Front:   f,
 		Options: o,
 		events:  make(chan report, eventQueue),
-		offers:  make(chan *offer, offerQueue),
-		gone:    make(chan *offer, offerQueue),
 		claims:  make(chan claim, 1), // the machine has one out at a time
-		machine: takeover.New(o.Settings),
+		machine: f.Machine(),
 		kick:    make(chan struct{}, 1),
-		changed: newBroadcast(),
 		lifeID:  rand.Text(),
 	}
 	a.guide = guide.New(guided{a})
-	a.publish()
 	return a
-}
-
-// boottime goes on while the machine sleeps (R19).
-func boottime() time.Duration {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
-		panic("CLOCK_BOOTTIME cannot be read: " + err.Error()) // Linux has it since 2.6.39
-	}
-	return time.Duration(ts.Nano())
 }
 
 // Run decides until ctx ends. It returns after the jobs and watchers it began.
@@ -273,9 +238,7 @@ func shown(m takeover.Machine) takeover.Status {
 	return s
 }
 
-func (a *Agent) publish() {
-	a.snapshot.Store(&snapshot{a.machine})
-}
+func (a *Agent) publish() { a.Front.publish(a.machine) }
 
 // send brings an event to the loop, or gives up when the agent ends.
 func (a *Agent) send(ctx context.Context, e takeover.Event) { a.report(ctx, report{Event: e}) }
@@ -286,9 +249,6 @@ func (a *Agent) report(ctx context.Context, r report) {
 	case <-ctx.Done():
 	}
 }
-
-// Machine is the latest snapshot, for those who look and do not decide.
-func (a *Agent) Machine() takeover.Machine { return a.snapshot.Load().Machine }
 
 // Turned is how long ago the loop took its last step. It takes one several times a
 // second; a longer time says that it hangs, or that the process was stopped.
@@ -325,9 +285,6 @@ func (a *Agent) until(ctx context.Context, ok func(takeover.Machine) bool) bool 
 	}
 	return true
 }
-
-// Changed tells viewers that there is something new to see.
-func (a *Agent) Changed(ctx context.Context) <-chan struct{} { return a.changed.listen(ctx) }
 
 // Watch sends the site after each change, the latest only, and once at first.
 func (a *Agent) Watch(ctx context.Context) <-chan view.Site {

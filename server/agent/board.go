@@ -84,9 +84,9 @@ type Verified struct {
 }
 
 // Proving shows a verification while it runs, nil when none does.
-func (a *Agent) Proving(p *view.Procedure) {
-	a.board.prove(p)
-	a.changed.announce()
+func (f *Front) Proving(p *view.Procedure) {
+	f.board.prove(p)
+	f.changed.announce()
 }
 
 func (b *board) prove(p *view.Procedure) {
@@ -102,18 +102,18 @@ func (b *board) proving() *view.Procedure {
 }
 
 // Interfaces is told how this server's page is: it proves itself.
-func (a *Agent) Interfaces(t releve.Tier) {
-	if a.board.served(t) {
-		a.changed.announce()
+func (f *Front) Interfaces(t releve.Tier) {
+	if f.board.served(t) {
+		f.changed.announce()
 	}
 }
 
 // Verified is told what a verification found, or an earlier run's did.
-func (a *Agent) Verified(v Verified) {
-	a.board.mu.Lock()
-	a.board.verified = v
-	a.board.mu.Unlock()
-	a.changed.announce()
+func (f *Front) Verified(v Verified) {
+	f.board.mu.Lock()
+	f.board.verified = v
+	f.board.mu.Unlock()
+	f.changed.announce()
 }
 
 // served says whether the page is other than before.
@@ -170,8 +170,8 @@ func (b *board) theirs() (m Message, at time.Time, heard bool) {
 }
 
 // OtherHeard says whether the other server said something lately.
-func (a *Agent) OtherHeard() bool {
-	_, _, heard := a.board.theirs()
+func (f *Front) OtherHeard() bool {
+	_, _, heard := f.board.theirs()
 	return heard
 }
 
@@ -267,10 +267,10 @@ func (b *board) store(facts []releve.Fact, alone bool) {
 	}
 }
 
-// Stored is told of each acknowledged fact.
-func (a *Agent) Stored(facts []releve.Fact) {
-	m := a.Machine()
-	a.board.store(facts, m.CommitsAlone())
+// Stored is told of each acknowledged fact. What is no call's is nobody's record.
+func (f *Front) Stored(facts []releve.Fact) {
+	m := f.Machine()
+	f.board.store(slices.DeleteFunc(slices.Clone(facts), func(f releve.Fact) bool { return f.Call == "" }), m.CommitsAlone())
 }
 
 // own is a copy of the newest events of this server.

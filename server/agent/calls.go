@@ -19,10 +19,10 @@ type offer struct {
 
 // Stance is what a call may do now. It is a snapshot: a process that was stopped
 // finds it expired, and asks before it answers (H10).
-func (a *Agent) Stance() (takeover.StanceKind, releve.Term) {
-	s := a.snapshot.Load()
+func (f *Front) Stance() (takeover.StanceKind, releve.Term) {
+	s := f.snapshot.Load()
 	stance := s.Stance()
-	if stance == takeover.OnDuty && !s.Vote && a.Now()-s.Now > asleep {
+	if stance == takeover.OnDuty && !s.Vote && f.Now()-s.Now > asleep {
 		stance = takeover.VerifyingAll
 	}
 	return stance, s.Term
@@ -31,11 +31,11 @@ func (a *Agent) Stance() (takeover.StanceKind, releve.Term) {
 // Verify waits for the verdict on the other server. When ctx ends, the caller hung up: the
 // verification goes on without him (H3). own says that this server made the call itself, and
 // that the PBX gave it back.
-func (a *Agent) Verify(ctx context.Context, call releve.CallID, reason releve.OverflowReason, own bool) releve.Decision {
+func (f *Front) Verify(ctx context.Context, call releve.CallID, reason releve.OverflowReason, own bool) releve.Decision {
 	o := &offer{call, reason, own, make(chan releve.Decision, 1)}
-	refused := releve.Decision{Code: a.Refusal}
+	refused := releve.Decision{Code: f.Refusal}
 	select {
-	case a.offers <- o:
+	case f.offers <- o:
 	case <-ctx.Done():
 		return refused
 	}
@@ -44,7 +44,7 @@ func (a *Agent) Verify(ctx context.Context, call releve.CallID, reason releve.Ov
 		return d
 	case <-ctx.Done():
 		select {
-		case a.gone <- o:
+		case f.gone <- o:
 		default: // the queue is as long as that of the offers: it has room unless the agent has ended
 		}
 		return refused
@@ -83,18 +83,18 @@ func (a *Agent) decide(call releve.CallID, d releve.Decision) {
 // MayRegister says whether this server may bind the reception user now. Before
 // each refresh it must know that it is still on duty: it holds the vote, or has
 // heard the other, or the PBX still shows its own binding, or none at all.
-func (a *Agent) MayRegister(own, anyBinding bool) bool {
-	s := a.snapshot.Load()
-	if a.Now()-s.Now > asleep || !s.Users().Reception {
+func (f *Front) MayRegister(own, anyBinding bool) bool {
+	s := f.snapshot.Load()
+	if f.Now()-s.Now > asleep || !s.Users().Reception {
 		return false
 	}
-	heard := s.OtherAt > 0 && a.Now()-s.OtherAt < asleep
+	heard := s.OtherAt > 0 && f.Now()-s.OtherAt < asleep
 	return s.Vote || heard || own || !anyBinding
 }
 
 // MayStandBy says whether this server may bind the standby user now. What an earlier life
 // had is kept, and not taken: the user may be the other's.
-func (a *Agent) MayStandBy(own, _ bool) bool {
-	s := a.snapshot.Load()
-	return a.Now()-s.Now <= asleep && s.Users().Standby && (own || !s.OnlyKeepsStandby())
+func (f *Front) MayStandBy(own, _ bool) bool {
+	s := f.snapshot.Load()
+	return f.Now()-s.Now <= asleep && s.Users().Standby && (own || !s.OnlyKeepsStandby())
 }

@@ -200,12 +200,6 @@ func (a *Agent) start(ctx context.Context, writable bool) (done takeover.Done, e
 	return done, err
 }
 
-// Recovering is told how far the replay of the log has come in a start.
-func (a *Agent) Recovering(_ releve.Sentence, p *releve.Progress) {
-	a.board.advance(p)
-	a.changed.announce()
-}
-
 func (a *Agent) look(ctx context.Context) (*takeover.Database, error) {
 	db, err := a.Database.Look(ctx)
 	return &db, err

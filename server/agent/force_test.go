@@ -170,7 +170,7 @@ func TestTakingTheDutyByTheOperatorsWord(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *sim.Site) {
 		s.Secondary().BreakDatabase("disk full")
 		s.Until("the main is alone", 3*time.Second, func() bool { return s.Main().Agent().Machine().Alone() })
-		s.Main().Agent().Stored([]releve.Fact{{ID: "f1", Call: "one@pbx"}, {ID: "f2", Call: "two@pbx"}})
+		s.Main().Agent().Stored([]releve.Fact{{ID: "f1", Call: "one@pbx"}, {ID: "f2", Call: "two@pbx"}, {ID: "over-run"}})
 		s.Main().LockRecords()
 		s.Main().Record(3)
 		s.Until("the secondary has heard of it", 2*time.Second, func() bool {

@@ -1,15 +1,13 @@
 package agent
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"reflect"
-	"releve"
 	"strconv"
 	"time"
 
+	"releve"
 	"releve/rules/takeover"
 	"releve/screen/view"
 )
@@ -188,26 +186,4 @@ func evidenceOf(r takeover.Round) []releve.Sentence {
 		all = append(all, releve.Say(code, "path", reply.Path, "why", reply.Why))
 	}
 	return all
-}
-
-// Notice has the screens show something of this server for as long as it lasts: until it is
-// said anew about the same thing, or with nothing.
-func (a *Agent) Notice(about string, what releve.Sentence) {
-	a.board.notice(about, what)
-	a.changed.announce()
-}
-
-// Explain adds a fact of another room to the diary and the board: a bad password
-// at the PBX, a saturation.
-func (a *Agent) Explain(severity string, what releve.Sentence) {
-	m := a.Machine()
-	now := time.Now().UTC()
-	a.Diary.Write(releve.Entry{At: now, Seat: m.Seat, Term: m.Term, Kind: "fact", What: what, Routine: true})
-	a.board.add(view.Event{At: now, Seat: m.Seat, Term: m.Term, Severity: severity, What: what})
-	level := slog.LevelWarn
-	if severity == "info" || severity == "cleared" {
-		level = slog.LevelInfo
-	}
-	a.Log.Log(context.Background(), level, "noticed", "what", what.Code, "args", what.Args)
-	a.changed.announce()
 }

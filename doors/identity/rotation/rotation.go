@@ -7,10 +7,10 @@ import (
 	"log/slog"
 	"maps"
 	"reflect"
-	"releve"
 	"slices"
 	"time"
 
+	"releve"
 	"releve/doors/identity"
 )
 
@@ -56,8 +56,8 @@ type Rotation struct {
 }
 
 // Begin knows the files before anything else reads them.
-func Begin(files identity.Files, who identity.Identity, explain func(severity string, what releve.Sentence), log *slog.Logger) (*Rotation, error) {
-	r := &Rotation{watch: identity.NewWatch(files), who: who, explain: explain, log: log}
+func Begin(files identity.Files, who identity.Identity, log *slog.Logger) (*Rotation, error) {
+	r := &Rotation{watch: identity.NewWatch(files), who: who, log: log}
 	var err error
 	if r.current, err = identity.Load(files); err == nil {
 		r.given, err = r.current.ForPostgres(who.Site, who.Seat, "")
@@ -68,10 +68,10 @@ func Begin(files identity.Files, who identity.Identity, explain func(severity st
 // ForPostgres is what PostgreSQL is made with.
 func (k *Rotation) ForPostgres() identity.PostgresFiles { return k.given }
 
-// Run goes on with what is put in the files' place until ctx ends. The witness is nil where
-// the site has none.
-func (k *Rotation) Run(ctx context.Context, link Link, witness Shower, database Certified) {
-	k.link, k.witness, k.database = link, witness, database
+// Run goes on with what is put in the files' place until ctx ends, and explains it. The witness
+// is nil where the site has none.
+func (k *Rotation) Run(ctx context.Context, link Link, witness Shower, database Certified, explain func(severity string, what releve.Sentence)) {
+	k.link, k.witness, k.database, k.explain = link, witness, database, explain
 	k.run(ctx)
 }
 

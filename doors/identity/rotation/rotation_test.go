@@ -40,11 +40,11 @@ func (k *keptCertificates) Recertify(_ context.Context, c identity.PostgresFiles
 func keysIn(t *testing.T, dir string) (*Rotation, *believer, *keptCertificates, *[]releve.Sentence) {
 	t.Helper()
 	files, link, database, told := identitytest.Files(dir, releve.Main), &believer{}, &keptCertificates{}, &[]releve.Sentence{}
-	k, err := Begin(files, identity.Identity{Site: testSite, Seat: releve.Main}, func(_ string, what releve.Sentence) { *told = append(*told, what) }, slog.New(slog.DiscardHandler))
+	k, err := Begin(files, identity.Identity{Site: testSite, Seat: releve.Main}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.link, k.database = link, database
+	k.link, k.database, k.explain = link, database, func(_ string, what releve.Sentence) { *told = append(*told, what) }
 	return k, link, database, told
 }
 
