@@ -25,6 +25,17 @@ type Sound struct {
 	Unfit  string   `json:"unfit,omitempty"`  // why it cannot be agreed to; "" where it can
 }
 
+// ErrLost is why nobody can be put through, or talked to: the call is gone.
+var ErrLost = Known("nobody is on the call any more", "cause-lost")
+
+// Load is how busy a server's calls are.
+type Load struct {
+	Busy, Channels             int
+	Offered, Answered, Refused int64
+	LastInvite                 time.Time
+	Notices                    []Sentence // for the screens
+}
+
 // Diversion is one entry of Diversion (RFC 5806) or History-Info (RFC 7044).
 type Diversion struct {
 	User   string

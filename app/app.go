@@ -20,6 +20,7 @@ import (
 	"releve/adapters/diary"
 	"releve/adapters/journal"
 	"releve/adapters/peer"
+	"releve/adapters/phone"
 	"releve/adapters/postgres"
 	"releve/adapters/spool"
 	"releve/adapters/store"
@@ -95,8 +96,8 @@ func (a *App) build(found bool) error {
 	if err := a.openDisk(); err != nil {
 		return err
 	}
-	if err := a.refuseMuteOwner(); err != nil {
-		return err
+	if err := agent.CheckJournal(a.journal, a.config.Mute()); err != nil {
+		return fmt.Errorf("%w: %w", ErrForbidden, err)
 	}
 	a.openDatabase(cluster) // not before the disk's lock is ours: it may be another's that runs
 	a.aside = salvage.NewOwnDisk(asides{a.cluster.Cluster}, a.config.Site.Seat)
@@ -111,6 +112,7 @@ func (a *App) build(found bool) error {
 		return err
 	}
 	a.makeAgent(found)
+	a.telephony.prove()
 	a.makeSalvager()
 	a.makeProver()
 	return a.forPort(a.config.Console.Listen, a.openConsole)
@@ -151,22 +153,6 @@ func (a *App) settings() takeover.Settings {
 		Level: c.Site.Level, Site: c.Site.ID, Arbiter: c.Site.Arbiter,
 	}
 }
-
-// refuseMuteOwner: a server that was last on duty cannot become one without a telephone:
-// nobody else may answer in its term.
-func (a *App) refuseMuteOwner() error {
-	d, known, err := a.journal.Load()
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrForbidden, err)
-	}
-	if a.config.Mute() && known && d.Owns() {
-		return fmt.Errorf("%w: %w", ErrForbidden, &releve.Fault{Cause: errMuteOwner, Why: releve.Say("level-on-duty", "seat", string(d.Seat))})
-	}
-	return nil
-}
-
-// errMuteOwner is the cause for logs.
-var errMuteOwner = errors.New("this server was last on duty and has no telephone at level mirroring")
 
 func (a *App) openPeer() (err error) {
 	c := a.config
@@ -209,7 +195,10 @@ func missing(err error) error {
 
 func (a *App) makeAgent(found bool) {
 	c := a.config
-	own := newDatabase(a.cluster, address(c.Database.Other), a.peer, a.log)
+	runs := postgres.Takeover{Runner: a.cluster}
+	own := database{runs, copy.New(copy.Options{
+		PostgreSQL: a.cluster, Disk: runs.Disk, Other: address(c.Database.Other), Link: a.peer, Log: a.log,
+	})}
 	telephone, voice := a.telephony.ports()
 	o := agent.Options{
 		Site: agent.SiteWords{
@@ -269,7 +258,7 @@ func (a *App) answers() peer.Handler {
 // and stops what New and Run began.
 func (a *App) Run(ctx context.Context) error {
 	defer a.close()
-	clips, err := loadClips()
+	prompts, err := phone.LoadPrompts()
 	if err != nil {
 		return err
 	}
@@ -277,14 +266,14 @@ func (a *App) Run(ctx context.Context) error {
 	var rooms sync.WaitGroup
 	failed := make(chan error, 1)
 	begin := func(f func(context.Context)) { rooms.Go(func() { f(work) }) }
-	a.telephony.serve() // all whom a message may reach are made now, and nobody has sent one yet
+	a.telephony.serve(prompts) // all whom a message may reach are made now, and nobody has sent one yet
 	a.peer.Serve(a.answers())
 	begin(func(ctx context.Context) {
 		if err := a.agent.Run(ctx); err != nil {
 			failed <- err
 		}
 	})
-	a.telephony.run(clips, begin)
+	a.telephony.run(begin)
 	begin(func(ctx context.Context) { outbox.Run(ctx, a.records, a.log, a.spools()...) })
 	begin(a.spool.RecordRuns)
 	begin(a.salvager.Run)

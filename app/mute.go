@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"releve"
+	"releve/adapters/phone"
 	"releve/screen/view"
 	"releve/server/agent"
 	"releve/server/order"
@@ -21,11 +22,12 @@ func (mute) ports() (agent.Telephone, agent.Voice) {
 	return agent.Absent{Why: errMute}, agent.Absent{Why: errMute}
 }
 
-func (mute) serve()                                 {}
-func (mute) run(clips, func(func(context.Context))) {}
-func (mute) leave(context.Context)                  {}
-func (mute) Known() []releve.Call                   { return nil }
-func (mute) desk() order.Desk                       { return overflow.Closed(errMute) }
+func (mute) prove()                          {}
+func (mute) serve(phone.Prompts)             {}
+func (mute) run(func(func(context.Context))) {}
+func (mute) leave(context.Context)           {}
+func (mute) Known() []releve.Call            { return nil }
+func (mute) desk() order.Desk                { return overflow.Closed(errMute) }
 func (mute) CheckCalls(_ context.Context, emit func(view.Procedure)) error {
 	return overflow.NoStandby(emit)
 }

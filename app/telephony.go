@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"releve"
@@ -25,8 +24,9 @@ import (
 // a server that is mute.
 type telephony interface {
 	ports() (agent.Telephone, agent.Voice)
-	serve() // begins to hear what comes
-	run(clips clips, begin func(func(context.Context)))
+	prove()              // once there is an agent
+	serve(phone.Prompts) // begins to hear what comes
+	run(begin func(func(context.Context)))
 	leave(ctx context.Context) // lets callers go
 	desk() order.Desk          // for the other server's orders
 	CheckCalls(ctx context.Context, emit func(view.Procedure)) error
@@ -37,23 +37,18 @@ type telephony interface {
 type switchboard struct {
 	*App
 	phone     *phone.Phone
-	telephone *telephone
 	calls     *calls.Calls
+	telephone telephone
 	tester    *overflow.Tester
-	incoming  chan *phone.Incoming
 }
 
-// incomingQueue holds calls that nobody has taken up yet.
-const incomingQueue = 1024
-
-// openTelephony opens the sockets of SIP. The agent is made after it, and so nothing is
-// read from them before serve.
+// openTelephony opens the sockets of SIP. Nothing is read from them before serve.
 func (a *App) openTelephony() error {
 	if a.config.Mute() {
 		a.telephony = mute{}
 		return nil
 	}
-	s := &switchboard{App: a, incoming: make(chan *phone.Incoming, incomingQueue)}
+	s := &switchboard{App: a}
 	a.telephony = s
 	if err := s.openPhone(); err != nil {
 		return err
@@ -62,11 +57,6 @@ func (a *App) openTelephony() error {
 		return err
 	}
 	s.makeTelephone()
-	s.tester = overflow.New(overflow.Options{
-		Seat: a.config.Site.Seat, Level: a.config.Site.Level, Profile: s.profile(), OwnCalls: a.config.Takeover.OwnCalls,
-		Night: a.config.Mirror.Verify.SinceMidnight(), File: filepath.Join(a.config.Site.Data, "overflow.json"),
-		Telephone: s.telephone, Calls: s.calls, Site: site{a.front, a}, Link: a.peer, Explain: a.front.Explain, Log: a.log,
-	})
 	return nil
 }
 
@@ -77,12 +67,8 @@ func (s *switchboard) openPhone() (err error) {
 	s.phone, err = phone.New(phone.Options{
 		Listen: address(c.SIP.Listen), PBX: address(c.PBX.Address), Domain: c.PBX.Domain,
 		Sources: from, Networks: networks, Other: address(c.SIP.Other).Addr(),
-		RTPFirst: c.SIP.RTPFirst, RTPLast: c.SIP.RTPLast, Log: s.log,
-		OnInvite: s.offered, OnCheck: s.checked, OnUnfit: s.unfit, User: s.ownUser(),
-		Unacknowledged: max(1, c.SIP.Channels/8),
-		OnPanic: func(what string) { // a fault of the program that ended one message or call (K9)
-			s.front.Explain("major", releve.Say("event-message-broken", "cause", what))
-		},
+		RTPFirst: c.SIP.RTPFirst, RTPLast: c.SIP.RTPLast, Unacknowledged: max(1, c.SIP.Channels/8), User: s.ownUser(),
+		Explain: s.front.Explain, Log: s.log,
 	})
 	if err != nil {
 		return missing(err)
@@ -139,17 +125,15 @@ func (s *switchboard) makeCalls() error {
 			Language: c.Attendant.Language, ExtensionDigits: c.Attendant.ExtensionDigits, Operator: c.Attendant.Operator,
 			Plan: plan,
 		},
-		Secret: c.PBX.StandbyPassword,
-		Broken: func(call releve.CallID, cause string) {
-			s.front.Explain("major", releve.Say("event-call-broken", "call", string(call), "cause", cause))
-		},
+		Secret:  c.PBX.StandbyPassword,
+		Explain: s.front.Explain,
 	})
 	return err
 }
 
 func (s *switchboard) makeTelephone() {
 	reception, standby := s.accounts()
-	s.telephone = &telephone{
+	s.telephone = telephone{
 		Lines: phone.NewLines(s.phone,
 			register.NewLine(s.phone, reception, s.front.MayRegister, s.front.Explain, s.log),
 			register.NewLine(s.phone, standby, s.front.MayStandBy, s.front.Explain, s.log)),
@@ -158,11 +142,23 @@ func (s *switchboard) makeTelephone() {
 	}
 }
 
-func (s *switchboard) ports() (agent.Telephone, agent.Voice) { return s.telephone, voice{s} }
-func (s *switchboard) desk() order.Desk                      { return s.tester.Desk() }
+func (s *switchboard) ports() (agent.Telephone, agent.Voice) { return s.telephone, s.calls }
+
+// prove makes who tests the PBX by calls.
+func (s *switchboard) prove() {
+	s.tester = overflow.New(overflow.Options{
+		Seat: s.config.Site.Seat, Level: s.config.Site.Level, Profile: s.profile(), OwnCalls: s.config.Takeover.OwnCalls,
+		Night: s.config.Mirror.Verify.SinceMidnight(), File: filepath.Join(s.config.Site.Data, "overflow.json"),
+		Telephone: s.telephone, Calls: s.calls, Site: s.agent, Link: s.peer, Explain: s.front.Explain, Log: s.log,
+	})
+}
+
+func (s *switchboard) desk() order.Desk { return s.tester.Desk() }
+
 func (s *switchboard) CheckCalls(ctx context.Context, emit func(view.Procedure)) error {
 	return s.tester.CheckCalls(ctx, emit)
 }
+
 func (s *switchboard) Known() []releve.Call { return s.calls.Known() }
 
 // duty is the agent as the calls need it.
@@ -172,73 +168,34 @@ func (d duty) Verify(ctx context.Context, o calls.Offer) releve.Decision {
 	return d.Front.Verify(ctx, o.Invite.Call, o.Reason, o.Own)
 }
 
-// site is the agent as the tests of an overflow need it.
-type site struct {
-	*agent.Front
-	app *App
-}
-
-func (s site) View() view.Site { return s.app.agent.View() }
-
-// offered hands a call of the phone on; take takes it up.
-func (s *switchboard) offered(in *phone.Incoming) {
-	select {
-	case s.incoming <- in:
-		<-in.Gone()
-	default:
-		_ = in.Refuse(s.config.PBX.BusyCode) // more calls at once than any PBX sends
-	}
-}
-
-// unfit shows a call that the phone refused for what it offers or asks.
-func (s *switchboard) unfit(u phone.Unfit) {
-	s.calls.Unacceptable(u.Invite, &calls.Unacceptable{Code: u.Code, Why: u.Why}, u.Answered)
-}
-
-// checked answers the other server's question over SIP (H4).
-func (s *switchboard) checked(ctx context.Context, question string) (string, bool) {
-	return s.peer.AnswerPast(ctx, question, func(ctx context.Context, q peer.CheckQuestion) peer.CheckAnswer {
-		return checkOf(ctx, s.agent, s.config.Site.Seat, q)
+// serve has what comes by SIP heard: calls, and the other server's question (H4).
+func (s *switchboard) serve(prompts phone.Prompts) {
+	hold := string(s.config.Attendant.Language) + "/transfer"
+	s.phone.Serve(phone.Handler{
+		Invite: func(in *phone.Incoming) { s.calls.Offered(incoming{in, prompts, hold}) },
+		Unfit: func(u phone.Unfit) {
+			s.calls.Unacceptable(u.Invite, &calls.Unacceptable{Code: u.Code, Why: u.Why}, u.Answered)
+		},
+		Check: func(ctx context.Context, question string) (string, bool) {
+			return s.peer.AnswerPast(ctx, question, func(ctx context.Context, q peer.CheckQuestion) peer.CheckAnswer {
+				return checkOf(ctx, s.agent, s.config.Site.Seat, q)
+			})
+		},
 	})
 }
 
-func (s *switchboard) serve() { s.phone.Serve() }
-
-func (s *switchboard) run(clips clips, begin func(func(context.Context))) {
+func (s *switchboard) run(begin func(func(context.Context))) {
 	_, names := sources(s.config.PBX.Sources)
-	begin(s.record)
+	begin(func(ctx context.Context) {
+		if err := s.calls.Run(ctx); err != nil {
+			s.log.Error("records of calls were lost", "err", err)
+		}
+	})
+	begin(s.calls.Take)
+	begin(s.calls.Watch)
 	begin(s.telephone.Run)
 	begin(s.tester.Run)
-	begin(func(ctx context.Context) { s.calls.Watch(ctx, s.front.Explain) })
 	begin(func(ctx context.Context) { s.phone.WatchDoor(ctx, names, s.front.Explain) })
-	begin(func(ctx context.Context) { s.take(ctx, clips) })
-}
-
-// record hands the records of calls to the spool, and says there that none is missing at
-// the end.
-func (s *switchboard) record(ctx context.Context) {
-	err := s.calls.Run(ctx)
-	if left := s.calls.Snapshot(); err == nil && left.Busy+left.Deciding == 0 && left.RecordsLost == 0 {
-		err = s.spool.Finished()
-	}
-	if err != nil {
-		s.log.Error("records of calls were lost", "err", err)
-	}
-}
-
-// take begins a goroutine for each call.
-func (s *switchboard) take(ctx context.Context, clips clips) {
-	var talks sync.WaitGroup
-	defer talks.Wait()
-	hold := clips[string(s.config.Attendant.Language)+"/transfer"]
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case in := <-s.incoming:
-			talks.Go(func() { s.calls.Offer(ctx, incoming{in, clips, hold}) })
-		}
-	}
 }
 
 func (s *switchboard) leave(ctx context.Context) {
@@ -258,47 +215,35 @@ type telephone struct {
 	answerers overflow.Answerers
 }
 
-func (t *telephone) CheckOther(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
+func (t telephone) CheckOther(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
 	road := func(ctx context.Context, question string) (string, int, error) {
 		return t.phone.CheckOther(ctx, t.other, question)
 	}
 	return reply(t.peer.CheckPast(ctx, road, peer.CheckQuestion{Call: q.Call}))
 }
 
-// Keep says which users are to be bound from now on. It never waits.
-func (t *telephone) Keep(u takeover.Users) {
-	t.Reception.Want(u.Reception)
-	t.Standby.Want(u.Standby)
-}
-
-func (t *telephone) Bound() takeover.Users {
-	return takeover.Users{Reception: t.Reception.Bound(), Standby: t.Standby.Bound()}
-}
-
-func (t *telephone) Ask(ctx context.Context) (code int, challenged bool, err error) {
+func (t telephone) Ask(ctx context.Context) (code int, challenged bool, err error) {
 	return t.phone.Ask(ctx)
 }
 
 // TestCall calls as the standby: where there is none, nobody is there to call.
-func (t *telephone) TestCall(ctx context.Context, id string, whom bool) (seen agent.TestCall, err error) {
-	call := func() error {
-		seen, err = t.call(ctx, id, false)
-		return err
-	}
+func (t telephone) TestCall(ctx context.Context, id string, whom bool) (seen agent.TestCall, err error) {
 	if !whom {
-		return seen, call()
+		return t.call(ctx, id, false)
 	}
-	by, known, err := t.answerers.Of(ctx, call)
-	seen.By, seen.Known = by, known
+	seen.By, seen.Known, err = t.answerers.Of(ctx, func() (failed error) {
+		seen, failed = t.call(ctx, id, false)
+		return failed
+	})
 	return seen, err
 }
 
 // Call is a test call that is not answered where it overflows to.
-func (t *telephone) Call(ctx context.Context, id string) (agent.TestCall, error) {
+func (t telephone) Call(ctx context.Context, id string) (agent.TestCall, error) {
 	return t.call(ctx, id, true)
 }
 
-func (t *telephone) call(ctx context.Context, id string, overflows bool) (agent.TestCall, error) {
+func (t telephone) call(ctx context.Context, id string, overflows bool) (agent.TestCall, error) {
 	standby := t.Standby.Account()
 	if standby.User == "" {
 		return agent.TestCall{}, releve.Known("at level mirroring there is no standby user to call with", "cause-no-standby")
@@ -306,22 +251,4 @@ func (t *telephone) call(ctx context.Context, id string, overflows bool) (agent.
 	defer t.own.Place(id, overflows)()
 	call, err := t.phone.TestCall(ctx, standby, t.number, t.own.Seal(id))
 	return agent.TestCall{AnsweredAfter: call.AnsweredAfter, SoundAfter: call.SoundAfter, AnsweredBy: call.AnsweredBy}, err
-}
-
-// voice is the calls as the agent needs them.
-type voice struct{ *switchboard }
-
-func (v voice) Drop()       { v.calls.Drop("the duty was lost") }
-func (v voice) Well() error { return v.calls.Healthy() }
-
-// Load has with it what the screens say of this server's calls beside their numbers.
-func (v voice) Load() agent.Load {
-	s, notices := v.calls.Snapshot(), v.calls.Notices()
-	if v.config.Site.Level == releve.HighAvailability {
-		notices = append([]releve.Sentence{v.tester.Notice()}, notices...)
-	}
-	return agent.Load{
-		Busy: s.Busy, Channels: s.Channels, Offered: s.Offered, Answered: s.Answered, Refused: s.Refused, LastInvite: s.LastInvite,
-		Notices: notices,
-	}
 }

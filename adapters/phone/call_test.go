@@ -302,7 +302,7 @@ func TestRefusedCallComesBack(t *testing.T) {
 
 func TestUndecidedCallIsRefused(t *testing.T) {
 	caller := newPeer(t)
-	p, _ := newPhone(t, caller.addr, func(o *phone.Options) { o.OnInvite = func(*phone.Incoming) {} })
+	p, _ := newPhone(t, caller.addr, func(o *setup) { o.Invite = func(*phone.Incoming) {} })
 	caller.invite(p.Addr(), nil)
 	if code := caller.final("1 INVITE").code(); code != 500 {
 		t.Errorf("answered with %d", code)
@@ -311,10 +311,22 @@ func TestUndecidedCallIsRefused(t *testing.T) {
 
 func TestPanicIsNotTheEnd(t *testing.T) {
 	caller := newPeer(t)
-	p, _ := newPhone(t, caller.addr, func(o *phone.Options) { o.OnInvite = func(*phone.Incoming) { panic("on purpose") } })
+	told := make(chan releve.Sentence, 1)
+	p, _ := newPhone(t, caller.addr, func(o *setup) {
+		o.Invite = func(*phone.Incoming) { panic("on purpose") }
+		o.Explain = func(_ string, what releve.Sentence) { told <- what }
+	})
 	caller.invite(p.Addr(), nil)
 	if code := caller.final("1 INVITE").code(); code != 500 {
 		t.Errorf("answered with %d", code)
+	}
+	select {
+	case what := <-told:
+		if what.Code != "event-message-broken" || what.Args["cause"] != "on purpose" {
+			t.Errorf("told as %+v", what)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the operator is told nothing")
 	}
 }
 
@@ -396,7 +408,7 @@ func TestNoCommonSound(t *testing.T) {
 
 func TestNoMediaPort(t *testing.T) {
 	caller := newPeer(t)
-	p, calls := newPhone(t, caller.addr, func(o *phone.Options) { o.RTPFirst, o.RTPLast = 31000, 31000 })
+	p, calls := newPhone(t, caller.addr, func(o *setup) { o.RTPFirst, o.RTPLast = 31000, 31000 })
 	first := caller.invite(p.Addr(), nil)
 	answer(t, next(t, calls))
 	first.answered()
@@ -489,7 +501,7 @@ func TestCloseIsImmediate(t *testing.T) {
 	if _, _, err := p.CheckOther(t.Context(), caller.addr, "n"); !errors.Is(err, phone.ErrClosed) {
 		t.Errorf("asking says %v", err)
 	}
-	next, _ := newPhone(t, caller.addr, func(o *phone.Options) { o.Listen = p.Addr() })
+	next, _ := newPhone(t, caller.addr, func(o *setup) { o.Listen = p.Addr() })
 	if next.Addr() != p.Addr() {
 		t.Errorf("the address is %s", next.Addr())
 	}

@@ -118,7 +118,7 @@ func (p *Phone) asked(req *sip.Request, t *sip.Transaction) {
 	case question == "":
 		p.reply(t, 200, "Allow", sip.Methods, "Accept", "application/sdp")
 		return
-	case p.options.OnCheck == nil:
+	case p.handler.Check == nil:
 		p.reply(t, 503)
 		return
 	}
@@ -138,7 +138,7 @@ func (p *Phone) asked(req *sip.Request, t *sip.Transaction) {
 func (p *Phone) check(t *sip.Transaction, question string) {
 	ctx, cancel := context.WithTimeout(p.ctx, checkLimit)
 	defer cancel()
-	answer, ok := p.options.OnCheck(ctx, question)
+	answer, ok := p.handler.Check(ctx, question)
 	switch {
 	case answer == "":
 		p.reply(t, 403)

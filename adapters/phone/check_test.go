@@ -70,7 +70,7 @@ func TestAnyFinalAnswerProvesLife(t *testing.T) {
 func TestTheQuestionIsNoScanners(t *testing.T) {
 	pbx := newPeer(t)
 	own := phone.Account{User: "standby", Password: "standby-pw"}
-	p, _ := newPhone(t, pbx.addr, func(o *phone.Options) { o.User = own })
+	p, _ := newPhone(t, pbx.addr, func(o *setup) { o.User = own })
 	for _, user := range []string{"standby", "reception"} {
 		done := make(chan int, 1)
 		go func() { code, _ := p.Options(limit(t, 10*time.Second)); done <- code }()
@@ -98,8 +98,8 @@ func TestOneServerAsksTheOther(t *testing.T) {
 	nobody := freeAddr(t)
 	asker, _ := newPhone(t, nobody)
 	for _, well := range []bool{true, false} {
-		asked, _ := newPhone(t, nobody, func(o *phone.Options) {
-			o.OnCheck = func(_ context.Context, nonce string) (string, bool) { return "signed\r\nX: " + nonce, well }
+		asked, _ := newPhone(t, nobody, func(o *setup) {
+			o.Check = func(_ context.Context, nonce string) (string, bool) { return "signed\r\nX: " + nonce, well }
 		})
 		answer, code, err := asker.CheckOther(limit(t, 10*time.Second), asked.Addr(), "nonce-1")
 		if err != nil || answer != "signed  X: nonce-1" {
@@ -143,8 +143,8 @@ func TestQuestionsAreFew(t *testing.T) {
 	other := newPeer(t)
 	var thinking, most atomic.Int64
 	release := make(chan struct{})
-	p, _ := newPhone(t, freeAddr(t), func(o *phone.Options) {
-		o.OnCheck = func(context.Context, string) (string, bool) {
+	p, _ := newPhone(t, freeAddr(t), func(o *setup) {
+		o.Check = func(context.Context, string) (string, bool) {
 			most.Store(max(most.Load(), thinking.Add(1)))
 			defer thinking.Add(-1)
 			<-release

@@ -246,7 +246,7 @@ func TestReinviteWithoutAnswer(t *testing.T) {
 // Answered calls whose ACK never comes are few, whatever comes, and soon over (K4).
 func TestCallsThatNobodyAcknowledges(t *testing.T) {
 	caller := newPeer(t)
-	p, calls := newPhone(t, caller.addr, func(o *phone.Options) { o.Unacknowledged = 2 })
+	p, calls := newPhone(t, caller.addr, func(o *setup) { o.Unacknowledged = 2 })
 	p.SetT1(100 * time.Millisecond)
 	var legs []*phone.Leg
 	for range 12 {
@@ -292,7 +292,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 func TestRequiredExtensionsAreTold(t *testing.T) {
 	caller := newPeer(t)
 	told := make(chan phone.Unfit, 1)
-	p, _ := newPhone(t, caller.addr, func(o *phone.Options) { o.OnUnfit = func(u phone.Unfit) { told <- u } })
+	p, _ := newPhone(t, caller.addr, func(o *setup) { o.Unfit = func(u phone.Unfit) { told <- u } })
 	caller.invite(p.Addr(), map[string]string{"Require": "timer, 100rel"})
 	if got := caller.final("1 INVITE"); got.code() != 420 || got.header("Unsupported") != "timer, 100rel" {
 		t.Errorf("answered with\n%s", got)

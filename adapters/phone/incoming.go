@@ -48,7 +48,7 @@ func (in *Incoming) Invite() releve.Invite { return in.invite }
 // the call is over.
 func (in *Incoming) Gone() <-chan struct{} { return in.ctx.Done() }
 
-// offered takes a new call and gives it to OnInvite.
+// offered takes a new call and gives it to the handler.
 func (p *Phone) offered(req *sip.Request, t *sip.Transaction) {
 	if code, why, headers := unsuitable(req); code != 0 {
 		p.unfit(req, t, code, errors.New(why), headers...)
@@ -71,7 +71,7 @@ func (p *Phone) offered(req *sip.Request, t *sip.Transaction) {
 	p.begin(func() {
 		defer in.abandon()
 		in.invite.Sound = p.sound(req) // here, for a long description keeps no other request waiting
-		p.options.OnInvite(in)
+		p.handler.Invite(in)
 	})
 }
 
@@ -106,8 +106,8 @@ func (p *Phone) unfit(req *sip.Request, t *sip.Transaction, code int, why error,
 }
 
 func (p *Phone) tell(u Unfit) {
-	if p.options.OnUnfit != nil {
-		p.begin(func() { p.options.OnUnfit(u) })
+	if p.handler.Unfit != nil {
+		p.begin(func() { p.handler.Unfit(u) })
 	}
 }
 

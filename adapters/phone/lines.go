@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"releve/adapters/phone/register"
+	"releve/rules/takeover"
 )
 
 // Lines are the two users of a server at the PBX, kept bound or not as the duty asks. A PBX
@@ -32,6 +33,17 @@ func (l *Lines) Run(ctx context.Context) {
 	both.Go(func() { l.Reception.Run(ctx) })
 	both.Go(func() { l.Standby.Run(ctx) })
 	both.Wait()
+}
+
+// Keep says which users are to be bound from now on. It never waits.
+func (l *Lines) Keep(u takeover.Users) {
+	l.Reception.Want(u.Reception)
+	l.Standby.Want(u.Standby)
+}
+
+// Bound is what the PBX last confirmed.
+func (l *Lines) Bound() takeover.Users {
+	return takeover.Users{Reception: l.Reception.Bound(), Standby: l.Standby.Bound()}
 }
 
 // Options asks the PBX whether it lives.

@@ -69,27 +69,32 @@ type Options struct {
 	RTPFirst int
 	RTPLast  int
 	Log      *slog.Logger
-	// OnInvite has each new call, in a goroutine of its own. 100 Trying has been
-	// sent, and never 180 or 183: those stop the overflow of several PBXs (H6). A
-	// call that it returns from without answer or refusal is refused with 500.
-	OnInvite func(*Incoming)
-	// OnUnfit is told of each call that was refused for what it offers or asks before
-	// OnInvite could have it. Nil: nobody is.
-	OnUnfit func(Unfit)
-	// OnCheck answers the other server's question by SIP (H4): what it returns goes
-	// back in X-Releve-Answer, with 200 or, not ok, 503; "" is 403, for a question that is
-	// not the other's. Nil: 503.
-	OnCheck func(ctx context.Context, nonce string) (answer string, ok bool)
-	// OnPanic hears of a panic that ended one message or one call and nothing else (K9).
-	OnPanic func(what string)
+	// Explain tells the operator a fact; nil: nobody is told.
+	Explain func(severity string, what releve.Sentence)
 	// Unacknowledged is how many answered calls may wait for an overdue ACK at a time;
 	// 0: 4 (SPEC K4).
 	Unacknowledged int
 }
 
+// Handler takes what comes.
+type Handler struct {
+	// Invite has each new call, in a goroutine of its own. 100 Trying has been
+	// sent, and never 180 or 183: those stop the overflow of several PBXs (H6). A
+	// call that it returns from without answer or refusal is refused with 500.
+	Invite func(*Incoming)
+	// Unfit is told of each call that was refused for what it offers or asks before
+	// Invite could have it. Nil: nobody is.
+	Unfit func(Unfit)
+	// Check answers the other server's question by SIP (H4): what it returns goes
+	// back in X-Releve-Answer, with 200 or, not ok, 503; "" is 403, for a question that is
+	// not the other's. Nil: 503.
+	Check func(ctx context.Context, nonce string) (answer string, ok bool)
+}
+
 // Phone is one telephone on one address.
 type Phone struct {
 	options   Options
+	handler   Handler // from Serve on, before which nobody is heard
 	log       *slog.Logger
 	endpoint  *sip.Endpoint
 	media     *media.Engine
@@ -110,6 +115,9 @@ type Phone struct {
 
 // New binds the SIP address. Nobody is heard before [Phone.Serve].
 func New(o Options) (*Phone, error) {
+	if o.Explain == nil {
+		o.Explain = func(string, releve.Sentence) {}
+	}
 	engine, err := media.NewEngine(media.Options{
 		Address: o.Listen.Addr(), First: o.RTPFirst, Last: o.RTPLast, Networks: o.networks(o.Sources), Log: o.Log,
 	})
@@ -124,7 +132,7 @@ func New(o Options) (*Phone, error) {
 	}
 	p.endpoint, err = sip.Listen(sip.Options{
 		Listen: o.Listen, Log: o.Log, Sources: o.sources(o.Sources),
-		OnPanic: o.OnPanic,
+		OnPanic: p.broken,
 		Handle:  p.receive,
 		Stray:   func(res *sip.Response) { _ = p.acknowledgeAgain(res) },
 	})
@@ -137,9 +145,12 @@ func New(o Options) (*Phone, error) {
 	return p, nil
 }
 
-// Serve begins to read what comes. It is called once, before anything is sent, and when
-// whoever [Options] name can be called: until then messages wait in the socket.
-func (p *Phone) Serve() { p.endpoint.Serve() }
+// Serve begins to read what comes. It is called once, before anything is sent, with whoever
+// takes it: until then messages wait in the socket.
+func (p *Phone) Serve(h Handler) {
+	p.handler = h
+	p.endpoint.Serve()
+}
 
 // sources are the PBX and what is given beside it, and the other server for OPTIONS.
 func (o Options) sources(beside []netip.Prefix) sip.Sources {
@@ -241,10 +252,14 @@ func (p *Phone) begin(f func()) {
 func (p *Phone) survive() {
 	if bad := recover(); bad != nil {
 		p.log.Error("panic: it ended one call", "panic", bad, "stack", string(debug.Stack()))
-		if p.options.OnPanic != nil {
-			p.options.OnPanic(fmt.Sprint(bad))
-		}
+		p.broken(fmt.Sprint(bad))
 	}
+}
+
+// broken tells of a fault of this program that ended one message or one call and nothing
+// else (K9).
+func (p *Phone) broken(what string) {
+	p.options.Explain("major", releve.Say("event-message-broken", "cause", what))
 }
 
 func unknown(req *sip.Request) int {

@@ -10,26 +10,32 @@ import (
 	"releve/adapters/phone"
 )
 
+// setup is what a telephone is made of, and who takes what comes.
+type setup struct {
+	phone.Options
+	phone.Handler
+}
+
 // newPhone opens a telephone that gives its calls to the test.
-func newPhone(t *testing.T, pbx netip.AddrPort, change ...func(*phone.Options)) (*phone.Phone, <-chan *phone.Incoming) {
+func newPhone(t *testing.T, pbx netip.AddrPort, change ...func(*setup)) (*phone.Phone, <-chan *phone.Incoming) {
 	t.Helper()
 	calls := make(chan *phone.Incoming, 16)
-	o := phone.Options{
+	o := setup{Options: phone.Options{
 		Listen: netip.AddrPortFrom(ownIP(), 0), PBX: pbx, Domain: pbx.String(),
 		RTPFirst: 30000, RTPLast: 30200, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		OnInvite: func(in *phone.Incoming) {
-			calls <- in
-			<-in.Gone()
-		},
+	}}
+	o.Invite = func(in *phone.Incoming) {
+		calls <- in
+		<-in.Gone()
 	}
 	for _, f := range change {
 		f(&o)
 	}
-	p, err := phone.New(o)
+	p, err := phone.New(o.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Serve()
+	p.Serve(o.Handler)
 	t.Cleanup(func() {
 		if err := p.Close(); err != nil {
 			t.Errorf("closing the telephone: %v", err)

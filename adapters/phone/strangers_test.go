@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-
-	"releve/adapters/phone"
 )
 
 // newStranger is a peer at an address that no telephone of the tests takes for its PBX.
@@ -29,18 +27,18 @@ func TestSIPIsTakenFromThePBXAlone(t *testing.T) {
 	pbx, stranger := newPeer(t), newStranger(t)
 	for _, c := range []struct {
 		name     string
-		change   func(*phone.Options)
+		change   func(*setup)
 		method   string
 		answered bool
 	}{
-		{"a stranger's INVITE", func(*phone.Options) {}, "INVITE", false},
-		{"a stranger's OPTIONS", func(*phone.Options) {}, "OPTIONS", false},
-		{"a stranger's BYE", func(*phone.Options) {}, "BYE", false},
-		{"a stranger's REGISTER", func(*phone.Options) {}, "REGISTER", false},
-		{"what cannot be read", func(*phone.Options) {}, "IN VITE", false},
-		{"the other server's OPTIONS", func(o *phone.Options) { o.Other = stranger.addr.Addr() }, "OPTIONS", true},
-		{"the other server's INVITE", func(o *phone.Options) { o.Other = stranger.addr.Addr() }, "INVITE", false},
-		{"a source that was named", func(o *phone.Options) {
+		{"a stranger's INVITE", func(*setup) {}, "INVITE", false},
+		{"a stranger's OPTIONS", func(*setup) {}, "OPTIONS", false},
+		{"a stranger's BYE", func(*setup) {}, "BYE", false},
+		{"a stranger's REGISTER", func(*setup) {}, "REGISTER", false},
+		{"what cannot be read", func(*setup) {}, "IN VITE", false},
+		{"the other server's OPTIONS", func(o *setup) { o.Other = stranger.addr.Addr() }, "OPTIONS", true},
+		{"the other server's INVITE", func(o *setup) { o.Other = stranger.addr.Addr() }, "INVITE", false},
+		{"a source that was named", func(o *setup) {
 			o.Sources = []netip.Prefix{netip.PrefixFrom(stranger.addr.Addr(), 24).Masked()}
 		}, "OPTIONS", true},
 	} {

@@ -37,7 +37,7 @@ func TestACallThatIsRefusedForWhatItOffersIsTold(t *testing.T) {
 			t.Parallel()
 			told := make(chan phone.Unfit, 1)
 			caller := newPeer(t)
-			p, calls := newPhone(t, caller.addr, func(o *phone.Options) { o.OnUnfit = func(u phone.Unfit) { told <- u } })
+			p, calls := newPhone(t, caller.addr, func(o *setup) { o.Unfit = func(u phone.Unfit) { told <- u } })
 			with := map[string]string{"body": caller.sdp()}
 			maps.Copy(with, c.with)
 			if c.body != nil {
@@ -71,7 +71,7 @@ func TestACallThatIsRefusedForWhatItOffersIsTold(t *testing.T) {
 func TestALateAnswerThatIsUnfitIsTold(t *testing.T) {
 	told := make(chan phone.Unfit, 1)
 	caller := newPeer(t)
-	p, calls := newPhone(t, caller.addr, func(o *phone.Options) { o.OnUnfit = func(u phone.Unfit) { told <- u } })
+	p, calls := newPhone(t, caller.addr, func(o *setup) { o.Unfit = func(u phone.Unfit) { told <- u } })
 	c := caller.invite(p.Addr(), map[string]string{"body": ""})
 	l := answer(t, next(t, calls))
 	c.ok = caller.final("1 INVITE")

@@ -374,12 +374,12 @@ func (d duty) Verify(ctx context.Context, o calls.Offer) releve.Decision {
 // voice is the calls as the agent needs them.
 type voice struct{ *process }
 
-func (v voice) Drop() {
+func (v voice) Drop(why string) {
 	if v.acts() == nil {
 		v.mu.Lock()
 		v.hungUp++
 		v.mu.Unlock()
-		v.calls.Drop("the duty was lost")
+		v.calls.Drop(why)
 	}
 }
 
@@ -387,12 +387,12 @@ func (v voice) Well() error {
 	v.mu.Lock()
 	ill := v.weak.calls
 	v.mu.Unlock()
-	return errors.Join(ill, v.calls.Healthy())
+	return errors.Join(ill, v.calls.Well())
 }
 
-func (v voice) Load() agent.Load {
-	s := v.calls.Snapshot()
-	return agent.Load{
-		Busy: s.Busy, Channels: s.Channels, Offered: s.Offered, Answered: s.Answered, Refused: s.Refused, LastInvite: s.LastInvite,
-	}
+// Load is without what the screens say of calls: these sites show what their agents say.
+func (v voice) Load() releve.Load {
+	l := v.calls.Load()
+	l.Notices = nil
+	return l
 }

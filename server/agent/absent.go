@@ -2,9 +2,24 @@ package agent
 
 import (
 	"context"
+	"errors"
 
+	"releve"
 	"releve/rules/takeover"
 )
+
+// errOwner is the cause for logs.
+var errOwner = errors.New("this server was last on duty and has no telephone at level mirroring")
+
+// CheckJournal says why a server cannot go on from its journal. One that was last on duty
+// cannot be without a telephone: nobody else may answer in its term.
+func CheckJournal(j Journal, absent bool) error {
+	d, known, err := j.Load()
+	if err == nil && absent && known && d.Owns() {
+		err = &releve.Fault{Cause: errOwner, Why: releve.Say("level-on-duty", "seat", string(d.Seat))}
+	}
+	return err
+}
 
 // Absent is the telephone and the calls of a server that has none: it says why to whoever
 // asks. No PBX is heard, so that nothing is ever concluded from one; calls that are not
@@ -35,10 +50,10 @@ func (a Absent) BindingThere(context.Context) (bool, error) { return false, a.Wh
 func (a Absent) TestCall(context.Context, string, bool) (TestCall, error) { return TestCall{}, a.Why }
 
 // Drop implements [Voice], as the others do.
-func (Absent) Drop() {}
+func (Absent) Drop(string) {}
 
 // Well is always so.
 func (Absent) Well() error { return nil }
 
 // Load is none.
-func (Absent) Load() Load { return Load{} }
+func (Absent) Load() releve.Load { return releve.Load{} }

@@ -32,7 +32,7 @@ func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 	case takeover.Fence:
 		a.fence()
 	case takeover.Drop:
-		a.Voice.Drop()
+		a.Voice.Drop("the duty was lost")
 	case takeover.Begin:
 		a.begin(ctx, act)
 	case takeover.Check:
@@ -121,7 +121,7 @@ func (a *Agent) begin(ctx context.Context, act takeover.Action) {
 			a.ended(act.Job, err)
 		}
 		if err != nil {
-			done.Failed, done.Unsafe = releve.Reason(err), errors.Is(err, ErrUnsafe)
+			done.Failed, done.Unsafe = releve.Reason(err), errors.Is(err, releve.ErrUnsafe)
 			a.Log.Warn("a job failed", "job", act.Job, "err", err)
 		}
 		a.send(ctx, takeover.Event{Done: &done})

@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"releve"
 	"releve/rules/takeover"
-	"releve/server/agent"
 )
 
-var errSlowDisk = fmt.Errorf("%w: the disk did not take a write", agent.ErrSlow)
+var errSlowDisk = fmt.Errorf("%w: the disk did not take a write", releve.ErrSlow)
 
 // A disk that is only slow has some seconds to pass. One that stays slow is relieved by a
 // mirror that has everything (R12, R17).

@@ -18,9 +18,6 @@ type Journal interface {
 	Save(context.Context, takeover.Durable) error // on disk when it returns
 }
 
-// ErrUnsafe marks a promotion whose tail may have lost acknowledged rows (R4).
-var ErrUnsafe = releve.Known("the promotion may lack acknowledged rows", "cause-unsafe")
-
 // Database is this server's PostgreSQL.
 type Database interface {
 	Disk() (takeover.DiskKind, releve.DataID, error)
@@ -34,23 +31,19 @@ type Database interface {
 	Why() string                     // it exited
 	Look(context.Context) (takeover.Database, error)
 	Mirror(context.Context) (takeover.Mirror, error)
-	Promote(context.Context) (takeover.Promotion, error)
+	Promote(context.Context) (takeover.Promotion, error) // of an unsafe one: [releve.ErrUnsafe]
 	// Rejoin makes the data a copy of the other's, by rewinding or cloning, and
 	// leaves it running and consistent. What would be lost is set aside and said.
 	Rejoin(context.Context, takeover.Promotion, func(releve.Sentence, *releve.Progress)) (releve.DataID, error)
 	Checkpoint(context.Context) error
 }
 
-// ErrSlow marks a proof of health that was not answered in time: it may be a wedged disk,
-// or a busy one.
-var ErrSlow = releve.Known("the database did not prove its health in time", "cause-slow")
-
 // Ward proves the database's health and brings it back when it is lost.
 type Ward interface {
 	// Restore sets this server's data aside and makes a copy of the mirror's, which goes
 	// on as it is; it is left running, ready to be promoted (M5).
 	Restore(context.Context, func(releve.Sentence, *releve.Progress)) (releve.DataID, error)
-	// Health proves by doing that the data can be written and read (R12).
+	// Health proves by doing that the data can be written and read (R12); late: [releve.ErrSlow].
 	Health(context.Context) error
 }
 
@@ -122,17 +115,9 @@ type Telephone interface {
 
 // Voice is this server's calls.
 type Voice interface {
-	Drop()
+	Drop(why string)
 	Well() error
-	Load() Load
-}
-
-// Load is how busy the voice side is.
-type Load struct {
-	Busy, Channels             int
-	Offered, Answered, Refused int64
-	LastInvite                 time.Time
-	Notices                    []releve.Sentence // for the screens
+	Load() releve.Load
 }
 
 // Diary keeps decisions with their evidence. It never waits and never fails.

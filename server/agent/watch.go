@@ -188,7 +188,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 			a.Explain("critical", a.illnessOf(err))
 			since = began
 		}
-		if m := a.Machine(); !errors.Is(err, ErrSlow) || a.Now()-since > slowPatience && m.Relievable() {
+		if m := a.Machine(); !errors.Is(err, releve.ErrSlow) || a.Now()-since > slowPatience && m.Relievable() {
 			a.ill.Store(&illness{start, releve.Reason(err)})
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync"
 	"time"
 
 	"releve"
@@ -49,10 +50,6 @@ func (u *Unacceptable) sentence() string {
 	return releve.Reason(releve.Explained(u, u.Error(), "cause-not-acceptable", "code", strconv.Itoa(u.Code), "why", releve.Reason(u.Why)))
 }
 
-// ErrLost is what Transfer returns, beside the status, when nobody is on the call any
-// more: the leg is gone.
-var ErrLost = releve.Known("nobody is on the call any more", "cause-lost")
-
 // Leg is an answered call. Its methods return soon after their context ends or
 // the leg is gone.
 type Leg interface {
@@ -68,7 +65,7 @@ type Leg interface {
 	// Digits are the keys pressed, each once.
 	Digits() <-chan byte
 	// Transfer puts the caller through to a SIP user and returns the last status
-	// heard of the new call, 0 when none was. The leg stays.
+	// heard of the new call, 0 when none was. The leg stays, but with [releve.ErrLost].
 	Transfer(ctx context.Context, user string) (code int, err error)
 	Hangup(ctx context.Context) error
 	// HearsKeys says whether keys can be heard at all; known once it is confirmed.
@@ -93,8 +90,8 @@ type Options struct {
 	Clock    func() time.Time // nil: time.Now
 	Began    time.Time        // when the PBX could first reach this server; zero: long ago
 
-	// Broken is told of a call that a fault of this program ended; nil: nobody is.
-	Broken func(call releve.CallID, cause string)
+	// Explain tells the operator a fact; nil: nobody is told.
+	Explain func(severity string, what releve.Sentence)
 }
 
 // Calls is all the calls of a server.
@@ -112,8 +109,13 @@ type Calls struct {
 	recorder *recorder
 	own      *own
 	chains   *chains
-	broken   func(releve.CallID, string)
+	spool    Spool
+	offered  chan Incoming
+	explain  func(severity string, what releve.Sentence)
 }
+
+// offeredMax calls wait to be taken up: more at once than any PBX sends.
+const offeredMax = 1024
 
 // New makes the calls of a server. Nothing is recorded until [Calls.Run] runs.
 // The error names every mistake of the options.
@@ -128,20 +130,58 @@ func New(o Options) (*Calls, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
+	if o.Explain == nil {
+		o.Explain = func(string, releve.Sentence) {}
+	}
 	return &Calls{
 		seat: o.Seat, run: o.Run, began: o.Began, profile: o.Profile, script: o.Script, duty: o.Duty, log: o.Log, now: o.Clock,
 		board:    newBoard(o.Channels, o.Clock),
 		recorder: newRecorder(o.Spool, o.Log),
 		own:      newOwn(o.Secret, o.Clock),
 		chains:   newChains(o.Clock),
-		broken:   o.Broken,
+		spool:    o.Spool,
+		offered:  make(chan Incoming, offeredMax),
+		explain:  o.Explain,
 	}, nil
 }
 
 // Run hands the records of calls to the spool until ctx ends, then what is still
-// in memory, for two seconds at most. End the calls first: see [Calls.Drop] and
-// [Calls.Drained]. The error says how many records were lost.
-func (c *Calls) Run(ctx context.Context) error { return c.recorder.run(ctx) }
+// in memory, for two seconds at most, and that none is missing where none is. End the calls
+// first: see [Calls.Drop] and [Calls.Drained]. The error says how many records were lost.
+func (c *Calls) Run(ctx context.Context) error {
+	if err := c.recorder.run(ctx); err != nil {
+		return err
+	}
+	if left := c.Snapshot(); left.Busy+left.Deciding > 0 || left.RecordsLost > 0 {
+		return nil
+	}
+	return c.spool.Finished()
+}
+
+// Offered hands a call on to [Calls.Take], and returns when it is over or was refused.
+func (c *Calls) Offered(in Incoming) {
+	select {
+	case c.offered <- in:
+		<-in.Gone()
+	default:
+		_ = in.Refuse(c.profile.BusyCode)
+	}
+}
+
+// Take takes up what is offered until ctx ends, each call in a goroutine of its own, and
+// returns after the last.
+func (c *Calls) Take(ctx context.Context) {
+	var talks sync.WaitGroup
+	defer talks.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case in := <-c.offered:
+			talks.Go(func() { c.Offer(ctx, in) })
+		}
+	}
+}
 
 // Offer takes one call to its end: refused, given up, or answered and talked
 // through. The end of ctx drops the call.
@@ -189,7 +229,7 @@ type Snapshot struct {
 	SaturatedSince             time.Time // all channels busy since; zero: one is free
 	RecordsWaiting             int64     // in memory, on no disk yet
 	RecordsLost                int64     // an alarm above 0
-	Failing                    bool      // see Healthy
+	Failing                    bool      // see Well
 
 	// Calls that were lately refused for what they offer, the last of them, and why.
 	Unacceptable    int
@@ -208,11 +248,20 @@ func (c *Calls) Snapshot() Snapshot {
 	return s
 }
 
-// Healthy says why calls could not be answered lately. A server with such an
+// Well says why calls could not be answered lately. A server with such an
 // error must not claim that it can take a call (SPEC H4). It passes with the
 // next answer, or by itself: a server that is offered no call must not stay
 // unwell for ever.
-func (c *Calls) Healthy() error { return c.board.healthy() }
+func (c *Calls) Well() error { return c.board.healthy() }
+
+// Load is how busy the calls are, with what the screens say of them beside their numbers.
+func (c *Calls) Load() releve.Load {
+	s := c.Snapshot()
+	return releve.Load{
+		Busy: s.Busy, Channels: s.Channels, Offered: s.Offered, Answered: s.Answered, Refused: s.Refused, LastInvite: s.LastInvite,
+		Notices: c.Notices(),
+	}
+}
 
 // Unacceptable shows a call that was refused before it could be offered here, or answered
 // and hung up, for what it asks of the telephone. One that was answered has its record.

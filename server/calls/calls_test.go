@@ -315,8 +315,8 @@ func TestCancelWhileAnswering(t *testing.T) {
 		if got := s.flushed(t).of(t, "a@pbx"); !slices.Equal(got, []string{"call", "abandoned (before the answer) after 30 ms"}) {
 			t.Errorf("recorded: %v", got)
 		}
-		if len(c.refused) > 0 || s.Healthy() != nil {
-			t.Errorf("refused %v, healthy: %v", c.refused, s.Healthy())
+		if len(c.refused) > 0 || s.Well() != nil {
+			t.Errorf("refused %v, healthy: %v", c.refused, s.Well())
 		}
 	})
 }
@@ -329,8 +329,8 @@ func TestCancelCrossesTheAnswer(t *testing.T) {
 			c := newCaller("a@pbx")
 			c.answerErr = errCancelled
 			s.offer(t, c)
-			if call := s.Recent(1)[0]; call.Outcome != "abandoned" || len(c.refused) > 0 || s.Healthy() != nil {
-				t.Fatalf("%s, refused %v, healthy %v", call.Outcome, c.refused, s.Healthy())
+			if call := s.Recent(1)[0]; call.Outcome != "abandoned" || len(c.refused) > 0 || s.Well() != nil {
+				t.Fatalf("%s, refused %v, healthy %v", call.Outcome, c.refused, s.Well())
 			}
 		}
 	})
@@ -461,27 +461,27 @@ func TestHealthy(t *testing.T) {
 			s.offer(t, c)
 			return c
 		}
-		if c := fail(noPort); !slices.Equal(c.refused, []int{500}) || s.Healthy() != nil {
-			t.Errorf("after one failure: refused %v, healthy %v", c.refused, s.Healthy())
+		if c := fail(noPort); !slices.Equal(c.refused, []int{500}) || s.Well() != nil {
+			t.Errorf("after one failure: refused %v, healthy %v", c.refused, s.Well())
 		}
 		fail(noPort)
-		if err := s.Healthy(); !errors.Is(err, noPort) || !s.Snapshot().Failing {
+		if err := s.Well(); !errors.Is(err, noPort) || !s.Snapshot().Failing {
 			t.Errorf("after two failures: %v", err)
 		}
 		time.Sleep(failingFor)
-		if err := s.Healthy(); err != nil {
+		if err := s.Well(); err != nil {
 			t.Errorf("two seconds later: %v", err)
 		}
 		fail(noPort)
 		well := newCaller("b@pbx")
 		close(well.bye)
 		s.offer(t, well)
-		if err := s.Healthy(); err != nil {
+		if err := s.Well(); err != nil {
 			t.Errorf("after an answer: %v", err)
 		}
 		fail(noPort)
-		if c := fail(&Unacceptable{488, errors.New("no codec in common")}); len(c.refused) > 0 || s.Healthy() != nil {
-			t.Errorf("an offer at fault: refused %v, healthy %v", c.refused, s.Healthy())
+		if c := fail(&Unacceptable{488, errors.New("no codec in common")}); len(c.refused) > 0 || s.Well() != nil {
+			t.Errorf("an offer at fault: refused %v, healthy %v", c.refused, s.Well())
 		}
 		if call := s.Recent(1)[0]; call.Outcome != string(Failed) || call.Detail != "488: no codec in common" {
 			t.Errorf("an offer at fault ends as %s, with %q", call.Outcome, call.Detail)
@@ -571,11 +571,11 @@ func TestAFaultOfTheProgramEndsOneCall(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newServer(t, takeover.OnDuty, 2)
 			var told []releve.CallID
-			s.broken = func(call releve.CallID, cause string) {
-				if !strings.Contains(cause, "a fault") || strings.Contains(cause, "goroutine") {
-					t.Errorf("%s: told as %q", story, cause)
+			s.explain = func(_ string, what releve.Sentence) {
+				if cause := what.Args["cause"]; what.Code != "event-call-broken" || !strings.Contains(cause, "a fault") || strings.Contains(cause, "goroutine") {
+					t.Errorf("%s: told as %q, %q", story, what.Code, cause)
 				}
-				told = append(told, call)
+				told = append(told, releve.CallID(what.Args["call"]))
 			}
 			other, broken := newCaller("other"), newCaller("broken")
 			spoil(broken)
@@ -650,7 +650,7 @@ func TestACallThatTheTelephoneRefusedIsShown(t *testing.T) {
 				if row.rows == 1 && (rows[0].Outcome != string(Failed) || !strings.HasPrefix(rows[0].Detail, "420: ")) {
 					t.Errorf("the row says %s, %q", rows[0].Outcome, rows[0].Detail)
 				}
-				if s.Healthy() != nil {
+				if s.Well() != nil {
 					t.Error("the server takes it for its own fault")
 				}
 				time.Sleep(2 * unacceptableFor)

@@ -274,6 +274,15 @@ type disk struct {
 	facts []releve.Fact
 	err   error
 	held  chan struct{} // Append waits until it is closed; nil: it does not
+
+	finished bool // each call has its end here
+}
+
+func (d *disk) Finished() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.finished = true
+	return nil
 }
 
 func (d *disk) Append(ctx context.Context, facts ...releve.Fact) error {

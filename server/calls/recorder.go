@@ -15,6 +15,8 @@ import (
 // are; the same facts may come again after an error.
 type Spool interface {
 	Append(ctx context.Context, facts ...releve.Fact) error
+	// Finished is called when each call of this run has its end there.
+	Finished() error
 }
 
 const (

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"releve"
 	"releve/rules/attendant"
 )
 
@@ -220,7 +221,7 @@ func (t *talk) transfer(ctx context.Context, a attendant.Transfer) attendant.Eve
 	}
 	return attendant.Event{
 		What: attendant.TransferResult, Code: code,
-		Lost: errors.Is(err, ErrLost), Unreported: err != nil && code >= 200 && code < 300,
+		Lost: errors.Is(err, releve.ErrLost), Unreported: err != nil && code >= 200 && code < 300,
 	}
 }
 

@@ -245,8 +245,8 @@ func TestACallerIsNotLostToChance(t *testing.T) {
 		detail  string
 	}{
 		{202, errors.New("the other side hung up"), attendant.Transferred, "extension, end unknown"},
-		{481, ErrLost, attendant.Lost, "transfer 481"},
-		{503, ErrLost, attendant.Lost, "transfer 503"},
+		{481, releve.ErrLost, attendant.Lost, "transfer 481"},
+		{503, releve.ErrLost, attendant.Lost, "transfer 503"},
 		{0, errors.New("the other side hung up"), attendant.Abandoned, "transferring"},
 	} {
 		for range 20 { // select chooses by chance

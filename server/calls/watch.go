@@ -16,7 +16,7 @@ const (
 )
 
 // Watch tells the operator, until ctx ends, what the calls show and no decision comes of.
-func (c *Calls) Watch(ctx context.Context, explain func(severity string, what releve.Sentence)) {
+func (c *Calls) Watch(ctx context.Context) {
 	look := time.NewTicker(watchPeriod)
 	defer look.Stop()
 	saturated, lost := false, int64(0)
@@ -29,22 +29,26 @@ func (c *Calls) Watch(ctx context.Context, explain func(severity string, what re
 		seen := c.Snapshot()
 		now := !seen.SaturatedSince.IsZero() && time.Since(seen.SaturatedSince) > saturatedAfter
 		if now && !saturated {
-			explain("warning", releve.Say("event-saturated", "channels", fmt.Sprint(seen.Channels)))
+			c.explain("warning", releve.Say("event-saturated", "channels", fmt.Sprint(seen.Channels)))
 		} else if saturated && seen.SaturatedSince.IsZero() {
-			explain("cleared", releve.Say("event-unsaturated"))
+			c.explain("cleared", releve.Say("event-unsaturated"))
 			saturated = false
 		}
 		saturated = saturated || now
 		if seen.RecordsLost > lost {
 			lost = seen.RecordsLost
-			explain("major", releve.Say("event-records-lost", "count", fmt.Sprint(lost)))
+			c.explain("major", releve.Say("event-records-lost", "count", fmt.Sprint(lost)))
 		}
 	}
 }
 
-// Notices are what the screens say of calls that could not be taken as they should.
+// Notices are what the screens say of how the PBX shows an overflow, where there is a standby,
+// and of calls that could not be taken as they should.
 func (c *Calls) Notices() (all []releve.Sentence) {
 	s := c.Snapshot()
+	if c.profile.StandbyUser != "" {
+		all = append(all, c.profile.notice(c.Sighted()))
+	}
 	if s.Keyless > 0 {
 		all = append(all, releve.Say("notice-keyless", "calls", strconv.Itoa(s.Keyless), "at", s.KeylessAt.Local().Format(time.TimeOnly)))
 	}
@@ -53,4 +57,16 @@ func (c *Calls) Notices() (all []releve.Sentence) {
 			"at", s.UnacceptableAt.Local().Format(time.TimeOnly), "why", s.UnacceptableWhy))
 	}
 	return all
+}
+
+// notice is what the screens say of how the PBX shows an overflow: a site that never saw one
+// is not protected without a word (SPEC V2).
+func (p Profile) notice(seen Sighting) releve.Sentence {
+	switch {
+	case seen.At.IsZero():
+		return releve.Say("notice-overflow-unseen")
+	case !seen.Fits:
+		return releve.Say("notice-overflow-other", "set", string(p.Evidence), "evidence", string(seen.Evidence), "to", seen.To)
+	}
+	return releve.Say("notice-overflow-seen", "evidence", string(seen.Evidence), "at", seen.At.Local().Format("2006-01-02 15:04"))
 }

@@ -262,16 +262,3 @@ func (t *Tester) learn(_ context.Context, args json.RawMessage, _ order.Emit) er
 	t.Calls.Learn(seen)
 	return renameio.WriteFile(t.File, args, 0o600) // the other says that it is kept here
 }
-
-// Notice is what the screens say of how the PBX shows an overflow: a site that
-// never saw one is not protected without a word (SPEC V2).
-func (t *Tester) Notice() releve.Sentence {
-	seen, set := t.Calls.Sighted(), t.Profile.Evidence
-	switch {
-	case seen.At.IsZero():
-		return releve.Say("notice-overflow-unseen")
-	case !seen.Fits:
-		return releve.Say("notice-overflow-other", "set", string(set), "evidence", string(seen.Evidence), "to", seen.To)
-	}
-	return releve.Say("notice-overflow-seen", "evidence", string(seen.Evidence), "at", seen.At.Local().Format("2006-01-02 15:04"))
-}
