@@ -339,13 +339,13 @@ func (s *show) close(ctx context.Context) {
 	s.narrator.table(s.facts.rows(s.narrator))
 }
 
-// find asks a server for its calls, and counts the rows that are among them.
+// find asks a server's database for its rows, and counts those of the ledger among them.
 func (s *show) find(ctx context.Context, seat releve.Seat, rows []entry) (int, error) {
-	var calls []releve.Call
-	if err := ask(ctx, s.console(seat), "/api/calls?limit=1000", &calls); err != nil {
-		return 0, fmt.Errorf("the calls of the %s cannot be read: %w", seat, err)
+	there, err := databaseRows(ctx, dataOf(s.dir, seat))
+	if err != nil {
+		return 0, fmt.Errorf("the rows of the %s cannot be read: %w", seat, err)
 	}
-	return found(rows, calls), nil
+	return found(rows, there), nil
 }
 
 // protected waits until a seat is on duty and the site protected.

@@ -48,18 +48,10 @@ func get(ctx context.Context, console netip.AddrPort, path string) (*http.Respon
 	return res, nil
 }
 
-// stored is one row that a server has acknowledged.
-type stored struct {
-	ID   releve.FactID   `json:"id"`
-	Kind releve.FactKind `json:"kind"`
-	Call releve.CallID   `json:"call"`
-	Term releve.Term     `json:"term"`
-	Seat releve.Seat     `json:"seat"`
-}
-
-// entry is a row with when and from whom the ledger first heard of it.
+// entry is one row that a server has acknowledged, with when and from whom the ledger first
+// heard of it.
 type entry struct {
-	stored
+	id releve.FactID
 	at time.Time
 	by releve.Seat
 }
@@ -91,15 +83,17 @@ func (l *ledger) follow(ctx context.Context, seat releve.Seat, console netip.Add
 }
 
 func (l *ledger) note(by releve.Seat, line []byte) {
-	var s stored
-	if json.Unmarshal(line, &s) != nil || s.ID == "" {
+	var stored struct {
+		ID releve.FactID `json:"id"`
+	}
+	if json.Unmarshal(line, &stored) != nil || stored.ID == "" {
 		return // a heartbeat
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.known[s.ID] {
-		l.known[s.ID] = true
-		l.entries = append(l.entries, entry{s, time.Now(), by})
+	if !l.known[stored.ID] {
+		l.known[stored.ID] = true
+		l.entries = append(l.entries, entry{stored.ID, time.Now(), by})
 	}
 }
 
@@ -117,38 +111,6 @@ func (l *ledger) firstOf(seat releve.Seat, after time.Time) (time.Time, bool) {
 		}
 	}
 	return time.Time{}, false
-}
-
-// found counts the rows that stand in a server's database: of each call no more
-// than its own record, its steps and its end.
-func found(rows []entry, calls []releve.Call) int {
-	type fact struct {
-		call releve.CallID
-		kind releve.FactKind
-	}
-	left := map[fact]int{}
-	for _, c := range calls {
-		if !c.Stored {
-			continue
-		}
-		left[fact{c.Call, releve.CallOffered}]++
-		left[fact{c.Call, releve.CallStepped}] += len(c.Steps)
-		if c.Seen() {
-			left[fact{c.Call, releve.CallEnded}]++
-		}
-		for _, a := range c.Attempts { // of the same caller, refused before or after
-			left[fact{a.Call, releve.CallOffered}]++
-			left[fact{a.Call, releve.CallEnded}]++
-		}
-	}
-	n := 0
-	for _, row := range rows {
-		if of := (fact{row.Call, row.Kind}); left[of] > 0 {
-			left[of]--
-			n++
-		}
-	}
-	return n
 }
 
 // pause waits, or less when ctx ends.

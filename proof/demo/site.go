@@ -49,6 +49,9 @@ type Site struct {
 	MainConfig, SecondaryConfig string
 }
 
+// dataOf is where a server of a site has its data.
+func dataOf(site string, seat releve.Seat) string { return filepath.Join(site, string(seat), "data") }
+
 // initSite writes the site with the operator's own command.
 func initSite(ctx context.Context, binary string, p Plan) (Site, error) {
 	name := words.Text(p.Language, "demo.site")
@@ -57,7 +60,7 @@ func initSite(ctx context.Context, binary string, p Plan) (Site, error) {
 		"--pbx", p.PBX.String(), "--domain", domain, "--networks", "127.0.0.0/8", "--reception-number", number,
 		"--reception-password", receptionPassword, "--standby-password", standbyPassword, "--operator", operator,
 		"--main-host", p.Main.String(), "--secondary-host", p.Secondary.String(),
-		"--main-data", filepath.Join(p.Dir, "main", "data"), "--secondary-data", filepath.Join(p.Dir, "secondary", "data"),
+		"--main-data", dataOf(p.Dir, releve.Main), "--secondary-data", dataOf(p.Dir, releve.Secondary),
 	}
 	if p.Account != "" {
 		args = append(args, "--account", p.Account)
