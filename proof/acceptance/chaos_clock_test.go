@@ -197,6 +197,7 @@ func TestTheHarnessShiftsTheClockOfOneProcess(t *testing.T) {
 	if s.main.process, err = launch(s.main.said, c.command("serve", "-c", s.main.file)); err != nil {
 		t.Fatal(err)
 	}
+	exits.watch(s.main.name, s.main.process)
 	t.Cleanup(s.main.stop)
 	for _, by := range []time.Duration{0, time.Hour, -time.Hour, 0} {
 		if err := c.jump(by); err != nil {

@@ -54,7 +54,7 @@ func (m *machine) stop() {
 	}
 	m.thaw()
 	m.process.signal(syscall.SIGTERM)
-	if _, err := m.process.wait(stopLimit); err != nil {
+	if _, err := m.process.wait(allowed(stopLimit)); err != nil {
 		exits.add(fmt.Sprintf("the %s did not stop: %v\n%s", m.name, err, tail(m.said, 10)))
 	}
 	_ = m.kill()
@@ -64,14 +64,15 @@ func (m *machine) stop() {
 const stopLimit = 10 * time.Second
 
 // exits are the ends of processes of ours that nobody ordered, or that were not what was
-// ordered: a panic, a data race, a server that gives up or does not stop. None is passed
-// over, whatever a story does with a server that does not run.
-var exits unordered
+// ordered: a panic, a data race, a server that gives up, is killed or does not stop. None is
+// passed over, whatever a story does with a server that does not run.
+var exits = unordered{killed: map[int]bool{}}
 
 type unordered struct {
 	watching sync.WaitGroup
 	mu       sync.Mutex
 	told     []string
+	killed   map[int]bool // by a story
 }
 
 func (u *unordered) add(what string) {
@@ -80,19 +81,64 @@ func (u *unordered) add(what string) {
 	u.told = append(u.told, what)
 }
 
-// watch waits for the end of a process. One that was killed is a story's, which says so.
+// kill ends a process at once, because a story says so.
+func (u *unordered) kill(pid int) error {
+	u.mu.Lock()
+	u.killed[pid] = true
+	u.mu.Unlock()
+	return syscall.Kill(pid, syscall.SIGKILL)
+}
+
+func (u *unordered) wasKilled(pid int) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	defer delete(u.killed, pid)
+	return u.killed[pid]
+}
+
+// watch waits for the end of a process, and judges it and what the process said.
 func (u *unordered) watch(name string, p *part) {
 	u.watching.Go(func() {
 		<-p.gone
-		end := p.cmd.ProcessState
-		asked := syscall.Signal(p.asked.Load())
-		if asked == syscall.SIGQUIT { // to tell what each goroutine does: that ends with 2
-			return
-		}
-		if end.Exited() && (asked == 0 || end.ExitCode() != 0) {
-			u.add(fmt.Sprintf("the %s ended with exit code %d, asked to end: %v\n%s", name, end.ExitCode(), asked != 0, tail(p.output, 30)))
+		if why := u.judge(p); why != "" {
+			u.add(fmt.Sprintf("the %s %s\n%s", name, why, tail(p.output, 60)))
 		}
 	})
+}
+
+// judge says what is wrong with a process that has ended, "" where nothing is.
+func (u *unordered) judge(p *part) string {
+	killed := u.wasKilled(p.cmd.Process.Pid)
+	end, asked := p.cmd.ProcessState, syscall.Signal(p.asked.Load())
+	switch {
+	case asked == syscall.SIGQUIT: // to tell what each goroutine does: that ends with 2
+		return ""
+	case end.Exited() && asked == 0:
+		return fmt.Sprintf("ended with exit code %d, and nobody had asked it to", end.ExitCode())
+	case end.Exited() && end.ExitCode() != 0:
+		return fmt.Sprintf("was asked to end, and did with exit code %d", end.ExitCode())
+	case !end.Exited() && !killed && end.Sys().(syscall.WaitStatus).Signal() != asked: // else it was asked before it could hear
+		return fmt.Sprintf("came to its end by %v, and nobody had killed it", end)
+	}
+	return broken(p.output)
+}
+
+// breakdowns are how a program of ours says that it should not have come to this: also where
+// it goes on after it.
+var breakdowns = []string{"WARNING: DATA RACE", "panic: ", "panic serving", "fatal error: ", "a fault of this program ended"}
+
+// broken says what broke down by what a program has written, "" where nothing did.
+func broken(file string) string {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	for _, b := range breakdowns {
+		if i := bytes.Index(raw, []byte(b)); i >= 0 {
+			return fmt.Sprintf("broke down: %s", raw[i:min(len(raw), i+2000)])
+		}
+	}
+	return ""
 }
 
 // take empties the list.
@@ -128,7 +174,7 @@ func (m *machine) kill() error {
 		return nil
 	})
 	if err == nil && m.process != nil {
-		_, err = m.process.wait(stopLimit)
+		_, err = m.process.wait(allowed(stopLimit))
 	}
 	return err
 }
@@ -174,6 +220,11 @@ func runReleve(args ...string) result {
 	err := cmd.Run()
 	if cmd.ProcessState == nil {
 		return result{code: -1, stderr: err.Error()}
+	}
+	for _, b := range breakdowns {
+		if bytes.Contains(said.Bytes(), []byte(b)) {
+			exits.add(fmt.Sprintf("releve %s: %s", strings.Join(args, " "), said.String()))
+		}
 	}
 	return result{code: cmd.ProcessState.ExitCode(), stdout: out.String(), stderr: said.String()}
 }

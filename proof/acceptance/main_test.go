@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -20,6 +21,7 @@ const (
 	envDir        = "RELEVE_ACCEPTANCE_DIR"         // holds everything the tests write
 	envBuildError = "RELEVE_ACCEPTANCE_BUILD_ERROR" // why there is no product to test
 	envKeep       = "RELEVE_ACCEPTANCE_KEEP"        // set by hand: the directory stays, to be read
+	envRace       = "RELEVE_ACCEPTANCE_RACE"        // set by hand: the product has the race detector in it (see doc.go)
 )
 
 // TestMain runs the tests in namespaces of their own: with a process namespace,
@@ -81,8 +83,14 @@ func discard(dir string) {
 // build makes the product and gives back what the compiler said against it. It
 // runs outside, where the Go caches and the module proxy are.
 func build(dir string) string {
-	compile := exec.Command("go", "build", "-o", filepath.Join(dir, "releve"), "releve/cmd/releve")
-	compile.Env = append(os.Environ(), "CGO_ENABLED=0") // as make builds it
+	arguments := []string{"build", "-o", filepath.Join(dir, "releve"), "releve/cmd/releve"}
+	cgo := "CGO_ENABLED=0" // as make builds it
+	if raced() {
+		arguments = slices.Insert(arguments, 1, "-race")
+		cgo = "CGO_ENABLED=1" // the detector is a C library
+	}
+	compile := exec.Command("go", arguments...)
+	compile.Env = append(os.Environ(), cgo)
 	out, err := compile.CombinedOutput()
 	if err != nil {
 		return strings.TrimSpace(string(out) + "\n" + err.Error())
@@ -92,6 +100,12 @@ func build(dir string) string {
 
 // inside runs the tests, stops the site they shared and looks for what was left.
 func inside(m *testing.M) int {
+	if raced() {
+		// A server ends where it has raced: that is an exit which nobody ordered.
+		if err := os.Setenv("GORACE", "halt_on_error=1"); err != nil {
+			return complain("%v", err)
+		}
+	}
 	if err := hideClosedMediaPorts(); err != nil {
 		return complain("%v", err)
 	}
@@ -119,6 +133,20 @@ func strangers() []string {
 		}
 	}
 	return left
+}
+
+// raced says that the product under test has the race detector in it.
+func raced() bool { return os.Getenv(envRace) != "" }
+
+// slowness is how much longer all lasts with the race detector, and how much more memory it takes.
+const slowness = 5
+
+// allowed is what a product may take of time, or of memory.
+func allowed[N time.Duration | float64](limit N) N {
+	if raced() {
+		return slowness * limit
+	}
+	return limit
 }
 
 func complain(format string, args ...any) int {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -149,6 +150,46 @@ func TestTheHarnessPullsACableAndPutsItBack(t *testing.T) {
 	answeredBy(secondaryHost)
 	heal()
 	answeredBy(mainHost)
+}
+
+// Whatever a story does with a server that does not run: how it came to that is judged.
+func TestTheHarnessHearsOfAnEndThatNobodyOrdered(t *testing.T) {
+	for name, end := range map[string]struct {
+		script string
+		order  func(*part)
+		wrong  string // a part of what is said, "" where all is as it should be
+	}{
+		"it gives up":             {"exit 0", nil, "nobody had asked it to"},
+		"it races":                {"exit 66", nil, "exit code 66"},
+		"somebody kills it":       {"kill -9 $$", nil, "nobody had killed it"},
+		"a story kills it":        {"exec sleep 60", func(p *part) { _ = exits.kill(p.cmd.Process.Pid) }, ""},
+		"it ends as it was asked": {"trap 'exit 0' TERM; echo ready; while :; do sleep 0.1; done", (*part).stop, ""},
+		"it ends badly":           {"trap 'exit 1' TERM; echo ready; while :; do sleep 0.1; done", (*part).stop, "was asked to end"},
+		"it went on after a panic": {"echo 'http: panic serving 127.0.0.1'; exec sleep 60",
+			func(p *part) { _ = exits.kill(p.cmd.Process.Pid) }, "panic serving"},
+	} {
+		p, err := launch(filepath.Join(newDir(t), "out"), shell(end.script))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(end.script, "echo") {
+			eventually(t, 5*time.Second, name, func() error {
+				if tail(p.output, 1) == "" {
+					return errNotYet
+				}
+				return nil
+			})
+		}
+		if end.order != nil {
+			end.order(p)
+		}
+		if _, err := p.wait(10 * time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if said := exits.judge(p); !strings.Contains(said, end.wrong) || (said == "") != (end.wrong == "") {
+			t.Errorf("%s: it is said that it %q, want %q", name, said, end.wrong)
+		}
+	}
 }
 
 func TestTheHarnessForgetsNoProcessOfAFamily(t *testing.T) {

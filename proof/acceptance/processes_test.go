@@ -211,7 +211,7 @@ var errNotYet = errors.New("not yet")
 
 // await looks at a condition every 20 ms until it holds or the limit passes.
 func await(limit time.Duration, condition func() error) error {
-	deadline := time.NewTimer(limit)
+	deadline := time.NewTimer(allowed(limit))
 	defer deadline.Stop()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
@@ -231,7 +231,7 @@ func await(limit time.Duration, condition func() error) error {
 // killAll ends processes at once, as a power cut does.
 func killAll(all []process) {
 	for _, p := range all {
-		_ = syscall.Kill(p.pid, syscall.SIGKILL)
+		_ = exits.kill(p.pid)
 	}
 }
 

@@ -98,7 +98,7 @@ func secondaryKilledWithWitness(t *testing.T, s *site) {
 	}
 	committed, stored := time.Since(died), s.commitsAgain(t, died)
 	t.Logf("from the kill to a session's COMMIT %v, to the end of the calls' wait for a commit %v", committed, stored)
-	if committed > decidedWithin || stored > decidedWithin {
+	if committed > allowed(decidedWithin) || stored > allowed(decidedWithin) {
 		t.Errorf("commits go on after %v and %v, want %v", committed, stored, decidedWithin)
 	}
 	if v := s.main.mustView(t); v.Word != view.NotProtected {
@@ -170,7 +170,7 @@ func (s *site) checkCommits(t *testing.T) {
 	if err := <-sessions.commit(); err != nil {
 		t.Errorf("COMMIT in sync: %v", err)
 	}
-	if took := time.Since(began); took > decidedWithin {
+	if took := time.Since(began); took > allowed(decidedWithin) {
 		t.Errorf("COMMIT in sync took %v", took)
 	}
 	eventually(t, 5*time.Second, "the committed row on the mirror", func() error {
@@ -227,7 +227,7 @@ func (s *site) checkWaits(t testing.TB, since time.Time) {
 	}
 	longest := slices.Max(waits)
 	t.Logf("from overflow to answer: %v at most, of %d", longest, len(waits))
-	if longest > decidedWithin {
+	if longest > allowed(decidedWithin) {
 		t.Errorf("a caller waited %v from his overflow, want %v at most", longest, decidedWithin)
 	}
 	var said []string
@@ -284,7 +284,7 @@ func mainCutOffFromAllButTheWitness(t *testing.T, s *site) {
 func checkFenced(t testing.TB, granted time.Time, what string, end time.Time) {
 	t.Helper()
 	t.Logf("the main's open %s ended %v after the grant", what, end.Sub(granted))
-	if end.IsZero() || end.Sub(granted) > decidedWithin {
+	if end.IsZero() || end.Sub(granted) > allowed(decidedWithin) {
 		t.Errorf("the main's open %s ended at %v, want %v after the grant at %v", what, end, decidedWithin, granted)
 	}
 }
