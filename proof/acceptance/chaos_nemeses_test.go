@@ -47,8 +47,8 @@ func (s schedule) String() string {
 	return strings.Join(lines, "\n")
 }
 
-// drawSchedule draws two to four blows. Schedules that follow each other take their cards
-// one after the other from decks that are shuffled once each, and so go through all of it.
+// drawSchedule draws four to six blows. Ten schedules that follow each other deal a deck that
+// is shuffled once, and so go through all of it.
 func drawSchedule(seed uint64) schedule {
 	arbiter, place := arbiterOf(seed)
 	if len(deckFor(arbiter)) == 0 {
@@ -56,10 +56,10 @@ func drawSchedule(seed uint64) schedule {
 	}
 	s := schedule{seed: seed, arbiter: arbiter}
 	draw := rand.New(rand.NewPCG(seed, seed))
-	first, number := cardsOf(place)
-	for card := first; card < first+number; card++ {
+	deck := deckFor(arbiter)
+	for card := firstCard(place, deck); card < firstCard(place+1, deck); card++ {
 		s.blows = append(s.blows, blow{
-			nemesis: cardOf(card, arbiter),
+			nemesis: cardOf(card, deck),
 			after:   time.Duration(draw.IntN(200)) * time.Millisecond,
 			lasts:   time.Duration(200+draw.IntN(2200)) * time.Millisecond,
 		})
@@ -67,21 +67,27 @@ func drawSchedule(seed uint64) schedule {
 	return s
 }
 
+// dealt is how many schedules share a deck.
+const dealt = 10
+
 // arbiterOf says which arbiter a seed's site has, and the how manieth of such schedules it
 // is: ten seeds share a site without a witness, the next ten one with.
 func arbiterOf(seed uint64) (arbiter releve.Arbiter, place uint64) {
-	ten := (seed + 9) / 10
+	hands := (seed + dealt - 1) / dealt
 	arbiter = releve.Pair
-	if ten%2 == 0 {
+	if hands%2 == 0 {
 		arbiter = releve.Witness
 	}
-	return arbiter, ten/2*10 + (seed+9)%10
+	return arbiter, hands/2*dealt + (seed+dealt-1)%dealt
 }
 
-// cardsOf says which cards a schedule has: of ten eight have two, one three and one four.
-func cardsOf(place uint64) (first, number uint64) {
-	number = []uint64{2, 2, 2, 2, 3, 2, 2, 2, 2, 4}[place%10]
-	return place/10*23 + []uint64{0, 2, 4, 6, 8, 11, 13, 15, 17, 19}[place%10], number
+// firstCard is the place of a schedule's first card in an endless row of shuffled decks. Ten
+// schedules share one; or several, when a deck is so small that they would not get two cards
+// each.
+func firstCard(place uint64, deck []nemesis) uint64 {
+	size := uint64(len(deck))
+	pile := size * max(1, (2*dealt+size-1)/size)
+	return place * pile / dealt
 }
 
 // deckFor are the nemeses to draw from for a site.
@@ -94,9 +100,8 @@ func deckFor(arbiter releve.Arbiter) []nemesis {
 	return slices.DeleteFunc(all, func(n nemesis) bool { return !wanted.MatchString(n.name) })
 }
 
-// cardOf is the card at a place in an endless row of shuffled decks.
-func cardOf(place uint64, arbiter releve.Arbiter) nemesis {
-	deck := deckFor(arbiter)
+// cardOf is the card at a place in the row.
+func cardOf(place uint64, deck []nemesis) nemesis {
 	size := uint64(len(deck))
 	order := rand.New(rand.NewPCG(place/size, size)).Perm(len(deck))
 	return deck[order[place%size]]
@@ -167,7 +172,11 @@ func freezes(seat releve.Seat) []nemesis {
 func signalled(t testing.TB, which func() (int, error), signal syscall.Signal) (heal func()) {
 	t.Helper()
 	pid, err := which()
-	if err == nil {
+	switch {
+	case err != nil:
+	case signal == syscall.SIGKILL:
+		err = exits.kill(pid)
+	default:
 		err = syscall.Kill(pid, signal)
 	}
 	if err != nil {
