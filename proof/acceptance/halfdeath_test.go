@@ -24,6 +24,7 @@ func TestHalfDeaths(t *testing.T) {
 		{"the main's SIP is blocked", mainSIPBlocked},
 		{"the main answers 500", mainAnswers500},
 		{"the main's postmaster is killed", mainPostmasterKilled},
+		{"the main commits alone, is relieved by hand and comes back", relievedByHand},
 	} {
 		if !t.Run(story.name, func(t *testing.T) { s.bringBack(t); story.tell(t, s) }) {
 			break // the site is not what the next story needs
@@ -155,27 +156,7 @@ func mainPostmasterKilled(t *testing.T, s *site) {
 func TestNobodyHasTheVoteAndCallersAreAnsweredAllTheSame(t *testing.T) {
 	s := ownSite(t, plan{})
 	term := s.main.mustView(t).Term
-	set, err := s.main.settings()
-	if err != nil {
-		t.Fatal(err)
-	}
-	before := s.callIn(t, callsToPhone(0, 10)) // whose records wait for the mirror, until there is none
-	before.waitGreeted(t, 5, time.Time{})
-	heal := cut(t, "database", tcpPorts(set.Database.Listen.Port())...) // the mirror stays away
-	killAll(freeze(s.secondary.postgres))
-	stopped := time.Now()
-	eventually(t, soloWithin, "a row of the main's that nobody mirrors", func() error {
-		if len(s.ledger.since(stopped, releve.Main)) == 0 {
-			return errNotYet
-		}
-		return nil
-	})
-	t.Logf("solo after %v", time.Since(stopped))
-	if !s.main.mustView(t).Main.Vote {
-		t.Error("the main acknowledges rows that nobody mirrors, and does not say that it has the vote")
-	}
-	checkServed(t, before.finish(t), s.main)
-
+	heal, stopped := s.standAlone(t), time.Now()
 	alone := s.callIn(t, callsToPhone(20, 10)).wait(t, time.Minute)
 	checkServed(t, alone, s.main)
 	s.checkRecorded(t, s.main, alone)
