@@ -156,12 +156,10 @@ func (p postgres) awake(ctx context.Context) error {
 	p.mu.Lock()
 	resumed := p.database.resumed
 	p.mu.Unlock()
-	select {
-	case <-resumed:
-		return p.alive()
-	case <-ctx.Done():
+	if !comes(ctx, resumed) {
 		return errors.Join(p.alive(), context.Cause(ctx))
 	}
+	return p.alive()
 }
 
 // work is slow work on the database, with the change that it makes at its end.

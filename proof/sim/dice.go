@@ -28,6 +28,7 @@ const (
 	ofWitness
 	ofClock
 	ofPast
+	ofLooks
 	matters
 )
 

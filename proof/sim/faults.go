@@ -132,8 +132,11 @@ func (s *site) choose(d die) fault {
 
 var bothFaults = slices.Concat(faults, witnessFaults)
 
-// heal ends every fault.
+// heal ends every fault, a moment after the operator went home: what waits for a server that
+// was paused does not have both its answer and its end.
 func (s *site) heal() {
+	s.endShift()
+	sleep(s.ctx, moment)
 	s.change(func() {
 		s.healed, s.changedAt = true, s.elapsed()
 		s.note("", "Everything is mended.")
@@ -149,7 +152,6 @@ func (s *site) heal() {
 			}
 		}
 	})
-	s.endShift()
 	for _, v := range s.servers {
 		v.start()
 	}

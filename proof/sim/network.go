@@ -75,9 +75,7 @@ func (v *server) reached(ctx context.Context) (*process, error) {
 	if p == nil {
 		return nil, errRefused
 	}
-	select {
-	case <-resumed:
-	case <-ctx.Done():
+	if !comes(ctx, resumed) {
 		return nil, context.Cause(ctx)
 	}
 	return p, p.alive()

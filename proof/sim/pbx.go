@@ -177,7 +177,7 @@ func (c *caller) invite(ctx context.Context, v *server, user string, why releve.
 		sleep(ctx, unreachable)
 		return 0, err
 	}
-	in := &incoming{process: p, caller: c, settled: make(chan int, 1), gone: make(chan struct{})}
+	in := newIncoming(p, c)
 	in.invite = releve.Invite{
 		Call: c.id, From: "0612345678", To: receptionNumber, Target: user, TestID: c.test, ReceivedAt: time.Now(),
 	}
@@ -261,6 +261,7 @@ const answered = 200
 type incoming struct {
 	*process
 	caller  *caller
+	die     die // of this call alone: several may be answered, or dropped, at one moment
 	invite  releve.Invite
 	settled chan int
 	gone    chan struct{}
@@ -268,6 +269,10 @@ type incoming struct {
 
 	own  sync.Mutex
 	code int // final response, 487 for one that was cancelled
+}
+
+func newIncoming(p *process, c *caller) *incoming {
+	return &incoming{process: p, caller: c, die: p.dice.of(p.seat, ofAnswer).die(), settled: make(chan int, 1), gone: make(chan struct{})}
 }
 
 func (in *incoming) Invite() releve.Invite { return in.invite }
@@ -330,7 +335,7 @@ func (in *incoming) sends(ctx context.Context) error {
 	if err := in.acts(); err != nil {
 		return err
 	}
-	if err := in.takes(ctx, in.dice.of(in.seat, ofAnswer).between(300*time.Microsecond, 4*time.Millisecond)); err != nil {
+	if err := in.takes(ctx, in.die.between(300*time.Microsecond, 4*time.Millisecond)); err != nil {
 		return err
 	}
 	if in.linePath() {
@@ -374,7 +379,7 @@ func (l *leg) Play(ctx context.Context, _ string) error {
 
 // lasts is something heard or waited for on the line.
 func (l *leg) lasts(ctx context.Context, low, high time.Duration) error {
-	d := l.in.dice.of(l.in.seat, ofCalls).between(low, high)
+	d := l.in.die.between(low, high)
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -393,7 +398,7 @@ func (l *leg) Transfer(ctx context.Context, _ string) (int, error) {
 	if err := l.lasts(ctx, 100*time.Millisecond, time.Second); err != nil {
 		return 0, err
 	}
-	if l.in.dice.of(l.in.seat, ofCalls).one(5) {
+	if l.in.die.one(5) {
 		return 486, fmt.Errorf("486 Busy Here")
 	}
 	return 200, nil

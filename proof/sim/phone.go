@@ -17,8 +17,8 @@ type telephone struct{ *process }
 
 // asks is a question to the PBX, answered in a moment by one that is reached. What
 // is silent stays so to the end of ctx.
-func (t telephone) asks(ctx context.Context, m matter, answer func()) error {
-	if err := t.takes(ctx, t.dice.of(t.seat, m).between(300*time.Microsecond, 3*time.Millisecond)); err != nil {
+func (t telephone) asks(ctx context.Context, d die, answer func()) error {
+	if err := t.takes(ctx, d.between(300*time.Microsecond, 3*time.Millisecond)); err != nil {
 		return err
 	}
 	t.mu.Lock()
@@ -34,7 +34,9 @@ func (t telephone) asks(ctx context.Context, m matter, answer func()) error {
 	return nil
 }
 
-func (t telephone) Options(ctx context.Context) error { return t.asks(ctx, ofTelephone, func() {}) }
+func (t telephone) Options(ctx context.Context) error {
+	return t.asks(ctx, t.dice.of(t.seat, ofTelephone), func() {})
+}
 
 func (t telephone) CheckOther(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
 	return ask(ctx, t.process, directSIP, checkMe(q))
@@ -53,7 +55,7 @@ func (t telephone) Bound() takeover.Users {
 func (t telephone) RegisterNow() { t.lines[0].now() }
 
 func (t telephone) BindingThere(ctx context.Context) (there bool, err error) {
-	err = t.asks(ctx, ofTelephone, func() { there = t.pbx.contact(receptionUser) == t.server })
+	err = t.asks(ctx, t.dice.of(t.seat, ofTelephone), func() { there = t.pbx.contact(receptionUser) == t.server })
 	return there, err
 }
 
@@ -92,6 +94,7 @@ func (t telephone) TestCall(ctx context.Context, _ string, _ bool) (agent.TestCa
 type line struct {
 	*process
 	user string
+	die  die // of this line alone: both look for what an earlier life left at one moment
 	wake chan struct{}
 
 	own    sync.Mutex
@@ -102,7 +105,7 @@ type line struct {
 }
 
 func newLine(p *process, user string) *line {
-	return &line{process: p, user: user, wake: make(chan struct{}, 1), former: p.elapsed() + settleTime}
+	return &line{process: p, user: user, die: p.dice.of(p.seat, ofRegister).die(), wake: make(chan struct{}, 1), former: p.elapsed() + settleTime}
 }
 
 func (l *line) want(on bool) {
@@ -142,7 +145,7 @@ func (l *line) run(ctx context.Context) {
 			pause = 500 * time.Millisecond
 			next = min(next, l.looks())
 		} else {
-			next = pause + l.dice.of(l.seat, ofRegister).between(0, pause/4)
+			next = pause + l.die.between(0, pause/4)
 			pause = min(2*pause, pauseMost)
 		}
 		timer := time.NewTimer(next)
@@ -169,7 +172,7 @@ func (l *line) attempt(ctx context.Context) bool {
 	}
 	var own, anyone bool
 	at := l.elapsed()
-	err := telephone{l.process}.asks(ctx, ofRegister, func() {
+	err := telephone{l.process}.asks(ctx, l.die, func() {
 		bound := l.pbx.contact(l.user)
 		own, anyone = bound == l.server, bound != nil
 	})
@@ -184,7 +187,7 @@ func (l *line) attempt(ctx context.Context) bool {
 	if err := l.acts(); err != nil {
 		return false
 	}
-	if err := (telephone{l.process}).asks(ctx, ofRegister, func() { granted = l.pbx.bind(l.user, l.server) }); err != nil || !granted {
+	if err := (telephone{l.process}).asks(ctx, l.die, func() { granted = l.pbx.bind(l.user, l.server) }); err != nil || !granted {
 		return false
 	}
 	l.settle(at+expires, false)
@@ -229,7 +232,7 @@ func (l *line) give(ctx context.Context) bool {
 	if !held && !look {
 		return true
 	}
-	if err := (telephone{l.process}).asks(ctx, ofRegister, func() { l.pbx.unbind(l.user, l.server) }); err != nil {
+	if err := (telephone{l.process}).asks(ctx, l.die, func() { l.pbx.unbind(l.user, l.server) }); err != nil {
 		return false
 	}
 	l.settle(0, false)

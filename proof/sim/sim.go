@@ -197,6 +197,22 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// comes waits for what is to be closed, and says that it was before ctx ended. What was closed
+// already counts, at the end of ctx too: a select would draw lots.
+func comes(ctx context.Context, what <-chan struct{}) bool {
+	select {
+	case <-what:
+		return true
+	default:
+	}
+	select {
+	case <-what:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // later does something in the world after a while, unless the story has ended.
 func (s *site) later(d time.Duration, f func()) {
 	s.work.Add(1)

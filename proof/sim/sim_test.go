@@ -3,9 +3,12 @@ package sim
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,8 +55,8 @@ func play(t *testing.T, seed uint64, w Without) (o Outcome) {
 	return o
 }
 
-// again plays a story until it breaks a promise. Once is enough for nearly all seeds; a
-// few have moments at which two things are ready, and Go's select draws its own lot.
+// again plays a story until it breaks a promise. Once is enough but for one seed in hundreds,
+// which has a moment at which two things are ready, and Go's runtime draws its own lot.
 func again(t *testing.T, seed uint64) (o Outcome) {
 	for range 20 {
 		if o = play(t, seed, Without{}); o.Broken != "" {
@@ -63,20 +66,23 @@ func again(t *testing.T, seed uint64) (o Outcome) {
 	return o
 }
 
-// The same seed tells the same story: without that, none could be looked into. A few
-// in a hundred differ by milliseconds (see again).
+// The same seed tells the same story: without that, none could be looked into. Once it may differ,
+// where a busy machine takes the processor away in the middle and Go lets another goroutine go
+// first. The race detector has the goroutines of one moment run in an order of its own.
 func TestASeedTellsTheSameStoryAgain(t *testing.T) {
-	const seeds, most = 60, 6
-	differ := 0
-	for seed := uint64(1); seed <= seeds; seed++ {
-		told := play(t, seed, Without{})
-		if again := play(t, seed, Without{}); told.Trace() != again.Trace() {
-			differ++
-		}
+	if raced {
+		t.Log("not looked at: the race detector draws lots of its own")
+		return
 	}
-	t.Logf("%d of %d stories are told differently", differ, seeds)
-	if differ > most && !raced {
-		t.Errorf("%d of %d stories are told differently", differ, seeds)
+	for seed := uint64(1); seed <= 100; seed++ {
+		traces := map[string]int{}
+		for plays := 0; plays < 2 || len(traces) > 1 && plays < 6; plays++ {
+			traces[play(t, seed, Without{}).Trace()]++
+		}
+		if most := slices.Max(slices.Collect(maps.Values(traces))); len(traces) > 1 && most < 5 {
+			t.Errorf("seed %d tells %d stories in six plays, and none more than %d times:\n%s", seed, len(traces), most,
+				strings.Join(slices.Sorted(maps.Keys(traces)), "\n"))
+		}
 	}
 }
 

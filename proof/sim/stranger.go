@@ -53,7 +53,7 @@ func (c *caller) forges(v *server, why releve.OverflowReason) {
 	if p == nil || v.paused() {
 		return
 	}
-	in := &incoming{process: p, caller: c, settled: make(chan int, 1), gone: make(chan struct{})}
+	in := newIncoming(p, c)
 	in.invite = releve.Invite{
 		Call: c.id, From: "1", To: receptionNumber, Target: standbyUser, ReceivedAt: time.Now(),
 		Diversion: []releve.Diversion{{User: receptionUser, Reason: why}},

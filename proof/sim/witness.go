@@ -112,12 +112,10 @@ func (w *witness) awake(ctx context.Context) error {
 	w.mu.Lock()
 	resumed := w.resumed
 	w.mu.Unlock()
-	select {
-	case <-resumed:
-		return nil
-	case <-ctx.Done():
+	if !comes(ctx, resumed) {
 		return context.Cause(ctx)
 	}
+	return nil
 }
 
 // carries draws the fate of one packet between a server and the witness. The caller

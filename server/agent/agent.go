@@ -132,7 +132,7 @@ func (a *Agent) loop(ctx context.Context) {
 	timer := time.NewTimer(quiet)
 	defer timer.Stop()
 	last := a.Now()
-	for {
+	for ctx.Err() == nil {
 		timer.Reset(a.nextLook())
 		var e report
 		select {
@@ -240,10 +240,13 @@ func shown(m takeover.Machine) takeover.Status {
 
 func (a *Agent) publish() { a.Front.publish(a.machine) }
 
-// send brings an event to the loop, or gives up when the agent ends.
+// send brings an event to the loop, or gives up when the agent has ended.
 func (a *Agent) send(ctx context.Context, e takeover.Event) { a.report(ctx, report{Event: e}) }
 
 func (a *Agent) report(ctx context.Context, r report) {
+	if ctx.Err() != nil {
+		return
+	}
 	select {
 	case a.events <- r:
 	case <-ctx.Done():

@@ -273,8 +273,10 @@ func (r *run) carry(ctx context.Context, i int, s procedure.Step) error {
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(context.Cause(ctx), ErrInterrupted) // a limit that passed is what people read
 		case <-look.C:
+		}
+		if ctx.Err() != nil { // whatever else came at that moment
+			return errors.Join(context.Cause(ctx), ErrInterrupted) // a limit that passed is what people read
 		}
 	}
 	return nil
