@@ -28,7 +28,6 @@ const (
 	ofWitness
 	ofClock
 	ofPast
-	ofLooks
 	matters
 )
 

@@ -201,7 +201,7 @@ func (s *site) until(limit time.Duration, ok func() bool) bool {
 		if ok() {
 			return true
 		}
-		if !sleep(s.ctx, s.dice.of("", ofLooks).between(look/2, look)) { // on nobody's beat
+		if !sleep(s.ctx, s.dice.of("", ofRegister).between(look/2, look)) { // on nobody's beat
 			return false
 		}
 	}
