@@ -58,7 +58,7 @@ func checkOf(ctx context.Context, a *agent.Agent, seat releve.Seat, q peer.Check
 	r := a.CheckMe(ctx, agent.CheckQuestion{Term: q.Term, Call: q.Call})
 	return peer.CheckAnswer{
 		Nonce: q.Nonce, Seat: seat, Term: r.Term, Well: r.Well, PBXAnswered: r.Well, Busy: r.Busy, Registered: r.Registered,
-		DatabaseWell: a.Machine().Gate, LastInvite: r.LastInvite, Why: releve.Say("check-unwell", "why", r.Why),
+		LastInvite: r.LastInvite, Why: releve.Say("check-unwell", "why", r.Why),
 	}
 }
 

@@ -39,18 +39,19 @@ type CheckQuestion struct {
 }
 
 // CheckAnswer is what the server asked says of itself. It is a positive answer
-// only as SPEC H4 says: Well, and the PBX answered after the question.
+// only as SPEC H4 says: Well, and the PBX answered after the question. It tells of the
+// callers' tier alone: a call is answered without a database and without a page (RULES R13), and
+// a takeover because of those would end conversations for nothing.
 type CheckAnswer struct {
-	Nonce        string          `json:"nonce,omitempty"`
-	Seat         releve.Seat     `json:"seat"`
-	Term         releve.Term     `json:"term"`
-	Well         bool            `json:"well"`
-	Busy         bool            `json:"busy"`           // all channels are busy: still in service
-	Registered   bool            `json:"registered"`     // the reception user's binding is this server's
-	PBXAnswered  bool            `json:"pbx_answered"`   // an OPTIONS sent after the question
-	DatabaseWell bool            `json:"database_well"`  // a row can be stored
-	LastInvite   time.Duration   `json:"last_invite_ns"` // how long ago the last INVITE came; negative: none since the start
-	Why          releve.Sentence `json:"why"`
+	Nonce       string          `json:"nonce,omitempty"`
+	Seat        releve.Seat     `json:"seat"`
+	Term        releve.Term     `json:"term"`
+	Well        bool            `json:"well"`
+	Busy        bool            `json:"busy"`           // all channels are busy: still in service
+	Registered  bool            `json:"registered"`     // the reception user's binding is this server's
+	PBXAnswered bool            `json:"pbx_answered"`   // an OPTIONS sent after the question
+	LastInvite  time.Duration   `json:"last_invite_ns"` // how long ago the last INVITE came; negative: none since the start
+	Why         releve.Sentence `json:"why"`
 }
 
 // The bodies of requests and answers that are not a message above.

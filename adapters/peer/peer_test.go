@@ -47,7 +47,7 @@ func TestStatusesGoBothWays(t *testing.T) {
 func TestACheckIsAnsweredWithItsNonce(t *testing.T) {
 	p := newPair(t)
 	want := peer.CheckAnswer{
-		Seat: releve.Main, Term: 4, Well: true, Busy: true, Registered: true, PBXAnswered: true, DatabaseWell: true,
+		Seat: releve.Main, Term: 4, Well: true, Busy: true, Registered: true, PBXAnswered: true,
 		LastInvite: 3 * time.Second, Why: releve.Say("check.busy", "channels", "30"),
 	}
 	p.main.Handler = handler{check: func(_ context.Context, question peer.CheckQuestion) peer.CheckAnswer {

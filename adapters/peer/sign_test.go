@@ -66,7 +66,7 @@ func TestASealedAnswerFitsAHeaderAndOpensOnceForItsQuestion(t *testing.T) {
 	p := newPair(t)
 	main, secondary := p.start(p.main), p.start(p.secondary)
 	want := peer.CheckAnswer{
-		Seat: releve.Main, Term: 1 << 62, Well: true, Registered: true, PBXAnswered: true, DatabaseWell: true,
+		Seat: releve.Main, Term: 1 << 62, Well: true, Registered: true, PBXAnswered: true,
 		LastInvite: time.Hour, Why: releve.Say("check.well"),
 	}
 	sealed, err := main.SealAnswer("n1", want)

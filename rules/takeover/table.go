@@ -811,7 +811,9 @@ func (m *Machine) become(d Durable, err error) []Action {
 	return append(m.save(), Action{Kind: Answer, Took: took})
 }
 
-// promotionID is unique without chance: a copy is promoted at most once a term.
+// promotionID is unique without chance: a copy is promoted at most once a term, and its data id
+// was drawn. Said again after a crash it is the same, so that a first commit whose answer was
+// lost is written over and not beside (R10).
 func (m *Machine) promotionID(after releve.Term) releve.PromotionID {
 	return releve.PromotionID(fmt.Sprintf("%s-%d-%s", m.Seat, after+1, m.DataID))
 }
