@@ -197,7 +197,7 @@ func (a *App) makeAgent(found bool) {
 	c := a.config
 	runs := postgres.Takeover{Runner: a.cluster}
 	own := database{runs, copy.New(copy.Options{
-		PostgreSQL: a.cluster, Disk: runs.Disk, Other: address(c.Database.Other), Link: a.peer, Log: a.log,
+		PostgreSQL: a.cluster, Disk: runs.Disk, Other: address(c.Database.Other), Link: a.peer, Copied: a.records.Settled, Log: a.log,
 	})}
 	telephone, voice := a.telephony.ports()
 	o := agent.Options{
@@ -276,6 +276,8 @@ func (a *App) Run(ctx context.Context) error {
 	a.telephony.run(begin)
 	begin(func(ctx context.Context) { outbox.Run(ctx, a.records, a.log, a.spools()...) })
 	begin(a.spool.RecordRuns)
+	begin(func(ctx context.Context) { a.spool.Watch(ctx, a.front.Explain, a.front.Notice) })
+	begin(a.records.Watch)
 	begin(a.salvager.Run)
 	begin(a.prover.Run)
 	begin(a.sorting.Run)

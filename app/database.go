@@ -62,7 +62,7 @@ func (a *App) openDatabase(cluster *postgres.Cluster) {
 		a.front.Stored(facts)
 		a.ledger.Add(facts)
 	}
-	a.records = store.NewRecords(cluster, a.config.Site.Seat, a.config.PBX.StandbyUser, stored, a.front.Explain, a.log)
+	a.records = store.NewRecords(cluster, a.config.Site.Seat, a.config.PBX.StandbyUser, stored, a.front.Explain, a.front.Notice, a.log)
 	a.closers = append(a.closers, a.closePostgres)
 }
 

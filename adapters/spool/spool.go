@@ -83,6 +83,8 @@ type Spool struct {
 	stored   uint64
 	renewDue bool
 	changed  chan struct{}
+	trouble  error         // the last write was not taken
+	turned   chan struct{} // closed when that changes
 
 	failed error // the writer's own
 }
@@ -111,7 +113,7 @@ func Open(dir string, seat releve.Seat, opt Options) (*Spool, error) {
 	s := &Spool{
 		seat: seat, opt: opt, opened: Opened{Path: filepath.Join(dir, "spool")},
 		queue: make(chan request, queueLength), nudge: make(chan struct{}, 1),
-		closing: make(chan struct{}), done: make(chan struct{}), changed: make(chan struct{}),
+		closing: make(chan struct{}), done: make(chan struct{}), changed: make(chan struct{}), turned: make(chan struct{}),
 	}
 	if err := s.open(); err != nil {
 		return nil, s.located(err)

@@ -97,6 +97,7 @@ func (s *Spool) serve(first request) {
 	}
 	batch, rest := s.gather(first)
 	err := s.appendBatch(batch)
+	s.took(err)
 	for _, r := range batch {
 		r.answer <- err
 	}
@@ -202,7 +203,9 @@ func (s *Spool) renewIfDue() {
 	}
 	if err := s.renew(); err != nil {
 		s.opt.Log.Warn("spool not renewed, going on with the old file", "path", s.opened.Path, "cause", err)
+		return
 	}
+	s.took(nil)
 }
 
 // renew replaces the file; what is not stored goes with it.

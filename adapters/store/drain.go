@@ -47,14 +47,17 @@ func (s *Store) Drain(ctx context.Context, seat releve.Seat, incarnation string,
 	}
 	before, _ := s.gate.doubts()
 	var d drain
-	err := s.Write(ctx, func(tx pgx.Tx) error {
+	err := s.write(ctx, doubtfulRecords(seat, incarnation, records), func(tx pgx.Tx) error {
 		d = drain{ctx: ctx, tx: tx, seat: seat, incarnation: incarnation}
 		return d.run(records)
 	})
 	if err != nil {
 		return Drained{}, err
 	}
-	s.gate.settle(before)
+	if _, open := s.gate.doubts(); open > 0 {
+		s.gate.settle(before)
+		s.opt.OnDoubt(s.gate.inDoubt())
+	}
 	if d.Refused > 0 || d.Missing > 0 {
 		s.opt.Log.Warn("spool drained with records refused or missing", "seat", seat, "incarnation", incarnation, "refused", d.Refused, "missing", d.Missing)
 	}

@@ -5,7 +5,13 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"releve"
 )
+
+// doubtsMost bounds the list of commits in doubt: a hundred answers that were lost in a row are
+// one trouble.
+const doubtsMost = 100
 
 // gate counts transactions in, decides whether each is lone, and closes for a
 // barrier. It is the one owner of what the store knows of the vote.
@@ -18,8 +24,9 @@ type gate struct {
 	lone    bool // transactions commit without the mirror
 	vote    bool // a commit that PostgreSQL stopped waiting for is acknowledged
 
-	doubted int // commits in doubt so far
-	settled int // of these, how many a later acknowledged commit has settled
+	doubted int     // commits in doubt so far
+	settled int     // of these, how many a later acknowledged commit has settled
+	listed  []doubt // the oldest of those that are open
 
 	inFlight int
 	sessions map[*session]struct{} // with a transaction open
@@ -127,8 +134,15 @@ func (g *gate) hasVote() bool {
 	return g.vote
 }
 
-// doubt counts a commit whose fate is not known.
-func (g *gate) doubt() { g.change(func() { g.doubted++ }) }
+// doubt counts a commit whose fate is not known, and lists it while there is room.
+func (g *gate) doubt(what releve.Sentence) {
+	g.change(func() {
+		g.doubted++
+		if len(g.listed) < doubtsMost {
+			g.listed = append(g.listed, doubt{g.doubted, what})
+		}
+	})
+}
 
 // doubts says how many commits were in doubt so far, and how many of them still are.
 func (g *gate) doubts() (soFar, open int) {
@@ -138,7 +152,22 @@ func (g *gate) doubts() (soFar, open int) {
 }
 
 // settle closes the doubts that were open before an acknowledged commit began.
-func (g *gate) settle(upTo int) { g.change(func() { g.settled = max(g.settled, upTo) }) }
+func (g *gate) settle(upTo int) {
+	g.change(func() {
+		g.settled = max(g.settled, upTo)
+		g.listed = slices.DeleteFunc(g.listed, func(d doubt) bool { return d.number <= upTo })
+	})
+}
+
+// inDoubt are the commits in doubt.
+func (g *gate) inDoubt() (all []releve.Sentence) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, d := range g.listed {
+		all = append(all, d.what)
+	}
+	return all
+}
 
 func (g *gate) isFenced() bool {
 	g.mu.Lock()

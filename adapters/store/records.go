@@ -32,6 +32,9 @@ type Records struct {
 	log      *slog.Logger
 	onStored func([]releve.Fact)
 	explain  func(severity string, what releve.Sentence)
+	notice   func(about string, what releve.Sentence)
+	doubts   doubts
+	found    chan struct{} // a record was set aside, or is missing
 
 	readers chan struct{} // those that read calls now
 
@@ -50,8 +53,9 @@ type Database interface {
 
 // NewRecords is without a store. ownUser is the site's own at the PBX; onStored is told of each
 // fact that the database has.
-func NewRecords(database Database, seat releve.Seat, ownUser string, onStored func([]releve.Fact), explain func(severity string, what releve.Sentence), log *slog.Logger) *Records {
+func NewRecords(database Database, seat releve.Seat, ownUser string, onStored func([]releve.Fact), explain func(severity string, what releve.Sentence), notice func(about string, what releve.Sentence), log *slog.Logger) *Records {
 	return &Records{
+		notice: notice, doubts: doubts{explain: explain, notice: notice, open: map[int][]releve.Sentence{}}, found: make(chan struct{}, 1),
 		database: database, seat: seat, ownUser: ownUser, log: log, onStored: onStored, explain: explain, open: make(chan struct{}),
 		readers: make(chan struct{}, callReaders),
 	}
@@ -74,7 +78,7 @@ func (r *Records) Open(ctx context.Context, term releve.Term, lone bool, promoti
 		r.log.Warn("if this server were set aside, its rows would have to be compared", "err", err)
 	}
 	s, err := Open(ctx, pool, Options{
-		Term: term, Seat: r.seat, Lone: lone, Promotion: promotion, OwnUser: r.ownUser, OnStored: r.onStored, Log: r.log,
+		Term: term, Seat: r.seat, Lone: lone, Promotion: promotion, OwnUser: r.ownUser, OnStored: r.onStored, OnDoubt: r.doubts.ofNext(), Log: r.log,
 	})
 	if err != nil {
 		go pool.Close() // it waits for sessions that may hang until PostgreSQL is stopped
@@ -88,7 +92,9 @@ func (r *Records) Open(ctx context.Context, term releve.Term, lone bool, promoti
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.store, r.pool = s, pool
+	r.doubts.settled(false) // the term's first commit was acknowledged after all of them (R7)
 	close(r.open)
+	r.looksAside()
 	return nil
 }
 
@@ -113,6 +119,15 @@ func (r *Records) Close() {
 	if s != nil {
 		s.Release()
 		go pool.Close()
+	}
+	r.looksAside()
+}
+
+// looksAside has [Records.Watch] look now.
+func (r *Records) looksAside() {
+	select {
+	case r.found <- struct{}{}:
+	default:
 	}
 }
 
@@ -161,6 +176,12 @@ func (r *Records) Drain(ctx context.Context, seat releve.Seat, page releve.Spool
 	d, err := current.Drain(ctx, seat, page.Incarnation, page.Records)
 	if err == nil && d.Refused > 0 {
 		r.explain("major", releve.Say("event-records-refused", "count", strconv.Itoa(d.Refused), "seat", string(seat)))
+	}
+	if err == nil && d.Missing > 0 {
+		r.explain("major", releve.Say("event-records-missing", "count", strconv.Itoa(d.Missing), "seat", string(seat)))
+	}
+	if err == nil && d.Refused+d.Missing > 0 {
+		r.looksAside()
 	}
 	var beyond *PositionAhead
 	return d.UpTo, errors.As(err, &beyond), err

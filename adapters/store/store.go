@@ -45,7 +45,9 @@ type Options struct {
 	// OnStored is called after the acknowledged commit of facts, and only then, by the
 	// goroutine that drains. It must not wait.
 	OnStored func([]releve.Fact)
-	Log      *slog.Logger
+	// OnDoubt is told of the commits in doubt whenever they change. It must not wait.
+	OnDoubt func([]releve.Sentence)
+	Log     *slog.Logger
 }
 
 // Store writes and reads for one term. Its methods may be called from any
@@ -66,6 +68,9 @@ type Store struct {
 func Open(ctx context.Context, pool *pgxpool.Pool, opt Options) (*Store, error) {
 	if opt.OnStored == nil {
 		opt.OnStored = func([]releve.Fact) {}
+	}
+	if opt.OnDoubt == nil {
+		opt.OnDoubt = func([]releve.Sentence) {}
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
@@ -112,7 +117,7 @@ func (s *Store) start(ctx context.Context) error {
 // promote writes the promotion's row. Written again it is a new version of the same
 // row, because a commit that writes nothing settles nothing.
 func (s *Store) promote(ctx context.Context) error {
-	return s.Write(ctx, func(tx pgx.Tx) error {
+	return s.write(ctx, releve.Say("doubt-promotion"), func(tx pgx.Tx) error {
 		if err := s.checkTerm(ctx, tx); err != nil {
 			return err
 		}
@@ -156,6 +161,11 @@ func (s *Store) InDoubt() int {
 // COMMIT, which nothing ends but its answer, the vote, or a fence (R7). An error
 // is a rollback unless it is an InDoubt.
 func (s *Store) Write(ctx context.Context, do func(tx pgx.Tx) error) error {
+	return s.write(ctx, releve.Say("doubt-change"), do)
+}
+
+// write names what is in doubt when the answer to its COMMIT is lost.
+func (s *Store) write(ctx context.Context, what releve.Sentence, do func(tx pgx.Tx) error) error {
 	lone, err := s.gate.enter(ctx)
 	if err != nil {
 		return err
@@ -184,7 +194,7 @@ func (s *Store) Write(ctx context.Context, do func(tx pgx.Tx) error) error {
 		s.rollback(ctx, tx)
 		return s.explain(err)
 	}
-	return s.commit(ctx, tx, session)
+	return s.commit(ctx, tx, session, what)
 }
 
 // beginQuery puts the choice of durability before everything else, in the same
@@ -209,7 +219,7 @@ func (s *Store) rollback(ctx context.Context, tx pgx.Tx) {
 }
 
 // commit sends COMMIT and judges the answer.
-func (s *Store) commit(ctx context.Context, tx pgx.Tx, session *session) error {
+func (s *Store) commit(ctx context.Context, tx pgx.Tx, session *session, what releve.Sentence) error {
 	session.warned.Store(nil)
 	session.committing.Store(true)
 	err := tx.Commit(context.WithoutCancel(ctx))
@@ -227,8 +237,10 @@ func (s *Store) commit(ctx context.Context, tx pgx.Tx, session *session) error {
 	default:
 		err = fmt.Errorf("PostgreSQL stopped waiting for the mirror: %s", *warned)
 	}
-	s.gate.doubt()
-	return &InDoubt{Cause: s.explain(err)}
+	err = s.explain(err)
+	s.gate.doubt(s.doubtOf(what, err))
+	s.opt.OnDoubt(s.gate.inDoubt())
+	return &InDoubt{Cause: err}
 }
 
 // rolledBack says that PostgreSQL answered and that the transaction is not committed. A

@@ -50,6 +50,7 @@ type Options struct {
 	Disk       func() (takeover.DiskKind, releve.DataID, error) // whose the data is
 	Other      netip.AddrPort                                   // of the other server's PostgreSQL
 	Link       order.Link
+	Copied     func() // is told that this data is a copy of the other's now; nil: nobody is
 	Log        *slog.Logger
 }
 
@@ -60,7 +61,12 @@ type Copier struct {
 }
 
 // New makes a copier.
-func New(o Options) *Copier { return &Copier{Options: o} }
+func New(o Options) *Copier {
+	if o.Copied == nil {
+		o.Copied = func() {}
+	}
+	return &Copier{Options: o}
+}
 
 // finished is a copy that is whole and has not started yet. What keeps it from starting is
 // seldom the copy: it is tried again before the whole database travels once more.
@@ -78,6 +84,14 @@ const streamLimit = 5 * time.Second
 // Rejoin makes the data a copy of the other's. Data with rows that only it has is
 // moved aside whole before anything else: salvage will need it.
 func (c *Copier) Rejoin(ctx context.Context, other takeover.Promotion, say Say) (releve.DataID, error) {
+	id, err := c.rejoin(ctx, other, say)
+	if err == nil {
+		c.Copied()
+	}
+	return id, err
+}
+
+func (c *Copier) rejoin(ctx context.Context, other takeover.Promotion, say Say) (releve.DataID, error) {
 	c.PostgreSQL.Fence()
 	forks, err := Prepare(ctx, c.Link)
 	if err != nil {
