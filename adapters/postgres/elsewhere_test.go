@@ -37,7 +37,7 @@ func TestASiteWithAnotherDiskForItsLogOrItsData(t *testing.T) {
 			inSync(t, main)
 			sql(t, pool, "INSERT INTO facts VALUES (2)")
 			main.Fence()
-			_, err := secondary.Promote(within(t))
+			_, err := secondary.Promote(within(t), Asked{ID: "promotion"})
 			must(t, err)
 			if _, err := os.Stat(secondary.path("data", "pg_wal", keptTail)); !os.IsNotExist(err) {
 				t.Errorf("what was kept for the promotion is still there: %v", err)
@@ -45,8 +45,9 @@ func TestASiteWithAnotherDiskForItsLogOrItsData(t *testing.T) {
 			if n := count(t, openPool(t, secondary), "SELECT count(*) FROM facts"); n != 2 {
 				t.Errorf("%d rows after the promotion", n)
 			}
-			must(t, secondary.keepEvidence(keptOf(t, secondary)))
-			if kept, err := filepath.Glob(secondary.path("tail-*", "0*")); err != nil || len(kept) == 0 {
+			kept, first := keptOf(t, secondary)
+			must(t, secondary.keepEvidence(kept, first))
+			if evidence, err := filepath.Glob(secondary.path("tail-*", "0*")); err != nil || len(evidence) == 0 {
 				t.Errorf("the evidence of a damaged tail is not kept: %v", err)
 			}
 			must(t, secondary.Checkpoint(within(t)))
@@ -64,11 +65,11 @@ func TestASiteWithAnotherDiskForItsLogOrItsData(t *testing.T) {
 	}
 }
 
-func keptOf(t *testing.T, c *Cluster) string {
+func keptOf(t *testing.T, c *Cluster) (string, attempt) {
 	t.Helper()
-	kept, err := c.keepTail(segmentSize)
+	kept, first, err := c.keepTail("a look", Position{Timeline: 1, Replay: segmentSize})
 	must(t, err)
-	return kept
+	return kept, first
 }
 
 // A mirror without room asks first: nothing is copied, and a sentence has the numbers.

@@ -273,7 +273,7 @@ func promotedApart(t *testing.T) (main, secondary *Cluster) {
 	must(t, secondary.Stop(ctx, true))
 	for name, c := range map[string]*Cluster{"M": main, "S": secondary} {
 		must(t, c.Start(ctx, Isolated))
-		p, err := c.Promote(ctx)
+		p, err := c.Promote(ctx, Asked{ID: "promotion"})
 		must(t, err)
 		if p.Timeline != 2 {
 			t.Fatalf("%s is on timeline %d", name, p.Timeline)

@@ -125,7 +125,7 @@ func TestAPromotionUnderLoadKeepsEveryAcknowledgedRow(t *testing.T) {
 				must(t, syscall.Kill(pid, fault))
 			}
 			began := time.Now()
-			p, err := secondary.Promote(within(t))
+			p, err := secondary.Promote(within(t), Asked{ID: "promotion"})
 			must(t, err)
 			t.Logf("promoted in %s: %+v", time.Since(began), p)
 			if p.Timeline != 2 || p.Fork == 0 || p.Fork < p.LastFlush && p.Tail == TailNone {
@@ -161,7 +161,7 @@ func TestAReaderOnTheMirrorDoesNotDelayAPromotion(t *testing.T) {
 	sql(t, pool, "TRUNCATE facts") // replay conflicts with what the reader holds
 	main.Fence()
 	began := time.Now()
-	_, err = secondary.Promote(within(t))
+	_, err = secondary.Promote(within(t), Asked{ID: "promotion"})
 	must(t, err)
 	t.Logf("promoted in %s", time.Since(began))
 	if _, err := reader.Exec(within(t), "SELECT 1"); err == nil {
@@ -182,7 +182,7 @@ func TestDamageInWhatTheMirrorHadNotYetReplayedIsFound(t *testing.T) {
 			}
 			main.Fence()
 			flipByte(t, filepath.Join(secondary.dataDir(), "pg_wal"), paused.Timeline, paused.Replay+offset)
-			p, err := secondary.Promote(ctx)
+			p, err := secondary.Promote(ctx, Asked{ID: "promotion"})
 			if !errors.Is(err, ErrTail) || p.Tail != TailDamaged {
 				t.Errorf("%+v (%v)", p, err)
 			}
@@ -194,6 +194,50 @@ func TestDamageInWhatTheMirrorHadNotYetReplayedIsFound(t *testing.T) {
 				t.Errorf("the WAL left behind is not kept: %v (%v)", evidence, err)
 			}
 		})
+	}
+}
+
+// A promotion that was not seen to end has left the old timeline all the same, short of what the
+// mirror had. The next attempt begins on the timeline that it made; it is judged by what the
+// first had left, and so is each after it (R4).
+func TestAPromotionThatIsTriedAgainIsJudgedByWhatTheFirstHadLeft(t *testing.T) {
+	main, secondary := pair(t)
+	ctx := within(t)
+	pool := openPool(t, main)
+	sql(t, pool, "CREATE TABLE facts (n int)")
+	paused := pauseReplay(t, secondary)
+	for n := range 6 {
+		sql(t, pool, "INSERT INTO facts VALUES ($1)", n) // acknowledged: flushed there, not replayed
+	}
+	main.Fence()
+	asked := Asked{ID: "secondary-2-copy", Timeline: paused.Timeline}
+	at, err := secondary.Position(ctx)
+	must(t, err)
+	_, first, err := secondary.keepTail(asked.ID, at) // as Promote begins …
+	must(t, err)
+	flipByte(t, filepath.Join(secondary.dataDir(), "pg_wal"), paused.Timeline, paused.Replay+40)
+	must(t, secondary.do(ctx, limit, "SELECT pg_promote(false)")) // … and is killed before it sees the end
+	until(t, "it is promoted", func() bool {
+		p, err := secondary.Position(ctx)
+		return err == nil && !p.InRecovery
+	})
+	for range 2 {
+		secondary.Fence()
+		must(t, secondary.Start(ctx, Isolated))
+		p, err := secondary.Promote(ctx, asked)
+		if !errors.Is(err, ErrTail) || p.Tail != TailDamaged || p.Fork != paused.Replay {
+			t.Fatalf("first was %+v, then %+v (%v)", first, p, err)
+		}
+	}
+	evidence, err := filepath.Glob(filepath.Join(secondary.opts.Dir, "tail-*Z", "0000000100*"))
+	if err != nil || len(evidence) == 0 {
+		t.Errorf("the WAL left behind is not kept: %v (%v)", evidence, err)
+	}
+	secondary.Fence()
+	must(t, secondary.Start(ctx, Isolated))
+	p, err := secondary.Promote(ctx, Asked{ID: "secondary-3-copy"}) // an operator has nothing better
+	if err != nil || p.Tail == TailDamaged {
+		t.Errorf("on an operator's word: %+v (%v)", p, err)
 	}
 }
 
@@ -266,7 +310,7 @@ func TestTailsAreToldApartInRealWAL(t *testing.T) {
 		"whole to a file's end":  {switched, switchedEnd, nil, TailRecords},
 		"nothing behind":         {switchedEnd, switchedEnd, nil, TailNone},
 	} {
-		kept, err := c.keepTail(pages)
+		kept, _, err := c.keepTail(releve.PromotionID(name), Position{Timeline: 1, Replay: pages})
 		must(t, err)
 		copied := receivedOnly(t, kept, test.flushed)
 		if test.spoil != nil {
@@ -288,7 +332,7 @@ func receivedOnly(t *testing.T, dir string, flushed releve.LSN) string {
 	must(t, err)
 	for _, e := range entries {
 		begin := segmentLSN(e.Name())
-		if begin >= flushed {
+		if !segmentForm.MatchString(e.Name()) || begin >= flushed {
 			continue
 		}
 		content, err := os.ReadFile(filepath.Join(dir, e.Name()))
@@ -335,7 +379,7 @@ func diverge(t *testing.T) (main, secondary *Cluster) {
 	local(t, pool, "INSERT INTO facts VALUES ('main alone')")
 	main.Fence()
 	must(t, secondary.Start(ctx, CatchUp))
-	_, err := secondary.Promote(ctx)
+	_, err := secondary.Promote(ctx, Asked{ID: "promotion"})
 	must(t, err)
 	local(t, openPool(t, secondary), "INSERT INTO facts VALUES ('secondary on duty')")
 	must(t, secondary.EnsureSlot(ctx))
@@ -422,7 +466,7 @@ func TestACleanHandoverNeedsNoRewind(t *testing.T) {
 	ctx := within(t)
 	sql(t, openPool(t, main), "CREATE TABLE facts (n int)")
 	must(t, main.Stop(ctx, true))
-	p, err := secondary.Promote(ctx)
+	p, err := secondary.Promote(ctx, Asked{ID: "promotion"})
 	must(t, err)
 	if p.Tail != TailNone {
 		t.Errorf("%+v", p)
@@ -451,7 +495,7 @@ func TestTwoServersThatPromotedApartShowItInTheirForks(t *testing.T) {
 	must(t, main.Stop(ctx, true))
 	for _, c := range []*Cluster{main, secondary} {
 		must(t, c.Start(ctx, CatchUp))
-		_, err := c.Promote(ctx)
+		_, err := c.Promote(ctx, Asked{ID: "promotion"})
 		must(t, err)
 		c.Fence() // the next one must not hear of it
 	}
@@ -583,7 +627,7 @@ func TestDataThatWasWritableIsNoMereCopy(t *testing.T) {
 		t.Error("an owner that runs is a copy")
 	}
 	must(t, secondary.Start(ctx, Isolated))
-	_, err := secondary.Promote(ctx)
+	_, err := secondary.Promote(ctx, Asked{ID: "promotion"})
 	must(t, err)
 	secondary.Fence()
 	if err := secondary.OnlyFollowed(ctx, main.opts.Listen); err == nil || !strings.Contains(err.Error(), "writable") {

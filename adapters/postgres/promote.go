@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"time"
 
 	"releve"
@@ -38,7 +38,7 @@ const (
 // Promotion is a mirror that became a primary.
 type Promotion struct {
 	Timeline  releve.Timeline
-	Fork      releve.LSN // where it left the old timeline, from the history file
+	Fork      releve.LSN // where it left the vote's timeline, from the history file
 	LastFlush releve.LSN // what the mirror had on its disk, as far as it knew
 	Tail      Tail
 	Detail    string // what pg_waldump said of the tail
@@ -49,11 +49,18 @@ const (
 	promotionStall = 30 * time.Second
 )
 
+// Asked is the promotion that is asked for.
+type Asked struct {
+	ID       releve.PromotionID // the same however often it is tried
+	Timeline releve.Timeline    // of the vote; 0: no vote names one
+}
+
 // Promote makes the mirror a primary and examines where it left the old timeline. It
 // returns when the timeline is new and its history is on the disk. Other sessions
 // are ended first, so that no reader delays it. With any error nothing may be
-// committed, although PostgreSQL may be, or become, writable.
-func (c *Cluster) Promote(ctx context.Context) (Promotion, error) {
+// committed, although PostgreSQL may be, or become, writable. A promotion that was tried before, and
+// was not seen to end, may have left the old timeline then: it is judged with what was kept then.
+func (c *Cluster) Promote(ctx context.Context, asked Asked) (Promotion, error) {
 	end, err := c.begin(ctx)
 	if err != nil {
 		return Promotion{}, err
@@ -66,7 +73,7 @@ func (c *Cluster) Promote(ctx context.Context) (Promotion, error) {
 	if !before.InRecovery {
 		return Promotion{}, errors.New("this PostgreSQL is already a primary")
 	}
-	kept, err := c.keepTail(before.Replay)
+	kept, first, err := c.keepTail(asked.ID, before)
 	if err != nil {
 		return Promotion{}, err
 	}
@@ -83,9 +90,17 @@ func (c *Cluster) Promote(ctx context.Context) (Promotion, error) {
 	if err != nil {
 		return Promotion{}, fmt.Errorf("%w: %w", ErrStillPromoting, err)
 	}
-	p, err := c.examine(ctx, kept, before, after)
-	if err != nil {
-		return p, errors.Join(err, c.keepEvidence(kept))
+	p, err := c.examine(ctx, kept, first, before, after)
+	switch {
+	case errors.Is(err, ErrTail):
+		return p, errors.Join(err, c.keepEvidence(kept, first))
+	case err != nil: // it is not judged yet, and nobody commits before it is
+		return p, fmt.Errorf("%w: %w", ErrStillPromoting, err)
+	}
+	if left, err := c.leftAt(after.Timeline, asked.Timeline); err != nil {
+		return p, fmt.Errorf("%w: %w", ErrStillPromoting, err)
+	} else if left > 0 {
+		p.Fork = left
 	}
 	return p, os.RemoveAll(kept)
 }
@@ -121,26 +136,42 @@ func (c *Cluster) waitPrimary(ctx context.Context) (Position, error) {
 	}
 }
 
-// examine finds the fork and what was left behind it.
-func (c *Cluster) examine(ctx context.Context, kept string, before, after Position) (Promotion, error) {
-	p := Promotion{Timeline: after.Timeline, LastFlush: before.Flush}
-	var received lsnText
-	// More may have come between the last look and the promotion; the receiver's
-	// last position outlives recovery.
-	if err := c.ask(ctx, askLimit, []any{&received}, "SELECT pg_last_wal_receive_lsn()"); err != nil {
-		return p, err
+// leftAt is where a timeline was left on the way to the present one, 0 where it was not.
+func (c *Cluster) leftAt(now, timeline releve.Timeline) (releve.LSN, error) {
+	forks, err := c.History(now)
+	if err != nil {
+		return 0, err
 	}
-	p.LastFlush = max(p.LastFlush, releve.LSN(received))
-	forks, err := c.History(after.Timeline)
+	for _, f := range forks {
+		if f.Timeline == timeline {
+			return f.At, nil
+		}
+	}
+	return 0, nil
+}
+
+// examine finds where the timeline of the first attempt was left, and what was left behind
+// there. On those between, nobody has ever committed.
+func (c *Cluster) examine(ctx context.Context, kept string, first attempt, before, after Position) (Promotion, error) {
+	p := Promotion{Timeline: after.Timeline, LastFlush: first.Flush}
+	if before.Timeline == first.Timeline {
+		var received lsnText
+		// More may have come between the last look and the promotion; the receiver's
+		// last position outlives recovery.
+		if err := c.ask(ctx, askLimit, []any{&received}, "SELECT pg_last_wal_receive_lsn()"); err != nil {
+			return p, err
+		}
+		p.LastFlush = max(p.LastFlush, before.Flush, releve.LSN(received))
+	}
+	at, err := c.leftAt(after.Timeline, first.Timeline)
 	if err != nil {
 		return p, err
 	}
-	if len(forks) == 0 {
-		return p, fmt.Errorf("the history of timeline %d names no fork", after.Timeline)
+	if at == 0 {
+		return p, fmt.Errorf("the history of timeline %d does not tell where timeline %d was left", after.Timeline, first.Timeline)
 	}
-	last := forks[len(forks)-1]
-	p.Fork = last.At
-	p.Tail, p.Detail, err = c.tail(ctx, kept, last, p.LastFlush)
+	p.Fork = at
+	p.Tail, p.Detail, err = c.tail(ctx, kept, releve.Fork{Timeline: first.Timeline, At: at}, p.LastFlush)
 	if err != nil {
 		return p, err
 	}
@@ -182,22 +213,52 @@ func segmentLSN(name string) releve.LSN {
 // over what is no file of its log.
 const keptTail = "releve.tail"
 
-// keepTail holds on to the WAL files from the replayed position on, by hard links: a
-// promotion removes those beyond its fork, and they are the evidence. The log's directory is
-// the account's, so that nothing in it is followed out of it.
-func (c *Cluster) keepTail(replayed releve.LSN) (string, error) {
-	log, err := os.OpenRoot(c.path("data", "pg_wal"))
-	if err == nil {
-		defer log.Close()
-		err = c.linkTail(log, segmentStart(replayed-min(1, replayed)))
-	}
-	if err != nil {
-		return "", fmt.Errorf("cannot keep the end of the old timeline: %w", err)
-	}
-	return c.path("data", "pg_wal", keptTail), nil
+// attempt is what the first attempt of a promotion began with. It lies beside what was kept,
+// until that promotion is judged.
+type attempt struct {
+	ID       releve.PromotionID `json:"id"`
+	Timeline releve.Timeline    `json:"timeline"`
+	Flush    releve.LSN         `json:"flush"`
+	Began    time.Time          `json:"began"`
 }
 
-func (c *Cluster) linkTail(log *os.Root, first releve.LSN) error {
+// attemptFile is its name, in the directory of what is kept.
+const attemptFile = "attempt.json"
+
+// keepTail holds on to the WAL files from the replayed position on, by hard links: a
+// promotion removes those beyond its fork, and they are the evidence. Where an attempt of the
+// same promotion has left some, those are the evidence: that attempt may have been the one that left
+// the timeline. The log's directory is the account's, so that nothing in it is followed out of it.
+func (c *Cluster) keepTail(id releve.PromotionID, at Position) (string, attempt, error) {
+	kept := c.path("data", "pg_wal", keptTail)
+	log, err := os.OpenRoot(c.path("data", "pg_wal"))
+	if err != nil {
+		return "", attempt{}, fmt.Errorf("cannot keep the end of the old timeline: %w", err)
+	}
+	defer log.Close()
+	before, found := attemptIn(log)
+	if found && before.ID == id {
+		return kept, before, nil
+	}
+	if found { // of a promotion that was given up, and never judged
+		err = c.keepEvidence(kept, before)
+	}
+	first := attempt{ID: id, Timeline: at.Timeline, Flush: at.Flush, Began: time.Now().UTC()}
+	if err == nil {
+		err = c.linkTail(log, segmentStart(at.Replay-min(1, at.Replay)), first)
+	}
+	if err != nil {
+		return "", attempt{}, fmt.Errorf("cannot keep the end of the old timeline: %w", err)
+	}
+	return kept, first, nil
+}
+
+func attemptIn(log *os.Root) (a attempt, found bool) {
+	raw, err := log.ReadFile(filepath.Join(keptTail, attemptFile))
+	return a, err == nil && json.Unmarshal(raw, &a) == nil
+}
+
+func (c *Cluster) linkTail(log *os.Root, from releve.LSN, first attempt) error {
 	who, err := c.account()
 	if err != nil {
 		return err
@@ -210,12 +271,15 @@ func (c *Cluster) linkTail(log *os.Root, first releve.LSN) error {
 		return err
 	}
 	for _, e := range entries {
-		if !segmentForm.MatchString(e.Name()) || segmentLSN(e.Name()) < first {
+		if !segmentForm.MatchString(e.Name()) || segmentLSN(e.Name()) < from {
 			continue
 		}
 		if err := log.Link(e.Name(), filepath.Join(keptTail, e.Name())); err != nil {
 			return err
 		}
+	}
+	if err := note(log, first); err != nil {
+		return err
 	}
 	if who.root { // given away last: until then nobody else could put anything there
 		return log.Lchown(keptTail, who.uid, who.gid)
@@ -223,19 +287,39 @@ func (c *Cluster) linkTail(log *os.Root, first releve.LSN) error {
 	return nil
 }
 
-// keepEvidence spares a tail that may hold the only copy of rows from the next promotion,
-// and from a rewind, which removes what the other server does not have in its log.
-func (c *Cluster) keepEvidence(kept string) error {
-	evidence := c.path("tail-" + time.Now().UTC().Format(asideFormat))
-	c.log.Error("received rows were left behind by the promotion", "wal", evidence)
-	err := rename(kept, evidence)
-	if !errors.Is(err, syscall.EXDEV) {
+// note writes down, durably, what an attempt began with: what was kept is judged by it, after
+// whatever crash.
+func note(log *os.Root, first attempt) error {
+	raw, err := json.Marshal(first)
+	if err != nil {
 		return err
 	}
-	if err := os.CopyFS(evidence, os.DirFS(kept)); err != nil {
-		return fmt.Errorf("the end of the old timeline stays in %s, for it could not be copied: %w", kept, err)
+	file, err := log.OpenFile(filepath.Join(keptTail, attemptFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
 	}
-	return errors.Join(syncTree(evidence), os.RemoveAll(kept))
+	_, err = file.Write(raw)
+	dir, errDir := log.Open(keptTail)
+	if errDir == nil {
+		errDir = errors.Join(dir.Sync(), dir.Close())
+	}
+	return errors.Join(err, file.Sync(), file.Close(), errDir)
+}
+
+// keepEvidence spares a tail that may hold the only copy of rows from the next promotion,
+// and from a rewind, which removes what the other server does not have in its log. What was kept stays
+// in its place too: the same promotion tried again is judged by it again, and not by what it leaves.
+func (c *Cluster) keepEvidence(kept string, first attempt) error {
+	evidence := c.path("tail-" + first.Began.Format(asideFormat))
+	if _, err := os.Stat(evidence); err == nil {
+		return nil
+	}
+	c.log.Error("received rows were left behind by the promotion", "wal", evidence)
+	err := os.CopyFS(evidence, os.DirFS(kept))
+	if err != nil {
+		return errors.Join(fmt.Errorf("the end of the old timeline stays in %s, for it could not be copied: %w", kept, err), os.RemoveAll(evidence))
+	}
+	return syncTree(evidence)
 }
 
 // tail reads on where recovery stopped, from the beginning of the file before: the reader
@@ -254,7 +338,7 @@ func (c *Cluster) tail(ctx context.Context, kept string, fork releve.Fork, flush
 	detail := said.text()
 	end, err := parseWALEnd(detail)
 	if err != nil {
-		return "", detail, err
+		return "", detail, fmt.Errorf("%w: %w", ErrTail, err) // nobody knows what it holds
 	}
 	return end.judge(fork.At, flushed), detail, nil
 }

@@ -48,7 +48,7 @@ func restored(t *testing.T, main, secondary *Cluster, l *load, old Replaced) (as
 	if p, err := secondary.Position(ctx); err != nil || !p.InRecovery || identityOf(t, secondary) != mirrors {
 		t.Errorf("the mirror did not stay what it was: %+v (%v)", p, err)
 	}
-	p, err := main.Promote(ctx)
+	p, err := main.Promote(ctx, Asked{ID: "promotion"})
 	must(t, err)
 	must(t, main.EnsureSlot(ctx))
 	if p.Timeline != 2 || identityOf(t, main) != id {
@@ -120,7 +120,7 @@ func TestAMirrorThatHadNotReplayedAllIsRestoredFromWhole(t *testing.T) {
 	must(t, err)
 	must(t, main.Start(ctx, CatchUp))
 	must(t, main.CatchUpWith(ctx, secondary.opts.Listen))
-	_, err = main.Promote(ctx)
+	_, err = main.Promote(ctx, Asked{ID: "promotion"})
 	must(t, err)
 	if n := l.missingFrom(t, openPool(t, main)); n > 0 {
 		t.Errorf("%d of %d acknowledged rows are lost", n, len(l.rows()))

@@ -98,9 +98,9 @@ func (r *Runner) slotAgain(ctx context.Context) error {
 
 // Promote makes a copy the owner's database, with a slot for its mirror. What did not become
 // one whole is fenced: as a copy it is promoted anew.
-func (r *Runner) Promote(ctx context.Context) (Promotion, error) {
+func (r *Runner) Promote(ctx context.Context, asked Asked) (Promotion, error) {
 	r.slot.Store(false)
-	p, err := r.Cluster.Promote(ctx)
+	p, err := r.Cluster.Promote(ctx, asked)
 	if errors.Is(err, ErrStillPromoting) {
 		// It may still happen, and nobody may ever commit to it (R15): as a copy again it
 		// is promoted anew, to a timeline of its own.

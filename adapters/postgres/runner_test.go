@@ -41,7 +41,7 @@ func TestAPromotionWhoseSlotCannotBeMadeIsMadeAgain(t *testing.T) {
 	must(t, os.Chmod(kept, 0o500))
 	main.Fence()
 
-	if p, err := secondary.Promote(ctx); err == nil {
+	if p, err := secondary.Promote(ctx, Asked{ID: "promotion"}); err == nil {
 		t.Fatalf("promoted to %+v without a slot", p)
 	}
 	if _, err := secondary.Position(ctx); err == nil {
@@ -49,7 +49,7 @@ func TestAPromotionWhoseSlotCannotBeMadeIsMadeAgain(t *testing.T) {
 	}
 	must(t, os.Chmod(kept, 0o700))
 	must(t, secondary.StartCopy(ctx))
-	p, err := secondary.Promote(ctx)
+	p, err := secondary.Promote(ctx, Asked{ID: "promotion"})
 	must(t, err)
 	if p.Timeline < 2 {
 		t.Errorf("promoted to %+v", p)

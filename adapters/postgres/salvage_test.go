@@ -40,7 +40,7 @@ func part(t *testing.T, alone func(*pgxpool.Pool)) parted {
 	sql(t, pool, "INSERT INTO fact VALUES ('mirrored', 'it''s')")
 	must(t, old.AdvanceSalvageSlot(ctx))
 
-	p, err := owner.Promote(ctx)
+	p, err := owner.Promote(ctx, Asked{ID: "promotion"})
 	must(t, err)
 	must(t, owner.EnsureSlot(ctx))
 	began := time.Now()

@@ -73,8 +73,8 @@ func (t Takeover) Mirror(ctx context.Context) (takeover.Mirror, error) {
 }
 
 // Promote is [Runner.Promote].
-func (t Takeover) Promote(ctx context.Context) (takeover.Promotion, error) {
-	p, err := t.Runner.Promote(ctx)
+func (t Takeover) Promote(ctx context.Context, id releve.PromotionID, vote takeover.Candidate) (takeover.Promotion, error) {
+	p, err := t.Runner.Promote(ctx, Asked{ID: id, Timeline: vote.Timeline})
 	if errors.Is(err, ErrTail) {
 		err = fmt.Errorf("%w: %w", releve.ErrUnsafe, err)
 	}

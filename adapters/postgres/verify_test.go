@@ -263,7 +263,7 @@ func TestAMirrorIsOfItsOwnersLineage(t *testing.T) {
 		t.Errorf("owner %q, mirror %q (%v)", own, theirs, err)
 	}
 	main.Fence()
-	p, err := secondary.Promote(ctx)
+	p, err := secondary.Promote(ctx, Asked{ID: "promotion"})
 	must(t, err)
 	want := "timeline 2 ← 1 at " + p.Fork.String()
 	if now, err := secondary.Lineage(ctx); err != nil || now != want {

@@ -167,6 +167,7 @@ var beyond = map[string]string{
 	"owner-well-again":    "calls",
 	"solo-by-order":       "what an operator forces is outside what the vote promises",
 	"duty-taken-by-order": "what an operator forces is outside what the vote promises",
+	"promotion-unsafe":    "logs here are never damaged; what ends it is an operator's word",
 }
 
 // beyondPhase are phases in which a row may be carried out by the table, and no walk is sure to

@@ -322,7 +322,7 @@ func (p postgres) Mirror(ctx context.Context) (seen takeover.Mirror, err error) 
 	return seen, err
 }
 
-func (p postgres) Promote(ctx context.Context) (done takeover.Promotion, err error) {
+func (p postgres) Promote(ctx context.Context, _ releve.PromotionID, _ takeover.Candidate) (done takeover.Promotion, err error) {
 	err = p.lasts(ctx, 30*time.Millisecond, 600*time.Millisecond, func() error {
 		c := &p.database
 		if c.runs != standby {

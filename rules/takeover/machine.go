@@ -284,6 +284,9 @@ func (m *Machine) observeDone(d Done) {
 		return // its purpose is gone: a fence came between
 	}
 	m.Job = NoJob
+	if why := m.forkedShort(d); why != "" {
+		d.Failed, d.Unsafe = why, true
+	}
 	if d.Job == JobRejoin {
 		m.Copies, m.CopiedAt = m.Copies+1, m.Now
 	}
@@ -292,12 +295,10 @@ func (m *Machine) observeDone(d Done) {
 			m.Vain = 0
 		}
 		m.Failed, m.FailedAt, m.Vain, m.Cause = d.Job, m.Now, m.Vain+1, d.Failed
-		if d.Job == JobPromote && d.Unsafe {
-			m.Phase = Stuck
-		}
+		m.Unsafe = d.Job == JobPromote && d.Unsafe
 		return
 	}
-	m.Failed, m.Vain = NoJob, 0
+	m.Failed, m.Vain, m.Unsafe = NoJob, 0, false
 	if d.Database != nil {
 		m.observeDatabase(*d.Database)
 	}
@@ -322,6 +323,17 @@ func (m *Machine) observeDone(d Done) {
 		m.Promotion.ID, m.Promotion.Done = id, true
 		m.DB.InRecovery, m.DB.Timeline = false, d.Promotion.Timeline
 	}
+}
+
+// forkedShort is why a promotion is no promotion of what the vote names: it left the old
+// timeline before the position that this copy had flushed when it took the vote (R4).
+func (m *Machine) forkedShort(d Done) string {
+	if d.Job != JobPromote || d.Failed != "" || d.Promotion.Fork >= m.Candidate.Position {
+		return ""
+	}
+	fork, vote := d.Promotion.Fork.String(), m.Candidate.Position.String()
+	return releve.Reason(releve.Known("the promotion stopped at "+fork+", and this copy had "+vote+" when it took the vote",
+		"cause-fork-short", "fork", fork, "vote", vote))
 }
 
 // otherHeard says whether the other server spoke lately.

@@ -78,6 +78,7 @@ type work struct {
 	Vain     int           `json:"Vain"`   // how often in a row it failed
 	Copies   int           `json:"Copies"` // how often in a row data was copied here
 	CopiedAt time.Duration `json:"CopiedAt"`
+	Unsafe   bool          `json:"Unsafe,omitempty"` // the last promotion may lack acknowledged rows (R4)
 }
 
 // verification is what this server knows of the other by asking it.

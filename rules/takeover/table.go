@@ -102,7 +102,7 @@ var table = []row{
 	{"duty-given", in(Serving), to(Handing), (*Machine).handOverOrdered, (*Machine).giveDuty},
 	{"duty-kept", anywhere, stays, (*Machine).handOverVain, forget},
 	{"duty-released", in(Handing), to(Handed, Unconfirmed), (*Machine).idle, (*Machine).releaseTerm},
-	{"term-reopened", in(Handed), to(Unconfirmed), (*Machine).isAlone, (*Machine).reopenTerm},
+	{"term-reopened", in(Handed), to(Unconfirmed), (*Machine).canReopen, (*Machine).reopenTerm},
 	{"owner-confirmed", in(Unconfirmed), to(Serving), (*Machine).ownerConfirmed, say},
 	{"owner-database-starts", in(Unconfirmed, Serving), stays, (*Machine).databaseDown, startAgain(true)},
 	{"gate-opened", in(Serving), stays, (*Machine).gateReady, (*Machine).openGate},
@@ -136,6 +136,7 @@ var table = []row{
 	{"duty-taken-from-released", onCopy, to(Promoting), (*Machine).canSucceed, (*Machine).takeDuty},
 	{"duty-taken-by-order", onCopy, to(Promoting), (*Machine).takeOrdered, (*Machine).takeDutyByOrder},
 	{"duty-taken-by-order", in(Deposed, Handed, Stuck), to(Unconfirmed), (*Machine).takeOrdered, (*Machine).takeDutyAgain},
+	{"duty-taken-by-order", in(Stuck), to(Promoting), (*Machine).promotionOrdered, (*Machine).takeDutyByOrder},
 	{"answered-on-duty", in(Serving, Promoting), stays, (*Machine).callsOnDuty, (*Machine).answerOnDuty},
 	{"takeover", onCopy, to(Promoting), (*Machine).verdictWithVote, (*Machine).takeDuty},
 	{"answered-without-duty", verifying, stays, (*Machine).verdictWithoutVote, (*Machine).answer},
@@ -150,6 +151,7 @@ var table = []row{
 
 	// A promotion.
 	{"promotion-database-starts", in(Promoting), stays, (*Machine).promotionDown, startAgain(false)},
+	{"promotion-unsafe", in(Promoting), to(Stuck), (*Machine).promotionUnsafe, (*Machine).halt},
 	{"promotion", in(Promoting), stays, (*Machine).canPromote, begin(JobPromote)},
 	{"promoted", in(Promoting), to(Serving), (*Machine).promotionDone, (*Machine).save},
 }
@@ -297,7 +299,7 @@ func (m *Machine) fence() []Action {
 
 // loseDuty forgets what was under way: its end is no longer wanted.
 func (m *Machine) loseDuty() {
-	m.Job, m.Failed, m.Gate, m.Lone = NoJob, NoJob, false, false
+	m.Job, m.Failed, m.Gate, m.Lone, m.Unsafe = NoJob, NoJob, false, false, false
 	m.Suspended, m.WithoutDuty, m.KeepStandby, m.FormerStandby = false, false, false, false
 	m.DB, m.Confirmed, m.Regained = Database{}, false, 0
 }
@@ -619,11 +621,19 @@ func (m *Machine) releaseTerm() []Action {
 	return append([]Action{{Kind: Fence}}, m.save()...)
 }
 
-func (m *Machine) isAlone() bool { return m.Alone() }
+// canReopen: the vote came back after the term was released. A term that was not is never
+// opened a second time (R17).
+func (m *Machine) canReopen() bool { return m.Alone() && m.Released }
 
+// reopenTerm opens the next term. A database that does not start then is tried again, ever
+// more seldom, as any owner's.
 func (m *Machine) reopenTerm() []Action {
 	timeline := m.Promotion.Timeline
-	d, _ := m.Durable.Reopen(m.promotionID(m.Term))
+	d, err := m.Durable.Reopen(m.promotionID(m.Term))
+	if err != nil {
+		m.Cause = err.Error()
+		return m.halt()
+	}
 	d.Promotion.Timeline, d.Promotion.Done = timeline, true
 	m.Durable, m.Leaving, m.Confirmed = d, false, false
 	return append(m.save(), start(true)(m)...)
@@ -918,6 +928,10 @@ func (m *Machine) canPromote() bool {
 	return m.DB.Up && !m.Promotion.Done && m.retryable(JobPromote)
 }
 
+// promotionUnsafe: rows that were acknowledged may be missing. Nothing is committed, and an
+// operator decides (R4).
+func (m *Machine) promotionUnsafe() bool { return m.Unsafe && m.Job == NoJob }
+
 func (m *Machine) promotionDone() bool { return m.Promotion.Done && m.Job == NoJob }
 
 // What an operator forces. He says that the other server is off; one that is heard is
@@ -945,6 +959,13 @@ func (m *Machine) takeOrdered() bool {
 // standsAside: it had the duty once, its database is stopped, and its data is whole.
 func (m *Machine) standsAside() bool {
 	return m.Owns() && m.Promotion.Done && (m.Phase == Deposed || m.Phase == Handed || m.Phase == Stuck)
+}
+
+// promotionOrdered: the operator goes on with a promotion that was found unsafe: the other
+// server's data is gone, and this is what there is.
+func (m *Machine) promotionOrdered() bool {
+	whole := m.Boot.Disk == DiskOurs && m.DataID != "" && m.Boot.DataID == m.DataID
+	return m.canForce(Take) && m.Phase == Stuck && m.Owns() && !m.Promotion.Done && whole
 }
 
 func (m *Machine) takeDutyByOrder() []Action { return m.become(m.openAnyway()) }
@@ -981,7 +1002,7 @@ func (m *Machine) orderVain() bool {
 	case Solo:
 		return !m.soloOrdered()
 	case Take:
-		return !m.takeOrdered()
+		return !m.takeOrdered() && !m.promotionOrdered()
 	case Abdicate:
 		return !m.canGiveBack()
 	case Restore:

@@ -192,7 +192,7 @@ func (d Durable) TakeGranted(r Register, promotion releve.PromotionID) (Durable,
 	if !d.Holds() || !d.hasClaimed() || !r.grantedTo(d) {
 		return d, notAllowed("the witness has not granted the duty of the next term to this copy")
 	}
-	return d.nextTerm(promotion), nil
+	return d.promoted(promotion), nil
 }
 
 // Choose makes another arbiter that of the site, or the same anew. The owner is alone:
@@ -257,7 +257,14 @@ func (d Durable) TakeOver(promotion releve.PromotionID) (Durable, error) {
 	if d.Owns() || !d.Vote {
 		return d, notAllowed("a takeover needs the vote")
 	}
-	return d.nextTerm(promotion), nil
+	return d.promoted(promotion), nil
+}
+
+// promoted is the next term by the vote: what it named, the promotion must have (R4).
+func (d Durable) promoted(promotion releve.PromotionID) Durable {
+	next := d.nextTerm(promotion)
+	next.Candidate = d.Candidate
+	return next
 }
 
 // Reopen opens the next term on the same owner: the vote came back to it after
@@ -272,7 +279,7 @@ func (d Durable) Reopen(promotion releve.PromotionID) (Durable, error) {
 func (d Durable) nextTerm(promotion releve.PromotionID) Durable {
 	return Durable{
 		Seat: d.Seat, Term: d.Term + 1, Owner: d.Seat, Vote: true, DataID: d.DataID,
-		Candidate: d.Candidate, Promotion: Promotion{ID: promotion}, Arbiter: d.Arbiter, Incarnation: d.Incarnation,
+		Promotion: Promotion{ID: promotion}, Arbiter: d.Arbiter, Incarnation: d.Incarnation,
 	}
 }
 

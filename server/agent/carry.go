@@ -144,7 +144,7 @@ func (a *Agent) perform(ctx context.Context, act takeover.Action, m takeover.Mac
 	case takeover.JobLone:
 		err = a.Store.SetLone(ctx, true)
 	case takeover.JobPromote:
-		done.Promotion, err = a.Database.Promote(ctx)
+		done.Promotion, err = a.Database.Promote(ctx, m.Promotion.ID, m.Candidate)
 	case takeover.JobRetire:
 		a.Store.Close()
 		err = a.Database.Stop(ctx)

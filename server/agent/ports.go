@@ -31,7 +31,9 @@ type Database interface {
 	Why() string                     // it exited
 	Look(context.Context) (takeover.Database, error)
 	Mirror(context.Context) (takeover.Mirror, error)
-	Promote(context.Context) (takeover.Promotion, error) // of an unsafe one: [releve.ErrUnsafe]
+	// Promote makes the copy the owner's, once for each id: what is tried again is judged with what the
+	// first attempt left. The fork is where the vote's timeline was left. Of an unsafe one: [releve.ErrUnsafe] (R4).
+	Promote(ctx context.Context, id releve.PromotionID, vote takeover.Candidate) (takeover.Promotion, error)
 	// Rejoin makes the data a copy of the other's, by rewinding or cloning, and
 	// leaves it running and consistent. What would be lost is set aside and said.
 	Rejoin(context.Context, takeover.Promotion, func(releve.Sentence, *releve.Progress)) (releve.DataID, error)

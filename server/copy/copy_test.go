@@ -261,7 +261,7 @@ func TestAnOldOwnerWhoseRewindLeadsNowhereIsClonedAtOnce(t *testing.T) {
 	main, secondary := protected(t)
 	ctx := within(t)
 	main.Fence()
-	p, err := secondary.Promote(ctx)
+	p, err := secondary.Promote(ctx, postgres.Asked{ID: "promotion"})
 	must(t, err)
 	outgrow(t, secondary)
 
@@ -311,7 +311,7 @@ func TestLostDataComesBackAsACopyToPromote(t *testing.T) {
 	if db, err := main.Position(ctx); err != nil || !db.InRecovery {
 		t.Errorf("it is no copy: %+v (%v)", db, err)
 	}
-	_, err = main.Promote(ctx)
+	_, err = main.Promote(ctx, postgres.Asked{ID: "promotion"})
 	must(t, err)
 	inSync(t, main)
 	if n := rows(t, main); n != 1000 || id == releve.DataID("") {
@@ -331,7 +331,7 @@ func TestDataPromotedToTheSameNumberIsSetAsideAndNeverRewound(t *testing.T) {
 	var both [2]takeover.Promotion
 	for i, d := range []home{main, secondary} {
 		must(t, d.StartCopy(ctx))
-		p, err := d.Promote(ctx)
+		p, err := d.Promote(ctx, postgres.Asked{ID: "promotion"})
 		must(t, err)
 		both[i] = takeover.Promotion{Timeline: p.Timeline, Fork: p.Fork}
 		run(t, d, "INSERT INTO facts DEFAULT VALUES")

@@ -29,7 +29,7 @@ func part(t *testing.T, main, secondary *server, together, apart, there func()) 
 	together()
 	must(t, main.Follow(ctx))
 
-	_, err := secondary.cluster.Promote(ctx)
+	_, err := secondary.cluster.Promote(ctx, postgres.Asked{ID: "promotion"})
 	must(t, err)
 	secondary.open(2)
 	must(t, main.store.SetLone(ctx, true)) // an operator was sure that the secondary is off

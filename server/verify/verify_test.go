@@ -166,7 +166,7 @@ func TestEachKindOfDifferenceIsNamed(t *testing.T) {
 	main.do(`CREATE TABLE empty (id bigint PRIMARY KEY)`)
 	secondary.clone(main)
 	must(t, secondary.Start(within(t), postgres.Isolated))
-	_, err := secondary.Promote(within(t)) // a copy that can be written to, and is no mirror any more
+	_, err := secondary.Promote(within(t), postgres.Asked{ID: "promotion"}) // a copy that can be written to, and is no mirror any more
 	must(t, err)
 	main.standsAlone()
 	secondary.do(`UPDATE fact SET note = '' WHERE id = 7`)
@@ -198,7 +198,7 @@ func TestTheSameTimelineNumberTwiceIsFound(t *testing.T) {
 	must(t, main.Stop(within(t), true))
 	for _, s := range []*server{main, secondary} {
 		must(t, s.Start(within(t), postgres.Isolated))
-		p, err := s.Promote(within(t))
+		p, err := s.Promote(within(t), postgres.Asked{ID: "promotion"})
 		must(t, err)
 		if p.Timeline != 2 {
 			t.Fatalf("promoted to timeline %d", p.Timeline)
