@@ -175,7 +175,7 @@ func (x *explorer) arrive(s state, from int) {
 // inStep notes which rows were carried out, and says what the step itself did wrong.
 func (x *explorer) inStep(from *state, m move) string {
 	o := &x.outcomes[m.outcome]
-	busy := from.servers[m.who].work.job != noJob && m.what != jobDone && m.what != jobFails
+	busy := from.servers[m.who].work.job != noJob && m.what != jobDone && m.what != jobFails && m.what != promotionTorn
 	for _, a := range o.actions {
 		x.rules[a.rule] = true
 		if a.kind == takeover.Fence {
@@ -230,7 +230,7 @@ func (x *explorer) wrong(s *state) string {
 		v, o := &s.servers[i], &s.servers[1-i]
 		d := &x.journals.values[v.journal]
 		switch {
-		case decide[i] && v.disk == ours && s.acked&^v.log.mask() != 0:
+		case decide[i] && v.disk == ours && s.acked&^v.log.mask() != 0 && (v.store || !v.torn): // one that knows of it stands still
 			return fmt.Sprintf("an acknowledged row is missing at the %s, which %s", seats[i], holding(d))
 		case decide[0] && decide[1]:
 			return "two servers hold the vote" + x.whereItLies(s)

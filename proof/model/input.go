@@ -32,6 +32,7 @@ type input struct {
 	unheard  bool // the other was last heard long ago
 	late     bool // all that the machine waits for took long
 	failed   bool
+	torn     bool // the promotion ended short of what the copy had
 	status   uint32
 	journal  uint32
 	known    bool
@@ -121,6 +122,9 @@ func (in input) done() *takeover.Done {
 	d.DataID = dataID(in.data)
 	switch in.work.job {
 	case promote:
+		if in.torn {
+			return &takeover.Done{Job: d.Job, Failed: "rows are missing", Unsafe: true}
+		}
 		d.Promotion = takeover.Promotion{Timeline: releve.Timeline(in.timeline)}
 	case start, rejoin, restore:
 		d.Database = in.database()

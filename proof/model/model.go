@@ -61,6 +61,7 @@ type Site struct {
 	Told    []takeover.Command // the orders that its operator may give
 	Wiped   bool               // the witness may lose its memory
 	Aged    bool               // a mirror may be away until its owner no longer keeps what it needs
+	Torn    bool               // what a copy had received may be damaged where its promotion ends
 }
 
 const maxRows = 3
@@ -148,6 +149,12 @@ func (r rows) with(id uint8) rows {
 	return r
 }
 
+func (r rows) shorter() rows {
+	r.n--
+	r.row[r.n] = 0
+	return r
+}
+
 // position is a place in a log; 0 is none, so that an empty log has one.
 func (r rows) position() uint8 { return r.n + 1 }
 
@@ -197,6 +204,7 @@ type server struct {
 	ending   ending
 	slow     bool   // what happens around it is told late
 	aged     bool   // its owner no longer keeps what its copy needs next
+	torn     bool   // its promotion ended short of what it had: what is kept of the old timeline shows it
 	claim    uint16 // see interned: out, and waited for; 0: none
 	late     uint16 // out, and no longer waited for
 	held     uint16 // a word of the witness that is not told yet; 0: none
@@ -228,7 +236,7 @@ func (s *state) crash(i int) {
 	}
 	*v = server{
 		journal: v.journal, wire: v.wire, known: v.known, disk: v.disk, data: v.data, log: v.log, timeline: v.timeline,
-		aged: v.aged, late: late,
+		aged: v.aged, torn: v.torn, late: late,
 	}
 }
 

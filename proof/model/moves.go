@@ -27,6 +27,7 @@ const (
 	timePasses
 	jobDone
 	jobFails
+	promotionTorn
 	wrongVerdict
 	headersForged
 	losesPBX
@@ -253,8 +254,9 @@ func (w *walk) work(s state, i int) {
 	done.servers[i].work = work{}
 	if w.perform(&done, i, v.work) {
 		in := done.view(i, ended)
-		in.work, in.data = v.work, done.servers[i].data
+		in.work, in.data, in.torn = v.work, done.servers[i].data, v.work.job == promote && v.torn && !w.variant.forgetsTail
 		w.either(done, i, in, move{what: jobDone})
+		w.tear(done, i, v.work)
 	}
 	if s.faults >= uint8(w.bounds.Faults) && w.canSucceed(s, i) {
 		return
@@ -267,6 +269,20 @@ func (w *walk) work(s state, i int) {
 		s.servers[i].postgres = down
 	}
 	w.either(s, i, input{kind: ended, work: v.work, failed: true}, move{what: jobFails})
+}
+
+// tear ends a promotion before the last row that its copy had. That is found: the end of the
+// old timeline is judged, and kept until it is (R4).
+func (w *walk) tear(s state, i int, j work) {
+	v := &s.servers[i]
+	if !w.site.Torn || j.job != promote || v.log.n == 0 || v.torn || s.faults >= uint8(w.bounds.Faults) {
+		return
+	}
+	s.faults++
+	v.torn, v.log = true, v.log.shorter()
+	in := s.view(i, ended)
+	in.work, in.data, in.torn = j, v.data, true
+	w.either(s, i, in, move{what: promotionTorn})
 }
 
 func (w *walk) canSucceed(s state, i int) bool { return w.perform(&s, i, s.servers[i].work) }
@@ -397,7 +413,7 @@ func (w *walk) faults(s state, i int) {
 	if d := w.journals.values[v.journal]; v.known && (!d.Owns() || w.oneVoice()) && v.disk == ours {
 		t := s
 		t.crash(i)
-		t.servers[i].disk, t.servers[i].data, t.servers[i].log = empty, 0, rows{}
+		t.servers[i].disk, t.servers[i].data, t.servers[i].log, t.servers[i].torn = empty, 0, rows{}, false
 		w.put(t, move{what: diskLost, who: uint8(i)})
 	}
 	if !v.slow {

@@ -12,7 +12,7 @@ var sentences = [...]string{
 	boots: "the %[1]s starts", hearsNow: "the %[1]s hears the %[2]s", hearsLate: "the %[1]s receives a late word of the %[2]s",
 	looksAtDatabase: "the %[1]s looks at its database", looksAtMirror: "the %[1]s looks at its mirror's session",
 	looksLate: "the %[1]s learns what it had measured of its mirror before", timePasses: "time passes at the %[1]s",
-	jobDone: "the %[1]s has done: %[3]s", jobFails: "the %[1]s fails to %[3]s",
+	jobDone: "the %[1]s has done: %[3]s", jobFails: "the %[1]s fails to %[3]s", promotionTorn: "the %[1]s is promoted short of what its copy had",
 	wrongVerdict: "a call overflows, and the %[1]s finds the other dead, rightly or not", headersForged: "somebody writes to the %[1]s that a call overflowed, and the %[2]s says that it is well",
 	losesPBX:     "the %[1]s no longer hears the PBX",
 	toldHandOver: "the operator asks the %[1]s to hand over", toldRejoin: "the operator asks the %[1]s to come back as the mirror",

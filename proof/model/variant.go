@@ -19,6 +19,7 @@ type Variant struct {
 
 	leaks        bool // commits go on alone behind the barrier
 	sameCopy     bool // all copies have the same data id
+	forgetsTail  bool // a promotion tried again is judged by what it leaves itself
 	keepsOwnRows bool // a copy is made without a rewind or clone
 }
 

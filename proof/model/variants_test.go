@@ -37,6 +37,10 @@ var without = []taken{
 		pair, Bounds{1, 2, 1, 1, 0, 0}, "two servers hold the vote"},
 	{Variant{Name: "a mirror takes over without the vote", Rule: "R4", tamper: takeOverAnyway},
 		pair, Bounds{2, 2, 1, 1, 0, 0}, "two servers hold the vote"},
+	{Variant{Name: "a promotion that lacks rows is taken for whole", Rule: "R4", tamper: takenWhole},
+		torn, Bounds{2, 2, 1, 1, 0, 0}, "an acknowledged row is missing"},
+	{Variant{Name: "a promotion tried again is judged by what it leaves itself", Rule: "R4", forgetsTail: true},
+		torn, Bounds{2, 1, 1, 2, 0, 0}, "an acknowledged row is missing"},
 	{Variant{Name: "a restarted owner opens its gate on memory", Rule: "R6", tamper: confirmAnyway},
 		pair, Bounds{1, 2, 1, 2, 0, 0}, "an acknowledged row is missing"},
 	{Variant{Name: "the vote's whereabouts are lost in a crash", Rule: "R6", wakes: voteAgain},
@@ -111,6 +115,12 @@ func abdication(was, is takeover.Durable) bool {
 func takeOverAnyway(m *takeover.Machine, e *takeover.Event) {
 	if e.Round != nil && !m.Owns() && m.Phase == takeover.Following {
 		m.Vote = true
+	}
+}
+
+func takenWhole(m *takeover.Machine, e *takeover.Event) {
+	if e.Done != nil && e.Done.Unsafe {
+		*e.Done = takeover.Done{Job: e.Done.Job, Promotion: takeover.Promotion{Timeline: m.DB.Timeline + 1}}
 	}
 }
 

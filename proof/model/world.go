@@ -85,7 +85,7 @@ func (w *walk) copy(s *state, i int) bool {
 		return false
 	}
 	data := w.unused(s)
-	v.disk, v.data, v.timeline, v.postgres, v.aged = ours, data, o.timeline, isolated, false
+	v.disk, v.data, v.timeline, v.postgres, v.aged, v.torn = ours, data, o.timeline, isolated, false, false
 	if !w.variant.keepsOwnRows || v.log.n == 0 {
 		v.log = o.log
 	}
