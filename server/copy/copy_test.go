@@ -189,8 +189,13 @@ func TestAMirrorThatWasAwayForTooLongIsClonedAnewByItself(t *testing.T) {
 	}
 
 	var all said
+	copied := 0
+	secondary.Copied = func() { copied++ }
 	id, err := secondary.Rejoin(within(t), takeover.Promotion{Timeline: 1}, all.say)
 	must(t, err)
+	if copied != 1 {
+		t.Errorf("%d times it was told that the data is a copy now", copied)
+	}
 	if want := (said{"copy-clones", "copy-starts"}); !slices.Equal(all, want) {
 		t.Errorf("it said %v, expected %v", all, want)
 	}
