@@ -165,7 +165,7 @@ func (s *site) checkLostDuty(t *testing.T, woken time.Time, term releve.Term, co
 	}
 	checkServed(t, s.callIn(t, callsToPhone(20, 10)).wait(t, time.Minute), s.secondary)
 	s.checkDuty(t, s.secondary, term)
-	if answers := s.ear.sentBy(mainHost, woken, answersCall); len(answers) > 0 {
+	if answers := s.ear.takenUp(mainHost, woken); len(answers) > 0 {
 		t.Errorf("the old main answered %d calls after it woke, first %s", len(answers), answers[0].call)
 	}
 	for _, e := range s.pbx.events(woken, "register") {
