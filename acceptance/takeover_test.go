@@ -59,10 +59,10 @@ func (s *site) takeOverAmong(t *testing.T, l load, early, late int, die func(tes
 		}
 	}
 	s.checkDuty(t, s.secondary, term+1)
+	s.checkRecorded(t, s.secondary, after) // the first commit of a term is its promotion, and comes after the answers
 	if now := s.secondary.promotions(t); len(now) != promotions+1 {
 		t.Errorf("promotions: %v, want one more than %d", now, promotions)
 	}
-	s.checkRecorded(t, s.secondary, after)
 	s.checkLedger(t, s.secondary)
 	checkExplained(t, s.secondary, began, calls, s.ruleOfTakeover())
 	s.checkExplainedAt(t, s.secondary, began, term+1)
