@@ -65,7 +65,8 @@ func mainKilledWithWitness(t *testing.T, s *site) {
 		t.Errorf("the register is %+v, want owner, term and alone of %+v", r, want)
 	}
 	asked, granted := s.secondary.decision(t, "duty-asked", began), s.secondary.decision(t, "duty-granted", began)
-	if asked.Call == "" || len(asked.Evidence) == 0 || asked.Call != granted.Call || asked.At.After(granted.At) {
+	// While the witness is asked the next call may come: each names the one that waited last.
+	if asked.Call == "" || len(asked.Evidence) == 0 || granted.Call == "" || asked.At.After(granted.At) {
 		t.Errorf("asked for call %q with %d pieces of evidence, granted for call %q", asked.Call, len(asked.Evidence), granted.Call)
 	}
 	t.Logf("the witness answered within %v", granted.At.Sub(asked.At))
