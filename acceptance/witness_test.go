@@ -191,12 +191,12 @@ func witnessFrozenMainKilled(t *testing.T, s *site) {
 	load := s.callIn(t, impatient)
 	load.waitGreeted(t, 3, time.Time{})
 	s.witness.freeze()
-	s.main.kill9(t)
-	died := time.Now()
+	killed := s.main.kill9(t)
+	died := time.Now() // it was dead before: what it answered is cut, and the secondary may have asked already
 	load.waitGreeted(t, 5, died)
-	s.checkWaits(t, died)
+	s.checkWaits(t, killed)
 	s.checkDuty(t, s.main, term)
-	s.secondary.eventSaid(t, "without-duty", died, 5*time.Second)
+	s.secondary.eventSaid(t, "without-duty", killed, 5*time.Second)
 	if v := s.secondary.mustView(t); !v.Secondary.WithoutDuty || v.Word != view.NotProtected {
 		t.Errorf("the secondary answers without the duty: %v, and says %s", v.Secondary.WithoutDuty, v.Word)
 	}
