@@ -335,6 +335,7 @@ func (s *site) databasesStarted(t testing.TB) (moments [2]string) {
 func sitePowerCut(t *testing.T, s *site) {
 	term := s.main.mustView(t).Term
 	calls := s.callIn(t, callsToPhone(5, 10)).wait(t, time.Minute)
+	s.checkRecorded(t, s.main, calls) // the end of the last is on no disk when he hears it
 	m, p, w := &s.main.machine, &s.secondary.machine, &s.witness.machine
 	for _, order := range [][]*machine{{m, p, w}, {m, w, p}, {p, m, w}, {p, w, m}, {w, m, p}, {w, p, m}} {
 		s.cutPower(t)
