@@ -60,8 +60,10 @@ func (m *machine) stop() {
 	_ = m.kill()
 }
 
-// stopLimit is how long a server may take to end in good order.
-const stopLimit = 10 * time.Second
+// stopLimit is how long a server may take to end in good order. Its own limits come to 16 s: 3
+// until its word is heard and its callers are gone, 2 for the PBX, 10 for PostgreSQL and 1 to end
+// that by force; systemd gives it 90.
+const stopLimit = 20 * time.Second
 
 // exits are the ends of processes of ours that nobody ordered, or that were not what was
 // ordered: a panic, a data race, a server that gives up or does not stop. None is passed
