@@ -122,9 +122,10 @@ func (m *machine) running() bool { return m.process != nil && m.process.running(
 // kill takes the power from the whole machine: each process at one moment. Nobody finds it
 // running afterwards: a process that is dead and not yet waited for would pass for one.
 func (m *machine) kill() error {
-	killAll(freeze(m.members))
+	all := freeze(m.members)
+	killAll(all)
 	err := await(10*time.Second, func() error {
-		if left := m.members(); len(left) > 0 {
+		if left := append(living(all), m.members()...); len(left) > 0 {
 			return fmt.Errorf("%d processes of the %s are left: %v", len(left), m.name, left)
 		}
 		return nil
