@@ -392,10 +392,10 @@ func (l *Leg) bye(cause error) (*sip.Request, error) {
 // do sends a request inside the dialog, with the credentials of the user that the
 // call came to where the PBX asks for them.
 func (l *Leg) do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
-	return l.phone.endpoint.DoAs(ctx, req, l.phone.credentials(l.Dialog().LocalTarget), func() uint32 {
+	return l.phone.endpoint.DoAs(ctx, req, l.phone.credentials(l.Dialog().LocalTarget), func() (uint32, error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		return l.state.Next()
+		return l.state.Next(), nil
 	})
 }
 

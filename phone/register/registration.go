@@ -43,9 +43,10 @@ type Registrar interface {
 
 // RegistrationOptions are the questions and reports of a Registration.
 type RegistrationOptions struct {
-	// May is asked before each REGISTER with the user's present bindings, nil where
-	// the PBX would not show them: may this server bind the user now? A server that
-	// woke up after its takeover must not take the user back. Nil: always.
+	// May is asked before each REGISTER, one that answers a challenge among them, with
+	// the user's present bindings, nil where the PBX would not show them: may this server
+	// bind the user now? A server that woke up after its takeover must not take the user
+	// back (H10). Nil: always.
 	May func(context.Context, []Binding) bool
 	// On is told of each attempt, from the registration's own goroutine. Nil: nobody.
 	On  func(RegistrationEvent)
@@ -274,10 +275,17 @@ func (r *Registration) attempt(ctx context.Context) RegistrationEvent {
 	if mustWait(err) {
 		return failed(err)
 	}
-	if r.options.May != nil && !r.options.May(ctx, bindings) {
-		return RegistrationEvent{Outcome: Held, Others: others(bindings)}
+	account, held := r.account, RegistrationEvent{Outcome: Held, Others: others(bindings)}
+	if may := r.options.May; may != nil {
+		if !may(ctx, bindings) {
+			return held
+		}
+		account.Still = func() bool { return may(ctx, bindings) }
 	}
-	granted, err := r.registrar.Register(ctx, r.account)
+	granted, err := r.registrar.Register(ctx, account)
+	if errors.Is(err, ErrNotWanted) {
+		return held
+	}
 	if err != nil {
 		return failed(err)
 	}

@@ -69,9 +69,10 @@ func (t *Trust) is(address string) bool {
 }
 
 // DoAs is Do, with credentials given to the PBX where it asks for them (RFC 3261 §22).
-// Each sending takes its CSeq from next. When the credentials were refused, or whoever
-// asks may not have them, the challenge itself is returned as the response.
-func (e *Endpoint) DoAs(ctx context.Context, req *Request, who Credentials, next func() uint32) (*Response, error) {
+// Each sending with credentials takes its CSeq from next, whose error ends it: whoever asks
+// no longer wants what it asked for. When the credentials were refused, or whoever asks may
+// not have them, the challenge itself is returned as the response.
+func (e *Endpoint) DoAs(ctx context.Context, req *Request, who Credentials, next func() (uint32, error)) (*Response, error) {
 	var a Authorizer
 	for {
 		res, err := e.Do(ctx, req)
@@ -82,7 +83,9 @@ func (e *Endpoint) DoAs(ctx context.Context, req *Request, who Credentials, next
 		if err != nil || again == nil {
 			return res, err
 		}
-		again.CSeq().SeqNo = next()
+		if again.CSeq().SeqNo, err = next(); err != nil {
+			return nil, err
+		}
 		req = again
 	}
 }
