@@ -154,10 +154,11 @@ func (l *lessons) lesson(ctx context.Context) (o lessonOutcome) {
 	ctx, cancel := context.WithTimeout(ctx, lessonLimit)
 	defer cancel()
 	begun, before := time.Now(), l.calls.Sighted()
-	if o.unasked = l.peer.Command(ctx, giveBack, nil, ignore); o.unasked != nil {
+	id := rand.Text()
+	if o.unasked = l.peer.Command(ctx, giveBack, asJSON(id), ignore); o.unasked != nil {
 		return o
 	}
-	o.call, o.err = l.telephone.call(ctx, rand.Text(), true)
+	o.call, o.err = l.telephone.call(ctx, id, true)
 	o.seen = l.calls.Sighted()
 	o.came = o.seen.At.After(before.At)
 	if s := l.calls.Snapshot(); s.UnacceptableAt.After(begun) {
@@ -207,7 +208,13 @@ func (p *pupil) command(name string, args json.RawMessage) error {
 		return errMute
 	}
 	if name == giveBack {
-		s.calls.GiveBack(lessonLimit)
+		var id string
+		if len(args) > 0 { // none from a server of the version before
+			if err := json.Unmarshal(args, &id); err != nil {
+				return err
+			}
+		}
+		s.calls.GiveBack(id, lessonLimit)
 		return nil
 	}
 	var seen calls.Sighting
