@@ -26,7 +26,7 @@ type server struct {
 	running           *process      // nil: off
 	thaw              chan struct{} // closed while its processes may run
 	frozeAt, thawedAt time.Duration // when they were last stopped, and last went on …
-	sleptFor          time.Duration // … after so long
+	sleptFor          time.Duration // … after so long by their own clock
 	clocks            clocks
 }
 
@@ -283,9 +283,8 @@ func (v *server) off() {
 // thawed lets the server's processes run. The caller holds the lock.
 func (v *server) thawed() {
 	if v.frozen() {
-		v.clocks.run(v.elapsed())
 		v.thawedAt = v.elapsed()
-		v.sleptFor = v.thawedAt - v.frozeAt
+		v.sleptFor = v.thawedAt - v.frozeAt - v.clocks.run(v.thawedAt)
 		close(v.thaw)
 	}
 }
