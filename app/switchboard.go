@@ -121,9 +121,9 @@ func (s *switchboard) makeCalls() error {
 	s.calls, err = calls.New(calls.Options{
 		Seat: c.Site.Seat, Channels: c.SIP.Channels, Duty: s, Spool: s.spool, Run: s.spool.Run(), Began: time.Now(), Log: s.log,
 		Profile: calls.Profile{
-			Evidence: calls.Evidence(c.PBX.Evidence), ReceptionUser: c.PBX.ReceptionUser, ReceptionNumber: c.PBX.ReceptionNumber,
+			Evidence: calls.Evidence(c.PBX.Evidence), ReceptionUser: phone.Bare(c.PBX.ReceptionUser), ReceptionNumber: phone.Bare(c.PBX.ReceptionNumber),
 			CountryCode: c.PBX.CountryCode,
-			StandbyUser: c.PBX.StandbyUser, RefusalCode: c.PBX.RefusalCode, BusyCode: c.PBX.BusyCode,
+			StandbyUser: phone.Bare(c.PBX.StandbyUser), RefusalCode: c.PBX.RefusalCode, BusyCode: c.PBX.BusyCode,
 		},
 		Script: attendant.Script{
 			Language: c.Attendant.Language, ExtensionDigits: c.Attendant.ExtensionDigits, Operator: c.Attendant.Operator,
