@@ -299,3 +299,24 @@ func TestAGateIsNotOpenedOnADecisionThatSlept(t *testing.T) {
 		}
 	})
 }
+
+// The vote comes back while the gate is being opened without it: the first commit waits for a
+// mirror that may come no more, and the opening is begun anew, alone.
+func TestAGateThatIsBeingOpenedWhenTheVoteComesIsOpenedAlone(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *site) {
+		s.change(func() { s.main().store.waits = true })
+		s.main().kill()
+		s.main().start()
+		s.until("the main opens its gate", 5*time.Second, func() bool { return s.main().agent.Machine().Job == takeover.JobOpen })
+		s.stays("no commit", 5*time.Second, func() bool { return !s.main().commit() })
+		if _, err := s.secondary().agent.Abdicate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.until("the main records alone", 2*time.Second, s.main().commit)
+		s.main().mu.Lock()
+		defer s.main().mu.Unlock()
+		if store := &s.main().store; !store.lone || !slices.Equal(store.terms, []releve.Term{1, 1}) || !slices.Contains(s.main().postgres.canceled, "open") {
+			t.Errorf("lone %v, opened in %v, given up %v\n%s", store.lone, store.terms, s.main().postgres.canceled, s.minutes())
+		}
+	})
+}

@@ -321,11 +321,16 @@ type store struct {
 	*server
 	open, lone bool
 	slow       time.Duration // added to each opening
+	waits      bool          // the first commit of one that is not lone, for a mirror that does not come
 	terms      []releve.Term // opened, in order
 }
 
 func (s *store) Open(ctx context.Context, term releve.Term, lone bool, _ releve.PromotionID, sure func() error) error {
-	err := s.postgres.work(ctx, "open", 20*time.Millisecond+s.slow, func() error {
+	lasts := 20*time.Millisecond + s.slow
+	if s.waits && !lone {
+		lasts = 24 * time.Hour
+	}
+	err := s.postgres.work(ctx, "open", lasts, func() error {
 		if s.postgres.runs != primary {
 			return errors.New("the database takes no writes")
 		}

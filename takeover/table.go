@@ -77,6 +77,7 @@ var table = []row{
 	{"owner-confirmed", (*Machine).confirmed, to(Serving)},
 	{"owner-database-starts", (*Machine).ownerDown, startAgain(true)},
 	{"gate-opened", (*Machine).gateReady, (*Machine).open},
+	{"gate-opened-alone", (*Machine).opensInVain, (*Machine).open},
 	{"alone", (*Machine).canBeAlone, begin(Serving, JobLone)},
 	{"mirrored", (*Machine).canBeMirrored, begin(Serving, JobBarrier)},
 	{"duty-still-ours", (*Machine).stillOurs, func(m *Machine) []Action { m.Suspended = false; return said() }},
@@ -548,6 +549,12 @@ func (m *Machine) ownerDown() bool {
 
 func (m *Machine) gateReady() bool {
 	return m.Phase == Serving && m.DB.Up && !m.DB.InRecovery && !m.Gate && m.retryable(JobOpen) && m.mayOpen()
+}
+
+// opensInVain: the vote came while the gate was being opened without it. The first commit
+// waits for a mirror that has given the vote back, and may come no more.
+func (m *Machine) opensInVain() bool {
+	return m.Phase == Serving && m.Job == JobOpen && m.Vote && !m.Lone && m.mayOpen()
 }
 
 func (m *Machine) canBeAlone() bool {
