@@ -76,6 +76,9 @@ func (p *Phone) keep(l *Leg) {
 	p.mu.Lock()
 	p.legs[id] = l
 	p.mu.Unlock()
+	if l.came != nil {
+		l.came.t.WhenWithdrawn(l.forgetOffer)
+	}
 	context.AfterFunc(l.ctx, func() {
 		l.stream.Close()
 		time.AfterFunc(remembered, func() {
@@ -84,6 +87,15 @@ func (p *Phone) keep(l *Leg) {
 			delete(p.legs, id)
 		})
 	})
+}
+
+// forgetOffer lets the same call come by another way (RFC 3261 §8.2.2.2: merged is only what is
+// still in progress): the caller gave this one up, and if by CANCEL it is ended all the same by
+// his ACK and BYE, or for want of them.
+func (l *Leg) forgetOffer() {
+	if l.came != nil {
+		l.phone.forgetOffer(offerOf(l.came.req), l.came)
+	}
 }
 
 // describe agrees on the sound: it answers an offer, or makes one where the INVITE
