@@ -3,9 +3,11 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,25 +27,118 @@ func (c *Cluster) tend() error {
 	if err := c.examineOwner(); err != nil {
 		return err
 	}
-	info, err := os.Stat(c.dataDir())
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if mode := info.Mode().Perm(); !asPrivate(mode) {
-		c.log.Warn("the data directory was open to others, or closed to its owner: PostgreSQL refuses that", "directory", c.dataDir(), "mode", fmt.Sprintf("%04o", mode))
-		if err := os.Chmod(c.dataDir(), 0o700); err != nil {
-			return err
-		}
-	}
 	for _, dir := range []string{"base", "pg_wal"} {
 		if err := removeFile(c.path("data", dir, roomProbe)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// setModes gives back what others took from PostgreSQL's account in its own directory, and
+// closes the data to all others: a chmod -R does both. It comes before anything there is
+// removed or written.
+func (c *Cluster) setModes() error {
+	m, err := c.newModes()
+	if err != nil {
+		return err
+	}
+	m.open(c.opts.Dir)
+	for _, name := range []string{"run", "conf", "tls", "data", "data/pg_wal"} {
+		m.openAll(place(c.path(name))) // the data or its log may be linked elsewhere
+	}
+	for _, name := range []string{"probe", "data.unusable", damageFile} {
+		m.open(c.path(name))
+	}
+	m.closeToOthers(c.dataDir())
+	if len(m.was) > 0 {
+		c.log.Warn("PostgreSQL's directory was open to others, or closed to its own account: the modes are put right",
+			"directory", c.opts.Dir, "first", m.was[0].path, "mode", fmt.Sprintf("%04o", m.was[0].mode), "files", len(m.was))
+	}
+	return m.err
+}
+
+// openToLook opens what tells whose the data is. It returns the way back.
+func (c *Cluster) openToLook() (back func(), err error) {
+	m, err := c.newModes()
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range []string{c.opts.Dir, c.dataDir(), c.path("data.unusable"), c.path("data", identityFile)} {
+		m.open(path)
+	}
+	return m.undo, m.err
+}
+
+// modes changes those of what PostgreSQL's account owns, or we do: examineOwner says what is
+// another's.
+type modes struct {
+	who account
+	was []setMode
+	err error
+}
+
+type setMode struct {
+	path string
+	mode fs.FileMode
+}
+
+func (c *Cluster) newModes() (*modes, error) {
+	who, err := c.account()
+	return &modes{who: who}, err
+}
+
+// open gives the owner what PostgreSQL gives him, and nobody else anything.
+func (m *modes) open(path string) {
+	m.set(path, func(mode fs.FileMode, dir bool) fs.FileMode {
+		if dir {
+			return mode | 0o700
+		}
+		return mode | 0o600
+	})
+}
+
+// openAll opens a directory with all that is in it, each before it is read. What is not
+// there is said elsewhere.
+func (m *modes) openAll(dir string) {
+	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && (e.IsDir() || e.Type().IsRegular()) {
+			m.open(path)
+		}
+		return nil
+	})
+}
+
+// closeToOthers: PostgreSQL refuses data that is open.
+func (m *modes) closeToOthers(dir string) {
+	m.set(dir, func(mode fs.FileMode, _ bool) fs.FileMode {
+		if asPrivate(mode) {
+			return mode
+		}
+		return 0o700
+	})
+}
+
+func (m *modes) set(path string, right func(mode fs.FileMode, dir bool) fs.FileMode) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return
+	}
+	if owner := int(info.Sys().(*syscall.Stat_t).Uid); owner != m.who.uid && owner != os.Geteuid() {
+		return
+	}
+	mode := info.Mode().Perm()
+	if want := right(mode, info.IsDir()); want != mode {
+		m.was = append(m.was, setMode{path, mode})
+		m.err = errors.Join(m.err, os.Chmod(path, want))
+	}
+}
+
+// undo goes backwards: what is in a directory before the directory.
+func (m *modes) undo() {
+	for _, s := range slices.Backward(m.was) {
+		_ = os.Chmod(s.path, s.mode)
+	}
 }
 
 // asPrivate: what PostgreSQL accepts of its data directory (manual §19.2).
