@@ -175,15 +175,26 @@ func accountName(uid int) string {
 	return strconv.Itoa(uid)
 }
 
-// dataMajor is the major version that the data is of, 0 when there is none to tell.
-func (c *Cluster) dataMajor() int {
-	raw, err := os.ReadFile(c.path("data", "PG_VERSION"))
-	major, wrong := strconv.Atoi(strings.TrimSpace(string(raw)))
-	if err != nil || wrong != nil {
-		return 0
+// dataMajor is the major version that the data is of. Without it PostgreSQL starts for nothing.
+func (c *Cluster) dataMajor() (int, error) {
+	file := c.path("data", "PG_VERSION")
+	raw, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, c.fault(ErrFilesGone, "database-files-gone", "file", file)
 	}
-	return major
+	if err != nil {
+		return 0, err
+	}
+	said := strings.TrimSpace(string(raw[:min(len(raw), versionLimit)]))
+	major, err := strconv.Atoi(said)
+	if err != nil || major <= 0 {
+		return 0, c.fault(ErrDamaged, "database-damaged", "said", fmt.Sprintf("PG_VERSION: %q", said))
+	}
+	return major, nil
 }
+
+// versionLimit is more than PG_VERSION ever has, and what is shown of one that is not right.
+const versionLimit = 32
 
 // installation is the programs in use.
 func (c *Cluster) installation() Installation {
@@ -203,11 +214,14 @@ func (c *Cluster) programs() (Installation, error) {
 // matchPrograms makes the programs in use those of the data's major version. They may have
 // been installed since we last looked.
 func (c *Cluster) matchPrograms() error {
-	major := c.dataMajor()
-	if in := c.installation(); in.Bin != "" && (major == 0 || in.Version.Major == major) {
+	major, err := c.dataMajor()
+	if err != nil {
+		return err
+	}
+	if in := c.installation(); in.Bin != "" && in.Version.Major == major {
 		return nil
 	}
-	_, err := c.look(major)
+	_, err = c.look(major)
 	return err
 }
 
@@ -244,8 +258,10 @@ func (c *Cluster) Examine() error {
 	if state.Presence == Foreign {
 		return state.Foreign
 	}
-	if err := c.matchPrograms(); err != nil {
-		return err
+	if state.Unusable == "" { // else it is replaced whole
+		if err := c.matchPrograms(); err != nil {
+			return err
+		}
 	}
 	return c.examineOwner()
 }

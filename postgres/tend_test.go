@@ -245,6 +245,31 @@ func TestDataOfAnotherMajorVersionIsSaidAndNotStarted(t *testing.T) {
 	must(t, c.Start(within(t), Primary))
 }
 
+// Without its version PostgreSQL is not even tried, and who asks before is told.
+func TestDataWithoutAVersionIsSaidAndNotStarted(t *testing.T) {
+	c, log := overheard(t)
+	must(t, c.Stop(within(t), true))
+	file := c.path("data", "PG_VERSION")
+	right, err := os.ReadFile(file)
+	must(t, err)
+	for content, kind := range map[string]error{"": ErrDamaged, "nonsense\n": ErrDamaged, "-15\n": ErrDamaged, strings.Repeat("9", 4000): ErrDamaged, "none": ErrFilesGone} {
+		must(t, os.RemoveAll(file))
+		if kind != ErrFilesGone {
+			must(t, os.WriteFile(file, []byte(content), 0o600))
+			must(t, os.Chown(file, accountOf(t, c).uid, -1))
+		}
+		starts := log.times("starting PostgreSQL")
+		isFault(t, c.Start(within(t), Primary), kind, "PG_VERSION")
+		isFault(t, c.Examine(), kind, "PG_VERSION")
+		if log.times("starting PostgreSQL") != starts {
+			t.Error("PostgreSQL was tried all the same")
+		}
+	}
+	must(t, os.WriteFile(file, right, 0o600))
+	must(t, os.Chown(file, accountOf(t, c).uid, -1))
+	must(t, c.Start(within(t), Primary))
+}
+
 // The programs may come back while the telephone is answered.
 func TestProgramsThatAreMissingAreLookedForAgain(t *testing.T) {
 	o := optionsFor(t, releve.Main, freeAddress(t), freeAddress(t))
