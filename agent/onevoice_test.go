@@ -90,7 +90,7 @@ func TestAnIllDatabaseIsNotWellBetweenTwoProofs(t *testing.T) {
 	playMirroring(t, func(t *testing.T, s *site) {
 		s.change(func() { s.main().postgres.ill = errors.New("the disk is full") })
 		well := func() bool { return s.main().agent.View().Main.Data.State == view.TierWell }
-		s.until("it is seen", 2*time.Second, func() bool { return !well() })
+		s.until("it is seen", 2*time.Second, func() bool { return !well() && !s.main().agent.Machine().Gate })
 		s.stays("not well", 20*time.Second, func() bool { return !well() && !s.main().agent.Machine().Gate })
 		s.change(func() { s.main().postgres.ill = nil })
 		s.until("protected again", 10*time.Second, s.protected)

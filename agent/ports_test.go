@@ -322,6 +322,7 @@ type store struct {
 	open, lone bool
 	slow       time.Duration // added to each opening
 	waits      bool          // the first commit of one that is not lone, for a mirror that does not come
+	hangs      bool          // whether commits may be alone is not changed while it does
 	terms      []releve.Term // opened, in order
 }
 
@@ -349,7 +350,18 @@ func (s *store) Open(ctx context.Context, term releve.Term, lone bool, _ releve.
 }
 
 func (s *store) SetLone(ctx context.Context, lone bool) error {
+	for s.hanging() {
+		if err := s.takes(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
 	return s.postgres.work(ctx, "lone", 20*time.Millisecond, func() error { s.lone = lone; return nil })
+}
+
+func (s *store) hanging() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hangs
 }
 
 func (s *store) Close() { s.change(func() { s.open = false }) }
