@@ -51,6 +51,7 @@ type App struct {
 	log     *slog.Logger
 	closers []func()
 	rights  *account.Rights // until root is given up; nil without any
+	secrets []string        // files that nobody else may read, and can
 	rooted  *view.Sentence  // why this server goes on as root, nil where it does not
 
 	database  *database
@@ -382,6 +383,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(newRooms(a.database.cluster, a.config.Site.Seat, a.explain, a.agent.Notice, a.log).run)
 	look := func() ([]identity.Lasting, error) { return certificatesIn(a.config.Peer) }
 	begin(func(ctx context.Context) { noticeCertificates(ctx, look, a.explain) })
+	begin(func(ctx context.Context) { noticeSecrets(ctx, a.secrets, a.explain, a.agent.Notice) })
 	begin(a.keys.run)
 	a.openingWords()
 	a.console.Start()
