@@ -27,6 +27,7 @@ func TestAFileThatOthersCanReadIsSaidUntilItIsClosed(t *testing.T) {
 		defer cancel()
 		go noticeSecrets(ctx, []string{file, "/nonexistent"}, explain, notice)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if standing["secret "+file] != "event-secret-open" {
 			t.Errorf("it is not said: %v", standing)
 		}
@@ -34,6 +35,7 @@ func TestAFileThatOthersCanReadIsSaidUntilItIsClosed(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if want := []string{"warning event-secret-open", "cleared event-secret-closed"}; standing["secret "+file] != "" || !slices.Equal(said, want) {
 			t.Errorf("%v, %v; want %v", said, standing, want)
 		}
