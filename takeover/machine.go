@@ -227,7 +227,7 @@ func (m *Machine) observe(e Event) {
 		m.Count = m.Count.Add(*e.Round, e.Round.Judge())
 		m.Own.Doubt = m.Own.Doubt && (m.lastGood() || m.Own.Back)
 		if m.lastGood() {
-			m.Probes = 0
+			m.Probes, m.Own = 0, m.Own.seen(m.Last)
 		}
 	case e.OwnEnd != nil:
 		m.Own = m.Own.ends(*e.OwnEnd, e.Now)

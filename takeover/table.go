@@ -771,7 +771,7 @@ func (m *Machine) suspects() bool {
 
 // prove calls the reception although the other is well.
 func (m *Machine) prove() []Action {
-	m.Own = m.Own.leaves(m.Now, true)
+	m.Own = m.Own.leaves(m.Now, true).seen(m.Last)
 	return []Action{{Kind: Probe}}
 }
 
