@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,25 +20,38 @@ func TestAFileThatOthersCanReadIsSaidUntilItIsClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		var said []string
 		standing := map[string]string{}
-		explain := func(severity string, what view.Sentence) { said = append(said, severity+" "+what.Code) }
-		notice := func(about string, what view.Sentence) { standing[about] = what.Code }
+		explain := func(severity string, what view.Sentence) {
+			mu.Lock()
+			defer mu.Unlock()
+			said = append(said, severity+" "+what.Code)
+		}
+		notice := func(about string, what view.Sentence) {
+			mu.Lock()
+			defer mu.Unlock()
+			standing[about] = what.Code
+		}
+		look := func() ([]string, string) {
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(said), standing["secret "+file]
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go noticeSecrets(ctx, []string{file, "/nonexistent"}, explain, notice)
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if standing["secret "+file] != "event-secret-open" {
-			t.Errorf("it is not said: %v", standing)
+		if _, stands := look(); stands != "event-secret-open" {
+			t.Errorf("it is not said, but %q", stands)
 		}
 		if err := os.Chmod(file, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if want := []string{"warning event-secret-open", "cleared event-secret-closed"}; standing["secret "+file] != "" || !slices.Equal(said, want) {
-			t.Errorf("%v, %v; want %v", said, standing, want)
+		want := []string{"warning event-secret-open", "cleared event-secret-closed"}
+		if told, stands := look(); stands != "" || !slices.Equal(told, want) {
+			t.Errorf("%v, and %q stands; want %v", told, stands, want)
 		}
 	})
 }
