@@ -51,6 +51,7 @@ type App struct {
 	log     *slog.Logger
 	closers []func()         // in the order in which things were opened
 	rights  *account.Rights  // until root is given up; nil without any
+	secrets []string         // files that nobody else may read, and can
 	rooted  *releve.Sentence // why this server goes on as root, nil where it does not
 
 	keys      *rotation.Rotation
@@ -286,6 +287,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(func(ctx context.Context) { a.cluster.WatchLog(ctx, a.front.Explain, a.front.Notice) })
 	begin(func(ctx context.Context) { rotation.WatchExpiry(ctx, a.config.Peer.Files(), a.front.Explain) })
 	begin(func(ctx context.Context) { a.console.Prove(ctx, a.front.Interfaces) })
+	begin(func(ctx context.Context) { noticeSecrets(ctx, a.secrets, a.front.Explain, a.front.Notice) })
 	a.openingWords()
 	a.console.Start()
 	manager := systemd.New(a.log)

@@ -25,11 +25,12 @@ func newServe(s *settings) *cobra.Command {
 			if err := s.oneOf("--log", level, "info", "debug"); err != nil {
 				return err
 			}
-			conf, err := s.load()
+			conf, borne, err := s.loadBearing()
 			if err != nil {
 				return err
 			}
 			log := newLog(c.ErrOrStderr(), levels[level])
+			s.warn(log, borne)
 			if unused := config.Unused(s.file, conf); len(unused) > 0 {
 				log.Info("not used at this level", "level", conf.Site.Level, "settings", strings.Join(unused, ", "))
 			}
@@ -37,6 +38,7 @@ func newServe(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.KeepSecret(secretsOf(borne)...)
 			return a.Run(c.Context())
 		},
 	}
@@ -149,13 +151,36 @@ func mistakesOf(file string) (mistakes []config.Mistake) {
 	return mistakes
 }
 
-// load reads the configuration; its mistakes are one error.
+// load reads the configuration; its mistakes are one error, but for those with which a server
+// runs.
 func (s *settings) load() (config.Config, error) {
+	conf, _, err := s.loadBearing()
+	return conf, err
+}
+
+// loadBearing is load with the mistakes that are borne.
+func (s *settings) loadBearing() (conf config.Config, borne []config.Mistake, err error) {
 	if err := s.named(); err != nil {
-		return config.Config{}, err
+		return config.Config{}, nil, err
 	}
 	conf, mistakes := config.Load(s.file)
-	return conf, s.mistakes(mistakes)
+	borne, mistakes = config.Borne(mistakes)
+	return conf, borne, s.mistakes(mistakes)
+}
+
+// warn logs the mistakes with which a program goes on.
+func (s *settings) warn(log *slog.Logger, borne []config.Mistake) {
+	for _, m := range borne {
+		log.Warn("the configuration has a mistake, and is used all the same", "err", s.line(m))
+	}
+}
+
+// secretsOf are the files that the mistakes are about.
+func secretsOf(borne []config.Mistake) (files []string) {
+	for _, m := range borne {
+		files = append(files, m.Why.Args["file"])
+	}
+	return files
 }
 
 func (s *settings) named() error {

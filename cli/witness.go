@@ -45,6 +45,8 @@ func (s *settings) runWitness(c *cobra.Command) error {
 		return err
 	}
 	log := newLog(c.ErrOrStderr(), slog.LevelInfo)
+	borne, _ := config.Borne(mistakesOf(s.file))
+	s.warn(log, borne)
 	rights := witnessRights(conf, log)
 	unlock, err := arbiter.Lock(conf.Witness.Data)
 	if err != nil {
@@ -105,6 +107,7 @@ func (s *settings) loadWitness() (config.WitnessFile, error) {
 		return config.WitnessFile{}, err
 	}
 	conf, mistakes := config.LoadWitness(s.file)
+	_, mistakes = config.Borne(mistakes)
 	return conf, s.mistakes(mistakes)
 }
 

@@ -16,6 +16,19 @@ type Mistake struct {
 	Why  releve.Sentence `json:"why"`  // a code of this room, or certificate.* of package identity
 }
 
+// Borne are the mistakes that keep nobody from answering (SPEC K6), and the rest: a file with a
+// secret that others can read is said until it is closed.
+func Borne(all []Mistake) (borne, rest []Mistake) {
+	for _, m := range all {
+		if m.Why.Code == "secret.open" || m.Why.Code == "key.open" {
+			borne = append(borne, m)
+		} else {
+			rest = append(rest, m)
+		}
+	}
+	return borne, rest
+}
+
 // Where is the place of the mistake, as compilers write it.
 func (m Mistake) Where() string {
 	where := m.File

@@ -228,6 +228,83 @@ func TestACancelBehindTheAnswerIsNoticed(t *testing.T) {
 	}
 }
 
+// The same call by another way is merged while the first is in progress (RFC 3261 §8.2.2.2). One
+// that was withdrawn, or ended, is not, in whatever order the messages come; and the first that
+// was cancelled too late is ended as any other, and takes nothing of the second with it.
+func TestAWithdrawnCallComesByAnotherWay(t *testing.T) {
+	for _, c := range []struct {
+		between string // the answer and the same call by another way
+		merged  bool
+	}{
+		{"", true},
+		{"ACK", true},
+		{"CANCEL", false},
+		{"CANCEL ACK", false},
+		{"ACK CANCEL", false},
+		{"CANCEL CANCEL", false},
+		{"CANCEL ACK BYE", false},
+		{"ACK BYE", false},
+		{"BYE", false},
+	} {
+		t.Run(c.between, func(t *testing.T) {
+			caller := newPeer(t)
+			p, calls := newPhone(t, caller.addr)
+			for range 5 {
+				first := caller.invite(p.Addr(), nil)
+				l := answer(t, next(t, calls))
+				first.ok = caller.final("1 INVITE")
+				other := &call{peer: caller, to: first.to, uri: first.uri}
+				other.invite = text(strings.ReplaceAll(string(first.invite), "branch=z9hG4bK-", "branch=z9hG4bK-other-"))
+				say := func(what string) {
+					if what == "CANCEL" {
+						caller.send(p.Addr(), first.sameTransaction(what))
+					} else {
+						caller.send(p.Addr(), first.inside(what, map[string]int{"ACK": 1, "BYE": 2}[what], nil))
+					}
+				}
+				for what := range strings.FieldsSeq(c.between) {
+					say(what)
+				}
+				caller.send(p.Addr(), string(other.invite))
+				final := func() text {
+					return caller.await("answer to the second", func(m text) bool {
+						return m.code() >= 200 && strings.Contains(m.header("Via"), "-other-") && m.header("CSeq") == "1 INVITE"
+					})
+				}
+				var second *phone.Leg
+				if c.merged {
+					if got := final(); got.code() != 482 {
+						t.Fatalf("answered with %d, not 482", got.code())
+					}
+					caller.send(p.Addr(), other.sameTransaction("ACK"))
+				} else {
+					second = answer(t, next(t, calls))
+					if other.ok = final(); other.ok.code() != 200 || other.ok.header("To") == first.ok.header("To") {
+						t.Fatalf("the second is not a call of its own:\n%s", other.ok)
+					}
+					caller.send(p.Addr(), other.inside("ACK", 1, nil))
+					closes(t, "the second is confirmed", second.Confirmed())
+				}
+				for _, what := range []string{"ACK", "BYE"} {
+					if !strings.Contains(c.between, what) {
+						say(what)
+					}
+				}
+				closes(t, "the first is gone", l.Gone())
+				if second != nil {
+					select {
+					case <-second.Gone():
+						t.Fatal("the second is gone with it")
+					default:
+					}
+					caller.send(p.Addr(), other.inside("BYE", 2, nil))
+					closes(t, "the second is gone", second.Gone())
+				}
+			}
+		})
+	}
+}
+
 func TestByeOvertakesAck(t *testing.T) {
 	caller := newPeer(t)
 	p, calls := newPhone(t, caller.addr)

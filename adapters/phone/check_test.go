@@ -3,6 +3,7 @@ package phone_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -93,6 +94,49 @@ func TestTheQuestionIsNoScanners(t *testing.T) {
 		}
 	}
 }
+
+// A PBX that challenges with what cannot be answered lives, and is not asked until it bans this
+// address; and why is said.
+func TestTheQuestionThatIsChallengedInVainIsNotRepeated(t *testing.T) {
+	pbx := newPeer(t)
+	said := make(words, 10)
+	p, _ := newPhone(t, pbx.addr, func(o *setup) { o.User, o.Log = reception(), slog.New(slog.NewTextHandler(said, nil)) })
+	asked, begin := 0, time.Now()
+	for time.Since(begin) < 2500*time.Millisecond {
+		code := make(chan int, 1)
+		go func() { c, _ := p.Options(limit(t, 10*time.Second)); code <- c }()
+		for over := false; !over; {
+			select {
+			case got := <-code:
+				if over = true; got != 401 {
+					t.Fatalf("code %d", got)
+				}
+			default:
+				if m, came := pbx.tryReceive(20 * time.Millisecond); came {
+					asked++
+					pbx.send(p.Addr(), pbx.reply(m, 401, "WWW-Authenticate: Basic realm=\"x\"\r\n"))
+				}
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if asked < 2 || asked > 3 {
+		t.Errorf("asked %d times in 2.5 s", asked)
+	}
+	select {
+	case line := <-said:
+		if !strings.Contains(line, "Basic") {
+			t.Errorf("said: %s", line)
+		}
+	default:
+		t.Error("nothing is said of it")
+	}
+}
+
+// words is a log that is read line by line.
+type words chan string
+
+func (w words) Write(line []byte) (int, error) { w <- string(line); return len(line), nil }
 
 func TestOneServerAsksTheOther(t *testing.T) {
 	nobody := freeAddr(t)

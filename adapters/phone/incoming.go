@@ -287,7 +287,7 @@ func readInvite(req *sip.Request) releve.Invite {
 		Tag:        sip.FromTag(req),
 		From:       readWhom(sip.Value(req, "From")).user,
 		To:         readWhom(sip.Value(req, "To")).user,
-		Target:     sip.User(req.Recipient),
+		Target:     readWhom(req.Recipient.String()).user,
 		Diversion:  diversions(sip.Values(req, "Diversion")),
 		History:    history(sip.Values(req, "History-Info")),
 		Source:     source(req).String(),

@@ -76,6 +76,9 @@ func (p *Phone) keep(l *Leg) {
 	p.mu.Lock()
 	p.legs[id] = l
 	p.mu.Unlock()
+	if l.came != nil {
+		l.came.t.WhenWithdrawn(l.forgetOffer)
+	}
 	context.AfterFunc(l.ctx, func() {
 		l.stream.Close()
 		time.AfterFunc(remembered, func() {
@@ -84,6 +87,15 @@ func (p *Phone) keep(l *Leg) {
 			delete(p.legs, id)
 		})
 	})
+}
+
+// forgetOffer lets the same call come by another way (RFC 3261 §8.2.2.2: merged is only what is
+// still in progress): the caller gave this one up, and if by CANCEL it is ended all the same by
+// his ACK and BYE, or for want of them.
+func (l *Leg) forgetOffer() {
+	if l.came != nil {
+		l.phone.forgetOffer(offerOf(l.came.req), l.came)
+	}
 }
 
 // describe agrees on the sound: it answers an offer, or makes one where the INVITE
@@ -392,10 +404,10 @@ func (l *Leg) bye(cause error) (*sip.Request, error) {
 // do sends a request inside the dialog, with the credentials of the user that the
 // call came to where the PBX asks for them.
 func (l *Leg) do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
-	return l.phone.endpoint.DoAs(ctx, req, l.phone.credentials(l.Dialog().LocalTarget), func() uint32 {
+	return l.phone.endpoint.DoAs(ctx, req, l.phone.credentials(l.Dialog().LocalTarget), func() (uint32, error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		return l.state.Next()
+		return l.state.Next(), nil
 	})
 }
 

@@ -299,6 +299,7 @@ func (p *Phone) inside(req *sip.Request, t *sip.Transaction) {
 	l.note(req)
 	switch req.Method {
 	case "BYE":
+		l.forgetOffer() // before the message behind it is looked at
 		l.end(ErrGone)
 		p.reply(t, 200)
 	case "INVITE":

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -190,6 +191,33 @@ func TestRegistrationsFollowEachOther(t *testing.T) {
 	got := <-done
 	if got.Expires != 42*time.Second || len(got.Bindings) != 2 || got.Bindings[0].Own || !got.Bindings[1].Own {
 		t.Errorf("read as %+v", got)
+	}
+}
+
+// Between a challenge and its answer a server may sleep and lose its duty (H10): the user is
+// not bound then.
+func TestAChallengeIsAnsweredWhileTheUserIsWanted(t *testing.T) {
+	registrar := newPeer(t)
+	p, _ := newPhone(t, registrar.addr)
+	var relieved atomic.Bool
+	a := reception()
+	a.Still = func() bool { return !relieved.Load() }
+	done := make(chan error, 1)
+	go func() { _, err := p.Register(limit(t, 10*time.Second), a); done <- err }()
+	first := registrar.incoming("REGISTER")
+	relieved.Store(true)
+	registrar.send(p.Addr(), registrar.reply(first, 401, "WWW-Authenticate: Digest realm=\"registrar\", nonce=\"n\"\r\n"))
+	if err := <-done; !errors.Is(err, register.ErrNotWanted) {
+		t.Errorf("ends with %v", err)
+	}
+	go func() { _, err := p.Bindings(limit(t, 10*time.Second), a); done <- err }() // that binds nobody
+	next := registrar.incoming("REGISTER")
+	if next.header("Contact") != "" || next.header("CSeq") != "2 REGISTER" {
+		t.Errorf("sent after it:\n%s", next)
+	}
+	registrar.send(p.Addr(), registrar.reply(next, 200, ""))
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -50,11 +50,11 @@ func (l *Leg) Transfer(ctx context.Context, user string) (code int, err error) {
 		return 0, err
 	}
 	defer l.forgetTransfer()
-	res, err := l.phone.endpoint.DoAs(ctx, req, l.phone.credentials(l.Dialog().LocalTarget), func() uint32 {
+	res, err := l.phone.endpoint.DoAs(ctx, req, l.phone.credentials(l.Dialog().LocalTarget), func() (uint32, error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		t.seq = l.state.Next()
-		return t.seq
+		return t.seq, nil
 	})
 	switch {
 	case over(res, err):

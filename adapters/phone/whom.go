@@ -30,14 +30,14 @@ func readWhom(value string) (w whom) {
 	switch strings.ToLower(strings.TrimSpace(scheme)) {
 	case "tel":
 		number, params, _ := strings.Cut(text, ";")
-		w.user, w.params = bare(number), paramsOf(params, ";")
+		w.user, w.params = Bare(number), paramsOf(params, ";")
 	case "sip", "sips":
 		user, host, found := cutLast(text, "@")
 		if !found {
 			user, host = "", text
 		}
 		_, params, _ := strings.Cut(host, ";")
-		w.user, w.params = bare(user), paramsOf(params, ";")
+		w.user, w.params = Bare(user), paramsOf(params, ";")
 	}
 	return w
 }
@@ -74,9 +74,9 @@ func afterName(value string) string {
 	return value
 }
 
-// bare is the user part of a URI as somebody would dial it: its password and parameters
+// Bare is the user part of a URI as somebody would dial it: its password and parameters
 // left out, escapes undone, and of a number the marks that only the eye needs (RFC 3966 §5.1.1).
-func bare(user string) string {
+func Bare(user string) string {
 	user, _, _ = strings.Cut(user, ":")
 	user, _, _ = strings.Cut(user, ";")
 	user, _, _ = strings.Cut(strings.TrimSpace(sip.Plain(user)), ";")

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"releve"
+	"releve/adapters/phone/sip"
 )
 
 // Whom an address names, in each form that a PBX may write.
@@ -34,6 +35,32 @@ func TestWhomAnAddressNames(t *testing.T) {
 	} {
 		if got := readWhom(value).user; got != want {
 			t.Errorf("%s names %q, not %q", value, got, want)
+		}
+	}
+}
+
+// Whom the Request-URI names is read as whom a header names: a PBX writes the number that was
+// dialled there in every form.
+func TestWhomTheRequestURINames(t *testing.T) {
+	for uri, want := range map[string]string{
+		"sip:standby@192.0.2.1:5060":                         "standby",
+		"sip:+33-1-99-00-01-23@pbx.example":                  "+33199000123",
+		"sip:9;phone-context=hospital.example@pbx.example":   "9",
+		"tel:+33-1-99-00-01-23;phone-context=hospital":       "+33199000123",
+		"sip:standby@192.0.2.1;transport=udp;line=8a61":      "standby",
+		"sip:%2B33199000123@192.0.2.1;user=phone;ob?x=a%40b": "+33199000123",
+	} {
+		target, err := sip.ParseURI(uri)
+		if err != nil {
+			t.Errorf("%s is not read: %v", uri, err)
+			continue
+		}
+		req, err := sip.NewRequest("INVITE", target, "<sip:1@pbx.example>", "t", "<sip:2@pbx.example>", "", "c", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := readInvite(req).Target; got != want {
+			t.Errorf("%s names %q, not %q", uri, got, want)
 		}
 	}
 }

@@ -188,12 +188,15 @@ func (c *Cluster) requireStopped(ctx context.Context) error {
 	if p := c.postmaster(); p != nil && p.running() {
 		return fmt.Errorf("PostgreSQL is running (process %d): stop it first", p.cmd.Process.Pid)
 	}
-	state, err := c.ownership()
+	state, err := c.Whose()
 	if err != nil {
 		return err
 	}
 	if state.Presence == Foreign {
 		return state.Foreign
+	}
+	if err := c.setModes(); err != nil {
+		return err
 	}
 	return c.waitQuiet(ctx)
 }

@@ -32,6 +32,10 @@ func TestMain(m *testing.M) {
 		beParent(dir)
 		return
 	}
+	if dir := os.Getenv(accountEnv); dir != "" {
+		beAccount(dir)
+		return
+	}
 	dir, err := os.MkdirTemp("", "relpg-shared-")
 	if err == nil {
 		err = errors.Join(os.Chmod(dir, 0o711), makeCertificates(dir))

@@ -83,8 +83,24 @@ type mark struct {
 	Why string `json:"why"`
 }
 
-// Whose is State without the control file, which takes PostgreSQL's programs.
-func (c *Cluster) Whose() (State, error) { return c.ownership() }
+// Whose is State without the control file, which takes PostgreSQL's programs. Data that is
+// closed to its own account is opened, for else nobody could tell; what turns out to be
+// somebody else's is closed again.
+func (c *Cluster) Whose() (State, error) {
+	state, err := c.ownership()
+	if !errors.Is(err, fs.ErrPermission) {
+		return state, err
+	}
+	back, wrong := c.openToLook()
+	if wrong != nil {
+		return state, err
+	}
+	state, err = c.ownership()
+	if err != nil || state.Presence != Ours {
+		back()
+	}
+	return state, err
+}
 
 // State reads the data directory. An error means that it could not be read, which
 // says nothing of what is there.

@@ -3,13 +3,16 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
-	"releve"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"releve"
 )
 
 // What years do to a data directory: a backup job opens it, a restore gives it to root, an
@@ -24,25 +27,118 @@ func (c *Cluster) tend() error {
 	if err := c.examineOwner(); err != nil {
 		return err
 	}
-	info, err := os.Stat(c.dataDir())
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if mode := info.Mode().Perm(); !asPrivate(mode) {
-		c.log.Warn("the data directory was open to others, or closed to its owner: PostgreSQL refuses that", "directory", c.dataDir(), "mode", fmt.Sprintf("%04o", mode))
-		if err := os.Chmod(c.dataDir(), 0o700); err != nil {
-			return err
-		}
-	}
 	for _, dir := range []string{"base", "pg_wal"} {
 		if err := removeFile(c.path("data", dir, roomProbe)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// setModes gives back what others took from PostgreSQL's account in its own directory, and
+// closes the data to all others: a chmod -R does both. It comes before anything there is
+// removed or written.
+func (c *Cluster) setModes() error {
+	m, err := c.newModes()
+	if err != nil {
+		return err
+	}
+	m.open(c.opts.Dir)
+	for _, name := range []string{"run", "conf", "tls", "data", "data/pg_wal"} {
+		m.openAll(place(c.path(name))) // the data or its log may be linked elsewhere
+	}
+	for _, name := range []string{"probe", "data.unusable", damageFile} {
+		m.open(c.path(name))
+	}
+	m.closeToOthers(c.dataDir())
+	if len(m.was) > 0 {
+		c.log.Warn("PostgreSQL's directory was open to others, or closed to its own account: the modes are put right",
+			"directory", c.opts.Dir, "first", m.was[0].path, "mode", fmt.Sprintf("%04o", m.was[0].mode), "files", len(m.was))
+	}
+	return m.err
+}
+
+// openToLook opens what tells whose the data is. It returns the way back.
+func (c *Cluster) openToLook() (back func(), err error) {
+	m, err := c.newModes()
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range []string{c.opts.Dir, c.dataDir(), c.path("data.unusable"), c.path("data", identityFile)} {
+		m.open(path)
+	}
+	return m.undo, m.err
+}
+
+// modes changes those of what PostgreSQL's account owns, or we do: examineOwner says what is
+// another's.
+type modes struct {
+	who account
+	was []setMode
+	err error
+}
+
+type setMode struct {
+	path string
+	mode fs.FileMode
+}
+
+func (c *Cluster) newModes() (*modes, error) {
+	who, err := c.account()
+	return &modes{who: who}, err
+}
+
+// open gives the owner what PostgreSQL gives him, and nobody else anything.
+func (m *modes) open(path string) {
+	m.set(path, func(mode fs.FileMode, dir bool) fs.FileMode {
+		if dir {
+			return mode | 0o700
+		}
+		return mode | 0o600
+	})
+}
+
+// openAll opens a directory with all that is in it, each before it is read. What is not
+// there is said elsewhere.
+func (m *modes) openAll(dir string) {
+	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && (e.IsDir() || e.Type().IsRegular()) {
+			m.open(path)
+		}
+		return nil
+	})
+}
+
+// closeToOthers: PostgreSQL refuses data that is open.
+func (m *modes) closeToOthers(dir string) {
+	m.set(dir, func(mode fs.FileMode, _ bool) fs.FileMode {
+		if asPrivate(mode) {
+			return mode
+		}
+		return 0o700
+	})
+}
+
+func (m *modes) set(path string, right func(mode fs.FileMode, dir bool) fs.FileMode) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return
+	}
+	if owner := int(info.Sys().(*syscall.Stat_t).Uid); owner != m.who.uid && owner != os.Geteuid() {
+		return
+	}
+	mode := info.Mode().Perm()
+	if want := right(mode, info.IsDir()); want != mode {
+		m.was = append(m.was, setMode{path, mode})
+		m.err = errors.Join(m.err, os.Chmod(path, want))
+	}
+}
+
+// undo goes backwards: what is in a directory before the directory.
+func (m *modes) undo() {
+	for _, s := range slices.Backward(m.was) {
+		_ = os.Chmod(s.path, s.mode)
+	}
 }
 
 // asPrivate: what PostgreSQL accepts of its data directory (manual §19.2).
@@ -79,15 +175,26 @@ func accountName(uid int) string {
 	return strconv.Itoa(uid)
 }
 
-// dataMajor is the major version that the data is of, 0 when there is none to tell.
-func (c *Cluster) dataMajor() int {
-	raw, err := os.ReadFile(c.path("data", "PG_VERSION"))
-	major, wrong := strconv.Atoi(strings.TrimSpace(string(raw)))
-	if err != nil || wrong != nil {
-		return 0
+// dataMajor is the major version that the data is of. Without it PostgreSQL starts for nothing.
+func (c *Cluster) dataMajor() (int, error) {
+	file := c.path("data", "PG_VERSION")
+	raw, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, c.fault(ErrFilesGone, "database-files-gone", "file", file)
 	}
-	return major
+	if err != nil {
+		return 0, err
+	}
+	said := strings.TrimSpace(string(raw[:min(len(raw), versionLimit)]))
+	major, err := strconv.Atoi(said)
+	if err != nil || major <= 0 {
+		return 0, c.fault(ErrDamaged, "database-damaged", "said", fmt.Sprintf("PG_VERSION: %q", said))
+	}
+	return major, nil
 }
+
+// versionLimit is more than PG_VERSION ever has, and what is shown of one that is not right.
+const versionLimit = 32
 
 // installation is the programs in use.
 func (c *Cluster) installation() Installation {
@@ -107,11 +214,14 @@ func (c *Cluster) programs() (Installation, error) {
 // matchPrograms makes the programs in use those of the data's major version. They may have
 // been installed since we last looked.
 func (c *Cluster) matchPrograms() error {
-	major := c.dataMajor()
-	if in := c.installation(); in.Bin != "" && (major == 0 || in.Version.Major == major) {
+	major, err := c.dataMajor()
+	if err != nil {
+		return err
+	}
+	if in := c.installation(); in.Bin != "" && in.Version.Major == major {
 		return nil
 	}
-	_, err := c.look(major)
+	_, err = c.look(major)
 	return err
 }
 
@@ -148,8 +258,10 @@ func (c *Cluster) Examine() error {
 	if state.Presence == Foreign {
 		return state.Foreign
 	}
-	if err := c.matchPrograms(); err != nil {
-		return err
+	if state.Unusable == "" { // else it is replaced whole
+		if err := c.matchPrograms(); err != nil {
+			return err
+		}
 	}
 	return c.examineOwner()
 }

@@ -1,12 +1,15 @@
 package postgres
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"releve"
@@ -106,6 +109,93 @@ func TestWhatOthersDidToTheDataDirectoryIsPutRight(t *testing.T) {
 	must(t, c.Start(within(t), Primary))
 }
 
+// accountEnv names a variable: the directory of the cluster that a program of PostgreSQL's own
+// account looks at, starts and stops. Root, as whom tests may run, is closed out of nothing.
+const accountEnv = "RELEVE_POSTGRES_TEST_ACCOUNT"
+
+// beAccount is that program.
+func beAccount(dir string) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	inst, err := Find(os.Getenv(testPrograms))
+	if err == nil {
+		var c *Cluster
+		c, err = New(Options{Installation: inst, Dir: dir, Seat: releve.Main, SiteID: testSite})
+		if err == nil {
+			state, wrong := c.Whose()
+			fmt.Print(state.Presence, " ")
+			if err = wrong; err == nil {
+				err = c.Start(ctx, Primary)
+			}
+			if err == nil {
+				err = c.Stop(ctx, true)
+			}
+		}
+	}
+	fmt.Print(err)
+}
+
+// byAccount is what the program says of a cluster.
+func byAccount(t *testing.T, c *Cluster) string {
+	t.Helper()
+	p := exec.CommandContext(within(t), "/proc/self/exe") // whose directory may be closed to the account
+	p.Env, p.Dir = append(os.Environ(), accountEnv+"="+c.opts.Dir), "/"
+	if who := accountOf(t, c); who.root {
+		p.SysProcAttr = &syscall.SysProcAttr{Credential: who.process(0).Credential}
+		if out, err := exec.Command("chown", "-R", fmt.Sprintf("%d:%d", who.uid, who.gid), c.opts.Dir).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	out, err := p.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return string(out)
+}
+
+// A kill leaves files behind, which a closed directory does not let go.
+func TestWhatIsClosedToItsOwnAccountIsOpened(t *testing.T) {
+	c := newCluster(t, optionsFor(t, releve.Main, freeAddress(t), freeAddress(t)))
+	createFromTemplate(t, c)
+	if said := byAccount(t, c); said != "ours <nil>" {
+		t.Fatalf("it says %q before anything was closed", said)
+	}
+	for _, closed := range []struct {
+		path string
+		mode os.FileMode
+	}{
+		{"data", 0o500}, {"data", 0o000}, {"data", 0o555}, {"data/pg_wal", 0o500}, {"data/global/pg_control", 0o400}, {"data/base/1", 0o000},
+		{"data/" + identityFile, 0o000}, {"run", 0o500}, {"run", 0o000}, {"conf", 0o500}, {"conf", 0o000}, {".", 0o500}, {".", 0o000},
+	} {
+		for _, left := range []string{c.path("run", ".s.PGSQL.5432.lock"), c.path("data", "postmaster.pid")} {
+			must(t, os.WriteFile(left, []byte("1\n"), 0o600))
+		}
+		path := c.path(closed.path)
+		must(t, os.Chmod(path, closed.mode))
+		if said := byAccount(t, c); said != "ours <nil>" {
+			t.Errorf("%s with the mode %04o: it says %q", closed.path, closed.mode, said)
+		}
+		must(t, os.Chmod(path, 0o700))
+	}
+}
+
+// What is not this site's is looked at, and left as it was.
+func TestWhatIsClosedAndNotOursIsLeftClosed(t *testing.T) {
+	c := newCluster(t, optionsFor(t, releve.Main, freeAddress(t), freeAddress(t)))
+	createFromTemplate(t, c)
+	must(t, os.WriteFile(c.path("data", identityFile), []byte(`{"format":1,"site":"elsewhere","data":"ABC"}`), 0o600))
+	must(t, os.Chmod(c.path("data", identityFile), 0o000))
+	must(t, os.Chmod(c.dataDir(), 0o000))
+	if said := byAccount(t, c); !strings.HasPrefix(said, "foreign ") || !strings.Contains(said, "elsewhere") {
+		t.Errorf("it says %q", said)
+	}
+	for _, path := range []string{c.dataDir(), c.path("data", identityFile)} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0 {
+			t.Errorf("%s was changed: %v, %v", path, info, err)
+		}
+	}
+}
+
 // isFault checks that an error is of a kind and tells in both languages what to do.
 func isFault(t *testing.T, err, kind error, naming string) {
 	t.Helper()
@@ -151,6 +241,31 @@ func TestDataOfAnotherMajorVersionIsSaidAndNotStarted(t *testing.T) {
 		t.Errorf("whose it is can be told without programs: %+v, %v", state, err)
 	}
 	must(t, os.WriteFile(c.path("data", "PG_VERSION"), []byte(strconv.Itoa(installed(t).Version.Major)+"\n"), 0o600))
+	must(t, c.Start(within(t), Primary))
+}
+
+// Without its version PostgreSQL is not even tried, and who asks before is told.
+func TestDataWithoutAVersionIsSaidAndNotStarted(t *testing.T) {
+	c, log := overheard(t)
+	must(t, c.Stop(within(t), true))
+	file := c.path("data", "PG_VERSION")
+	right, err := os.ReadFile(file)
+	must(t, err)
+	for content, kind := range map[string]error{"": ErrDamaged, "nonsense\n": ErrDamaged, "-15\n": ErrDamaged, strings.Repeat("9", 4000): ErrDamaged, "none": ErrFilesGone} {
+		must(t, os.RemoveAll(file))
+		if kind != ErrFilesGone {
+			must(t, os.WriteFile(file, []byte(content), 0o600))
+			must(t, os.Chown(file, accountOf(t, c).uid, -1))
+		}
+		starts := log.times("starting PostgreSQL")
+		isFault(t, c.Start(within(t), Primary), kind, "PG_VERSION")
+		isFault(t, c.Examine(), kind, "PG_VERSION")
+		if log.times("starting PostgreSQL") != starts {
+			t.Error("PostgreSQL was tried all the same")
+		}
+	}
+	must(t, os.WriteFile(file, right, 0o600))
+	must(t, os.Chown(file, accountOf(t, c).uid, -1))
 	must(t, c.Start(within(t), Primary))
 }
 

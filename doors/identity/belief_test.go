@@ -23,7 +23,9 @@ func TestWhatWasProvedOfACertificateIsNotProvedAgainAndHoldsForItAlone(t *testin
 	} {
 		held := &Credentials{authorities: pool(c.by)}
 		cert, now := issuedTo(t, c.by, main, c.dates), time.Now()
-		verify := func(cert *x509.Certificate, want Identity, now time.Time) string { return code(held.verify(cert, want, now)) }
+		verify := func(cert *x509.Certificate, want Identity, now time.Time) string {
+			return code(held.verify(cert, want, now))
+		}
 		if got := verify(cert, main, now); got != "" {
 			t.Fatal(got)
 		}

@@ -278,7 +278,7 @@ func (s *site) callAndCheck(t *testing.T, by *server) {
 func (s *site) returnWhenRelieved(t *testing.T) {
 	t.Helper()
 	s.waitOwner(t, s.secondary, 20*time.Second)
-	s.waitMainHearsPBX(t)
+	s.waitBothHearPBX(t)
 	s.returnToNormal(t)
 }
 

@@ -3,6 +3,7 @@ package acceptance
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,8 +75,11 @@ func (s *site) callAfterDeath(t *testing.T, greeting pcm) {
 
 	phone.order(t, "hangup", "")
 	phone.happens(t, "CALL_CLOSED", receptionNumber)
-	if inside := eventsOf(s.pbx.events(died, "in-dialog"), call); len(inside) != 1 || inside[0].args["method"] != "BYE" ||
-		!strings.HasPrefix(inside[0].args["src"], softphoneHost) {
+	inside := eventsOf(s.pbx.events(died, "in-dialog"), call)
+	strange := func(e pbxEvent) bool { // the BYE is repeated when its answer takes half a second
+		return e.args["method"] != "BYE" || !strings.HasPrefix(e.args["src"], softphoneHost)
+	}
+	if len(inside) == 0 || slices.ContainsFunc(inside, strange) {
 		t.Errorf("inside the call the PBX carried %v, want the caller's BYE", inside)
 	}
 	s.secondary.waitRecord(t, call, "secondary abandoned listening: greeting, menu")

@@ -43,8 +43,9 @@ func (s *site) measureRefusals(b *testing.B, l load) {
 	refusal := times("refusal")
 	for b.Loop() {
 		began := time.Now()
-		calls := len(s.callIn(b, l).wait(b, time.Minute))
-		took := lapses(s.pbx.events(began, "overflow-standby", "standby-refused"), "overflow-standby", "standby-refused")
+		crowd := s.callIn(b, l)
+		calls := len(crowd.wait(b, time.Minute))
+		took := lapses(crowd.only(s.pbx.events(began, "overflow-standby", "standby-refused")), "overflow-standby", "standby-refused")
 		if len(took) != calls {
 			b.Errorf("the standby refused %d of %d overflowed calls", len(took), calls)
 		}

@@ -212,7 +212,7 @@ func (s *site) giveBack(b *testing.B) (took time.Duration, refused int) {
 	b.Helper()
 	s.main.start(b)
 	s.onDuty(b)
-	s.waitMainHearsPBX(b)
+	s.waitBothHearPBX(b)
 	callers := s.callIn(b, load{rate: 5, patience: time.Second})
 	callers.waitGreeted(b, 3, time.Time{})
 	began := time.Now()

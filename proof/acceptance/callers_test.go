@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -161,6 +162,12 @@ func (c *crowd) wait(t testing.TB, limit time.Duration) []outcome {
 		t.Errorf("SIPp made %d calls and the wire carried %d", created, len(all))
 	}
 	return all
+}
+
+// only leaves the events of this run's calls: the servers of a site call by themselves too
+// (H7, H8).
+func (c *crowd) only(events []pbxEvent) []pbxEvent {
+	return slices.DeleteFunc(events, func(e pbxEvent) bool { return !c.made(e.call) })
 }
 
 // outcomes are the calls offered so far, in their order.

@@ -435,7 +435,7 @@ func (a *arena) relieve(t testing.TB) {
 	a.main.kill9(t)
 	a.waitOwner(t, a.secondary, 20*time.Second)
 	a.main.start(t)
-	a.waitMainHearsPBX(t)
+	a.waitBothHearPBX(t)
 }
 
 // witnessTroubles are what goes wrong with the third machine. While it is away nobody takes

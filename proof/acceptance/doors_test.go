@@ -65,8 +65,11 @@ func strangersAtTheDoors(t *testing.T, s *site) {
 		}
 		return err
 	})
-	if events := s.main.mustView(t).Events; len(events) > 0 && events[0].At.After(start) {
-		t.Errorf("strangers are told of as %+v", events[0])
+	for _, e := range s.main.mustView(t).Events {
+		// Two minutes after it came, the copy is compared.
+		if e.At.After(start) && e.What.Code != "event-verified" {
+			t.Errorf("strangers are told of as %+v", e)
+		}
 	}
 	checkElsewhereIsRefused(t, page)
 }

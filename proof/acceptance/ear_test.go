@@ -237,6 +237,17 @@ func answersCall(m message) bool {
 	return m.method == "INVITE" && strings.HasPrefix(m.first, "SIP/2.0 200")
 }
 
+// takenUp are the calls that a server took up since a moment. The 200 to an earlier one that
+// was not acknowledged is repeated, also by a server that slept in between.
+func (e *ear) takenUp(server string, since time.Time) []message {
+	answers := e.sentBy(server, time.Time{}, answersCall)
+	early := map[releve.CallID]bool{}
+	for _, m := range answers {
+		early[m.call] = early[m.call] || m.at.Before(since)
+	}
+	return slices.DeleteFunc(answers, func(m message) bool { return early[m.call] })
+}
+
 // offeredBy are the calls of one run of callers, in the order in which they
 // reached the PBX.
 func (e *ear) offeredBy(crowd string) []outcome {

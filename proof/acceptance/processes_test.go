@@ -79,6 +79,15 @@ func family(root int, below string) []process {
 	return found
 }
 
+// living are those of some processes that have not ended. One that a killed parent had just
+// started is of no family any more.
+func living(all []process) []process {
+	return slices.DeleteFunc(slices.Clone(all), func(p process) bool {
+		now, there := readProcess(fmt.Sprintf("/proc/%d/stat", p.pid))
+		return !there || now.dead()
+	})
+}
+
 // within says whether a directory is another one or lies below it.
 func within(directory, parent string) bool {
 	return parent != "" && (directory == parent || strings.HasPrefix(directory, parent+"/"))

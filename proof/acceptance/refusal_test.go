@@ -16,6 +16,7 @@ func TestFiveHundredOverflowedCallsWhileEveryChannelIsBusy(t *testing.T) {
 		pbx:      map[string]string{"IPBX_BACK_MAX": "1"},
 	})
 	term := s.main.mustView(t).Term
+	began := time.Now() // its alarm is raised once, two seconds after the last channel is taken
 	talking := s.callIn(t, load{rate: channels, calls: channels, rings: true, patience: 2 * time.Minute})
 	talking.waitGreeted(t, channels, time.Time{})
 
@@ -36,7 +37,7 @@ func TestFiveHundredOverflowedCallsWhileEveryChannelIsBusy(t *testing.T) {
 		t.Errorf("median time to a refusal: %v, must be under 50 ms", median(times))
 	}
 	s.checkDuty(t, s.main, term)
-	s.main.eventSaid(t, "saturat", start, 10*time.Second)
+	s.main.eventSaid(t, "event-saturated", began, 10*time.Second)
 }
 
 // Who dials the standby's own number has not been sent on by the PBX: that is no

@@ -99,11 +99,12 @@ func (s *server) mustView(t testing.TB) view.Site {
 	return v
 }
 
-// explain is the server's diary since a moment.
+// explain is the server's diary since a moment. It tells the last hundred entries by itself,
+// and where calls wait each of them leaves several.
 func (s *server) explain(t testing.TB, since time.Time) []releve.Entry {
 	t.Helper()
 	var all, found []releve.Entry
-	if err := json.Unmarshal([]byte(s.mustRun(t, "explain", "--output", "json")), &all); err != nil {
+	if err := json.Unmarshal([]byte(s.mustRun(t, "explain", "--limit", "1000", "--output", "json")), &all); err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range all {

@@ -290,21 +290,26 @@ func (s *site) bringBack(t testing.TB) {
 		}
 	}
 	if s.onDuty(t) == s.secondary {
-		s.waitMainHearsPBX(t)
+		s.waitBothHearPBX(t)
 		s.returnToNormal(t)
 	}
 	s.waitNormal(t)
 }
 
-// waitMainHearsPBX waits for what an operator mends before he returns to normal.
-func (s *site) waitMainHearsPBX(t testing.TB) {
+// waitBothHearPBX waits for what an operator mends before he returns to normal.
+func (s *site) waitBothHearPBX(t testing.TB) {
 	t.Helper()
-	eventually(t, 20*time.Second, "the main hears the PBX", func() error {
-		v, err := s.main.view()
-		if err == nil && !v.PBX.Heard {
-			err = errNotYet
+	eventually(t, 20*time.Second, "both servers hear the PBX", func() error {
+		for _, server := range []*server{s.main, s.secondary} {
+			v, err := server.view()
+			if err == nil && !v.PBX.Heard {
+				err = fmt.Errorf("the %s does not", server.name)
+			}
+			if err != nil {
+				return err
+			}
 		}
-		return err
+		return nil
 	})
 }
 

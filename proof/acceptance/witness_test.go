@@ -65,7 +65,8 @@ func mainKilledWithWitness(t *testing.T, s *site) {
 		t.Errorf("the register is %+v, want owner, term and alone of %+v", r, want)
 	}
 	asked, granted := s.secondary.decision(t, "duty-asked", began), s.secondary.decision(t, "duty-granted", began)
-	if asked.Call == "" || len(asked.Evidence) == 0 || asked.Call != granted.Call || asked.At.After(granted.At) {
+	// While the witness is asked the next call may come: each names the one that waited last.
+	if asked.Call == "" || len(asked.Evidence) == 0 || granted.Call == "" || asked.At.After(granted.At) {
 		t.Errorf("asked for call %q with %d pieces of evidence, granted for call %q", asked.Call, len(asked.Evidence), granted.Call)
 	}
 	t.Logf("the witness answered within %v", granted.At.Sub(asked.At))
@@ -190,12 +191,12 @@ func witnessFrozenMainKilled(t *testing.T, s *site) {
 	load := s.callIn(t, impatient)
 	load.waitGreeted(t, 3, time.Time{})
 	s.witness.freeze()
-	s.main.kill9(t)
-	died := time.Now()
+	killed := s.main.kill9(t)
+	died := time.Now() // it was dead before: what it answered is cut, and the secondary may have asked already
 	load.waitGreeted(t, 5, died)
-	s.checkWaits(t, died)
+	s.checkWaits(t, killed)
 	s.checkDuty(t, s.main, term)
-	s.secondary.eventSaid(t, "without-duty", died, 5*time.Second)
+	s.secondary.eventSaid(t, "without-duty", killed, 5*time.Second)
 	if v := s.secondary.mustView(t); !v.Secondary.WithoutDuty || v.Word != view.NotProtected {
 		t.Errorf("the secondary answers without the duty: %v, and says %s", v.Secondary.WithoutDuty, v.Word)
 	}
@@ -334,6 +335,7 @@ func (s *site) databasesStarted(t testing.TB) (moments [2]string) {
 func sitePowerCut(t *testing.T, s *site) {
 	term := s.main.mustView(t).Term
 	calls := s.callIn(t, callsToPhone(5, 10)).wait(t, time.Minute)
+	s.checkRecorded(t, s.main, calls) // the end of the last is on no disk when he hears it
 	m, p, w := &s.main.machine, &s.secondary.machine, &s.witness.machine
 	for _, order := range [][]*machine{{m, p, w}, {m, w, p}, {p, m, w}, {p, w, m}, {w, m, p}, {w, p, m}} {
 		s.cutPower(t)

@@ -37,10 +37,12 @@ func (c *clocks) boot(at time.Duration) time.Duration {
 func (c *clocks) stand(at time.Duration) { c.stood = at }
 
 // run lets them go on, with no idea of what they missed.
-func (c *clocks) run(at time.Duration) {
+func (c *clocks) run(at time.Duration) (missed time.Duration) {
 	if c.stood > 0 {
-		c.missed, c.stood = c.missed+at-c.stood, 0
+		missed = at - c.stood
+		c.missed, c.stood = c.missed+missed, 0
 	}
+	return missed
 }
 
 // dated is a message as it is read by one whose time of day is right: what its sender

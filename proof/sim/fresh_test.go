@@ -19,6 +19,9 @@ var onceBroken = map[uint64]string{
 	372594491926911885:  "a word that had waited in a server that slept told of the PBX as if it were new, and a restart passed for a silence of the main's alone",
 	506837622294906451:  "a word of the other came behind a later one, and a server that had handed over took the reception user back for it",
 	2436781420606725631: "a server that had taken over and was started again let the standby user go while the PBX kept the reception for the other",
+	2187150167249677727: "the judge wanted a machine that was halted with its clocks to know of it",
+	381316763242202035:  "a vote that came back while the gate was being opened without it left the opening to wait for a mirror for ever",
+	920543289504845429:  "our own call came back because nobody was bound yet, and counted against a main that was bound a moment later",
 	5070968:             "a journal's disk that stalled had to be restarted here, and takes the next save in the product",
 }
 

@@ -134,7 +134,8 @@ func (l *ledger) opened(v *server) {
 }
 
 // opensAwake: without the vote, no gate is opened on a decision that slept, unless the other
-// was heard since (R9, R19).
+// was heard since (R9, R19). A sleep that stopped the machine's clocks too is left to R1, for
+// nothing tells the machine of it.
 func (l *ledger) opensAwake(v *server, lone bool) {
 	if m := v.running.agent.Machine(); m.WokeAt > 0 && m.OtherAt >= m.WokeAt && !m.Suspended {
 		return

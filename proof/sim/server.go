@@ -26,7 +26,7 @@ type server struct {
 	running             *process      // nil: off
 	resumed             chan struct{} // closed while its processes may run
 	pausedAt, resumedAt time.Duration // when they were last stopped, and last went on …
-	sleptFor            time.Duration // … after so long
+	sleptFor            time.Duration // … after so long by their own clock
 	clocks              clocks
 
 	last   *process // that runs, or ran
@@ -307,9 +307,8 @@ func (v *server) off() {
 // resume lets the server's processes run. The caller holds the lock.
 func (v *server) resume() {
 	if v.paused() {
-		v.clocks.run(v.elapsed())
 		v.resumedAt = v.elapsed()
-		v.sleptFor = v.resumedAt - v.pausedAt
+		v.sleptFor = v.resumedAt - v.pausedAt - v.clocks.run(v.resumedAt)
 		close(v.resumed)
 	}
 }

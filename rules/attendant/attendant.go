@@ -59,6 +59,7 @@ const (
 	Started        Kind = "started"         // the caller was answered
 	PromptDone     Kind = "prompt-done"     // the last prompt of a Play was said to its end
 	Digit          Kind = "digit"           // a key was pressed: Event.Key
+	Disowned       Kind = "disowned"        // the keys so far were pressed by somebody else
 	Silence        Kind = "silence"         // the time of a Collect passed without a key
 	TransferResult Kind = "transfer-result" // a Transfer was settled: Event.Code
 	CallerGone     Kind = "caller-gone"     // the caller hung up

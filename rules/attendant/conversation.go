@@ -63,6 +63,7 @@ var rules = []rule{
 	{[]phase{waiting}, Started, "a caller: greet, and say the menu", (*Conversation).greet},
 	{[]phase{prompted}, PromptDone, "the menu is said: listen", (*Conversation).listen},
 	{[]phase{prompted, listening, dialling}, Digit, "a key: it stops the prompt and counts", (*Conversation).press},
+	{[]phase{dialling, announcing}, Disowned, "somebody else dialled that: the caller begins anew", (*Conversation).disown},
 	{[]phase{listening}, Silence, "nothing was dialled", (*Conversation).staySilent},
 	{[]phase{dialling}, Silence, "the number was left unfinished", (*Conversation).leaveUnfinished},
 	{[]phase{announcing}, PromptDone, "the caller knows: put him through", (*Conversation).putThrough},
@@ -140,6 +141,17 @@ func (c *Conversation) dial() []Action {
 }
 
 func (c *Conversation) leaveUnfinished(Event) []Action { return c.dial() }
+
+// disown gives the caller the menu that a neighbour in the network dialled in, as after a
+// transfer that came to nothing: it too happens so often and no more (SPEC K4).
+func (c *Conversation) disown(Event) []Action {
+	c.returns++
+	note := Note{Name: "disowned"}
+	if c.returns >= returnsForOperator {
+		return append([]Action{note}, c.callOperator()...)
+	}
+	return append([]Action{note}, c.menu("menu")...)
+}
 
 func (c *Conversation) mistake() []Action {
 	note := Note{"invalid", Mask(c.dialled)}

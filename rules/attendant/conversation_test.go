@@ -107,7 +107,7 @@ func TestShortNumbersAndCodesAreNoExtensions(t *testing.T) {
 
 func events(t *rapid.T) Event {
 	return Event{
-		What: rapid.SampledFrom([]Kind{Started, PromptDone, Digit, Digit, Digit, Silence, TransferResult, CallerGone, "nonsense"}).Draw(t, "what"),
+		What: rapid.SampledFrom([]Kind{Started, PromptDone, Digit, Digit, Digit, Disowned, Silence, TransferResult, CallerGone, "nonsense"}).Draw(t, "what"),
 		Key:  rapid.SampledFrom([]byte("0123456789*#ABCD\x00")).Draw(t, "key"),
 		Code: rapid.SampledFrom([]int{0, 100, 200, 202, 302, 404, 408, 480, 484, 486, 487, 500, 503, 600, 603, 604, 999}).Draw(t, "code"),
 	}

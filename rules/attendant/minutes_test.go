@@ -155,6 +155,8 @@ func eventsOf(t *testing.T, happened string) []Event {
 		return []Event{{What: Started}}
 	case "the prompt ends":
 		return []Event{{What: PromptDone}}
+	case "the keys were somebody else's":
+		return []Event{{What: Disowned}}
 	case "silence":
 		return []Event{{What: Silence}}
 	case "the caller hangs up":

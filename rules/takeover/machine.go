@@ -177,7 +177,7 @@ func (m *Machine) observe(e Event) {
 		m.Count = m.Count.Add(*e.Round, e.Round.Judge())
 		m.Own.Doubt = m.Own.Doubt && (m.lastGood() || m.Own.Back)
 		if m.lastGood() {
-			m.Probes = 0
+			m.Probes, m.Own = 0, m.Own.seen(m.LastRound)
 		}
 	case e.OwnEnd != nil:
 		m.Own = m.Own.over(*e.OwnEnd, e.Now)

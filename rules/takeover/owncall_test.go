@@ -34,6 +34,39 @@ func TestWhatOurOwnCallProves(t *testing.T) {
 	}
 }
 
+// A call that came back because nobody was bound, at its start or since, proves nothing of a
+// main that is bound now; of one that is not, it does.
+func TestOurOwnCallProvesNothingOfAMainThatIsBoundAgain(t *testing.T) {
+	well := func(registered bool) Round {
+		return Round{Replies: []Reply{{Heard: true, Well: true, Registered: registered, LastInvite: -1}}}
+	}
+	for _, c := range []struct {
+		story  string
+		rounds []bool // the last before it left, and those since: whether the main was bound
+		want   bool
+	}{
+		{"bound all along", []bool{true, true, true}, true},
+		{"never bound", []bool{false, false, false}, true},
+		{"bound since it left", []bool{false, true, true}, false},
+		{"lost its binding and has it again", []bool{true, false, true}, false},
+		{"lost its binding", []bool{true, true, false}, true},
+		{"bound in the last round alone", []bool{false, false, true}, false},
+	} {
+		own := OwnCall{}.begun(10*time.Second, true).seen(well(c.rounds[0]))
+		own.Back = true
+		last := well(c.rounds[len(c.rounds)-1])
+		for _, bound := range c.rounds[1 : len(c.rounds)-1] {
+			own = own.seen(well(bound))
+		}
+		if got := own.missed(last.Replies[0], own.Left+arrivesWithin); got != c.want {
+			t.Errorf("%s: missed %v, want %v", c.story, got, c.want)
+		}
+		if held := own.seen(last).Doubt; held != c.want {
+			t.Errorf("%s: a caller waits for it: %v, want %v", c.story, held, c.want)
+		}
+	}
+}
+
 // A server that was stopped asked nothing meanwhile: that is no silence of the PBX (R19).
 func TestASleepIsNoSilenceOfThePBX(t *testing.T) {
 	for _, c := range []struct {

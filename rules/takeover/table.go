@@ -106,6 +106,7 @@ var table = []row{
 	{"owner-confirmed", in(Unconfirmed), to(Serving), (*Machine).ownerConfirmed, say},
 	{"owner-database-starts", in(Unconfirmed, Serving), stays, (*Machine).databaseDown, startAgain(true)},
 	{"gate-opened", in(Serving), stays, (*Machine).gateReady, (*Machine).openGate},
+	{"gate-opened-alone", in(Serving), stays, (*Machine).opensInVain, (*Machine).openGate},
 	{"alone", in(Serving), stays, (*Machine).canBeAlone, begin(JobLone)},
 	{"mirrored", in(Serving), stays, (*Machine).canBeMirrored, begin(JobBarrier)},
 	{"duty-still-ours", anywhere, stays, (*Machine).stillOurs, (*Machine).resume},
@@ -661,6 +662,10 @@ func (m *Machine) gateReady() bool {
 	return m.DB.Up && !m.DB.InRecovery && !m.Gate && m.retryable(JobOpen) && m.mayOpen()
 }
 
+// opensInVain: the vote came while the gate was being opened without it. The first commit
+// waits for a mirror that has given the vote back, and may come no more.
+func (m *Machine) opensInVain() bool { return m.Job == JobOpen && m.Vote && !m.Lone && m.mayOpen() }
+
 func (m *Machine) canBeAlone() bool {
 	alone := !m.oneVoice() || m.mirrorAway()
 	return m.Gate && m.Vote && !m.Lone && alone && m.retryable(JobLone)
@@ -906,7 +911,7 @@ func (m *Machine) shouldProbe() bool {
 
 // prove calls the reception although the other is well.
 func (m *Machine) prove() []Action {
-	m.Own = m.Own.begun(m.Now, true)
+	m.Own = m.Own.begun(m.Now, true).seen(m.LastRound)
 	return []Action{{Kind: Probe}}
 }
 

@@ -71,6 +71,7 @@ type OwnCall struct {
 	Left  time.Duration `json:"left,omitempty"`  // when the first of them began
 	Doubt bool          `json:"doubt,omitempty"` // the other was well when it did, and in every round since
 	Back  bool          `json:"back,omitempty"`  // the PBX gave one back: it waits here
+	Away  bool          `json:"away,omitempty"`  // the PBX had no way to the other when it began, or lost it since
 	Ended time.Duration `json:"ended,omitempty"` // when the last one did
 	Vain  int           `json:"vain,omitempty"`  // that were answered by nobody, in a row
 }
@@ -89,8 +90,21 @@ func (o OwnCall) begun(now time.Duration, doubt bool) OwnCall {
 	return o
 }
 
+// seen takes in a round in which the other was well. A call that came back because nobody was
+// bound proves nothing of one who is bound now: callers are given back to it.
+func (o OwnCall) seen(r Round) OwnCall {
+	switch {
+	case o.Out == 0:
+	case r.unregistered():
+		o.Away = true
+	case o.Away:
+		o.Doubt = false
+	}
+	return o
+}
+
 func (o OwnCall) over(e OwnEnd, now time.Duration) OwnCall {
-	o.Out, o.Back, o.Ended, o.Vain = max(0, o.Out-1), false, now, o.Vain+1
+	o.Out, o.Back, o.Away, o.Ended, o.Vain = max(0, o.Out-1), false, false, now, o.Vain+1
 	if e.Answered {
 		o.Vain = 0
 	}
@@ -103,6 +117,9 @@ const arrivesWithin = 2 * time.Second
 // missed: our own call came back from the PBX, and the other, which was well all along, has
 // seen none since it left.
 func (o OwnCall) missed(a Reply, asked time.Duration) bool {
+	if o.Away && a.Registered {
+		return false
+	}
 	return o.Back && o.Doubt && asked-o.Left >= arrivesWithin && (a.LastInvite < 0 || a.LastInvite > asked-o.Left)
 }
 

@@ -62,7 +62,7 @@ type Agent struct {
 	machine takeover.Machine // owned by Run
 	written takeover.Durable // what the journal last took, owned by Run
 	waiting []*offer         // in the order of their coming, owned by Run
-	job     context.CancelFunc
+	job     *job
 	rounds  []takeover.Round // the latest, for evidence
 	kept    takeover.Users   // what the telephone was last told
 	news    bool             // the other is to be told of this step

@@ -45,6 +45,7 @@ type board struct {
 	verified Verified
 	witness  error                      // what the last question to the witness failed with
 	vain     vain                       // the last job that was tried, if it failed
+	illness  releve.Sentence            // of our database, until it is seen well again
 	standing map[string]releve.Sentence // what lasts, by what it is about
 }
 
@@ -68,6 +69,18 @@ func (b *board) notices() (all []releve.Sentence) {
 		all = append(all, b.standing[about])
 	}
 	return all
+}
+
+func (b *board) sicken(why releve.Sentence) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.illness = why
+}
+
+func (b *board) ill() releve.Sentence {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.illness
 }
 
 func (b *board) arbiter(err error) {
@@ -338,7 +351,10 @@ func (a *Agent) registered() []string {
 func (a *Agent) dataTier(m takeover.Machine) releve.Tier {
 	behind, far := a.board.replayBehind(m.DB)
 	p := a.board.copying()
+	ill := a.board.ill()
 	switch {
+	case m.DB.Up && ill.Code != "" && !changesDatabase(m.Job):
+		return releve.Tier{State: releve.TierDegraded, Why: ill}
 	case m.DB.Up && m.DB.InRecovery && far:
 		return releve.Tier{State: releve.TierDegraded, Why: releve.Say("tier-replay-behind", "seat", string(m.Seat), "bytes", strconv.FormatUint(uint64(behind), 10))}
 	case m.Job == takeover.JobStart && p != nil:
@@ -513,6 +529,8 @@ func word(m takeover.Machine, s view.Site) (view.Word, releve.Sentence) {
 		return view.NotProtected, releve.Say("why-without-duty", "seat", string(passive.Seat))
 	case active.Duty != releve.Active:
 		return view.Stopped, whyStopped(m, s, active, passive)
+	case active.Data.State == releve.TierDegraded: // the rest may follow from it
+		return view.NotProtected, active.Data.Why
 	case active.SpoolWaiting > spoolQuiet || active.SpoolWaiting > 0 && active.SpoolStands || passive.SpoolWaiting > 0:
 		return view.NotProtected, releve.Say("why-spool", "records", itoa(active.SpoolWaiting+passive.SpoolWaiting))
 	case !passive.Heard:
@@ -573,6 +591,8 @@ func wordOfOneVoice(m takeover.Machine, s view.Site) (view.Word, releve.Sentence
 		return view.NotProtected, releve.Say("why-without-duty", "seat", string(main.Seat))
 	case main.Duty != releve.Active:
 		return view.Stopped, releve.Say("why-stopped-one-voice", "seat", string(main.Seat))
+	case main.Data.State == releve.TierDegraded:
+		return view.NotProtected, main.Data.Why
 	case main.Data.State != releve.TierWell:
 		return view.NotProtected, releve.Say("why-database-away", "seat", string(main.Seat))
 	case main.SpoolWaiting > spoolQuiet || main.SpoolWaiting > 0 && main.SpoolStands || mirror.SpoolWaiting > 0:

@@ -102,19 +102,41 @@ func (a *Agent) tell() {
 // postmaster (R9). Whatever job was under way has lost its purpose.
 func (a *Agent) fence() {
 	if a.job != nil {
-		a.job()
+		a.job.cancel()
 		a.job = nil
 	}
 	a.Store.Close()
 	a.Database.Fence()
 }
 
+// job is what was begun last, unless a fence has ended it.
+type job struct {
+	name   takeover.Job
+	cancel context.CancelFunc
+	ended  chan struct{}
+}
+
+// supersede ends a job that is begun anew while it is under way, because what it was to do
+// has changed, and tells when it has ended.
+func (a *Agent) supersede(name takeover.Job) (ended <-chan struct{}) {
+	if a.job == nil || a.job.name != name {
+		none := make(chan struct{})
+		close(none)
+		return none
+	}
+	a.job.cancel()
+	return a.job.ended
+}
+
 func (a *Agent) begin(ctx context.Context, act takeover.Action) {
 	ctx, cancel := context.WithCancel(ctx)
-	a.job = cancel
+	former, ended := a.supersede(act.Job), make(chan struct{})
+	a.job = &job{name: act.Job, cancel: cancel, ended: ended}
 	m := a.machine
 	a.work.Go(func() {
+		defer close(ended)
 		defer cancel()
+		<-former // its context has ended, and what it holds must be let go first
 		done, err := a.perform(ctx, act, m)
 		done.Job, done.Turn = act.Job, act.Turn
 		if ctx.Err() == nil { // else it was given up: a fence came, and nothing was in vain

@@ -127,7 +127,7 @@ var shownRules = map[string]string{
 	"duty-granted": "major", "vote-regained": "major", "vote-returned-by-hand": "major", "vote-void": "warning", "register-void": "warning",
 	"vote-recalled": "info", "arbiter-changed": "info", "arbiter-adopted": "info", "abdication-asked": "warning",
 	"solo-by-order": "critical", "duty-taken-by-order": "critical", "mirrored": "info", "copy-too-old": "warning",
-	"owner-database-starts": "critical", "gate-opened": "info", "restore-begins": "info", "restored": "info", "restore-failed": "critical", "promotion-unsafe": "critical",
+	"owner-database-starts": "critical", "gate-opened": "info", "gate-opened-alone": "warning", "restore-begins": "info", "restored": "info", "restore-failed": "critical", "promotion-unsafe": "critical",
 }
 
 // noteRound keeps decisions not to act: a round while a call waits, or one that

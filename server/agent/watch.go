@@ -158,9 +158,10 @@ type illness struct {
 }
 
 // watchHealth proves by doing that the database's disk takes a write and that its
-// files are there (R12). What it finds is said at once. It then holds for that start of
-// PostgreSQL, which is started again, or relieved, and proves itself anew; what may only
-// be slow has some time to pass, and as long as it takes where nobody could do better.
+// files are there (R12). What it finds is said at once, and shown until it is seen well
+// again. It then holds for that start of PostgreSQL, which is started again, or relieved, and
+// proves itself anew; what may only be slow has some time to pass, and as long as it takes
+// where nobody could do better.
 func (a *Agent) watchHealth(ctx context.Context) {
 	if a.Ward == nil {
 		return
@@ -168,7 +169,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 	var since time.Duration // when the illness that was said began, 0: there is none
 	for pause(ctx, healthPeriod, nil) {
 		start := a.Database.Exited()
-		if m := a.Machine(); !m.DB.Up || m.Job != takeover.NoJob {
+		if m := a.Machine(); !m.DB.Up || changesDatabase(m.Job) {
 			continue
 		}
 		began := a.Now()
@@ -179,19 +180,33 @@ func (a *Agent) watchHealth(ctx context.Context) {
 		case ctx.Err() != nil || start != a.Database.Exited():
 			continue
 		case err == nil && since > 0:
+			a.board.sicken(releve.Sentence{})
 			a.Explain("cleared", releve.Say("event-database-well", "seat", string(a.Settings.Seat)))
 			since = 0
 			continue
 		case err == nil:
 			continue
-		case since == 0:
+		}
+		a.board.sicken(a.illnessOf(err))
+		if since == 0 {
 			a.Explain("critical", a.illnessOf(err))
 			since = began
 		}
-		if m := a.Machine(); !errors.Is(err, releve.ErrSlow) || a.Now()-since > slowPatience && m.Relievable() {
+		m := a.Machine()
+		if m.Job == takeover.NoJob && (!errors.Is(err, releve.ErrSlow) || a.Now()-since > slowPatience && m.Relievable()) {
 			a.ill.Store(&illness{start, releve.Reason(err)})
 		}
 	}
+}
+
+// changesDatabase: a job under which PostgreSQL may be away, or not itself yet. The others
+// may wait for ever for what a look at it finds.
+func changesDatabase(job takeover.Job) bool {
+	switch job {
+	case takeover.NoJob, takeover.JobOpen, takeover.JobBarrier, takeover.JobLone, takeover.JobFollow:
+		return false
+	}
+	return true
 }
 
 // illnessOf is what an operator reads of it: the sentence of who found it, if it has one.

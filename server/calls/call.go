@@ -84,7 +84,7 @@ func (k *call) decide(ctx context.Context) bool {
 	if lesson, ok := k.sight(); ok && lesson {
 		return k.dismiss(k.profile.RefusalCode)
 	}
-	if k.test(k.offer.Invite) && k.offer.Binding == Reception && k.own.takesBack() {
+	if k.test(k.offer.Invite) && k.offer.Binding == Reception && k.own.takesBack(k.offer.Invite) {
 		return k.dismiss(elsewhere)
 	}
 	before, _ := k.duty.Stance()

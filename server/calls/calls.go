@@ -62,7 +62,8 @@ type Leg interface {
 	// Play says a prompt, named language/name as package attendant does, and
 	// returns when it is said.
 	Play(ctx context.Context, prompt string) error
-	// Digits are the keys pressed, each once.
+	// Digits are the keys pressed, each once. A 0 among them, which is no key, says that those
+	// before it were not the caller's.
 	Digits() <-chan byte
 	// Transfer puts the caller through to a SIP user and returns the last status
 	// heard of the new call, 0 when none was. The leg stays, but with [releve.ErrLost].

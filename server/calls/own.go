@@ -33,7 +33,8 @@ type own struct {
 	mu       sync.Mutex
 	placed   map[string]bool // calls in progress by their id; true: a lesson
 	seen     Sighting        // the last; zero: never
-	giveBack time.Time       // until when the next of them is refused, so that it overflows
+	giveBack time.Time       // until when one of them is refused, so that it overflows …
+	wanted   string          // … which one, by its id; "": any of them
 }
 
 func newOwn(secret string, now func() time.Time) *own {
@@ -100,10 +101,15 @@ func (o *own) back(in releve.Invite, standby string) (lesson, ok bool) {
 	return lesson, len(o.placed) > 0
 }
 
-// takesBack says once whether a call of ours is to be refused, so that it overflows.
-func (o *own) takesBack() bool {
+// takesBack says once whether a call of ours is to be refused, so that it overflows. One that
+// says by its id that it is another is not.
+func (o *own) takesBack(in releve.Invite) bool {
+	id, signed := o.sealed(in.TestID)
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if signed && o.wanted != "" && id != o.wanted {
+		return false
+	}
 	due := o.now().Before(o.giveBack)
 	o.giveBack = time.Time{}
 	return due
@@ -130,12 +136,13 @@ func (c *Calls) Seal(id string) string { return c.own.seal(id) }
 // overflow to this server, that is known as proof; a lesson is only looked at and refused.
 func (c *Calls) Place(id string, lesson bool) (done func()) { return c.own.place(id, lesson) }
 
-// GiveBack has the next call of our own refused if it comes within a time: the other server
-// wants to see where it overflows to.
-func (c *Calls) GiveBack(within time.Duration) {
+// GiveBack has a call of our own refused if it comes within a time: the other server wants to
+// see where it overflows to. A PBX may have taken its id away; then it is the next that comes.
+// The id "" is that of a server of the version before, which does not say which one.
+func (c *Calls) GiveBack(id string, within time.Duration) {
 	c.own.mu.Lock()
 	defer c.own.mu.Unlock()
-	c.own.giveBack = c.now().Add(within)
+	c.own.giveBack, c.own.wanted = c.now().Add(within), id
 }
 
 // Learn takes in what was seen before: by an earlier run, or by the other server. What is

@@ -102,10 +102,35 @@ func TestNobodyElsesCallIsOurs(t *testing.T) {
 }
 
 // Asked to, the server on duty refuses one call of the site's own, and no caller.
+// A lesson whose call never comes does not cost the next call of our own, such as the one by
+// which a return shows that callers reach the main.
+func TestTheCallOfTheLessonIsGivenBackAndNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, takeover.OnDuty, 4)
+		s.GiveBack("lesson", time.Minute)
+		offer := func(id, seal string) *caller {
+			c := newCaller(id)
+			c.invite.From, c.invite.TestID = "standby", seal
+			close(c.bye)
+			s.offer(t, c)
+			return c
+		}
+		other, lesson := offer("one", s.Seal("another")), offer("two", s.Seal("lesson"))
+		if !other.answered || !slices.Equal(lesson.refused, []int{elsewhere}) {
+			t.Errorf("another call answered %v, the lesson's refused %v", other.answered, lesson.refused)
+		}
+		s.GiveBack("lesson", time.Minute)
+		if bare := offer("three", ""); !slices.Equal(bare.refused, []int{elsewhere}) {
+			t.Errorf("one whose id the PBX took away is refused %v", bare.refused)
+		}
+		s.flushed(t)
+	})
+}
+
 func TestOneCallOfOurOwnIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, takeover.OnDuty, 4)
-		s.GiveBack(time.Minute)
+		s.GiveBack("", time.Minute)
 		offer := func(id, from string) *caller {
 			c := newCaller(id)
 			c.invite.From = from
@@ -117,7 +142,7 @@ func TestOneCallOfOurOwnIsGivenBack(t *testing.T) {
 		if !caller.answered || !slices.Equal(first.refused, []int{elsewhere}) || !second.answered {
 			t.Errorf("caller answered %v, the first refused %v, the second answered %v", caller.answered, first.refused, second.answered)
 		}
-		s.GiveBack(time.Minute)
+		s.GiveBack("", time.Minute)
 		time.Sleep(2 * time.Minute)
 		if late := offer("late", "standby"); !late.answered {
 			t.Error("a call of our own is refused long after it was asked for")

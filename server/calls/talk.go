@@ -158,6 +158,9 @@ func (t *talk) next(ctx context.Context) (event attendant.Event) {
 			return
 		}
 		event = attendant.Event{What: attendant.Digit, Key: key}
+		if key == 0 {
+			event = attendant.Event{What: attendant.Disowned}
+		}
 	case event = <-t.doing:
 	case fault := <-t.fault:
 		panic(fault) // where the call's own goroutine ends the call

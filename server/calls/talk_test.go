@@ -281,3 +281,17 @@ func TestACallThatThePBXLost(t *testing.T) {
 		})
 	}
 }
+
+// What a neighbour in the network had pressed is no part of the caller's number.
+func TestKeysThatWereDisownedAreNotDialled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, takeover.OnDuty, 2)
+		c := newCaller("a@pbx").press("12\x001001")
+		c.codes = []int{200}
+		s.offer(t, c)
+		if !slices.Equal(c.transferred, []string{"1001"}) {
+			t.Errorf("transferred to %v, not 1001", c.transferred)
+		}
+		s.flushed(t)
+	})
+}

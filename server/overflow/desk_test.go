@@ -21,9 +21,9 @@ type board struct {
 	back time.Duration
 }
 
-func (b *board) Learn(s calls.Sighting)        { b.seen = s }
-func (b *board) Sighted() calls.Sighting       { return b.seen }
-func (b *board) GiveBack(within time.Duration) { b.back = within }
+func (b *board) Learn(s calls.Sighting)                  { b.seen = s }
+func (b *board) Sighted() calls.Sighting                 { return b.seen }
+func (b *board) GiveBack(_ string, within time.Duration) { b.back = within }
 
 func nobody(json.RawMessage) error { return nil }
 

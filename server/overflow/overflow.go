@@ -55,7 +55,7 @@ type Telephone interface {
 type Calls interface {
 	Sighted() calls.Sighting
 	Learn(calls.Sighting)
-	GiveBack(within time.Duration)
+	GiveBack(id string, within time.Duration)
 	Snapshot() calls.Snapshot
 }
 
@@ -191,10 +191,16 @@ func (t *Tester) test(ctx context.Context) (o outcome) {
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
 	begun, before := time.Now(), t.Calls.Sighted()
-	if o.unasked = order.Tell(ctx, t.Link, orderGiveBack, nil); o.unasked != nil {
+	id := rand.Text()
+	which, err := json.Marshal(id)
+	if err != nil {
+		o.unasked = err
 		return o
 	}
-	o.call, o.err = t.Telephone.Call(ctx, rand.Text())
+	if o.unasked = order.Tell(ctx, t.Link, orderGiveBack, which); o.unasked != nil {
+		return o
+	}
+	o.call, o.err = t.Telephone.Call(ctx, id)
 	o.seen = t.Calls.Sighted()
 	o.came = o.seen.At.After(before.At)
 	if s := t.Calls.Snapshot(); s.UnacceptableAt.After(begun) {
@@ -238,8 +244,14 @@ func (t *Tester) hearsOther() bool {
 // Desk answers the other server's orders.
 func (t *Tester) Desk() order.Desk {
 	return order.Desk{
-		orderGiveBack: func(context.Context, json.RawMessage, order.Emit) error {
-			t.Calls.GiveBack(testLimit)
+		orderGiveBack: func(_ context.Context, args json.RawMessage, _ order.Emit) error {
+			var id string
+			if len(args) > 0 { // none from a server of the version before
+				if err := json.Unmarshal(args, &id); err != nil {
+					return err
+				}
+			}
+			t.Calls.GiveBack(id, testLimit)
 			return nil
 		},
 		orderSeen:        t.learn,

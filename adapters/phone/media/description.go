@@ -28,6 +28,7 @@ type description struct {
 	timing     string // to be repeated in the answer (RFC 3264 §6)
 	connection string // of the media that have none of their own
 	direction  Direction
+	longest    int // maxptime of the media that have none of their own
 	media      []medium
 }
 
@@ -95,6 +96,7 @@ func parseMedium(value string, session description) (medium, error) {
 		formats:    fields[3:],
 		connection: session.connection,
 		direction:  session.direction,
+		longest:    session.longest,
 		codecs:     map[string]string{},
 	}, nil
 }
@@ -108,6 +110,7 @@ func (d *description) line(kind, value string) {
 		d.connection = value
 	case "a":
 		d.direction = direction(value, d.direction)
+		d.longest = longest(value, d.longest)
 	}
 }
 
@@ -125,10 +128,7 @@ func (m *medium) line(kind, value string) {
 		if strings.HasPrefix(value, "silenceSupp:on") { // RFC 3108 §5.6.3.2
 			m.suppresses = true
 		}
-		if most, ok := strings.CutPrefix(value, "maxptime:"); ok {
-			// What is no number says nothing.
-			m.longest, _ = strconv.Atoi(strings.TrimSpace(most))
-		}
+		m.longest = longest(value, m.longest)
 	}
 }
 
@@ -136,6 +136,15 @@ func (m *medium) line(kind, value string) {
 // number of channels, may be left out.
 func canonical(codec string) string {
 	return strings.TrimSuffix(strings.ToUpper(strings.TrimSpace(codec)), "/1")
+}
+
+// longest reads a maxptime, or keeps what was said before: what is no number says nothing.
+func longest(attribute string, before int) int {
+	most, ok := strings.CutPrefix(attribute, "maxptime:")
+	if n, err := strconv.Atoi(strings.TrimSpace(most)); ok && err == nil {
+		return n
+	}
+	return before
 }
 
 // direction reads an attribute, or keeps what was said before.

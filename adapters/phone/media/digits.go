@@ -44,6 +44,8 @@ type event struct {
 	key       byte
 	end       bool
 	duration  uint16
+	first     uint16 // duration when it was first heard
+	began     bool   // heard before its end
 }
 
 // readEvent reads an event packet; false: it reports no key.
@@ -51,10 +53,10 @@ func readEvent(p *rtp.Packet) (event, bool) {
 	if len(p.Payload) < eventSize || int(p.Payload[0]) >= len(keys) {
 		return event{}, false
 	}
+	end, duration := p.Payload[1]&0x80 != 0, uint16(p.Payload[2])<<8|uint16(p.Payload[3])
 	return event{
 		valid: true, source: p.SSRC, number: p.SequenceNumber, timestamp: p.Timestamp, marked: p.Marker,
-		key: keys[p.Payload[0]], end: p.Payload[1]&0x80 != 0,
-		duration: uint16(p.Payload[2])<<8 | uint16(p.Payload[3]),
+		key: keys[p.Payload[0]], end: end, duration: duration, first: duration, began: !end,
 	}, true
 }
 
@@ -72,6 +74,9 @@ func (k *keypad) press(p *rtp.Packet) (byte, bool) {
 		return 0, false
 	case known < 0:
 		goesOn := !late && e.goesOn(last)
+		if goesOn {
+			e.first, e.began = last.first, last.began || e.began
+		}
 		k.note(e)
 		return e.key, !goesOn
 	case late || !e.anew(k.told[known], known == k.last, last):
@@ -134,8 +139,9 @@ func (e event) goesOn(last event) bool {
 		return true
 	}
 	if last.end {
-		// Its end once more: a new press cannot have begun before the old one was over.
-		return e.end && e.duration >= last.duration && e.apart(last) <= int(last.duration)
+		// Its end once more: a new press cannot have begun before the old one was over, nor,
+		// of a sender that told of its beginning, with its end.
+		return e.end && e.duration >= last.duration && (e.apart(last) <= int(last.duration) || last.began && e.step(last) == 1)
 	}
 	if e.apart(last) <= int(last.duration) {
 		return true
@@ -145,8 +151,8 @@ func (e event) goesOn(last event) bool {
 }
 
 // anew says whether a key that was told under this very timestamp is pressed once more,
-// as senders do that never change it: the duration falls back, and the packet is marked
-// as a first one, or the first ones were lost.
+// as senders do that never change it: the duration falls back, after an end to what it was
+// at first, and else the packet is marked as a first one, or the first ones were lost.
 func (e event) anew(told event, isLast bool, last event) bool {
 	lostSome := e.step(last) > 1
 	switch {
@@ -156,6 +162,8 @@ func (e event) anew(told event, isLast bool, last event) bool {
 		return e.duration <= told.duration // another key was pressed meanwhile
 	case told.end && e.marked:
 		return e.duration <= told.duration
+	case told.end && told.began && e.duration <= told.first && e.duration < told.duration/2:
+		return true
 	}
 	return (e.marked || lostSome) && e.duration < told.duration/2
 }
@@ -164,5 +172,6 @@ func (e event) anew(told event, isLast bool, last event) bool {
 func (e event) furtherThan(before event) event {
 	e.end = e.end || before.end
 	e.duration = max(e.duration, before.duration)
+	e.first, e.began = before.first, before.began || e.began
 	return e
 }

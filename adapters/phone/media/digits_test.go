@@ -106,6 +106,11 @@ func TestKeysOfSendersThatDoNotKeepToTheBook(t *testing.T) {
 		{"repeated ends with later timestamps", slices.Concat(
 			told{}.of(report{8000, '1', false, 160}, report{8000, '1', false, 320}, report{8000, '1', true, 480}, report{8160, '1', true, 480}, report{8320, '1', true, 480}),
 			told{}.of(press(11000, '2')...), told{}.of(press(14000, '3')...)), "123"},
+		{"repeated ends with timestamps further apart than the key lasted", slices.Concat(
+			told{}.of(report{8000, '1', false, 160}, report{8000, '1', true, 480}, report{8800, '1', true, 480}, report{9600, '1', true, 480}),
+			told{}.of(press(13000, '1')...)), "11"},
+		{"one timestamp and no marks", slices.Concat(
+			told{}.of(press(8000, '1')...), told{}.of(press(8000, '0')...), told{}.of(press(8000, '0')...), told{}.of(press(8000, '2')...)), "1002"},
 		{"repeated ends with earlier timestamps", told{}.of(report{8000, '1', false, 160}, report{8000, '1', true, 480}, report{7840, '1', true, 480}), "1"},
 		{"every timestamp written anew", slices.Concat(relayed(8000, '1'), relayed(12000, '1'), relayed(16000, '2')), "112"},
 		{"every timestamp written anew, packets lost", slices.Concat(relayed(8000, '1')[1:2], relayed(8000, '1')[3:5], relayed(12000, '2')), "12"},

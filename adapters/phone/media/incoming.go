@@ -63,13 +63,19 @@ func (s *Stream) hear(from netip.AddrPort, packet *rtp.Packet) {
 	}
 }
 
-// forgetDigits drops the keys of a neighbour that nobody has read yet.
+// Disowned stands among the keys where those before it, which were read already, were pressed
+// by a neighbour in the network and not by the caller.
+const Disowned = byte(0)
+
+// forgetDigits drops the keys of a neighbour that nobody has read yet, and has those that were
+// read forgotten.
 func (s *Stream) forgetDigits() {
 	s.in.keypad = keypad{}
 	for {
 		select {
 		case <-s.digits:
 		default:
+			s.press(Disowned)
 			return
 		}
 	}

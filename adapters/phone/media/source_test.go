@@ -165,7 +165,7 @@ func TestKeysOfAUsurperAreForgotten(t *testing.T) {
 		defer s.mu.Unlock()
 		return s.source.locked == c.address()
 	})
-	if got := heard(t, s, 0); got != "D" {
-		t.Errorf("heard %q, want the caller's D alone", got)
+	if got := heard(t, s, 0); got != "\x00D" {
+		t.Errorf("heard %q, want the caller's D alone, and before it that what was read is void", got)
 	}
 }

@@ -154,8 +154,8 @@ func (s *Stream) end(p *playback) {
 	}
 }
 
-// Digits gives the keys that the caller presses: 0 to 9, *, #, A to D. It holds up to
-// 64 of them and is closed with the stream.
+// Digits gives the keys that the caller presses: 0 to 9, *, #, A to D, and [Disowned]. It
+// holds up to 64 of them and is closed with the stream.
 func (s *Stream) Digits() <-chan byte { return s.digits }
 
 // Received is closed when the first packet of the caller has come.

@@ -21,17 +21,27 @@ type pbx struct {
 	silent bool
 	full   bool // it takes no binding, and shows what it has
 	refuse *StatusError
-	log    []string // REGISTER requests that bind, in seconds
-	asked  int      // all requests
+	coy    *StatusError // to who looks, and to nobody else
+	log    []string     // REGISTER requests that bind, in seconds
+	asked  int          // all requests
+	every  []string     // all requests, with their second
+}
+
+// note counts a request.
+func (p *pbx) note(what string) {
+	p.asked++
+	p.every = append(p.every, fmt.Sprint(int(time.Since(p.begin).Seconds()), " ", what))
 }
 
 func (p *pbx) Bindings(context.Context, Account) ([]Binding, error) {
 	p.Lock()
 	defer p.Unlock()
-	p.asked++
+	p.note("look")
 	switch {
 	case p.silent:
 		return nil, errors.New("no answer")
+	case p.coy != nil:
+		return nil, p.coy
 	case p.refuse != nil:
 		return nil, p.refuse
 	}
@@ -48,7 +58,7 @@ func (p *pbx) list() []Binding {
 func (p *pbx) Register(_ context.Context, a Account) (Registered, error) {
 	p.Lock()
 	defer p.Unlock()
-	p.asked++
+	p.note("bind")
 	switch {
 	case p.silent:
 		return Registered{}, errors.New("no answer")
@@ -87,9 +97,14 @@ func (p *pbx) seen() (asked int, registers []string) {
 // keeps runs a registration of ten minutes beside a story.
 func keeps(t *testing.T, p *pbx, story func(*Registration)) {
 	t.Helper()
+	keepsFor(t, p, 10*time.Minute, story)
+}
+
+func keepsFor(t *testing.T, p *pbx, expires time.Duration, story func(*Registration)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p.begin = time.Now()
-		r := NewRegistration(p, Account{User: "reception", Expires: 10 * time.Minute}, RegistrationOptions{Log: slog.New(slog.DiscardHandler)})
+		r := NewRegistration(p, Account{User: "reception", Expires: expires}, RegistrationOptions{Log: slog.New(slog.DiscardHandler)})
 		r.Start()
 		synctest.Wait()
 		story(r)
@@ -240,6 +255,73 @@ func TestRetryAfterIsHeeded(t *testing.T) {
 		time.Sleep(5*time.Minute - lookPeriod - time.Second)
 		if _, log := p.seen(); len(log) != 2 || !r.State().Bound(time.Now()) {
 			t.Errorf("the binding was let expire: REGISTER at %v", log)
+		}
+	})
+}
+
+// While a PBX wants to be left alone it is asked for one thing: to renew a binding that is
+// about to lapse, once, and without a look before it, which it would refuse.
+func TestLeftAloneSaveForTheBinding(t *testing.T) {
+	busy := func(wait time.Duration) *StatusError { return &StatusError{Code: 503, RetryAfter: wait} }
+	for _, c := range []struct {
+		name   string
+		change func(*pbx) // after 10 s
+		until  time.Duration
+		want   []string
+	}{
+		{
+			"everything is refused", func(p *pbx) { p.refuse = busy(2 * time.Minute) }, 175 * time.Second,
+			[]string{"0 look", "0 bind", "20 look", "52 bind", "172 look"},
+		},
+		{
+			"looks are refused", func(p *pbx) { p.coy = busy(2 * time.Minute) }, 165 * time.Second,
+			[]string{"0 look", "0 bind", "20 look", "52 bind", "104 bind", "140 look", "156 bind"},
+		},
+		{
+			"for a moment, again and again", func(p *pbx) { p.refuse = busy(5 * time.Second) }, 66 * time.Second,
+			[]string{"0 look", "0 bind", "20 look", "30 look", "35 look", "40 look", "45 look", "52 bind"},
+		},
+		{
+			"without a time", func(p *pbx) { p.refuse = busy(0) }, 56 * time.Second,
+			[]string{"0 look", "0 bind", "20 look", "30 look", "30 bind", "31 look", "31 bind", "33 look", "33 bind", "37 look", "37 bind", "45 look", "45 bind", "52 bind"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := &pbx{}
+			keepsFor(t, p, time.Minute, func(*Registration) {
+				time.Sleep(10 * time.Second)
+				p.becomes(func() { c.change(p) })
+				time.Sleep(c.until - 10*time.Second)
+			})
+			if got := p.every[:min(len(p.every), len(c.want)+3)]; !slices.Equal(got, c.want) {
+				t.Errorf("%q, not %q", got, c.want)
+			}
+		})
+	}
+}
+
+// Who is bound besides cannot be asked then, and what was seen last is no proof that the
+// user is still ours: whoever is asked for leave knows of no binding of our own.
+func TestNoProofWhileThePBXIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pbx{begin: time.Now()}
+		var own []bool
+		r := NewRegistration(p, Account{User: "reception", Expires: time.Minute}, RegistrationOptions{
+			Log: slog.New(slog.DiscardHandler),
+			May: func(_ context.Context, b []Binding) bool {
+				own = append(own, slices.ContainsFunc(b, isOwn))
+				return len(b) > 0 || len(own) == 1
+			},
+		})
+		r.Start()
+		time.Sleep(10 * time.Second)
+		p.becomes(func() { p.coy = &StatusError{Code: 503, RetryAfter: time.Hour} })
+		time.Sleep(45 * time.Second)
+		if _, log := p.seen(); !slices.Equal(log, []string{"0", "52"}) || slices.Contains(own, true) {
+			t.Errorf("REGISTER at %v, asked with our own: %v", log, own)
+		}
+		if err := r.Stop(context.Background(), false); err != nil {
+			t.Error(err)
 		}
 	})
 }

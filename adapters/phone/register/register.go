@@ -24,7 +24,13 @@ import (
 type Account struct {
 	User, Password string
 	Expires        time.Duration // asked for; the registrar may grant another
+	// Still is asked before each request that binds the user, a challenge answered among
+	// them: one that is false ends it with [ErrNotWanted]. Nil: always.
+	Still func() bool
 }
+
+// ErrNotWanted: while the PBX was asked to bind the user, it was no longer to be bound here.
+var ErrNotWanted = errors.New("the user is no longer to be bound to this server")
 
 // Binding is one contact that the registrar shows for a user.
 type Binding struct {
@@ -265,11 +271,23 @@ func (c *Client) register(ctx context.Context, a Account, contact string, expire
 	case <-ctx.Done():
 		return nil, nil, context.Cause(ctx)
 	}
-	req, err := c.request(u, a.User, contact, expires)
+	binds := contact != "" && expires > 0
+	next := func() (uint32, error) {
+		if binds && a.Still != nil && !a.Still() {
+			return 0, ErrNotWanted
+		}
+		u.seq++
+		return u.seq, nil
+	}
+	seq, err := next()
 	if err != nil {
 		return nil, nil, err
 	}
-	res, err := c.endpoint.DoAs(ctx, req, c.Credentials(a), u.next)
+	req, err := c.request(u, a.User, contact, expires, seq)
+	if err != nil {
+		return nil, nil, err
+	}
+	res, err := c.endpoint.DoAs(ctx, req, c.Credentials(a), next)
 	if err != nil {
 		return nil, nil, fmt.Errorf("REGISTER %s at %s: %w", a.User, c.pbx, err)
 	}
@@ -277,20 +295,20 @@ func (c *Client) register(ctx context.Context, a Account, contact string, expire
 		return nil, nil, refusal(res, "REGISTER "+a.User)
 	}
 	all := c.bindings(res)
-	u.recognise(all, contact != "" && expires > 0)
+	u.recognise(all, binds)
 	if contact != "" && expires == 0 {
 		u.rewrites = nil
 	}
 	return res, all, nil
 }
 
-func (c *Client) request(u *user, name, contact string, expires time.Duration) (*sip.Request, error) {
+func (c *Client) request(u *user, name, contact string, expires time.Duration, seq uint32) (*sip.Request, error) {
 	registrar, err := sip.ParseURI("sip:" + c.domain)
 	if err != nil {
 		return nil, err
 	}
 	record := "<sip:" + sip.Escape(name) + "@" + c.domain + ">"
-	req, err := sip.NewRequest("REGISTER", registrar, record, u.tag, record, "", u.callID, u.next())
+	req, err := sip.NewRequest("REGISTER", registrar, record, u.tag, record, "", u.callID, seq)
 	if err != nil {
 		return nil, err
 	}
@@ -313,11 +331,6 @@ func (c *Client) user(name string) *user {
 		c.users[name] = u
 	}
 	return u
-}
-
-func (u *user) next() uint32 {
-	u.seq++
-	return u.seq
 }
 
 // refusal makes an error of a final response.

@@ -29,8 +29,8 @@ const (
 	afterSilence = time.Second
 	// maxRetryAfter is the longest that a PBX is left alone because it asks for that.
 	maxRetryAfter = 10 * time.Minute
-	// beforeExpiry is how long before the end of a binding a Retry-After is worth less
-	// than it.
+	// beforeExpiry is how long before the end of a binding, and at most a quarter of its
+	// time, it is worth more than a Retry-After.
 	beforeExpiry = attemptLimit
 )
 
@@ -43,9 +43,11 @@ type Registrar interface {
 
 // RegistrationOptions are the questions and reports of a Registration.
 type RegistrationOptions struct {
-	// May is asked before each REGISTER with the user's present bindings, nil where
-	// the PBX would not show them: may this server bind the user now? A server that
-	// woke up after its takeover must not take the user back. Nil: always.
+	// May is asked before each REGISTER, one that answers a challenge among them, with
+	// the user's present bindings, nil where the PBX would not show them: may this server
+	// bind the user now? A server that woke up after its takeover must not take the user
+	// back (H10). Where the PBX is not to be asked, they are those that it last showed, and
+	// none of them counts as our own. Nil: always.
 	May func(context.Context, []Binding) bool
 	// On is told of each attempt, from the registration's own goroutine. Nil: nobody.
 	On  func(RegistrationEvent)
@@ -100,6 +102,11 @@ type Registration struct {
 	doubt     chan struct{} // likewise
 	cancel    context.CancelFunc
 	ended     chan struct{}
+
+	// Of the registration's goroutine:
+	free  time.Time // the PBX wants to be left alone until then
+	save  time.Time // when the binding is worth more than that; zero: it was tried, or there is none
+	known []Binding // as the PBX showed them when it last bound the user
 
 	mu    sync.Mutex
 	state State
@@ -190,28 +197,50 @@ func (r *Registration) run(ctx context.Context) {
 			wait = jitter(pause)
 			pause = min(2*pause, maxPause)
 		}
-		leave := r.leaveAlone(event)
-		wait = max(wait, leave)
-		r.report(event, wait)
-		if r.rest(ctx, event, time.Now().Add(leave), time.Now().Add(wait)) {
+		r.leaveAlone(event.retryAfter)
+		if event.Outcome == Held {
+			r.save = time.Time{} // not ours to save
+		}
+		next := r.mayAsk(time.Now().Add(wait))
+		r.report(event, time.Until(next))
+		if r.rest(ctx, event, next) {
 			pause = firstPause // the PBX is back
 		}
 	}
 }
 
-// leaveAlone is how long a PBX that said Retry-After is not asked: never so long that a
-// binding which may still hold would expire.
-func (r *Registration) leaveAlone(event RegistrationEvent) time.Duration {
-	asked := event.retryAfter
-	if left := time.Until(r.State().Until); left > 0 {
-		asked = min(asked, max(left-beforeExpiry, firstPause))
-	}
-	return asked
+// leaveAlone notes that the PBX said Retry-After, in answer to whatever.
+func (r *Registration) leaveAlone(asked time.Duration) {
+	r.free = later(r.free, time.Now().Add(asked))
 }
 
+// mayAsk is when the PBX may be asked what is to be asked at that time: not while it wants
+// to be left alone, but before a binding lapses that may still hold.
+func (r *Registration) mayAsk(at time.Time) time.Time {
+	at = later(at, r.free)
+	if r.save.IsZero() || !r.State().holds() {
+		return at
+	}
+	return earlier(at, later(r.save, time.Now().Add(firstPause)))
+}
+
+// saving says that the binding lapses unless it is renewed at once, without a question
+// before: such an attempt is made once.
+func (r *Registration) saving() bool {
+	due := !r.save.IsZero() && !time.Now().Before(r.save)
+	if due {
+		r.save = time.Time{}
+	}
+	return due && r.State().holds()
+}
+
+// holds says that the PBX may still hold the binding, doubted or not.
+func (s State) holds() bool { return time.Now().Before(s.Until) }
+
 // rest lasts until the next attempt, and looks at the binding meanwhile where the PBX
-// shows it. Nothing ends it before free. It says whether a doubt ended it.
-func (r *Registration) rest(ctx context.Context, event RegistrationEvent, free, next time.Time) (doubted bool) {
+// shows it. Nothing ends it while the PBX wants to be left alone, save the binding itself.
+// It says whether a doubt ended it.
+func (r *Registration) rest(ctx context.Context, event RegistrationEvent, next time.Time) (doubted bool) {
 	look := time.NewTicker(lookPeriod)
 	defer look.Stop()
 	if !event.shown {
@@ -224,28 +253,37 @@ func (r *Registration) rest(ctx context.Context, event RegistrationEvent, free, 
 		case <-time.After(time.Until(next)):
 			return doubted
 		case <-r.now:
-			next = earlier(next, free)
+			next = earlier(next, later(r.free, time.Now()))
 		case <-r.doubt:
 			doubted = true
-			next = earlier(next, later(free, time.Now().Add(rand.N(afterSilence))))
+			next = earlier(next, later(r.free, time.Now().Add(rand.N(afterSilence))))
 		case <-look.C:
+			if time.Now().Before(r.free) {
+				continue
+			}
 			if r.forgotten(ctx) {
 				return true
 			}
+			next = r.mayAsk(next)
 		}
 	}
 }
 
 // forgotten looks whether the PBX still shows the binding. One that does not answer, or
-// will not show it now, has said nothing.
+// will not show it now, has said nothing, but may want to be left alone.
 func (r *Registration) forgotten(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, attemptLimit)
 	defer cancel()
 	bindings, err := r.registrar.Bindings(ctx, r.account)
+	if wait := alone(err); wait > 0 {
+		r.leaveAlone(wait)
+		r.options.Log.Info("the PBX wants to be left alone", "user", r.account.User, "error", err, "for", wait)
+	}
 	gone := err == nil && !slices.ContainsFunc(bindings, isOwn)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if gone {
+		r.save = time.Time{} // nothing is left to save
 		r.state.Doubted = true
 		r.options.Log.Warn("the PBX forgot a binding", "user", r.account.User)
 	}
@@ -266,27 +304,50 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// attempt looks who is bound, asks whether we may, and registers.
+// attempt looks who is bound, unless there is no time for that, asks whether we may, and
+// registers.
 func (r *Registration) attempt(ctx context.Context) RegistrationEvent {
 	ctx, cancel := context.WithTimeout(ctx, attemptLimit)
 	defer cancel()
-	bindings, err := r.registrar.Bindings(ctx, r.account)
+	bindings, err := r.present(ctx)
 	if mustWait(err) {
 		return failed(err)
 	}
-	if r.options.May != nil && !r.options.May(ctx, bindings) {
-		return RegistrationEvent{Outcome: Held, Others: others(bindings)}
+	account, held := r.account, RegistrationEvent{Outcome: Held, Others: others(bindings)}
+	if may := r.options.May; may != nil {
+		if !may(ctx, bindings) {
+			return held
+		}
+		account.Still = func() bool { return may(ctx, bindings) }
 	}
-	granted, err := r.registrar.Register(ctx, r.account)
+	granted, err := r.registrar.Register(ctx, account)
+	if errors.Is(err, ErrNotWanted) {
+		return held
+	}
 	if err != nil {
 		return failed(err)
 	}
+	r.known = granted.Bindings
+	r.save = granted.At.Add(granted.Expires - min(beforeExpiry, granted.Expires/4))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.state.Until, r.state.Doubted = granted.At.Add(granted.Expires), false
 	return RegistrationEvent{
 		Outcome: Bound, Expires: granted.Expires, Others: others(granted.Bindings), shown: granted.Shown(),
 	}
+}
+
+// present are the user's bindings. Who has only the time to save one takes them as they
+// last were: whether ours stands there today, nobody has seen.
+func (r *Registration) present(ctx context.Context) ([]Binding, error) {
+	if !r.saving() {
+		return r.registrar.Bindings(ctx, r.account)
+	}
+	unproven := slices.Clone(r.known)
+	for i := range unproven {
+		unproven[i].Own = false
+	}
+	return unproven, nil
 }
 
 // mustWait says that after this answer to the question nothing more is to be asked now: a

@@ -126,6 +126,43 @@ func TestNotOnDuty(t *testing.T) {
 	}
 }
 
+// slow is a registrar that challenges, before which the server sleeps.
+type slow struct {
+	registrar
+	sleep func()
+}
+
+func (r *slow) Register(ctx context.Context, a Account) (Registered, error) {
+	r.sleep()
+	if !a.Still() {
+		r.note("not wanted")
+		return Registered{}, ErrNotWanted
+	}
+	return r.registrar.Register(ctx, a)
+}
+
+// A server that was relieved while it slept between the challenge and its answer does not
+// take the user back, and comes again as one that is held back does, not as one refused.
+func TestTheDutyIsLostBeforeTheChallengeIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wanted := true
+		r := &slow{registrar{begin: time.Now(), answers: []error{nil}}, func() { wanted = false }}
+		events := make(chan RegistrationEvent, 1)
+		reg := NewRegistration(r, Account{User: "reception", Expires: time.Minute}, RegistrationOptions{
+			May: func(context.Context, []Binding) bool { return wanted },
+			On:  func(e RegistrationEvent) { events <- e },
+			Log: slog.New(slog.DiscardHandler),
+		})
+		reg.Start()
+		if e := <-events; e.Outcome != Held || e.Err != nil {
+			t.Errorf("%+v", e)
+		}
+		if err := reg.Stop(context.Background(), false); err != nil || !slices.Equal(r.log, []string{"0s not wanted"}) {
+			t.Errorf("%q, %v", r.log, err)
+		}
+	})
+}
+
 // A PBX that will not show the bindings is no reason not to register; one that says
 // nothing at all is.
 func TestBindingsUnknown(t *testing.T) {

@@ -21,19 +21,23 @@ func (e *ChallengeError) Error() string {
 // maxAsks is how much of a challenge is repeated to the operator.
 const maxAsks = 120
 
-// choose takes the first challenge that can be answered: a registrar puts the one
-// that it likes best on top (RFC 8760 §2.4).
-func choose(res *Response, header string) (*digest.Challenge, error) {
+// answerable are the challenges that can be answered, in their order: a registrar puts the
+// one that it likes best on top (RFC 8760 §2.4).
+func answerable(res *Response, header string) ([]*digest.Challenge, error) {
 	var asked []string
+	var all []*digest.Challenge
 	for _, h := range res.GetHeaders(header) {
 		asked = append(asked, h.Value())
 		for _, c := range challenges(h.Value()) {
 			if d := c.digest(); d != nil {
-				return d, nil
+				all = append(all, d)
 			}
 		}
 	}
-	return nil, &ChallengeError{Code: res.StatusCode, Asks: printable(strings.Join(asked, ", "), maxAsks)}
+	if len(all) == 0 {
+		return nil, &ChallengeError{Code: res.StatusCode, Asks: printable(strings.Join(asked, ", "), maxAsks)}
+	}
+	return all, nil
 }
 
 // printable is a stranger's text as it may stand in a sentence.

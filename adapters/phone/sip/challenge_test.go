@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -188,6 +189,58 @@ func TestARealmIsLearnedOutsideCallsOnly(t *testing.T) {
 	}
 	if len(trust.realms) > maxRealms {
 		t.Errorf("%d realms are remembered", len(trust.realms))
+	}
+}
+
+// Of several challenges the one that may be answered is, wherever it stands; one of a realm
+// that is not known is no reason to keep silent, and not to be learned beside one that is.
+func TestTheOwnOfSeveralChallengesIsAnswered(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		realms []string
+		split  bool // each has a header of its own
+		dialog bool
+		answer []string // in turn, each refused
+	}{
+		{"a stranger's first, inside a call", []string{"x", "pbx.example"}, false, true, []string{"pbx.example"}},
+		{"in headers of their own", []string{"x", "pbx.example"}, true, true, []string{"pbx.example"}},
+		{"strangers' alone, inside a call", []string{"x", "y"}, false, true, nil},
+		{"outside calls", []string{"x", "pbx.example"}, false, false, []string{"pbx.example"}},
+		{"none is known, outside calls", []string{"x", "y"}, true, false, []string{"x", "y"}},
+		{"twice the same", []string{"pbx.example", "pbx.example"}, false, true, []string{"pbx.example"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var headers, texts []string
+			for i, realm := range c.realms {
+				texts = append(texts, fmt.Sprintf(`Digest realm="%s", nonce="n%d"`, realm, i))
+				headers = append(headers, "Proxy-Authenticate", texts[i])
+			}
+			if !c.split {
+				headers = []string{"Proxy-Authenticate", strings.Join(texts, ", ")}
+			}
+			req, res, who := challenged(t, 407, headers...)
+			if c.dialog {
+				req.ReplaceHeader(gosip.NewHeader("To", Value(req, "To")+";tag=theirs"))
+			}
+			var a Authorizer
+			var answered []string
+			for len(answered) < 5 {
+				again, err := a.Again(req, res, who)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if again == nil {
+					break
+				}
+				answered = append(answered, challenges(Value(again, "Proxy-Authorization"))[0].params["realm"])
+			}
+			if !slices.Equal(answered, c.answer) {
+				t.Errorf("answered %q, not %q", answered, c.answer)
+			}
+			if slices.Contains(c.realms, "pbx.example") && len(who.Trust.realms) > 0 {
+				t.Errorf("learned %q", who.Trust.realms)
+			}
+		})
 	}
 }
 

@@ -48,19 +48,33 @@ type Trust struct {
 // NewTrust trusts the PBX at one address.
 func NewTrust(pbx netip.Addr, domain string) *Trust { return &Trust{pbx: pbx, domain: domain} }
 
-// allows says whether a challenge with that realm may be answered.
-func (t *Trust) allows(req *Request, res *Response, realm string) bool {
+// allowed are those of a response's challenges that may be answered. Beside a realm that is
+// known another is not learned: the PBX hands on what somebody behind it asked for.
+func (t *Trust) allowed(req *Request, res *Response, all []*digest.Challenge) []*digest.Challenge {
 	if t == nil || !t.is(req.Destination()) || !t.is(res.Source()) {
-		return false
+		return nil
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	known := realm == t.domain || slices.Contains(t.realms, realm)
-	if !known && ToTag(req) == "" {
-		t.realms = append(t.realms[max(0, len(t.realms)-maxRealms+1):], realm)
-		known = true
+	var known []*digest.Challenge
+	for _, c := range all {
+		if t.knows(c.Realm) {
+			known = append(known, c)
+		}
 	}
-	return known
+	if len(known) > 0 || ToTag(req) != "" {
+		return known
+	}
+	for _, c := range all {
+		if !t.knows(c.Realm) {
+			t.realms = append(t.realms[max(0, len(t.realms)-maxRealms+1):], c.Realm)
+		}
+	}
+	return all
+}
+
+func (t *Trust) knows(realm string) bool {
+	return realm == t.domain || slices.Contains(t.realms, realm)
 }
 
 func (t *Trust) is(address string) bool {
@@ -69,9 +83,10 @@ func (t *Trust) is(address string) bool {
 }
 
 // DoAs is Do, with credentials given to the PBX where it asks for them (RFC 3261 §22).
-// Each sending takes its CSeq from next. When the credentials were refused, or whoever
-// asks may not have them, the challenge itself is returned as the response.
-func (e *Endpoint) DoAs(ctx context.Context, req *Request, who Credentials, next func() uint32) (*Response, error) {
+// Each sending with credentials takes its CSeq from next, whose error ends it: whoever asks
+// no longer wants what it asked for. When the credentials were refused, or whoever asks may
+// not have them, the challenge itself is returned as the response.
+func (e *Endpoint) DoAs(ctx context.Context, req *Request, who Credentials, next func() (uint32, error)) (*Response, error) {
 	var a Authorizer
 	for {
 		res, err := e.Do(ctx, req)
@@ -82,7 +97,9 @@ func (e *Endpoint) DoAs(ctx context.Context, req *Request, who Credentials, next
 		if err != nil || again == nil {
 			return res, err
 		}
-		again.CSeq().SeqNo = next()
+		if again.CSeq().SeqNo, err = next(); err != nil {
+			return nil, err
+		}
 		req = again
 	}
 }
@@ -105,11 +122,12 @@ func (a *Authorizer) Again(req *Request, res *Response, who Credentials) (*Reque
 	default:
 		return nil, nil
 	}
-	challenge, err := choose(res, asks)
+	all, err := answerable(res, asks)
 	if err != nil {
 		return nil, err
 	}
-	if !who.Trust.allows(req, res, challenge.Realm) || !a.first(asks, challenge) {
+	challenge := a.choose(asks, who.Trust.allowed(req, res, all))
+	if challenge == nil {
 		return nil, nil
 	}
 	cred, err := digest.Digest(challenge, digest.Options{
@@ -125,16 +143,17 @@ func (a *Authorizer) Again(req *Request, res *Response, who Credentials) (*Reque
 	return again, nil
 }
 
-// first notes a challenge, and says whether it is worth an answer: a realm that asks
+// choose takes the first challenge that is worth an answer, and notes it: a realm that asks
 // again has refused the credentials, unless only its nonce was too old.
-func (a *Authorizer) first(header string, c *digest.Challenge) bool {
-	realm := header + c.Realm
-	if a.rounds++; a.rounds > maxChallenges || a.answered[realm] && !c.Stale {
-		return false
+func (a *Authorizer) choose(header string, all []*digest.Challenge) *digest.Challenge {
+	i := slices.IndexFunc(all, func(c *digest.Challenge) bool { return c.Stale || !a.answered[header+c.Realm] })
+	if i < 0 || a.rounds >= maxChallenges {
+		return nil
 	}
+	a.rounds++
 	if a.answered == nil {
 		a.answered = make(map[string]bool)
 	}
-	a.answered[realm] = true
-	return true
+	a.answered[header+all[i].Realm] = true
+	return all[i]
 }

@@ -63,6 +63,7 @@ type Endpoint struct {
 	door         door
 	stray        func(*Response)
 	probes       probes
+	wary         wary
 	refused      refused
 
 	// mu keeps Close from passing between "still open" and the sending: the

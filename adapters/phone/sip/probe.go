@@ -27,20 +27,39 @@ const probeT1 = 100 * time.Millisecond
 // Ask sends a request to the PBX and waits for its final response, answering challenges
 // as [Endpoint.DoAs] does. It leaves from the listening socket, which the PBX knows from
 // REGISTER: questions from ever new ports look like a scanner's. A lost question is
-// repeated sooner than a transaction of the library would.
+// repeated sooner than a transaction of the library would. Where the PBX asks for what cannot
+// be given, that answer counts for a while, and nothing is sent.
 func (e *Endpoint) Ask(ctx context.Context, req *Request, who Credentials) (*Response, error) {
+	if res := e.wary.answer(); res != nil {
+		return res, nil
+	}
 	var a Authorizer
 	for {
 		res, err := e.askOnce(ctx, req)
 		if err != nil {
+			if errors.Is(context.Cause(ctx), context.Canceled) {
+				e.wary.takenBack()
+			} else {
+				e.wary.clear()
+			}
 			return nil, err
 		}
 		again, err := a.Again(req, res, who)
 		if err != nil || again == nil {
+			e.answeredWith(res, err)
 			return res, nil // any answer says that it lives, also one that asks for the impossible
 		}
 		again.CSeq().SeqNo++
 		req = again
+	}
+}
+
+// answeredWith takes in how a question ended, and says why the next ones pause.
+func (e *Endpoint) answeredWith(res *Response, err error) {
+	if err == nil {
+		e.wary.clear()
+	} else if pause, news := e.wary.challenged(res); news {
+		e.log.Warn("the questions whether the PBX lives pause, ever longer: it would ban this address", "why", err, "next", pause)
 	}
 }
 

@@ -46,6 +46,7 @@ type Transaction struct {
 	withdrawn bool
 	over      bool
 	onCancel  func()
+	onLate    func() // when it is withdrawn
 	timer     *time.Timer
 	pause     time.Duration // to the next repetition
 	end       time.Time     // of the repetitions
@@ -105,8 +106,13 @@ func (t *Transaction) Cancelled(f func()) {
 func (t *Transaction) cancel() {
 	t.mu.Lock()
 	if t.over || t.code >= 200 {
-		t.withdrawn = t.code >= 200 && t.code < 300
+		late := t.code >= 200 && t.code < 300
+		t.withdrawn = late
+		f := t.onLate
 		t.mu.Unlock()
+		if late && f != nil {
+			f()
+		}
 		return
 	}
 	t.cancelled = true
@@ -125,6 +131,14 @@ func (t *Transaction) Withdrawn() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.withdrawn
+}
+
+// WhenWithdrawn calls f when a CANCEL comes after the 2xx. It is called before any later
+// message is looked at, maybe more than once, and must not block. It is to be set before the 2xx.
+func (t *Transaction) WhenWithdrawn(f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.onLate = f
 }
 
 // acknowledge takes an ACK of a refusal. False: it is one of a 2xx, the dialog's matter.

@@ -1,0 +1,46 @@
+package app
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"releve"
+)
+
+// KeepSecret has files with a secret looked at while the server runs: it answers all the same
+// when others can read them, and says so until they are closed.
+func (a *App) KeepSecret(files ...string) { a.secrets = append(a.secrets, files...) }
+
+const secretsPeriod = 5 * time.Second
+
+// noticeSecrets says which of the files others can read. One that cannot be looked at is as it
+// was last seen.
+func noticeSecrets(ctx context.Context, files []string, explain func(severity string, what releve.Sentence), notice func(about string, what releve.Sentence)) {
+	open := map[string]bool{}
+	ticks := time.NewTicker(secretsPeriod)
+	defer ticks.Stop()
+	for {
+		for _, file := range files {
+			info, err := os.Stat(file)
+			if err != nil {
+				continue
+			}
+			switch is := info.Mode().Perm()&0o077 != 0; {
+			case is && !open[file]:
+				explain("warning", releve.Say("event-secret-open", "file", file))
+				notice("secret "+file, releve.Say("event-secret-open", "file", file))
+				open[file] = true
+			case !is && open[file]:
+				explain("cleared", releve.Say("event-secret-closed", "file", file))
+				notice("secret "+file, releve.Sentence{})
+				open[file] = false
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+	}
+}
