@@ -301,3 +301,23 @@ func TestAGateIsNotOpenedOnADecisionThatSlept(t *testing.T) {
 		}
 	})
 }
+
+// The vote comes back while the gate is being opened without it: the first commit waits for a
+// mirror that may come no more, and the opening is begun anew, alone (R6).
+func TestAGateThatIsBeingOpenedWhenTheVoteComesIsOpenedAlone(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *sim.Site) {
+		s.Main().DelayGate(24 * time.Hour)
+		s.Main().Crash()
+		s.Main().Start()
+		s.Until("the main opens its gate", 5*time.Second, func() bool { return s.Main().Agent().Machine().Job == takeover.JobOpen })
+		s.Stays("no commit", 5*time.Second, func() bool { return !s.Main().Commit() })
+		s.Main().DelayGate(0)
+		if _, err := s.Secondary().Agent().Abdicate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.Until("the main records", 2*time.Second, s.Main().Commit)
+		if said := s.Main().Said("rule-gate-opened-alone"); len(said) != 1 {
+			t.Errorf("opened alone %d times\n%s", len(said), s.Trace())
+		}
+	})
+}
