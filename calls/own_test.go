@@ -99,7 +99,6 @@ func TestNobodyElsesCallIsOurs(t *testing.T) {
 	})
 }
 
-// Asked to, the server on duty refuses one call of the site's own, and no caller.
 // A lesson whose call never comes does not cost the next call of our own, such as the one by
 // which a return shows that callers reach the main.
 func TestTheCallOfTheLessonIsGivenBackAndNoOther(t *testing.T) {
@@ -125,6 +124,7 @@ func TestTheCallOfTheLessonIsGivenBackAndNoOther(t *testing.T) {
 	})
 }
 
+// Asked to, the server on duty refuses one call of the site's own, and no caller.
 func TestOneCallOfOurOwnIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, OnDuty, 4)
