@@ -122,6 +122,7 @@ func TestARestoreIsBegunAgain(t *testing.T) {
 		if stance, _ := s.main().agent.Stance(); stance != takeover.NoDuty {
 			t.Errorf("calls: %s", stance)
 		}
+		s.until("the mirror is heard", time.Second, func() bool { return s.main().agent.View().Secondary.Heard }) // an order before is refused
 		restore()
 		s.until("the main commits again", 20*time.Second, s.main().commit)
 	})
