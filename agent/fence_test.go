@@ -315,8 +315,8 @@ func TestAGateThatIsBeingOpenedWhenTheVoteComesIsOpenedAlone(t *testing.T) {
 		s.until("the main records alone", 2*time.Second, s.main().commit)
 		s.main().mu.Lock()
 		defer s.main().mu.Unlock()
-		if store := &s.main().store; !store.lone || !slices.Equal(store.terms, []releve.Term{1, 1}) || !slices.Contains(s.main().postgres.canceled, "open") {
-			t.Errorf("lone %v, opened in %v, given up %v\n%s", store.lone, store.terms, s.main().postgres.canceled, s.minutes())
+		if store := &s.main().store; !store.lone || store.openings != 1 || !slices.Equal(store.terms, []releve.Term{1, 1}) || !slices.Contains(s.main().postgres.canceled, "open") {
+			t.Errorf("lone %v, %d at a time, opened in %v, given up %v\n%s", store.lone, store.openings, store.terms, s.main().postgres.canceled, s.minutes())
 		}
 	})
 }

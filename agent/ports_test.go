@@ -321,15 +321,20 @@ type store struct {
 	*server
 	open, lone bool
 	slow       time.Duration // added to each opening
+	opening    int           // that are under way …
+	openings   int           // … and the most that ever were
 	waits      bool          // the first commit of one that is not lone, for a mirror that does not come
 	hangs      bool          // whether commits may be alone is not changed while it does
 	terms      []releve.Term // opened, in order
 }
 
 func (s *store) Open(ctx context.Context, term releve.Term, lone bool, _ releve.PromotionID, sure func() error) error {
+	s.change(func() { s.opening++; s.openings = max(s.openings, s.opening) })
+	defer s.change(func() { s.opening-- })
 	lasts := 20*time.Millisecond + s.slow
 	if s.waits && !lone {
 		lasts = 24 * time.Hour
+		defer time.Sleep(100 * time.Millisecond) // its session is let go
 	}
 	err := s.postgres.work(ctx, "open", lasts, func() error {
 		if s.postgres.runs != primary {
