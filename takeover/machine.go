@@ -130,6 +130,7 @@ type Machine struct {
 	WokeAt        time.Duration
 	PBX           PBX
 	PBXAt         time.Duration
+	Hears         time.Duration // since when this server has heard the PBX without a break, 0: it does not
 	Reception     bool
 	ReceptionAt   time.Duration
 	VoiceDown     bool // the voice side cannot take a call
@@ -232,7 +233,7 @@ func (m *Machine) observe(e Event) {
 	case e.OwnEnd != nil:
 		m.Own = m.Own.ends(*e.OwnEnd, e.Now)
 	case e.PBX != nil:
-		m.PBX, m.PBXAt = *e.PBX, e.Now
+		m.hearPBX(*e.PBX)
 	case e.Done != nil:
 		m.finish(*e.Done)
 	case e.Woke > 0:
@@ -257,13 +258,27 @@ func (m *Machine) observe(e Event) {
 // may have been a silence that nobody told, for this server slept, or the link was cut.
 func (m *Machine) hear(s Status) {
 	answered, before := m.Now-s.PBXAgo, m.OtherAt-m.Other.PBXAgo
-	switch {
-	case s.PBXAgo < 0 || s.PBXAgo >= pbxLost:
-		m.OtherHears = 0
-	case m.OtherHears == 0 || answered-before >= pbxLost:
-		m.OtherHears = answered
-	}
+	m.OtherHears = unbroken(m.OtherHears, before, answered, s.PBXAgo >= 0 && s.PBXAgo < pbxLost)
 	m.Other, m.OtherAt = s, m.Now
+}
+
+// hearPBX takes in what became of a question to the PBX.
+func (m *Machine) hearPBX(p PBX) {
+	answered, before := m.Now-p.Ago, m.PBXAt-m.PBX.Ago
+	m.Hears = unbroken(m.Hears, before, answered, p.Heard && p.Ago < pbxLost)
+	m.PBX, m.PBXAt = p, m.Now
+}
+
+// unbroken is since when the PBX has been heard without a break (0: it is not), if it was so
+// since the given time, its last answer was the one before, and now there is another.
+func unbroken(since, before, answered time.Duration, heard bool) time.Duration {
+	switch {
+	case !heard:
+		return 0
+	case since == 0 || answered-before >= pbxLost:
+		return answered
+	}
+	return since
 }
 
 func (m *Machine) wait(o Overflow) {
@@ -467,9 +482,12 @@ func (m *Machine) mayCopy() bool {
 
 // Status is what this server tells the other.
 func (m *Machine) Status() Status {
-	ago := time.Duration(-1)
+	ago, unbrokenFor := time.Duration(-1), time.Duration(0)
 	if m.PBX.Heard {
 		ago = m.PBX.Ago + m.Now - m.PBXAt
+	}
+	if m.Hears > 0 {
+		unbrokenFor = m.Now - m.Hears
 	}
 	data := m.DataID
 	if m.stopping() || m.claimOut() && (m.Asked == Rebuild || m.Phase == Waiting) {
@@ -478,7 +496,7 @@ func (m *Machine) Status() Status {
 	return Status{
 		Seat: m.Seat, Known: m.Known, Term: m.Term, Owner: m.Owner, Number: m.Number, Issued: m.Issued, Terms: m.Terms,
 		Vote: m.Vote, Abdicated: m.Abdicated, Released: m.Released, Promotion: m.Promotion, DataID: data,
-		Upstream: m.Upstream, Phase: m.Phase, Serving: m.serves(), Gate: m.Gate, PBXAgo: ago, Reception: m.Reception,
+		Upstream: m.Upstream, Phase: m.Phase, Serving: m.serves(), Gate: m.Gate, PBXAgo: ago, PBXFor: unbrokenFor, Reception: m.Reception,
 		Standby: m.Users().Standby,
 		Mute:    m.oneVoice() && m.Seat == releve.Secondary, Arbiter: m.Arbiter, Incarnation: m.Incarnation, Recall: m.recalls(), Lone: m.Gate && m.Lone,
 		Lost: m.Owns() && m.Gate && m.Seen.Lost, Restored: m.Restored, Bereft: m.bereft(),
