@@ -25,7 +25,7 @@ func newServe(s *settings) *cobra.Command {
 			if err := s.oneOf("--log", level, "info", "debug"); err != nil {
 				return err
 			}
-			conf, borne, err := s.loadBearing()
+			conf, borne, err := loadBearing(s, config.Load)
 			if err != nil {
 				return err
 			}
@@ -154,16 +154,16 @@ func mistakesOf(file string) (mistakes []config.Mistake) {
 // load reads the configuration; its mistakes are one error, but for those with which a server
 // runs.
 func (s *settings) load() (config.Config, error) {
-	conf, _, err := s.loadBearing()
+	conf, _, err := loadBearing(s, config.Load)
 	return conf, err
 }
 
-// loadBearing is load with the mistakes that are borne.
-func (s *settings) loadBearing() (conf config.Config, borne []config.Mistake, err error) {
+// loadBearing reads a server's file, or a witness's, and tells the mistakes that are borne.
+func loadBearing[C any](s *settings, load func(file string) (C, []config.Mistake)) (conf C, borne []config.Mistake, err error) {
 	if err := s.named(); err != nil {
-		return config.Config{}, nil, err
+		return conf, nil, err
 	}
-	conf, mistakes := config.Load(s.file)
+	conf, mistakes := load(s.file)
 	borne, mistakes = config.Borne(mistakes)
 	return conf, borne, s.mistakes(mistakes)
 }

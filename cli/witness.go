@@ -40,12 +40,11 @@ func (s *settings) runWitness(c *cobra.Command) error {
 	if err := s.textOnly(c); err != nil {
 		return err
 	}
-	conf, err := s.loadWitness()
+	conf, borne, err := loadBearing(s, config.LoadWitness)
 	if err != nil {
 		return err
 	}
 	log := newLog(c.ErrOrStderr(), slog.LevelInfo)
-	borne, _ := config.Borne(mistakesOf(s.file))
 	s.warn(log, borne)
 	rights := witnessRights(conf, log)
 	unlock, err := arbiter.Lock(conf.Witness.Data)
@@ -101,14 +100,11 @@ func newWitnessServer(conf config.WitnessFile, listen netip.AddrPort, log *slog.
 	})
 }
 
-// loadWitness reads the configuration of a witness; its mistakes are one error.
+// loadWitness reads the configuration of a witness; its mistakes are one error, but for those
+// with which it runs.
 func (s *settings) loadWitness() (config.WitnessFile, error) {
-	if err := s.named(); err != nil {
-		return config.WitnessFile{}, err
-	}
-	conf, mistakes := config.LoadWitness(s.file)
-	_, mistakes = config.Borne(mistakes)
-	return conf, s.mistakes(mistakes)
+	conf, _, err := loadBearing(s, config.LoadWitness)
+	return conf, err
 }
 
 // witnessTrouble says why a witness does not run, and what to do about it.

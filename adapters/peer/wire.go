@@ -66,6 +66,7 @@ type Status struct {
 	Serving   bool               `json:"serving"`
 	Gate      bool               `json:"gate"`
 	PBXAgo    time.Duration      `json:"pbx_ago"`
+	PBXFor    time.Duration      `json:"pbx_for"`
 	Reception bool               `json:"reception"`
 	Standby   bool               `json:"standby"`
 	Spooled   int                `json:"spooled"`
@@ -101,7 +102,8 @@ func StatusOf(s takeover.Status) Status {
 		Seat: s.Seat, Known: s.Known, Term: s.Term, Owner: s.Owner, Number: s.Number, Issued: s.Issued,
 		Candidate: Candidate(s.Candidate), Vote: s.Vote, Abdicated: s.Abdicated, Released: s.Released,
 		Promotion: Promotion(s.Promotion), DataID: s.DataID, Upstream: s.Upstream, Phase: string(s.Phase),
-		Serving: s.Serving, Gate: s.Gate, PBXAgo: s.PBXAgo, Reception: s.Reception, Standby: s.Standby, Spooled: s.Spooled,
+		Serving: s.Serving, Gate: s.Gate, PBXAgo: s.PBXAgo, PBXFor: s.PBXFor, Reception: s.Reception,
+		Standby: s.Standby, Spooled: s.Spooled,
 		Arbiter: s.Arbiter, Incarnation: s.Incarnation, Recall: s.Recall, Mute: s.Mute, Lone: s.Lone, Lost: s.Lost,
 		Bereft: s.Bereft, Restored: s.Restored,
 	}
@@ -113,7 +115,8 @@ func (s Status) Meant() takeover.Status {
 		Seat: s.Seat, Known: s.Known, Term: s.Term, Owner: s.Owner, Number: s.Number, Issued: s.Issued,
 		Candidate: takeover.Candidate(s.Candidate), Vote: s.Vote, Abdicated: s.Abdicated, Released: s.Released,
 		Promotion: takeover.Promotion(s.Promotion), DataID: s.DataID, Upstream: s.Upstream, Phase: takeover.Phase(s.Phase),
-		Serving: s.Serving, Gate: s.Gate, PBXAgo: s.PBXAgo, Reception: s.Reception, Standby: s.Standby, Spooled: s.Spooled,
+		Serving: s.Serving, Gate: s.Gate, PBXAgo: s.PBXAgo, PBXFor: s.PBXFor, Reception: s.Reception,
+		Standby: s.Standby, Spooled: s.Spooled,
 		Arbiter: s.Arbiter, Incarnation: s.Incarnation, Recall: s.Recall, Mute: s.Mute, Lone: s.Lone, Lost: s.Lost,
 		Bereft: s.Bereft, Restored: s.Restored,
 	}

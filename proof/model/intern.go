@@ -66,7 +66,7 @@ func settle(m *takeover.Machine) {
 	}
 	m.Count, m.LastRound, m.RoundsOut, m.RoundBegan = takeover.Count{}, takeover.Round{}, 2, 0 // no round of the watch
 	m.Waiters, m.FirstWaited, m.Arrived, m.NoAnswer, m.Own = 0, 0, takeover.Overflow{}, false, takeover.OwnCall{}
-	m.WithoutDuty, m.KeepStandby, m.FormerStandby, m.VoiceDown, m.PBX = false, false, false, false, takeover.PBX{}
+	m.WithoutDuty, m.KeepStandby, m.FormerStandby, m.VoiceDown, m.PBX, m.Hears = false, false, false, false, takeover.PBX{}, 0
 	m.Reception = m.Users().Reception
 	m.Mirror.Own = 0
 	if m.Phase != takeover.Starting {
@@ -134,7 +134,7 @@ func plain(d takeover.Durable) takeover.Durable {
 // quiet is a status without what nobody will ask for. The PBX always answers the
 // other server: whether a silent PBX is a reason to go is thereby left open.
 func quiet(s takeover.Status) takeover.Status {
-	s.PBXAgo, s.Standby, s.Spooled, s.Lone, s.Promotion.Fork = 0, false, 0, false, 0
+	s.PBXAgo, s.PBXFor, s.Standby, s.Spooled, s.Lone, s.Promotion.Fork = 0, time.Minute, false, 0, false, 0
 	s.Promotion.ID, s.Upstream = promotion(s.Promotion.ID), promotion(s.Upstream)
 	switch {
 	case s.Owner == s.Seat:

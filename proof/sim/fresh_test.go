@@ -22,6 +22,7 @@ var onceBroken = map[uint64]string{
 	2187150167249677727: "the judge wanted a machine that was halted with its clocks to know of it",
 	381316763242202035:  "a vote that came back while the gate was being opened without it left the opening to wait for a mirror for ever",
 	920543289504845429:  "our own call came back because nobody was bound yet, and counted against a main that was bound a moment later",
+	3868922210226734187: "a main whose clocks had stood still took the other's hearing of the PBX for unbroken, and a restart passed for a silence of the main's alone",
 	5070968:             "a journal's disk that stalled had to be restarted here, and takes the next save in the product",
 }
 

@@ -145,12 +145,7 @@ func (c *Conversation) leaveUnfinished(Event) []Action { return c.dial() }
 // disown gives the caller the menu that a neighbour in the network dialled in, as after a
 // transfer that came to nothing: it too happens so often and no more (SPEC K4).
 func (c *Conversation) disown(Event) []Action {
-	c.returns++
-	note := Note{Name: "disowned"}
-	if c.returns >= returnsForOperator {
-		return append([]Action{note}, c.callOperator()...)
-	}
-	return append([]Action{note}, c.menu("menu")...)
+	return append([]Action{Note{Name: "disowned"}}, c.backTo([]string{"menu"})...)
 }
 
 func (c *Conversation) mistake() []Action {
@@ -238,11 +233,17 @@ func (c *Conversation) after(v verdict) []Action {
 
 // takeBack has the caller again, whose number could not be had.
 func (c *Conversation) takeBack(v verdict) []Action {
+	return c.backTo([]string{v.prompt, "again"}, v.prompt)
+}
+
+// backTo says prompts after which the caller may dial again; after so many times he has the
+// operator instead, and is told why.
+func (c *Conversation) backTo(menu []string, why ...string) []Action {
 	c.returns++
 	if c.returns >= returnsForOperator {
-		return c.callOperator(v.prompt)
+		return c.callOperator(why...)
 	}
-	return c.menu(v.prompt, "again")
+	return c.menu(menu...)
 }
 
 func (c *Conversation) close(reason ...string) []Action {

@@ -92,6 +92,7 @@ type Status struct {
 	Serving   bool               `json:"serving"` // it takes calls on duty
 	Gate      bool               `json:"gate"`    // its database takes writes
 	PBXAgo    time.Duration      `json:"pbx_ago"` // since the PBX last answered it
+	PBXFor    time.Duration      `json:"pbx_for"` // … and for how long it has done so without a break, by this server's own clock
 	Reception bool               `json:"reception"`
 	Standby   bool               `json:"standby"` // it wants the standby user
 	Spooled   int                `json:"spooled"`

@@ -182,7 +182,7 @@ func (m *Machine) observe(e Event) {
 	case e.OwnEnd != nil:
 		m.Own = m.Own.over(*e.OwnEnd, e.Now)
 	case e.PBX != nil:
-		m.PBX, m.PBXAt = *e.PBX, e.Now
+		m.observePBX(*e.PBX)
 	case e.Done != nil:
 		m.observeDone(*e.Done)
 	case e.Woke > 0:
@@ -207,13 +207,27 @@ func (m *Machine) observe(e Event) {
 // may have been a silence that nobody told, for this server slept, or the link was cut.
 func (m *Machine) observeOther(s Status) {
 	answered, before := m.Now-s.PBXAgo, m.OtherAt-m.Other.PBXAgo
-	switch {
-	case s.PBXAgo < 0 || s.PBXAgo >= pbxLost:
-		m.OtherHears = 0
-	case m.OtherHears == 0 || answered-before >= pbxLost:
-		m.OtherHears = answered
-	}
+	m.OtherHears = unbroken(m.OtherHears, before, answered, s.PBXAgo >= 0 && s.PBXAgo < pbxLost)
 	m.Other, m.OtherAt = s, m.Now
+}
+
+// observePBX takes in what became of a question to the PBX.
+func (m *Machine) observePBX(p PBX) {
+	answered, before := m.Now-p.Ago, m.PBXAt-m.PBX.Ago
+	m.Hears = unbroken(m.Hears, before, answered, p.Heard && p.Ago < pbxLost)
+	m.PBX, m.PBXAt = p, m.Now
+}
+
+// unbroken is since when the PBX has been heard without a break (0: it is not), if it was so
+// since the given time, its last answer was the one before, and now there is another.
+func unbroken(since, before, answered time.Duration, heard bool) time.Duration {
+	switch {
+	case !heard:
+		return 0
+	case since == 0 || answered-before >= pbxLost:
+		return answered
+	}
+	return since
 }
 
 func (m *Machine) observeOverflow(o Overflow) {
@@ -430,9 +444,12 @@ func (m *Machine) mayCopy() bool {
 
 // Status is what this server tells the other.
 func (m *Machine) Status() Status {
-	ago := time.Duration(-1)
+	ago, unbrokenFor := time.Duration(-1), time.Duration(0)
 	if m.PBX.Heard {
 		ago = m.PBX.Ago + m.Now - m.PBXAt
+	}
+	if m.Hears > 0 {
+		unbrokenFor = m.Now - m.Hears
 	}
 	data := m.DataID
 	if m.stopping() || m.grantPending() && (m.Order == Rebuild || m.Phase == Waiting) {
@@ -441,7 +458,7 @@ func (m *Machine) Status() Status {
 	return Status{
 		Seat: m.Seat, Known: m.Known, Term: m.Term, Owner: m.Owner, Number: m.Number, Issued: m.Issued, Candidate: m.Candidate,
 		Vote: m.Vote, Abdicated: m.Abdicated, Released: m.Released, Promotion: m.Promotion, DataID: data,
-		Upstream: m.Upstream, Phase: m.Phase, Serving: m.isServing(), Gate: m.Gate, PBXAgo: ago, Reception: m.Reception,
+		Upstream: m.Upstream, Phase: m.Phase, Serving: m.isServing(), Gate: m.Gate, PBXAgo: ago, PBXFor: unbrokenFor, Reception: m.Reception,
 		Standby: m.Users().Standby,
 		Mute:    m.oneVoice() && m.Seat == releve.Secondary,
 		Arbiter: m.Arbiter, Incarnation: m.Incarnation, Recall: m.needsVote(), Lone: m.Gate && m.Lone,

@@ -82,3 +82,36 @@ func TestASleepIsNoSilenceOfThePBX(t *testing.T) {
 		}
 	}
 }
+
+// A silence of the PBX that was everybody's moves no duty, whichever of the two clocks stood
+// still meanwhile: the mirror tells for how long it has heard the PBX, and the main counts too.
+func TestASilenceIsEverybodysByEitherClock(t *testing.T) {
+	for _, c := range []struct {
+		story         string
+		theirs, ours  time.Duration // the mirror's silence, by its clock and by the main's
+		answeredSince time.Duration
+		want          bool
+	}{
+		{"the mirror was always answered", time.Second, time.Second, time.Second, true},
+		{"a restart", 3 * time.Second, 3 * time.Second, time.Second, false},
+		{"a restart, and the main's clock stood still", 3 * time.Second, time.Second, time.Second, false},
+		{"a restart, and the mirror's clock stood still", time.Second, 3 * time.Second, time.Second, false},
+		{"a restart after which the mirror alone is answered", 3 * time.Second, 3 * time.Second, pbxLost + 500*time.Millisecond, true},
+	} {
+		mirror, main := copied(), owner()
+		answered := func(lasts time.Duration) { // and half a second more
+			for ; lasts >= 0; lasts -= 500 * time.Millisecond {
+				mirror.Step(Event{Now: mirror.Now, PBX: &PBX{Heard: true}})
+				main.observeOther(mirror.Status())
+				mirror.Now, main.Now = mirror.Now+500*time.Millisecond, main.Now+500*time.Millisecond
+			}
+		}
+		answered(time.Minute)
+		mirror.Now, main.Now = mirror.Now+c.theirs-500*time.Millisecond, main.Now+c.ours-500*time.Millisecond
+		answered(c.answeredSince - 500*time.Millisecond)
+		main.PBX, main.PBXAt, main.RegisterAt = PBX{Ago: time.Hour}, main.Now, main.Now
+		if got := main.pbxGone(); got != c.want {
+			t.Errorf("%s: the PBX is lost to the main alone: %v, want %v", c.story, got, c.want)
+		}
+	}
+}

@@ -104,6 +104,7 @@ type waiting struct {
 type telephone struct {
 	PBX         PBX           `json:"PBX"`
 	PBXAt       time.Duration `json:"PBXAt"`
+	Hears       time.Duration `json:"Hears"`     // since when this server has heard the PBX without a break, 0: it does not
 	Reception   bool          `json:"Reception"` // our binding of the reception user is in place
 	ReceptionAt time.Duration `json:"ReceptionAt"`
 	VoiceDown   bool          `json:"VoiceDown"` // the voice side cannot take a call

@@ -577,12 +577,13 @@ func (m *Machine) Relievable() bool { return !m.Owns() || m.canHandOver() }
 
 // pbxGone: the PBX is silent to us and answers the other, for as long. A silence that was
 // the other's too is that of a PBX which restarts, and somebody is the first to hear it again.
+// Both clocks measure it: one that stood still took a silence that the other knows of for none.
 func (m *Machine) pbxGone() bool {
 	if !m.canHandOver() {
 		return false
 	}
 	told := m.Other.PBXAgo + m.Now - m.OtherAt // what the other told has an age of its own
-	alone := m.OtherHears > 0 && m.Now-m.OtherHears >= pbxLost
+	alone := m.OtherHears > 0 && m.Now-m.OtherHears >= pbxLost && m.Other.PBXFor >= pbxLost
 	return m.pbxSilent() && alone && m.Other.PBXAgo >= 0 && told < pbxFresh
 }
 

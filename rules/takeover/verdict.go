@@ -114,13 +114,10 @@ func (o OwnCall) over(e OwnEnd, now time.Duration) OwnCall {
 // arrivesWithin is how long a call of ours may take to reach the other.
 const arrivesWithin = 2 * time.Second
 
-// missed: our own call came back from the PBX, and the other, which was well all along, has
-// seen none since it left.
+// missed: our own call came back from the PBX, not only because nobody was bound, and the
+// other, which was well all along, has seen none since it left.
 func (o OwnCall) missed(a Reply, asked time.Duration) bool {
-	if o.Away && a.Registered {
-		return false
-	}
-	return o.Back && o.Doubt && asked-o.Left >= arrivesWithin && (a.LastInvite < 0 || a.LastInvite > asked-o.Left)
+	return o.Back && o.Doubt && !(o.Away && a.Registered) && asked-o.Left >= arrivesWithin && (a.LastInvite < 0 || a.LastInvite > asked-o.Left)
 }
 
 // unseen says that the other is well and has not seen a call for so long that it cannot

@@ -69,7 +69,7 @@ func TestAnOwnerThatReleasedWhileItAskedForTheVoteGoesOn(t *testing.T) {
 		later := time.Minute + 1100*time.Millisecond
 		expect(t, "the mirror is gone", m.Step(Event{Now: later}), "vote-reclaimed")
 		other := m.Other
-		other.PBXAgo = 0
+		other.PBXAgo, other.PBXFor = 0, pbxLost
 		m.Step(Event{Now: later, Peer: &other})
 		m.OtherHears = later - pbxLost
 		expect(t, "the PBX is gone", m.Step(Event{Now: later, PBX: &PBX{Ago: time.Minute}}), "pbx-lost")

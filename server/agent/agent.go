@@ -234,7 +234,7 @@ func (a *Agent) keep(anyway bool) {
 // shown is the status without what changes with time alone.
 func shown(m takeover.Machine) takeover.Status {
 	s := m.Status()
-	s.PBXAgo = 0
+	s.PBXAgo, s.PBXFor = 0, 0
 	return s
 }
 

@@ -117,15 +117,13 @@ type job struct {
 }
 
 // supersede ends a job that is begun anew while it is under way, because what it was to do
-// has changed, and tells when it has ended.
-func (a *Agent) supersede(name takeover.Job) (ended <-chan struct{}) {
+// has changed, and returns it; nil: there is none such.
+func (a *Agent) supersede(name takeover.Job) *job {
 	if a.job == nil || a.job.name != name {
-		none := make(chan struct{})
-		close(none)
-		return none
+		return nil
 	}
 	a.job.cancel()
-	return a.job.ended
+	return a.job
 }
 
 func (a *Agent) begin(ctx context.Context, act takeover.Action) {
@@ -136,7 +134,9 @@ func (a *Agent) begin(ctx context.Context, act takeover.Action) {
 	a.work.Go(func() {
 		defer close(ended)
 		defer cancel()
-		<-former // its context has ended, and what it holds must be let go first
+		if former != nil {
+			<-former.ended // what it holds must be let go first
+		}
 		done, err := a.perform(ctx, act, m)
 		done.Job, done.Turn = act.Job, act.Turn
 		if ctx.Err() == nil { // else it was given up: a fence came, and nothing was in vain

@@ -85,7 +85,7 @@ func TestAnIllDatabaseIsNotWellBetweenTwoProofs(t *testing.T) {
 	playMirroring(t, func(t *testing.T, s *sim.Site) {
 		s.Main().SickenDatabase(errors.New("the disk is full"))
 		well := func() bool { return s.Main().Agent().View().Main.Data.State == releve.TierWell }
-		s.Until("it is seen", 2*time.Second, func() bool { return !well() })
+		s.Until("it is seen", 2*time.Second, func() bool { return !well() && !s.Main().Agent().Machine().Gate })
 		s.Stays("not well", 20*time.Second, func() bool { return !well() && !s.Main().Agent().Machine().Gate })
 		s.Main().SickenDatabase(nil)
 		s.Until("protected again", 10*time.Second, s.Protected)
@@ -115,6 +115,7 @@ func TestARestoreIsBegunAgain(t *testing.T) {
 		if stance, _ := s.Main().Agent().Stance(); stance != takeover.NoDuty {
 			t.Errorf("calls: %s", stance)
 		}
+		s.Until("the mirror is heard", time.Second, func() bool { return s.Main().Agent().View().Secondary.Heard }) // an order before is refused
 		restore()
 		s.Until("the main commits again", 20*time.Second, s.Main().Commit)
 	})

@@ -187,9 +187,10 @@ func (a *Agent) watchHealth(ctx context.Context) {
 		case err == nil:
 			continue
 		}
-		a.board.sicken(a.illnessOf(err))
+		why := a.illnessOf(err)
+		a.board.sicken(why)
 		if since == 0 {
-			a.Explain("critical", a.illnessOf(err))
+			a.Explain("critical", why)
 			since = began
 		}
 		m := a.Machine()

@@ -101,20 +101,22 @@ func TestNobodyElsesCallIsOurs(t *testing.T) {
 	})
 }
 
-// Asked to, the server on duty refuses one call of the site's own, and no caller.
+// offerBrief offers a call whose caller hangs up at once.
+func (s *server) offerBrief(t *testing.T, id, from, seal string) *caller {
+	c := newCaller(id)
+	c.invite.From, c.invite.TestID = from, seal
+	close(c.bye)
+	s.offer(t, c)
+	return c
+}
+
 // A lesson whose call never comes does not cost the next call of our own, such as the one by
 // which a return shows that callers reach the main.
 func TestTheCallOfTheLessonIsGivenBackAndNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, takeover.OnDuty, 4)
 		s.GiveBack("lesson", time.Minute)
-		offer := func(id, seal string) *caller {
-			c := newCaller(id)
-			c.invite.From, c.invite.TestID = "standby", seal
-			close(c.bye)
-			s.offer(t, c)
-			return c
-		}
+		offer := func(id, seal string) *caller { return s.offerBrief(t, id, "standby", seal) }
 		other, lesson := offer("one", s.Seal("another")), offer("two", s.Seal("lesson"))
 		if !other.answered || !slices.Equal(lesson.refused, []int{elsewhere}) {
 			t.Errorf("another call answered %v, the lesson's refused %v", other.answered, lesson.refused)
@@ -127,17 +129,12 @@ func TestTheCallOfTheLessonIsGivenBackAndNoOther(t *testing.T) {
 	})
 }
 
+// Asked to, the server on duty refuses one call of the site's own, and no caller.
 func TestOneCallOfOurOwnIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, takeover.OnDuty, 4)
 		s.GiveBack("", time.Minute)
-		offer := func(id, from string) *caller {
-			c := newCaller(id)
-			c.invite.From = from
-			close(c.bye)
-			s.offer(t, c)
-			return c
-		}
+		offer := func(id, from string) *caller { return s.offerBrief(t, id, from, "") }
 		caller, first, second := offer("caller", "0612345678"), offer("first", "standby"), offer("second", "standby")
 		if !caller.answered || !slices.Equal(first.refused, []int{elsewhere}) || !second.answered {
 			t.Errorf("caller answered %v, the first refused %v, the second answered %v", caller.answered, first.refused, second.answered)
