@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"releve"
-	"releve/adapters/arbiter"
+	"releve/adapters/witness"
 	"releve/adapters/diary"
 	"releve/adapters/journal"
 	"releve/adapters/peer"
@@ -65,7 +65,7 @@ type App struct {
 	aside     salvage.OwnDisk
 	peer      *peer.Peer
 	telephony telephony
-	witness   *arbiter.Client // nil where the site has none
+	witness   *witness.Client // nil where the site has none
 	agent     *agent.Agent
 	salvager  *salvage.Salvager
 	prover    *verify.Prover
@@ -175,7 +175,7 @@ func (a *App) openWitness() (err error) {
 		return nil
 	}
 	at, from := c.Witness.At()
-	a.witness, err = arbiter.NewClient(arbiter.Options{
+	a.witness, err = witness.NewClient(witness.Options{
 		Address: at, From: from, Site: c.Site.ID, CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
 	})
 	if err != nil {

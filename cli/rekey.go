@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"releve"
-	"releve/adapters/arbiter"
+	"releve/adapters/witness"
 	"releve/adapters/peer"
 	"releve/adapters/postgres"
 	"releve/config"
@@ -123,18 +123,18 @@ func (s *settings) newKeysInUse(ctx context.Context, conf config.Config, latest 
 	if err := postgres.Knock(ctx, at, latest.PostgresTLS()); err != nil {
 		return s.notYet("rekey-database-not-yet", other, at, err)
 	}
-	witness := serversWitness(conf)
-	if !witness.Address.IsValid() || conf.Site.Arbiter != releve.Witness {
+	way := serversWitness(conf)
+	if !way.Address.IsValid() || conf.Site.Arbiter != releve.Witness {
 		return nil
 	}
-	client, err := arbiter.NewClient(witness)
+	client, err := witness.NewClient(way)
 	if err != nil {
 		return s.certificateTrouble(err)
 	}
 	defer client.Close()
 	client.Use(latest)
 	if _, err := client.Status(ctx); err != nil {
-		return s.notYet("rekey-witness-not-yet", "", witness.Address, err)
+		return s.notYet("rekey-witness-not-yet", "", way.Address, err)
 	}
 	return nil
 }
@@ -169,7 +169,7 @@ func (s *settings) rekeyWitness(c *cobra.Command) error {
 
 // stillOld is a server that the witness has not heard by its new certificate; where it has
 // heard none at all, nobody asks it.
-func stillOld(status arbiter.Status, latest string) (releve.Seat, bool) {
+func stillOld(status witness.Status, latest string) (releve.Seat, bool) {
 	if len(status.Heard) == 0 {
 		return "", false
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"releve"
-	"releve/adapters/arbiter"
+	"releve/adapters/witness"
 	"releve/adapters/journal"
 	"releve/config"
 	"releve/config/site"
@@ -47,7 +47,7 @@ func (s *settings) runWitness(c *cobra.Command) error {
 	log := newLog(c.ErrOrStderr(), slog.LevelInfo)
 	s.warn(log, borne)
 	rights := witnessRights(conf, log)
-	unlock, err := arbiter.Lock(conf.Witness.Data)
+	unlock, err := witness.Lock(conf.Witness.Data)
 	if err != nil {
 		return s.witnessTrouble(conf, err)
 	}
@@ -56,7 +56,7 @@ func (s *settings) runWitness(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	var server *arbiter.Server
+	var server *witness.Server
 	err = rights.ForPort(listen.Port(), func() (err error) {
 		server, err = newWitnessServer(conf, listen, log)
 		return err
@@ -89,12 +89,12 @@ func witnessRights(conf config.WitnessFile, log *slog.Logger) *account.Rights {
 	return rights
 }
 
-func newWitnessServer(conf config.WitnessFile, listen netip.AddrPort, log *slog.Logger) (*arbiter.Server, error) {
+func newWitnessServer(conf config.WitnessFile, listen netip.AddrPort, log *slog.Logger) (*witness.Server, error) {
 	record, err := journal.Open(conf.Witness.Data, conf.Site.ID, identity.Witness)
 	if err != nil {
 		return nil, err
 	}
-	return arbiter.NewServer(arbiter.ServerOptions{
+	return witness.NewServer(witness.ServerOptions{
 		Listen: listen, Site: conf.Site.ID, Record: record, Log: log,
 		CA: conf.Witness.CA, Cert: conf.Witness.Certificate, Key: conf.Witness.Key,
 	})
@@ -113,13 +113,13 @@ func (s *settings) witnessTrouble(conf config.WitnessFile, err error) error {
 	switch sentence, _ := portTrouble(err); {
 	case err == nil, sentence != "":
 		return err
-	case errors.Is(err, arbiter.ErrTaken):
+	case errors.Is(err, witness.ErrTaken):
 		return s.complaint(codeForbidden, "witness-taken", "dir", dir)
 	case errors.Is(err, journal.ErrOtherSite), errors.Is(err, journal.ErrOtherSeat):
 		return s.complaint(codeForbidden, "register-foreign", "dir", dir, "file", s.file)
 	case errors.Is(err, journal.ErrDamaged):
 		return s.complaint(codeForbidden, "register-damaged", "dir", dir)
-	case errors.Is(err, arbiter.ErrUnsure):
+	case errors.Is(err, witness.ErrUnsure):
 		return s.complaint(codeMissing, "register-unsure", "dir", dir, "detail", s.detail(err))
 	}
 	return s.complaint(codeMissing, "missing", "detail", s.detail(err))
@@ -174,48 +174,48 @@ func newWitnessShow(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return shown(s, c, status, nil, func(st arbiter.Status) string { return s.witnessText(o, st) })
+			return shown(s, c, status, nil, func(st witness.Status) string { return s.witnessText(o, st) })
 		},
 	}
 }
 
 // witnessOptions is the way to the witness from the machine of this
 // configuration: a server, or the witness itself.
-func (s *settings) witnessOptions() (arbiter.Options, error) {
+func (s *settings) witnessOptions() (witness.Options, error) {
 	if config.IsWitness(s.file) {
 		conf, err := s.loadWitness()
 		at, _ := netip.ParseAddrPort(conf.Witness.Listen) // checked by loadWitness
-		return arbiter.Options{
+		return witness.Options{
 			Address: at, Site: conf.Site.ID,
 			CA: conf.Witness.CA, Cert: conf.Witness.Certificate, Key: conf.Witness.Key,
 		}, err
 	}
 	conf, err := s.load()
 	if err != nil {
-		return arbiter.Options{}, err
+		return witness.Options{}, err
 	}
 	o := serversWitness(conf)
 	if !o.Address.IsValid() {
-		return arbiter.Options{}, s.complaint(codeForbidden, "no-witness", "file", s.file)
+		return witness.Options{}, s.complaint(codeForbidden, "no-witness", "file", s.file)
 	}
 	return o, nil
 }
 
 // serversWitness is a server's way to its witness, without an address where it has none.
-func serversWitness(conf config.Config) arbiter.Options {
+func serversWitness(conf config.Config) witness.Options {
 	at, from := conf.Witness.At()
-	return arbiter.Options{
+	return witness.Options{
 		Address: at, From: from, Site: conf.Site.ID,
 		CA: conf.Peer.CA, Cert: conf.Peer.Certificate, Key: conf.Peer.Key,
 	}
 }
 
 // askWitness asks the witness of this configuration what it knows.
-func (s *settings) askWitness(ctx context.Context) (o arbiter.Options, status arbiter.Status, err error) {
+func (s *settings) askWitness(ctx context.Context) (o witness.Options, status witness.Status, err error) {
 	if o, err = s.witnessOptions(); err != nil {
 		return o, status, err
 	}
-	client, err := arbiter.NewClient(o)
+	client, err := witness.NewClient(o)
 	if err != nil {
 		return o, status, s.unheard(o, err)
 	}
@@ -226,11 +226,11 @@ func (s *settings) askWitness(ctx context.Context) (o arbiter.Options, status ar
 	return o, status, nil
 }
 
-func (s *settings) unheard(o arbiter.Options, err error) error {
+func (s *settings) unheard(o witness.Options, err error) error {
 	switch {
-	case errors.Is(err, arbiter.ErrForeign):
+	case errors.Is(err, witness.ErrForeign):
 		return s.certificateTrouble(err)
-	case errors.Is(err, arbiter.ErrNotHeard):
+	case errors.Is(err, witness.ErrNotHeard):
 		return s.complaint(codeUnreachable, "witness-unheard", "address", o.Address.String(),
 			"detail", releve.Quote(s.lang(), err.Error())) // its own sentence would say the same again
 	}
@@ -247,7 +247,7 @@ func (s *settings) certificateTrouble(err error) error {
 }
 
 // witnessText is the register in words.
-func (s *settings) witnessText(o arbiter.Options, st arbiter.Status) string {
+func (s *settings) witnessText(o witness.Options, st witness.Status) string {
 	r, number := st.Register, func(n uint64) string { return strconv.FormatUint(n, 10) }
 	rows := [][2]string{{"witness-arbiter", s.say("witness-at", "address", o.Address.String(), "site", r.Site)}}
 	if r.Incarnation > 0 {
@@ -277,7 +277,7 @@ func (s *settings) whereVote(r takeover.Register) string {
 }
 
 // whoWasHeard tells of both servers, by the witness's clock alone.
-func (s *settings) whoWasHeard(st arbiter.Status) string {
+func (s *settings) whoWasHeard(st witness.Status) string {
 	var all []string
 	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
 		name, at := words.Seat(s.lang(), seat), st.Heard[seat]

@@ -9,7 +9,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"releve"
-	"releve/adapters/arbiter"
+	"releve/adapters/witness"
 	"releve/config"
 	"releve/rules/takeover"
 )
@@ -19,7 +19,7 @@ const witnessHouse = 30
 
 // witness-up DIR: waits until the witness of the site in that directory answers.
 func witnessUp(ts *testscript.TestScript, _ bool, args []string) {
-	askWitness(ts, filepath.Join(args[0], "main.toml"), func(ctx context.Context, c *arbiter.Client) error {
+	askWitness(ts, filepath.Join(args[0], "main.toml"), func(ctx context.Context, c *witness.Client) error {
 		for {
 			_, err := c.Status(ctx)
 			if err == nil || ctx.Err() != nil {
@@ -38,7 +38,7 @@ func claim(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: claim SEAT seed|hand-over|alone")
 	}
-	askWitness(ts, fileIn(ts, args[0]+".toml"), func(ctx context.Context, c *arbiter.Client) error {
+	askWitness(ts, fileIn(ts, args[0]+".toml"), func(ctx context.Context, c *witness.Client) error {
 		was, err := c.Read(ctx)
 		if err != nil {
 			return err
@@ -58,13 +58,13 @@ func claim(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // askWitness asks as the server of a configuration.
-func askWitness(ts *testscript.TestScript, file string, ask func(context.Context, *arbiter.Client) error) {
+func askWitness(ts *testscript.TestScript, file string, ask func(context.Context, *witness.Client) error) {
 	conf, mistakes := config.Load(file)
 	if len(mistakes) > 0 {
 		ts.Check(fmt.Errorf("%v", mistakes))
 	}
 	at, from := conf.Witness.At()
-	c, err := arbiter.NewClient(arbiter.Options{
+	c, err := witness.NewClient(witness.Options{
 		Address: at, From: from, Site: conf.Site.ID, CA: conf.Peer.CA, Cert: conf.Peer.Certificate, Key: conf.Peer.Key,
 	})
 	ts.Check(err)

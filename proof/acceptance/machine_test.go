@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"releve/adapters/arbiter"
+	adapter "releve/adapters/witness"
 	"releve/rules/takeover"
 )
 
@@ -270,12 +270,12 @@ func (w *witness) wipe(t testing.TB) {
 }
 
 // show is what `releve witness show` says of it.
-func (w *witness) show() (arbiter.Status, error) {
+func (w *witness) show() (adapter.Status, error) {
 	r := runReleve("witness", "show", "-c", w.file, "--output", "json")
 	if r.code != 0 {
-		return arbiter.Status{}, fmt.Errorf("releve witness show: exit code %d: %s", r.code, r.stderr)
+		return adapter.Status{}, fmt.Errorf("releve witness show: exit code %d: %s", r.code, r.stderr)
 	}
-	var status arbiter.Status
+	var status adapter.Status
 	return status, json.Unmarshal([]byte(r.stdout), &status)
 }
 

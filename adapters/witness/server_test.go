@@ -1,4 +1,4 @@
-package arbiter_test
+package witness_test
 
 import (
 	"crypto/tls"
@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"releve"
-	"releve/adapters/arbiter"
+	"releve/adapters/witness"
 	"releve/doors/identity"
 	"releve/doors/identity/identitytest"
 	"releve/rules/takeover"
@@ -114,10 +114,10 @@ func TestWhoIsNoServerOfThisSiteIsRefusedWithTheReason(t *testing.T) {
 			s.start(s.options(d))
 			main := s.client(releve.Main, s.at)
 			_, err := main.Claim(within(t, plenty), seed())
-			if !errors.Is(err, arbiter.ErrForeign) || errors.Is(err, takeover.ErrClaim) || !strings.Contains(err.Error(), c.says) {
+			if !errors.Is(err, witness.ErrForeign) || errors.Is(err, takeover.ErrClaim) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %v", err)
 			}
-			if _, err := main.Read(within(t, plenty)); !errors.Is(err, arbiter.ErrForeign) {
+			if _, err := main.Read(within(t, plenty)); !errors.Is(err, witness.ErrForeign) {
 				t.Errorf("reading: %v", err)
 			}
 			if d.saves != 0 {
@@ -143,7 +143,7 @@ func TestWhatIsNoWitnessOfThisSiteIsNotBelieved(t *testing.T) {
 			s.issue(c.id, "witness", c.valid)
 			s.start(s.options(&disk{}))
 			_, err := s.client(releve.Main, s.at).Read(within(t, plenty))
-			if !errors.Is(err, arbiter.ErrForeign) {
+			if !errors.Is(err, witness.ErrForeign) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -155,7 +155,7 @@ func TestAServerOfAnotherAuthorityIsRefused(t *testing.T) {
 	s, stranger, d := newSite(t), newSite(t), &disk{}
 	s.start(s.options(d))
 	_, err := stranger.client(releve.Main, s.at).Claim(within(t, plenty), seed())
-	if !errors.Is(err, arbiter.ErrForeign) || !strings.Contains(err.Error(), identity.ForeignAuthority) {
+	if !errors.Is(err, witness.ErrForeign) || !strings.Contains(err.Error(), identity.ForeignAuthority) {
 		t.Errorf("got %v", err)
 	}
 	// One that does not look at whom it talks to gets nothing all the same.
@@ -226,7 +226,7 @@ func TestAnotherServiceBehindTheAddressIsForeign(t *testing.T) {
 			_ = conn.Close()
 		}
 	}()
-	if _, err := s.client(releve.Main, s.at).Read(within(t, plenty)); !errors.Is(err, arbiter.ErrForeign) {
+	if _, err := s.client(releve.Main, s.at).Read(within(t, plenty)); !errors.Is(err, witness.ErrForeign) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -234,7 +234,7 @@ func TestAnotherServiceBehindTheAddressIsForeign(t *testing.T) {
 func TestNobodyListensIsNotHeard(t *testing.T) {
 	s := newSite(t)
 	_, err := s.client(releve.Main, s.at).Claim(within(t, plenty), seed())
-	if !errors.Is(err, arbiter.ErrNotHeard) || errors.Is(err, takeover.ErrClaim) {
+	if !errors.Is(err, witness.ErrNotHeard) || errors.Is(err, takeover.ErrClaim) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package arbiter_test
+package witness_test
 
 import (
 	"bufio"
@@ -20,7 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"releve"
-	"releve/adapters/arbiter"
+	"releve/adapters/witness"
 	"releve/adapters/journal"
 	"releve/doors/identity"
 	"releve/rules/takeover"
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 
 // process is what the other process is told.
 type process struct {
-	Options arbiter.ServerOptions // without Record and Log
+	Options witness.ServerOptions // without Record and Log
 	Data    string
 }
 
@@ -50,9 +50,9 @@ func witnessUntilKilled(given string) {
 		p.Options.Log = slog.New(slog.DiscardHandler)
 		p.Options.Record, err = journal.Open(p.Data, p.Options.Site, identity.Witness)
 	}
-	var s *arbiter.Server
+	var s *witness.Server
 	if err == nil {
-		s, err = arbiter.NewServer(p.Options)
+		s, err = witness.NewServer(p.Options)
 	}
 	if err == nil {
 		fmt.Println("ready")
@@ -127,9 +127,9 @@ func freeAddress(t testing.TB) netip.AddrPort {
 }
 
 // client is a server of this site that asks at an address.
-func (s *site) client(seat releve.Seat, at netip.AddrPort) *arbiter.Client {
+func (s *site) client(seat releve.Seat, at netip.AddrPort) *witness.Client {
 	s.t.Helper()
-	c, err := arbiter.NewClient(arbiter.Options{
+	c, err := witness.NewClient(witness.Options{
 		Address: at, Site: siteID,
 		CA: s.path("ca.pem"), Cert: s.path(string(seat) + ".pem"), Key: s.path(string(seat) + ".key"),
 	})
@@ -140,8 +140,8 @@ func (s *site) client(seat releve.Seat, at netip.AddrPort) *arbiter.Client {
 	return c
 }
 
-func (s *site) options(record arbiter.Record) arbiter.ServerOptions {
-	return arbiter.ServerOptions{
+func (s *site) options(record witness.Record) witness.ServerOptions {
+	return witness.ServerOptions{
 		Listen: s.at, Site: siteID, Record: record, Log: slog.New(slog.DiscardHandler),
 		CA: s.path("ca.pem"), Cert: s.path("witness.pem"), Key: s.path("witness.key"),
 	}
@@ -155,9 +155,9 @@ type running struct {
 }
 
 // start runs a witness, which ends with the test.
-func (s *site) start(o arbiter.ServerOptions) *running {
+func (s *site) start(o witness.ServerOptions) *running {
 	s.t.Helper()
-	server, err := arbiter.NewServer(o)
+	server, err := witness.NewServer(o)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -264,7 +264,7 @@ func takeOver(r *takeover.Register) {
 }
 
 // must claims what has to be granted.
-func must(t testing.TB, c *arbiter.Client, claim takeover.Claim) takeover.Register {
+func must(t testing.TB, c *witness.Client, claim takeover.Claim) takeover.Register {
 	t.Helper()
 	r, err := c.Claim(within(t, plenty), claim)
 	if err != nil {
@@ -273,7 +273,7 @@ func must(t testing.TB, c *arbiter.Client, claim takeover.Claim) takeover.Regist
 	return r
 }
 
-func read(t testing.TB, c *arbiter.Client) takeover.Register {
+func read(t testing.TB, c *witness.Client) takeover.Register {
 	t.Helper()
 	r, err := c.Read(within(t, plenty))
 	if err != nil {

@@ -1,4 +1,4 @@
-package arbiter_test
+package witness_test
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"releve"
-	"releve/adapters/arbiter"
+	"releve/adapters/witness"
 	"releve/rules/takeover"
 )
 
@@ -63,7 +63,7 @@ var epoch = time.Now()
 
 // ask makes one request and writes down how it went. It gives the register that
 // the witness told, if it was heard.
-func (h *history) ask(c *arbiter.Client, in asked) (told takeover.Register, heard bool, err error) {
+func (h *history) ask(c *witness.Client, in asked) (told takeover.Register, heard bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), plenty)
 	defer cancel()
 	op := porcupine.Operation{Input: in, Call: time.Since(epoch).Nanoseconds()}
@@ -80,9 +80,9 @@ func (h *history) ask(c *arbiter.Client, in asked) (told takeover.Register, hear
 	switch {
 	case errors.Is(err, takeover.ErrClaim):
 		out.refused = true
-	case errors.Is(err, arbiter.ErrNotHeard) && in.claim == nil:
+	case errors.Is(err, witness.ErrNotHeard) && in.claim == nil:
 		return told, false, nil // it told nothing
-	case errors.Is(err, arbiter.ErrNotHeard):
+	case errors.Is(err, witness.ErrNotHeard):
 		out.unknown, op.Return = true, math.MaxInt64
 	case err != nil:
 		return told, false, err
@@ -106,7 +106,7 @@ var moves = map[string]func(*takeover.Register){
 	"open a term": func(r *takeover.Register) { r.Term, r.Alone = r.Term+1, true },
 }
 
-func (h *history) play(c *arbiter.Client, seat releve.Seat, script []string, before func(step int)) error {
+func (h *history) play(c *witness.Client, seat releve.Seat, script []string, before func(step int)) error {
 	knows := takeover.Register{Site: siteID}
 	for i, move := range script {
 		before(i)
@@ -121,7 +121,7 @@ func (h *history) play(c *arbiter.Client, seat releve.Seat, script []string, bef
 		told, heard, err := h.ask(c, in)
 		for deadline := time.Now().Add(plenty); err == nil && !heard; { // as a server does
 			if time.Now().After(deadline) {
-				err = arbiter.ErrNotHeard
+				err = witness.ErrNotHeard
 				break
 			}
 			told, heard, err = h.ask(c, asked{by: seat})
@@ -148,7 +148,7 @@ func (s *site) supervise(ctx context.Context) (w *supervised, done chan struct{}
 	go func() {
 		defer close(done)
 		for began := false; ctx.Err() == nil; began = true {
-			server, err := arbiter.NewServer(s.options(w.disk.Load()))
+			server, err := witness.NewServer(s.options(w.disk.Load()))
 			if !began {
 				close(ready)
 			}
@@ -156,7 +156,7 @@ func (s *site) supervise(ctx context.Context) (w *supervised, done chan struct{}
 				s.t.Errorf("the witness does not start again: %v", err)
 				return
 			}
-			if err := w.run(ctx, server); err != nil && !errors.Is(err, arbiter.ErrUnsure) {
+			if err := w.run(ctx, server); err != nil && !errors.Is(err, witness.ErrUnsure) {
 				s.t.Errorf("the witness ended with %v", err)
 			}
 			w.disk.Store(w.disk.Load().reread())
@@ -166,7 +166,7 @@ func (s *site) supervise(ctx context.Context) (w *supervised, done chan struct{}
 	return w, done
 }
 
-func (w *supervised) run(ctx context.Context, server *arbiter.Server) error {
+func (w *supervised) run(ctx context.Context, server *witness.Server) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
@@ -210,7 +210,7 @@ func (w *supervised) troubles(p *proxy) map[string]func() {
 func TestTheRegisterIsLinearizable(t *testing.T) {
 	s := newSite(t)
 	p := newProxy(t, s.at)
-	clients := map[releve.Seat]*arbiter.Client{}
+	clients := map[releve.Seat]*witness.Client{}
 	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
 		clients[seat] = s.client(seat, p.at())
 	}

@@ -1,4 +1,4 @@
-package arbiter_test
+package witness_test
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"releve"
-	"releve/adapters/arbiter"
+	"releve/adapters/witness"
 )
 
 // proxy is the network between a server and its witness.
@@ -121,7 +121,7 @@ func TestAClaimWhoseAnswerIsLostIsNotSentAgain(t *testing.T) {
 	for range 20 {
 		p.swallow.Store(true)
 		_, err := main.Claim(within(t, plenty), after(now, handOver))
-		if !errors.Is(err, arbiter.ErrNotHeard) {
+		if !errors.Is(err, witness.ErrNotHeard) {
 			t.Fatalf("the answer was lost, and the claim got %v", err)
 		}
 		next := read(t, main)
@@ -142,7 +142,7 @@ func TestASlowNetworkCostsTheLimitAndNoMore(t *testing.T) {
 	main := s.client(releve.Main, p.at())
 	must(t, main, seed())
 	p.delay.Store(int64(time.Second))
-	if _, err := main.Read(within(t, 50*time.Millisecond)); !errors.Is(err, arbiter.ErrNotHeard) {
+	if _, err := main.Read(within(t, 50*time.Millisecond)); !errors.Is(err, witness.ErrNotHeard) {
 		t.Errorf("got %v", err)
 	}
 	p.delay.Store(0)

@@ -1,4 +1,4 @@
-// Package arbiter is the register of a site on a third machine (RULES R5), and
+// Package witness is the register of a site on a third machine (RULES R5), and
 // the servers' way to it: HTTP/1.1 over mutual TLS 1.3.
 //
 //	GET  /register  the register                 asked by a server, which is then heard
@@ -12,7 +12,7 @@
 // It decides nothing, watches nobody and calls nobody. A claim is one request
 // and one answer; there is no lease and no session, so nothing here depends on
 // a clock (R19).
-package arbiter
+package witness
 
 import (
 	"time"

@@ -1,4 +1,4 @@
-package arbiter_test
+package witness_test
 
 import (
 	"crypto/tls"
@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"releve"
-	"releve/adapters/arbiter"
+	"releve/adapters/witness"
 	"releve/doors/identity/identitytest"
 )
 
@@ -61,7 +61,7 @@ func TestASiteOfOneCertificateForAllGoesOn(t *testing.T) {
 	if _, err := s.client(releve.Main, s.at).Read(within(t, plenty)); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.client(releve.Secondary, s.at).Claim(within(t, plenty), seed()); errors.Is(err, arbiter.ErrForeign) {
+	if _, err := s.client(releve.Secondary, s.at).Claim(within(t, plenty), seed()); errors.Is(err, witness.ErrForeign) {
 		t.Error(err)
 	}
 }

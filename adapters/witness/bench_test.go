@@ -1,4 +1,4 @@
-package arbiter_test
+package witness_test
 
 import (
 	"os"

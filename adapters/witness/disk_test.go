@@ -1,4 +1,4 @@
-package arbiter_test
+package witness_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"releve"
-	"releve/adapters/arbiter"
+	"releve/adapters/witness"
 	"releve/adapters/journal"
 	"releve/doors/identity"
 	"releve/proof/practice/freeze"
@@ -26,7 +26,7 @@ func TestWhatCannotBeWrittenIsNotGranted(t *testing.T) {
 	first := must(t, main, seed())
 	d.fails(func(context.Context, func()) error { return errors.New("no space left on device") })
 	_, err := main.Claim(within(t, plenty), after(first, handOver))
-	if !errors.Is(err, arbiter.ErrNotHeard) || errors.Is(err, takeover.ErrClaim) {
+	if !errors.Is(err, witness.ErrNotHeard) || errors.Is(err, takeover.ErrClaim) {
 		t.Errorf("got %v", err)
 	}
 	if now := read(t, main); now != first {
@@ -53,7 +53,7 @@ func TestAWriteThatDidNotEndWellEndsTheWitness(t *testing.T) {
 				return errUnsure
 			})
 			_, err := main.Claim(within(t, plenty), after(first, handOver))
-			if !errors.Is(err, arbiter.ErrNotHeard) || errors.Is(err, takeover.ErrClaim) {
+			if !errors.Is(err, witness.ErrNotHeard) || errors.Is(err, takeover.ErrClaim) {
 				t.Errorf("the claim got %v", err)
 			}
 			r.endsUnsure()
@@ -74,7 +74,7 @@ func (r *running) endsUnsure() {
 	r.t.Helper()
 	select {
 	case err := <-r.ended:
-		if !errors.Is(err, arbiter.ErrUnsure) {
+		if !errors.Is(err, witness.ErrUnsure) {
 			r.t.Errorf("it ended with %v", err)
 		}
 	case <-time.After(plenty):
@@ -89,7 +89,7 @@ func TestAWedgedDiskIsGivenUp(t *testing.T) {
 	main := s.client(releve.Main, s.at)
 	first := must(t, main, seed())
 	d.fails(func(ctx context.Context, _ func()) error { <-ctx.Done(); return errUnsure })
-	if _, err := main.Claim(within(t, 100*time.Millisecond), after(first, handOver)); !errors.Is(err, arbiter.ErrNotHeard) {
+	if _, err := main.Claim(within(t, 100*time.Millisecond), after(first, handOver)); !errors.Is(err, witness.ErrNotHeard) {
 		t.Errorf("got %v", err)
 	}
 	if now := read(t, main); now != first { // which is on the disk for sure
@@ -179,7 +179,7 @@ func TestATornRegisterIsNeverBelievedOrTouched(t *testing.T) {
 
 func TestARecordOfAnotherSiteIsRefused(t *testing.T) {
 	s := newSite(t)
-	_, err := arbiter.NewServer(s.options(&disk{saved: []byte(`{"register":{"site":"ELSEWHERE","incarnation":1}}`)}))
+	_, err := witness.NewServer(s.options(&disk{saved: []byte(`{"register":{"site":"ELSEWHERE","incarnation":1}}`)}))
 	if err == nil {
 		t.Error("it was taken")
 	}
@@ -187,15 +187,15 @@ func TestARecordOfAnotherSiteIsRefused(t *testing.T) {
 
 func TestADirectoryHasOneWitness(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
-	unlock, err := arbiter.Lock(dir)
+	unlock, err := witness.Lock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := arbiter.Lock(dir); !errors.Is(err, arbiter.ErrTaken) {
+	if _, err := witness.Lock(dir); !errors.Is(err, witness.ErrTaken) {
 		t.Errorf("got %v", err)
 	}
 	unlock()
-	again, err := arbiter.Lock(dir)
+	again, err := witness.Lock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func TestAKilledWitnessKeepsEveryAcknowledgedClaim(t *testing.T) {
 }
 
 // claimUntilCut claims one thing after the other until the witness is not heard.
-func claimUntilCut(t *testing.T, main *arbiter.Client, acknowledged, sent *atomic.Pointer[takeover.Register]) {
+func claimUntilCut(t *testing.T, main *witness.Client, acknowledged, sent *atomic.Pointer[takeover.Register]) {
 	for {
 		was := *acknowledged.Load()
 		claim := seed()
@@ -255,7 +255,7 @@ func claimUntilCut(t *testing.T, main *arbiter.Client, acknowledged, sent *atomi
 		sent.Store(&next)
 		got, err := main.Claim(t.Context(), claim)
 		switch {
-		case errors.Is(err, arbiter.ErrNotHeard):
+		case errors.Is(err, witness.ErrNotHeard):
 			return
 		case err != nil || got != next:
 			t.Errorf("claimed %+v, got %+v, %v", next, got, err)
@@ -275,7 +275,7 @@ func TestAFrozenWitnessHoldsNoLaterRequestUp(t *testing.T) {
 	const limit = 150 * time.Millisecond
 	for range 5 {
 		began := time.Now()
-		if _, err := main.Read(within(t, limit)); !errors.Is(err, arbiter.ErrNotHeard) {
+		if _, err := main.Read(within(t, limit)); !errors.Is(err, witness.ErrNotHeard) {
 			t.Errorf("frozen: %v", err)
 		}
 		if took := time.Since(began); took > limit+2*time.Second {
