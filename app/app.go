@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"releve"
-	"releve/adapters/witness"
 	"releve/adapters/diary"
 	"releve/adapters/journal"
 	"releve/adapters/peer"
@@ -25,17 +24,18 @@ import (
 	"releve/adapters/spool"
 	"releve/adapters/store"
 	"releve/adapters/systemd"
+	"releve/adapters/witness"
 	"releve/config"
 	"releve/doors/account"
 	"releve/doors/identity/rotation"
 	"releve/rules/takeover"
 	"releve/screen/console"
 	"releve/server/agent"
+	"releve/server/comparison"
 	"releve/server/copy"
 	"releve/server/order"
 	"releve/server/outbox"
 	"releve/server/salvage"
-	"releve/server/verify"
 )
 
 // What New fails with, beside the error's own sentence: something missing on the
@@ -68,8 +68,8 @@ type App struct {
 	witness   *witness.Client // nil where the site has none
 	agent     *agent.Agent
 	salvager  *salvage.Salvager
-	prover    *verify.Prover
-	sorting   *verify.Sorting
+	prover    *comparison.Prover
+	sorting   *comparison.Sorting
 	console   *console.Server
 }
 
@@ -224,13 +224,13 @@ func (a *App) makeSalvager() {
 }
 
 func (a *App) makeProver() {
-	c, other := a.config, verify.Other{Link: a.peer}
-	a.sorting = verify.NewSorting(a.cluster, a.peer, a.pair, a.front.Explain, a.log)
-	a.prover = verify.New(verify.Options{
+	c, other := a.config, comparison.Other{Link: a.peer}
+	a.sorting = comparison.NewSorting(a.cluster, a.peer, a.pair, a.front.Explain, a.log)
+	a.prover = comparison.New(comparison.Options{
 		Own: ownDatabase{a.cluster.Cluster}, Other: other, Seat: c.Site.Seat, Pair: a.pair,
 		Hour: c.Mirror.Verify.SinceMidnight(), File: filepath.Join(c.Site.Data, "verified.json"),
 		Forward: other.Prove, Tell: a.front.Explain, Show: a.front.Proving, Log: a.log,
-		Verified: func(r verify.Record) {
+		Verified: func(r comparison.Record) {
 			a.front.Verified(agent.Verified{Data: r.Data, At: r.At, Differences: r.Differences})
 			a.sorting.Again()
 		},
@@ -238,9 +238,9 @@ func (a *App) makeProver() {
 }
 
 // pair is how both servers stand to each other.
-func (a *App) pair() verify.Pair {
+func (a *App) pair() comparison.Pair {
 	m := a.front.Machine()
-	return verify.Pair{Owner: m.Owns() && m.Phase == takeover.Serving, InSync: m.Protected(), Copy: m.Other.DataID}
+	return comparison.Pair{Owner: m.Owns() && m.Phase == takeover.Serving, InSync: m.Protected(), Copy: m.Other.DataID}
 }
 
 // answers is whoever answers the other server: each room its own orders.
@@ -248,7 +248,7 @@ func (a *App) answers() peer.Handler {
 	all := order.Desk{}
 	for _, desk := range []order.Desk{
 		copy.Desk(a.cluster), salvage.Desk(a.aside, a.salvager), a.telephony.desk(),
-		verify.Desk(verify.Local{Database: ownDatabase{a.cluster.Cluster}}, a.prover, a.cluster),
+		comparison.Desk(comparison.Local{Database: ownDatabase{a.cluster.Cluster}}, a.prover, a.cluster),
 	} {
 		maps.Copy(all, desk)
 	}

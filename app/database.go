@@ -17,10 +17,10 @@ import (
 	"releve/doors/identity"
 	"releve/doors/identity/rotation"
 	"releve/rules/takeover"
+	"releve/server/comparison"
 	"releve/server/copy"
 	"releve/server/outbox"
 	"releve/server/salvage"
-	"releve/server/verify"
 )
 
 // findPostgres finds its programs and looks at whose the data is. It changes nothing.
@@ -125,18 +125,18 @@ type database struct {
 	*copy.Copier
 }
 
-// ownDatabase is this server's PostgreSQL as a verification needs it.
+// ownDatabase is this server's PostgreSQL as a comparison needs it.
 type ownDatabase struct{ *postgres.Cluster }
 
-func (c ownDatabase) Freeze(ctx context.Context, table string) (verify.Frozen, error) {
+func (c ownDatabase) Freeze(ctx context.Context, table string) (comparison.Frozen, error) {
 	f, err := c.Cluster.Freeze(ctx, table)
 	if err != nil {
-		return verify.Frozen{}, err
+		return comparison.Frozen{}, err
 	}
-	return verify.Frozen{At: f.At, Own: f.Own, Release: f.Release}, nil
+	return comparison.Frozen{At: f.At, Own: f.Own, Release: f.Release}, nil
 }
 
-func (c ownDatabase) SnapshotAt(ctx context.Context, at releve.LSN) (verify.Snapshot, error) {
+func (c ownDatabase) SnapshotAt(ctx context.Context, at releve.LSN) (comparison.Snapshot, error) {
 	s, err := c.Cluster.SnapshotAt(ctx, at)
 	if err != nil {
 		return nil, err

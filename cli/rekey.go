@@ -11,9 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"releve"
-	"releve/adapters/witness"
 	"releve/adapters/peer"
 	"releve/adapters/postgres"
+	"releve/adapters/witness"
 	"releve/config"
 	"releve/config/site"
 	"releve/doors/identity"

@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"releve"
-	"releve/adapters/witness"
 	"releve/adapters/journal"
+	"releve/adapters/witness"
 	"releve/config"
 	"releve/config/site"
 	"releve/doors/account"

@@ -35,7 +35,7 @@ for version in "17 trixie" "18 sid"; do
 	# shellcheck disable=SC2086 # two words
 	programs=$(scripts/postgresql.sh $version) || { failed=1; continue; }
 	export RELEVE_TEST_POSTGRESQL="$programs"
-	tests "pair-${version% *}" standard-quiet -count=1 -timeout 25m -run "$pair" ./adapters/postgres ./server/salvage ./server/verify
+	tests "pair-${version% *}" standard-quiet -count=1 -timeout 25m -run "$pair" ./adapters/postgres ./server/salvage ./server/comparison
 	unset RELEVE_TEST_POSTGRESQL
 done
 

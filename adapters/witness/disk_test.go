@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"releve"
-	"releve/adapters/witness"
 	"releve/adapters/journal"
+	"releve/adapters/witness"
 	"releve/doors/identity"
 	"releve/proof/practice/freeze"
 	"releve/rules/takeover"

@@ -20,8 +20,8 @@ import (
 	"go.uber.org/goleak"
 
 	"releve"
-	"releve/adapters/witness"
 	"releve/adapters/journal"
+	"releve/adapters/witness"
 	"releve/doors/identity"
 	"releve/rules/takeover"
 )

@@ -18,8 +18,8 @@ import (
 	"releve/screen/view"
 	"releve/server/agent"
 	"releve/server/calls"
+	"releve/server/comparison"
 	"releve/server/order"
-	"releve/server/verify"
 )
 
 const (
@@ -155,7 +155,7 @@ func (t *Tester) due(now time.Time) bool {
 
 // nightly says whether it is the hour after a time of the day.
 func nightly(now time.Time, at time.Duration) bool {
-	return now.Sub(verify.LastHour(now, at)) < time.Hour
+	return now.Sub(comparison.LastHour(now, at)) < time.Hour
 }
 
 // give makes a test. The second time in vain says why.

@@ -1,4 +1,4 @@
-package verify_test
+package comparison_test
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ import (
 	"releve"
 	"releve/adapters/postgres"
 	"releve/proof/sitetest"
-	"releve/server/verify"
+	"releve/server/comparison"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -29,22 +29,22 @@ const limit = sitetest.Limit(2 * time.Minute)
 
 var within, must, until = limit.Within, sitetest.Must, limit.Until
 
-// server is one of the two, a real PostgreSQL as a [verify.Database].
+// server is one of the two, a real PostgreSQL as a [comparison.Database].
 type server struct {
 	sitetest.Server
 	t    *testing.T
 	pool *pgxpool.Pool
 }
 
-func (s *server) Freeze(ctx context.Context, table string) (verify.Frozen, error) {
+func (s *server) Freeze(ctx context.Context, table string) (comparison.Frozen, error) {
 	f, err := s.Cluster.Freeze(ctx, table)
 	if err != nil {
-		return verify.Frozen{}, err
+		return comparison.Frozen{}, err
 	}
-	return verify.Frozen{At: f.At, Own: f.Own, Release: f.Release}, nil
+	return comparison.Frozen{At: f.At, Own: f.Own, Release: f.Release}, nil
 }
 
-func (s *server) SnapshotAt(ctx context.Context, at releve.LSN) (verify.Snapshot, error) {
+func (s *server) SnapshotAt(ctx context.Context, at releve.LSN) (comparison.Snapshot, error) {
 	return s.Cluster.SnapshotAt(ctx, at)
 }
 

@@ -1,11 +1,11 @@
-// Package verify proves that the mirror is true (SPEC M7): both databases are compared
+// Package comparison proves that the mirror is true (SPEC M7): both databases are compared
 // table by table, each piece at one position on both, a piece that differs is narrowed
 // down to the rows and columns, and every page on both disks is checked.
 //
 // It acts on the server that owns the database. What the mirror's server does for it is
 // [Local], asked over the link. Calls come first: at most one processor is used on each
 // server, and after each batch of pieces it rests as long as the batch took.
-package verify
+package comparison
 
 import (
 	"context"
@@ -63,14 +63,14 @@ const (
 	rested = 5 * time.Second // the longest rest
 )
 
-// Name of the procedure that a verification is shown as.
+// Name of the procedure that a comparison is shown as.
 const Name = "verify"
 
 // promotions is the table with one row for each promotion (RULES R10).
 const promotions = "public.promotion"
 
-// Verification is one proof, to be made.
-type Verification struct {
+// Comparison is one proof, to be made.
+type Comparison struct {
 	Owner  Database
 	Mirror Mirror
 	Seat   releve.Seat           // of the owner
@@ -78,7 +78,7 @@ type Verification struct {
 	Found  func(releve.Sentence) // a difference, a bad page; it must not wait
 }
 
-// Result is what a verification found that came to its end.
+// Result is what a comparison found that came to its end.
 type Result struct {
 	Rows        int64
 	Differences int // what the findings tell, and the pieces that nobody looked into
@@ -86,8 +86,8 @@ type Result struct {
 
 // Run compares everything. A difference is a finding and no error; an error says that
 // nothing was proven.
-func (v Verification) Run(ctx context.Context) (Result, error) {
-	r := &run{Verification: v}
+func (v Comparison) Run(ctx context.Context) (Result, error) {
+	r := &run{Comparison: v}
 	var steps []releve.Sentence
 	for _, s := range r.steps() {
 		steps = append(steps, r.say(s.code))
@@ -109,9 +109,9 @@ func (v Verification) Run(ctx context.Context) (Result, error) {
 	return r.Result, nil
 }
 
-// run is a verification under way.
+// run is a comparison under way.
 type run struct {
-	Verification
+	Comparison
 	Result
 	sheet  *guide.Sheet
 	atWork int       // the step

@@ -1,4 +1,4 @@
-package verify
+package comparison
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 )
 
 // Sorting finds out whether both servers sort texts by the same rules, for an index of the
-// mirror is only as true as that: once after each start, and after each verification. The
+// mirror is only as true as that: once after each start, and after each comparison. The
 // owner asks and says it.
 type Sorting struct {
 	own   Sorted

@@ -1,4 +1,4 @@
-package verify
+package comparison
 
 import (
 	"context"
@@ -48,8 +48,8 @@ func TestServersThatSortOtherwiseAreSaid(t *testing.T) {
 	}
 }
 
-// It is asked once after the start, again while nobody answers, and after a verification.
-func TestTheOrderIsComparedOnceAndWhenAVerificationAsks(t *testing.T) {
+// It is asked once after the start, again while nobody answers, and after a comparison.
+func TestTheOrderIsComparedOnceAndWhenAComparisonAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int32
 		var owner, answers atomic.Bool

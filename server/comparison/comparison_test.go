@@ -1,4 +1,4 @@
-package verify_test
+package comparison_test
 
 import (
 	"context"
@@ -12,12 +12,12 @@ import (
 	"releve"
 	"releve/adapters/postgres"
 	"releve/screen/view"
-	"releve/server/verify"
+	"releve/server/comparison"
 )
 
-// proof is a verification and what it said.
+// proof is a comparison and what it said.
 type proof struct {
-	verify.Result
+	comparison.Result
 	found []releve.Sentence
 	shown []view.Procedure
 }
@@ -26,8 +26,8 @@ func prove(t *testing.T, owner, mirror *server) proof {
 	t.Helper()
 	var p proof
 	var err error
-	p.Result, err = verify.Verification{
-		Owner: owner, Mirror: verify.Local{Database: mirror}, Seat: releve.Main,
+	p.Result, err = comparison.Comparison{
+		Owner: owner, Mirror: comparison.Local{Database: mirror}, Seat: releve.Main,
 		Show: func(v view.Procedure) { p.shown = append(p.shown, v) }, Found: func(s releve.Sentence) { p.found = append(p.found, s) },
 	}.Run(within(t))
 	must(t, err)
@@ -218,11 +218,11 @@ func TestTheSameTimelineNumberTwiceIsFound(t *testing.T) {
 }
 
 // A mirror that goes away proves nothing and harms nothing: the owner's writers go on.
-func TestAMirrorThatIsAwayEndsTheVerification(t *testing.T) {
+func TestAMirrorThatIsAwayEndsTheComparison(t *testing.T) {
 	main, secondary := newSite(t)
 	main.do(`CREATE TABLE fact (id bigint PRIMARY KEY)`)
-	_, err := verify.Verification{
-		Owner: main, Mirror: verify.Local{Database: secondary}, Seat: releve.Main, Show: func(view.Procedure) {}, Found: func(releve.Sentence) {},
+	_, err := comparison.Comparison{
+		Owner: main, Mirror: comparison.Local{Database: secondary}, Seat: releve.Main, Show: func(view.Procedure) {}, Found: func(releve.Sentence) {},
 	}.Run(within(t))
 	if err == nil || !strings.Contains(err.Error(), "step-verify-promotions") {
 		t.Errorf("ended with %v", err)
@@ -230,7 +230,7 @@ func TestAMirrorThatIsAwayEndsTheVerification(t *testing.T) {
 	main.do(`INSERT INTO fact VALUES (1)`)
 }
 
-func TestWhenAVerificationIsDue(t *testing.T) {
+func TestWhenAComparisonIsDue(t *testing.T) {
 	zone, err := time.LoadLocation("Europe/Paris")
 	must(t, err)
 	at := func(text string) time.Time {
@@ -252,7 +252,7 @@ func TestWhenAVerificationIsDue(t *testing.T) {
 		{"the night with 25 hours", "2026-10-25 03:31", "2026-10-24 03:31", "a", true},
 		{"the night with 23 hours", "2026-03-29 03:29", "2026-03-28 03:31", "a", false},
 	} {
-		r := verify.Record{Data: "a", At: at(c.last)}
+		r := comparison.Record{Data: "a", At: at(c.last)}
 		if got := r.Due(at(c.now), hour, c.copyOf); got != c.due {
 			t.Errorf("%s: due %v", c.story, got)
 		}

@@ -1,4 +1,4 @@
-package verify
+package comparison
 
 import (
 	"context"
@@ -19,14 +19,14 @@ const (
 	orderSorting = "verify-order"
 )
 
-// comparison is what the mirror is to answer, at which position.
-type comparison struct {
+// stretches is what the mirror is to answer, at which position.
+type stretches struct {
 	At        releve.LSN `json:"at"`
 	Questions []Question `json:"questions"`
 }
 
-// comparisonLine is one line of the mirror's: it is ready, or an answer.
-type comparisonLine struct {
+// answerLine is one line of the mirror's: it is ready, or an answer.
+type answerLine struct {
 	Ready  bool    `json:"ready,omitempty"`
 	Answer *Answer `json:"answer,omitempty"`
 }
@@ -46,8 +46,8 @@ type Other struct{ order.Link }
 
 // Answer implements [Mirror].
 func (o Other) Answer(ctx context.Context, at releve.LSN, all []Question, ready func() error, each func(Answer) error) error {
-	return o.Command(ctx, orderAnswer, order.Args(comparison{at, all}), func(raw json.RawMessage) error {
-		var line comparisonLine
+	return o.Command(ctx, orderAnswer, order.Args(stretches{at, all}), func(raw json.RawMessage) error {
+		var line answerLine
 		if err := json.Unmarshal(raw, &line); err != nil {
 			return err
 		}
@@ -99,13 +99,13 @@ func Desk(own Local, prover *Prover, sorted Sorted) order.Desk {
 }
 
 func (l Local) answerOrder(ctx context.Context, args json.RawMessage, emit order.Emit) error {
-	var asked comparison
+	var asked stretches
 	if err := json.Unmarshal(args, &asked); err != nil {
 		return err
 	}
 	return l.Answer(ctx, asked.At, asked.Questions,
-		func() error { return order.Line(emit, comparisonLine{Ready: true}) },
-		func(a Answer) error { return order.Line(emit, comparisonLine{Answer: &a}) })
+		func() error { return order.Line(emit, answerLine{Ready: true}) },
+		func(a Answer) error { return order.Line(emit, answerLine{Answer: &a}) })
 }
 
 func (l Local) checkOrder(ctx context.Context, _ json.RawMessage, emit order.Emit) error {

@@ -1,4 +1,4 @@
-package verify
+package comparison
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 	"releve/screen/view"
 )
 
-// What a verification is refused with.
+// What a comparison is refused with.
 var (
 	errRunning   = releve.Refused(releve.ErrBusy, "the mirror is being verified already")
 	errNotInSync = releve.Explained(releve.ErrForbidden, "there is no mirror in sync to be compared with", "cause-not-in-sync")
@@ -58,7 +58,7 @@ type Prover struct {
 	last Record
 }
 
-// New reads what was found last. A file that cannot be read costs a verification.
+// New reads what was found last. A file that cannot be read costs a comparison.
 func New(o Options) *Prover {
 	p := &Prover{Options: o, busy: make(chan struct{}, 1)}
 	raw, err := os.ReadFile(o.File)
@@ -66,7 +66,7 @@ func New(o Options) *Prover {
 		err = json.Unmarshal(raw, &p.last)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		o.Log.Warn("what the last verification found is not known", "err", err)
+		o.Log.Warn("what the last comparison found is not known", "err", err)
 		p.last = Record{}
 	}
 	p.Verified(p.last)
@@ -77,7 +77,7 @@ func New(o Options) *Prover {
 const (
 	lookEvery   = 15 * time.Second
 	settledFor  = 2 * time.Minute  // in sync, before a copy is compared: a site that has just changed has other cares
-	tryAgain    = 10 * time.Minute // after a verification that did not come to its end
+	tryAgain    = 10 * time.Minute // after a comparison that did not come to its end
 	changeEvery = 500 * time.Millisecond
 )
 
@@ -156,7 +156,7 @@ func (p *Prover) ProveHere(ctx context.Context, emit func(view.Procedure)) error
 	ctx, cancel := p.whileUnchanged(ctx, pair.Copy)
 	defer cancel()
 	defer p.Show(nil)
-	found, err := Verification{
+	found, err := Comparison{
 		Owner: p.Own, Mirror: p.Other, Seat: p.Seat,
 		Found: func(what releve.Sentence) { p.Tell("critical", what) },
 		Show:  func(v view.Procedure) { p.Show(&v); emit(v) },
@@ -208,7 +208,7 @@ func (p *Prover) keep(r Record) error {
 		err = renameio.WriteFile(p.File, raw, 0o600)
 	}
 	if err != nil {
-		return fmt.Errorf("what the verification found could not be kept, and will be looked for again: %w", err)
+		return fmt.Errorf("what the comparison found could not be kept, and will be looked for again: %w", err)
 	}
 	return nil
 }

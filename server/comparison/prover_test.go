@@ -1,4 +1,4 @@
-package verify_test
+package comparison_test
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 
 	"releve"
 	"releve/screen/view"
-	"releve/server/verify"
+	"releve/server/comparison"
 )
 
 // pairOf is a site in virtual time: an empty database, compared with an empty one.
@@ -23,7 +23,7 @@ type pairOf struct {
 	file string
 
 	mu     sync.Mutex
-	pair   verify.Pair
+	pair   comparison.Pair
 	wrong  []releve.BadPage // on the mirror's disk
 	fails  error            // of a comparison
 	hang   bool             // until it is given up
@@ -38,15 +38,15 @@ func (p *pairOf) with(change func()) {
 	change()
 }
 
-func (p *pairOf) prover() *verify.Prover {
-	return verify.New(verify.Options{
-		Own: side{p, nil}, Other: verify.Local{Database: side{p, &p.wrong}}, Seat: releve.Main, Hour: 3*time.Hour + 30*time.Minute, File: p.file,
-		Pair: func() verify.Pair { p.mu.Lock(); defer p.mu.Unlock(); return p.pair },
+func (p *pairOf) prover() *comparison.Prover {
+	return comparison.New(comparison.Options{
+		Own: side{p, nil}, Other: comparison.Local{Database: side{p, &p.wrong}}, Seat: releve.Main, Hour: 3*time.Hour + 30*time.Minute, File: p.file,
+		Pair: func() comparison.Pair { p.mu.Lock(); defer p.mu.Unlock(); return p.pair },
 		Tell: func(severity string, what releve.Sentence) {
 			p.with(func() { p.told = append(p.told, severity+" "+what.Code) })
 		},
 		Show:     func(v *view.Procedure) { p.with(func() { p.shown = v != nil }) },
-		Verified: func(r verify.Record) { p.with(func() { p.proven = append(p.proven, r.At) }) },
+		Verified: func(r comparison.Record) { p.with(func() { p.proven = append(p.proven, r.At) }) },
 		Forward: func(_ context.Context, emit func(view.Procedure)) error {
 			why := releve.Say("before-proof-runs")
 			emit(view.Procedure{Failed: &why})
@@ -62,11 +62,11 @@ type side struct {
 	bad *[]releve.BadPage
 }
 
-func (s side) Freeze(context.Context, string) (verify.Frozen, error) {
-	return verify.Frozen{}, errors.New("there is no table")
+func (s side) Freeze(context.Context, string) (comparison.Frozen, error) {
+	return comparison.Frozen{}, errors.New("there is no table")
 }
 
-func (s side) SnapshotAt(ctx context.Context, _ releve.LSN) (verify.Snapshot, error) {
+func (s side) SnapshotAt(ctx context.Context, _ releve.LSN) (comparison.Snapshot, error) {
 	s.mu.Lock()
 	fails, hang := s.fails, s.hang
 	s.mu.Unlock()
@@ -89,7 +89,7 @@ func (s side) CheckPages(context.Context, func(done, total int64)) ([]releve.Bad
 }
 
 // nothing is a database without a table.
-type nothing struct{ verify.Snapshot }
+type nothing struct{ comparison.Snapshot }
 
 func (nothing) Tables(context.Context) ([]string, []int64, error) { return nil, nil, nil }
 func (nothing) Close()                                            {}
@@ -98,7 +98,7 @@ func (nothing) Close()                                            {}
 func on(t *testing.T, story func(t *testing.T, p *pairOf)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		p := &pairOf{t: t, file: filepath.Join(t.TempDir(), "verified.json"), pair: verify.Pair{Owner: true, InSync: true, Copy: "first"}}
+		p := &pairOf{t: t, file: filepath.Join(t.TempDir(), "verified.json"), pair: comparison.Pair{Owner: true, InSync: true, Copy: "first"}}
 		story(t, p)
 	})
 }
@@ -185,7 +185,7 @@ func TestWhoIsNotOnDutyOrHasNoMirrorProvesNothing(t *testing.T) {
 	})
 }
 
-func TestAVerificationThatFailedIsMadeAgainSoon(t *testing.T) {
+func TestAComparisonThatFailedIsMadeAgainSoon(t *testing.T) {
 	on(t, func(t *testing.T, p *pairOf) {
 		stop := p.running()
 		defer stop()
@@ -214,7 +214,7 @@ func TestWhatIsFoundIsAnAlarmUntilAnotherCopyIsTrue(t *testing.T) {
 	})
 }
 
-func TestOneVerificationAtATimeAndNoneOverAChange(t *testing.T) {
+func TestOneComparisonAtATimeAndNoneOverAChange(t *testing.T) {
 	on(t, func(t *testing.T, p *pairOf) {
 		p.hang = true
 		prover := p.prover()

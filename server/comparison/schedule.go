@@ -1,4 +1,4 @@
-package verify
+package comparison
 
 import (
 	"time"
@@ -6,7 +6,7 @@ import (
 	"releve"
 )
 
-// Record is what the last verification found, kept over a restart.
+// Record is what the last comparison found, kept over a restart.
 type Record struct {
 	Data        releve.DataID `json:"data"` // of the copy that was compared
 	At          time.Time     `json:"at"`   // its end
@@ -14,7 +14,7 @@ type Record struct {
 	Differences int           `json:"differences"`
 }
 
-// Due says whether a verification is to be made: this copy was not compared since it
+// Due says whether a comparison is to be made: this copy was not compared since it
 // joined, or not since the site's hour, which is a time since midnight.
 func (r Record) Due(now time.Time, hour time.Duration, copyOf releve.DataID) bool {
 	return r.Data != copyOf || r.At.Before(LastHour(now, hour))
