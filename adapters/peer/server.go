@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -60,10 +59,8 @@ func (p *Peer) newServer() *http.Server {
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		BaseContext:       func(net.Listener) context.Context { return p.life },
-		// Failed handshakes of whoever knocks at the port: of no use at 3 a.m.
-		ErrorLog: slog.NewLogLogger(p.o.Log.Handler(), slog.LevelDebug),
 	}
-	porter.Attach(server)
+	porter.Attach(server, p.o.Log)
 	identity.Attach(server, p.mine.Load)
 	return server
 }

@@ -180,10 +180,8 @@ func (s *Server) newHTTP() *http.Server {
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
-		// Failed handshakes of whoever knocks at the port: of no use at 3 a.m.
-		ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
 	}
-	porter.Attach(server)
+	porter.Attach(server, s.o.Log)
 	identity.Attach(server, s.mine.Load)
 	return server
 }

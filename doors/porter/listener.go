@@ -1,9 +1,12 @@
 package porter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -217,8 +220,9 @@ func (c *Conn) Close() error {
 func (c *Conn) cut() { c.once.Do(func() { reset(c.Conn) }) }
 
 // Attach tells the door what each connection of a server does, and lets its handlers vouch
-// for theirs. The server has neither ConnState nor ConnContext of its own.
-func Attach(s *http.Server) {
+// for theirs. The server has neither ConnState, ConnContext nor ErrorLog of its own.
+func Attach(s *http.Server, own *slog.Logger) {
+	s.ErrorLog = log.New(serverLog{own}, "", 0)
 	s.ConnState = func(conn net.Conn, state http.ConnState) {
 		if c := within(conn); c != nil {
 			c.guest.Rest(state != http.StateActive)
@@ -227,6 +231,19 @@ func Attach(s *http.Server) {
 	s.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
 		return context.WithValue(ctx, connKey{}, within(conn))
 	}
+}
+
+// serverLog is where net/http tells what went wrong. Failed handshakes of whoever knocks at the
+// port are of no use at 3 a.m.; a handler's panic is a fault of this program, which goes on.
+type serverLog struct{ *slog.Logger }
+
+func (l serverLog) Write(said []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.HasPrefix(said, []byte("http: panic serving ")) { // net/http begins it, what a stranger sent comes later
+		level = slog.LevelError
+	}
+	l.Log(context.Background(), level, string(bytes.TrimSpace(said)))
+	return len(said), nil
 }
 
 type connKey struct{}

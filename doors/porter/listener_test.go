@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -162,7 +163,7 @@ func hung(t *testing.T, o porter.Options, h http.Handler) (address string) {
 	door := listen(t, o)
 	life, end := context.WithCancel(t.Context())
 	s := &http.Server{Handler: h, ReadHeaderTimeout: plenty, BaseContext: func(net.Listener) context.Context { return life }}
-	porter.Attach(s)
+	porter.Attach(s, slog.New(slog.DiscardHandler))
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = s.Serve(door) }()
 	t.Cleanup(func() { end(); _ = s.Close(); <-ended })
@@ -265,3 +266,31 @@ func descriptors(t *testing.T) int {
 	}
 	return len(all)
 }
+
+// A handler that panics is a fault of ours, and is told as one; whoever knocks without
+// speaking HTTP is not.
+func TestAPanicIsNoTalkOfTheDoor(t *testing.T) {
+	told := make(chan slog.Record, 10)
+	door := listen(t, porter.Options{Rules: roomy, Stuck: plenty})
+	s := &http.Server{ReadHeaderTimeout: plenty, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("of ours") })}
+	porter.Attach(s, slog.New(records(told)))
+	served := make(chan struct{})
+	go func() { defer close(served); _ = s.Serve(door) }()
+	defer func() { _ = s.Close(); <-served }()
+	s.ErrorLog.Print("http: TLS handshake error from 127.0.0.1: http: panic serving 127.0.0.1")
+	if r := <-told; r.Level != slog.LevelDebug {
+		t.Errorf("a stranger's is told as %s: %s", r.Level, r.Message)
+	}
+	_, _ = get(t, "127.0.0.1", door.Addr().String())
+	if r := <-told; r.Level != slog.LevelError || !strings.Contains(r.Message, "of ours") || !strings.Contains(r.Message, "listener_test.go") {
+		t.Errorf("the panic is told as %s: %s", r.Level, r.Message)
+	}
+}
+
+// records is a log that passes on what it is told.
+type records chan<- slog.Record
+
+func (records) Enabled(context.Context, slog.Level) bool           { return true }
+func (r records) Handle(_ context.Context, told slog.Record) error { r <- told; return nil }
+func (r records) WithAttrs([]slog.Attr) slog.Handler               { return r }
+func (r records) WithGroup(string) slog.Handler                    { return r }

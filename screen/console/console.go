@@ -114,9 +114,8 @@ func (s *Server) server(h http.Handler) *http.Server {
 	server := &http.Server{
 		Handler: bodied(h), ReadHeaderTimeout: headerLimit, IdleTimeout: time.Minute, MaxHeaderBytes: headerMost,
 		BaseContext: func(net.Listener) context.Context { return s.life },
-		ErrorLog:    slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
 	}
-	porter.Attach(server)
+	porter.Attach(server, s.options.Log)
 	return server
 }
 
