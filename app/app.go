@@ -36,6 +36,7 @@ import (
 	"releve/server/order"
 	"releve/server/outbox"
 	"releve/server/salvage"
+	"releve/server/wire"
 )
 
 // What New fails with, beside the error's own sentence: something missing on the
@@ -207,7 +208,7 @@ func (a *App) makeAgent(found bool) {
 			Reception: c.PBX.ReceptionNumber, Reached: c.PBX.ReceptionUser, StandbyUser: c.PBX.StandbyUser,
 		},
 		Found: found, Journal: a.journal, Database: own, Ward: own, Store: a.records,
-		Link:      link{a.peer, peer.NewAcquaintance(a.front.Explain)},
+		Link:      wire.Other{Link: a.peer, Ended: peer.NewAcquaintance(a.front.Explain).Note},
 		Telephone: telephone, Voice: voice, Spool: a.spool,
 	}
 	if a.witness != nil {
@@ -252,7 +253,7 @@ func (a *App) answers() peer.Handler {
 	} {
 		maps.Copy(all, desk)
 	}
-	return answers{seat: a.config.Site.Seat, agent: a.agent, spool: a.spool, orders: all}
+	return wire.Answers{Seat: a.config.Site.Seat, Agent: a.agent, Spool: a.spool, Orders: all}
 }
 
 // Run serves until ctx ends, then gives back the vote if it can, ends the calls

@@ -359,7 +359,7 @@ func (a asker) askUntilHeard(t *testing.T, c config.Config) <-chan string {
 	to := netip.MustParseAddrPort(c.SIP.Listen)
 	for what, ask := range map[string]func(ctx context.Context) bool{
 		"a status on the link": func(ctx context.Context) bool {
-			_, err := a.link.Exchange(ctx, peer.Word{})
+			err := a.link.Exchange(ctx, struct{}{}, new(struct{}))
 			return err == nil
 		},
 		"a question over SIP": func(ctx context.Context) bool {

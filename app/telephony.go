@@ -18,6 +18,7 @@ import (
 	"releve/server/calls"
 	"releve/server/order"
 	"releve/server/overflow"
+	"releve/server/wire"
 )
 
 // telephony is the side of a server that callers reach: the switchboard, or nothing on
@@ -177,9 +178,7 @@ func (s *switchboard) serve(prompts phone.Prompts) {
 			s.calls.Unacceptable(u.Invite, &calls.Unacceptable{Code: u.Code, Why: u.Why}, u.Answered)
 		},
 		Check: func(ctx context.Context, question string) (string, bool) {
-			return s.peer.AnswerPast(ctx, question, func(ctx context.Context, q peer.CheckQuestion) peer.CheckAnswer {
-				return checkOf(ctx, s.agent, s.config.Site.Seat, q)
-			})
+			return s.peer.AnswerPast(ctx, question, wire.Answers{Seat: s.config.Site.Seat, Agent: s.agent}.Check)
 		},
 	})
 }
@@ -219,7 +218,9 @@ func (t telephone) CheckOther(ctx context.Context, q agent.CheckQuestion) (takeo
 	road := func(ctx context.Context, question string) (string, int, error) {
 		return t.phone.CheckOther(ctx, t.other, question)
 	}
-	return reply(t.peer.CheckPast(ctx, road, peer.CheckQuestion{Call: q.Call}))
+	return wire.Past(func(ctx context.Context, q releve.CheckQuestion) (releve.CheckAnswer, error) {
+		return t.peer.CheckPast(ctx, road, q)
+	}).CheckOther(ctx, q)
 }
 
 func (t telephone) Ask(ctx context.Context) (code int, challenged bool, err error) {

@@ -26,15 +26,15 @@ type blocking struct {
 
 func newBlocking(room int) *blocking {
 	b := &blocking{entered: make(chan struct{}, room), release: make(chan struct{})}
-	b.exchange = func(ctx context.Context, heard peer.Word) peer.Word {
+	b.exchange = func(ctx context.Context, heard word) word {
 		_ = b.hold(ctx) // nobody reads the answer then
 		return heard
 	}
 	b.command = func(ctx context.Context, _ string, _ json.RawMessage, _ func(json.RawMessage) error) error {
 		return b.hold(ctx)
 	}
-	b.check = func(context.Context, peer.CheckQuestion) peer.CheckAnswer {
-		return peer.CheckAnswer{Seat: releve.Main, Well: true}
+	b.check = func(context.Context, releve.CheckQuestion) releve.CheckAnswer {
+		return releve.CheckAnswer{Seat: releve.Main, Well: true}
 	}
 	return b
 }
@@ -56,7 +56,7 @@ func TestMoreRequestsThanTheBoundAreRefusedAtOnce(t *testing.T) {
 	p.start(p.main)
 	secondary := p.start(p.secondary)
 	exchange := func() error {
-		_, err := secondary.Exchange(within(t, plenty), peer.Word{})
+		err := secondary.Exchange(within(t, plenty), word{}, new(word))
 		return err
 	}
 	var asking sync.WaitGroup
@@ -103,7 +103,7 @@ func TestCommandsThatLastHoldNoCheckUp(t *testing.T) {
 		await(t, b.entered, "a command to begin")
 	}
 	wantKind(t, command(), peer.Failed)
-	if answer, err := secondary.Check(within(t, plenty), peer.CheckQuestion{}); err != nil || !answer.Well {
+	if answer, err := secondary.Check(within(t, plenty), releve.CheckQuestion{}); err != nil || !answer.Well {
 		t.Errorf("the check got %+v, %v", answer, err)
 	}
 	close(b.release)
@@ -114,9 +114,9 @@ func TestABodyOverTheBoundIsRefusedAndTheLinkLivesOn(t *testing.T) {
 	p := newPair(t)
 	p.start(p.main)
 	secondary := p.start(p.secondary)
-	_, err := secondary.Exchange(within(t, plenty), peer.Word{Life: strings.Repeat("x", 1<<20)})
+	err := secondary.Exchange(within(t, plenty), word{Life: strings.Repeat("x", 1<<20)}, new(word))
 	wantKind(t, err, peer.Failed)
-	if _, err := secondary.Exchange(within(t, plenty), peer.Word{}); err != nil {
+	if err := secondary.Exchange(within(t, plenty), word{}, new(word)); err != nil {
 		t.Error(err)
 	}
 }
@@ -147,7 +147,7 @@ func TestAThousandStrangersKeepTheOtherServerWaitingForNothing(t *testing.T) {
 	old := p.start(p.secondary)
 	exchange := func(who *peer.Peer) {
 		t.Helper()
-		if _, err := who.Exchange(within(t, plenty), peer.Word{}); err != nil {
+		if err := who.Exchange(within(t, plenty), word{}, new(word)); err != nil {
 			t.Errorf("with strangers at the door: %v", err)
 		}
 	}

@@ -79,45 +79,52 @@ func (p *Peer) bound(ctx context.Context, most time.Duration) (context.Context, 
 	return ctx, func() { cancel(); stop(); end(nil) }
 }
 
-// Exchange gives this server's word and takes the other's. The number of the version is the
-// link's to say.
-func (p *Peer) Exchange(ctx context.Context, own Word) (Word, error) {
-	own.Version = Version
-	heard, err := ask[Word](ctx, p, pathExchange, own)
-	if err != nil {
-		return Word{}, err
-	}
-	return heard.read(), nil
+// Exchange gives this server's word and takes the other's into heard, which is a pointer. What
+// a word says is nothing to the link.
+func (p *Peer) Exchange(ctx context.Context, own, heard any) error {
+	return p.ask(ctx, pathExchange, own, heard)
 }
 
 // Check asks the other server whether it can take a call (SPEC H4). Without a
 // nonce in the question one is drawn.
-func (p *Peer) Check(ctx context.Context, question CheckQuestion) (CheckAnswer, error) {
+func (p *Peer) Check(ctx context.Context, question releve.CheckQuestion) (releve.CheckAnswer, error) {
 	answer, _, err := p.check(ctx, checkRequest{CheckQuestion: question})
 	return answer, err
 }
 
-// CheckAndTell is Check and Exchange in one. heard is nil where the other server, of an earlier
+// CheckAndTell is Check and Exchange in one. told is false where the other server, of an earlier
 // version, answers the question alone.
-func (p *Peer) CheckAndTell(ctx context.Context, question CheckQuestion, own Word) (answer CheckAnswer, heard *Word, err error) {
-	own.Version = Version
-	return p.check(ctx, checkRequest{question, &own})
+func (p *Peer) CheckAndTell(ctx context.Context, question releve.CheckQuestion, own, heard any) (answer releve.CheckAnswer, told bool, err error) {
+	word, err := written(own)
+	if err != nil {
+		return answer, false, err
+	}
+	answer, said, err := p.check(ctx, checkRequest{question, word})
+	if said == nil {
+		return answer, false, err
+	}
+	if unread := decode(bytes.NewReader(*said), heard); unread != nil {
+		return releve.CheckAnswer{}, false, p.failure(ctx, unread)
+	}
+	return answer, true, err
 }
 
-func (p *Peer) check(ctx context.Context, request checkRequest) (answer CheckAnswer, heard *Word, err error) {
+// written is a word on its way beside something else.
+func written(word any) (*json.RawMessage, error) {
+	raw, err := json.Marshal(word)
+	return (*json.RawMessage)(&raw), err
+}
+
+func (p *Peer) check(ctx context.Context, request checkRequest) (answer releve.CheckAnswer, heard *json.RawMessage, err error) {
 	if request.Nonce == "" {
 		request.Nonce = rand.Text()
 	}
 	said, err := ask[checkResponse](ctx, p, pathCheck, request)
 	if err != nil {
-		return CheckAnswer{}, nil, err
-	}
-	if said.Word != nil {
-		word := said.Word.read()
-		heard = &word
+		return releve.CheckAnswer{}, nil, err
 	}
 	answer, err = p.believed(request.Nonce, said.CheckAnswer)
-	return answer, heard, err
+	return answer, said.Word, err
 }
 
 // SpoolRead reads the other server's spool (RULES R14).
@@ -185,23 +192,29 @@ func (p *Peer) commandResult(failed string) error {
 	return p.refusal(problem{Error: failed})
 }
 
-// ask sends one value and reads one back.
+// ask has an answer of a type.
 func ask[Out any](ctx context.Context, p *Peer, path string, in any) (out Out, err error) {
+	err = p.ask(ctx, path, in, &out)
+	return out, err
+}
+
+// ask sends one value and reads one back.
+func (p *Peer) ask(ctx context.Context, path string, in, out any) error {
 	ctx, cancel := p.bound(ctx, requestCeiling)
 	defer cancel()
 	body, err := json.Marshal(in)
 	if err != nil {
-		return out, fmt.Errorf("question to the other server: %w", err)
+		return fmt.Errorf("question to the other server: %w", err)
 	}
 	answer, err := p.post(ctx, path, body)
 	if err != nil {
-		return out, p.failure(ctx, err)
+		return p.failure(ctx, err)
 	}
 	defer func() { _ = answer.Body.Close() }()
-	if err := decode(http.MaxBytesReader(nil, answer.Body, maxAnswer), &out); err != nil {
-		return out, p.failure(ctx, err)
+	if err := decode(http.MaxBytesReader(nil, answer.Body, maxAnswer), out); err != nil {
+		return p.failure(ctx, err)
 	}
-	return out, nil
+	return nil
 }
 
 // post sends a body and gives the answer when the other server accepted it.

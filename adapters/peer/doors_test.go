@@ -27,7 +27,7 @@ func TestOneCertificateOpensTheLink(t *testing.T) {
 			opens = append(opens, name)
 		}
 		stop := impostor(t, p, shown)
-		if _, err := main.Exchange(within(t, plenty), peer.Word{}); err == nil {
+		if err := main.Exchange(within(t, plenty), word{}, new(word)); err == nil {
 			believed = append(believed, name)
 		}
 		stop()
@@ -74,9 +74,9 @@ func TestTheAuthoritysKeyAloneIsNotEnough(t *testing.T) {
 	thief.write("ca.pem", authority.Certificate())
 	p.copyTo(thief, "secondary.pem") // it knows whom it talks to
 	secondary, forged := p.start(p.secondary), thief.start(thief.main)
-	_, err := forged.Exchange(within(t, plenty), peer.Word{})
+	err := forged.Exchange(within(t, plenty), word{}, new(word))
 	wantForeign(t, err, identity.NotPinned)
-	_, err = secondary.Exchange(within(t, plenty), peer.Word{})
+	err = secondary.Exchange(within(t, plenty), word{}, new(word))
 	wantForeign(t, err, identity.NotPinned)
 	signature, err := forged.Sign([]byte("x"))
 	if err != nil {
@@ -93,7 +93,7 @@ func TestASiteOfOneCertificateForAllGoesOn(t *testing.T) {
 	identitytest.OneForAll(t, p.dir, siteID, identitytest.Everybody...)
 	main, secondary := p.start(p.main), p.start(p.secondary)
 	for _, server := range []*peer.Peer{main, secondary} {
-		if _, err := server.Exchange(within(t, plenty), peer.Word{}); err != nil {
+		if err := server.Exchange(within(t, plenty), word{}, new(word)); err != nil {
 			t.Error(err)
 		}
 	}

@@ -38,9 +38,9 @@ func TestAServerThatIsNotTheOtherOfThisSiteIsRefused(t *testing.T) {
 			p := newPair(t)
 			p.issue(c.id, "main", c.valid)
 			main, secondary := p.start(p.main), p.start(p.secondary)
-			_, err := secondary.Exchange(within(t, plenty), peer.Word{})
+			err := secondary.Exchange(within(t, plenty), word{}, new(word))
 			wantForeign(t, err, c.code)
-			_, err = main.Exchange(within(t, plenty), peer.Word{})
+			err = main.Exchange(within(t, plenty), word{}, new(word))
 			wantForeign(t, err, c.code)
 		})
 	}
@@ -53,11 +53,11 @@ func TestACertificateThatExpiresEndsALinkThatWasUp(t *testing.T) {
 	p.issue(identity.Identity{Site: siteID, Seat: releve.Main}, "main", identity.Validity{From: time.Now().Add(-time.Hour), Until: until})
 	p.secondary.Handler = echo()
 	main, _ := p.start(p.main), p.start(p.secondary)
-	if _, err := main.Exchange(within(t, plenty), peer.Word{}); err != nil {
+	if err := main.Exchange(within(t, plenty), word{}, new(word)); err != nil {
 		t.Fatalf("while it is valid: %v", err)
 	}
 	refused := func() error {
-		_, err := main.Exchange(within(t, plenty), peer.Word{})
+		err := main.Exchange(within(t, plenty), word{}, new(word))
 		return err
 	}
 	look := time.NewTicker(50 * time.Millisecond)
@@ -74,7 +74,7 @@ func TestAServerOfAnotherAuthorityIsRefused(t *testing.T) {
 	p, stranger := newPair(t), newPair(t)
 	stranger.main.Listen, stranger.main.Other = p.main.Listen, p.main.Other
 	p.start(p.secondary)
-	_, err := stranger.start(stranger.main).Exchange(within(t, plenty), peer.Word{})
+	err := stranger.start(stranger.main).Exchange(within(t, plenty), word{}, new(word))
 	wantForeign(t, err, identity.ForeignAuthority)
 }
 
@@ -160,7 +160,7 @@ func TestAnotherServiceBehindTheAddressIsForeign(t *testing.T) {
 			_ = conn.Close()
 		}
 	}()
-	_, err = p.start(p.main).Exchange(within(t, plenty), peer.Word{})
+	err = p.start(p.main).Exchange(within(t, plenty), word{}, new(word))
 	wantKind(t, err, peer.Foreign)
 }
 

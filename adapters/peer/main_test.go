@@ -50,20 +50,29 @@ func fail(err error) {
 	os.Exit(1)
 }
 
+// word is what two servers tell each other here: the link carries any.
+type word struct {
+	Life string `json:"life"`
+}
+
 // handler is a Handler whose methods a test fills in.
 type handler struct {
-	exchange    func(ctx context.Context, heard peer.Word) peer.Word
-	check       func(ctx context.Context, question peer.CheckQuestion) peer.CheckAnswer
+	exchange    func(ctx context.Context, heard word) word
+	check       func(ctx context.Context, question releve.CheckQuestion) releve.CheckAnswer
 	command     func(ctx context.Context, name string, args json.RawMessage, emit func(json.RawMessage) error) error
 	spoolRead   func(ctx context.Context, after uint64, max int) (releve.SpoolPage, error)
 	spoolStored func(ctx context.Context, incarnation string, upTo uint64) error
 }
 
-func (h handler) Exchange(ctx context.Context, heard peer.Word) peer.Word {
-	return h.exchange(ctx, heard)
+func (h handler) Exchange(ctx context.Context, heard json.RawMessage) (any, error) {
+	var w word
+	if err := json.Unmarshal(heard, &w); err != nil {
+		return nil, err
+	}
+	return h.exchange(ctx, w), nil
 }
 
-func (h handler) Check(ctx context.Context, question peer.CheckQuestion) peer.CheckAnswer {
+func (h handler) Check(ctx context.Context, question releve.CheckQuestion) releve.CheckAnswer {
 	return h.check(ctx, question)
 }
 
@@ -81,7 +90,7 @@ func (h handler) SpoolStored(ctx context.Context, incarnation string, upTo uint6
 
 // echo gives every word back.
 func echo() handler {
-	return handler{exchange: func(_ context.Context, heard peer.Word) peer.Word { return heard }}
+	return handler{exchange: func(_ context.Context, heard word) word { return heard }}
 }
 
 // end is one end of a link, with who answers there.

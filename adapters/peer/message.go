@@ -3,7 +3,6 @@ package peer
 import (
 	"context"
 	"encoding/json"
-	"time"
 
 	"releve"
 )
@@ -12,11 +11,12 @@ import (
 // as each other, each with a context that ends when the asker is gone or the
 // link is closed; they must return then, for Close does not wait for them.
 type Handler interface {
-	// Exchange takes the other server's word and gives this one's.
-	Exchange(ctx context.Context, heard Word) Word
+	// Exchange takes the other server's word and gives this one's. It fails where it cannot
+	// read the word.
+	Exchange(ctx context.Context, heard json.RawMessage) (own any, err error)
 
 	// Check says whether this server can take a call (SPEC H4).
-	Check(ctx context.Context, question CheckQuestion) CheckAnswer
+	Check(ctx context.Context, question releve.CheckQuestion) releve.CheckAnswer
 
 	// Command carries out an operator's command that was given to the other
 	// server. Each value emitted is sent on at once, as one line; an error of
@@ -31,39 +31,16 @@ type Handler interface {
 	SpoolStored(ctx context.Context, incarnation string, upTo uint64) error
 }
 
-// CheckQuestion asks the server on duty whether it can take a call.
-type CheckQuestion struct {
-	Nonce string      `json:"nonce"` // drawn for this question; the answer repeats it
-	Term  releve.Term `json:"term"`  // that the asker knows
-	Call  bool        `json:"call"`  // a call waits for the answer: look at the binding itself
-}
-
-// CheckAnswer is what the server asked says of itself. It is a positive answer
-// only as SPEC H4 says: Well, and the PBX answered after the question. It tells of the
-// callers' tier alone: a call is answered without a database and without a page (RULES R13), and
-// a takeover because of those would end conversations for nothing.
-type CheckAnswer struct {
-	Nonce       string          `json:"nonce,omitempty"`
-	Seat        releve.Seat     `json:"seat"`
-	Term        releve.Term     `json:"term"`
-	Well        bool            `json:"well"`
-	Busy        bool            `json:"busy"`           // all channels are busy: still in service
-	Registered  bool            `json:"registered"`     // the reception user's binding is this server's
-	PBXAnswered bool            `json:"pbx_answered"`   // an OPTIONS sent after the question
-	LastInvite  time.Duration   `json:"last_invite_ns"` // how long ago the last INVITE came; negative: none since the start
-	Why         releve.Sentence `json:"why"`
-}
-
 // The bodies of requests and answers that are not a message above.
 type (
 	// A word may travel with a check: see [Peer.CheckAndTell].
 	checkRequest struct {
-		CheckQuestion
-		Word *Word `json:"word,omitempty"`
+		releve.CheckQuestion
+		Word *json.RawMessage `json:"word,omitempty"`
 	}
 	checkResponse struct {
-		CheckAnswer
-		Word *Word `json:"word,omitempty"`
+		releve.CheckAnswer
+		Word *json.RawMessage `json:"word,omitempty"`
 	}
 	spoolReadRequest struct {
 		After uint64 `json:"after"`

@@ -15,17 +15,17 @@ import (
 func TestAQuestionPastTheLink(t *testing.T) {
 	p := newPair(t)
 	main, secondary := p.start(p.main), p.start(p.secondary)
-	var asked []peer.CheckQuestion
-	check := func(_ context.Context, q peer.CheckQuestion) peer.CheckAnswer {
+	var asked []releve.CheckQuestion
+	check := func(_ context.Context, q releve.CheckQuestion) releve.CheckAnswer {
 		asked = append(asked, q)
-		return peer.CheckAnswer{Seat: releve.Main, Term: 4, Well: q.Call, PBXAnswered: true}
+		return releve.CheckAnswer{Seat: releve.Main, Term: 4, Well: q.Call, PBXAnswered: true}
 	}
 	road := func(ctx context.Context, question string) (string, int, error) {
 		answer, _ := main.AnswerPast(ctx, question, check)
 		return answer, 200, nil
 	}
 	for i, call := range []bool{true, false} {
-		got, err := secondary.CheckPast(within(t, plenty), road, peer.CheckQuestion{Call: call})
+		got, err := secondary.CheckPast(within(t, plenty), road, releve.CheckQuestion{Call: call})
 		if err != nil || got.Term != 4 || got.Well != call || len(asked) != i+1 || asked[i].Call != call {
 			t.Errorf("asked %+v, answered %+v (%v)", asked, got, err)
 		}
@@ -36,7 +36,7 @@ func TestAQuestionPastTheLink(t *testing.T) {
 		}
 	}
 	wordless := func(context.Context, string) (string, int, error) { return "", 503, nil }
-	if _, err := secondary.CheckPast(t.Context(), wordless, peer.CheckQuestion{}); err == nil {
+	if _, err := secondary.CheckPast(t.Context(), wordless, releve.CheckQuestion{}); err == nil {
 		t.Error("an answer without a word is one")
 	}
 }
@@ -56,10 +56,10 @@ func TestQuestionsPastTheLinkComeOneAfterTheOther(t *testing.T) {
 	p := newPair(t)
 	main, secondary := p.start(p.main), p.start(p.secondary)
 	begun, end := make(chan struct{}), make(chan struct{})
-	slow := func(context.Context, peer.CheckQuestion) peer.CheckAnswer {
+	slow := func(context.Context, releve.CheckQuestion) releve.CheckAnswer {
 		close(begun)
 		<-end
-		return peer.CheckAnswer{}
+		return releve.CheckAnswer{}
 	}
 	ended := make(chan string, 1)
 	go func() {
@@ -69,9 +69,9 @@ func TestQuestionsPastTheLinkComeOneAfterTheOther(t *testing.T) {
 	<-begun
 	soon, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, errors.New("given up"))
 	defer cancel()
-	both := func(context.Context, peer.CheckQuestion) peer.CheckAnswer {
+	both := func(context.Context, releve.CheckQuestion) releve.CheckAnswer {
 		t.Error("two are answered at the same time")
-		return peer.CheckAnswer{}
+		return releve.CheckAnswer{}
 	}
 	if answer, _ := main.AnswerPast(soon, sealedBy(t, secondary), both); answer != "" {
 		t.Errorf("answered %q", answer)

@@ -27,8 +27,8 @@ const plenty = 20 * time.Second
 func TestStatusesGoBothWays(t *testing.T) {
 	p := newPair(t)
 	answering := func(life string) handler {
-		return handler{exchange: func(_ context.Context, heard peer.Word) peer.Word {
-			return peer.Word{Life: life + " heard " + heard.Life}
+		return handler{exchange: func(_ context.Context, heard word) word {
+			return word{Life: life + " heard " + heard.Life}
 		}}
 	}
 	p.main.Handler, p.secondary.Handler = answering("main"), answering("secondary")
@@ -37,8 +37,8 @@ func TestStatusesGoBothWays(t *testing.T) {
 		from *peer.Peer
 		want string
 	}{{main, "secondary heard seven"}, {secondary, "main heard seven"}} {
-		got, err := ask.from.Exchange(within(t, plenty), peer.Word{Life: "seven"})
-		if err != nil || got.Life != ask.want || got.Version != peer.Version {
+		var got word
+		if err := ask.from.Exchange(within(t, plenty), word{Life: "seven"}, &got); err != nil || got.Life != ask.want {
 			t.Errorf("got %+v, %v; want %s", got, err, ask.want)
 		}
 	}
@@ -46,17 +46,17 @@ func TestStatusesGoBothWays(t *testing.T) {
 
 func TestACheckIsAnsweredWithItsNonce(t *testing.T) {
 	p := newPair(t)
-	want := peer.CheckAnswer{
+	want := releve.CheckAnswer{
 		Seat: releve.Main, Term: 4, Well: true, Busy: true, Registered: true, PBXAnswered: true,
 		LastInvite: 3 * time.Second, Why: releve.Say("check.busy", "channels", "30"),
 	}
-	p.main.Handler = handler{check: func(_ context.Context, question peer.CheckQuestion) peer.CheckAnswer {
+	p.main.Handler = handler{check: func(_ context.Context, question releve.CheckQuestion) releve.CheckAnswer {
 		said := want
 		said.Term = question.Term
 		return said
 	}}
 	p.start(p.main)
-	got, err := p.start(p.secondary).Check(within(t, plenty), peer.CheckQuestion{Nonce: "n1", Term: 4})
+	got, err := p.start(p.secondary).Check(within(t, plenty), releve.CheckQuestion{Nonce: "n1", Term: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,11 +68,11 @@ func TestACheckIsAnsweredWithItsNonce(t *testing.T) {
 
 func TestAnAnswerThatSpeaksForAnotherSeatIsNone(t *testing.T) {
 	p := newPair(t)
-	p.main.Handler = handler{check: func(context.Context, peer.CheckQuestion) peer.CheckAnswer {
-		return peer.CheckAnswer{Seat: releve.Secondary, Well: true}
+	p.main.Handler = handler{check: func(context.Context, releve.CheckQuestion) releve.CheckAnswer {
+		return releve.CheckAnswer{Seat: releve.Secondary, Well: true}
 	}}
 	p.start(p.main)
-	answer, err := p.start(p.secondary).Check(within(t, plenty), peer.CheckQuestion{})
+	answer, err := p.start(p.secondary).Check(within(t, plenty), releve.CheckQuestion{})
 	wantKind(t, err, peer.Failed)
 	if answer.Well {
 		t.Error("the answer was given on with its error")
@@ -162,7 +162,7 @@ func TestACommandEndsWhenItsAskerIsGone(t *testing.T) {
 
 func TestNobodyListensThere(t *testing.T) {
 	p := newPair(t)
-	_, err := p.start(p.main).Exchange(within(t, plenty), peer.Word{})
+	err := p.start(p.main).Exchange(within(t, plenty), word{}, new(word))
 	wantKind(t, err, peer.Refused)
 }
 
@@ -178,7 +178,7 @@ func TestAListenerThatSaysNothingCostsOnlyTheLimit(t *testing.T) {
 	begun := time.Now()
 	for range 20 { // together: none waits for another
 		asking.Go(func() {
-			_, err := main.Check(within(t, 200*time.Millisecond), peer.CheckQuestion{})
+			_, err := main.Check(within(t, 200*time.Millisecond), releve.CheckQuestion{})
 			wantKind(t, err, peer.Timeout)
 		})
 	}
@@ -201,7 +201,7 @@ func TestAFrozenServerThenAWokenThenADeadOne(t *testing.T) {
 	other := p.startProcess(p.secondary.Options)
 	main := p.start(p.main)
 	exchange := func(limit time.Duration) error {
-		_, err := main.Exchange(within(t, limit), peer.Word{})
+		err := main.Exchange(within(t, limit), word{}, new(word))
 		return err
 	}
 	if err := exchange(plenty); err != nil {
@@ -249,7 +249,7 @@ func (p *pair) startProcess(o peer.Options) *exec.Cmd {
 func TestAServerThatClosesCutsItsRequests(t *testing.T) {
 	p := newPair(t)
 	begun, ended := make(chan struct{}), make(chan struct{})
-	p.secondary.Handler = handler{exchange: func(ctx context.Context, heard peer.Word) peer.Word {
+	p.secondary.Handler = handler{exchange: func(ctx context.Context, heard word) word {
 		close(begun)
 		<-ctx.Done()
 		close(ended)
@@ -258,7 +258,7 @@ func TestAServerThatClosesCutsItsRequests(t *testing.T) {
 	main, secondary := p.start(p.main), p.start(p.secondary)
 	failed := make(chan error, 1)
 	go func() {
-		_, err := main.Exchange(within(t, plenty), peer.Word{})
+		err := main.Exchange(within(t, plenty), word{}, new(word))
 		failed <- err
 	}()
 	await(t, begun, "the request")
@@ -277,7 +277,7 @@ func TestAServerThatClosesCutsItsRequests(t *testing.T) {
 func TestAnAskerThatClosesEndsItsOwnRequests(t *testing.T) {
 	p := newPair(t)
 	begun := make(chan struct{})
-	p.secondary.Handler = handler{exchange: func(ctx context.Context, heard peer.Word) peer.Word {
+	p.secondary.Handler = handler{exchange: func(ctx context.Context, heard word) word {
 		close(begun)
 		<-ctx.Done()
 		return heard
@@ -285,7 +285,7 @@ func TestAnAskerThatClosesEndsItsOwnRequests(t *testing.T) {
 	main := p.start(p.main)
 	p.start(p.secondary)
 	go func() { <-begun; _ = main.Close() }()
-	if _, err := main.Exchange(within(t, plenty), peer.Word{}); !errors.Is(err, peer.ErrClosed) {
+	if err := main.Exchange(within(t, plenty), word{}, new(word)); !errors.Is(err, peer.ErrClosed) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -344,15 +344,16 @@ func signal(t *testing.T, c *exec.Cmd, s syscall.Signal) {
 func TestAWordTravelsWithACheck(t *testing.T) {
 	p := newPair(t)
 	p.main.Handler = handler{
-		exchange: func(_ context.Context, heard peer.Word) peer.Word { return peer.Word{Life: "main heard " + heard.Life} },
-		check: func(_ context.Context, question peer.CheckQuestion) peer.CheckAnswer {
-			return peer.CheckAnswer{Seat: releve.Main, Term: question.Term, Well: true}
+		exchange: func(_ context.Context, heard word) word { return word{Life: "main heard " + heard.Life} },
+		check: func(_ context.Context, question releve.CheckQuestion) releve.CheckAnswer {
+			return releve.CheckAnswer{Seat: releve.Main, Term: question.Term, Well: true}
 		},
 	}
 	p.start(p.main)
 	secondary := p.start(p.secondary)
-	answer, heard, err := secondary.CheckAndTell(within(t, plenty), peer.CheckQuestion{Term: 4}, peer.Word{Life: "seven"})
-	if err != nil || !answer.Well || answer.Term != 4 || heard == nil || heard.Life != "main heard seven" || heard.Version != peer.Version {
+	var heard word
+	answer, told, err := secondary.CheckAndTell(within(t, plenty), releve.CheckQuestion{Term: 4}, word{Life: "seven"}, &heard)
+	if err != nil || !answer.Well || answer.Term != 4 || !told || heard.Life != "main heard seven" {
 		t.Errorf("got %+v, %+v, %v", answer, heard, err)
 	}
 }

@@ -36,7 +36,7 @@ func changeKeys(t *testing.T, former func(dir string), first releve.Seat) {
 		t.Helper()
 		for seat, server := range servers {
 			for range 3 { // over the connection that there is, and over the next
-				if _, err := server.Exchange(within(t, plenty), peer.Word{}); err != nil {
+				if err := server.Exchange(within(t, plenty), word{}, new(word)); err != nil {
 					t.Errorf("the %s is not let in: %v", seat, err)
 				}
 			}

@@ -120,17 +120,17 @@ func (p *Peer) routes(h Handler) http.Handler {
 	requests := make(slots, maxRequests)
 	mux := http.NewServeMux()
 	mux.Handle("POST "+pathExchange, requests.limit(answer(
-		func(ctx context.Context, heard Word) (Word, error) {
-			own := h.Exchange(ctx, heard.read())
-			own.Version = Version
-			return own, nil
-		})))
+		func(ctx context.Context, heard json.RawMessage) (any, error) { return h.Exchange(ctx, heard) })))
 	mux.Handle("POST "+pathCheck, requests.limit(answer(
 		func(ctx context.Context, asked checkRequest) (said checkResponse, err error) {
 			if asked.Word != nil {
-				own := h.Exchange(ctx, asked.Word.read())
-				own.Version = Version
-				said.Word = &own
+				own, err := h.Exchange(ctx, *asked.Word)
+				if err != nil {
+					return said, err
+				}
+				if said.Word, err = written(own); err != nil {
+					return said, err
+				}
 			}
 			said.CheckAnswer = h.Check(ctx, asked.CheckQuestion)
 			said.Nonce = asked.Nonce

@@ -82,7 +82,7 @@ func (p *Peer) OpenQuestion(sealed string) (nonce string, err error) {
 
 // SealAnswer writes an answer to the question with that nonce as text for a SIP
 // header (X-Releve-Check): base64url, signed, at most MaxSealed bytes.
-func (p *Peer) SealAnswer(nonce string, answer CheckAnswer) (string, error) {
+func (p *Peer) SealAnswer(nonce string, answer releve.CheckAnswer) (string, error) {
 	answer.Nonce = "" // it is signed, not sent: who opens the answer knows it
 	for {
 		text, err := json.Marshal(answer)
@@ -106,33 +106,33 @@ func (p *Peer) SealAnswer(nonce string, answer CheckAnswer) (string, error) {
 
 // OpenAnswer reads what the other server sealed for the question with that nonce.
 // An answer to another question, or made by anyone else, is an error.
-func (p *Peer) OpenAnswer(nonce, sealed string) (CheckAnswer, error) {
+func (p *Peer) OpenAnswer(nonce, sealed string) (releve.CheckAnswer, error) {
 	if len(sealed) > MaxSealed {
-		return CheckAnswer{}, fmt.Errorf("the sealed answer has %d bytes, more than %d", len(sealed), MaxSealed)
+		return releve.CheckAnswer{}, fmt.Errorf("the sealed answer has %d bytes, more than %d", len(sealed), MaxSealed)
 	}
 	encoded, signature, _ := strings.Cut(sealed, ".")
 	text, err := base64.RawURLEncoding.DecodeString(encoded)
 	if err != nil {
-		return CheckAnswer{}, fmt.Errorf("the sealed answer is not base64url: %w", err)
+		return releve.CheckAnswer{}, fmt.Errorf("the sealed answer is not base64url: %w", err)
 	}
 	if err := p.verify(forCheck, bind(nonce, text), signature); err != nil {
-		return CheckAnswer{}, err
+		return releve.CheckAnswer{}, err
 	}
-	var answer CheckAnswer
+	var answer releve.CheckAnswer
 	if err := json.Unmarshal(text, &answer); err != nil {
-		return CheckAnswer{}, fmt.Errorf("the sealed answer: %w", err)
+		return releve.CheckAnswer{}, fmt.Errorf("the sealed answer: %w", err)
 	}
 	answer.Nonce = nonce
 	return p.believed(nonce, answer)
 }
 
 // believed gives an answer back if it is the other server's, to the question asked.
-func (p *Peer) believed(nonce string, answer CheckAnswer) (CheckAnswer, error) {
+func (p *Peer) believed(nonce string, answer releve.CheckAnswer) (releve.CheckAnswer, error) {
 	switch {
 	case answer.Nonce != nonce:
-		return CheckAnswer{}, p.refusal(problem{Error: "its answer is to another question"})
+		return releve.CheckAnswer{}, p.refusal(problem{Error: "its answer is to another question"})
 	case answer.Seat != p.other.Seat:
-		return CheckAnswer{}, p.refusal(problem{Error: fmt.Sprintf("its answer speaks for the seat %q, not %s", answer.Seat, p.other.Seat)})
+		return releve.CheckAnswer{}, p.refusal(problem{Error: fmt.Sprintf("its answer speaks for the seat %q, not %s", answer.Seat, p.other.Seat)})
 	}
 	return answer, nil
 }

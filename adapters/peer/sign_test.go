@@ -65,7 +65,7 @@ func TestASealedQuestionIsTheOthers(t *testing.T) {
 func TestASealedAnswerFitsAHeaderAndOpensOnceForItsQuestion(t *testing.T) {
 	p := newPair(t)
 	main, secondary := p.start(p.main), p.start(p.secondary)
-	want := peer.CheckAnswer{
+	want := releve.CheckAnswer{
 		Seat: releve.Main, Term: 1 << 62, Well: true, Registered: true, PBXAnswered: true,
 		LastInvite: time.Hour, Why: releve.Say("check.well"),
 	}
@@ -114,7 +114,7 @@ func TestASignatureIsForOnePurposeOnly(t *testing.T) {
 func TestALongReasonIsLeftOutOfASealedAnswer(t *testing.T) {
 	p := newPair(t)
 	main, secondary := p.start(p.main), p.start(p.secondary)
-	sealed, err := main.SealAnswer("n", peer.CheckAnswer{Seat: releve.Main, Why: releve.Say("check.failed", "cause", strings.Repeat("x", 2000))})
+	sealed, err := main.SealAnswer("n", releve.CheckAnswer{Seat: releve.Main, Why: releve.Say("check.failed", "cause", strings.Repeat("x", 2000))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
-package app
+package wire
 
 import (
-	"releve/adapters/peer"
 	"releve/screen/view"
 	"releve/server/agent"
 )
@@ -11,25 +10,26 @@ import (
 // one of them.
 
 // wordOf puts a message on the wire.
-func wordOf(m agent.Message) peer.Word {
-	w := peer.Word{
-		Life: m.Life, Told: m.Told, Status: peer.StatusOf(m.Status), Server: peer.Server(m.Server), PBX: peer.PBX(m.PBX),
-		Mirror: peer.Mirror{
+func wordOf(m agent.Message) Word {
+	w := Word{
+		Version: Version, Life: m.Life, Told: m.Told, Status: statusOf(m.Status), Server: Server(m.Server), PBX: PBX(m.PBX),
+		Mirror: Mirror{
 			State: string(m.Mirror.State), Bytes: m.Mirror.Bytes, Seconds: m.Mirror.Seconds, LostCalls: m.Mirror.LostCalls,
 			LostMessage: m.Mirror.LostMessage, Progress: m.Mirror.Progress, VerifiedAt: m.Mirror.VerifiedAt, Differences: m.Mirror.Differences,
 		},
 		Procedure: toldProcedure(m.Procedure), Proof: toldProcedure(m.Proof),
 	}
 	for _, e := range m.Events {
-		w.Events = append(w.Events, peer.Event(e))
+		w.Events = append(w.Events, Event(e))
 	}
 	return w
 }
 
 // messageOf reads the other server's word.
-func messageOf(w peer.Word) agent.Message {
+func messageOf(w Word) agent.Message {
+	w = w.read()
 	m := agent.Message{
-		Life: w.Life, Told: w.Told, Status: w.Status.Meant(), Server: view.Server(w.Server), PBX: view.PBX(w.PBX),
+		Life: w.Life, Told: w.Told, Status: w.Status.meant(), Server: view.Server(w.Server), PBX: view.PBX(w.PBX),
 		Mirror: view.Mirror{
 			State: view.MirrorState(w.Mirror.State), Bytes: w.Mirror.Bytes, Seconds: w.Mirror.Seconds, LostCalls: w.Mirror.LostCalls,
 			LostMessage: w.Mirror.LostMessage, Progress: w.Mirror.Progress, VerifiedAt: w.Mirror.VerifiedAt, Differences: w.Mirror.Differences,
@@ -42,20 +42,20 @@ func messageOf(w peer.Word) agent.Message {
 	return m
 }
 
-func toldProcedure(p *view.Procedure) *peer.Procedure {
+func toldProcedure(p *view.Procedure) *Procedure {
 	if p == nil {
 		return nil
 	}
-	told := &peer.Procedure{
+	told := &Procedure{
 		ID: p.ID, Name: p.Name, DryRun: p.DryRun, Started: p.Started, Finished: p.Finished, Costs: p.Costs, Failed: p.Failed, Next: p.Next,
 	}
 	for _, s := range p.Steps {
-		told.Steps = append(told.Steps, peer.Step(s))
+		told.Steps = append(told.Steps, Step(s))
 	}
 	return told
 }
 
-func heardProcedure(p *peer.Procedure) *view.Procedure {
+func heardProcedure(p *Procedure) *view.Procedure {
 	if p == nil {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package peer
+package wire
 
 import (
 	"cmp"
@@ -96,8 +96,8 @@ type Promotion struct {
 	Done     bool               `json:"done,omitempty"`
 }
 
-// StatusOf puts a status on the wire.
-func StatusOf(s takeover.Status) Status {
+// statusOf puts a status on the wire.
+func statusOf(s takeover.Status) Status {
 	return Status{
 		Seat: s.Seat, Known: s.Known, Term: s.Term, Owner: s.Owner, Number: s.Number, Issued: s.Issued,
 		Candidate: Candidate(s.Candidate), Vote: s.Vote, Abdicated: s.Abdicated, Released: s.Released,
@@ -109,8 +109,8 @@ func StatusOf(s takeover.Status) Status {
 	}
 }
 
-// Meant is the status that came.
-func (s Status) Meant() takeover.Status {
+// meant is the status that came.
+func (s Status) meant() takeover.Status {
 	return takeover.Status{
 		Seat: s.Seat, Known: s.Known, Term: s.Term, Owner: s.Owner, Number: s.Number, Issued: s.Issued,
 		Candidate: takeover.Candidate(s.Candidate), Vote: s.Vote, Abdicated: s.Abdicated, Released: s.Released,

@@ -18,89 +18,41 @@ import (
 	"testing"
 
 	"releve"
-	"releve/adapters/peer"
+	"releve/server/agent"
+	"releve/server/wire"
 )
 
-// What the version before sends, kept as its own code wrote it: what two servers tell each
-// other in words/, and each question, answer and line of the link.
+// What the version before sends, kept as its own code wrote it: each question, answer and line
+// of the link. What two servers tell each other of themselves is kept in server/wire.
 const before = "testdata/version1/"
-
-// The bytes of a word are held here. One that changes what is sent under a name breaks the
-// pair while it is brought to a new version: the field goes into a new version's file beside
-// this one, which stays as what the version before sends.
-func TestTheWire(t *testing.T) {
-	golden := read(t, "testdata/version2/everything.json")
-	var w peer.Word
-	strict := json.NewDecoder(bytes.NewReader(golden))
-	strict.DisallowUnknownFields()
-	if err := strict.Decode(&w); err != nil {
-		t.Fatal(err)
-	}
-	for _, empty := range unset("word", reflect.ValueOf(w)) {
-		t.Errorf("%s is not in everything.json", empty)
-	}
-	again, err := json.MarshalIndent(w, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(append(again, '\n'), golden) {
-		t.Errorf("a word with everything in it is sent as\n%s", again)
-	}
-	if meant := peer.StatusOf(w.Status.Meant()); meant != w.Status {
-		t.Errorf("the status is read as\n%+v\nand was\n%+v", meant, w.Status)
-	}
-	if lacks := unset("status", reflect.ValueOf(w.Status.Meant())); lacks != nil {
-		t.Errorf("of a status, the wire has not %q", lacks)
-	}
-}
-
-// unset are the fields that have no value.
-func unset(name string, v reflect.Value) (all []string) {
-	switch {
-	case !v.IsValid() || v.IsZero():
-		return []string{name}
-	case v.Kind() == reflect.Pointer:
-		return unset(name, v.Elem())
-	case v.Kind() == reflect.Slice:
-		return unset(name, v.Index(0))
-	case v.Kind() == reflect.Struct && v.Type().PkgPath() != "time":
-		for i := range v.NumField() {
-			all = append(all, unset(name+"."+v.Type().Field(i).Name, v.Field(i))...)
-		}
-	}
-	return all
-}
 
 // A server of the version before is understood and understands, whoever asks: each of its
 // words comes through whole, but for the page, of which it always said that all is well.
 func TestTheWordsOfTheVersionBefore(t *testing.T) {
 	p := newPair(t)
-	heard := make(chan peer.Word, 1)
-	p.main.Handler = handler{exchange: func(_ context.Context, w peer.Word) peer.Word {
-		heard <- w
-		return w
-	}}
-	main := p.start(p.main)
+	heard := echoing{said: make(chan agent.Message, 1)}
+	p.main.Handler = wire.Answers{Seat: releve.Main, Agent: heard}
+	main := wire.Other{Link: p.start(p.main), Ended: func(error) {}}
 	old := p.version1(t)
-	words, err := filepath.Glob(before + "words/*.json")
+	words, err := filepath.Glob("../../server/wire/testdata/version1/words/*.json")
 	if err != nil || len(words) < 5 {
 		t.Fatalf("%d words of the version before, %v", len(words), err)
 	}
 	for _, name := range words {
 		said := read(t, name)
 		answer := old.ask("/exchange", said)
-		w := <-heard
-		if w.Version != 1 || w.Server.Interfaces.State != releve.TierUnknown || w.Status.Seat == "" {
-			t.Errorf("%s is heard as %+v", name, w)
+		m := <-heard.said
+		if m.Server.Interfaces.State != releve.TierUnknown || m.Status.Seat == "" {
+			t.Errorf("%s is heard as %+v", name, m)
 		}
 		for _, lost := range lacks("", without(said, "interfaces"), answer) {
 			t.Errorf("%s: a server of the version before is not told %s", name, lost)
 		}
 
 		old.answers = said
-		w, err := main.Exchange(within(t, plenty), w)
-		if err != nil || w.Version != 1 || w.Server.Interfaces.State != releve.TierUnknown || w.Status.Seat == "" {
-			t.Errorf("%s as an answer: %+v, %v", name, w, err)
+		m, err := main.Exchange(within(t, plenty), m)
+		if err != nil || m.Server.Interfaces.State != releve.TierUnknown || m.Status.Seat == "" {
+			t.Errorf("%s as an answer: %+v, %v", name, m, err)
 		}
 		for _, lost := range lacks("", without(said, "interfaces"), old.asked) {
 			t.Errorf("%s: a server of the version before is not asked with %s", name, lost)
@@ -108,16 +60,27 @@ func TestTheWordsOfTheVersionBefore(t *testing.T) {
 	}
 }
 
+// echoing is an agent that says of itself what it hears of the other.
+type echoing struct {
+	wire.Agent
+	said chan agent.Message
+}
+
+func (e echoing) Heard(_ context.Context, m agent.Message) agent.Message {
+	e.said <- m
+	return m
+}
+
 // Its questions are answered as it expects, and so are those that it is asked.
 func TestTheQuestionsOfTheVersionBefore(t *testing.T) {
 	p := newPair(t)
-	var answer peer.CheckAnswer
+	var answer releve.CheckAnswer
 	var page releve.SpoolPage
 	decode(t, read(t, before+"check-answer.json"), &answer)
 	decode(t, read(t, before+"spool-page.json"), &page)
 	var asked []any
 	p.main.Handler = handler{
-		check: func(_ context.Context, q peer.CheckQuestion) peer.CheckAnswer {
+		check: func(_ context.Context, q releve.CheckQuestion) releve.CheckAnswer {
 			asked = append(asked, q)
 			return answer
 		},
@@ -144,7 +107,7 @@ func TestTheQuestionsOfTheVersionBefore(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []any{peer.CheckQuestion{Nonce: "N1", Term: 4, Call: true}, uint64(41), 500, "A", uint64(42)} {
+	for _, want := range []any{releve.CheckQuestion{Nonce: "N1", Term: 4, Call: true}, uint64(41), 500, "A", uint64(42)} {
 		if !slices.Contains(asked, want) {
 			t.Errorf("not asked %v: %v", want, asked)
 		}
@@ -153,7 +116,7 @@ func TestTheQuestionsOfTheVersionBefore(t *testing.T) {
 	spoken := answer
 	spoken.Seat = releve.Secondary // the captured answer is a main's
 	old.answers = encode(t, spoken)
-	got, err := main.Check(within(t, plenty), peer.CheckQuestion{Nonce: "N1", Term: 4, Call: true})
+	got, err := main.Check(within(t, plenty), releve.CheckQuestion{Nonce: "N1", Term: 4, Call: true})
 	if err != nil || !reflect.DeepEqual(got, spoken) {
 		t.Errorf("read %+v (%v), said %+v", got, err, spoken)
 	}

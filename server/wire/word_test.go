@@ -1,0 +1,65 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+)
+
+// The bytes of a word are held here. One that changes what is sent under a name breaks the
+// pair while it is brought to a new version: the field goes into a new version's file beside
+// this one, which stays as what the version before sends.
+func TestTheWire(t *testing.T) {
+	golden := read(t, "version2/everything.json")
+	var w Word
+	strict := json.NewDecoder(bytes.NewReader(golden))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&w); err != nil {
+		t.Fatal(err)
+	}
+	for _, empty := range unset("word", reflect.ValueOf(w)) {
+		t.Errorf("%s is not in everything.json", empty)
+	}
+	again, err := json.MarshalIndent(w, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(append(again, '\n'), golden) {
+		t.Errorf("a word with everything in it is sent as\n%s", again)
+	}
+	if meant := statusOf(w.Status.meant()); meant != w.Status {
+		t.Errorf("the status is read as\n%+v\nand was\n%+v", meant, w.Status)
+	}
+	if lacks := unset("status", reflect.ValueOf(w.Status.meant())); lacks != nil {
+		t.Errorf("of a status, the wire has not %q", lacks)
+	}
+}
+
+// unset are the fields that have no value.
+func unset(name string, v reflect.Value) (all []string) {
+	switch {
+	case !v.IsValid() || v.IsZero():
+		return []string{name}
+	case v.Kind() == reflect.Pointer:
+		return unset(name, v.Elem())
+	case v.Kind() == reflect.Slice:
+		return unset(name, v.Index(0))
+	case v.Kind() == reflect.Struct && v.Type().PkgPath() != "time":
+		for i := range v.NumField() {
+			all = append(all, unset(name+"."+v.Type().Field(i).Name, v.Field(i))...)
+		}
+	}
+	return all
+}
+
+func read(t *testing.T, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
