@@ -335,10 +335,10 @@ func (a *App) spools() []outbox.Source {
 // openingWords says what was found on the disk at the start.
 func (a *App) openingWords() {
 	if cut := a.spool.Opened().CutBytes; cut > 0 {
-		a.front.Explain("warning", releve.Say("event-spool-cut", "bytes", fmt.Sprint(cut)))
+		a.front.Explain(releve.Warning, releve.Say("event-spool-cut", "bytes", fmt.Sprint(cut)))
 	}
 	if a.rooted != nil {
-		a.front.Explain("warning", *a.rooted)
+		a.front.Explain(releve.Warning, *a.rooted)
 	}
 }
 

@@ -16,7 +16,7 @@ const secretsPeriod = 5 * time.Second
 
 // noticeSecrets says which of the files others can read. One that cannot be looked at is as it
 // was last seen.
-func noticeSecrets(ctx context.Context, files []string, explain func(severity string, what releve.Sentence), notice func(about string, what releve.Sentence)) {
+func noticeSecrets(ctx context.Context, files []string, explain func(severity releve.Severity, what releve.Sentence), notice func(about string, what releve.Sentence)) {
 	open := map[string]bool{}
 	ticks := time.NewTicker(secretsPeriod)
 	defer ticks.Stop()
@@ -28,11 +28,11 @@ func noticeSecrets(ctx context.Context, files []string, explain func(severity st
 			}
 			switch is := info.Mode().Perm()&0o077 != 0; {
 			case is && !open[file]:
-				explain("warning", releve.Say("event-secret-open", "file", file))
+				explain(releve.Warning, releve.Say("event-secret-open", "file", file))
 				notice("secret "+file, releve.Say("event-secret-open", "file", file))
 				open[file] = true
 			case !is && open[file]:
-				explain("cleared", releve.Say("event-secret-closed", "file", file))
+				explain(releve.Cleared, releve.Say("event-secret-closed", "file", file))
 				notice("secret "+file, releve.Sentence{})
 				open[file] = false
 			}

@@ -23,10 +23,10 @@ func TestAFileThatOthersCanReadIsSaidUntilItIsClosed(t *testing.T) {
 		var mu sync.Mutex
 		var said []string
 		standing := map[string]string{}
-		explain := func(severity string, what releve.Sentence) {
+		explain := func(severity releve.Severity, what releve.Sentence) {
 			mu.Lock()
 			defer mu.Unlock()
-			said = append(said, severity+" "+what.Code)
+			said = append(said, string(severity)+" "+what.Code)
 		}
 		notice := func(about string, what releve.Sentence) {
 			mu.Lock()

@@ -26,7 +26,7 @@ const (
 // WatchDoor looks up the names among the sources of SIP, beside those that are addresses, and
 // tells of strangers (SPEC K1), until ctx ends. A resolver that does not answer keeps what
 // was known: no call waits for it.
-func (p *Phone) WatchDoor(ctx context.Context, names []string, explain func(severity string, what releve.Sentence)) {
+func (p *Phone) WatchDoor(ctx context.Context, names []string, explain func(severity releve.Severity, what releve.Sentence)) {
 	look := time.NewTicker(doorLook)
 	defer look.Stop()
 	var seen strangers
@@ -90,7 +90,7 @@ type strangers struct {
 
 // judge says when strangers begin to knock, and when they have stopped: in between
 // there may be thousands.
-func (k *strangers) judge(count int64, from netip.Addr, now time.Time) (what *releve.Sentence, severity string) {
+func (k *strangers) judge(count int64, from netip.Addr, now time.Time) (what *releve.Sentence, severity releve.Severity) {
 	more := count > k.count
 	k.count = count
 	switch {
@@ -101,11 +101,11 @@ func (k *strangers) judge(count int64, from netip.Addr, now time.Time) (what *re
 		}
 		k.begun = true
 		said := releve.Say("event-strangers", "address", from.String())
-		return &said, "warning"
+		return &said, releve.Warning
 	case k.begun && now.Sub(k.last) >= doorQuiet:
 		k.begun = false
 		said := releve.Say("event-no-strangers", "count", fmt.Sprint(count))
-		return &said, "cleared"
+		return &said, releve.Cleared
 	}
 	return nil, ""
 }

@@ -18,7 +18,9 @@ type operator struct {
 
 func watchedStarts() (*attempts, *operator) {
 	w := &operator{clock: time.Unix(0, 0)}
-	a := newAttempts(releve.Main, func(severity string, what releve.Sentence) { w.words = append(w.words, severity+" "+what.Code) })
+	a := newAttempts(releve.Main, func(severity releve.Severity, what releve.Sentence) {
+		w.words = append(w.words, string(severity)+" "+what.Code)
+	})
 	a.now = func() time.Time { return w.clock }
 	return a, w
 }

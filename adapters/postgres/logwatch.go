@@ -35,7 +35,7 @@ type roomy interface {
 type rooms struct {
 	database roomy
 	seat     releve.Seat
-	explain  func(severity string, what releve.Sentence)
+	explain  func(severity releve.Severity, what releve.Sentence)
 	notice   func(about string, what releve.Sentence)
 	log      *slog.Logger
 
@@ -57,11 +57,11 @@ const (
 
 // WatchLog tells of the disks and of the log kept for the mirror, until ctx ends: explain once,
 // notice as long as it stands, about each thing; a sentence without a code takes it back.
-func (c *Cluster) WatchLog(ctx context.Context, explain func(severity string, what releve.Sentence), notice func(about string, what releve.Sentence)) {
+func (c *Cluster) WatchLog(ctx context.Context, explain func(severity releve.Severity, what releve.Sentence), notice func(about string, what releve.Sentence)) {
 	newRooms(c, c.opts.Seat, explain, notice, c.log).run(ctx)
 }
 
-func newRooms(database roomy, seat releve.Seat, explain func(string, releve.Sentence), notice func(string, releve.Sentence), log *slog.Logger) *rooms {
+func newRooms(database roomy, seat releve.Seat, explain func(releve.Severity, releve.Sentence), notice func(string, releve.Sentence), log *slog.Logger) *rooms {
 	return &rooms{database: database, seat: seat, explain: explain, notice: notice, log: log, low: map[string]bool{}}
 }
 
@@ -92,7 +92,7 @@ func (r *rooms) calm(found LogRoom) bool {
 func (r *rooms) compare() {
 	err := r.database.ExamineKept()
 	if fault, ok := errors.AsType[*releve.Fault](err); ok {
-		r.explain("warning", fault.Why)
+		r.explain(releve.Warning, fault.Why)
 	}
 }
 
@@ -122,11 +122,11 @@ func (r *rooms) lookAtDisk(d Disk) {
 	switch told := r.low[d.Directory]; {
 	case d.Low() && !told:
 		r.low[d.Directory] = true
-		r.explain("warning", releve.Say("event-disk-low", words...))
+		r.explain(releve.Warning, releve.Say("event-disk-low", words...))
 		r.notice("disk "+d.Directory, releve.Say("event-disk-low", words...))
 	case d.Roomy() && told:
 		delete(r.low, d.Directory)
-		r.explain("cleared", releve.Say("event-disk-roomy", words...))
+		r.explain(releve.Cleared, releve.Say("event-disk-roomy", words...))
 		r.notice("disk "+d.Directory, releve.Sentence{})
 	}
 }
@@ -139,13 +139,13 @@ func (r *rooms) lookAtLog(found LogRoom) {
 	step := found.Kept * roomSteps / max(found.Bound, 1)
 	switch {
 	case r.state == logGivenUp && before != logGivenUp:
-		r.tell("major", releve.Say("event-kept-log-given-up", r.givenUp(found)...))
+		r.tell(releve.Major, releve.Say("event-kept-log-given-up", r.givenUp(found)...))
 	case r.state == logGrows && before != logGrows:
-		r.tell("warning", r.grows(found))
+		r.tell(releve.Warning, r.grows(found))
 	case r.state == logGrows && (step != r.step || found.Stranger != r.last.Stranger):
 		r.notice("log", r.grows(found))
 	case r.state == logWell && before != logWell:
-		r.explain("cleared", releve.Say("event-kept-log-well", "seat", string(r.seat)))
+		r.explain(releve.Cleared, releve.Say("event-kept-log-well", "seat", string(r.seat)))
 		r.notice("log", releve.Sentence{})
 	}
 	r.last, r.step = found, step
@@ -162,7 +162,7 @@ func (r *rooms) judge(found LogRoom) logState {
 	return logWell
 }
 
-func (r *rooms) tell(severity string, what releve.Sentence) {
+func (r *rooms) tell(severity releve.Severity, what releve.Sentence) {
 	r.explain(severity, what)
 	r.notice("log", what)
 }

@@ -26,8 +26,8 @@ type screens struct {
 
 func watchedRooms(database roomy) (*rooms, *screens) {
 	w := &screens{standing: map[string]releve.Sentence{}}
-	return newRooms(database, releve.Main, func(severity string, what releve.Sentence) {
-		w.said = append(w.said, severity+" "+what.Code)
+	return newRooms(database, releve.Main, func(severity releve.Severity, what releve.Sentence) {
+		w.said = append(w.said, string(severity)+" "+what.Code)
 	}, func(about string, what releve.Sentence) {
 		w.standing[about] = what
 		if what.Code == "" {

@@ -15,13 +15,13 @@ type Runner struct {
 	*Cluster
 	starts   *attempts
 	recovers func() Progress
-	explain  func(severity string, what releve.Sentence)
+	explain  func(severity releve.Severity, what releve.Sentence)
 	slot     atomic.Bool // the mirror's slot was made since this database became the owner's
 }
 
 // NewRunner makes the runner of a cluster. recovers gives what is told of one start's
 // progress; it may be nil.
-func NewRunner(c *Cluster, recovers func() Progress, explain func(severity string, what releve.Sentence)) *Runner {
+func NewRunner(c *Cluster, recovers func() Progress, explain func(severity releve.Severity, what releve.Sentence)) *Runner {
 	if recovers == nil {
 		recovers = func() Progress { return nil }
 	}
@@ -92,7 +92,7 @@ func (r *Runner) slotAgain(ctx context.Context) error {
 	if err := r.EnsureSlot(ctx); err != nil {
 		return err
 	}
-	r.explain("warning", releve.Say("event-slot-made-again", "seat", string(r.opts.Seat)))
+	r.explain(releve.Warning, releve.Say("event-slot-made-again", "seat", string(r.opts.Seat)))
 	return nil
 }
 

@@ -12,7 +12,9 @@ import (
 // one that somebody drops afterwards is made again, and said.
 func TestTheWatchLeavesTheSlotToTheStart(t *testing.T) {
 	var said []string
-	main := NewRunner(alone(t), nil, func(severity string, what releve.Sentence) { said = append(said, severity+" "+what.Code) })
+	main := NewRunner(alone(t), nil, func(severity releve.Severity, what releve.Sentence) {
+		said = append(said, string(severity)+" "+what.Code)
+	})
 	must(t, main.start(within(t), Primary))
 	must(t, main.DropSlots(within(t)))
 	for range 3 {
@@ -36,7 +38,7 @@ func TestTheWatchLeavesTheSlotToTheStart(t *testing.T) {
 func TestAPromotionWhoseSlotCannotBeMadeIsMadeAgain(t *testing.T) {
 	ctx := within(t)
 	main, copied := pair(t)
-	secondary := NewRunner(copied, nil, func(string, releve.Sentence) {})
+	secondary := NewRunner(copied, nil, func(releve.Severity, releve.Sentence) {})
 	kept := copied.path("data", "pg_replslot")
 	must(t, os.Chmod(kept, 0o500))
 	main.Fence()

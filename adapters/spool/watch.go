@@ -14,11 +14,11 @@ const calmFor = 5 * time.Second
 
 // Watch tells, until ctx ends, of a spool that takes no more facts: explain once, notice for as
 // long as it lasts (R14).
-func (s *Spool) Watch(ctx context.Context, explain func(severity string, what releve.Sentence), notice func(about string, what releve.Sentence)) {
+func (s *Spool) Watch(ctx context.Context, explain func(severity releve.Severity, what releve.Sentence), notice func(about string, what releve.Sentence)) {
 	s.watch(ctx, explain, notice, calmFor)
 }
 
-func (s *Spool) watch(ctx context.Context, explain func(string, releve.Sentence), notice func(string, releve.Sentence), calm time.Duration) {
+func (s *Spool) watch(ctx context.Context, explain func(releve.Severity, releve.Sentence), notice func(string, releve.Sentence), calm time.Duration) {
 	told := ""
 	for {
 		turned, err := s.state()
@@ -28,7 +28,7 @@ func (s *Spool) watch(ctx context.Context, explain func(string, releve.Sentence)
 			over = time.After(calm)
 		case err != nil && what.Code != told:
 			told = what.Code
-			explain("critical", what)
+			explain(releve.Critical, what)
 			notice("spool", what)
 		}
 		select {
@@ -37,7 +37,7 @@ func (s *Spool) watch(ctx context.Context, explain func(string, releve.Sentence)
 		case <-turned:
 		case <-over:
 			told = ""
-			explain("cleared", releve.Say("event-spool-takes", "seat", string(s.seat)))
+			explain(releve.Cleared, releve.Say("event-spool-takes", "seat", string(s.seat)))
 			notice("spool", releve.Sentence{})
 		}
 	}

@@ -23,7 +23,7 @@ func TestASpoolThatTakesNothingIsSaid(t *testing.T) {
 	said, shown, left := make(chan string, 10), make(chan string, 10), make(chan struct{})
 	go func() {
 		defer close(left)
-		s.watch(ctx, func(severity string, what releve.Sentence) { said <- severity + " " + what.Code },
+		s.watch(ctx, func(severity releve.Severity, what releve.Sentence) { said <- string(severity) + " " + what.Code },
 			func(about string, what releve.Sentence) { shown <- about + " " + what.Code }, time.Millisecond)
 	}()
 	defer func() { cancel(); <-left }()

@@ -16,8 +16,10 @@ func TestWhatIsInDoubtIsListed(t *testing.T) {
 	shown := map[string]releve.Sentence{}
 	var said []string
 	d := doubts{
-		open:    map[int][]releve.Sentence{},
-		explain: func(severity string, what releve.Sentence) { said = append(said, severity+" "+what.Code) },
+		open: map[int][]releve.Sentence{},
+		explain: func(severity releve.Severity, what releve.Sentence) {
+			said = append(said, string(severity)+" "+what.Code)
+		},
 		notice: func(about string, what releve.Sentence) {
 			if shown[about] = what; what.Code == "" {
 				delete(shown, about)

@@ -31,7 +31,7 @@ type Records struct {
 	ownUser  string
 	log      *slog.Logger
 	onStored func([]releve.Fact)
-	explain  func(severity string, what releve.Sentence)
+	explain  func(severity releve.Severity, what releve.Sentence)
 	notice   func(about string, what releve.Sentence)
 	doubts   doubts
 	found    chan struct{} // a record was set aside, or is missing
@@ -53,7 +53,7 @@ type Database interface {
 
 // NewRecords is without a store. ownUser is the site's own at the PBX; onStored is told of each
 // fact that the database has.
-func NewRecords(database Database, seat releve.Seat, ownUser string, onStored func([]releve.Fact), explain func(severity string, what releve.Sentence), notice func(about string, what releve.Sentence), log *slog.Logger) *Records {
+func NewRecords(database Database, seat releve.Seat, ownUser string, onStored func([]releve.Fact), explain func(severity releve.Severity, what releve.Sentence), notice func(about string, what releve.Sentence), log *slog.Logger) *Records {
 	return &Records{
 		notice: notice, doubts: doubts{explain: explain, notice: notice, open: map[int][]releve.Sentence{}}, found: make(chan struct{}, 1),
 		database: database, seat: seat, ownUser: ownUser, log: log, onStored: onStored, explain: explain, open: make(chan struct{}),
@@ -175,10 +175,10 @@ func (r *Records) Drain(ctx context.Context, seat releve.Seat, page releve.Spool
 	}
 	d, err := current.Drain(ctx, seat, page.Incarnation, page.Records)
 	if err == nil && d.Refused > 0 {
-		r.explain("major", releve.Say("event-records-refused", "count", strconv.Itoa(d.Refused), "seat", string(seat)))
+		r.explain(releve.Major, releve.Say("event-records-refused", "count", strconv.Itoa(d.Refused), "seat", string(seat)))
 	}
 	if err == nil && d.Missing > 0 {
-		r.explain("major", releve.Say("event-records-missing", "count", strconv.Itoa(d.Missing), "seat", string(seat)))
+		r.explain(releve.Major, releve.Say("event-records-missing", "count", strconv.Itoa(d.Missing), "seat", string(seat)))
 	}
 	if err == nil && d.Refused+d.Missing > 0 {
 		r.looksAside()

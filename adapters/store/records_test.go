@@ -25,10 +25,10 @@ func TestARecordThatIsSetAsideIsSaid(t *testing.T) {
 	var said []string
 	shown := map[string]string{}
 	var mu sync.Mutex
-	r := store.NewRecords(main.Cluster, releve.Main, "", func(facts []releve.Fact) { stored += len(facts) }, func(severity string, what releve.Sentence) {
+	r := store.NewRecords(main.Cluster, releve.Main, "", func(facts []releve.Fact) { stored += len(facts) }, func(severity releve.Severity, what releve.Sentence) {
 		mu.Lock()
 		defer mu.Unlock()
-		said = append(said, severity+" "+what.Code+" "+what.Args["count"]+" "+what.Args["seat"])
+		said = append(said, string(severity)+" "+what.Code+" "+what.Args["count"]+" "+what.Args["seat"])
 	}, func(about string, what releve.Sentence) {
 		mu.Lock()
 		defer mu.Unlock()

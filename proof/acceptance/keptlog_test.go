@@ -32,7 +32,7 @@ func keptLogOutgrowsTheDisk(t *testing.T, s *site) {
 	s.main.eventSaid(t, "event-kept-log-given-up", began, 10*time.Second)
 	eventually(t, 10*time.Second, "what was given up stands on the page", func() error { return s.main.notices(t, true) })
 	for _, e := range s.main.mustView(t).Events {
-		if e.Severity == "critical" && !e.At.Before(began) {
+		if e.Severity == releve.Critical && !e.At.Before(began) {
 			t.Errorf("%s %v", e.What.Code, e.What.Args)
 		}
 	}

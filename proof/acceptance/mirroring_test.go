@@ -316,7 +316,7 @@ func (s *site) checkAlarm(t *testing.T, since, lost time.Time) {
 			return err
 		}
 		for _, e := range v.Events { // newest first
-			if e.Severity == "critical" && e.Seat == releve.Main && !e.At.Before(since) {
+			if e.Severity == releve.Critical && e.Seat == releve.Main && !e.At.Before(since) {
 				alarm = e
 			}
 		}

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"cmp"
 	"html/template"
 	"slices"
 	"strconv"
@@ -118,9 +117,16 @@ func (s *sheet) Costs() []releve.Sentence {
 }
 
 // Shape names the mark of an event's severity.
-func (s *sheet) Shape(severity string) string {
-	shapes := map[string]string{"warning": "degraded", "major": "degraded", "critical": "down", "cleared": "cleared"}
-	return cmp.Or(shapes[severity], "plain")
+func (s *sheet) Shape(severity releve.Severity) string {
+	switch {
+	case severity.Clears():
+		return "cleared"
+	case severity.AtLeast(releve.Critical):
+		return "down"
+	case severity.AtLeast(releve.Warning):
+		return "degraded"
+	}
+	return "plain"
 }
 
 // callRow is a call on the screen.

@@ -376,13 +376,13 @@ func (p *page) events() {
 	}
 }
 
-func severityLook(severity string) (mark, style string) {
+func severityLook(severity releve.Severity) (mark, style string) {
 	switch severity {
-	case "warning":
+	case releve.Warning:
 		return "▲", plain
-	case "major":
+	case releve.Major:
 		return "▲", amber
-	case "critical":
+	case releve.Critical:
 		return "✖", red
 	}
 	return "·", plain

@@ -103,7 +103,7 @@ type Event struct {
 	At       time.Time       `json:"at"`
 	Seat     releve.Seat     `json:"seat"`
 	Term     releve.Term     `json:"term"`
-	Severity string          `json:"severity"` // info, warning, major, critical, cleared
+	Severity releve.Severity `json:"severity"`
 	What     releve.Sentence `json:"what"`
 	Call     releve.CallID   `json:"call,omitempty"`
 }

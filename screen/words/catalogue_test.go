@@ -252,19 +252,20 @@ func arguments(text string) []string {
 // TestWhatIsComposedHasWords: codes that no literal names, for they are made of a value.
 func TestWhatIsComposedHasWords(t *testing.T) {
 	composed := map[string][]string{
-		"rule-":       append(takeover.Rules(), "halted"),
-		"round-":      {string(takeover.Good), string(takeover.Failed), string(takeover.Void)},
-		"phase-":      constants(t, "Phase", "rules", "takeover"),
-		"seat-":       constants(t, "Seat", "."),
-		"duty-":       constants(t, "Duty", "."),
-		"level-":      constants(t, "Level", "."),
-		"arbiter-":    constants(t, "Arbiter", "."),
-		"outcome-":    constants(t, "Outcome", "rules", "attendant"),
-		"word-":       constants(t, "Word", "screen", "view"),
-		"tier-":       constants(t, "TierState", "."),
-		"mirror-":     constants(t, "MirrorState", "screen", "view"),
-		"procedure-":  slices.Collect(maps.Keys(procedure.All)),
-		"calldetail-": append(verdicts(t), constants(t, "Destination", "rules", "attendant")...),
+		"rule-":        append(takeover.Rules(), "halted"),
+		"round-":       {string(takeover.Good), string(takeover.Failed), string(takeover.Void)},
+		"phase-":       constants(t, "Phase", "rules", "takeover"),
+		"seat-":        constants(t, "Seat", "."),
+		"duty-":        constants(t, "Duty", "."),
+		"level-":       constants(t, "Level", "."),
+		"arbiter-":     constants(t, "Arbiter", "."),
+		"outcome-":     constants(t, "Outcome", "rules", "attendant"),
+		"word-":        constants(t, "Word", "screen", "view"),
+		"tier-":        constants(t, "TierState", "."),
+		"mirror-":      constants(t, "MirrorState", "screen", "view"),
+		"procedure-":   slices.Collect(maps.Keys(procedure.All)),
+		"ui-severity-": constants(t, "Severity", "."),
+		"calldetail-":  append(verdicts(t), constants(t, "Destination", "rules", "attendant")...),
 	}
 	for family, values := range composed {
 		if len(values) == 0 {

@@ -90,14 +90,14 @@ func (f *Front) Notice(about string, what releve.Sentence) {
 
 // Explain adds a fact of another room to the diary and the board: a bad password
 // at the PBX, a saturation.
-func (f *Front) Explain(severity string, what releve.Sentence) {
+func (f *Front) Explain(severity releve.Severity, what releve.Sentence) {
 	m := f.Machine()
 	now := time.Now().UTC()
 	f.Diary.Write(releve.Entry{At: now, Seat: m.Seat, Term: m.Term, Kind: "fact", What: what, Routine: true})
 	f.board.add(view.Event{At: now, Seat: m.Seat, Term: m.Term, Severity: severity, What: what})
-	level := slog.LevelWarn
-	if severity == "info" || severity == "cleared" {
-		level = slog.LevelInfo
+	level := slog.LevelInfo
+	if severity.AtLeast(releve.Warning) {
+		level = slog.LevelWarn
 	}
 	f.Log.Log(context.Background(), level, "noticed", "what", what.Code, "args", what.Args)
 	f.changed.announce()

@@ -181,7 +181,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 			continue
 		case err == nil && since > 0:
 			a.board.sicken(releve.Sentence{})
-			a.Explain("cleared", releve.Say("event-database-well", "seat", string(a.Settings.Seat)))
+			a.Explain(releve.Cleared, releve.Say("event-database-well", "seat", string(a.Settings.Seat)))
 			since = 0
 			continue
 		case err == nil:
@@ -190,7 +190,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 		why := a.illnessOf(err)
 		a.board.sicken(why)
 		if since == 0 {
-			a.Explain("critical", why)
+			a.Explain(releve.Critical, why)
 			since = began
 		}
 		m := a.Machine()

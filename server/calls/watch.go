@@ -29,15 +29,15 @@ func (c *Calls) Watch(ctx context.Context) {
 		seen := c.Snapshot()
 		now := !seen.SaturatedSince.IsZero() && time.Since(seen.SaturatedSince) > saturatedAfter
 		if now && !saturated {
-			c.explain("warning", releve.Say("event-saturated", "channels", fmt.Sprint(seen.Channels)))
+			c.explain(releve.Warning, releve.Say("event-saturated", "channels", fmt.Sprint(seen.Channels)))
 		} else if saturated && seen.SaturatedSince.IsZero() {
-			c.explain("cleared", releve.Say("event-unsaturated"))
+			c.explain(releve.Cleared, releve.Say("event-unsaturated"))
 			saturated = false
 		}
 		saturated = saturated || now
 		if seen.RecordsLost > lost {
 			lost = seen.RecordsLost
-			c.explain("major", releve.Say("event-records-lost", "count", fmt.Sprint(lost)))
+			c.explain(releve.Major, releve.Say("event-records-lost", "count", fmt.Sprint(lost)))
 		}
 	}
 }

@@ -43,7 +43,7 @@ type Server interface {
 	Progress(own bool) *releve.Progress
 	// Warned keeps what an operator was told that he may lose.
 	Warned([]releve.Sentence)
-	Explain(severity string, what releve.Sentence)
+	Explain(severity releve.Severity, what releve.Sentence)
 	Shown() // the latest procedure has changed
 }
 
@@ -112,12 +112,12 @@ func (g *Guide) Run(ctx context.Context, w Wish, emit func(view.Procedure)) erro
 		return r.run(ctx)
 	}
 	r.show = func(v view.Procedure) { g.keep(v); emit(v) }
-	g.server.Explain("info", releve.Say("event-procedure-began", "procedure", w.Name))
+	g.server.Explain(releve.Info, releve.Say("event-procedure-began", "procedure", w.Name))
 	err := r.run(ctx)
 	if err != nil {
-		g.server.Explain("warning", releve.Say("event-procedure-failed", "procedure", w.Name, "why", releve.Reason(err)))
+		g.server.Explain(releve.Warning, releve.Say("event-procedure-failed", "procedure", w.Name, "why", releve.Reason(err)))
 	} else {
-		g.server.Explain("info", releve.Say("event-procedure-ended", "procedure", w.Name))
+		g.server.Explain(releve.Info, releve.Say("event-procedure-ended", "procedure", w.Name))
 	}
 	return err
 }

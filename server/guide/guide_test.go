@@ -55,8 +55,8 @@ func (w *world) Progress(bool) *releve.Progress {
 }
 func (w *world) Warned([]releve.Sentence) {}
 func (w *world) Shown()                   {}
-func (w *world) Explain(severity string, what releve.Sentence) {
-	w.explained = append(w.explained, severity+" "+what.Code)
+func (w *world) Explain(severity releve.Severity, what releve.Sentence) {
+	w.explained = append(w.explained, string(severity)+" "+what.Code)
 }
 
 func (w *world) Order(_ context.Context, _ releve.Seat, o procedure.Order, _ takeover.Return) (releve.Sentence, error) {

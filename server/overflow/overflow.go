@@ -78,7 +78,7 @@ type Options struct {
 	Calls     Calls
 	Site      Site
 	Link      order.Link
-	Explain   func(severity string, what releve.Sentence)
+	Explain   func(severity releve.Severity, what releve.Sentence)
 	Log       *slog.Logger
 }
 
@@ -167,7 +167,7 @@ func (t *Tester) give(ctx context.Context) {
 	}
 	t.next = time.Now().Add(min(testPauseFirst<<min(t.tried, 10), testPauseMost))
 	if t.tried++; t.tried == 1 || t.tried%10 == 2 {
-		t.Explain("warning", releve.Say("event-overflow-unseen", "why", o.why()))
+		t.Explain(releve.Warning, releve.Say("event-overflow-unseen", "why", o.why()))
 	}
 }
 
@@ -176,9 +176,9 @@ func (t *Tester) tell(o outcome) bool {
 	if !o.came {
 		return false
 	}
-	t.Explain("info", releve.Say("event-overflow-seen", "evidence", string(o.seen.Evidence), "to", o.seen.To))
+	t.Explain(releve.Info, releve.Say("event-overflow-seen", "evidence", string(o.seen.Evidence), "to", o.seen.To))
 	if o.err == nil {
-		t.Explain("info", releve.Say("event-overflow-returned", "by", o.call.AnsweredBy))
+		t.Explain(releve.Info, releve.Say("event-overflow-returned", "by", o.call.AnsweredBy))
 	}
 	return true
 }

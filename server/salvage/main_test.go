@@ -140,7 +140,7 @@ type board struct {
 	told []releve.Sentence
 }
 
-func (b *board) tell(_ string, what releve.Sentence) {
+func (b *board) tell(_ releve.Severity, what releve.Sentence) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.told = append(b.told, what)

@@ -171,7 +171,7 @@ type Event struct {
 	At       time.Time       `json:"at"`
 	Seat     releve.Seat     `json:"seat"`
 	Term     releve.Term     `json:"term"`
-	Severity string          `json:"severity"`
+	Severity releve.Severity `json:"severity"`
 	What     releve.Sentence `json:"what"`
 	Call     releve.CallID   `json:"call,omitempty"`
 }

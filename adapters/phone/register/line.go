@@ -17,7 +17,7 @@ type Line struct {
 	pbx     Registrar
 	account Account
 	may     func(own, any bool) bool
-	explain func(severity string, what releve.Sentence)
+	explain func(severity releve.Severity, what releve.Sentence)
 	log     *slog.Logger
 	wanted  chan bool // the latest wish, at most one waits
 
@@ -28,7 +28,7 @@ type Line struct {
 
 // NewLine makes the line of a user. may is asked before each REGISTER: may this server bind
 // him, where the PBX shows our own binding, or any? explain tells the operator.
-func NewLine(pbx Registrar, a Account, may func(own, any bool) bool, explain func(string, releve.Sentence), log *slog.Logger) *Line {
+func NewLine(pbx Registrar, a Account, may func(own, any bool) bool, explain func(releve.Severity, releve.Sentence), log *slog.Logger) *Line {
 	return &Line{pbx: pbx, account: a, may: may, explain: explain, log: log, wanted: make(chan bool, 1)}
 }
 
@@ -161,10 +161,10 @@ func (l *Line) said(e RegistrationEvent) {
 	switch {
 	case e.Outcome == Refused && kind != l.refused:
 		l.refused = kind
-		l.explain("warning", refusalOf(e))
+		l.explain(releve.Warning, refusalOf(e))
 	case e.Outcome == Bound && l.refused != "":
 		l.refused = ""
-		l.explain("cleared", releve.Say("event-registered", "user", l.account.User))
+		l.explain(releve.Cleared, releve.Say("event-registered", "user", l.account.User))
 	}
 }
 

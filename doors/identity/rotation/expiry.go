@@ -24,7 +24,7 @@ func Lasting(f identity.Files) ([]identity.Lasting, error) {
 }
 
 // WatchExpiry tells once a day, until ctx ends, of what ends before long in the files.
-func WatchExpiry(ctx context.Context, f identity.Files, explain func(severity string, what releve.Sentence)) {
+func WatchExpiry(ctx context.Context, f identity.Files, explain func(severity releve.Severity, what releve.Sentence)) {
 	noticeCertificates(ctx, func() ([]identity.Lasting, error) { return Lasting(f) }, explain)
 }
 
@@ -34,7 +34,7 @@ const repeatCertificates = 24 * time.Hour
 // noticeCertificates says once a day that a certificate will expire before long, or has:
 // the one that ends first, for what is to be done is the same for all; or that one of them is
 // good for everything.
-func noticeCertificates(ctx context.Context, look func() ([]identity.Lasting, error), explain func(severity string, what releve.Sentence)) {
+func noticeCertificates(ctx context.Context, look func() ([]identity.Lasting, error), explain func(severity releve.Severity, what releve.Sentence)) {
 	daily := time.NewTicker(repeatCertificates)
 	defer daily.Stop()
 	for {
@@ -57,9 +57,9 @@ func noticeCertificates(ctx context.Context, look func() ([]identity.Lasting, er
 
 // severityOf: while a certificate is not believed the servers do not hear each other,
 // and the mirror is away.
-func severityOf(held identity.Lasting, now time.Time) string {
+func severityOf(held identity.Lasting, now time.Time) releve.Severity {
 	if held.Believed(now) {
-		return "warning"
+		return releve.Warning
 	}
-	return "major"
+	return releve.Major
 }

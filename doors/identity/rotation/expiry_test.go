@@ -26,10 +26,10 @@ func TestTheEndOfACertificateIsSaidOnceADayForThirtyDays(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var days []int
 		var said []releve.Sentence
-		go noticeCertificates(ctx, func() ([]identity.Lasting, error) { return slices.Clone(held), nil }, func(severity string, what releve.Sentence) {
-			want := "warning"
+		go noticeCertificates(ctx, func() ([]identity.Lasting, error) { return slices.Clone(held), nil }, func(severity releve.Severity, what releve.Sentence) {
+			want := releve.Warning
 			if time.Now().After(held[1].Until) {
-				want = "major"
+				want = releve.Major
 			}
 			if severity != want {
 				t.Errorf("its severity is %q, want %q", severity, want)

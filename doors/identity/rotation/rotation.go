@@ -46,7 +46,7 @@ type Rotation struct {
 	link     Link
 	witness  Shower // nil where the site has none
 	database Certified
-	explain  func(severity string, what releve.Sentence)
+	explain  func(severity releve.Severity, what releve.Sentence)
 	log      *slog.Logger
 
 	generation string // that the other believed when it was last asked
@@ -70,7 +70,7 @@ func (k *Rotation) ForPostgres() identity.PostgresFiles { return k.given }
 
 // Run goes on with what is put in the files' place until ctx ends, and explains it. The witness
 // is nil where the site has none.
-func (k *Rotation) Run(ctx context.Context, link Link, witness Shower, database Certified, explain func(severity string, what releve.Sentence)) {
+func (k *Rotation) Run(ctx context.Context, link Link, witness Shower, database Certified, explain func(severity releve.Severity, what releve.Sentence)) {
 	k.link, k.witness, k.database, k.explain = link, witness, database, explain
 	k.run(ctx)
 }
@@ -117,7 +117,7 @@ func (k *Rotation) take(held *identity.Credentials) {
 	if k.witness != nil {
 		k.witness.Use(held)
 	}
-	k.explain("info", releve.Say("event-certificates-taken"))
+	k.explain(releve.Info, releve.Say("event-certificates-taken"))
 }
 
 // note tells the operator of files that do not go together, once they had the time to.
@@ -134,7 +134,7 @@ func (k *Rotation) note(err error) {
 	k.told = &fault.Why
 	what := releve.Say("event-certificates-unfit", "fault", fault.Why.Code)
 	maps.Copy(what.Args, fault.Why.Args)
-	k.explain("warning", what)
+	k.explain(releve.Warning, what)
 }
 
 // certify gives PostgreSQL what it has not yet; what fails is tried again at the next look.

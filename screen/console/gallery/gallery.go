@@ -68,11 +68,11 @@ func quiet(now time.Time) view.Site {
 	}
 	s.Main.ChannelsBusy, s.Secondary.Vote = 3, true
 	s.Events = []view.Event{
-		event(31*time.Minute, releve.Main, "info", "rule-vote-issued", "other", "secondary", "number", "12"),
-		event(31*time.Minute+4*time.Second, releve.Main, "info", "rule-duty-taken-from-released", "other", "secondary", "term", "7"),
-		event(33*time.Minute, releve.Main, "info", "rule-return-begins", "other", "secondary"),
-		event(58*time.Minute, releve.Secondary, "major", "rule-takeover", "other", "main", "term", "6"),
-		event(26*time.Hour, releve.Main, "info", "rule-owner-confirmed"),
+		event(31*time.Minute, releve.Main, releve.Info, "rule-vote-issued", "other", "secondary", "number", "12"),
+		event(31*time.Minute+4*time.Second, releve.Main, releve.Info, "rule-duty-taken-from-released", "other", "secondary", "term", "7"),
+		event(33*time.Minute, releve.Main, releve.Info, "rule-return-begins", "other", "secondary"),
+		event(58*time.Minute, releve.Secondary, releve.Major, "rule-takeover", "other", "main", "term", "6"),
+		event(26*time.Hour, releve.Main, releve.Info, "rule-owner-confirmed"),
 	}
 	return s
 }
@@ -87,8 +87,8 @@ func swapped(now time.Time) view.Site {
 	s.Secondary.ChannelsBusy, s.Secondary.Vote = 4, true
 	s.Mirror = view.Mirror{State: view.MirrorAway}
 	s.Events = append([]view.Event{
-		event(4*time.Minute-400*time.Millisecond, releve.Secondary, "info", "rule-promoted", "term", "8"),
-		event(4*time.Minute, releve.Secondary, "major", "rule-takeover", "other", "main", "term", "8"),
+		event(4*time.Minute-400*time.Millisecond, releve.Secondary, releve.Info, "rule-promoted", "term", "8"),
+		event(4*time.Minute, releve.Secondary, releve.Major, "rule-takeover", "other", "main", "term", "8"),
 	}, s.Events...)
 	return s
 }
@@ -100,7 +100,7 @@ func lost(seat releve.Seat, since time.Time) view.Server {
 	return s
 }
 
-func event(ago time.Duration, seat releve.Seat, severity, code string, args ...string) view.Event {
+func event(ago time.Duration, seat releve.Seat, severity releve.Severity, code string, args ...string) view.Event {
 	args = append([]string{"seat", string(seat), "term", "7"}, args...)
 	return view.Event{At: time.Unix(0, 0).Add(-ago), Seat: seat, Term: 7, Severity: severity, What: releve.Say(code, args...)}
 }
@@ -125,7 +125,7 @@ func takingOver(now time.Time) State {
 	s.Secondary.Data = releve.Tier{State: releve.TierStarting, Why: releve.Say("tier-data-starting")}
 	s.Secondary.Doing = releve.Say("phase-promoting")
 	s.Secondary.ChannelsBusy = 2
-	s.Events = append([]view.Event{event(0, releve.Secondary, "major", "rule-takeover", "other", "main", "term", "8")}, s.Events[2:]...)
+	s.Events = append([]view.Event{event(0, releve.Secondary, releve.Major, "rule-takeover", "other", "main", "term", "8")}, s.Events[2:]...)
 	return State{"taking-over", s, calls(now, releve.Secondary)[:2]}
 }
 
@@ -143,7 +143,7 @@ func withoutDuty(now time.Time) State {
 	s.Secondary.Doing = releve.Say("phase-isolated")
 	s.Mirror = view.Mirror{State: view.MirrorAway}
 	s.Events = append([]view.Event{
-		event(30*time.Second, releve.Secondary, "critical", "rule-answered-without-duty", "other", "main"),
+		event(30*time.Second, releve.Secondary, releve.Critical, "rule-answered-without-duty", "other", "main"),
 	}, s.Events...)
 	list := calls(now, releve.Secondary)
 	for i := range list {
@@ -165,8 +165,8 @@ func secondaryAway(now time.Time) State {
 	s.Secondary = lost(releve.Secondary, now.Add(-12*time.Minute))
 	s.Mirror = view.Mirror{State: view.MirrorAway}
 	s.Events = append([]view.Event{
-		event(12*time.Minute, releve.Main, "major", "rule-alone"),
-		event(12*time.Minute, releve.Main, "major", "rule-vote-returned", "other", "secondary", "number", "12"),
+		event(12*time.Minute, releve.Main, releve.Major, "rule-alone"),
+		event(12*time.Minute, releve.Main, releve.Major, "rule-vote-returned", "other", "secondary", "number", "12"),
 	}, s.Events...)
 	return State{"secondary-away", s, calls(now, releve.Main)}
 }
@@ -176,7 +176,7 @@ func catchingUp(now time.Time) State {
 	s.Word, s.Why = view.NotProtected, releve.Say("why-alone", "seat", "main")
 	s.Main.Vote, s.Secondary.Vote = true, false
 	s.Mirror = view.Mirror{State: view.MirrorCatchingUp, Bytes: 48_300_000, Seconds: 94, LostCalls: 37, LostMessage: 2}
-	s.Events = append([]view.Event{event(20*time.Second, releve.Secondary, "info", "rule-mirror-follows", "other", "main")}, s.Events...)
+	s.Events = append([]view.Event{event(20*time.Second, releve.Secondary, releve.Info, "rule-mirror-follows", "other", "main")}, s.Events...)
 	return State{"catching-up", s, calls(now, releve.Main)}
 }
 
@@ -187,7 +187,7 @@ func cloning(now time.Time) State {
 	s.Secondary.Data = releve.Tier{State: releve.TierStarting, Why: releve.Say("tier-data-starting")}
 	s.Secondary.Doing = releve.Say("phase-rejoining")
 	s.Mirror = view.Mirror{State: view.MirrorCloning, Progress: copied()}
-	s.Events = append([]view.Event{event(70*time.Second, releve.Secondary, "info", "rule-copy-begins", "other", "main")}, s.Events...)
+	s.Events = append([]view.Event{event(70*time.Second, releve.Secondary, releve.Info, "rule-copy-begins", "other", "main")}, s.Events...)
 	return State{"cloning", s, calls(now, releve.Main)}
 }
 
@@ -205,8 +205,8 @@ func returning(now time.Time) State {
 	s.Procedure = guide(now.Add(-71*time.Second), "running")
 	s.Procedure.Steps[0].Progress = copied()
 	s.Events = append([]view.Event{
-		event(71*time.Second, releve.Main, "info", "rule-copy-begins", "other", "secondary"),
-		event(72*time.Second, releve.Main, "info", "rule-return-begins", "other", "secondary"),
+		event(71*time.Second, releve.Main, releve.Info, "rule-copy-begins", "other", "secondary"),
+		event(72*time.Second, releve.Main, releve.Info, "rule-return-begins", "other", "secondary"),
 	}, s.Events...)
 	return State{"returning", s, calls(now, releve.Secondary)}
 }
@@ -266,7 +266,7 @@ func alone(now time.Time) State {
 			{What: releve.Say("step-drained"), State: "running", Started: now.Add(-1400 * time.Millisecond)},
 		},
 	}
-	s.Events = append([]view.Event{event(2*time.Second, releve.Main, "major", "rule-solo-by-order", "other", "secondary")}, s.Events...)
+	s.Events = append([]view.Event{event(2*time.Second, releve.Main, releve.Major, "rule-solo-by-order", "other", "secondary")}, s.Events...)
 	return State{"alone", s, calls(now, releve.Main)}
 }
 
@@ -291,7 +291,7 @@ func stuck(now time.Time) State {
 	s.Main.Processing = releve.Tier{State: releve.TierDown, Why: releve.Say("tier-pbx-silent", "pbx", "192.0.2.20:5060")}
 	s.Main.Doing = releve.Say("phase-stuck", "why", unwritten())
 	s.Events = append([]view.Event{
-		event(3*time.Minute, releve.Main, "critical", "rule-halted", "cause", unwritten()),
+		event(3*time.Minute, releve.Main, releve.Critical, "rule-halted", "cause", unwritten()),
 	}, s.Events...)
 	return State{"stuck", s, calls(now, releve.Secondary)}
 }
@@ -306,7 +306,7 @@ func stopped(now time.Time) State {
 	s.Secondary = lost(releve.Secondary, now.Add(-50*time.Second))
 	s.Mirror = view.Mirror{State: view.MirrorAway}
 	s.PBX.Heard = false
-	s.Events = append([]view.Event{event(40*time.Second, releve.Main, "major", "rule-owner-starts")}, s.Events...)
+	s.Events = append([]view.Event{event(40*time.Second, releve.Main, releve.Major, "rule-owner-starts")}, s.Events...)
 	return State{"stopped", s, nil}
 }
 
@@ -317,7 +317,7 @@ func mayNotTakeOver(now time.Time) State {
 	s.Main = lost(releve.Main, now.Add(-20*time.Second))
 	s.Secondary.Vote, s.Secondary.Doing = false, releve.Say("phase-isolated")
 	s.Mirror = view.Mirror{State: view.MirrorAway}
-	s.Events = append([]view.Event{event(9*time.Minute, releve.Main, "major", "rule-alone")}, s.Events...)
+	s.Events = append([]view.Event{event(9*time.Minute, releve.Main, releve.Major, "rule-alone")}, s.Events...)
 	return State{"may-not-take-over", s, calls(now, releve.Main)[3:]}
 }
 
@@ -329,7 +329,7 @@ func begins(now time.Time) State {
 	s.Secondary.Vote, s.Secondary.Doing = false, releve.Say("phase-waiting")
 	s.Secondary.Data = releve.Tier{State: releve.TierDown, Why: releve.Say("tier-data-down")}
 	s.Mirror = view.Mirror{State: view.MirrorAway}
-	s.Events = []view.Event{event(3*time.Second, releve.Main, "info", "rule-site-begins", "term", "1")}
+	s.Events = []view.Event{event(3*time.Second, releve.Main, releve.Info, "rule-site-begins", "term", "1")}
 	return State{"begins", s, nil}
 }
 
@@ -343,9 +343,9 @@ func mirroring(now time.Time) State {
 		Processing: releve.Tier{State: releve.TierNone},
 	}
 	s.Events = []view.Event{
-		event(31*time.Minute, releve.Main, "info", "rule-mirrored", "other", "secondary"),
-		event(33*time.Minute, releve.Main, "major", "rule-alone"),
-		event(26*time.Hour, releve.Main, "info", "rule-owner-confirmed"),
+		event(31*time.Minute, releve.Main, releve.Info, "rule-mirrored", "other", "secondary"),
+		event(33*time.Minute, releve.Main, releve.Major, "rule-alone"),
+		event(26*time.Hour, releve.Main, releve.Info, "rule-owner-confirmed"),
 	}
 	return State{"mirroring", s, calls(now, releve.Main)}
 }
@@ -358,7 +358,7 @@ func databaseAway(now time.Time) State {
 	s.Main.SpoolWaiting = 57
 	s.Mirror = view.Mirror{State: view.MirrorAway}
 	s.Events = append([]view.Event{
-		event(3*time.Minute, releve.Main, "critical", "rule-owner-database-starts", "why", "signal: killed"),
+		event(3*time.Minute, releve.Main, releve.Critical, "rule-owner-database-starts", "why", "signal: killed"),
 	}, s.Events...)
 	list := calls(now, releve.Main)
 	for i := range list[:4] {
