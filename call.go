@@ -61,3 +61,14 @@ type Decision struct {
 	Took        bool   // the verification of this call led to the takeover
 	Why         string // for the log
 }
+
+// TestCall is what a call of the site's own has shown.
+type TestCall struct {
+	AnsweredAfter time.Duration // from INVITE to 200
+	SoundAfter    time.Duration // from INVITE to the first packet of sound
+	Packets       int           // of sound
+	AnsweredBy    string        // the address that the PBX shows for whoever answered
+
+	By    Seat // the server that says that it answered; "": neither did
+	Known bool // both servers were asked
+}

@@ -159,7 +159,7 @@ func (a *App) settings() takeover.Settings {
 func (a *App) openPeer() (err error) {
 	c := a.config
 	a.peer, err = peer.New(peer.Options{
-		Listen: address(c.Peer.Listen), Other: address(c.Peer.Other), CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
+		Listen: config.Address(c.Peer.Listen), Other: config.Address(c.Peer.Other), CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
 		OtherCert: c.Peer.OtherCertificate, Seat: c.Site.Seat, SiteID: c.Site.ID, Log: a.log,
 	})
 	if err != nil {
@@ -199,7 +199,7 @@ func (a *App) makeAgent(found bool) {
 	c := a.config
 	runs := postgres.Takeover{Runner: a.cluster}
 	own := database{runs, copy.New(copy.Options{
-		PostgreSQL: a.cluster, Disk: runs.Disk, Other: address(c.Database.Other), Link: a.peer, Copied: a.records.Settled, Log: a.log,
+		PostgreSQL: a.cluster, Disk: runs.Disk, Other: config.Address(c.Database.Other), Link: a.peer, Copied: a.records.Settled, Log: a.log,
 	})}
 	telephone, voice := a.telephony.ports()
 	o := agent.Options{

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"path/filepath"
 
 	"releve"
@@ -80,7 +79,7 @@ func (a *App) newCluster(found postgres.Installation) (*postgres.Cluster, error)
 	c := a.config
 	return postgres.New(postgres.Options{
 		Installation: found, Hint: c.Database.Binaries, Dir: filepath.Join(c.Site.Data, "postgres"),
-		Listen: address(c.Database.Listen), Upstream: address(c.Database.Other),
+		Listen: config.Address(c.Database.Listen), Upstream: config.Address(c.Database.Other),
 		Seat: c.Site.Seat, SiteID: c.Site.ID, TLS: a.keys.ForPostgres(),
 		Account: c.Database.Account, CopyRate: int64(c.Mirror.CopyRate), KeepWAL: int64(c.Mirror.KeptLog), Log: a.log,
 	})
@@ -173,13 +172,4 @@ func (s savedTerm) Load() (takeover.Durable, bool, error) {
 
 func (s savedTerm) Save(ctx context.Context, d takeover.Durable) error {
 	return s.journal.SaveWithin(ctx, d)
-}
-
-// address reads what the configuration has checked; what it does not need is the zero
-// value.
-func address(s string) netip.AddrPort {
-	if s == "" {
-		return netip.AddrPort{}
-	}
-	return netip.MustParseAddrPort(s)
 }

@@ -72,5 +72,5 @@ func (a *App) forPort(listen string, open func() error) error {
 	if listen == "" {
 		return open()
 	}
-	return a.rights.ForPort(address(listen).Port(), open)
+	return a.rights.ForPort(config.Address(listen).Port(), open)
 }

@@ -2,17 +2,14 @@ package app
 
 import (
 	"context"
-	"net/netip"
 	"path/filepath"
 	"time"
 
 	"releve"
-	"releve/adapters/peer"
 	"releve/adapters/phone"
 	"releve/adapters/phone/register"
 	"releve/config"
 	"releve/rules/attendant"
-	"releve/rules/takeover"
 	"releve/screen/view"
 	"releve/server/agent"
 	"releve/server/calls"
@@ -63,11 +60,11 @@ func (a *App) openTelephony() error {
 
 func (s *switchboard) openPhone() (err error) {
 	c := s.config
-	from, _ := sources(c.PBX.Sources)
-	networks, _ := sources(c.PBX.Networks)
+	sources, _ := config.Networks(c.PBX.Sources)
+	networks, _ := config.Networks(c.PBX.Networks)
 	s.phone, err = phone.New(phone.Options{
-		Listen: address(c.SIP.Listen), PBX: address(c.PBX.Address), Domain: c.PBX.Domain,
-		Sources: from, Networks: networks, Other: address(c.SIP.Other).Addr(),
+		Listen: config.Address(c.SIP.Listen), PBX: config.Address(c.PBX.Address), Domain: c.PBX.Domain,
+		Sources: sources, Networks: networks, Other: config.Address(c.SIP.Other).Addr(),
 		RTPFirst: c.SIP.RTPFirst, RTPLast: c.SIP.RTPLast, Unacknowledged: max(1, c.SIP.Channels/8), User: s.ownUser(),
 		Explain: s.front.Explain, Log: s.log,
 	})
@@ -76,18 +73,6 @@ func (s *switchboard) openPhone() (err error) {
 	}
 	s.closers = append(s.closers, func() { _ = s.phone.Close() })
 	return nil
-}
-
-// sources tells the addresses and prefixes of a list from the names in it.
-func sources(list []string) (written []netip.Prefix, names []string) {
-	for _, s := range list {
-		if p, ok := config.ParseNetwork(s); ok {
-			written = append(written, p)
-		} else {
-			names = append(names, s)
-		}
-	}
-	return written, names
 }
 
 // ownUser is the user that this server registers before anything else happens.
@@ -132,15 +117,34 @@ func (s *switchboard) makeCalls() error {
 	return err
 }
 
+// telephone is the link to the PBX as the agent needs it, and the tester.
+type telephone struct {
+	*phone.Lines
+	overflow.Caller
+	wire.Past
+}
+
 func (s *switchboard) makeTelephone() {
 	reception, standby := s.accounts()
+	lines := phone.NewLines(s.phone,
+		register.NewLine(s.phone, reception, s.front.MayRegister, s.front.Explain, s.log),
+		register.NewLine(s.phone, standby, s.front.MayStandBy, s.front.Explain, s.log))
 	s.telephone = telephone{
-		Lines: phone.NewLines(s.phone,
-			register.NewLine(s.phone, reception, s.front.MayRegister, s.front.Explain, s.log),
-			register.NewLine(s.phone, standby, s.front.MayStandBy, s.front.Explain, s.log)),
-		phone: s.phone, peer: s.peer, other: address(s.config.SIP.Other), number: s.config.PBX.ReceptionNumber, own: s.calls,
-		answerers: overflow.Answerers{Seat: s.config.Site.Seat, Link: s.peer, Own: s.calls.Snapshot},
+		Lines: lines,
+		Caller: overflow.Caller{
+			Line: lines, Calls: s.calls, Number: s.config.PBX.ReceptionNumber,
+			Answerers: overflow.Answerers{Seat: s.config.Site.Seat, Link: s.peer, Own: s.calls.Snapshot},
+		},
+		Past: s.askPast,
 	}
+}
+
+// askPast asks the other server over SIP (SPEC H8).
+func (s *switchboard) askPast(ctx context.Context, q releve.CheckQuestion) (releve.CheckAnswer, error) {
+	road := func(ctx context.Context, question string) (answer string, code int, err error) {
+		return s.phone.CheckOther(ctx, config.Address(s.config.SIP.Other), question)
+	}
+	return s.peer.CheckPast(ctx, road, q)
 }
 
 func (s *switchboard) ports() (agent.Telephone, agent.Voice) { return s.telephone, s.calls }
@@ -184,7 +188,7 @@ func (s *switchboard) serve(prompts phone.Prompts) {
 }
 
 func (s *switchboard) run(begin func(func(context.Context))) {
-	_, names := sources(s.config.PBX.Sources)
+	_, names := config.Networks(s.config.PBX.Sources)
 	begin(func(ctx context.Context) {
 		if err := s.calls.Run(ctx); err != nil {
 			s.log.Error("records of calls were lost", "err", err)
@@ -200,56 +204,4 @@ func (s *switchboard) run(begin func(func(context.Context))) {
 func (s *switchboard) leave(ctx context.Context) {
 	s.calls.Drop("this server is being stopped")
 	_ = s.calls.Drained(ctx)
-}
-
-// telephone is the link to the PBX as the agent needs it, and the tester.
-type telephone struct {
-	*phone.Lines
-	phone  *phone.Phone
-	peer   *peer.Peer
-	other  netip.AddrPort
-	number string
-	own    *calls.Calls // which are told of the calls that this server makes, and sign them
-
-	answerers overflow.Answerers
-}
-
-func (t telephone) CheckOther(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
-	road := func(ctx context.Context, question string) (string, int, error) {
-		return t.phone.CheckOther(ctx, t.other, question)
-	}
-	return wire.Past(func(ctx context.Context, q releve.CheckQuestion) (releve.CheckAnswer, error) {
-		return t.peer.CheckPast(ctx, road, q)
-	}).CheckOther(ctx, q)
-}
-
-func (t telephone) Ask(ctx context.Context) (code int, challenged bool, err error) {
-	return t.phone.Ask(ctx)
-}
-
-// TestCall calls as the standby: where there is none, nobody is there to call.
-func (t telephone) TestCall(ctx context.Context, id string, whom bool) (seen agent.TestCall, err error) {
-	if !whom {
-		return t.call(ctx, id, false)
-	}
-	seen.By, seen.Known, err = t.answerers.Of(ctx, func() (failed error) {
-		seen, failed = t.call(ctx, id, false)
-		return failed
-	})
-	return seen, err
-}
-
-// Call is a test call that is not answered where it overflows to.
-func (t telephone) Call(ctx context.Context, id string) (agent.TestCall, error) {
-	return t.call(ctx, id, true)
-}
-
-func (t telephone) call(ctx context.Context, id string, overflows bool) (agent.TestCall, error) {
-	standby := t.Standby.Account()
-	if standby.User == "" {
-		return agent.TestCall{}, releve.Known("at level mirroring there is no standby user to call with", "cause-no-standby")
-	}
-	defer t.own.Place(id, overflows)()
-	call, err := t.phone.TestCall(ctx, standby, t.number, t.own.Seal(id))
-	return agent.TestCall{AnsweredAfter: call.AnsweredAfter, SoundAfter: call.SoundAfter, AnsweredBy: call.AnsweredBy}, err
 }

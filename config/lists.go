@@ -49,7 +49,7 @@ func (r *reader) plan(a Attendant) {
 // networks checks addresses and prefixes, and where names are allowed, names.
 func (r *reader) networks(key, code string, names bool) {
 	r.each(key, func(value string) (string, []string) {
-		if _, ok := ParseNetwork(value); ok || names && isName(value) {
+		if _, ok := parseNetwork(value); ok || names && isName(value) {
 			return "", nil
 		}
 		return code, []string{"value", value}
@@ -66,14 +66,26 @@ func (r *reader) names(key string) {
 	})
 }
 
-// ParseNetwork reads an address or a prefix; an address is a prefix of its own length.
-func ParseNetwork(text string) (netip.Prefix, bool) {
+// parseNetwork reads an address or a prefix; an address is a prefix of its own length.
+func parseNetwork(text string) (netip.Prefix, bool) {
 	if at, err := netip.ParseAddr(text); err == nil {
 		at = at.Unmap()
 		return netip.PrefixFrom(at, at.BitLen()), at.Zone() == "" && !at.IsMulticast() && !at.IsUnspecified()
 	}
 	prefix, err := netip.ParsePrefix(text)
 	return prefix.Masked(), err == nil
+}
+
+// Networks tells the addresses and prefixes of a list that was checked from the names in it.
+func Networks(list []string) (written []netip.Prefix, names []string) {
+	for _, text := range list {
+		if p, ok := parseNetwork(text); ok {
+			written = append(written, p)
+		} else {
+			names = append(names, text)
+		}
+	}
+	return written, names
 }
 
 // isName says whether a text can be a host's name (RFC 1123 §2.1). What is made of

@@ -98,6 +98,14 @@ func (r *reader) address(key, value string) {
 	}
 }
 
+// Address reads an address that was checked; one that the file does not say is the zero value.
+func Address(checked string) netip.AddrPort {
+	if checked == "" {
+		return netip.AddrPort{}
+	}
+	return netip.MustParseAddrPort(checked)
+}
+
 // countryCode is one to three digits, the first no zero (ITU-T E.164 §6.2.1).
 func (r *reader) countryCode(key, value string) {
 	if n, err := strconv.ParseUint(value, 10, 16); value != "" && (err != nil || n < 1 || n > 999 || value[0] == '0') {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"releve"
 	"releve/adapters/phone/register"
 	"releve/rules/takeover"
 )
@@ -86,4 +87,18 @@ func (l *Lines) RegisterNow() { l.Reception.Now() }
 func (l *Lines) BindingThere(ctx context.Context) (bool, error) {
 	bindings, err := l.phone.Bindings(ctx, l.Reception.Account())
 	return slices.ContainsFunc(bindings, func(b Binding) bool { return b.Own }), err
+}
+
+// Ask is [Phone.Ask].
+func (l *Lines) Ask(ctx context.Context) (code int, challenged bool, err error) {
+	return l.phone.Ask(ctx)
+}
+
+// CallAsStandby is [Phone.TestCall] by the standby: where there is none, nobody is there to call.
+func (l *Lines) CallAsStandby(ctx context.Context, number, testID string) (releve.TestCall, error) {
+	standby := l.Standby.Account()
+	if standby.User == "" {
+		return releve.TestCall{}, releve.Known("at level mirroring there is no standby user to call with", "cause-no-standby")
+	}
+	return l.phone.TestCall(ctx, standby, number, testID)
 }

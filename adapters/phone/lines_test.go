@@ -3,9 +3,13 @@ package phone
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"releve"
+	"releve/adapters/phone/register"
 )
 
 // A PBX is back only after it was missed more than once and for a while: then the
@@ -38,5 +42,14 @@ func TestAPBXIsBackAfterASilence(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// At level mirroring nobody is there to call as.
+func TestWithoutAStandbyNoTestCallIsMade(t *testing.T) {
+	l := NewLines(nil, nil, register.NewLine(nil, Account{}, nil, nil, slog.New(slog.DiscardHandler)))
+	_, err := l.CallAsStandby(t.Context(), "9", "x")
+	if cause, told := errors.AsType[*releve.Cause](err); !told || cause.Sentence().Code != "cause-no-standby" {
+		t.Errorf("got %v", err)
 	}
 }

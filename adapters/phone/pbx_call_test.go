@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"releve"
 	"releve/adapters/phone"
 	"releve/adapters/phone/media"
 )
@@ -132,7 +133,7 @@ func TestTestCall(t *testing.T) {
 	if _, err := p.Register(ctx, reception()); err != nil {
 		t.Fatal(err)
 	}
-	tested := make(chan phone.TestCall, 1)
+	tested := make(chan releve.TestCall, 1)
 	standby := phone.Account{User: "standby", Password: "standby-pw", Expires: time.Minute}
 	go func() {
 		seen, err := tester.TestCall(ctx, standby, "9", "drill-7")

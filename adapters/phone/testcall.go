@@ -21,20 +21,11 @@ import (
 // enoughPackets is how many packets of sound prove a call: one could be a stray.
 const enoughPackets = 5
 
-// TestCall is what a call of our own has shown.
-type TestCall struct {
-	AnsweredAfter time.Duration // from INVITE to 200
-	SoundAfter    time.Duration // from INVITE to the first packet of sound
-	Packets       int
-	AnsweredBy    string // host:port of the contact that answered
-}
-
 // TestCall calls a number as a user of the PBX, waits for the answer and for sound, and
 // hangs up. The call bears testID in X-Releve-Test. What was seen before a failure is
 // returned with it; a refusal is a [*StatusError]. Bound it with ctx: a PBX may let a
 // call ring for ever.
-func (p *Phone) TestCall(ctx context.Context, a Account, number, testID string) (TestCall, error) {
-	var seen TestCall
+func (p *Phone) TestCall(ctx context.Context, a Account, number, testID string) (seen releve.TestCall, err error) {
 	if strings.ContainsAny(testID, "\r\n") {
 		return seen, errors.New("the test's id must be one line")
 	}

@@ -64,15 +64,15 @@ func ownName(seat releve.Seat) string { return "of the " + string(seat) }
 
 const testCallLimit = 15 * time.Second
 
-func (t telephone) TestCall(ctx context.Context, _ string, _ bool) (agent.TestCall, error) {
+func (t telephone) TestCall(ctx context.Context, _ string, _ bool) (releve.TestCall, error) {
 	t.mu.Lock()
 	refused, voicemail := t.pbx.ownCalls, t.pbx.voicemail
 	t.mu.Unlock()
 	if err := errors.Join(t.acts(), refused); err != nil {
-		return agent.TestCall{}, err
+		return releve.TestCall{}, err
 	}
 	if voicemail != "" {
-		return agent.TestCall{AnsweredAfter: time.Second, SoundAfter: time.Second, AnsweredBy: voicemail, Known: true}, nil
+		return releve.TestCall{AnsweredAfter: time.Second, SoundAfter: time.Second, AnsweredBy: voicemail, Known: true}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, testCallLimit)
 	defer cancel()
@@ -82,12 +82,12 @@ func (t telephone) TestCall(ctx context.Context, _ string, _ bool) (agent.TestCa
 	t.work.Go(func() { c.calls(ctx); close(ended) })
 	<-ended
 	if err := t.alive(); err != nil {
-		return agent.TestCall{}, err
+		return releve.TestCall{}, err
 	}
 	if c.answeredBy == "" {
-		return agent.TestCall{}, errors.New("480 Temporarily Unavailable")
+		return releve.TestCall{}, errors.New("480 Temporarily Unavailable")
 	}
-	return agent.TestCall{AnsweredAfter: c.answeredAfter, SoundAfter: c.answeredAfter, AnsweredBy: string(c.answeredBy), By: c.answeredBy, Known: true}, nil
+	return releve.TestCall{AnsweredAfter: c.answeredAfter, SoundAfter: c.answeredAfter, AnsweredBy: string(c.answeredBy), By: c.answeredBy, Known: true}, nil
 }
 
 // line keeps one SIP user bound, or not, as the product's own does.

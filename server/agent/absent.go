@@ -47,7 +47,9 @@ func (Absent) RegisterNow() {}
 func (a Absent) BindingThere(context.Context) (bool, error) { return false, a.Why }
 
 // TestCall is not possible.
-func (a Absent) TestCall(context.Context, string, bool) (TestCall, error) { return TestCall{}, a.Why }
+func (a Absent) TestCall(context.Context, string, bool) (releve.TestCall, error) {
+	return releve.TestCall{}, a.Why
+}
 
 // Drop implements [Voice], as the others do.
 func (Absent) Drop(string) {}

@@ -93,16 +93,6 @@ type Link interface {
 	Command(ctx context.Context, name string, args map[string]string, emit func(view.Procedure)) error
 }
 
-// TestCall is what a procedure's own call found.
-type TestCall struct {
-	AnsweredAfter time.Duration
-	SoundAfter    time.Duration
-	AnsweredBy    string // the address that the PBX shows for whoever answered
-
-	By    releve.Seat // the server that says that it answered; "": neither did
-	Known bool        // both servers were asked
-}
-
 // Telephone is this server's link to the PBX.
 type Telephone interface {
 	Options(context.Context) error                                     // the PBX answered
@@ -112,7 +102,7 @@ type Telephone interface {
 	RegisterNow()
 	BindingThere(context.Context) (bool, error) // does the PBX show our own reception binding
 	// TestCall calls the reception; whom: it takes the time to find out which server answers.
-	TestCall(ctx context.Context, id string, whom bool) (TestCall, error)
+	TestCall(ctx context.Context, id string, whom bool) (releve.TestCall, error)
 }
 
 // Voice is this server's calls.

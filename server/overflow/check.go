@@ -12,7 +12,6 @@ import (
 	"releve"
 	"releve/rules/takeover"
 	"releve/screen/view"
-	"releve/server/agent"
 	"releve/server/calls"
 	"releve/server/order"
 )
@@ -294,7 +293,7 @@ func (t *Tester) CheckCalls(ctx context.Context, emit func(view.Procedure)) erro
 // outcome is what a call of our own has shown that the main was to refuse.
 type outcome struct {
 	unasked error          // the main could not be told to refuse it: there was no call
-	call    agent.TestCall // what was seen of it, also where it failed
+	call    releve.TestCall // what was seen of it, also where it failed
 	err     error
 	came    bool // it came to this server by the overflow
 	seen    calls.Sighting

@@ -12,7 +12,6 @@ import (
 	"releve/adapters/phone"
 	"releve/screen/view"
 	"releve/screen/words"
-	"releve/server/agent"
 	"releve/server/calls"
 )
 
@@ -32,7 +31,7 @@ func TestWhatACheckOfThePBXSays(t *testing.T) {
 	none, other := seen, seen
 	none.Evidence, none.Shown = calls.EvidenceNone, nil
 	other.Fits = false
-	answered := agent.TestCall{AnsweredAfter: time.Second, AnsweredBy: "192.0.2.10:5060"}
+	answered := releve.TestCall{AnsweredAfter: time.Second, AnsweredBy: "192.0.2.10:5060"}
 	late := context.DeadlineExceeded
 	for name, c := range map[string]struct {
 		v     verdict

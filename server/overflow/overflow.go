@@ -16,7 +16,6 @@ import (
 	"releve"
 	"releve/rules/takeover"
 	"releve/screen/view"
-	"releve/server/agent"
 	"releve/server/calls"
 	"releve/server/comparison"
 	"releve/server/order"
@@ -48,7 +47,7 @@ type Telephone interface {
 	Ask(context.Context) (code int, challenged bool, err error)
 	// Call calls the reception as the standby. What the PBX refused it with is an error with a
 	// Status.
-	Call(ctx context.Context, id string) (agent.TestCall, error)
+	Call(ctx context.Context, id string) (releve.TestCall, error)
 }
 
 // Calls are this server's.
