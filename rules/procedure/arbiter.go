@@ -17,9 +17,9 @@ var (
 func arbiterProcedure(name string, to releve.Arbiter, order Order) Procedure {
 	recalled := Step{
 		Code: "step-recalled", Order: order, At: former, Limit: 30 * time.Second,
-		Done: func(s Site, t releve.Seat) bool { return s[t.Other()].Holds || s[t.Other()].Arbiter == to },
+		Done: func(s Site, t releve.Seat) bool { return s[t.Other()].Alone() || s[t.Other()].GoesBy() == to },
 	}
-	both := func(s Site, t releve.Seat) bool { return s[t].Arbiter == to && s[t.Other()].Arbiter == to }
+	both := func(s Site, t releve.Seat) bool { return s[t].GoesBy() == to && s[t.Other()].GoesBy() == to }
 	changed := Step{Code: "step-arbiter", Order: order, At: former, Limit: 30 * time.Second, Done: both}
 	handed := Step{
 		Code: "step-vote", Limit: time.Minute,

@@ -22,7 +22,9 @@ var (
 	}
 	commits = Step{
 		Code: "step-commits", Limit: 3 * time.Minute,
-		Done: func(s Site, t releve.Seat) bool { return s[t].Serving && s[t].Gate && (s[t].Lone || mirrorBack(s, t)) },
+		Done: func(s Site, t releve.Seat) bool {
+			return s[t].InService() && s[t].Gate && (s[t].Lone || mirrorBack(s, t))
+		},
 	}
 	drained = Step{
 		Code: "step-drained", Limit: 10 * time.Minute,
@@ -30,15 +32,15 @@ var (
 	}
 	taken = Step{
 		Code: "step-taken", Order: TakeDuty, At: itself, Limit: 10 * time.Second,
-		Done: func(s Site, t releve.Seat) bool { return s[t].OnDuty },
+		Done: func(s Site, t releve.Seat) bool { return s[t].OnDuty() },
 	}
 	promoted = Step{
 		Code: "step-promoted", Limit: 3 * time.Minute,
-		Done: func(s Site, t releve.Seat) bool { return s[t].Serving && s[t].Gate },
+		Done: func(s Site, t releve.Seat) bool { return s[t].InService() && s[t].Gate },
 	}
 	answers = Step{
 		Code: "step-answers", Limit: 3 * time.Minute,
-		Done: func(s Site, t releve.Seat) bool { return s[t].Serving && s[t].Reception && s[t].PBX },
+		Done: func(s Site, t releve.Seat) bool { return s[t].InService() && s[t].Reception && s[t].HearsPBX() },
 		Found: func(_ Site, t releve.Seat) releve.Sentence {
 			return releve.Say("found-registered", "seat", string(t))
 		},
@@ -85,19 +87,19 @@ func mirrorBack(s Site, owner releve.Seat) bool {
 }
 
 // needsNobody: the owner may go on alone, or needs not, for its mirror is back.
-func needsNobody(s Site, t releve.Seat) bool { return s[t].Holds || mirrorBack(s, t) }
+func needsNobody(s Site, t releve.Seat) bool { return s[t].Alone() || mirrorBack(s, t) }
 
 // needsVote: an owner that waits for a vote which its mirror has, or had.
 func needsVote(s Site, t releve.Seat) []releve.Sentence {
 	own := s[t]
 	switch {
-	case !own.Owner || !own.OnDuty && !own.Halted && !own.Released:
+	case !own.Owns() || !own.OnDuty() && !own.Halted() && !own.Released:
 		return sayOf("before-not-on-duty", t)
-	case own.Holds:
+	case own.Alone():
 		return sayOf("before-holds-vote", t)
 	case own.Released:
 		return sayOf("before-released", t)
-	case own.Halted:
+	case own.Halted():
 		return sayOf("before-halted", t)
 	}
 	return nil
@@ -111,13 +113,13 @@ func mayTake(s Site, t releve.Seat) []releve.Sentence {
 	own := s[t]
 	var why []releve.Sentence
 	switch {
-	case own.OnDuty:
+	case own.OnDuty():
 		why = sayOf("before-on-duty", t)
 	case own.Mute:
 		why = sayOf("before-mute", t)
-	case !own.Whole:
+	case !own.Whole():
 		why = sayOf("before-no-data", t)
-	case !own.PBX:
+	case !own.HearsPBX():
 		why = sayOf("before-no-pbx", t)
 	}
 	return append(why, saidOff(s, t)...)
@@ -153,9 +155,9 @@ func costOfTakeover(s Site, t releve.Seat) []releve.Sentence {
 	own, o := s[t], s[t.Other()]
 	costs := lastHeard(s, t)
 	switch {
-	case !own.Mirrors:
+	case !own.IsCopy():
 		costs = append(costs, sayOf("cost-aside", t)...)
-	case own.Vote:
+	case own.HasVote():
 		costs = append(costs, sayOf("cost-nothing", t)...)
 	case own.Loss.Unfed >= 0:
 		costs = append(costs, releve.Say("cost-unfed", "seat", string(t), "since", rounded(own.Loss.Unfed)))
@@ -163,7 +165,7 @@ func costOfTakeover(s Site, t releve.Seat) []releve.Sentence {
 		costs = append(costs, sayOf("cost-never-fed", t)...)
 	}
 	if o.Loss.Silent >= 0 {
-		costs = append(costs, releve.Say("cost-last-word", "other", string(t.Other()), "alone", strconv.FormatBool(o.Holds || o.Lone),
+		costs = append(costs, releve.Say("cost-last-word", "other", string(t.Other()), "alone", strconv.FormatBool(o.Alone() || o.Lone),
 			"bytes", strconv.FormatInt(o.Loss.Behind, 10), "calls", strconv.Itoa(o.Loss.Calls), "records", strconv.Itoa(o.Spooled)))
 	}
 	return append(costs, sayOf("cost-salvaged", t)...)

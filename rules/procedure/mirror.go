@@ -13,15 +13,15 @@ const followPatience = 45 * time.Second
 var (
 	anew = Step{
 		Code: "step-anew", Order: Rebuild, At: itself, Limit: time.Minute,
-		Done: func(s Site, t releve.Seat) bool { return s[t].Copying || s[t].Anew },
+		Done: func(s Site, t releve.Seat) bool { return s[t].AwaitsCopy() || s[t].Anew },
 	}
 	mirrorAgain = Step{
 		Code: "step-mirror-again", Order: Rejoin, At: itself, Limit: time.Minute,
-		Done: func(s Site, t releve.Seat) bool { return s[t].Mirrors || s[t].Copying },
+		Done: func(s Site, t releve.Seat) bool { return s[t].IsCopy() || s[t].AwaitsCopy() },
 	}
 	receives = Step{
 		Code: "step-receives", Order: Rebuild, At: itself, Patience: followPatience, Limit: 5 * time.Minute,
-		Done: func(s Site, t releve.Seat) bool { return s[t].Receives || s[t].Copying },
+		Done: func(s Site, t releve.Seat) bool { return s[t].Receives || s[t].AwaitsCopy() },
 	}
 )
 
@@ -31,7 +31,7 @@ var RebuildMirror = Procedure{
 	Name: "mirror-rebuild", Target: offDuty,
 	Before: func(s Site, target releve.Seat) []releve.Sentence {
 		why := ownerServes(s, target)
-		if len(why) == 0 && !s[target].Mirrors && !s[target].Copying {
+		if len(why) == 0 && !s[target].IsCopy() && !s[target].AwaitsCopy() {
 			why = append(why, releve.Say("before-no-mirror", "seat", string(target)))
 		}
 		return why
@@ -48,7 +48,7 @@ var ResumeMirror = Procedure{
 
 // offDuty is the server that is the mirror, or should be.
 func offDuty(s Site, _ releve.Seat) releve.Seat {
-	if s[releve.Main].Serving {
+	if s[releve.Main].InService() {
 		return releve.Secondary
 	}
 	return releve.Main
@@ -60,7 +60,7 @@ func ownerServes(s Site, target releve.Seat) []releve.Sentence {
 	if !s[target].Heard {
 		why = append(why, releve.Say("before-not-heard", "seat", string(target)))
 	}
-	if !s[target.Other()].Serving {
+	if !s[target.Other()].InService() {
 		why = append(why, releve.Say("before-nobody-on-duty"))
 	}
 	return why

@@ -14,43 +14,27 @@ import (
 	"releve/rules/takeover"
 )
 
-// Server is what a procedure needs to know of one server.
+// Server is one server as a procedure sees it: how it stands to the duty and the vote is its
+// own status, and these few things are beside it.
 type Server struct {
-	Heard      bool
-	Serving    bool // on duty, taking calls
-	Copyable   bool // has no usable copy and can be made a mirror
-	Copying    bool
-	Follows    bool // a copy that streams from the owner
-	Mirrors    bool // a copy, whether it streams or not
-	Receives   bool // a copy that the owner's commits reach
-	Anew       bool // its copy was made in this run
-	Vote       bool
-	Reception  bool // the reception user is bound to it
-	Standby    bool // the standby user is bound to it
-	PBX        bool // the PBX answers it
-	Spooled    int  // facts on its disk alone
-	Term       releve.Term
-	Number     uint64        // of the hand-over of the vote that it knows last
-	Copy       releve.DataID // of its data, "" where that is not whole
-	ProvenTest bool          // a test call of this run was answered
+	takeover.Status
 
-	Mute      bool // it takes no calls: the secondary at level mirroring
-	Owner     bool // on duty by its own journal, though another may have relieved it
-	OnDuty    bool // … and not fenced: it serves, or is on its way to
-	Released  bool // it handed its term over, and never resumes it
-	Halted    bool // it stands still until an operator acts
-	Gate      bool // its database takes records
+	Heard     bool // what is said here is no memory
+	OnStandby bool // the standby user is bound to it
+	Receives  bool // a copy that the owner's commits reach
 	Down      bool // its database is lost
-	Lone      bool // its commits wait for no mirror
-	Holds     bool // the vote of an owner: it may go on alone
-	Whole     bool // its data is whole: it could be the database of the site
-	Restoring bool // its data is being copied back from the mirror
-	Restored  bool // … and was, and the copy is being made the database
 	Protected bool // it says that a failure now would lose nothing
-	Loss      Loss
-	Arbiter   releve.Arbiter
 	Witness   bool // the witness answers it
+	Loss      Loss
+	// Copy is that of its data, though no vote can be accepted for it any more.
+	Copy releve.DataID
+
+	Anew       bool // its copy was made in this run
+	ProvenTest bool // a test call of this run was answered
 }
+
+// restored: its data came back from the mirror, now or in this run.
+func (s Server) restored() bool { return s.CopiedBack() || s.Anew }
 
 // Loss is what is known of a server's records that may be nowhere else.
 type Loss struct {
@@ -107,11 +91,11 @@ func (s Step) Wanted(site Site, target releve.Seat) bool {
 	at := site[s.At(site, target)]
 	switch s.Order {
 	case Rejoin:
-		return at.Copyable
+		return at.StandsAside()
 	case Rebuild:
-		return at.Mirrors
+		return at.IsCopy()
 	case RestoreOwn:
-		return !at.Restoring && !at.Restored
+		return !at.Restores() && !at.restored()
 	}
 	return true
 }
@@ -142,21 +126,21 @@ func itself(_ Site, target releve.Seat) releve.Seat { return target }
 var (
 	copyBack = Step{
 		Code: "step-copy", Order: Rejoin, At: itself, Limit: time.Hour,
-		Done: func(s Site, t releve.Seat) bool { return s[t].Serving || s[t].Follows },
+		Done: func(s Site, t releve.Seat) bool { return s[t].InService() || s[t].Follows() },
 	}
 	inSync = Step{
 		Code: "step-in-sync", Limit: time.Hour,
 		Done: func(s Site, t releve.Seat) bool {
-			return s[t].Serving || synced(s, t)
+			return s[t].InService() || synced(s, t)
 		},
 	}
 	emptySpool = Step{
 		Code: "step-spool", Limit: 10 * time.Minute,
-		Done: func(s Site, t releve.Seat) bool { return s[t].Serving || s[t].Spooled == 0 },
+		Done: func(s Site, t releve.Seat) bool { return s[t].InService() || s[t].Spooled == 0 },
 	}
 	duty = Step{
 		Code: "step-duty", Order: HandOver, At: former, Limit: time.Minute,
-		Done: func(s Site, t releve.Seat) bool { return s[t].Serving },
+		Done: func(s Site, t releve.Seat) bool { return s[t].InService() },
 	}
 	registration = Step{
 		Code: "step-registration", Limit: 3 * time.Minute,
@@ -166,7 +150,7 @@ var (
 		Code: "step-mirror", Order: Rejoin, At: former, Limit: time.Hour,
 		Done: func(s Site, t releve.Seat) bool {
 			f := s[t.Other()]
-			return f.Follows && f.Vote && f.Standby && f.Spooled == 0
+			return f.Follows() && f.HasVote() && f.OnStandby && f.Spooled == 0
 		},
 	}
 	proof = Step{
@@ -187,7 +171,7 @@ var Switchover = Procedure{
 	Name: "switchover", Target: offDuty,
 	Before: func(s Site, target releve.Seat) []releve.Sentence {
 		why := bothHeard(s, target)
-		if len(why) == 0 && !(s[target].Follows && s[target].Vote) {
+		if len(why) == 0 && !(s[target].Follows() && s[target].HasVote()) {
 			why = append(why, releve.Say("before-not-in-sync", "seat", string(target)))
 		}
 		return why
@@ -209,7 +193,7 @@ func toItself(_ Site, here releve.Seat) releve.Seat { return here }
 // owner (R5).
 func synced(s Site, mirror releve.Seat) bool {
 	m, o := s[mirror], s[mirror.Other()]
-	return m.Follows && o.Serving && (m.Vote || m.Mute && m.Receives && !o.Lone)
+	return m.Follows() && o.InService() && (m.HasVote() || m.Mute && m.Receives && !o.Lone)
 }
 
 func bothHeard(s Site, _ releve.Seat) []releve.Sentence {
@@ -221,11 +205,11 @@ func bothHeard(s Site, _ releve.Seat) []releve.Sentence {
 		switch {
 		case !s[seat].Heard:
 			why = append(why, releve.Say("before-not-heard", "seat", string(seat)))
-		case !s[seat].PBX:
+		case !s[seat].HearsPBX():
 			why = append(why, releve.Say("before-no-pbx", "seat", string(seat)))
 		}
 	}
-	if !s[releve.Main].Serving && !s[releve.Secondary].Serving {
+	if !s[releve.Main].InService() && !s[releve.Secondary].InService() {
 		why = append(why, releve.Say("before-nobody-on-duty"))
 	}
 	return why

@@ -2,6 +2,7 @@ package procedure_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -15,15 +16,32 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// itself stands for the seat of the server that has it as owner, until [site] gives it one.
+const itself releve.Seat = "itself"
+
 // On a normal site both servers are well and heard.
 var (
-	owner  = procedure.Server{Heard: true, Serving: true, Owner: true, OnDuty: true, Gate: true, Whole: true, Reception: true, PBX: true, Term: 1}
-	mirror = procedure.Server{Heard: true, Follows: true, Mirrors: true, Receives: true, Whole: true, Vote: true, Standby: true, PBX: true, Term: 1}
-	aside  = procedure.Server{Heard: true, Copyable: true, Owner: true, Whole: true, PBX: true, Term: 1}
+	owner  = owns(takeover.Serving, func(s *procedure.Server) { s.Serving, s.Gate, s.Reception = true, true, true })
+	mirror = heard(takeover.Following, func(s *procedure.Server) { s.DataID, s.Receives, s.Vote, s.OnStandby = "M", true, true, true })
+	aside  = owns(takeover.Deposed, func(*procedure.Server) {})
+	copied = heard(takeover.Rejoining, func(*procedure.Server) {})
 	off    = procedure.Server{}
-	muted  = with(mirror, func(s *procedure.Server) { s.Mute, s.Vote, s.PBX, s.Standby = true, false, false, false }) // at level mirroring
-	lost   = with(owner, func(s *procedure.Server) { s.Serving, s.Gate, s.Down, s.Holds = false, false, true, true })
+	muted  = with(mirror, func(s *procedure.Server) { s.Mute, s.Vote, s.PBXAgo, s.OnStandby = true, false, never, false }) // at level mirroring
+	lost   = owns(takeover.Unconfirmed, func(s *procedure.Server) { s.DataID, s.Reception, s.Down, s.Vote = "", true, true, true })
 )
+
+// never is since when the PBX answered a server that it does not answer.
+const never time.Duration = -1
+
+// heard is a server in a phase. The other one owns the term.
+func heard(p takeover.Phase, change func(*procedure.Server)) procedure.Server {
+	return with(procedure.Server{Heard: true, Status: takeover.Status{Known: true, Term: 1, Phase: p}}, change)
+}
+
+// owns is one that owns the term, with its data.
+func owns(p takeover.Phase, change func(*procedure.Server)) procedure.Server {
+	return with(heard(p, func(s *procedure.Server) { s.Owner, s.DataID = itself, "D" }), change)
+}
 
 // on is a server that is said to be off, and answers.
 func on(s procedure.Server) procedure.Server {
@@ -36,14 +54,33 @@ func with(s procedure.Server, change func(*procedure.Server)) procedure.Server {
 	return s
 }
 
+// witnessed is a server that goes by the witness.
+func witnessed(s procedure.Server) procedure.Server {
+	return with(s, func(s *procedure.Server) { s.Arbiter = releve.Witness })
+}
+
 func site(main, secondary procedure.Server) procedure.Site {
-	return procedure.Site{releve.Main: main, releve.Secondary: secondary}
+	return procedure.Site{releve.Main: seated(main, releve.Main), releve.Secondary: seated(secondary, releve.Secondary)}
+}
+
+// seated is a server in its seat.
+func seated(s procedure.Server, at releve.Seat) procedure.Server {
+	switch {
+	case !s.Known: // nothing is known of it, its seat neither
+		return s
+	case s.Owner == itself:
+		s.Owner = at
+	case s.Owner == "":
+		s.Owner = at.Other()
+	}
+	s.Seat = at
+	return s
 }
 
 func step(t *testing.T, code string) procedure.Step {
 	t.Helper()
-	for _, p := range procedure.All {
-		for _, s := range p.Steps {
+	for _, name := range slices.Sorted(maps.Keys(procedure.All)) { // of two arbiters, to the pair
+		for _, s := range procedure.All[name].Steps {
 			if s.Code == code {
 				return s
 			}
@@ -61,7 +98,7 @@ func TestWhenAStepIsDone(t *testing.T) {
 		done            bool
 	}{
 		{"step-copy", "the main stands aside", aside, owner, false},
-		{"step-copy", "its copy is on its way", procedure.Server{Heard: true, Copying: true}, owner, false},
+		{"step-copy", "its copy is on its way", copied, owner, false},
 		{"step-copy", "it follows", mirror, owner, true},
 		{"step-copy", "it serves already", owner, mirror, true},
 
@@ -85,44 +122,45 @@ func TestWhenAStepIsDone(t *testing.T) {
 
 		{"step-mirror", "the other stands aside", owner, aside, false},
 		{"step-mirror", "the other follows without the vote", owner, with(mirror, func(s *procedure.Server) { s.Vote = false }), false},
-		{"step-mirror", "overflowed calls cannot reach the other", owner, with(mirror, func(s *procedure.Server) { s.Standby = false }), false},
+		{"step-mirror", "overflowed calls cannot reach the other", owner, with(mirror, func(s *procedure.Server) { s.OnStandby = false }), false},
 		{"step-mirror", "facts wait on the other's disk", owner, with(mirror, func(s *procedure.Server) { s.Spooled = 1 }), false},
 		{"step-mirror", "the other is the mirror", owner, mirror, true},
 
 		{"step-anew", "it follows with the copy that it had", mirror, owner, false},
-		{"step-anew", "its copy is on its way", procedure.Server{Heard: true, Copying: true}, owner, true},
+		{"step-anew", "its copy is on its way", copied, owner, true},
 		{"step-anew", "it has another copy already", with(mirror, func(s *procedure.Server) { s.Anew = true }), owner, true},
 
 		{"step-mirror-again", "it stands aside", aside, owner, false},
-		{"step-mirror-again", "its copy is on its way", procedure.Server{Heard: true, Copying: true}, owner, true},
-		{"step-mirror-again", "it has a copy, and follows nobody yet", procedure.Server{Heard: true, Mirrors: true}, owner, true},
+		{"step-mirror-again", "its copy is on its way", copied, owner, true},
+		{"step-mirror-again", "it has a copy, and follows nobody yet", heard(takeover.Isolated, func(*procedure.Server) {}), owner, true},
 
 		{"step-receives", "it follows, and nothing reaches it", with(mirror, func(s *procedure.Server) { s.Receives = false }), owner, false},
 		{"step-receives", "it receives", mirror, owner, true},
-		{"step-receives", "it is copied anew", procedure.Server{Heard: true, Copying: true}, owner, true},
+		{"step-receives", "it is copied anew", copied, owner, true},
 
 		{"step-in-sync", "nobody has the vote at level mirroring, and it is waited for", muted, owner, true},
 		{"step-in-sync", "at level mirroring, the owner is alone", muted, with(owner, func(s *procedure.Server) { s.Lone = true }), false},
 
 		{"step-alone", "its mirror has the vote", owner, off, false},
-		{"step-alone", "it has the vote", with(owner, func(s *procedure.Server) { s.Holds = true }), off, true},
-		{"step-commits", "it has the vote, and its commits still wait", with(owner, func(s *procedure.Server) { s.Holds = true }), off, false},
+		{"step-alone", "it has the vote", with(owner, func(s *procedure.Server) { s.Vote = true }), off, true},
+		{"step-commits", "it has the vote, and its commits still wait", with(owner, func(s *procedure.Server) { s.Vote = true }), off, false},
 		{"step-commits", "its mirror came back meanwhile", owner, mirror, true},
 		{"step-drained", "facts wait on its disk", with(owner, func(s *procedure.Server) { s.Spooled = 300 }), off, false},
 		{"step-drained", "what a busy site has on its way", with(owner, func(s *procedure.Server) { s.Spooled = 30 }), off, true},
-		{"step-commits", "they wait for nobody", with(owner, func(s *procedure.Server) { s.Holds, s.Lone = true, true }), off, true},
+		{"step-commits", "they wait for nobody", with(owner, func(s *procedure.Server) { s.Vote, s.Lone = true, true }), off, true},
 		{"step-taken", "it stands aside", aside, off, false},
-		{"step-taken", "it is on its way", procedure.Server{Owner: true, OnDuty: true}, off, true},
+		{"step-taken", "it is on its way", owns(takeover.Promoting, func(*procedure.Server) {}), off, true},
 		{"step-promoted", "its database takes no records yet", with(owner, func(s *procedure.Server) { s.Gate = false }), off, false},
 		{"step-promoted", "its database takes records", owner, off, true},
-		{"step-answers", "the PBX is silent", with(owner, func(s *procedure.Server) { s.PBX = false }), off, false},
+		{"step-answers", "the PBX is silent", with(owner, func(s *procedure.Server) { s.PBXAgo = never }), off, false},
 		{"step-answers", "it is registered", owner, off, true},
-		{"step-restore", "the copy is on its way", procedure.Server{Restoring: true}, muted, false},
+		{"step-restore", "the copy is on its way", owns(takeover.Restoring, func(*procedure.Server) {}), muted, false},
 		{"step-restore", "it serves with it", owner, muted, true},
 		{"step-alone", "its mirror came back and has the vote", owner, mirror, true},
-		{"step-restore", "the copy is there", procedure.Server{Restored: true}, muted, true},
-		{"step-recalled", "the mirror has the vote", mirror, owner, false},
-		{"step-recalled", "the owner has it", mirror, with(owner, func(s *procedure.Server) { s.Holds = true }), true},
+		{"step-restore", "the copy is there", owns(takeover.Promoting, func(s *procedure.Server) { s.Restored = true }), muted, true},
+		{"step-recalled", "the mirror has the vote", mirror, witnessed(owner), false},
+		{"step-recalled", "the owner has it", mirror, witnessed(with(owner, func(s *procedure.Server) { s.Vote = true })), true},
+		{"step-recalled", "the owner goes by the pair already", mirror, owner, true},
 
 		{"step-test-call", "no call was made", owner, mirror, false},
 		{"step-test-call", "a call proved it", owner, with(mirror, func(s *procedure.Server) { s.ProvenTest = true }), true},
@@ -147,50 +185,50 @@ func TestWhatForbidsAProcedure(t *testing.T) {
 	}{
 		{"return", "normal", owner, mirror, nil},
 		{"return", "the main stands aside", aside, owner, nil},
-		{"return", "the main is silent", procedure.Server{}, owner, []string{"before-not-heard main"}},
-		{"return", "the main has no PBX", with(aside, func(s *procedure.Server) { s.PBX = false }), owner, []string{"before-no-pbx main"}},
+		{"return", "the main is silent", off, owner, []string{"before-not-heard main"}},
+		{"return", "the main has no PBX", with(aside, func(s *procedure.Server) { s.PBXAgo = never }), owner, []string{"before-no-pbx main"}},
 		{"return", "nobody serves", aside, mirror, []string{"before-nobody-on-duty"}},
-		{"return", "both are silent", procedure.Server{}, procedure.Server{}, []string{"before-not-heard main", "before-not-heard secondary", "before-nobody-on-duty"}},
+		{"return", "both are silent", off, off, []string{"before-not-heard main", "before-not-heard secondary", "before-nobody-on-duty"}},
 		{"switchover", "normal", owner, mirror, nil},
 		{"switchover", "normal, the secondary on duty", mirror, owner, nil},
 		{"switchover", "the mirror has no vote", owner, with(mirror, func(s *procedure.Server) { s.Vote = false }), []string{"before-not-in-sync secondary"}},
 		{"switchover", "the main stands aside", aside, owner, []string{"before-not-in-sync main"}},
-		{"switchover", "the secondary is silent", owner, procedure.Server{}, []string{"before-not-heard secondary"}},
+		{"switchover", "the secondary is silent", owner, off, []string{"before-not-heard secondary"}},
 		{"switchover", "nobody serves", mirror, mirror, []string{"before-nobody-on-duty"}},
 		{"mirror-rebuild", "normal", owner, mirror, nil},
-		{"mirror-rebuild", "no PBX anywhere", with(owner, func(s *procedure.Server) { s.PBX = false }), with(mirror, func(s *procedure.Server) { s.PBX = false }), nil},
-		{"mirror-rebuild", "the mirror is silent", owner, procedure.Server{}, []string{"before-not-heard secondary"}},
+		{"mirror-rebuild", "no PBX anywhere", with(owner, func(s *procedure.Server) { s.PBXAgo = never }), with(mirror, func(s *procedure.Server) { s.PBXAgo = never }), nil},
+		{"mirror-rebuild", "the mirror is silent", owner, off, []string{"before-not-heard secondary"}},
 		{"mirror-rebuild", "the main stands aside", aside, owner, []string{"before-no-mirror main"}},
 		{"mirror-rebuild", "nobody serves", mirror, mirror, []string{"before-nobody-on-duty"}},
 		{"mirror-resume", "normal", owner, mirror, nil},
 		{"mirror-resume", "the main stands aside", aside, owner, nil},
-		{"mirror-resume", "the secondary is silent", owner, procedure.Server{}, []string{"before-not-heard secondary"}},
+		{"mirror-resume", "the secondary is silent", owner, off, []string{"before-not-heard secondary"}},
 		{"mirror-resume", "the secondary has no telephone", owner, muted, nil},
 		{"return", "level mirroring", owner, muted, []string{"before-duty-stays main"}},
 		{"switchover", "level mirroring", owner, muted, []string{"before-duty-stays main"}},
 
 		{"solo", "the secondary is off", owner, off, nil},
 		{"solo", "the secondary answers", owner, on(off), []string{"before-other-on main"}},
-		{"solo", "the main holds the vote", with(owner, func(s *procedure.Server) { s.Holds = true }), off, []string{"before-holds-vote main"}},
+		{"solo", "the main holds the vote", with(owner, func(s *procedure.Server) { s.Vote = true }), off, []string{"before-holds-vote main"}},
 		{"solo", "the main is a mirror", mirror, off, []string{"before-not-on-duty main"}},
 		{"solo", "the main stands aside", aside, off, []string{"before-not-on-duty main"}},
-		{"solo", "the main stands still", with(aside, func(s *procedure.Server) { s.Halted = true }), off, []string{"before-halted main"}},
+		{"solo", "the main stands still", owns(takeover.Stuck, func(*procedure.Server) {}), off, []string{"before-halted main"}},
 		{"solo", "the main handed its term over", with(aside, func(s *procedure.Server) { s.Released = true }), off, []string{"before-released main"}},
 		{"solo-carried", "the secondary answers", owner, on(off), nil},
-		{"solo-carried", "the main holds the vote", with(owner, func(s *procedure.Server) { s.Holds = true }), off, []string{"before-holds-vote main"}},
+		{"solo-carried", "the main holds the vote", with(owner, func(s *procedure.Server) { s.Vote = true }), off, []string{"before-holds-vote main"}},
 		{"takeover", "the main is a mirror without the vote", with(mirror, func(s *procedure.Server) { s.Vote = false }), off, nil},
 		{"takeover", "the main stands aside", aside, off, nil},
 		{"takeover", "the main is on duty, and both answer", owner, on(off), []string{"before-on-duty main", "before-other-on main"}},
-		{"takeover", "no PBX", with(mirror, func(s *procedure.Server) { s.PBX = false }), off, []string{"before-no-pbx main"}},
-		{"takeover", "its copy is on its way", procedure.Server{Copying: true, PBX: true}, off, []string{"before-no-data main"}},
+		{"takeover", "no PBX", with(mirror, func(s *procedure.Server) { s.PBXAgo = never }), off, []string{"before-no-pbx main"}},
+		{"takeover", "its copy is on its way", copied, off, []string{"before-no-data main"}},
 		{"restore", "the database is lost", lost, muted, nil},
-		{"restore", "the copy is on its way", with(lost, func(s *procedure.Server) { s.Restoring, s.Down = true, false }), muted, nil},
-		{"restore", "the main stands still", with(lost, func(s *procedure.Server) { s.Halted, s.Down, s.OnDuty = true, false, false }), muted, nil},
+		{"restore", "the copy is on its way", with(lost, func(s *procedure.Server) { s.Phase, s.Down = takeover.Restoring, false }), muted, nil},
+		{"restore", "the main stands still", with(lost, func(s *procedure.Server) { s.Phase, s.Down = takeover.Stuck, false }), muted, nil},
 		{"restore", "the database works", owner, muted, []string{"before-database-well main"}},
 		{"restore", "the database starts", with(lost, func(s *procedure.Server) { s.Down = false }), muted, []string{"before-database-well main"}},
 		{"restore", "the other answers calls too", lost, mirror, []string{"before-relieved main"}},
-		{"restore", "the mirror is silent", lost, procedure.Server{Mute: true}, []string{"before-not-heard secondary"}},
-		{"restore", "the mirror is copied itself", lost, procedure.Server{Mute: true, Heard: true, Copying: true}, []string{"before-no-copy secondary"}},
+		{"restore", "the mirror is silent", lost, with(muted, func(s *procedure.Server) { s.Heard = false }), []string{"before-not-heard secondary"}},
+		{"restore", "the mirror is copied itself", lost, with(copied, func(s *procedure.Server) { s.Mute = true }), []string{"before-no-copy secondary"}},
 		{"arbiter-pair", "normal", owner, mirror, nil},
 		{"arbiter-pair", "the mirror has no vote", owner, with(mirror, func(s *procedure.Server) { s.Vote = false }), []string{"before-not-in-sync secondary"}},
 		{"arbiter-witness", "the witness is silent", owner, mirror, []string{"before-no-witness main", "before-no-witness secondary"}},
@@ -221,7 +259,7 @@ func hearsWitness(s *procedure.Server) { s.Witness = true }
 // A word is of one hand-over of the vote: an older one, one of nobody or of this server itself
 // is not taken.
 func TestWhichWordFits(t *testing.T) {
-	waits := procedure.Server{Term: 4, Number: 7}
+	waits := with(owner, func(s *procedure.Server) { s.Term, s.Number = 4, 7 })
 	for why, words := range map[string][]takeover.Return{
 		"":                    {{Seat: releve.Secondary, Term: 4, Number: 7}},
 		"before-word-old":     {{Seat: releve.Secondary, Term: 3, Number: 9}, {Seat: releve.Secondary, Term: 4, Number: 6}},
@@ -244,15 +282,17 @@ func TestWhenAnOrderIsWanted(t *testing.T) {
 		at    procedure.Server
 		want  bool
 	}{
-		{procedure.Nothing, procedure.Server{Copyable: true, Mirrors: true}, false},
-		{procedure.Rejoin, procedure.Server{Copyable: true}, true},
-		{procedure.Rejoin, procedure.Server{Copying: true}, false},
-		{procedure.Rebuild, procedure.Server{Mirrors: true}, true},
-		{procedure.Rebuild, procedure.Server{Copying: true}, false},
-		{procedure.RestoreOwn, procedure.Server{Owner: true}, true},
-		{procedure.RestoreOwn, procedure.Server{Owner: true, Restoring: true}, false},
-		{procedure.RestoreOwn, procedure.Server{Owner: true, Restored: true}, false},
-		{procedure.HandOver, procedure.Server{}, true},
+		{procedure.Nothing, aside, false},
+		{procedure.Nothing, mirror, false},
+		{procedure.Rejoin, aside, true},
+		{procedure.Rejoin, copied, false},
+		{procedure.Rebuild, mirror, true},
+		{procedure.Rebuild, copied, false},
+		{procedure.RestoreOwn, lost, true},
+		{procedure.RestoreOwn, with(lost, func(s *procedure.Server) { s.Phase = takeover.Restoring }), false},
+		{procedure.RestoreOwn, with(lost, func(s *procedure.Server) { s.Phase, s.Restored = takeover.Promoting, true }), false},
+		{procedure.RestoreOwn, with(lost, func(s *procedure.Server) { s.Anew = true }), false},
+		{procedure.HandOver, off, true},
 	} {
 		if got := (procedure.Step{Order: c.order, At: itself}).Wanted(site(c.at, off), releve.Main); got != c.want {
 			t.Errorf("%q is wanted of %+v: %v", c.order, c.at, got)
@@ -283,39 +323,49 @@ func obey(s procedure.Site, o procedure.Order, at releve.Seat) {
 	own, other := s[at], s[at.Other()]
 	switch o {
 	case procedure.Rejoin:
-		if own.Copyable && other.Serving {
-			own.Copyable, own.Copying = false, true
+		if own.StandsAside() && other.InService() {
+			own.Phase = takeover.Waiting
 		}
 	case procedure.HandOver:
-		if own.Serving && other.Follows && other.Vote {
-			term := own.Term + 1
-			own = procedure.Server{Heard: true, PBX: own.PBX, Spooled: own.Spooled, Term: term, Copying: true}
-			other = procedure.Server{Heard: true, PBX: other.PBX, Spooled: other.Spooled, Term: term, Serving: true, Owner: true, OnDuty: true}
+		if own.InService() && other.Follows() && other.HasVote() {
+			own.Term, other.Term = own.Term+1, own.Term+1
+			own, other = becomes(own, takeover.Waiting), becomes(other, takeover.Serving)
+			own.Owner, other.Owner, other.Serving = at.Other(), at.Other(), true
 		}
 	case procedure.Rebuild:
-		if own.Mirrors && other.Serving {
-			own = procedure.Server{Heard: true, PBX: own.PBX, Spooled: own.Spooled, Term: own.Term, Mute: own.Mute, Copying: true}
+		if own.IsCopy() && other.InService() {
+			own = becomes(own, takeover.Waiting)
 		}
 	case procedure.TestCall:
 		own.ProvenTest = other.Reception
 	case procedure.GoAlone, procedure.CarryWord:
-		if own.Owner && !own.Released && !own.Halted {
-			own.Holds = true
+		if own.Owns() && !own.Released && !own.Halted() {
+			own.Vote = true
 		}
 	case procedure.TakeDuty:
-		if own.Whole && !own.OnDuty {
-			own = procedure.Server{Heard: true, PBX: own.PBX, Spooled: own.Spooled, Term: own.Term + 1, Serving: true, Owner: true, OnDuty: true, Holds: true}
+		if own.Whole() && !own.OnDuty() {
+			own.Term++
+			own = becomes(own, takeover.Serving)
+			own.Owner, own.Serving, own.Vote = at, true, true
 		}
 	case procedure.RestoreOwn:
-		if own.Owner && !own.Gate && other.Heard && other.Mirrors {
-			own.Restoring, own.Down, own.Halted = true, false, false
+		if own.Owns() && !own.Gate && other.Heard && other.IsCopy() {
+			own.Phase, own.Down = takeover.Restoring, false
 		}
 	case procedure.UsePair, procedure.UseWitness:
-		if own.Serving && own.Arbiter != arbiters[o] {
+		if own.InService() && own.GoesBy() != arbiters[o] {
 			own.Arbiter, other.Arbiter, other.Vote = arbiters[o], arbiters[o], false
 		}
 	}
 	s[at], s[at.Other()] = own, other
+}
+
+// becomes is a server that begins another phase: what it knows of the term and of the world
+// stays, and what the former phase had brought is gone.
+func becomes(s procedure.Server, p takeover.Phase) procedure.Server {
+	return procedure.Server{Heard: true, Witness: s.Witness, Status: takeover.Status{
+		Seat: s.Seat, Known: true, Term: s.Term, Owner: s.Owner, Phase: p, PBXAgo: s.PBXAgo, Spooled: s.Spooled, Mute: s.Mute, Arbiter: s.Arbiter,
+	}}
 }
 
 var arbiters = map[procedure.Order]releve.Arbiter{procedure.UsePair: releve.Pair, procedure.UseWitness: releve.Witness}
@@ -324,61 +374,57 @@ var arbiters = map[procedure.Order]releve.Arbiter{procedure.UsePair: releve.Pair
 func settle(s procedure.Site) {
 	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
 		own, other := s[seat], s[seat.Other()]
-		mirrored := other.Heard && other.Follows && (other.Vote || other.Mute)
+		mirrored := other.Heard && other.Follows() && (other.HasVote() || other.Mute)
 		switch {
-		case own.Restoring:
-			own.Restoring, own.Restored = false, true
-		case own.Restored:
-			own.Restored, own.Serving, own.OnDuty = false, true, true
-		case own.Serving:
-			own.Reception, own.Gate, own.Lone = own.PBX, true, !mirrored && own.Holds
-			if mirrored || own.Holds {
+		case own.Restores():
+			own.Phase, own.Restored = takeover.Promoting, true
+		case own.CopiedBack():
+			own.Phase, own.Serving = takeover.Serving, true
+		case own.InService():
+			own.Reception, own.Gate, own.Lone = own.HearsPBX(), true, !mirrored && own.Alone()
+			if mirrored || own.Alone() {
 				own.Spooled = 0
 			}
 			own.Protected = mirrored
-		case own.Copying && other.Serving:
-			own.Copying, own.Follows, own.Mirrors, own.Receives, own.Anew = false, true, true, true, true
-		case own.Follows && other.Serving:
-			own.Vote, own.Spooled, own.Standby = !own.Mute, 0, own.PBX
+		case own.AwaitsCopy() && other.InService():
+			own.Phase, own.Receives, own.Anew = takeover.Following, true, true
+		case own.Follows() && other.InService():
+			own.Vote, own.Spooled, own.OnStandby = !own.Mute, 0, own.HearsPBX()
 		}
 		s[seat] = own
 	}
 }
 
-// roles are all that a server can be for a procedure.
-func roles(mute bool) []procedure.Server {
+// roles are all that a server in a seat can be for a procedure.
+func roles(at releve.Seat, mute bool) []procedure.Server {
 	var all []procedure.Server
-	serves := func(s *procedure.Server) {
-		s.Serving, s.Owner, s.OnDuty, s.Gate, s.Whole = true, true, true, true, true
-	}
-	for _, role := range []func(*procedure.Server){
-		func(*procedure.Server) {},
-		serves,
-		func(s *procedure.Server) { serves(s); s.Reception = true },
-		func(s *procedure.Server) { serves(s); s.Holds, s.Lone = true, true },
-		func(s *procedure.Server) { s.Owner, s.OnDuty, s.Down, s.Holds = true, true, true, true }, // its database is lost
-		func(s *procedure.Server) { s.Owner, s.Halted, s.Holds, s.Copyable = true, true, true, true },
-		func(s *procedure.Server) { s.Copyable, s.Owner, s.Whole = true, true, true },
-		func(s *procedure.Server) { s.Copyable, s.Owner, s.Whole, s.Released = true, true, true, true },
-		func(s *procedure.Server) { s.Copying = true },
-		func(s *procedure.Server) { s.Mirrors = true }, // its database does not start
-		func(s *procedure.Server) { s.Mirrors, s.Follows, s.Whole, s.Standby = true, true, true, true },
-		func(s *procedure.Server) {
-			s.Mirrors, s.Follows, s.Whole, s.Receives, s.Standby = true, true, true, true, true
-		},
-		func(s *procedure.Server) {
-			s.Mirrors, s.Follows, s.Whole, s.Receives, s.Standby, s.Vote = true, true, true, true, true, true
-		},
+	serves := func(s *procedure.Server) { s.Serving, s.Gate = true, true }
+	nothing := func(*procedure.Server) {}
+	follows := func(s *procedure.Server) { s.DataID, s.OnStandby = "M", true }
+	for _, s := range []procedure.Server{
+		heard(takeover.Starting, nothing),
+		owns(takeover.Serving, serves),
+		owns(takeover.Serving, func(s *procedure.Server) { serves(s); s.Reception = true }),
+		owns(takeover.Serving, func(s *procedure.Server) { serves(s); s.Vote, s.Lone = true, true }),
+		lost,
+		owns(takeover.Stuck, func(s *procedure.Server) { s.DataID, s.Vote = "", true }),
+		aside,
+		with(aside, func(s *procedure.Server) { s.Released = true }),
+		copied,
+		heard(takeover.Isolated, nothing), // its database does not start
+		heard(takeover.Following, follows),
+		heard(takeover.Following, func(s *procedure.Server) { follows(s); s.Receives = true }),
+		heard(takeover.Following, func(s *procedure.Server) { follows(s); s.Receives, s.Vote = true, true }),
 	} {
 		for _, spooled := range []int{0, 300} {
 			for _, heard := range []bool{true, false} {
-				for _, pbx := range []bool{true, false} {
-					s := procedure.Server{Heard: heard, PBX: pbx, Spooled: spooled, Term: 1, Mute: mute, Witness: pbx, Arbiter: releve.Pair}
-					role(&s)
+				for _, ago := range []time.Duration{0, never} {
+					s := seated(s, at)
+					s.Heard, s.PBXAgo, s.Spooled, s.Mute, s.Witness, s.Arbiter = heard, ago, spooled, mute, ago != never, releve.Pair
 					if heard {
 						s.Loss.Path = "peer"
 					}
-					if !mute || !s.OnDuty && !s.Vote {
+					if !mute || !s.OnDuty() && !s.Holds() {
 						all = append(all, s)
 					}
 				}
@@ -394,9 +440,9 @@ func roles(mute bool) []procedure.Server {
 func TestEveryProcedureEndsOrSaysWhy(t *testing.T) {
 	ended := map[string]int{}
 	for _, mute := range []bool{false, true} {
-		for _, a := range roles(false) {
-			for _, b := range roles(mute) {
-				if a.Serving && b.Serving || a.Holds && b.Vote || a.Vote && b.Holds || mute && (a.Follows || a.OnDuty && !a.Holds) {
+		for _, a := range roles(releve.Main, false) {
+			for _, b := range roles(releve.Secondary, mute) {
+				if a.InService() && b.InService() || a.Alone() && b.Holds() || a.Holds() && b.Alone() || mute && (a.Follows() || a.OnDuty() && !a.Alone()) {
 					continue
 				}
 				for name := range procedure.All {
@@ -426,7 +472,7 @@ func endsOrSaysWhy(t *testing.T, name string, a, b procedure.Server, here releve
 		t.Errorf("%s costs nothing from %+v", name, s)
 	}
 	if stuck, ok := run(p, s, target); !ok {
-		if a.Copyable || b.Copyable || canMove(a) && canMove(b) {
+		if a.StandsAside() || b.StandsAside() || canMove(a) && canMove(b) {
 			t.Errorf("%s towards the %s waits for ever at %s:\nfrom main %+v\n secondary %+v\nat   main %+v\n secondary %+v", name, target, stuck, a, b, s[releve.Main], s[releve.Secondary])
 		}
 		return
@@ -442,36 +488,36 @@ var ends = map[string]func(target, other procedure.Server) bool{
 	"return": dutyMoved, "switchover": dutyMoved, "mirror-resume": mirrored,
 	"mirror-rebuild": func(target, other procedure.Server) bool { return mirrored(target, other) && target.Anew },
 	"solo":           commits, "solo-carried": commits,
-	"takeover":        func(target, _ procedure.Server) bool { return target.Serving && target.Gate && target.Reception },
-	"restore":         func(target, other procedure.Server) bool { return target.Serving && target.Gate && other.Mirrors },
+	"takeover":        func(target, _ procedure.Server) bool { return target.InService() && target.Gate && target.Reception },
+	"restore":         func(target, other procedure.Server) bool { return target.InService() && target.Gate && other.IsCopy() },
 	"arbiter-pair":    changedTo(releve.Pair),
 	"arbiter-witness": changedTo(releve.Witness),
 }
 
 func dutyMoved(target, other procedure.Server) bool {
-	return target.Serving && target.Reception && other.Follows && other.Vote
+	return target.InService() && target.Reception && other.Follows() && other.HasVote()
 }
 
 func mirrored(target, other procedure.Server) bool {
-	return other.Serving && target.Follows && (target.Vote || target.Mute)
+	return other.InService() && target.Follows() && (target.HasVote() || target.Mute)
 }
 
 // commits: alone, or with the mirror that came back meanwhile.
 func commits(target, other procedure.Server) bool {
-	back := other.Heard && other.Follows && other.Vote
-	return target.Serving && (target.Holds || back) && target.Gate && target.Spooled == 0
+	back := other.Heard && other.Follows() && other.HasVote()
+	return target.InService() && (target.Alone() || back) && target.Gate && target.Spooled == 0
 }
 
 func changedTo(a releve.Arbiter) func(target, other procedure.Server) bool {
 	return func(target, other procedure.Server) bool {
-		return mirrored(target, other) && target.Arbiter == a && other.Arbiter == a
+		return mirrored(target, other) && target.GoesBy() == a && other.GoesBy() == a
 	}
 }
 
 // canMove: a server that is nothing at all is about to become something, which is
 // its own affair: the procedure waits for it, up to the limit of its step.
 func canMove(s procedure.Server) bool {
-	return s.Serving || s.Follows || s.Copying || s.Copyable
+	return s.InService() || s.Follows() || s.AwaitsCopy() || s.StandsAside()
 }
 
 // run carries a procedure out as the agent does, and says where it waits for ever.

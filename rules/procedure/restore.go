@@ -10,11 +10,11 @@ import (
 var (
 	copiedBack = Step{
 		Code: "step-restore", Order: RestoreOwn, At: itself, Limit: 24 * time.Hour, // as large as it is, at the rate that calls leave
-		Done: func(s Site, t releve.Seat) bool { return s[t].Restored || s[t].Serving && s[t].Gate },
+		Done: func(s Site, t releve.Seat) bool { return s[t].restored() || s[t].InService() && s[t].Gate },
 	}
 	inService = Step{
 		Code: "step-in-service", Limit: 3 * time.Minute,
-		Done: func(s Site, t releve.Seat) bool { return s[t].Serving && s[t].Gate },
+		Done: func(s Site, t releve.Seat) bool { return s[t].InService() && s[t].Gate },
 	}
 )
 
@@ -32,15 +32,15 @@ func mayRestore(s Site, t releve.Seat) []releve.Sentence {
 		return sayOf("before-not-heard", t)
 	case !mirror.Mute:
 		return sayOf("before-relieved", t)
-	case own.Restoring || own.Restored:
+	case own.Restores() || own.restored():
 		return nil // it is on its way, and this run follows it
-	case !own.Owner:
+	case !own.Owns():
 		return sayOf("before-not-owner", t)
-	case own.Gate || !own.Down && !own.Halted:
+	case own.Gate || !own.Down && !own.Halted():
 		return sayOf("before-database-well", t)
 	case !mirror.Heard:
 		return sayOf("before-not-heard", t.Other())
-	case !mirror.Mirrors || !mirror.Whole:
+	case !mirror.IsCopy() || !mirror.Whole():
 		return sayOf("before-no-copy", t.Other())
 	}
 	return nil

@@ -71,47 +71,6 @@ const (
 	DiskUnusable DiskKind = "unusable" // a rewind or clone stopped half way
 )
 
-// Status is what each server tells the other, again and again: it carries the
-// messages of the vote, each named by term and number, so that late and repeated
-// ones are told apart.
-type Status struct {
-	Seat      releve.Seat        `json:"seat"`
-	Known     bool               `json:"known"` // false: this server has no journal yet
-	Term      releve.Term        `json:"term"`
-	Owner     releve.Seat        `json:"owner"`
-	Number    uint64             `json:"number"`
-	Issued    bool               `json:"issued"`
-	Candidate Candidate          `json:"terms"`
-	Vote      bool               `json:"vote"`
-	Abdicated uint64             `json:"abdicated"`
-	Released  bool               `json:"released"`
-	Promotion Promotion          `json:"promotion"`
-	DataID    releve.DataID      `json:"data_id"`
-	Upstream  releve.PromotionID `json:"upstream,omitempty"`
-	Phase     Phase              `json:"phase"`
-	Serving   bool               `json:"serving"` // it takes calls on duty
-	Gate      bool               `json:"gate"`    // its database takes writes
-	PBXAgo    time.Duration      `json:"pbx_ago"` // since the PBX last answered it
-	PBXFor    time.Duration      `json:"pbx_for"` // … and for how long it has done so without a break, by this server's own clock
-	Reception bool               `json:"reception"`
-	Standby   bool               `json:"standby"` // it wants the standby user
-	Spooled   int                `json:"spooled"`
-
-	Arbiter     releve.Arbiter `json:"arbiter,omitempty"`
-	Incarnation uint64         `json:"incarnation,omitempty"`
-	Recall      bool           `json:"recall,omitempty"`   // the owner asks for the vote: the arbiter is to change
-	Mute        bool           `json:"mute,omitempty"`     // it has no telephone, and could not use a vote
-	Lone        bool           `json:"lone,omitempty"`     // the owner's commits wait for no mirror
-	Lost        bool           `json:"lost,omitempty"`     // the owner no longer has the log that the mirror needs (M4)
-	Bereft      bool           `json:"bereft,omitempty"`   // what the owner restored is lost again: the mirror's own copy is needed once more
-	Restored    bool           `json:"restored,omitempty"` // the owner's data came from the mirror, which is to keep its own (M5)
-}
-
-// Holds is what [Durable.Holds] says of the server that told this.
-func (s Status) Holds() bool {
-	return s.Owner != s.Seat && (s.Vote || s.Arbiter == releve.Witness && s.Number > s.Abdicated)
-}
-
 // Database is the state of the local PostgreSQL, sent at each change and as its
 // positions move.
 type Database struct {

@@ -1026,7 +1026,7 @@ func (m *Machine) orderVain() bool {
 func (m *Machine) restoreOrdered() bool {
 	stands := m.Phase == Serving || m.Phase == Unconfirmed || m.Phase == Stuck
 	kept := m.Other.Phase == Deposed && m.isBereft()
-	there := m.otherHeard() && (m.Other.Phase == Following || m.Other.Phase == Isolated || kept)
+	there := m.otherHeard() && (m.Other.IsCopy() || kept)
 	return m.Order == Restore && m.Known && !m.JournalLost && m.Alone() && stands && !m.Gate && m.Job == NoJob && there
 }
 

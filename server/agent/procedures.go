@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -37,12 +36,20 @@ func (g guided) Seat() releve.Seat { return g.Settings.Seat }
 func (g guided) Site() procedure.Site {
 	m := g.Machine()
 	other, at, heard := g.board.theirs()
-	own, theirs := g.serverOf(g.Message()), g.serverOf(other)
+	own, theirs := g.saidBy(g.Message()), g.saidBy(other)
 	own.Heard, own.Protected, own.Copy, own.Loss = true, m.Protected(), m.DataID, g.ownLoss(m)
 	theirs.Heard, theirs.Loss = heard, theirLoss(other, at, heard)
 	receives := m.DB.Streaming || m.Gate && m.Mirror.Streaming
 	own.Receives, theirs.Receives = receives, receives // the one of them that is the copy
 	return procedure.Site{m.Seat: own, m.Seat.Other(): theirs}
+}
+
+// saidBy is a server by its own word: its status, and what its screen shows beside that.
+func (a *Agent) saidBy(word Message) procedure.Server {
+	return procedure.Server{
+		Status: word.Status, Copy: word.Status.DataID, OnStandby: slices.Contains(word.Server.Registered, a.Site.StandbyUser),
+		Down: word.Server.Data.State == releve.TierDown, Witness: word.Server.Witness,
+	}
 }
 
 // OtherRuns is told by the other.
@@ -135,27 +142,4 @@ func (a *Agent) TestCall(ctx context.Context) (releve.Sentence, error) {
 	}
 	return releve.Say("found-test-call", "answered", call.AnsweredAfter.Round(time.Millisecond).String(),
 		"sound", call.SoundAfter.Round(time.Millisecond).String(), "by", call.AnsweredBy), nil
-}
-
-// serverOf is a server by its own word.
-func (a *Agent) serverOf(said Message) procedure.Server {
-	s := said.Status
-	owns := s.Known && s.Owner == s.Seat
-	mute := a.Site.Level == releve.Mirroring && s.Seat == releve.Secondary
-	return procedure.Server{
-		Serving: s.Serving && owns && s.Phase == takeover.Serving, Copyable: s.Phase == takeover.Deposed || s.Phase == takeover.Stuck,
-		Copying: s.Phase == takeover.Rejoining || s.Phase == takeover.Waiting, Follows: s.Phase == takeover.Following,
-		Mirrors: s.Phase == takeover.Following || s.Phase == takeover.Isolated,
-		Vote:    s.Vote || s.Holds(), Reception: s.Reception, Standby: slices.Contains(said.Server.Registered, a.Site.StandbyUser),
-		PBX: s.PBXAgo >= 0 && s.PBXAgo < 2*time.Second, Spooled: s.Spooled, Term: s.Term, Number: s.Number, Copy: s.DataID,
-
-		Mute: mute, Owner: owns, OnDuty: owns && onDuty(s.Phase), Released: owns && s.Released, Halted: s.Phase == takeover.Stuck,
-		Gate: s.Gate, Down: said.Server.Data.State == releve.TierDown, Lone: s.Lone, Holds: owns && s.Vote, Whole: s.DataID != "",
-		Restoring: s.Phase == takeover.Restoring, Restored: s.Restored && s.Phase == takeover.Promoting,
-		Arbiter: cmp.Or(s.Arbiter, releve.Pair), Witness: said.Server.Witness,
-	}
-}
-
-func onDuty(p takeover.Phase) bool {
-	return p == takeover.Serving || p == takeover.Promoting || p == takeover.Unconfirmed || p == takeover.Restoring
 }

@@ -316,7 +316,6 @@ func (r *run) site() procedure.Site {
 		}
 		if seat == r.target {
 			s.Anew = s.Copy != "" && s.Copy != r.copied
-			s.Restored = s.Restored || s.Anew
 		}
 		site[seat] = s
 	}

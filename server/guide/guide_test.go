@@ -33,9 +33,13 @@ type world struct {
 
 // mirrored is a site at level mirroring whose main is on duty, and its mirror follows.
 func mirrored() *world {
+	duty := takeover.Status{Known: true, Owner: releve.Main, Term: 1}
+	main, mirror := duty, duty
+	main.Seat, main.Phase, main.Serving, main.Gate, main.Vote, main.DataID = releve.Main, takeover.Serving, true, true, true, "M"
+	mirror.Seat, mirror.Phase, mirror.Mute, mirror.DataID = releve.Secondary, takeover.Following, true, "S"
 	return &world{site: procedure.Site{
-		releve.Main:      {Heard: true, PBX: true, Serving: true, Owner: true, OnDuty: true, Gate: true, Holds: true, Copy: "M"},
-		releve.Secondary: {Heard: true, Mute: true, Mirrors: true, Follows: true, Receives: true, Whole: true, Copy: "S"},
+		releve.Main:      {Status: main, Heard: true, Copy: main.DataID},
+		releve.Secondary: {Status: mirror, Heard: true, Receives: true, Copy: mirror.DataID},
 	}}
 }
 
