@@ -56,7 +56,7 @@ type App struct {
 	rooted  *releve.Sentence // why this server goes on as root, nil where it does not
 
 	keys      *rotation.Rotation
-	journal   savedTerm
+	journal   journal.Takeover
 	diary     *diary.Diary
 	front     *agent.Front // of the agent, which is made behind it
 	spool     *spool.Spool
@@ -87,6 +87,10 @@ func open(a *App, found bool) (*App, error) {
 	}
 	return a, nil
 }
+
+// KeepSecret has files with a secret looked at while the server runs: it answers all the same
+// when others can read them, and says so until they are closed.
+func (a *App) KeepSecret(files ...string) { a.secrets = append(a.secrets, files...) }
 
 // build goes from the disk outwards: what is kept, then the doors, which nobody reads from
 // yet, then those who act on what comes.
@@ -132,7 +136,7 @@ func (a *App) openDisk() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrForbidden, err)
 	}
-	a.journal = savedTerm{j}
+	a.journal = journal.Takeover{Journal: j}
 	a.diary, err = diary.Open(filepath.Join(site.Data, "diary"), diary.Options{Seat: site.Seat, Log: a.log})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrMissing, err)
@@ -288,7 +292,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(func(ctx context.Context) { a.cluster.WatchLog(ctx, a.front.Explain, a.front.Notice) })
 	begin(func(ctx context.Context) { rotation.WatchExpiry(ctx, a.config.Peer.Files(), a.front.Explain) })
 	begin(func(ctx context.Context) { a.console.Prove(ctx, a.front.Interfaces) })
-	begin(func(ctx context.Context) { noticeSecrets(ctx, a.secrets, a.front.Explain, a.front.Notice) })
+	begin(func(ctx context.Context) { account.WatchSecrets(ctx, a.secrets, a.front.Explain, a.front.Notice) })
 	a.openingWords()
 	a.console.Start()
 	manager := systemd.New(a.log)

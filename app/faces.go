@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
-	"fmt"
 	"iter"
 	"path/filepath"
 	"time"
@@ -11,7 +9,6 @@ import (
 	"releve"
 	"releve/adapters/store"
 	"releve/config"
-	"releve/rules/takeover"
 	"releve/screen/console"
 	"releve/screen/view"
 	"releve/server/agent"
@@ -61,36 +58,18 @@ func (f faces) Diary(ctx context.Context, from, to time.Time, limit int) ([]rele
 	return f.app.diary.Read(from, to, limit)
 }
 
-// Procedure runs a guided procedure. A word that is not the other server's ends it before it
-// begins.
+// Procedure runs a guided procedure.
 func (f faces) Procedure(ctx context.Context, w console.Wish, emit func(view.Procedure)) error {
-	wish := guide.Wish{Name: w.Name, DryRun: w.DryRun, OtherIsOff: w.OtherIsOff}
-	if word := w.Abdication; word != nil {
-		if why := f.app.peer.Believe(word.Site, word.Seat, word.Statement(), word.Signature); why != nil {
-			now := time.Now().UTC()
-			emit(view.Procedure{ID: rand.Text()[:8], Name: w.Name, DryRun: w.DryRun, Started: now, Finished: now, Failed: why})
-			return releve.ErrForbidden
-		}
-		wish.Carried = takeover.Return{Seat: word.Seat, Term: word.Term, Number: word.Number}
-	}
-	return f.Wish(ctx, wish, emit)
+	return f.courier().Procedure(ctx, guide.Wish{Name: w.Name, DryRun: w.DryRun, OtherIsOff: w.OtherIsOff}, w.Abdication, emit)
 }
-
-// abdicateLimit is how long a mirror may take to give its vote back: its journal, and what
-// it may be about.
-const abdicateLimit = 10 * time.Second
 
 // Abdicate gives this mirror's vote back and returns its word, signed (R3).
 func (f faces) Abdicate(ctx context.Context) (view.Abdication, error) {
-	limit, cancel := context.WithTimeout(ctx, abdicateLimit)
-	defer cancel()
-	gave, err := f.Agent.Abdicate(limit)
-	if err != nil {
-		return view.Abdication{}, fmt.Errorf("the vote could not be given back: %w", err)
-	}
-	word := view.Abdication{Site: f.app.config.Site.ID, Seat: gave.Seat, Term: gave.Term, Number: gave.Number}
-	word.Signature, err = f.app.peer.Sign(word.Statement())
-	return word, err
+	return f.courier().Abdicate(ctx)
+}
+
+func (f faces) courier() guide.Courier {
+	return guide.Courier{Site: f.app.config.Site.ID, Server: f.Agent, Seal: f.app.peer}
 }
 
 // Arbiter is by what this server decides.

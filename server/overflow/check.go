@@ -292,7 +292,7 @@ func (t *Tester) CheckCalls(ctx context.Context, emit func(view.Procedure)) erro
 
 // outcome is what a call of our own has shown that the main was to refuse.
 type outcome struct {
-	unasked error          // the main could not be told to refuse it: there was no call
+	unasked error           // the main could not be told to refuse it: there was no call
 	call    releve.TestCall // what was seen of it, also where it failed
 	err     error
 	came    bool // it came to this server by the overflow

@@ -1,4 +1,4 @@
-package app
+package account
 
 import (
 	"context"
@@ -8,15 +8,11 @@ import (
 	"releve"
 )
 
-// KeepSecret has files with a secret looked at while the server runs: it answers all the same
-// when others can read them, and says so until they are closed.
-func (a *App) KeepSecret(files ...string) { a.secrets = append(a.secrets, files...) }
-
 const secretsPeriod = 5 * time.Second
 
-// noticeSecrets says which of the files others can read. One that cannot be looked at is as it
-// was last seen.
-func noticeSecrets(ctx context.Context, files []string, explain func(severity releve.Severity, what releve.Sentence), notice func(about string, what releve.Sentence)) {
+// WatchSecrets says which of the files with a secret others can read, until they are closed. One
+// that cannot be looked at is as it was last seen.
+func WatchSecrets(ctx context.Context, files []string, explain func(severity releve.Severity, what releve.Sentence), notice func(about string, what releve.Sentence)) {
 	open := map[string]bool{}
 	ticks := time.NewTicker(secretsPeriod)
 	defer ticks.Stop()

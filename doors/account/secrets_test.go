@@ -1,4 +1,4 @@
-package app
+package account
 
 import (
 	"context"
@@ -42,7 +42,7 @@ func TestAFileThatOthersCanReadIsSaidUntilItIsClosed(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		go noticeSecrets(ctx, []string{file, "/nonexistent"}, explain, notice)
+		go WatchSecrets(ctx, []string{file, "/nonexistent"}, explain, notice)
 		if _, stands := look(); stands != "event-secret-open" {
 			t.Errorf("it is not said, but %q", stands)
 		}

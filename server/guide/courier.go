@@ -1,0 +1,58 @@
+package guide
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"releve"
+	"releve/rules/takeover"
+	"releve/screen/view"
+)
+
+// Courier takes what an operator carries from one server to the other while the link is cut
+// (RULES R3): this server's word is signed, and the other's is believed by its signature.
+type Courier struct {
+	Site   string
+	Server interface {
+		Wish(context.Context, Wish, func(view.Procedure)) error
+		Abdicate(context.Context) (takeover.Return, error)
+	}
+	Seal interface {
+		Sign(statement []byte) (signature string, err error)
+		// Believe says why a statement is not taken for the other server's word, nil when it is.
+		Believe(site string, seat releve.Seat, statement []byte, signature string) *releve.Sentence
+	}
+}
+
+// Procedure runs a guided procedure on a word that was carried here, nil for none. One that is
+// not the other server's ends it before it begins.
+func (c Courier) Procedure(ctx context.Context, w Wish, word *view.Abdication, emit func(view.Procedure)) error {
+	if word != nil {
+		if why := c.Seal.Believe(word.Site, word.Seat, word.Statement(), word.Signature); why != nil {
+			now := time.Now().UTC()
+			emit(view.Procedure{ID: rand.Text()[:8], Name: w.Name, DryRun: w.DryRun, Started: now, Finished: now, Failed: why})
+			return releve.ErrForbidden
+		}
+		w.Carried = takeover.Return{Seat: word.Seat, Term: word.Term, Number: word.Number}
+	}
+	return c.Server.Wish(ctx, w, emit)
+}
+
+// abdicateLimit is how long a mirror may take to give its vote back: its journal, and what
+// it may be about.
+const abdicateLimit = 10 * time.Second
+
+// Abdicate gives this mirror's vote back and returns its word, signed.
+func (c Courier) Abdicate(ctx context.Context) (view.Abdication, error) {
+	limit, cancel := context.WithTimeout(ctx, abdicateLimit)
+	defer cancel()
+	gave, err := c.Server.Abdicate(limit)
+	if err != nil {
+		return view.Abdication{}, fmt.Errorf("the vote could not be given back: %w", err)
+	}
+	word := view.Abdication{Site: c.Site, Seat: gave.Seat, Term: gave.Term, Number: gave.Number}
+	word.Signature, err = c.Seal.Sign(word.Statement())
+	return word, err
+}
