@@ -187,21 +187,25 @@ func (l link) again(m agent.Message) {
 	})
 }
 
-func (l link) Check(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
+func (l link) Check(ctx context.Context, q releve.CheckQuestion) (takeover.Reply, error) {
+	return ask(ctx, l.process, peerLink, checkMe(q))
+}
+
+func (l link) CheckAndTell(ctx context.Context, q releve.CheckQuestion, word agent.Message, hears func(agent.Message)) (takeover.Reply, error) {
 	l.mu.Lock()
 	former := l.other().weak.former
 	l.mu.Unlock()
-	if q.Word == nil || former {
-		return ask(ctx, l.process, peerLink, checkMe(q))
+	if former {
+		return l.Check(ctx, q)
 	}
-	own := l.tells(*q.Word, l.other())
+	own := l.tells(word, l.other())
 	said, err := ask(ctx, l.process, peerLink, patiently(func(ctx context.Context, there *process) (s checkedAndTold, err error) {
 		s.word = there.tells(there.agent.Heard(ctx, own), l.server)
 		s.reply = there.without.checked(q, there.agent.CheckMe(ctx, q))
 		return s, nil
 	}))
 	if err == nil {
-		q.Hears(said.word)
+		hears(said.word)
 	}
 	return said.reply, err
 }
@@ -212,7 +216,7 @@ type checkedAndTold struct {
 	word  agent.Message
 }
 
-func checkMe(q agent.CheckQuestion) func(context.Context, *process) (takeover.Reply, error) {
+func checkMe(q releve.CheckQuestion) func(context.Context, *process) (takeover.Reply, error) {
 	return patiently(func(ctx context.Context, there *process) (takeover.Reply, error) {
 		return there.without.checked(q, there.agent.CheckMe(ctx, q)), nil
 	})

@@ -9,7 +9,6 @@ import (
 
 	"releve"
 	"releve/rules/takeover"
-	"releve/server/agent"
 )
 
 // telephone is a server's way to the PBX.
@@ -38,7 +37,7 @@ func (t telephone) Options(ctx context.Context) error {
 	return t.asks(ctx, t.dice.of(t.seat, ofTelephone), func() {})
 }
 
-func (t telephone) CheckOther(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
+func (t telephone) CheckOther(ctx context.Context, q releve.CheckQuestion) (takeover.Reply, error) {
 	return ask(ctx, t.process, directSIP, checkMe(q))
 }
 

@@ -3,7 +3,6 @@ package sim
 import (
 	"releve"
 	"releve/rules/takeover"
-	"releve/server/agent"
 )
 
 // Without takes a rule out of what the servers live by, at their borders: the product's
@@ -65,7 +64,7 @@ func (w Without) forge(s takeover.Status, listener *server) takeover.Status {
 }
 
 // checked is what the other says of itself, as it is taken.
-func (w Without) checked(q agent.CheckQuestion, r takeover.Reply) takeover.Reply {
+func (w Without) checked(q releve.CheckQuestion, r takeover.Reply) takeover.Reply {
 	if w.Headers && q.Call && r.LastInvite < 0 {
 		r.Well = false
 	}

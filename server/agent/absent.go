@@ -30,7 +30,7 @@ type Absent struct{ Why error }
 func (a Absent) Options(context.Context) error { return a.Why }
 
 // CheckOther is not possible.
-func (a Absent) CheckOther(context.Context, CheckQuestion) (takeover.Reply, error) {
+func (a Absent) CheckOther(context.Context, releve.CheckQuestion) (takeover.Reply, error) {
 	return takeover.Reply{}, a.Why
 }
 

@@ -94,7 +94,7 @@ func TestAStuckLoopLosesItsStance(t *testing.T) {
 		if s.Main().Agent().MayRegister(true, false) || s.Main().Agent().MayStandBy(true, false) {
 			t.Error("a server whose loop is stuck refreshes its bindings")
 		}
-		if reply := s.Main().Agent().CheckMe(t.Context(), agent.CheckQuestion{}); reply.Well {
+		if reply := s.Main().Agent().CheckMe(t.Context(), releve.CheckQuestion{}); reply.Well {
 			t.Errorf("it says that it can take a call: %+v", reply)
 		}
 		s.Main().MendJournal()

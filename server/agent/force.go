@@ -19,10 +19,10 @@ const answerLimit = time.Second
 func (g guided) OtherAnswers(ctx context.Context) (path string) {
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
-	question := CheckQuestion{Term: g.Machine().Term}
+	question := releve.CheckQuestion{Term: g.Machine().Term}
 	var mu sync.Mutex
 	var paths sync.WaitGroup
-	for name, check := range map[string]func(context.Context, CheckQuestion) (takeover.Reply, error){
+	for name, check := range map[string]func(context.Context, releve.CheckQuestion) (takeover.Reply, error){
 		"peer": g.Link.Check, "sip": g.Telephone.CheckOther,
 	} {
 		paths.Go(func() {

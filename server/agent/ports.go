@@ -58,17 +58,6 @@ type Store interface {
 	Close()                              // at once
 }
 
-// CheckQuestion asks the other server whether it can take a call (H4).
-type CheckQuestion struct {
-	Term releve.Term
-	Call bool // a call waits: look at the binding itself
-
-	// Over the link our own word travels with the question, and Hears is given the other's that
-	// came with the answer. Both are nil where none is to be told.
-	Word  *Message
-	Hears func(Message)
-}
-
 // Message is what two servers tell each other; its form on the way is the link's. Two are on
 // their way at a time, an answer and what the other said by itself, so that one may be
 // overtaken: see [overtaken].
@@ -89,16 +78,19 @@ type Message struct {
 // Link is the way to the other server.
 type Link interface {
 	Exchange(context.Context, Message) (Message, error)
-	Check(context.Context, CheckQuestion) (takeover.Reply, error)
+	Check(context.Context, releve.CheckQuestion) (takeover.Reply, error)
+	// CheckAndTell has our own word travel with the question; hears is given the other's, where
+	// it came with the answer.
+	CheckAndTell(ctx context.Context, q releve.CheckQuestion, own Message, hears func(Message)) (takeover.Reply, error)
 	Command(ctx context.Context, name string, args map[string]string, emit func(view.Procedure)) error
 }
 
 // Telephone is this server's link to the PBX.
 type Telephone interface {
-	Options(context.Context) error                                     // the PBX answered
-	CheckOther(context.Context, CheckQuestion) (takeover.Reply, error) // over SIP, past the PBX
-	Keep(takeover.Users)                                               // bound from now on; never waits
-	Bound() takeover.Users                                             // what the PBX last confirmed
+	Options(context.Context) error                                            // the PBX answered
+	CheckOther(context.Context, releve.CheckQuestion) (takeover.Reply, error) // over SIP, past the PBX
+	Keep(takeover.Users)                                                      // bound from now on; never waits
+	Bound() takeover.Users                                                    // what the PBX last confirmed
 	RegisterNow()
 	BindingThere(context.Context) (bool, error) // does the PBX show our own reception binding
 	// TestCall calls the reception; whom: it takes the time to find out which server answers.

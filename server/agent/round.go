@@ -23,7 +23,7 @@ func (a *Agent) check(parent context.Context, m takeover.Machine) {
 	ctx, cancel := context.WithTimeout(parent, m.Settings.Limit)
 	defer cancel()
 	r := takeover.Round{Term: m.Term, Began: a.Now(), Limit: m.Settings.Limit, Own: m.Own}
-	question := CheckQuestion{Term: m.Term, Call: m.Waiters > 0}
+	question := releve.CheckQuestion{Term: m.Term, Call: m.Waiters > 0}
 	ahead := peerAhead
 	if question.Call {
 		ahead = 0
@@ -31,7 +31,7 @@ func (a *Agent) check(parent context.Context, m takeover.Machine) {
 
 	var mu sync.Mutex
 	var paths sync.WaitGroup
-	ask := func(path string, wait time.Duration, f func(context.Context, CheckQuestion) (takeover.Reply, error)) {
+	ask := func(path string, wait time.Duration, f func(context.Context, releve.CheckQuestion) (takeover.Reply, error)) {
 		paths.Go(func() {
 			if !pause(ctx, wait, nil) {
 				return
@@ -74,15 +74,13 @@ func (a *Agent) check(parent context.Context, m takeover.Machine) {
 
 // checkAndTell is a question over the link that carries both words as an exchange does: a
 // standby asks several times a second anyway.
-func (a *Agent) checkAndTell(ctx context.Context) func(context.Context, CheckQuestion) (takeover.Reply, error) {
-	return func(limit context.Context, q CheckQuestion) (takeover.Reply, error) {
+func (a *Agent) checkAndTell(ctx context.Context) func(context.Context, releve.CheckQuestion) (takeover.Reply, error) {
+	return func(limit context.Context, q releve.CheckQuestion) (takeover.Reply, error) {
 		own, asked := a.Message(), a.Now()
-		q.Word = &own
-		q.Hears = func(m Message) {
+		return a.Link.CheckAndTell(limit, q, own, func(m Message) {
 			a.brought.Store(int64(asked))
 			a.hear(ctx, m, asked)
-		}
-		return a.Link.Check(limit, q)
+		})
 	}
 }
 
@@ -110,7 +108,7 @@ func proves(r takeover.Round) bool { return r.Judge() == takeover.Good }
 
 // CheckMe answers the other's question: can this server take a call? It says yes
 // only if the PBX answered something that was sent after the question (H4).
-func (a *Agent) CheckMe(ctx context.Context, q CheckQuestion) takeover.Reply {
+func (a *Agent) CheckMe(ctx context.Context, q releve.CheckQuestion) takeover.Reply {
 	a.settle(ctx)
 	s := a.snapshot.Load()
 	load := a.Voice.Load()
@@ -154,7 +152,7 @@ func (a *Agent) settle(ctx context.Context) {
 
 // reach proves the way to the PBX. While a call waits, the proof is the binding
 // itself, for a PBX that restarted has forgotten it and still answers OPTIONS.
-func (a *Agent) reach(ctx context.Context, q CheckQuestion, reply *takeover.Reply) error {
+func (a *Agent) reach(ctx context.Context, q releve.CheckQuestion, reply *takeover.Reply) error {
 	if !q.Call {
 		asked := a.Now()
 		err := a.Telephone.Options(ctx)

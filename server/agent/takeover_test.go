@@ -12,7 +12,6 @@ import (
 	"releve"
 	"releve/proof/sim"
 	"releve/rules/takeover"
-	"releve/server/agent"
 )
 
 func TestANewSiteGetsProtected(t *testing.T) {
@@ -447,7 +446,7 @@ func TestAMainThatWakesUpDoesNotSayNo(t *testing.T) {
 		s.Main().Pause()
 		time.Sleep(2 * time.Second)
 		s.Main().Resume()
-		reply := s.Main().Agent().CheckMe(t.Context(), agent.CheckQuestion{Term: 1, Call: true})
+		reply := s.Main().Agent().CheckMe(t.Context(), releve.CheckQuestion{Term: 1, Call: true})
 		if !reply.Well {
 			t.Errorf("as it wakes it says: %+v", reply)
 		}

@@ -44,15 +44,16 @@ func (o Other) Exchange(ctx context.Context, m agent.Message) (agent.Message, er
 }
 
 // Check asks the other server whether it can take a call (SPEC H4).
-func (o Other) Check(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
-	question := releve.CheckQuestion{Term: q.Term, Call: q.Call}
-	if q.Word == nil {
-		return reply(o.Link.Check(ctx, question))
-	}
+func (o Other) Check(ctx context.Context, q releve.CheckQuestion) (takeover.Reply, error) {
+	return reply(o.Link.Check(ctx, q))
+}
+
+// CheckAndTell is both in one, where the other server is of a version that does both.
+func (o Other) CheckAndTell(ctx context.Context, q releve.CheckQuestion, own agent.Message, hears func(agent.Message)) (takeover.Reply, error) {
 	var heard Word
-	answer, told, err := o.Link.CheckAndTell(ctx, question, wordOf(*q.Word), &heard)
+	answer, told, err := o.Link.CheckAndTell(ctx, q, wordOf(own), &heard)
 	if told {
-		q.Hears(messageOf(heard))
+		hears(messageOf(heard))
 	}
 	return reply(answer, err)
 }
@@ -66,7 +67,7 @@ func (o Other) Command(ctx context.Context, name string, args map[string]string,
 type Past func(context.Context, releve.CheckQuestion) (releve.CheckAnswer, error)
 
 // CheckOther is [Other.Check] over that road.
-func (p Past) CheckOther(ctx context.Context, q agent.CheckQuestion) (takeover.Reply, error) {
+func (p Past) CheckOther(ctx context.Context, q releve.CheckQuestion) (takeover.Reply, error) {
 	return reply(p(ctx, releve.CheckQuestion{Call: q.Call}))
 }
 
@@ -84,7 +85,7 @@ func reply(a releve.CheckAnswer, err error) (takeover.Reply, error) {
 // Agent is this server's, as the other server needs it.
 type Agent interface {
 	Heard(context.Context, agent.Message) agent.Message // how the other is; gives how this one is
-	CheckMe(context.Context, agent.CheckQuestion) takeover.Reply
+	CheckMe(context.Context, releve.CheckQuestion) takeover.Reply
 	Carried(ctx context.Context, order string, show func(view.Procedure)) error
 }
 
@@ -114,7 +115,7 @@ func (s Answers) Exchange(ctx context.Context, heard json.RawMessage) (any, erro
 
 // Check is what this server says of itself to a question of the other's.
 func (s Answers) Check(ctx context.Context, q releve.CheckQuestion) releve.CheckAnswer {
-	r := s.Agent.CheckMe(ctx, agent.CheckQuestion{Term: q.Term, Call: q.Call})
+	r := s.Agent.CheckMe(ctx, q)
 	return releve.CheckAnswer{
 		Nonce: q.Nonce, Seat: s.Seat, Term: r.Term, Well: r.Well, PBXAnswered: r.Well, Busy: r.Busy, Registered: r.Registered,
 		LastInvite: r.LastInvite, Why: releve.Say("check-unwell", "why", r.Why),

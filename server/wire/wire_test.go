@@ -56,7 +56,7 @@ func (r road) Command(ctx context.Context, name string, args json.RawMessage, em
 type server struct {
 	reply takeover.Reply
 	heard []agent.Message
-	asked []agent.CheckQuestion
+	asked []releve.CheckQuestion
 }
 
 func (s *server) Heard(_ context.Context, m agent.Message) agent.Message {
@@ -64,7 +64,7 @@ func (s *server) Heard(_ context.Context, m agent.Message) agent.Message {
 	return agent.Message{Life: "main"}
 }
 
-func (s *server) CheckMe(_ context.Context, q agent.CheckQuestion) takeover.Reply {
+func (s *server) CheckMe(_ context.Context, q releve.CheckQuestion) takeover.Reply {
 	s.asked = append(s.asked, q)
 	return s.reply
 }
@@ -91,13 +91,13 @@ func TestTwoServersTalk(t *testing.T) {
 	if m, err := other.Exchange(t.Context(), agent.Message{Life: "secondary"}); err != nil || m.Life != "main" || main.heard[0].Life != "secondary" {
 		t.Errorf("heard %q of %+v (%v)", m.Life, main.heard, err)
 	}
-	for story, asks := range map[string]func(agent.CheckQuestion) (takeover.Reply, error){
-		"on the link": func(q agent.CheckQuestion) (takeover.Reply, error) { return other.Check(t.Context(), q) },
-		"past it": func(q agent.CheckQuestion) (takeover.Reply, error) {
+	for story, asks := range map[string]func(releve.CheckQuestion) (takeover.Reply, error){
+		"on the link": func(q releve.CheckQuestion) (takeover.Reply, error) { return other.Check(t.Context(), q) },
+		"past it": func(q releve.CheckQuestion) (takeover.Reply, error) {
 			return Past(other.Link.Check).CheckOther(t.Context(), q)
 		},
 	} {
-		if r, err := asks(agent.CheckQuestion{Call: true}); err != nil || r != main.reply || !main.asked[len(main.asked)-1].Call {
+		if r, err := asks(releve.CheckQuestion{Call: true}); err != nil || r != main.reply || !main.asked[len(main.asked)-1].Call {
 			t.Errorf("%s: answered %+v (%v), want %+v", story, r, err, main.reply)
 		}
 	}
@@ -115,9 +115,7 @@ func TestAWordTravelsWithACheck(t *testing.T) {
 		main := &server{reply: takeover.Reply{Heard: true, Term: 7}}
 		other := Other{Link: road{there: Answers{Agent: main}, old: old}}
 		heard := ""
-		r, err := other.Check(t.Context(), agent.CheckQuestion{
-			Word: &agent.Message{Life: "secondary"}, Hears: func(m agent.Message) { heard = m.Life },
-		})
+		r, err := other.CheckAndTell(t.Context(), releve.CheckQuestion{}, agent.Message{Life: "secondary"}, func(m agent.Message) { heard = m.Life })
 		if err != nil || r != main.reply || (heard == "main") == old || (len(main.heard) == 1) == old {
 			t.Errorf("old %v: answered %+v (%v), heard %q, and said %+v", old, r, err, heard, main.heard)
 		}
