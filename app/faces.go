@@ -37,14 +37,10 @@ type faces struct {
 	app *App
 }
 
-// attemptsRead is how many calls are read for a row: of callers who were refused again and
-// again there may be fewer rows than were asked for.
-const attemptsRead = 10
-
 // Calls are the latest calls, newest first, a page after the other.
 func (f faces) Calls(ctx context.Context, limit int) iter.Seq2[[]releve.Call, error] {
 	memory := store.Memory{Known: f.app.telephony.Known, Run: f.app.spool.Run(), OtherHeard: f.OtherHeard}
-	return view.Fold(f.app.records.List(ctx, memory, attemptsRead*limit), limit)
+	return view.Fold(f.app.records.List(ctx, memory, view.AttemptsRead*limit), limit)
 }
 
 // Stored sends acknowledged facts from now on: an outside ledger can count them.

@@ -8,6 +8,10 @@ import (
 	"releve"
 )
 
+// AttemptsRead is how many calls are to be read for a row: of callers who were refused again
+// and again there may be fewer rows than were asked for.
+const AttemptsRead = 10
+
 const (
 	// chainSpan is how far apart the attempts of one caller may lie: calls lets 20 follow each
 	// other within 10 s.
