@@ -73,6 +73,7 @@ type Agent struct {
 	brought  atomic.Int64  // when the round began that last brought the other's word (Now); 0: none did
 	kick     chan struct{} // tell the other now
 	ill      atomic.Pointer[illness]
+	data     data
 	guide    *guide.Guide
 
 	work sync.WaitGroup

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -35,8 +34,6 @@ type board struct {
 	heard    heard           // up to which other is
 	seen     takeover.Mirror // as it was when it last streamed
 	behind   time.Time       // since when the mirror lacks something
-	replayed releve.LSN      // how far our own copy had come …
-	stands   time.Time       // … and since when it has not advanced, though it has more; zero: it has not
 	waits    time.Time       // since when facts wait and none was stored; zero: none waits
 	progress *releve.Progress
 	alone    map[releve.CallID]struct{} // calls with facts that only this server's database has
@@ -45,7 +42,6 @@ type board struct {
 	verified Verified
 	witness  error                      // what the last question to the witness failed with
 	vain     vain                       // the last job that was tried, if it failed
-	illness  releve.Sentence            // of our database, until it is seen well again
 	standing map[string]releve.Sentence // what lasts, by what it is about
 }
 
@@ -69,18 +65,6 @@ func (b *board) notices() (all []releve.Sentence) {
 		all = append(all, b.standing[about])
 	}
 	return all
-}
-
-func (b *board) sicken(why releve.Sentence) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.illness = why
-}
-
-func (b *board) ill() releve.Sentence {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.illness
 }
 
 func (b *board) arbiter(err error) {
@@ -201,38 +185,6 @@ func (b *board) mirror(m takeover.Mirror) {
 	}
 }
 
-// How long what ought to move may stand still, and how much of the log a copy may still have
-// to replay, before the site no longer counts as protected: a takeover would wait for it.
-const (
-	standsMost   = 5 * time.Second
-	replayedMost = 64 << 20
-)
-
-// replay takes in how far our own copy is.
-func (b *board) replay(db takeover.Database) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	lacks := db.Up && db.InRecovery && db.Replay > 0 && db.Replay < db.Flush
-	switch {
-	case !lacks:
-		b.stands = time.Time{}
-	case b.stands.IsZero() || db.Replay > b.replayed:
-		b.stands = time.Now()
-	}
-	b.replayed = db.Replay
-}
-
-// replayBehind is how much our own copy has yet to replay, if that is more than it should.
-func (b *board) replayBehind(db takeover.Database) (bytes releve.LSN, behind bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.stands.IsZero() || db.Replay == 0 || db.Replay >= db.Flush {
-		return 0, false
-	}
-	bytes = db.Flush - db.Replay
-	return bytes, bytes > replayedMost || time.Since(b.stands) > standsMost
-}
-
 // spooled takes in how many facts wait on our disk.
 func (b *board) spooled(waiting int) {
 	b.mu.Lock()
@@ -244,6 +196,10 @@ func (b *board) spooled(waiting int) {
 		b.waits = time.Now()
 	}
 }
+
+// standsMost is how long what ought to move may stand still before the site no longer counts
+// as protected: a takeover would wait for it.
+const standsMost = 5 * time.Second
 
 // undrained says that facts wait and that nothing has been stored for too long.
 func (b *board) undrained() bool {
@@ -317,7 +273,7 @@ func (a *Agent) server(m takeover.Machine) view.Server {
 	load := a.Voice.Load()
 	return view.Server{
 		Seat: m.Seat, Duty: m.Duty(), Heard: true, HeardAt: time.Now().UTC(), Vote: m.Vote || m.Holds(),
-		Data: a.dataTier(m), Interfaces: a.board.interfaces(), Processing: a.processingTier(m),
+		Data: a.data.tier(m, a.board.copying()), Interfaces: a.board.interfaces(), Processing: a.callersTier(m),
 		Registered: a.registered(), ChannelsBusy: load.Busy, Channels: load.Channels,
 		WithoutDuty: a.withoutDuty(m), SpoolWaiting: a.Spool.Waiting(), SpoolStands: a.board.undrained(),
 		CallsOffered: load.Offered, CallsAnswered: load.Answered, CallsRefused: load.Refused,
@@ -346,42 +302,6 @@ func (a *Agent) registered() []string {
 		users = append(users, a.Site.StandbyUser)
 	}
 	return users
-}
-
-func (a *Agent) dataTier(m takeover.Machine) releve.Tier {
-	behind, far := a.board.replayBehind(m.DB)
-	p := a.board.copying()
-	ill := a.board.ill()
-	switch {
-	case m.DB.Up && ill.Code != "" && !changesDatabase(m.Job):
-		return releve.Tier{State: releve.TierDegraded, Why: ill}
-	case m.DB.Up && m.DB.InRecovery && far:
-		return releve.Tier{State: releve.TierDegraded, Why: releve.Say("tier-replay-behind", "seat", string(m.Seat), "bytes", strconv.FormatUint(uint64(behind), 10))}
-	case m.Job == takeover.JobStart && p != nil:
-		return releve.Tier{State: releve.TierStarting, Why: releve.Say("tier-data-recovering",
-			"done", fmt.Sprint(p.Done), "total", fmt.Sprint(p.Total), "left", p.TimeLeft.Round(time.Second).String())}
-	case m.DB.Up && (m.Gate || m.DB.InRecovery):
-		return releve.Tier{State: releve.TierWell}
-	case m.Job == takeover.JobRejoin || m.Job == takeover.JobRestore || m.Job == takeover.JobCreate || m.Job == takeover.JobStart || m.DB.Up:
-		return releve.Tier{State: releve.TierStarting, Why: releve.Say("tier-data-starting")}
-	}
-	return releve.Tier{State: releve.TierDown, Why: releve.Say("tier-data-down", "why", lossOf(m))}
-}
-
-func (a *Agent) processingTier(m takeover.Machine) releve.Tier {
-	switch {
-	case a.mute(m.Seat):
-		return releve.Tier{State: releve.TierNone}
-	case a.Voice.Well() != nil:
-		return releve.Tier{State: releve.TierDown, Why: releve.Say("tier-voice-down", "why", releve.Reason(a.Voice.Well()))}
-	case !m.PBX.Heard:
-		return releve.Tier{State: releve.TierDown, Why: releve.Say("tier-pbx-silent", "pbx", a.Site.PBX)}
-	case m.Users().Reception && !a.Telephone.Bound().Reception:
-		return releve.Tier{State: releve.TierDegraded, Why: releve.Say("tier-not-registered", "user", a.Site.Reached)}
-	case m.Users().Standby && a.Site.StandbyUser != "" && !a.Telephone.Bound().Standby:
-		return releve.Tier{State: releve.TierDegraded, Why: releve.Say("tier-standby-not-registered", "user", a.Site.StandbyUser)}
-	}
-	return releve.Tier{State: releve.TierWell}
 }
 
 // doing says what this server is about to reach, nothing when it is at rest.

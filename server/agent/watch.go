@@ -130,7 +130,7 @@ func (a *Agent) watchDatabase(ctx context.Context) {
 		if ill := a.ill.Load(); ill != nil && now.Up && ill.start == exited {
 			now = takeover.Database{Why: ill.why}
 		}
-		a.board.replay(now)
+		a.data.replay(now)
 		known := a.Machine().DB
 		if err == nil {
 			failures = 0
@@ -180,7 +180,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 		case ctx.Err() != nil || start != a.Database.Exited():
 			continue
 		case err == nil && since > 0:
-			a.board.sicken(releve.Sentence{})
+			a.data.sicken(releve.Sentence{})
 			a.Explain(releve.Cleared, releve.Say("event-database-well", "seat", string(a.Settings.Seat)))
 			since = 0
 			continue
@@ -188,7 +188,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 			continue
 		}
 		why := a.illnessOf(err)
-		a.board.sicken(why)
+		a.data.sicken(why)
 		if since == 0 {
 			a.Explain(releve.Critical, why)
 			since = began
