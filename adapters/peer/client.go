@@ -162,7 +162,7 @@ func (p *Peer) Command(ctx context.Context, name string, args json.RawMessage, e
 			return p.failure(ctx, err)
 		}
 		if line.End {
-			return p.commandResult(line.Error)
+			return p.commandResult(ctx, line.Error)
 		}
 		if line.Part != nil {
 			if parts = append(parts, line.Part...); len(parts) > maxValue {
@@ -185,11 +185,11 @@ func (p *Peer) Command(ctx context.Context, name string, args json.RawMessage, e
 
 var errLongValue = fmt.Errorf("it emits a value of more than %d bytes", maxValue)
 
-func (p *Peer) commandResult(failed string) error {
+func (p *Peer) commandResult(ctx context.Context, failed string) error {
 	if failed == "" {
 		return nil
 	}
-	return p.refusal(problem{Error: failed})
+	return p.failure(ctx, p.refusal(problem{Error: failed}))
 }
 
 // ask has an answer of a type.

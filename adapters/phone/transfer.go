@@ -128,7 +128,9 @@ func (l *Leg) outcome(ctx context.Context, t *transfer) (int, error) {
 }
 
 // letGo says what a call that ended during its transfer became. The report and the BYE
-// were sent one after the other and may be read in any order.
+// were sent one after the other and may be read in any order. A PBX may let us go as soon as
+// it has the transfer, or as soon as it rings there (RFC 5589 §6): whether the caller hung up
+// or is put through, nobody knows.
 func (l *Leg) letGo(t *transfer) (int, error) {
 	select {
 	case code := <-t.result:
@@ -136,11 +138,11 @@ func (l *Leg) letGo(t *transfer) (int, error) {
 	case <-time.After(lastNotify):
 	}
 	cause := context.Cause(l.ctx)
-	switch last := l.reported(t); {
-	case errors.Is(cause, ErrGone) && last <= 100:
+	switch {
+	case errors.Is(cause, ErrGone):
 		return 202, cause
 	case errors.Is(cause, ErrLost):
-		return last, cause
+		return l.reported(t), cause
 	}
 	return 0, cause
 }

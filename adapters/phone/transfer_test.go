@@ -152,7 +152,8 @@ func TestTransferReportedInPart(t *testing.T) {
 		{"trying, and a BYE", "SIP/2.0 100 Trying", "active", true, 202, true},
 		{"trying is all, and a BYE", "SIP/2.0 100 Trying", "terminated;reason=noresource", true, 202, true},
 		{"trying is all, and no BYE", "SIP/2.0 100 Trying", "terminated;reason=noresource", false, 100, false},
-		{"ringing, and the caller hangs up", "SIP/2.0 180 Ringing", "active", true, 0, true},
+		{"ringing, and a BYE", "SIP/2.0 180 Ringing", "active", true, 202, true},
+		{"queued, and a BYE", "SIP/2.0 182 Queued", "active;expires=60", true, 202, true},
 		{"no status, and a BYE", "", "Terminated", true, 202, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
