@@ -90,3 +90,18 @@ type SalvageChange struct {
 	Theirs    Row          `json:"theirs,omitempty"` // what the site had under this key when it was judged
 	AppliedAt time.Time    `json:"applied_at,omitzero"`
 }
+
+// LoneTransaction is a commit that the other server never had, with its changes in
+// their order (SPEC M6).
+type LoneTransaction struct {
+	Commit  LSN // of its commit record
+	At      time.Time
+	Changes []RowChange
+}
+
+// Parting is where data that was set aside left what the site has now.
+type Parting struct {
+	Term     Term // the last one that the data was written in
+	Timeline Timeline
+	Fork     LSN
+}
