@@ -28,7 +28,8 @@ func databaseRows(ctx context.Context, data string) (map[releve.FactID]int, erro
 		return nil, err
 	}
 	defer db.Close(context.WithoutCancel(ctx))
-	rows, err := db.Query(ctx, "select fact_id from call union all select fact_id from call_step union all select fact_id from call_end")
+	rows, err := db.Query(ctx, `SELECT fact_id FROM call UNION ALL SELECT fact_id FROM call_step
+		UNION ALL SELECT fact_id FROM call_end UNION ALL SELECT fact_id FROM run_over`)
 	if err != nil {
 		return nil, err
 	}
