@@ -483,6 +483,14 @@ func TestACleanHandoverNeedsNoRewind(t *testing.T) {
 	}
 	follow(t, main, secondary)
 	sql(t, openPool(t, secondary), "INSERT INTO facts VALUES (1)")
+	// And back: the receiver ends with the owner, and the copy no longer says which timeline it
+	// follows.
+	must(t, secondary.Stop(ctx, true))
+	back, err := main.Promote(ctx, Asked{ID: "back", Timeline: p.Timeline})
+	must(t, err)
+	if back.Tail != TailNone || back.Timeline != 3 || back.Fork <= p.Fork {
+		t.Errorf("%+v", back)
+	}
 }
 
 func TestTwoServersThatPromotedApartShowItInTheirForks(t *testing.T) {

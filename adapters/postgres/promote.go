@@ -77,6 +77,10 @@ func (c *Cluster) Promote(ctx context.Context, asked Asked) (Promotion, error) {
 	if err != nil {
 		return Promotion{}, err
 	}
+	newest, err := c.newestTimeline()
+	if err != nil {
+		return Promotion{}, err
+	}
 	if err := c.endSessions(ctx); err != nil {
 		return Promotion{}, err
 	}
@@ -90,7 +94,10 @@ func (c *Cluster) Promote(ctx context.Context, asked Asked) (Promotion, error) {
 	if err != nil {
 		return Promotion{}, fmt.Errorf("%w: %w", ErrStillPromoting, err)
 	}
-	p, err := c.examine(ctx, kept, first, before, after)
+	if newest == first.Newest { // else it was left before
+		first.Flush = max(first.Flush, before.Flush)
+	}
+	p, err := c.examine(ctx, kept, first, newest, after)
 	switch {
 	case errors.Is(err, ErrTail):
 		return p, errors.Join(err, c.keepEvidence(kept, first))
@@ -150,28 +157,61 @@ func (c *Cluster) leftAt(now, timeline releve.Timeline) (releve.LSN, error) {
 	return 0, nil
 }
 
-// examine finds where the timeline of the first attempt was left, and what was left behind
-// there. On those between, nobody has ever committed.
-func (c *Cluster) examine(ctx context.Context, kept string, first attempt, before, after Position) (Promotion, error) {
+// leftAfter is the fork by which a history comes to its first timeline that is newer than one.
+func leftAfter(history []releve.Fork, now, than releve.Timeline) (left releve.Fork, found bool) {
+	for i, f := range history {
+		next := now
+		if i+1 < len(history) {
+			next = history[i+1].Timeline
+		}
+		if next > than {
+			return f, true
+		}
+	}
+	return releve.Fork{}, false
+}
+
+// newestTimeline is the newest whose history is here. A mirror whose receiver has ended does
+// not say which it follows: its control file tells of the last restart point. But it knows the
+// histories of all that it came by, and a promotion makes one that is newer than each.
+func (c *Cluster) newestTimeline() (newest releve.Timeline, err error) {
+	newest = 1 // which has none
+	entries, err := os.ReadDir(c.path("data", "pg_wal"))
+	for _, e := range entries {
+		var t releve.Timeline
+		if name, is := strings.CutSuffix(e.Name(), ".history"); is && len(name) == 8 {
+			if _, err := fmt.Sscanf(name, "%08X", &t); err == nil {
+				newest = max(newest, t)
+			}
+		}
+	}
+	return newest, err
+}
+
+// examine finds where the first attempt left its timeline, and what was left behind there. On
+// the timelines between, nobody has ever committed. newest is the one that was known when this
+// attempt began.
+func (c *Cluster) examine(ctx context.Context, kept string, first attempt, newest releve.Timeline, after Position) (Promotion, error) {
 	p := Promotion{Timeline: after.Timeline, LastFlush: first.Flush}
-	if before.Timeline == first.Timeline {
+	if newest == first.Newest {
 		var received lsnText
 		// More may have come between the last look and the promotion; the receiver's
 		// last position outlives recovery.
 		if err := c.ask(ctx, askLimit, []any{&received}, "SELECT pg_last_wal_receive_lsn()"); err != nil {
 			return p, err
 		}
-		p.LastFlush = max(p.LastFlush, before.Flush, releve.LSN(received))
+		p.LastFlush = max(p.LastFlush, releve.LSN(received))
 	}
-	at, err := c.leftAt(after.Timeline, first.Timeline)
+	forks, err := c.History(after.Timeline)
 	if err != nil {
 		return p, err
 	}
-	if at == 0 {
-		return p, fmt.Errorf("the history of timeline %d does not tell where timeline %d was left", after.Timeline, first.Timeline)
+	left, found := leftAfter(forks, after.Timeline, first.Newest)
+	if !found {
+		return p, fmt.Errorf("the history of timeline %d names none that is newer than %d", after.Timeline, first.Newest)
 	}
-	p.Fork = at
-	p.Tail, p.Detail, err = c.tail(ctx, kept, releve.Fork{Timeline: first.Timeline, At: at}, p.LastFlush)
+	p.Fork = left.At
+	p.Tail, p.Detail, err = c.tail(ctx, kept, left, p.LastFlush)
 	if err != nil {
 		return p, err
 	}
@@ -216,10 +256,10 @@ const keptTail = "releve.tail"
 // attempt is what the first attempt of a promotion began with. It lies beside what was kept,
 // until that promotion is judged.
 type attempt struct {
-	ID       releve.PromotionID `json:"id"`
-	Timeline releve.Timeline    `json:"timeline"`
-	Flush    releve.LSN         `json:"flush"`
-	Began    time.Time          `json:"began"`
+	ID     releve.PromotionID `json:"id"`
+	Newest releve.Timeline    `json:"newest"` // whose history was here
+	Flush  releve.LSN         `json:"flush"`
+	Began  time.Time          `json:"began"`
 }
 
 // attemptFile is its name, in the directory of what is kept.
@@ -243,8 +283,9 @@ func (c *Cluster) keepTail(id releve.PromotionID, at Position) (string, attempt,
 	if found { // of a promotion that was given up, and never judged
 		err = c.keepEvidence(kept, before)
 	}
-	first := attempt{ID: id, Timeline: at.Timeline, Flush: at.Flush, Began: time.Now().UTC()}
-	if err == nil {
+	newest, unread := c.newestTimeline()
+	first := attempt{ID: id, Newest: newest, Flush: at.Flush, Began: time.Now().UTC()}
+	if err = errors.Join(err, unread); err == nil {
 		err = c.linkTail(log, segmentStart(at.Replay-min(1, at.Replay)), first)
 	}
 	if err != nil {
