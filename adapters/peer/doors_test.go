@@ -26,7 +26,7 @@ func TestOneCertificateOpensTheLink(t *testing.T) {
 		if knock(t, p.main.Listen.String(), shown) == http.StatusOK {
 			opens = append(opens, name)
 		}
-		stop := impostor(t, p, shown)
+		stop := impostor(t, p, shown, "{}")
 		if err := main.Exchange(within(t, plenty), word{}, new(word)); err == nil {
 			believed = append(believed, name)
 		}
@@ -50,14 +50,14 @@ func knock(t *testing.T, at string, shown tls.Certificate) int {
 	return answer.StatusCode
 }
 
-// impostor answers at the secondary's address by a certificate.
-func impostor(t *testing.T, p *pair, shown tls.Certificate) (stop func()) {
+// impostor answers at the secondary's address by a certificate, whatever is asked.
+func impostor(t *testing.T, p *pair, shown tls.Certificate, answer string) (stop func()) {
 	t.Helper()
 	l, err := tls.Listen("tcp", p.secondary.Listen.String(), &tls.Config{Certificates: []tls.Certificate{shown}, ClientAuth: tls.RequireAnyClientCert})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") })}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, answer) })}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(l) }()
 	return func() { _ = server.Close(); <-done }

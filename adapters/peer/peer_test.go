@@ -18,6 +18,8 @@ import (
 
 	"releve"
 	"releve/adapters/peer"
+	"releve/doors/identity"
+	"releve/doors/identity/identitytest"
 	"releve/proof/practice/freeze"
 )
 
@@ -158,6 +160,22 @@ func TestACommandEndsWhenItsAskerIsGone(t *testing.T) {
 		t.Errorf("the asker who gave up got %v", err)
 	}
 	await(t, ended, "the command to end")
+}
+
+// What a command ends with because its asker left may still reach him, in one piece with what he
+// left upon: he gave up, and that is what he hears.
+func TestWhoGaveUpIsToldOfNoFailure(t *testing.T) {
+	p := newPair(t)
+	shown := identitytest.Shown(t, p.secondary.Cert, p.secondary.Key)[identity.Link]
+	defer impostor(t, p, shown, `{"value":"first"}`+"\n"+`{"end":true,"error":"its asker is gone"}`+"\n")()
+	main := p.start(p.main)
+	ctx, cancel := context.WithCancel(within(t, plenty))
+	defer cancel()
+	emitted := 0
+	err := main.Command(ctx, "switchover", nil, func(json.RawMessage) error { emitted++; cancel(); return nil })
+	if emitted != 1 || !errors.Is(err, context.Canceled) {
+		t.Errorf("told %d values, and then %v", emitted, err)
+	}
 }
 
 func TestNobodyListensThere(t *testing.T) {

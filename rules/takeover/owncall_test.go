@@ -96,19 +96,24 @@ func TestASilenceIsEverybodysByEitherClock(t *testing.T) {
 		{"a restart", 3 * time.Second, 3 * time.Second, time.Second, false},
 		{"a restart, and the main's clock stood still", 3 * time.Second, time.Second, time.Second, false},
 		{"a restart, and the mirror's clock stood still", time.Second, 3 * time.Second, time.Second, false},
-		{"a restart after which the mirror alone is answered", 3 * time.Second, 3 * time.Second, pbxLost + 500*time.Millisecond, true},
+		{"a restart after which the mirror alone is answered", 3 * time.Second, 3 * time.Second, pbxLost, true},
 	} {
 		mirror, main := copied(), owner()
-		answered := func(lasts time.Duration) { // and half a second more
-			for ; lasts >= 0; lasts -= 500 * time.Millisecond {
-				mirror.Step(Event{Now: mirror.Now, PBX: &PBX{Heard: true}})
-				main.observeOther(mirror.Status())
-				mirror.Now, main.Now = mirror.Now+500*time.Millisecond, main.Now+500*time.Millisecond
+		pass := func(theirs, ours time.Duration) { mirror.Now, main.Now = mirror.Now+theirs, main.Now+ours }
+		answered := func() {
+			mirror.Step(Event{Now: mirror.Now, PBX: &PBX{Heard: true}})
+			main.observeOther(mirror.Status())
+		}
+		answeredFor := func(lasts time.Duration) {
+			const period = 500 * time.Millisecond
+			for answered(); lasts > 0; lasts -= period {
+				pass(period, period)
+				answered()
 			}
 		}
-		answered(time.Minute)
-		mirror.Now, main.Now = mirror.Now+c.theirs-500*time.Millisecond, main.Now+c.ours-500*time.Millisecond
-		answered(c.answeredSince - 500*time.Millisecond)
+		answeredFor(time.Minute)
+		pass(c.theirs, c.ours)
+		answeredFor(c.answeredSince)
 		main.PBX, main.PBXAt, main.RegisterAt = PBX{Ago: time.Hour}, main.Now, main.Now
 		if got := main.pbxGone(); got != c.want {
 			t.Errorf("%s: the PBX is lost to the main alone: %v, want %v", c.story, got, c.want)
