@@ -91,7 +91,8 @@ func (v *Server) ForgetStandby() {
 // BreakCalls has something be wrong with the server's calls.
 func (v *Server) BreakCalls(why error) { v.change(func() { v.weak.calls = why }) }
 
-// Predate makes it one of the version before, which answers a check without a word.
+// Predate makes it one of the version before, which answers a check without a word, and tells
+// none upon another.
 func (v *Server) Predate() { v.change(func() { v.weak.former = true }) }
 
 // CrashDatabase ends the server's PostgreSQL. It starts again.

@@ -155,6 +155,9 @@ func (v *server) tells(m agent.Message, to *server) agent.Message {
 	m.Status = v.without.forge(m.Status, to)
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.weak.former {
+		m.Said, m.Upon = 0, agent.Upon{}
+	}
 	if v.byHand {
 		m = onTheWire(m)
 	}

@@ -44,7 +44,7 @@ type weak struct {
 	calls  error         // what is wrong with its calls
 	gate   time.Duration // that the opening of its gate takes longer, once its first commit is acknowledged
 	locked chan struct{} // somebody's transaction keeps facts from being stored until it is closed, nil: nobody's
-	former bool          // it is of the version before, which answers a check without a word
+	former bool          // it is of the version before, see [Server.Predate]
 }
 
 // process is one life of a server's program. One that has died goes on for a while as

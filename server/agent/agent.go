@@ -70,7 +70,7 @@ type Agent struct {
 	lifeID  string           // of this process
 
 	pbxHeard atomic.Int64  // when a question was sent for the other that the PBX answered (Now)
-	brought  atomic.Int64  // when the round began that last brought the other's word (Now); 0: none did
+	brought  atomic.Int64  // until when the next word of the other is awaited without a question (Now)
 	kick     chan struct{} // tell the other now
 	ill      atomic.Pointer[illness]
 	data     data

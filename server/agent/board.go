@@ -156,6 +156,13 @@ func (b *board) hear(m Message) {
 	b.other, b.heardAt = m, time.Now()
 }
 
+// upon is the last word of the other that was heard.
+func (b *board) upon() Upon {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return Upon{b.other.Life, b.other.Said}
+}
+
 // silent is how long the other may say nothing and still count as heard.
 const silent = 1200 * time.Millisecond
 
@@ -261,11 +268,15 @@ func (b *board) all() []view.Event {
 // Message is what the other is told: the status with the messages of the vote,
 // and what its screen shows of us.
 func (a *Agent) Message() Message {
+	upon := a.board.upon() // before the status: what is told is not older than that
 	m := a.Machine()
 	status := m.Status()
 	status.Spooled = a.Spool.Waiting()
-	return Message{Life: a.lifeID, Told: m.Now, Status: status, Server: a.server(m), Mirror: a.mirrorView(m), PBX: a.pbx(m), Events: a.board.own(eventsTold), Procedure: a.guide.Latest(),
-		Proof: a.board.proving()}
+	return Message{
+		Life: a.lifeID, Told: m.Now, Said: a.Now(), Upon: upon,
+		Status: status, Server: a.server(m), Mirror: a.mirrorView(m), PBX: a.pbx(m), Events: a.board.own(eventsTold),
+		Procedure: a.guide.Latest(), Proof: a.board.proving(),
+	}
 }
 
 // server is this server as a viewer sees it.

@@ -64,6 +64,8 @@ type Store interface {
 type Message struct {
 	Life string        // of the process that tells it, drawn at its start
 	Told time.Duration // when that process came to be so, by its own clock
+	Said time.Duration // when this was written, by that clock
+	Upon Upon          // what it had heard of the other by then
 
 	Status takeover.Status
 	Server view.Server
@@ -73,6 +75,13 @@ type Message struct {
 
 	Procedure *view.Procedure // that it runs, or ran last
 	Proof     *view.Procedure // a verification that it runs
+}
+
+// Upon is the last word that a server had heard of the other when it told one itself: none
+// of its own is older than that.
+type Upon struct {
+	Life string        // of the process that told it
+	Said time.Duration // by that process's clock
 }
 
 // Link is the way to the other server.

@@ -78,7 +78,7 @@ func (a *Agent) checkAndTell(ctx context.Context) func(context.Context, releve.C
 	return func(limit context.Context, q releve.CheckQuestion) (takeover.Reply, error) {
 		own, asked := a.Message(), a.Now()
 		return a.Link.CheckAndTell(limit, q, own, func(m Message) {
-			a.brought.Store(int64(asked))
+			a.brought.Store(int64(asked + broughtFor))
 			a.hear(ctx, m, asked)
 		})
 	}

@@ -12,6 +12,7 @@ import (
 	"releve"
 	"releve/proof/sim"
 	"releve/rules/takeover"
+	"releve/server/agent"
 )
 
 func TestANewSiteGetsProtected(t *testing.T) {
@@ -536,17 +537,30 @@ func TestAWordThatWasOvertakenIsNoNews(t *testing.T) {
 }
 
 // What comes by itself may have waited in a process that slept: of the PBX it says nothing
-// new. A restart of the PBX passed for a silence of the main's alone (R17).
+// new. A restart of the PBX passed for a silence of the main's alone (R17). It is as fresh as
+// the word of ours that it was told upon, and that one of the version before names none.
 func TestAWordThatNobodyAskedForIsNotFresh(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *sim.Site) {
 		word := s.Secondary().Agent().Message()
+		word.Status.PBXAgo = 0
+		const waited = 100 * time.Millisecond
+		time.Sleep(waited) // on its way
 		m := s.Main().Agent().Machine()
 		known := m.Other.PBXAgo + m.Now - m.OtherAt
-		word.Status.PBXAgo = 0
-		s.Main().Agent().Heard(t.Context(), word)
-		synctest.Wait()
-		if now := s.Main().Agent().Machine().Other; known <= 0 || now.PBXAgo < known {
-			t.Errorf("the PBX is taken to have answered the other %s ago, it was known for %s ago", now.PBXAgo, known)
+		heard := func(upon agent.Upon) time.Duration {
+			word.Upon = upon
+			s.Main().Agent().Heard(t.Context(), word)
+			synctest.Wait()
+			return s.Main().Agent().Machine().Other.PBXAgo
+		}
+		told := word.Upon
+		for story, upon := range map[string]agent.Upon{"none": {}, "another life": {Life: "another", Said: m.Now}} {
+			if age := heard(upon); known <= waited || age < known {
+				t.Errorf("upon %s, the PBX is taken to have answered the other %s ago, it was known for %s ago", story, age, known)
+			}
+		}
+		if age := heard(told); age < waited || age != s.Main().Agent().Machine().Now-told.Said {
+			t.Errorf("the PBX is taken to have answered the other %s ago, which was told upon our word of %s at %s", age, told.Said, m.Now)
 		}
 		s.Until("an answer of the other tells it anew", 5*time.Second, func() bool {
 			m := s.Main().Agent().Machine()

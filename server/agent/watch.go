@@ -14,7 +14,7 @@ import (
 const (
 	exchangePeriod = 400 * time.Millisecond
 	exchangeLimit  = 500 * time.Millisecond
-	broughtFor     = 650 * time.Millisecond // a word that a round brought: two more may fail before the other counts as silent
+	broughtFor     = 650 * time.Millisecond // a word that came without a question: two more may fail before the other counts as silent
 	databasePeriod = 250 * time.Millisecond
 	databaseLimit  = time.Second
 	patience       = 2 // looks that may fail in a row
@@ -51,7 +51,8 @@ func pause(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 }
 
 // watchOther tells the other our status and hears its own, at a steady pace and
-// at once after a change. Where rounds bring both words it has nothing to ask.
+// at once after a change. Where rounds bring both words, in either direction, it has nothing
+// to ask.
 func (a *Agent) watchOther(ctx context.Context) {
 	for ok := true; ok; ok = a.untilExchange(ctx) {
 		asked := a.Now()
@@ -83,18 +84,24 @@ func (a *Agent) untilExchange(ctx context.Context) bool {
 }
 
 // broughtLately is how much longer no exchange is needed, for a round brought both words and
-// the next one is about to.
+// the next one is about to. Where the other's word may soon decide something its age matters,
+// and no answer is younger than that to a question of ours.
 func (a *Agent) broughtLately() time.Duration {
-	brought := time.Duration(a.brought.Load())
-	if brought == 0 {
+	if m := a.Machine(); m.Suspended || m.Owns() && !m.PBX.Heard {
 		return 0
 	}
-	return brought + broughtFor - a.Now()
+	return time.Duration(a.brought.Load()) - a.Now()
 }
 
-// Heard takes in what the other told by itself, and answers with our own.
+// Heard takes in what the other told by itself, and answers with our own. What it had heard
+// of us by then is a question that it answers.
 func (a *Agent) Heard(ctx context.Context, m Message) Message {
-	a.hear(ctx, m, 0)
+	var asked time.Duration
+	if m.Upon.Life == a.lifeID {
+		asked = m.Upon.Said
+		a.brought.Store(int64(min(a.Now()+broughtFor, asked+2*broughtFor)))
+	}
+	a.hear(ctx, m, asked)
 	return a.Message()
 }
 

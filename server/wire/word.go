@@ -17,7 +17,7 @@ import (
 // what it is worth: see read.
 //
 // 1 told no number. 2 tells it, and whether the page is served, which 1 always affirmed; it
-// answers a word that came with a check by its own.
+// answers a word that came with a check by its own, and says upon which word of the other it tells one.
 const Version = 2
 
 // Word is what a server tells the other of itself, again and again: how it stands to the duty
@@ -27,6 +27,9 @@ type Word struct {
 	Version int           `json:"version,omitempty"`
 	Life    string        `json:"life,omitempty"`    // of the process that tells it, drawn at its start
 	Told    time.Duration `json:"told_ns,omitempty"` // when that process came to be so, by its own clock
+
+	Said time.Duration `json:"said_ns,omitempty"` // when this was written, by that clock
+	Upon Upon          `json:"upon,omitzero"`     // what it had heard of the other by then
 
 	Status Status  `json:"status"`
 	Server Server  `json:"server"`
@@ -45,6 +48,12 @@ func (w Word) read() Word {
 		w.Server.Interfaces = releve.Tier{State: releve.TierUnknown}
 	}
 	return w
+}
+
+// Upon names the last word that a server had heard when it told its own.
+type Upon struct {
+	Life string        `json:"life"`
+	Said time.Duration `json:"said_ns"`
 }
 
 // Status is a [takeover.Status].
