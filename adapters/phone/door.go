@@ -27,7 +27,7 @@ const (
 // tells of strangers (SPEC K1), until ctx ends. A resolver that does not answer keeps what
 // was known: no call waits for it.
 func (p *Phone) WatchDoor(ctx context.Context, names []string, explain func(severity releve.Severity, what releve.Sentence)) {
-	look := time.NewTicker(doorLook)
+	look := time.NewTimer(releve.UntilBeat(time.Now(), doorLook))
 	defer look.Stop()
 	var seen strangers
 	known := make(map[string][]netip.Prefix)
@@ -49,6 +49,7 @@ func (p *Phone) WatchDoor(ctx context.Context, names []string, explain func(seve
 		case <-ctx.Done():
 			return
 		case <-look.C:
+			look.Reset(releve.UntilBeat(time.Now(), doorLook))
 		}
 	}
 }

@@ -52,7 +52,7 @@ func newHolders(database holding, seat releve.Seat, explain func(releve.Severity
 
 // run looks until ctx ends. A database that does not answer holds nobody up: others tell that.
 func (h *holders) run(ctx context.Context) {
-	ticker := time.NewTicker(holdersPeriod)
+	ticker := time.NewTimer(releve.UntilBeat(time.Now(), holdersPeriod))
 	defer ticker.Stop()
 	for {
 		if seen, err := h.database.Holders(ctx); err == nil {
@@ -62,6 +62,7 @@ func (h *holders) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			ticker.Reset(releve.UntilBeat(time.Now(), holdersPeriod))
 		}
 	}
 }

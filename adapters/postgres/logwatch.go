@@ -76,7 +76,7 @@ func (r *rooms) run(ctx context.Context) {
 		if err == nil && r.calm(found) {
 			period = calmPeriod
 		}
-		if pause(ctx, period) != nil {
+		if pause(ctx, releve.UntilBeat(time.Now(), period)) != nil {
 			return
 		}
 	}

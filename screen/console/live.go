@@ -75,13 +75,14 @@ func (l *live) watch(ctx context.Context) {
 
 // follow reads the calls while a screen is open.
 func (l *live) follow(ctx context.Context) {
-	tick := time.NewTicker(callsEvery)
+	tick := time.NewTimer(releve.UntilBeat(time.Now(), callsEvery))
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			tick.Reset(releve.UntilBeat(time.Now(), callsEvery))
 			if l.watched() {
 				l.readCalls(ctx)
 			}

@@ -50,6 +50,9 @@ func pause(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 	return true
 }
 
+// beat is how long to wait to look again at what is looked at each so often.
+func beat(period time.Duration) time.Duration { return releve.UntilBeat(time.Now(), period) }
+
 // watchOther tells the other our status and hears its own, at a steady pace and
 // at once after a change. Where rounds bring both words, in either direction, it has nothing
 // to ask.
@@ -83,14 +86,16 @@ func (a *Agent) untilExchange(ctx context.Context) bool {
 	return true
 }
 
-// broughtLately is how much longer no exchange is needed, for a round brought both words and
-// the next one is about to. Where the other's word may soon decide something its age matters,
-// and no answer is younger than that to a question of ours.
+// broughtLately is how long to wait before looking again whether an exchange is needed; 0: it
+// is. None is while rounds bring both words. Where the other's word may soon decide something
+// its age matters, and no answer is younger than that to a question of ours.
 func (a *Agent) broughtLately() time.Duration {
-	if m := a.Machine(); m.Suspended || m.Owns() && !m.PBX.Heard {
+	m := a.Machine()
+	rests := time.Duration(a.brought.Load()) - a.Now()
+	if m.Suspended || m.Owns() && !m.PBX.Heard || rests < databasePeriod/2 {
 		return 0
 	}
-	return time.Duration(a.brought.Load()) - a.Now()
+	return beat(databasePeriod)
 }
 
 // Heard takes in what the other told by itself, and answers with our own. What it had heard
@@ -154,7 +159,7 @@ func (a *Agent) watchDatabase(ctx context.Context) {
 		if !now.Up {
 			early = nil
 		}
-		ok = pause(ctx, databasePeriod, early)
+		ok = pause(ctx, beat(databasePeriod), early)
 	}
 }
 
@@ -174,7 +179,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 		return
 	}
 	var since time.Duration // when the illness that was said began, 0: there is none
-	for pause(ctx, healthPeriod, nil) {
+	for pause(ctx, beat(healthPeriod), nil) {
 		start := a.Database.Exited()
 		if m := a.Machine(); !m.DB.Up || changesDatabase(m.Job) {
 			continue
@@ -274,7 +279,7 @@ func (a *Agent) lookAtMirror(ctx context.Context) {
 // server ask: a PBX counts questions too.
 func (a *Agent) watchPBX(ctx context.Context) {
 	last := a.Now() // a PBX that was never heard has been silent since we started
-	for ok := true; ok; ok = pause(ctx, pbxPeriod, nil) {
+	for ok := true; ok; ok = pause(ctx, beat(pbxPeriod), nil) {
 		if heard := time.Duration(a.pbxHeard.Load()); heard > last && a.Now()-heard < pbxPeriod {
 			last = heard
 			a.send(ctx, takeover.Event{PBX: &takeover.PBX{Heard: true, Ago: a.Now() - last}})
@@ -293,7 +298,7 @@ func (a *Agent) watchPBX(ctx context.Context) {
 // watchVoice looks at the calls and at our bindings.
 func (a *Agent) watchVoice(ctx context.Context) {
 	well, bound := true, false
-	for ok := true; ok; ok = pause(ctx, voicePeriod, nil) {
+	for ok := true; ok; ok = pause(ctx, beat(voicePeriod), nil) {
 		if now := a.Voice.Well() == nil; now != well {
 			well = now
 			a.send(ctx, takeover.Event{Calls: &well})

@@ -17,7 +17,7 @@ const (
 
 // Watch tells the operator, until ctx ends, what the calls show and no decision comes of.
 func (c *Calls) Watch(ctx context.Context) {
-	look := time.NewTicker(watchPeriod)
+	look := time.NewTimer(releve.UntilBeat(time.Now(), watchPeriod))
 	defer look.Stop()
 	saturated, lost := false, int64(0)
 	for {
@@ -25,6 +25,7 @@ func (c *Calls) Watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-look.C:
+			look.Reset(releve.UntilBeat(time.Now(), watchPeriod))
 		}
 		seen := c.Snapshot()
 		now := !seen.SaturatedSince.IsZero() && time.Since(seen.SaturatedSince) > saturatedAfter

@@ -108,7 +108,7 @@ func New(o Options) *Tester {
 
 // Run makes tests until ctx ends.
 func (t *Tester) Run(ctx context.Context) {
-	look := time.NewTicker(time.Second)
+	look := time.NewTimer(releve.UntilBeat(time.Now(), time.Second))
 	defer look.Stop()
 	for {
 		select {
@@ -118,6 +118,7 @@ func (t *Tester) Run(ctx context.Context) {
 			o.done <- t.check(ctx, o.emit)
 			continue
 		case <-look.C:
+			look.Reset(releve.UntilBeat(time.Now(), time.Second))
 		}
 		t.keep(ctx)
 		if t.due(time.Now()) {

@@ -84,7 +84,7 @@ const (
 
 // Run looks, while this server is on duty, until ctx ends.
 func (s *Salvager) Run(ctx context.Context) {
-	follow := time.NewTicker(followEvery)
+	follow := time.NewTimer(releve.UntilBeat(time.Now(), followEvery))
 	defer follow.Stop()
 	wait := lookEvery
 	look := time.NewTimer(followEvery)
@@ -94,6 +94,7 @@ func (s *Salvager) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-follow.C:
+			follow.Reset(releve.UntilBeat(time.Now(), followEvery))
 			s.follow(ctx)
 		case <-look.C:
 			wait = min(2*wait, lookSeldom)

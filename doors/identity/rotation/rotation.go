@@ -76,7 +76,7 @@ func (k *Rotation) Run(ctx context.Context, link Link, witness Shower, database 
 }
 
 func (k *Rotation) run(ctx context.Context) {
-	ticker := time.NewTicker(keysPeriod)
+	ticker := time.NewTimer(releve.UntilBeat(time.Now(), keysPeriod))
 	defer ticker.Stop()
 	for {
 		k.look(ctx)
@@ -84,6 +84,7 @@ func (k *Rotation) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			ticker.Reset(releve.UntilBeat(time.Now(), keysPeriod))
 		}
 	}
 }
