@@ -94,3 +94,13 @@ type SpoolPage struct {
 	Incarnation string        `json:"incarnation"`
 	Records     []SpoolRecord `json:"records"`
 }
+
+// OfCalls are the facts that are a call's record. What is said of a run belongs to none.
+func OfCalls(facts []Fact) (some []Fact) {
+	for _, f := range facts {
+		if f.Call != "" {
+			some = append(some, f)
+		}
+	}
+	return some
+}

@@ -54,6 +54,7 @@ func (a *App) openDatabase(cluster *postgres.Cluster) {
 	a.cluster = postgres.NewRunner(cluster, recovers, a.front.Explain)
 	a.ledger = outbox.NewLedger()
 	stored := func(facts []releve.Fact) {
+		facts = releve.OfCalls(facts) // what is no call's is nobody's record
 		a.front.Stored(facts)
 		a.ledger.Add(facts)
 	}

@@ -33,7 +33,7 @@ func promptsSaid(t *testing.T, names ...string) pcm {
 	t.Helper()
 	var said pcm
 	for _, name := range names {
-		out, _ := sox(t, nil, slices.Concat([]string{filepath.Join("..", "attendant", "prompts", "fr", name+".wav")}, rawPCM, []string{"-"})...)
+		out, _ := sox(t, nil, slices.Concat([]string{filepath.Join("..", "..", "rules", "attendant", "prompts", "fr", name+".wav")}, rawPCM, []string{"-"})...)
 		said = append(said, out...)
 		said = append(said, make(pcm, (packetSamples-len(said)%packetSamples)%packetSamples)...)
 	}

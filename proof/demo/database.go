@@ -28,8 +28,7 @@ func databaseRows(ctx context.Context, data string) (map[releve.FactID]int, erro
 		return nil, err
 	}
 	defer db.Close(context.WithoutCancel(ctx))
-	rows, err := db.Query(ctx, `SELECT fact_id FROM call UNION ALL SELECT fact_id FROM call_step
-		UNION ALL SELECT fact_id FROM call_end UNION ALL SELECT fact_id FROM run_over`)
+	rows, err := db.Query(ctx, "SELECT fact_id FROM call UNION ALL SELECT fact_id FROM call_step UNION ALL SELECT fact_id FROM call_end")
 	if err != nil {
 		return nil, err
 	}
