@@ -17,6 +17,7 @@ type Runner struct {
 	recovers func() Progress
 	explain  func(severity releve.Severity, what releve.Sentence)
 	slot     atomic.Bool // the mirror's slot was made since this database became the owner's
+	owner    atomic.Bool // it was the owner's when it was looked at last
 }
 
 // NewRunner makes the runner of a cluster. recovers gives what is told of one start's
@@ -77,15 +78,30 @@ func (r *Runner) Stop(ctx context.Context) error {
 	return r.Cluster.Stop(ctx, true)
 }
 
-// Mirror looks at the owner's mirror, and makes the slot again that somebody has dropped.
-func (r *Runner) Mirror(ctx context.Context) (m MirrorSession, own Position, err error) {
-	if m, own, err = r.mirror(ctx); err != nil {
-		return m, own, err
+// Look is where the database stands and, of the owner's, how its mirror is: nil, where that
+// cannot be told. Whose it is seldom changes, so the owner's is asked for both in one go. The
+// slot that somebody has dropped is made again.
+func (r *Runner) Look(ctx context.Context) (own Position, m *MirrorSession, err error) {
+	if !r.owner.Load() {
+		own, err = r.Position(ctx)
+		if err != nil || own.InRecovery {
+			return own, nil, err
+		}
 	}
-	if m.SlotGone && r.slot.Load() { // until then the start or the promotion is about to make it
-		err = r.slotAgain(ctx)
+	session, own, err := r.mirror(ctx)
+	if err != nil && own == (Position{}) {
+		return own, nil, err
 	}
-	return m, own, err
+	r.owner.Store(!own.InRecovery)
+	if err != nil || own.InRecovery {
+		return own, nil, nil
+	}
+	if session.SlotGone && r.slot.Load() { // until then the start or the promotion is about to make it
+		if r.slotAgain(ctx) != nil {
+			return own, nil, nil // the next look tries again
+		}
+	}
+	return own, &session, nil
 }
 
 func (r *Runner) slotAgain(ctx context.Context) error {

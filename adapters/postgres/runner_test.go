@@ -18,7 +18,7 @@ func TestTheWatchLeavesTheSlotToTheStart(t *testing.T) {
 	must(t, main.start(within(t), Primary))
 	must(t, main.DropSlots(within(t)))
 	for range 3 {
-		_, _, err := main.Mirror(within(t))
+		_, _, err := main.Look(within(t))
 		must(t, err)
 	}
 	if m, err := main.Cluster.Mirror(within(t)); err != nil || !m.SlotGone || len(said) > 0 {
@@ -26,7 +26,7 @@ func TestTheWatchLeavesTheSlotToTheStart(t *testing.T) {
 	}
 	must(t, main.keepForMirror(within(t)))
 	must(t, main.DropSlots(within(t)))
-	_, _, err := main.Mirror(within(t))
+	_, _, err := main.Look(within(t))
 	must(t, err)
 	if m, err := main.Cluster.Mirror(within(t)); err != nil || m.SlotGone || !slices.Equal(said, []string{"warning event-slot-made-again"}) {
 		t.Errorf("after it was dropped: %+v, %v, said %q", m, err, said)
@@ -39,6 +39,9 @@ func TestAPromotionWhoseSlotCannotBeMadeIsMadeAgain(t *testing.T) {
 	ctx := within(t)
 	main, copied := pair(t)
 	secondary := NewRunner(copied, nil, func(releve.Severity, releve.Sentence) {})
+	if own, m, err := secondary.Look(ctx); err != nil || !own.InRecovery || m != nil {
+		t.Errorf("a copy is %+v, with the mirror %+v (%v)", own, m, err)
+	}
 	kept := copied.path("data", "pg_replslot")
 	must(t, os.Chmod(kept, 0o500))
 	main.Fence()
@@ -55,6 +58,15 @@ func TestAPromotionWhoseSlotCannotBeMadeIsMadeAgain(t *testing.T) {
 	must(t, err)
 	if p.Timeline < 2 {
 		t.Errorf("promoted to %+v", p)
+	}
+	for range 2 { // at once, and when it is known for the owner's
+		if own, m, err := secondary.Look(ctx); err != nil || own.InRecovery || own.Timeline != p.Timeline || m == nil || m.SlotGone || m.Present {
+			t.Errorf("promoted it is %+v, with the mirror %+v (%v)", own, m, err)
+		}
+	}
+	must(t, secondary.StartCopy(ctx))
+	if own, m, err := secondary.Look(ctx); err != nil || !own.InRecovery || m != nil {
+		t.Errorf("a copy again, it is %+v, with the mirror %+v (%v)", own, m, err)
 	}
 	must(t, secondary.Stop(ctx))
 }

@@ -45,12 +45,16 @@ func (t Takeover) Create(ctx context.Context) (releve.DataID, error) {
 // Why it exited.
 func (t Takeover) Why() string { return releve.Reason(t.ExitError()) }
 
-// Look is where it stands.
-func (t Takeover) Look(ctx context.Context) (takeover.Database, error) {
-	p, err := t.Position(ctx)
-	return takeover.Database{
+// Look is [Runner.Look].
+func (t Takeover) Look(ctx context.Context) (takeover.Database, *takeover.Mirror, error) {
+	p, m, err := t.Runner.Look(ctx)
+	db := takeover.Database{
 		Up: err == nil, InRecovery: p.InRecovery, Streaming: p.Streaming, Flush: p.Flush, Replay: p.Replay, Timeline: p.Timeline,
-	}, err
+	}
+	if m == nil {
+		return db, nil, err
+	}
+	return db, &takeover.Mirror{Streaming: m.InSync(), Foreign: m.Foreign != "", Lost: m.Lost, Flush: m.Flush, Own: p.Flush}, nil
 }
 
 // Health is [Cluster.Health], which is bounded by itself. A disk or a database that did not
@@ -61,15 +65,6 @@ func (t Takeover) Health(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", releve.ErrSlow, err)
 	}
 	return err
-}
-
-// Mirror is [Runner.Mirror].
-func (t Takeover) Mirror(ctx context.Context) (takeover.Mirror, error) {
-	m, own, err := t.Runner.Mirror(ctx)
-	if err != nil {
-		return takeover.Mirror{}, err
-	}
-	return takeover.Mirror{Streaming: m.InSync(), Foreign: m.Foreign != "", Lost: m.Lost, Flush: m.Flush, Own: own.Flush}, nil
 }
 
 // Promote is [Runner.Promote].

@@ -24,7 +24,7 @@ func TestADiskInTheWordsOfTheTakeover(t *testing.T) {
 	if why := runs.Why(); why == "" {
 		t.Error("nobody can say why it exited")
 	}
-	if _, err := runs.Look(within(t)); err == nil {
+	if _, _, err := runs.Look(within(t)); err == nil {
 		t.Error("it is up after its end")
 	}
 	must(t, os.RemoveAll(c.dataDir()))

@@ -298,7 +298,11 @@ func (p postgres) asks(ctx context.Context, answer func()) error {
 	return nil
 }
 
-func (p postgres) Look(ctx context.Context) (seen takeover.Database, err error) {
+// Look reads the owner's own position first, as the product does.
+func (p postgres) Look(ctx context.Context) (seen takeover.Database, mirror *takeover.Mirror, err error) {
+	p.mu.Lock()
+	own := p.lsn(len(p.database.log))
+	p.mu.Unlock()
 	err = p.asks(ctx, func() {
 		c := &p.database
 		seen = takeover.Database{
@@ -307,19 +311,11 @@ func (p postgres) Look(ctx context.Context) (seen takeover.Database, err error) 
 		if c.unplayed > 0 {
 			seen.Replay = seen.Flush - c.unplayed
 		}
+		if c.runs == primary {
+			mirror = &takeover.Mirror{Own: own, Streaming: p.sends(), Lost: p.other().database.session.tooOld, Flush: p.lsn(c.reported)}
+		}
 	})
-	return seen, err
-}
-
-// Mirror reads the owner's own position first, as the product does.
-func (p postgres) Mirror(ctx context.Context) (seen takeover.Mirror, err error) {
-	p.mu.Lock()
-	seen.Own = p.lsn(len(p.database.log))
-	p.mu.Unlock()
-	err = p.asks(ctx, func() {
-		seen.Streaming, seen.Lost, seen.Flush = p.sends(), p.other().database.session.tooOld, p.lsn(p.database.reported)
-	})
-	return seen, err
+	return seen, mirror, err
 }
 
 func (p postgres) Promote(ctx context.Context, _ releve.PromotionID, _ takeover.Candidate) (done takeover.Promotion, err error) {

@@ -223,7 +223,7 @@ func (a *Agent) start(ctx context.Context, writable bool) (done takeover.Done, e
 }
 
 func (a *Agent) look(ctx context.Context) (*takeover.Database, error) {
-	db, err := a.Database.Look(ctx)
+	db, _, err := a.Database.Look(ctx)
 	return &db, err
 }
 

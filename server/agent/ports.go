@@ -29,8 +29,8 @@ type Database interface {
 	Fence()                          // at once, at most a second
 	Exited() <-chan struct{}         // of the current start
 	Why() string                     // it exited
-	Look(context.Context) (takeover.Database, error)
-	Mirror(context.Context) (takeover.Mirror, error)
+	// Look is how it is, and how an owner's sees its mirror; nil: a copy's, or it does not tell.
+	Look(context.Context) (takeover.Database, *takeover.Mirror, error)
 	// Promote makes the copy the owner's, once for each id: what is tried again is judged with what the
 	// first attempt left. The fork is where the vote's timeline was left. Of an unsafe one: [releve.ErrUnsafe] (R4).
 	Promote(ctx context.Context, id releve.PromotionID, vote takeover.Candidate) (takeover.Promotion, error)

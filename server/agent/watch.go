@@ -138,7 +138,7 @@ func (a *Agent) watchDatabase(ctx context.Context) {
 	failures := 0
 	for ok := true; ok; {
 		exited := a.Database.Exited()
-		now, err := a.lookAt(ctx, exited)
+		now, mirror, err := a.lookAt(ctx, exited)
 		if ill := a.ill.Load(); ill != nil && now.Up && ill.start == exited {
 			now = takeover.Database{Why: ill.why}
 		}
@@ -152,8 +152,9 @@ func (a *Agent) watchDatabase(ctx context.Context) {
 		if now != known {
 			a.send(ctx, takeover.Event{Database: &now})
 		}
-		if now.Up && !now.InRecovery {
-			a.lookAtMirror(ctx)
+		if mirror != nil && now.Up && !now.InRecovery {
+			a.board.mirror(*mirror)
+			a.send(ctx, takeover.Event{Mirror: mirror})
 		}
 		early := exited
 		if !now.Up {
@@ -251,28 +252,19 @@ func (a *Agent) healed(ctx context.Context) error {
 
 // lookAt is the database's state. One that does not answer is down too, but only
 // after some patience: a busy machine answers late.
-func (a *Agent) lookAt(ctx context.Context, exited <-chan struct{}) (takeover.Database, error) {
+func (a *Agent) lookAt(ctx context.Context, exited <-chan struct{}) (takeover.Database, *takeover.Mirror, error) {
 	select {
 	case <-exited:
-		return takeover.Database{Why: a.Database.Why()}, nil
+		return takeover.Database{Why: a.Database.Why()}, nil, nil
 	default:
 	}
 	limit, cancel := context.WithTimeout(ctx, databaseLimit)
 	defer cancel()
-	db, err := a.Database.Look(limit)
+	db, mirror, err := a.Database.Look(limit)
 	if err != nil {
-		return takeover.Database{Why: releve.Reason(err)}, err
+		return takeover.Database{Why: releve.Reason(err)}, nil, err
 	}
-	return db, nil
-}
-
-func (a *Agent) lookAtMirror(ctx context.Context) {
-	limit, cancel := context.WithTimeout(ctx, databaseLimit)
-	defer cancel()
-	if m, err := a.Database.Mirror(limit); err == nil {
-		a.board.mirror(m)
-		a.send(ctx, takeover.Event{Mirror: &m})
-	}
+	return db, mirror, nil
 }
 
 // watchPBX asks the PBX whether it is there, unless the other's questions just made this

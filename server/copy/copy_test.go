@@ -90,8 +90,14 @@ func inTime(t *testing.T, what string, do func() error) {
 
 func mirrorOf(t *testing.T, owner home) (m postgres.MirrorSession, own postgres.Position) {
 	t.Helper()
-	inTime(t, "the owner says how its mirror is", func() (err error) {
-		m, own, err = owner.Runner.Mirror(within(t))
+	inTime(t, "the owner says how its mirror is", func() error {
+		at, seen, err := owner.Runner.Look(within(t))
+		if err == nil && seen == nil {
+			err = errors.New("nothing of its mirror")
+		}
+		if err == nil {
+			m, own = *seen, at
+		}
 		return err
 	})
 	return m, own
