@@ -1,6 +1,14 @@
 package releve
 
-import "time"
+import (
+	"crypto/rand"
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// CallID is the Call-ID header of the call's INVITE (RFC 3261 §20.8).
+type CallID string
 
 // Invite is what a server knows of a call that a PBX offers it.
 type Invite struct {
@@ -71,4 +79,160 @@ type TestCall struct {
 
 	By    Seat // the server that says that it answered; "": neither did
 	Known bool // both servers were asked
+}
+
+// Call is one call of `releve calls`.
+type Call struct {
+	Call        CallID        `json:"call"`
+	At          time.Time     `json:"at"`
+	Seat        Seat          `json:"seat"`
+	Term        Term          `json:"term"`
+	From        string        `json:"from"`
+	Overflowed  bool          `json:"overflowed"`
+	WithoutDuty bool          `json:"without_duty"`
+	Test        bool          `json:"test"`
+	Outcome     string        `json:"outcome"` // "" while in progress
+	Duration    time.Duration `json:"duration_ns"`
+	Steps       []Step        `json:"steps"`
+	Stored      bool          `json:"stored"` // false: still in a spool
+	Run         RunID         `json:"run,omitempty"`
+	Chain       string        `json:"chain,omitempty"`    // the same of all attempts of one caller
+	Detail      string        `json:"detail,omitempty"`   // why it ended so
+	Attempts    []Attempt     `json:"attempts,omitempty"` // the others of this caller, newest first
+}
+
+// The outcomes that no server saw. The call has then lasted at least its duration.
+const (
+	Cut     = "cut"     // the server of it stopped, as it said itself when it started again
+	Unknown = "unknown" // nobody says now whether it is over
+)
+
+// Seen says whether the end of a call was seen by the server of it.
+func (c Call) Seen() bool { return c.Outcome != "" && c.Outcome != Cut && c.Outcome != Unknown }
+
+// Step is one step of a call.
+type Step struct {
+	At     time.Time `json:"at"`
+	Name   string    `json:"name"`
+	Detail string    `json:"detail"`
+}
+
+// Attempt is a call that is shown in the row of another, because it is the same caller's.
+type Attempt struct {
+	Call    CallID    `json:"call"`
+	At      time.Time `json:"at"`
+	Seat    Seat      `json:"seat"`
+	Outcome string    `json:"outcome"`
+	Detail  string    `json:"detail,omitempty"`
+}
+
+// shownMost is how much of a caller's number is shown: of one from outside, its region.
+const shownMost = 4
+
+// Masked is a caller's number as listings of calls may show it (SPEC C8). It is hidden from
+// its end, which tells whom: half of it at least, so that a number of the house, which is
+// short, is not shown whole. What is masked already stays as it is.
+func Masked(number string) string {
+	letters := []rune(number)
+	shown := min(shownMost, len(letters)/2)
+	return string(letters[:shown]) + strings.Repeat("*", len(letters)-shown)
+}
+
+// FactID names one fact. Storing a fact twice stores it once, by its id.
+type FactID string
+
+// NewFactID draws an id that no other fact has.
+func NewFactID() FactID { return FactID(rand.Text()) }
+
+// FactKind says what a fact tells of a call.
+type FactKind string
+
+// The kinds of facts, each with the type of its body.
+const (
+	CallOffered FactKind = "call" // CallBody: a call was taken up
+	CallStepped FactKind = "step" // StepBody: something happened in it
+	CallEnded   FactKind = "end"  // EndBody: it is over
+	RunOver     FactKind = "over" // OverBody: a run of the server is over, and so is each call of it
+)
+
+// Fact is something that happened. It is new when it is made and never changed
+// afterwards, so facts commute and may be stored in any order, once (RULES R14).
+type Fact struct {
+	ID   FactID          `json:"id"`
+	Kind FactKind        `json:"kind"`
+	Call CallID          `json:"call"` // "" of what is no call's
+	Seat Seat            `json:"seat"` // the server that saw it
+	Term Term            `json:"term"` // the term that server knew
+	At   time.Time       `json:"at"`
+	Body json.RawMessage `json:"body"`
+}
+
+// CallBody is what is known of a call when it is taken up.
+type CallBody struct {
+	From         string `json:"from"` // masked but for its first half, four characters at most; the site's own user as it is
+	To           string `json:"to"`
+	Overflowed   bool   `json:"overflowed"`
+	Reason       string `json:"reason,omitempty"` // of the overflow, where the PBX gave it
+	WithoutDuty  bool   `json:"without_duty"`     // RULES R13
+	Test         bool   `json:"test"`             // made by a procedure: not in the statistics
+	AnsweredMS   int64  `json:"answered_ms"`      // from INVITE to 200 OK
+	Verification bool   `json:"verification"`     // this call's verification led to a takeover
+	Run          RunID  `json:"run,omitempty"`    // of the server that took it up
+	Chain        string `json:"chain,omitempty"`  // the same of all attempts of one caller
+}
+
+// StepBody is one step of a call, numbered from 1.
+type StepBody struct {
+	Number int    `json:"number"`
+	Name   string `json:"name"`   // greeting, menu, digits, transfer, transfer-result …
+	Detail string `json:"detail"` // digits masked
+}
+
+// EndBody is how a call ended.
+type EndBody struct {
+	Outcome    string `json:"outcome"` // transferred, abandoned, refused, failed …
+	Detail     string `json:"detail,omitempty"`
+	DurationMS int64  `json:"duration_ms"`
+}
+
+// RunID names one run of a server, from the start of its process to its end. A call lives no
+// longer than the run that took it up.
+type RunID string
+
+// NewRunID draws an id that no other run has.
+func NewRunID() RunID { return RunID(rand.Text()) }
+
+// OverBody names a run that is over. Only the server itself knows that for certain: when it
+// starts again, no process of its own holds the disk any more.
+type OverBody struct {
+	Run RunID `json:"run"` // "": any that was before this fact and is not known by its name
+	By  RunID `json:"by"`  // the run that says so
+}
+
+// NewFact makes a fact of now-known content. The body is one of the kinds' types.
+func NewFact(kind FactKind, call CallID, seat Seat, term Term, at time.Time, body any) (Fact, error) {
+	raw, err := json.Marshal(body)
+	return Fact{ID: NewFactID(), Kind: kind, Call: call, Seat: seat, Term: term, At: at.UTC(), Body: raw}, err
+}
+
+// SpoolRecord is a fact with its place in a server's spool.
+type SpoolRecord struct {
+	Sequence uint64 `json:"sequence"`
+	Fact     Fact   `json:"fact"`
+}
+
+// SpoolPage is a piece of a server's spool, in order (RULES R14).
+type SpoolPage struct {
+	Incarnation string        `json:"incarnation"`
+	Records     []SpoolRecord `json:"records"`
+}
+
+// OfCalls are the facts that are a call's record. What is said of a run belongs to none.
+func OfCalls(facts []Fact) (some []Fact) {
+	for _, f := range facts {
+		if f.Call != "" {
+			some = append(some, f)
+		}
+	}
+	return some
 }

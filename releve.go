@@ -4,13 +4,15 @@
 // A site is one establishment with its PBX and two servers. Each server sits in
 // a [Seat] that never changes; at most one of them has the [Duty] Active. Each
 // change of duty raises the [Term] by one.
+//
+// Who serves stands in this file; a call and the facts that it leaves in call.go; what the
+// database keeps, and what can befall it, in database.go; what people read in sentence.go.
 package releve
 
 import (
-	"crypto/rand"
-	"fmt"
-	"strconv"
-	"strings"
+	"encoding/json"
+	"slices"
+	"time"
 )
 
 // Seat is where a server was installed. It never changes.
@@ -75,51 +77,93 @@ const (
 // Term is the number of the current duty. It never goes back.
 type Term uint64
 
-// CallID is the Call-ID header of the call's INVITE (RFC 3261 §20.8).
-type CallID string
+// TierState is how one layer of a server is.
+type TierState string
 
-// DataID names one copy of the data: random, new for each clone or restore, and
-// kept both in the journal and beside the data itself (RULES R2).
-type DataID string
+// The states of a tier.
+const (
+	TierWell     TierState = "well"
+	TierStarting TierState = "starting"
+	TierDegraded TierState = "degraded"
+	TierDown     TierState = "down"
+	TierUnknown  TierState = "unknown"
+	TierNone     TierState = "none" // the level gives this server none
+)
 
-// NewDataID draws a data id that no other copy has.
-func NewDataID() DataID { return DataID(rand.Text()) }
-
-// PromotionID names one promotion; timeline numbers alone can be the same for
-// two promotions (RULES R10).
-type PromotionID string
-
-// NewPromotionID draws a promotion id that no other promotion has.
-func NewPromotionID() PromotionID { return PromotionID(rand.Text()) }
-
-// Timeline is a PostgreSQL timeline number (manual §26.3.5).
-type Timeline uint32
-
-// LSN is a position in PostgreSQL's write-ahead log, in bytes.
-type LSN uint64
-
-// String writes the position as PostgreSQL's pg_lsn does, for example 0/3000148.
-func (l LSN) String() string { return fmt.Sprintf("%X/%X", uint32(l>>32), uint32(l)) }
-
-// ParseLSN reads PostgreSQL's pg_lsn form, for example 0/3000148.
-func ParseLSN(s string) (LSN, error) {
-	high, low, ok := strings.Cut(s, "/")
-	h, errHigh := strconv.ParseUint(high, 16, 32)
-	l, errLow := strconv.ParseUint(low, 16, 32)
-	if !ok || errHigh != nil || errLow != nil {
-		return 0, fmt.Errorf("%q is not a position in the write-ahead log: expected a form like 0/3000148", s)
-	}
-	return LSN(h<<32 | l), nil
+// Tier is the state of one layer with its reason, "" when well.
+type Tier struct {
+	State TierState `json:"state"`
+	Why   Sentence  `json:"why"`
 }
 
-// MarshalText writes the position as PostgreSQL does.
-func (l LSN) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+// Severity is how grave something is that an operator is told.
+type Severity string
 
-// UnmarshalText reads the form that MarshalText writes.
-func (l *LSN) UnmarshalText(text []byte) error {
-	v, err := ParseLSN(string(text))
-	if err == nil {
-		*l = v
-	}
-	return err
+// The severities, the least grave first.
+const (
+	Cleared  Severity = "cleared" // what was told before is over
+	Info     Severity = "info"
+	Warning  Severity = "warning"
+	Major    Severity = "major"
+	Critical Severity = "critical"
+)
+
+// graver are all of them in their order.
+var graver = []Severity{Cleared, Info, Warning, Major, Critical}
+
+// AtLeast says that s is as grave as least, or graver.
+func (s Severity) AtLeast(least Severity) bool {
+	return slices.Index(graver, s) >= slices.Index(graver, least)
+}
+
+// Clears says that what was told before is over.
+func (s Severity) Clears() bool { return s == Cleared }
+
+// CheckQuestion asks the server on duty whether it can take a call (SPEC H4).
+type CheckQuestion struct {
+	Nonce string `json:"nonce"` // drawn for this question; the answer repeats it
+	Term  Term   `json:"term"`  // that the asker knows
+	Call  bool   `json:"call"`  // a call waits for the answer: look at the binding itself
+}
+
+// CheckAnswer is what the server asked says of itself. It is a positive answer
+// only as SPEC H4 says: Well, and the PBX answered after the question. It tells of the
+// callers' tier alone: a call is answered without a database and without a page (RULES R13), and
+// a takeover because of those would end conversations for nothing.
+type CheckAnswer struct {
+	Nonce       string        `json:"nonce,omitempty"`
+	Seat        Seat          `json:"seat"`
+	Term        Term          `json:"term"`
+	Well        bool          `json:"well"`
+	Busy        bool          `json:"busy"`           // all channels are busy: still in service
+	Registered  bool          `json:"registered"`     // the reception user's binding is this server's
+	PBXAnswered bool          `json:"pbx_answered"`   // an OPTIONS sent after the question
+	LastInvite  time.Duration `json:"last_invite_ns"` // how long ago the last INVITE came; negative: none since the start
+	Why         Sentence      `json:"why"`
+}
+
+// EntryFormat counts the ways in which entries have been written, and with them what went
+// into a decision. A diary keeps those of months, over changes of version.
+const EntryFormat = 2
+
+// Entry is one decision, or decision not to act, with its evidence (SPEC H14).
+type Entry struct {
+	Format   int             `json:"format,omitempty"` // see EntryFormat; 0: the first, which did not say so
+	At       time.Time       `json:"at"`
+	Seat     Seat            `json:"seat"`
+	Term     Term            `json:"term"`
+	Kind     string          `json:"kind"` // decision, non-decision, fact
+	What     Sentence        `json:"what"`
+	Call     CallID          `json:"call,omitempty"` // the call that led to it, or that it answered
+	Evidence []Sentence      `json:"evidence,omitempty"`
+	Input    json.RawMessage `json:"input,omitempty"`   // the event that the decision took, for replay
+	Routine  bool            `json:"routine,omitempty"` // it changed nothing that lasts, and may come a thousand times
+}
+
+// UntilBeat is how long to wait from now to look at something again that is looked at each so
+// often: until the multiple of that period, on the clock, that is nearest to one period from
+// now, so from a half to one and a half of it. Those who look at different things so wake a
+// server together: an idle one pays for its wake-ups, not for what it does in them.
+func UntilBeat(now time.Time, period time.Duration) time.Duration {
+	return now.Add(period).Round(period).Sub(now)
 }
