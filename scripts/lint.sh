@@ -1,10 +1,10 @@
 #!/bin/sh
 # Formatting, vet, staticcheck and known vulnerabilities, all of them before it
-# fails. The tools have a module of their own, tools/, so that their dependencies
-# are not the product's.
+# fails. The tools have a module of their own, scripts/tools/, so that their
+# dependencies are not the product's.
 set -u
 failed=0
-GOBIN=$PWD/bin go -C tools install tool || exit 1
+GOBIN=$PWD/bin go -C scripts/tools install tool || exit 1
 
 unformatted=$(git ls-files -z '*.go' | xargs -0 gofmt -l)
 if [ -n "$unformatted" ]; then

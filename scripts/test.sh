@@ -7,7 +7,7 @@
 set -u
 failed=0
 rooms=$(go list ./... | grep -v /proof/acceptance) || exit 1
-GOBIN=$PWD/bin go -C tools install gotest.tools/gotestsum || exit 1
+GOBIN=$PWD/bin go -C scripts/tools install gotest.tools/gotestsum || exit 1
 events=$(mktemp -d)
 trap 'rm -rf "$events"' EXIT
 trap 'exit 130' INT TERM

@@ -168,7 +168,7 @@ func eachFile(t *testing.T, dir string, visit func(name string, n ast.Node)) {
 	t.Helper()
 	found := false
 	err := filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
-		if entry != nil && entry.IsDir() && slices.Contains([]string{"testdata", "tools", ".git"}, entry.Name()) {
+		if entry != nil && entry.IsDir() && slices.Contains([]string{"testdata", ".git"}, entry.Name()) {
 			return fs.SkipDir
 		}
 		if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {

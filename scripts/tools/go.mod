@@ -1,4 +1,4 @@
-module releve/tools
+module releve/scripts/tools
 
 go 1.26.8
 
