@@ -19,9 +19,6 @@ func NewDataID() DataID { return DataID(rand.Text()) }
 // two promotions (RULES R10).
 type PromotionID string
 
-// NewPromotionID draws a promotion id that no other promotion has.
-func NewPromotionID() PromotionID { return PromotionID(rand.Text()) }
-
 // Timeline is a PostgreSQL timeline number (manual §26.3.5).
 type Timeline uint32
 

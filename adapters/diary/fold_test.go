@@ -60,7 +60,7 @@ func TestAFloodWashesNothingOut(t *testing.T) {
 	}
 	d.Write(takes(at))
 	must(t, d.Flush(within(t)))
-	all, err := d.Read(time.Time{}, time.Time{}, flood)
+	all, err := recent(d, flood)
 	must(t, err)
 	var takeovers, told, decided, rounds int
 	for i, e := range all {
@@ -115,7 +115,7 @@ func TestWhatIsFoldedIsCounted(t *testing.T) {
 		}
 		must(t, d.Flush(within(t)))
 	}
-	all, err := d.Recent(10 * each)
+	all, err := recent(d, 10 * each)
 	must(t, err)
 	count, kept := map[string]int{}, map[string]int{}
 	for _, e := range all {
@@ -148,7 +148,7 @@ func TestFoldsAreToldAtTheEnd(t *testing.T) {
 		d.Write(releve.Entry{At: noon.Add(time.Duration(n) * foldedEvery), Kind: "fact", What: releve.Say("seldom"), Routine: true})
 	}
 	must(t, d.Close())
-	all, err := d.Recent(1000)
+	all, err := recent(d, 1000)
 	must(t, err)
 	count := map[string]int{}
 	for _, e := range all {

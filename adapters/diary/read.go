@@ -13,11 +13,6 @@ import (
 	"time"
 )
 
-// Recent returns the last n entries, newest last.
-func (d *Diary) Recent(n int) ([]releve.Entry, error) {
-	return d.Read(time.Time{}, time.Time{}, n)
-}
-
 // Read returns the last limit entries whose time lies in [from, to], newest
 // last. A zero time is no bound.
 func (d *Diary) Read(from, to time.Time, limit int) ([]releve.Entry, error) {

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -123,7 +124,7 @@ func (p *site) pool(change ...func(*pgxpool.Config)) *pgxpool.Pool {
 // open opens a store that has the vote, and releases it with the test.
 func (p *site) open(change ...func(*store.Options)) *store.Store {
 	p.t.Helper()
-	opt := store.Options{Term: 1, Seat: releve.Main, Lone: true, Promotion: releve.NewPromotionID()}
+	opt := store.Options{Term: 1, Seat: releve.Main, Lone: true, Promotion: releve.PromotionID(rand.Text())}
 	for _, f := range change {
 		f(&opt)
 	}
@@ -139,6 +140,11 @@ func (p *site) openWithoutVote(change ...func(*store.Options)) *store.Store {
 	s := p.open(change...)
 	must(p.t, s.SetLone(within(p.t), false))
 	return s
+}
+
+// counting counts the commits that are in doubt.
+func counting(doubts *atomic.Int64) func(*store.Options) {
+	return func(o *store.Options) { o.OnDoubt = func(open []releve.Sentence) { doubts.Store(int64(len(open))) } }
 }
 
 // count runs a query that gives one number.

@@ -19,22 +19,6 @@ type Querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// Extension is somebody the attendant can put a caller through to.
-type Extension struct {
-	Number string
-	Name   string
-}
-
-// Counts are how many rows the database has, test calls included.
-type Counts struct {
-	Promotions int64
-	Calls      int64
-	Steps      int64
-	Ends       int64
-	Refused    int64 // records refused for their own fault
-	Gaps       int64 // ranges of sequences that no record bore
-}
-
 // CallMark is a place in the list of calls: the last one that was read. Zero is before the
 // newest.
 type CallMark struct {
@@ -61,16 +45,6 @@ func (s *Store) Calls(ctx context.Context, after CallMark, limit int) (CallPage,
 	return read(s, ctx, func(ctx context.Context) (CallPage, error) {
 		return ReadCalls(ctx, s.pool, s.opt.OwnUser, after, limit)
 	})
-}
-
-// Directory returns the extensions in the order of their numbers.
-func (s *Store) Directory(ctx context.Context) ([]Extension, error) {
-	return read(s, ctx, func(ctx context.Context) ([]Extension, error) { return ReadDirectory(ctx, s.pool) })
-}
-
-// Counts returns how many rows there are.
-func (s *Store) Counts(ctx context.Context) (Counts, error) {
-	return read(s, ctx, func(ctx context.Context) (Counts, error) { return ReadCounts(ctx, s.pool) })
 }
 
 // read ends a read at the fence.
@@ -139,22 +113,6 @@ func scanCall(row pgx.Rows, ownUser string) (releve.Call, error) {
 	return c, err
 }
 
-// ReadDirectory returns the extensions that q has, in the order of their numbers.
-func ReadDirectory(ctx context.Context, q Querier) ([]Extension, error) {
-	return list(ctx, q, pgx.RowToStructByPos[Extension], `SELECT number, name FROM extension ORDER BY number`)
-}
-
-// ReadCounts returns how many rows q has.
-func ReadCounts(ctx context.Context, q Querier) (Counts, error) {
-	all, err := list(ctx, q, pgx.RowToStructByPos[Counts], `SELECT
-		(SELECT count(*) FROM promotion), (SELECT count(*) FROM call), (SELECT count(*) FROM call_step),
-		(SELECT count(*) FROM call_end), (SELECT count(*) FROM refused), (SELECT count(*) FROM spool_gap)`)
-	if err != nil {
-		return Counts{}, err
-	}
-	return all[0], nil
-}
-
 // list runs a query under a limit and collects its rows.
 func list[T any](ctx context.Context, q Querier, scan pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
 	ctx, cancel := limited(ctx)
@@ -164,16 +122,4 @@ func list[T any](ctx context.Context, q Querier, scan pgx.RowToFunc[T], sql stri
 		return nil, err
 	}
 	return pgx.CollectRows(rows, scan)
-}
-
-// ReplaceDirectory makes the extensions given the whole directory.
-func (s *Store) ReplaceDirectory(ctx context.Context, extensions []Extension) error {
-	return s.Write(ctx, func(tx pgx.Tx) error {
-		batch := new(pgx.Batch)
-		batch.Queue(`DELETE FROM extension`)
-		for _, e := range extensions {
-			batch.Queue(`INSERT INTO extension (number, name) VALUES ($1, $2)`, e.Number, e.Name)
-		}
-		return tx.SendBatch(ctx, batch).Close()
-	})
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"releve"
 	"releve/adapters/store"
 )
@@ -56,27 +58,34 @@ func deleted(before releve.Row) releve.SalvageChange {
 // directory is what the site's extensions are, as "number=name" in their order.
 func directory(t *testing.T, s *store.Store) string {
 	t.Helper()
-	all, err := s.Directory(within(t))
-	must(t, err)
-	var lines []string
-	for _, e := range all {
-		lines = append(lines, e.Number+"="+e.Name)
-	}
-	return strings.Join(lines, " ")
+	var all string
+	must(t, s.Write(within(t), func(tx pgx.Tx) error {
+		return tx.QueryRow(within(t), "SELECT string_agg(number || '=' || name, ' ' ORDER BY number) FROM extension").Scan(&all)
+	}))
+	return all
+}
+
+// direct makes these, by number, the site's extensions.
+func direct(t *testing.T, s *store.Store, extensions map[string]string) {
+	t.Helper()
+	must(t, s.Write(within(t), func(tx pgx.Tx) error {
+		_, err := tx.Exec(within(t), "DELETE FROM extension")
+		for number, name := range extensions {
+			_, inserted := tx.Exec(within(t), "INSERT INTO extension (number, name) VALUES ($1, $2)", number, name)
+			err = errors.Join(err, inserted)
+		}
+		return err
+	}))
 }
 
 // A directory that both servers changed after they parted, and how each change stands.
 func parted(t *testing.T) (*store.Store, releve.Salvage) {
 	p := newSite(t, alone)
 	s := p.open()
-	var now []store.Extension
-	for number, name := range map[string]string{
+	direct(t, s, map[string]string{
 		"201": "as before", "202": "changed here too", "203": "as salvaged", "205": "as before", "206": "changed here", "208": "other",
 		"209": "unchanged",
-	} {
-		now = append(now, store.Extension{Number: number, Name: name})
-	}
-	must(t, s.ReplaceDirectory(within(t), now))
+	})
 	found := lone(
 		updated(extension("201", "as before"), extension("201", "night")),
 		updated(extension("202", "as before"), extension("202", "night")),
@@ -159,7 +168,7 @@ func TestApplyingIsForesaidDoneOnceAndNeverUndone(t *testing.T) {
 		t.Errorf("applied: %+v; the directory is\n%s, expected\n%s", applied, got, want)
 	}
 
-	must(t, s.ReplaceDirectory(within(t), []store.Extension{{Number: "201", Name: "as before"}, {Number: "202", Name: "changed again"}, {Number: "208", Name: "other"}}))
+	direct(t, s, map[string]string{"201": "as before", "202": "changed again", "208": "other"})
 	before = directory(t, s)
 	twice, err := s.ApplySalvage(within(t), kept.ID, store.SalvageChoice{})
 	must(t, err)

@@ -151,12 +151,6 @@ func (s *Store) Release() {
 	s.release(ErrFenced)
 }
 
-// InDoubt is how many commits are in doubt and not settled by a later Drain.
-func (s *Store) InDoubt() int {
-	_, open := s.gate.doubts()
-	return open
-}
-
 // Write runs do in a transaction and commits it. ctx bounds everything but the
 // COMMIT, which nothing ends but its answer, the vote, or a fence (R7). An error
 // is a rollback unless it is an InDoubt.

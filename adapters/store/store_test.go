@@ -21,7 +21,7 @@ import (
 
 func TestOpeningTwiceForOnePromotionWritesItOnce(t *testing.T) {
 	p := newSite(t, alone)
-	id := releve.NewPromotionID()
+	id := releve.PromotionID("ours")
 	for range 2 {
 		p.open(func(o *store.Options) { o.Promotion, o.Term = id, 3 })
 	}
@@ -213,13 +213,14 @@ func TestABarrierWaitsForTheBackendOfALostSession(t *testing.T) {
 
 func TestACommitThatAStrangerCancelsIsInDoubt(t *testing.T) {
 	p := newSite(t, alone)
-	s := p.openWithoutVote()
+	var doubts atomic.Int64
+	s := p.openWithoutVote(counting(&doubts))
 	done := goWrite(within(t), s, "201")
 	pid := p.untilWaiting()
 	p.count("SELECT pg_cancel_backend($1)::int", pid)
 	err := answer(t, done)
-	if _, ok := errors.AsType[*store.InDoubt](err); !ok || s.InDoubt() != 1 {
-		t.Errorf("got %v and %d in doubt: PostgreSQL's warning without the vote is no acknowledgement", err, s.InDoubt())
+	if _, ok := errors.AsType[*store.InDoubt](err); !ok || doubts.Load() != 1 {
+		t.Errorf("got %v and %d in doubt: PostgreSQL's warning without the vote is no acknowledgement", err, doubts.Load())
 	}
 	says(t, err, "in doubt", "stopped waiting for the mirror")
 }

@@ -61,7 +61,7 @@ func (s *server) diaryOnDisk() ([]releve.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := d.Recent(math.MaxInt)
+	entries, err := d.Read(time.Time{}, time.Time{}, math.MaxInt)
 	return entries, errors.Join(err, d.Close())
 }
 

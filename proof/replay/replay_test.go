@@ -38,7 +38,7 @@ func TestADiaryOfTheVersionBeforeReplays(t *testing.T) {
 		if err := d.Close(); err != nil {
 			t.Fatal(err)
 		}
-		entries, err := d.Recent(math.MaxInt)
+		entries, err := d.Read(time.Time{}, time.Time{}, math.MaxInt)
 		if err != nil {
 			t.Fatal(err)
 		}

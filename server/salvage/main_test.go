@@ -2,6 +2,7 @@ package salvage_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
@@ -57,14 +59,34 @@ func (s *server) open(term releve.Term) {
 	must(s.t, err)
 	s.t.Cleanup(pool.Close)
 	must(s.t, s.cluster.EnsureSalvageSlot(within(s.t)))
-	s.store, err = store.Open(within(s.t), pool, store.Options{Term: term, Seat: s.seat, Lone: true, Promotion: releve.NewPromotionID()})
+	s.store, err = store.Open(within(s.t), pool, store.Options{Term: term, Seat: s.seat, Lone: true, Promotion: releve.PromotionID(rand.Text())})
 	must(s.t, err)
 	s.t.Cleanup(s.store.Release)
 }
 
-func (s *server) direct(extensions ...store.Extension) {
+// extension is a number of the site, and whose it is.
+type extension struct{ number, name string }
+
+// direct makes these the site's extensions.
+func (s *server) direct(extensions ...extension) {
 	s.t.Helper()
-	must(s.t, s.store.ReplaceDirectory(within(s.t), extensions))
+	must(s.t, s.store.Write(within(s.t), func(tx pgx.Tx) error {
+		_, err := tx.Exec(within(s.t), "DELETE FROM extension")
+		for _, e := range extensions {
+			_, inserted := tx.Exec(within(s.t), "INSERT INTO extension (number, name) VALUES ($1, $2)", e.number, e.name)
+			err = errors.Join(err, inserted)
+		}
+		return err
+	}))
+}
+
+// calls are how many the site has on record.
+func (s *server) calls() (n int) {
+	s.t.Helper()
+	must(s.t, s.store.Write(within(s.t), func(tx pgx.Tx) error {
+		return tx.QueryRow(within(s.t), "SELECT count(*) FROM call").Scan(&n)
+	}))
+	return n
 }
 
 // record stores facts as they come from a spool, in a spool of their own.

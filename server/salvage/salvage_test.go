@@ -8,9 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"releve"
 	"releve/adapters/postgres"
-	"releve/adapters/store"
 	"releve/server/salvage"
 )
 
@@ -85,31 +86,28 @@ func text(r releve.Row) string {
 
 func directory(t *testing.T, s *server) string {
 	t.Helper()
-	all, err := s.store.Directory(within(t))
-	must(t, err)
-	var lines []string
-	for _, e := range all {
-		lines = append(lines, e.Number+"="+e.Name)
-	}
-	return strings.Join(lines, " ")
+	var all string
+	must(t, s.store.Write(within(t), func(tx pgx.Tx) error {
+		return tx.QueryRow(within(t), "SELECT string_agg(number || '=' || name, ' ' ORDER BY number) FROM extension").Scan(&all)
+	}))
+	return all
 }
 
 func TestRowsThatTheMainCommittedAloneComeBack(t *testing.T) {
 	main, secondary := newPair(t)
 	ctx := within(t)
-	ward := func(number, name string) store.Extension { return store.Extension{Number: number, Name: name} }
 	part(t, main, secondary,
 		func() {
-			main.direct(ward("201", "Ward 1"), ward("202", "Ward 2"), ward("203", "Ward 3"))
+			main.direct(extension{"201", "Ward 1"}, extension{"202", "Ward 2"}, extension{"203", "Ward 3"})
 			main.record("together", call(t, "before"))
 		},
 		func() {
 			main.record("alone", call(t, "alone"), call(t, "spooled too"))
-			main.direct(ward("201", "Ward 1, night"), ward("202", "Ward 2, night"), ward("204", "Ward 4"))
+			main.direct(extension{"201", "Ward 1, night"}, extension{"202", "Ward 2, night"}, extension{"204", "Ward 4"})
 		},
 		func() {
 			secondary.record("there", call(t, "spooled too"), call(t, "after"))
-			secondary.direct(ward("201", "Ward 1"), ward("202", "Ward 2, closed"), ward("203", "Ward 3"))
+			secondary.direct(extension{"201", "Ward 1"}, extension{"202", "Ward 2, closed"}, extension{"203", "Ward 3"})
 		})
 	b := &board{}
 	s := secondary.salvager(main, b)
@@ -143,8 +141,8 @@ new: insert extension 204, 1 times`
 		if got := directory(t, secondary); got != "201=Ward 1, night 202=Ward 2, closed 204=Ward 4" {
 			t.Errorf("applied, the directory is %s", got)
 		}
-		if n, err := secondary.store.Counts(ctx); err != nil || n.Calls != 4 {
-			t.Errorf("applied, there are %d calls (%v), expected before, alone, spooled too, after", n.Calls, err)
+		if n := secondary.calls(); n != 4 {
+			t.Errorf("applied, there are %d calls, expected before, alone, spooled too, after", n)
 		}
 	}
 	if again, err := s.Do(ctx, salvage.Order{Verb: salvage.VerbExtract}); err != nil || len(again) != 0 {
@@ -159,10 +157,10 @@ func TestWithoutALogRowsAreComparedAndThatIsSaid(t *testing.T) {
 	main, secondary := newPair(t)
 	ctx := within(t)
 	part(t, main, secondary,
-		func() { main.direct(store.Extension{Number: "201", Name: "Ward 1"}) },
+		func() { main.direct(extension{"201", "Ward 1"}) },
 		func() {
 			main.record("alone", call(t, "alone"))
-			main.direct(store.Extension{Number: "201", Name: "Ward 1, night"})
+			main.direct(extension{"201", "Ward 1, night"})
 			must(t, main.cluster.DropSalvageSlot(ctx))
 		},
 		func() {})
