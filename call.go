@@ -19,7 +19,6 @@ type Invite struct {
 	Target     string // user part of the Request-URI: the contact the PBX chose
 	Diversion  []Diversion
 	History    []Diversion // History-Info entries that name a diversion (RFC 7044)
-	Source     string      // address:port the request came from
 	TestID     string      // X-Releve-Test: a procedure's own call
 	Sound      Sound       // that it offers
 	ReceivedAt time.Time
@@ -61,6 +60,19 @@ const (
 	ReasonUnavailable OverflowReason = "unavailable"
 )
 
+// Evidence is how a PBX shows that it let a call overflow (SPEC H7).
+type Evidence string
+
+// The evidence that a PBX can give.
+const (
+	EvidenceAuto       Evidence = "auto"         // any of what follows, and none where our own call had none
+	EvidenceDiversion  Evidence = "diversion"    // a Diversion header names the reception
+	EvidenceHistory    Evidence = "history-info" // a History-Info entry does
+	EvidenceTo         Evidence = "to"           // To keeps what the caller dialled
+	EvidenceRequestURI Evidence = "request-uri"  // so does the Request-URI
+	EvidenceNone       Evidence = "none"         // it shows nothing: each call counts
+)
+
 // Decision is what becomes of a call that is offered.
 type Decision struct {
 	Answer      bool
@@ -74,7 +86,6 @@ type Decision struct {
 type TestCall struct {
 	AnsweredAfter time.Duration // from INVITE to 200
 	SoundAfter    time.Duration // from INVITE to the first packet of sound
-	Packets       int           // of sound
 	AnsweredBy    string        // the address that the PBX shows for whoever answered
 
 	By    Seat // the server that says that it answered; "": neither did

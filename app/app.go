@@ -208,7 +208,7 @@ func (a *App) makeAgent(found bool) {
 	telephone, voice := a.telephony.ports()
 	o := agent.Options{
 		Site: agent.SiteWords{
-			Name: c.Site.Name, Level: c.Site.Level, Arbiter: c.Site.Arbiter, PBX: c.PBX.Address,
+			Name: c.Site.Name, Level: c.Site.Level, PBX: c.PBX.Address,
 			Reception: c.PBX.ReceptionNumber, Reached: c.PBX.ReceptionUser, StandbyUser: c.PBX.StandbyUser,
 		},
 		Found: found, Journal: a.journal, Database: own, Ward: own, Store: a.records,

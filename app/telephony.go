@@ -93,7 +93,7 @@ func (s *switchboard) accounts() (reception, standby phone.Account) {
 func (s *switchboard) profile() calls.Profile {
 	c := s.config.PBX
 	return calls.Profile{
-		Evidence: calls.Evidence(c.Evidence), ReceptionUser: phone.Bare(c.ReceptionUser), ReceptionNumber: phone.Bare(c.ReceptionNumber),
+		Evidence: c.Evidence, ReceptionUser: phone.Bare(c.ReceptionUser), ReceptionNumber: phone.Bare(c.ReceptionNumber),
 		CountryCode: c.CountryCode, StandbyUser: phone.Bare(c.StandbyUser), RefusalCode: c.RefusalCode, BusyCode: c.BusyCode,
 	}
 }

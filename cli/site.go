@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"releve"
-	"releve/config"
 	"releve/config/site"
 )
 
@@ -28,7 +27,7 @@ func newInit(s *settings) *cobra.Command {
 			"      --reception-password-file reception.txt --standby-password-file standby.txt --operator 1001",
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.Language = s.lang()
-			o.Evidence, o.Level = config.Evidence(evidence), releve.Level(level)
+			o.Evidence, o.Level = releve.Evidence(evidence), releve.Level(level)
 			if err := s.place(&o, p); err != nil {
 				return err
 			}

@@ -54,7 +54,7 @@ func (r *reader) checkSite(s Site) {
 	r.required("site.data", s.Data)
 	r.oneOf("site.seat", string(s.Seat), "main", "secondary")
 	r.oneOf("site.language", string(s.Language), "fr", "en")
-	r.built("site.level", string(s.Level), []string{"base", "backup"}, "high-availability", "mirroring")
+	r.built("site.level", string(s.Level), []string{string(releve.Base), string(releve.Backup)}, string(releve.HighAvailability), string(releve.Mirroring))
 	r.built("site.arbiter", string(s.Arbiter), []string{"etcd"}, "pair", "witness")
 	r.checkData(s.Data)
 }
@@ -88,7 +88,8 @@ func (r *reader) checkPBX(p PBX, oneVoice bool) {
 		r.wrong("pbx.standby_user", "users.same", "user", p.StandbyUser)
 	}
 	r.duration("pbx.expires", p.Expires, 5*time.Second, time.Hour)
-	r.oneOf("pbx.overflow_evidence", string(p.Evidence), "auto", "to", "diversion", "history-info", "request-uri", "none")
+	r.oneOf("pbx.overflow_evidence", string(p.Evidence), string(releve.EvidenceAuto), string(releve.EvidenceTo), string(releve.EvidenceDiversion),
+		string(releve.EvidenceHistory), string(releve.EvidenceRequestURI), string(releve.EvidenceNone))
 	r.countryCode("pbx.country_code", p.CountryCode)
 	r.networks("pbx.sources", "source", true)
 	r.networks("pbx.networks", "network", false)

@@ -39,17 +39,17 @@ type Site struct {
 
 // PBX is the establishment's switch and its profile.
 type PBX struct {
-	Address           string   `toml:"address"` // host:port, UDP
-	Domain            string   `toml:"domain"`  // of the SIP users
-	ReceptionNumber   string   `toml:"reception_number"`
-	ReceptionUser     string   `toml:"reception_user"`
-	ReceptionPassword string   `toml:"reception_password"`
-	StandbyUser       string   `toml:"standby_user"`
-	StandbyPassword   string   `toml:"standby_password"`
-	Expires           Duration `toml:"expires"`           // of a binding
-	Evidence          Evidence `toml:"overflow_evidence"` // how an overflowed call is told (H7)
-	RefusalCode       int      `toml:"refusal_code"`
-	BusyCode          int      `toml:"busy_code"` // all channels busy
+	Address           string          `toml:"address"` // host:port, UDP
+	Domain            string          `toml:"domain"`  // of the SIP users
+	ReceptionNumber   string          `toml:"reception_number"`
+	ReceptionUser     string          `toml:"reception_user"`
+	ReceptionPassword string          `toml:"reception_password"`
+	StandbyUser       string          `toml:"standby_user"`
+	StandbyPassword   string          `toml:"standby_password"`
+	Expires           Duration        `toml:"expires"`           // of a binding
+	Evidence          releve.Evidence `toml:"overflow_evidence"` // how an overflowed call is told (H7)
+	RefusalCode       int             `toml:"refusal_code"`
+	BusyCode          int             `toml:"busy_code"` // all channels busy
 
 	// CountryCode is of the published number in its international form, such as 33; ""
 	// compares the ends of such numbers.
@@ -61,19 +61,6 @@ type PBX struct {
 	// of the PBX.
 	Networks []string `toml:"networks"`
 }
-
-// Evidence is how the profile tells an overflowed call from a direct one.
-type Evidence string
-
-// The evidence a profile can name (SPEC H7).
-const (
-	EvidenceAuto       Evidence = "auto" // what the standby's own call shows
-	EvidenceDiversion  Evidence = "diversion"
-	EvidenceHistory    Evidence = "history-info"
-	EvidenceTo         Evidence = "to"
-	EvidenceRequestURI Evidence = "request-uri"
-	EvidenceNone       Evidence = "none"
-)
 
 // SIP is this server's telephone link and its media.
 type SIP struct {

@@ -17,7 +17,7 @@ func Defaults() Config {
 		},
 		PBX: PBX{
 			Expires:     Duration(60 * time.Second),
-			Evidence:    EvidenceAuto,
+			Evidence:    releve.EvidenceAuto,
 			RefusalCode: 486,
 			BusyCode:    486,
 		},

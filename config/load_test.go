@@ -138,7 +138,7 @@ func TestTheDefaultsAreThosePromised(t *testing.T) {
 		"refusal_code":      {c.PBX.RefusalCode, 486},
 		"busy_code":         {c.PBX.BusyCode, 486},
 		"expires":           {c.PBX.Expires.Std(), time.Minute},
-		"overflow_evidence": {c.PBX.Evidence, config.EvidenceAuto},
+		"overflow_evidence": {c.PBX.Evidence, releve.EvidenceAuto},
 	} {
 		if pair[0] != pair[1] {
 			t.Errorf("%s is %v, promised %v", what, pair[0], pair[1])

@@ -115,7 +115,7 @@ func TestWhatIsFoldedIsCounted(t *testing.T) {
 		}
 		must(t, d.Flush(within(t)))
 	}
-	all, err := recent(d, 10 * each)
+	all, err := recent(d, 10*each)
 	must(t, err)
 	count, kept := map[string]int{}, map[string]int{}
 	for _, e := range all {

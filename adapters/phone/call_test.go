@@ -11,7 +11,6 @@ import (
 	"releve"
 	"releve/adapters/phone"
 	"releve/adapters/phone/dialog"
-	"releve/adapters/phone/media"
 )
 
 func TestCallAnsweredAndHungUpByTheCaller(t *testing.T) {
@@ -28,7 +27,7 @@ func TestCallAnsweredAndHungUpByTheCaller(t *testing.T) {
 		t.Errorf("BYE is answered with %d", code)
 	}
 	closes(t, "the call is gone", l.Gone())
-	if err := l.Play(t.Context(), media.Silence(time.Second)); !errors.Is(err, phone.ErrGone) {
+	if err := l.Play(t.Context(), silence(time.Second)); !errors.Is(err, phone.ErrGone) {
 		t.Errorf("playing to nobody says %v", err)
 	}
 	if err := l.Hangup(t.Context()); err != nil {
@@ -198,7 +197,7 @@ func TestNobodyAcknowledges(t *testing.T) {
 	}
 	caller.send(p.Addr(), caller.reply(bye, 200, ""))
 	closes(t, "the call is gone", l.Gone())
-	if err := l.Play(t.Context(), media.Silence(time.Second)); !errors.Is(err, phone.ErrNoAck) {
+	if err := l.Play(t.Context(), silence(time.Second)); !errors.Is(err, phone.ErrNoAck) {
 		t.Errorf("playing says %v", err)
 	}
 }
@@ -417,7 +416,7 @@ func TestLateOffer(t *testing.T) {
 		t.Fatalf("the 200 makes no offer:\n%s", c.ok)
 	}
 	caller.send(p.Addr(), c.inside("ACK", 1, map[string]string{"body": caller.sdp()}))
-	if err := l.Play(limit(t, 10*time.Second), media.Silence(20*time.Millisecond)); err != nil {
+	if err := l.Play(limit(t, 10*time.Second), silence(20*time.Millisecond)); err != nil {
 		t.Fatalf("the sound does not begin with the ACK: %v", err)
 	}
 	if got := l.Dialog().RemoteSDP; got != caller.sdp() {
@@ -466,7 +465,7 @@ func TestReinviteThatCannotBe(t *testing.T) {
 	if code := caller.final("2 INVITE").code(); code != 488 {
 		t.Errorf("answered with %d", code)
 	}
-	if err := l.Play(t.Context(), media.Silence(40*time.Millisecond)); err != nil {
+	if err := l.Play(t.Context(), silence(40*time.Millisecond)); err != nil {
 		t.Errorf("the call goes on, but %v", err)
 	}
 }
@@ -544,7 +543,7 @@ func TestReasonsOfAnOverflow(t *testing.T) {
 	})
 	in := next(t, calls)
 	got := in.Invite()
-	if got.From != "0612#45" || got.To != "9" || got.Target != "reception" || got.TestID != "drill-7" || got.Source != caller.addr.String() {
+	if got.From != "0612#45" || got.To != "9" || got.Target != "reception" || got.TestID != "drill-7" {
 		t.Errorf("%+v", got)
 	}
 	wantDiversion := []releve.Diversion{{User: "9", Reason: releve.ReasonBusy}, {User: "8", Reason: releve.ReasonNoAnswer}, {User: "7"}}

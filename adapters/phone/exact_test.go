@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"releve/adapters/phone"
-	"releve/adapters/phone/media"
 )
 
 // In every response the Via values are the bytes that came, but for rport and received in
@@ -199,7 +198,7 @@ func TestBodyOfSeveralParts(t *testing.T) {
 			if c.code == 200 {
 				l := answer(t, next(t, calls))
 				call.answered()
-				if err := l.Play(limit(t, 10*time.Second), media.Silence(40*time.Millisecond)); err != nil {
+				if err := l.Play(limit(t, 10*time.Second), silence(40*time.Millisecond)); err != nil {
 					t.Error(err)
 				}
 				return
@@ -229,7 +228,7 @@ func TestReinviteWithoutAnswer(t *testing.T) {
 	caller.send(p.Addr(), c.inside("ACK", 2, nil))
 	caller.send(p.Addr(), c.inside("OPTIONS", 3, nil))
 	caller.final("3 OPTIONS")
-	if err := l.Play(limit(t, 10*time.Second), media.Silence(40*time.Millisecond)); err != nil {
+	if err := l.Play(limit(t, 10*time.Second), silence(40*time.Millisecond)); err != nil {
 		t.Errorf("the call does not go on: %v", err)
 	}
 	if after := l.Dialog(); after.LocalSDP != before.LocalSDP || after.RemoteSDP != before.RemoteSDP {
@@ -265,7 +264,7 @@ func TestCallsThatNobodyAcknowledges(t *testing.T) {
 	}
 	eventually(t, "all but two of them are over", func() bool { return gone() >= len(legs)-2 })
 	eventually(t, "the last are over", func() bool { return gone() == len(legs) })
-	if err := legs[0].Play(t.Context(), media.Silence(time.Second)); !errors.Is(err, phone.ErrNoAck) {
+	if err := legs[0].Play(t.Context(), silence(time.Second)); !errors.Is(err, phone.ErrNoAck) {
 		t.Errorf("playing says %v", err)
 	}
 	c := caller.invite(p.Addr(), nil)

@@ -290,7 +290,6 @@ func readInvite(req *sip.Request) releve.Invite {
 		Target:     readWhom(req.Recipient.String()).user,
 		Diversion:  diversions(sip.Values(req, "Diversion")),
 		History:    history(sip.Values(req, "History-Info")),
-		Source:     source(req).String(),
 		TestID:     sip.Value(req, "X-Releve-Test"),
 		ReceivedAt: time.Now(),
 	}

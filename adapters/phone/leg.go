@@ -81,6 +81,7 @@ func (p *Phone) keep(l *Leg) {
 	}
 	context.AfterFunc(l.ctx, func() {
 		l.stream.Close()
+		p.log.Debug("the sound of a call is over", "call", id.CallID, "sound", fmt.Sprintf("%+v", l.Stats()))
 		time.AfterFunc(remembered, func() {
 			p.mu.Lock()
 			defer p.mu.Unlock()

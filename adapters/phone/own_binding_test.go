@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"releve/adapters/phone"
+	"releve/adapters/phone/register"
 )
 
 // registrarStory answers each REGISTER with the same words, and keeps what was asked.
@@ -136,7 +137,7 @@ func TestRetryAfterIsRead(t *testing.T) {
 			_, err := p.Bindings(limit(t, 10*time.Second), reception())
 			return err
 		})
-		status, ok := errors.AsType[*phone.StatusError](err)
+		status, ok := errors.AsType[*register.StatusError](err)
 		if !ok || status.Code != 503 || status.RetryAfter != want {
 			t.Errorf("%q: %v", value, err)
 		}

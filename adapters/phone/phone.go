@@ -28,10 +28,9 @@ import (
 
 // The words of registration, under the telephone's name.
 type (
-	Account     = register.Account
-	Binding     = register.Binding
-	Registered  = register.Registered
-	StatusError = register.StatusError
+	Account    = register.Account
+	Binding    = register.Binding
+	Registered = register.Registered
 )
 
 // What calls and methods fail with.
@@ -203,7 +202,7 @@ func (p *Phone) Bindings(ctx context.Context, a Account) ([]Binding, error) {
 	return p.registrar.Bindings(ctx, a)
 }
 
-// Register binds a user to this server, once. A refusal is a [*StatusError].
+// Register binds a user to this server, once. A refusal is a [*register.StatusError].
 func (p *Phone) Register(ctx context.Context, a Account) (Registered, error) {
 	p.mu.Lock()
 	p.accounts[a.User] = a

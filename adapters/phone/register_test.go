@@ -53,7 +53,7 @@ func TestWrongPassword(t *testing.T) {
 	a := reception()
 	a.Password = "wrong"
 	_, err := p.Register(limit(t, 20*time.Second), a)
-	status, ok := errors.AsType[*phone.StatusError](err)
+	status, ok := errors.AsType[*register.StatusError](err)
 	if !ok || status.Code != 401 || !strings.Contains(err.Error(), "password") {
 		t.Errorf("says %v", err)
 	}

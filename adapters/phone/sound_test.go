@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"releve/adapters/phone"
-	"releve/adapters/phone/media"
 )
 
 // ear is where a caller hears: an RTP socket beside his telephone.
@@ -62,7 +61,7 @@ func TestSoundBeginsWithTheACK(t *testing.T) {
 			c := caller.invite(p.Addr(), map[string]string{"body": early})
 			l := answer(t, next(t, calls))
 			said := make(chan error, 1)
-			go func() { said <- l.Play(t.Context(), media.Silence(time.Second)) }()
+			go func() { said <- l.Play(t.Context(), silence(time.Second)) }()
 			c.ok = caller.final("1 INVITE")
 			caller.final("1 INVITE") // comes again after half a second: a call that waits for its ACK
 			if ear.hears(time.Millisecond) || l.Stats().Sent != 0 {

@@ -23,7 +23,7 @@ const enoughPackets = 5
 
 // TestCall calls a number as a user of the PBX, waits for the answer and for sound, and
 // hangs up. The call bears testID in X-Releve-Test. What was seen before a failure is
-// returned with it; a refusal is a [*StatusError]. Bound it with ctx: a PBX may let a
+// returned with it; a refusal is a [*register.StatusError]. Bound it with ctx: a PBX may let a
 // call ring for ever.
 func (p *Phone) TestCall(ctx context.Context, a Account, number, testID string) (seen releve.TestCall, err error) {
 	if strings.ContainsAny(testID, "\r\n") {
@@ -49,25 +49,24 @@ func (p *Phone) TestCall(ctx context.Context, a Account, number, testID string) 
 	case <-ctx.Done():
 		return seen, releve.Because(context.Cause(ctx), "the call was answered and no sound came", "cause-no-sound")
 	}
-	seen.Packets, err = l.hear(ctx)
-	return seen, err
+	return seen, l.hear(ctx)
 }
 
 // hear waits for enough packets.
-func (l *Leg) hear(ctx context.Context) (int, error) {
+func (l *Leg) hear(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond) // that of the packets
 	defer tick.Stop()
 	for {
 		heard := int(l.Stats().Received)
 		if heard >= enoughPackets {
-			return heard, nil
+			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-l.Gone():
-			return heard, soundStopped(l.ctx, heard)
+			return soundStopped(l.ctx, heard)
 		case <-ctx.Done():
-			return heard, soundStopped(ctx, heard)
+			return soundStopped(ctx, heard)
 		}
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"releve/adapters/phone"
-	"releve/adapters/phone/media"
 )
 
 // talking is a call that is answered.
@@ -82,7 +81,7 @@ func TestTransferFailsAndTheCallGoesOn(t *testing.T) {
 	if got := <-done; got != (outcome{486, nil}) {
 		t.Fatalf("ended with %+v", got)
 	}
-	if err := l.Play(t.Context(), media.Silence(40*time.Millisecond)); err != nil {
+	if err := l.Play(t.Context(), silence(40*time.Millisecond)); err != nil {
 		t.Errorf("the call goes on, but %v", err)
 	}
 	again := transferring(limit(t, 10*time.Second), l, "1003")
@@ -231,7 +230,7 @@ func TestTransferThatCostTheCaller(t *testing.T) {
 			}
 			if c.lost {
 				closes(t, "the call ends", l.Gone())
-			} else if l.Play(t.Context(), media.Silence(20*time.Millisecond)) != nil {
+			} else if l.Play(t.Context(), silence(20*time.Millisecond)) != nil {
 				t.Error("the call does not go on")
 			}
 		})

@@ -248,14 +248,12 @@ func alike(t *testing.T) (main, secondary *Cluster) {
 	t.Helper()
 	for range 8 {
 		main, secondary = promotedApart(t)
-		mine, err := main.Control()
-		must(t, err)
-		theirs, err := secondary.Control()
-		must(t, err)
-		if mine.CheckpointLSN == theirs.CheckpointLSN {
+		const end = "Latest checkpoint location"
+		mine, theirs := controlled(t, main, end), controlled(t, secondary, end)
+		if mine == theirs {
 			return main, secondary
 		}
-		t.Logf("one ends at %s, the other at %s", mine.CheckpointLSN, theirs.CheckpointLSN)
+		t.Logf("one ends at %s, the other at %s", mine, theirs)
 	}
 	t.Fatal("PostgreSQL's own records never fell alike")
 	return nil, nil

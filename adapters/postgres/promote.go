@@ -222,10 +222,7 @@ func (c *Cluster) examine(ctx context.Context, kept string, first attempt, newes
 	return p, nil
 }
 
-const (
-	segmentSize = 16 << 20 // of a WAL file, initdb's default
-	pageSize    = 8192     // of a page in it
-)
+const segmentSize = 16 << 20 // of a WAL file, initdb's default
 
 func segmentStart(l releve.LSN) releve.LSN { return l - l%segmentSize }
 

@@ -35,30 +35,11 @@ type State struct {
 	Control                // Ours, and zero when Unusable
 }
 
-// ControlState is what the control file says of the last run.
-type ControlState string
-
-// The states of pg_controldata (PostgreSQL src/include/catalog/pg_control.h).
-const (
-	InProduction       ControlState = "in production"
-	ShutDown           ControlState = "shut down"
-	ShutDownInRecovery ControlState = "shut down in recovery"
-	ShuttingDown       ControlState = "shutting down"
-	InCrashRecovery    ControlState = "in crash recovery"
-	InArchiveRecovery  ControlState = "in archive recovery"
-)
-
-// Control is the control file. On PostgreSQL 15 its Timeline follows a promotion
-// only at the next checkpoint (RULES R11).
+// Control is what is read of the control file.
 type Control struct {
-	SystemID            string
-	ControlState        ControlState
-	Timeline            releve.Timeline // of the latest checkpoint
-	MinRecoveryTimeline releve.Timeline // 0 when none is needed
-	MinRecovery         releve.LSN
-	CheckpointLSN       releve.LSN
-	RedoLSN             releve.LSN
-	Checksums           bool
+	SystemID    string
+	MinRecovery releve.LSN
+	RedoLSN     releve.LSN
 }
 
 const (
@@ -237,25 +218,15 @@ func parseControl(out string) (Control, error) {
 		fields[name] = strings.TrimSpace(value)
 	}
 	var errs []error
-	number := func(name string) uint64 {
-		v, err := strconv.ParseUint(fields[name], 10, 32)
-		errs = append(errs, err)
-		return v
-	}
 	position := func(name string) releve.LSN {
 		v, err := releve.ParseLSN(fields[name])
 		errs = append(errs, err)
 		return v
 	}
 	control := Control{
-		SystemID:            fields["Database system identifier"],
-		ControlState:        ControlState(fields["Database cluster state"]),
-		Timeline:            releve.Timeline(number("Latest checkpoint's TimeLineID")),
-		MinRecoveryTimeline: releve.Timeline(number("Min recovery ending loc's timeline")),
-		MinRecovery:         position("Minimum recovery ending location"),
-		CheckpointLSN:       position("Latest checkpoint location"),
-		RedoLSN:             position("Latest checkpoint's REDO location"),
-		Checksums:           number("Data page checksum version") != 0,
+		SystemID:    fields["Database system identifier"],
+		MinRecovery: position("Minimum recovery ending location"),
+		RedoLSN:     position("Latest checkpoint's REDO location"),
 	}
 	if err := errors.Join(errs...); err != nil {
 		return Control{}, fmt.Errorf("pg_controldata's answer is not understood: %w", err)

@@ -241,6 +241,9 @@ func onDisk(t *testing.T, owner, mirror *Cluster) {
 	must(t, mirror.Checkpoint(ctx)) // a restartpoint
 }
 
+// pageSize is that of a table and of the log.
+const pageSize = 8192
+
 func spoilPage(t *testing.T, path string, at int64) {
 	t.Helper()
 	file, err := os.OpenFile(filepath.Clean(path), os.O_RDWR, 0)

@@ -175,7 +175,7 @@ func (s *Spool) take(found *os.File) (*file, error) {
 	s.opened.Records = int(f.last)
 	if s.opened.CutBytes = info.Size() - f.end; s.opened.CutBytes > 0 {
 		s.opt.Log.Warn("torn end of the spool cut off: it had not been acknowledged",
-			"path", s.opened.Path, "bytes", s.opened.CutBytes, "records", f.last)
+			"path", s.opened.Path, "bytes", s.opened.CutBytes, "records", s.opened.Records)
 		if err := found.Truncate(f.end); err != nil {
 			return nil, err
 		}
@@ -319,20 +319,6 @@ func (f *file) read(after uint64, limit int) ([]frame, error) {
 		}
 	}
 	return frames, nil
-}
-
-// Incarnation names the file: the database counts positions by it.
-func (s *Spool) Incarnation() string {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.file.incarnation
-}
-
-// Last is the sequence of the last durable record, 0 when there is none.
-func (s *Spool) Last() uint64 {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.file.last
 }
 
 // Stored says that the database has acknowledged every record of an incarnation

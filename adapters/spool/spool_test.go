@@ -456,3 +456,17 @@ func TestACallerWaitsNoLongerThanItsContext(t *testing.T) {
 	close(release)
 	must(t, s.Close())
 }
+
+// Incarnation names the file: the database counts positions by it.
+func (s *Spool) Incarnation() string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.file.incarnation
+}
+
+// Last is the sequence of the last durable record, 0 when there is none.
+func (s *Spool) Last() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.file.last
+}

@@ -59,7 +59,8 @@ func (s *Store) Drain(ctx context.Context, seat releve.Seat, incarnation string,
 		s.opt.OnDoubt(s.gate.inDoubt())
 	}
 	if d.Refused > 0 || d.Missing > 0 {
-		s.opt.Log.Warn("spool drained with records refused or missing", "seat", seat, "incarnation", incarnation, "refused", d.Refused, "missing", d.Missing)
+		s.opt.Log.Warn("spool drained with records refused or missing", "seat", seat, "incarnation", incarnation, "new", d.New, "already", d.Already,
+			"refused", d.Refused, "missing", d.Missing)
 	}
 	if len(d.stored) > 0 {
 		s.opt.OnStored(d.stored)

@@ -32,7 +32,7 @@ type Options struct {
 	StandbyUser       string
 	StandbyPassword   string
 	Expires           config.Duration
-	Evidence          config.Evidence
+	Evidence          releve.Evidence
 
 	// Networks are where sound may go; none: to the PBX's own address, which Init writes.
 	Networks []string

@@ -79,7 +79,7 @@ func TestANewSiteIsOneSeenFromTwoSides(t *testing.T) {
 // Everything that can be said to Init is what the files then say.
 func TestWhatWasAskedIsWhatIsWritten(t *testing.T) {
 	o := hospital(t)
-	o.Domain, o.Operator, o.Evidence, o.Account = "ipbx.test", "1001", config.EvidenceDiversion, "pg"
+	o.Domain, o.Operator, o.Evidence, o.Account = "ipbx.test", "1001", releve.EvidenceDiversion, "pg"
 	o.Expires, o.Channels, o.ExtensionDigits = config.Duration(90*time.Second), 12, 3
 	o.ReceptionUser, o.StandbyUser, o.Binaries = "r", "s", "/opt/pg/bin"
 	o.Main = site.Server{
@@ -88,7 +88,7 @@ func TestWhatWasAskedIsWhatIsWritten(t *testing.T) {
 	c, _ := load(t, o)
 	for what, pair := range map[string][2]any{
 		"domain": {c.PBX.Domain, "ipbx.test"}, "operator": {c.Attendant.Operator, "1001"},
-		"evidence": {c.PBX.Evidence, config.EvidenceDiversion}, "account": {c.Database.Account, "pg"},
+		"evidence": {c.PBX.Evidence, releve.EvidenceDiversion}, "account": {c.Database.Account, "pg"},
 		"expires": {c.PBX.Expires.Std(), 90 * time.Second}, "channels": {c.SIP.Channels, 12},
 		"digits": {c.Attendant.ExtensionDigits, 3}, "users": {c.PBX.ReceptionUser + c.PBX.StandbyUser, "rs"},
 		"binaries": {c.Database.Binaries, "/opt/pg/bin"}, "data": {c.Site.Data, "/m"},

@@ -40,7 +40,6 @@ type show struct {
 	street   street
 	dir      string
 	site     Site
-	pbx      *practice.PBX
 	nursery  *nursery
 	servers  map[releve.Seat]*server
 	traffic  *traffic
@@ -130,7 +129,6 @@ func (s *show) openTelephony(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.pbx = pbx
 	s.later(pbx.Close)
 	s.narrator.say(plain, "addresses", "pbx", s.street.sip(pbxHouse), "main", s.street.house(mainHouse), "secondary", s.street.house(secondaryHouse))
 	for house, user := range map[byte]string{phoneHouse: extension, operatorHouse: operator} {

@@ -13,7 +13,6 @@ import (
 // Report is what a walk found.
 type Report struct {
 	Bounds    Bounds
-	Variant   string
 	States    int
 	Moves     int
 	Machines  int // distinct machines, of either server
@@ -116,7 +115,7 @@ func (x *explorer) explore(enough func(*state) bool) (whole bool) {
 
 func (x *explorer) report(whole bool) Report {
 	r := Report{
-		Bounds: x.Bounds, Variant: x.Variant.Name, States: len(x.states), Moves: x.moves, Machines: len(x.machines) - 1,
+		Bounds: x.Bounds, States: len(x.states), Moves: x.moves, Machines: len(x.machines) - 1,
 		Whole: whole, Broken: x.broken, Rows: slices.Sorted(maps.Keys(x.rules)), leads: x.leads,
 	}
 	switch {

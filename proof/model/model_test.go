@@ -112,9 +112,9 @@ func TestNoStateBreaksAPromise(t *testing.T) {
 	if raced {
 		return // the walks are too small to reach every row: without the detector they do
 	}
-	for _, row := range takeover.Rules() {
-		if !seen.rows[row] && beyond[row] == "" && !t.Failed() {
-			t.Errorf("the row %s was never carried out: give the walk a move that leads to it, or name it among those beyond the model", row)
+	for _, row := range takeover.Table() {
+		if !seen.rows[row.Rule] && beyond[row.Rule] == "" && !t.Failed() {
+			t.Errorf("the row %s was never carried out: give the walk a move that leads to it, or name it among those beyond the model", row.Rule)
 		}
 	}
 	if !t.Failed() {

@@ -43,7 +43,6 @@ type Result struct {
 	Call            releve.CallID
 	OfferedAt       time.Time
 	Answered        bool          // 200 came
-	AnsweredAfter   time.Duration // from the INVITE
 	FirstSoundAfter time.Duration // from the INVITE to the first packet louder than silence; 0: none
 	Code            int           // final SIP status, 0 when none came
 	Transferred     bool          // a REFER was followed and its call was answered
@@ -102,7 +101,7 @@ func (c *Caller) Call(ctx context.Context, o CallOptions) Result {
 	if g == nil {
 		return t.result
 	}
-	t.result.Answered, t.result.AnsweredAfter = true, time.Since(t.result.OfferedAt)
+	t.result.Answered = true
 	t.converse(ctx, g)
 	return t.result
 }

@@ -12,15 +12,14 @@ import (
 
 // commit is one transaction in a log.
 type commit struct {
-	position  int // in the log, from 1
-	term      releve.Term
-	owner     *server
-	promotion releve.PromotionID // of a term's first commit
-	opens     bool               // … and of each later start's
-	spool     string             // whose records these are, by incarnation …
-	upTo      uint64             // … and how far that spool is stored with it
-	facts     []releve.FactID
-	acked     bool
+	position int // in the log, from 1
+	term     releve.Term
+	owner    *server
+	opens    bool   // of a term's first commit, and of each later start's
+	spool    string // whose records these are, by incarnation …
+	upTo     uint64 // … and how far that spool is stored with it
+	facts    []releve.FactID
+	acked    bool
 }
 
 // fork is where a timeline left the one before.

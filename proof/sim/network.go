@@ -22,7 +22,6 @@ const (
 
 // network is what lies between the servers.
 type network struct {
-	die       die
 	partition [2]bool // the link, from the main and from the secondary
 	sip       bool    // direct SIP is partitioned
 	peers     bool    // the agents' link alone is, both ways

@@ -260,7 +260,6 @@ const answered = 200
 // incoming is a call as a server has it.
 type incoming struct {
 	*process
-	caller  *caller
 	die     die // of this call alone: several may be answered, or dropped, at one moment
 	invite  releve.Invite
 	settled chan int
@@ -272,7 +271,7 @@ type incoming struct {
 }
 
 func newIncoming(p *process, c *caller) *incoming {
-	return &incoming{process: p, caller: c, die: p.dice.of(p.seat, ofAnswer).die(), settled: make(chan int, 1), gone: make(chan struct{})}
+	return &incoming{process: p, die: p.dice.of(p.seat, ofAnswer).die(), settled: make(chan int, 1), gone: make(chan struct{})}
 }
 
 func (in *incoming) Invite() releve.Invite { return in.invite }

@@ -141,7 +141,7 @@ func (p *process) makeCalls() {
 	c, err := calls.New(calls.Options{
 		Seat: p.seat, Channels: channels, Duty: duty{p}, Spool: p.records, Log: quiet,
 		Profile: calls.Profile{
-			Evidence: calls.EvidenceTo, ReceptionUser: receptionUser, ReceptionNumber: receptionNumber,
+			Evidence: releve.EvidenceTo, ReceptionUser: receptionUser, ReceptionNumber: receptionNumber,
 			StandbyUser: standbyUser, RefusalCode: refusalCode, BusyCode: busyCode,
 		},
 		Script: attendant.Script{Language: releve.French, ExtensionDigits: 3, Operator: operator, Plan: plan},
@@ -159,7 +159,7 @@ func (p *process) makeAgent() {
 	set.Seat, set.Level, set.OwnCalls, set.Site, set.Arbiter = p.seat, p.level, p.ownCalls, siteName, p.founding
 	options := agent.Options{
 		Site: agent.SiteWords{
-			Name: "Clinique", Level: p.level, Arbiter: p.founding, PBX: "pbx", Reception: receptionNumber,
+			Name: "Clinique", Level: p.level, PBX: "pbx", Reception: receptionNumber,
 			Reached: receptionUser, StandbyUser: standbyUser,
 		},
 		Journal: saver{p}, Database: postgres{p}, Store: p.store, Link: link{p},

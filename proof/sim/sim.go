@@ -139,7 +139,6 @@ func newSite(seed uint64, without Without) *site {
 	s.calling, s.endCalls = context.WithCancel(s.ctx)
 	s.choosesArbiter()
 	s.servers = [2]*server{newServer(s, releve.Main), newServer(s, releve.Secondary)}
-	s.network = network{die: s.dice.of("", ofLink)}
 	s.pbx = newPBX(s)
 	s.stranger = newStranger(seed)
 	s.ownCalls = !s.dice.of("", ofFate).one(3)

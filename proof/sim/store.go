@@ -26,12 +26,12 @@ type store struct {
 var errFenced = errors.New("the database was taken away")
 
 // Open writes the term's first commit. Without the vote it waits for the mirror.
-func (s *store) Open(ctx context.Context, term releve.Term, lone bool, promotion releve.PromotionID, sure func() error) error {
+func (s *store) Open(ctx context.Context, term releve.Term, lone bool, _ releve.PromotionID, sure func() error) error {
 	s.Close()
 	var w *waiting
 	err := s.postgres().work(ctx, 5*time.Millisecond, 40*time.Millisecond, func() (err error) {
 		if err = s.mayWrite(term); err == nil {
-			w = s.append(&commit{term: term, owner: s.server, promotion: promotion, opens: true}, lone)
+			w = s.append(&commit{term: term, owner: s.server, opens: true}, lone)
 		}
 		return err
 	})

@@ -205,16 +205,6 @@ func Table() []Row {
 	return rows
 }
 
-// Rules are the names of the table's rows, in its order. Rows that follow one another may
-// have one sentence, where what is to be done depends on the phase.
-func Rules() []string {
-	names := make([]string, len(table))
-	for i := range table {
-		names[i] = table[i].name
-	}
-	return slices.Compact(names)
-}
-
 // Small words that rows are made of.
 
 func say(*Machine) []Action { return []Action{{Kind: Say}} }

@@ -323,8 +323,8 @@ func Cost(site view.Site, lang releve.Language) string {
 	switch {
 	case site.Word == view.Protected:
 		return words.Say(lang, releve.Say("ui-would-lose-nothing"))
-	case m.LostCalls+m.LostMessage > 0:
-		return words.Say(lang, releve.Say("ui-lost", "calls", strconv.Itoa(m.LostCalls), "messages", strconv.Itoa(m.LostMessage)))
+	case m.LostCalls > 0:
+		return words.Say(lang, releve.Say("ui-lost", "calls", strconv.Itoa(m.LostCalls)))
 	case m.State == view.MirrorCatchingUp && m.Bytes > 0:
 		return words.Say(lang, releve.Say("ui-would-lose", "bytes", strconv.FormatInt(m.Bytes, 10)))
 	}

@@ -79,12 +79,11 @@ const (
 
 // Mirror is the copy and its distance.
 type Mirror struct {
-	State       MirrorState      `json:"state"`
-	Bytes       int64            `json:"bytes"`        // owner's position minus mirror's flushed position
-	Seconds     float64          `json:"seconds"`      // age of the oldest commit not yet there
-	LostCalls   int              `json:"lost_calls"`   // call records that a failure now would lose
-	LostMessage int              `json:"lost_message"` // messages that a failure now would lose
-	Progress    *releve.Progress `json:"progress,omitempty"`
+	State     MirrorState      `json:"state"`
+	Bytes     int64            `json:"bytes"`      // owner's position minus mirror's flushed position
+	Seconds   float64          `json:"seconds"`    // age of the oldest commit not yet there
+	LostCalls int              `json:"lost_calls"` // call records that a failure now would lose
+	Progress  *releve.Progress `json:"progress,omitempty"`
 
 	VerifiedAt  time.Time `json:"verified_at,omitzero"` // when this copy was last compared whole, row by row
 	Differences int       `json:"differences"`          // what was found then

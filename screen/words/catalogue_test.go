@@ -249,10 +249,18 @@ func arguments(text string) []string {
 	return slices.Compact(all)
 }
 
+// rows are the names of the takeover's rows.
+func rows() (names []string) {
+	for _, row := range takeover.Table() {
+		names = append(names, row.Rule)
+	}
+	return names
+}
+
 // TestWhatIsComposedHasWords: codes that no literal names, for they are made of a value.
 func TestWhatIsComposedHasWords(t *testing.T) {
 	composed := map[string][]string{
-		"rule-":        append(takeover.Rules(), "halted"),
+		"rule-":        append(rows(), "halted"),
 		"round-":       {string(takeover.Good), string(takeover.Failed), string(takeover.Void)},
 		"phase-":       constants(t, "Phase", "rules", "takeover"),
 		"seat-":        constants(t, "Seat", "."),

@@ -32,7 +32,6 @@ type Options struct {
 type SiteWords struct {
 	Name        string
 	Level       releve.Level
-	Arbiter     releve.Arbiter
 	PBX         string
 	Reception   string
 	Reached     string // SIP user of the reception

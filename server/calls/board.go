@@ -107,7 +107,6 @@ func (b *board) claim(k *call) bool {
 func (b *board) answered(at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.figures.LastAnswered = at
 	b.failures = 0
 }
 
@@ -173,7 +172,6 @@ func (b *board) snapshot() Snapshot {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.figures
-	s.Failing = b.health() != nil
 	if b.now().Sub(s.UnacceptableAt) > unacceptableFor {
 		s.Unacceptable = 0
 	}

@@ -53,8 +53,8 @@ func newCall(c *Calls, in Incoming, drop context.CancelCauseFunc) *call {
 // evidence lets each call count as overflowed, which is harmless while the other is well.
 func (c *Calls) knowing() Profile {
 	p := c.profile
-	if p.Evidence == EvidenceAuto && c.own.last().Evidence == EvidenceNone {
-		p.Evidence = EvidenceNone
+	if p.Evidence == releve.EvidenceAuto && c.own.last().Evidence == releve.EvidenceNone {
+		p.Evidence = releve.EvidenceNone
 	}
 	return p
 }

@@ -226,11 +226,10 @@ type Snapshot struct {
 	Deciding                   int // calls on 100 Trying
 	Offered, Answered, Refused int64
 	OwnAnswered                int64 // of the answered, those that the site itself made
-	LastInvite, LastAnswered   time.Time
+	LastInvite                 time.Time
 	SaturatedSince             time.Time // all channels busy since; zero: one is free
 	RecordsWaiting             int64     // in memory, on no disk yet
 	RecordsLost                int64     // an alarm above 0
-	Failing                    bool      // see Well
 
 	// Calls that were lately refused for what they offer, the last of them, and why.
 	Unacceptable    int

@@ -368,7 +368,7 @@ func (d *disk) offered(t *testing.T, call releve.CallID) releve.CallBody {
 }
 
 var profile = Profile{
-	Evidence: EvidenceDiversion, ReceptionUser: "reception", ReceptionNumber: "8000", StandbyUser: "standby",
+	Evidence: releve.EvidenceDiversion, ReceptionUser: "reception", ReceptionNumber: "8000", StandbyUser: "standby",
 	RefusalCode: 486, BusyCode: 600,
 }
 

@@ -14,13 +14,13 @@ import (
 
 // Sighting is what an overflow of this server's own call has shown of the PBX (SPEC H7, H8).
 type Sighting struct {
-	At       time.Time `json:"at"`
-	Evidence Evidence  `json:"evidence"` // that the PBX gave; none: it gives none
-	To       string    `json:"to"`       // whom it wrote into To
-	Fits     bool      `json:"fits"`     // the profile's own evidence was among it
+	At       time.Time       `json:"at"`
+	Evidence releve.Evidence `json:"evidence"` // that the PBX gave; none: it gives none
+	To       string          `json:"to"`       // whom it wrote into To
+	Fits     bool            `json:"fits"`     // the profile's own evidence was among it
 
-	Shown []Evidence   `json:"shown,omitempty"` // all of the evidence
-	Sound releve.Sound `json:"sound"`           // that the PBX offered
+	Shown []releve.Evidence `json:"shown,omitempty"` // all of the evidence
+	Sound releve.Sound      `json:"sound"`           // that the PBX offered
 }
 
 // own are the calls that the site makes itself. No stranger's text says that a call is one
@@ -161,7 +161,7 @@ func (k *call) sight() (lesson, ok bool) {
 	if lesson, ok = k.own.back(in, k.profile.StandbyUser); !ok {
 		return false, false
 	}
-	fits := k.profile.Evidence == EvidenceAuto || k.profile.overflowed(in)
+	fits := k.profile.Evidence == releve.EvidenceAuto || k.profile.overflowed(in)
 	k.own.saw(Sighting{
 		At: k.now(), Evidence: k.profile.seen(in), To: releve.Plain(in.To), Fits: fits,
 		Shown: k.profile.shown(in), Sound: in.Sound,

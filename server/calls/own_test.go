@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"releve"
 	"releve/rules/takeover"
 )
 
@@ -20,7 +21,7 @@ func backToBack(id, from string) *caller {
 // newStandby is a server beside a main whose verdict is that it is well.
 func newStandby(t *testing.T) *server {
 	s := newServer(t, takeover.Verifying, 2)
-	s.profile.Evidence = EvidenceAuto
+	s.profile.Evidence = releve.EvidenceAuto
 	close(s.post.verdict)
 	return s
 }
@@ -41,7 +42,7 @@ func TestOurOwnCallThatComesBackIsProofAndALesson(t *testing.T) {
 		if len(s.post.asked) != 1 || !s.post.asked[0].Overflowed {
 			t.Fatalf("our own call that came back: verified %+v", s.post.asked)
 		}
-		if seen := s.Sighted(); seen.Evidence != EvidenceNone || seen.To != "standby" || !seen.Fits {
+		if seen := s.Sighted(); seen.Evidence != releve.EvidenceNone || seen.To != "standby" || !seen.Fits {
 			t.Errorf("seen: %+v", seen)
 		}
 		s.offer(t, backToBack("after", "0612345678"))
@@ -63,7 +64,7 @@ func TestALessonIsRefusedAndVerifiesNothing(t *testing.T) {
 		if !slices.Equal(own.refused, []int{profile.RefusalCode}) || len(s.post.asked) != 0 {
 			t.Errorf("refused with %v, verified %v", own.refused, s.post.asked)
 		}
-		if seen := s.Sighted(); seen.Evidence != EvidenceTo || s.Snapshot().Refused != 0 {
+		if seen := s.Sighted(); seen.Evidence != releve.EvidenceTo || s.Snapshot().Refused != 0 {
 			t.Errorf("seen %+v, %d callers refused", seen, s.Snapshot().Refused)
 		}
 		s.flushed(t)

@@ -11,22 +11,9 @@ import (
 	"releve"
 )
 
-// Evidence is how a PBX shows that it let a call overflow (SPEC H7).
-type Evidence string
-
-// The evidence that a PBX can give.
-const (
-	EvidenceAuto       Evidence = "auto"         // any of what follows, and none where our own call had none
-	EvidenceDiversion  Evidence = "diversion"    // a Diversion header names the reception
-	EvidenceHistory    Evidence = "history-info" // a History-Info entry does
-	EvidenceTo         Evidence = "to"           // To keeps what the caller dialled
-	EvidenceRequestURI Evidence = "request-uri"  // so does the Request-URI
-	EvidenceNone       Evidence = "none"         // it shows nothing: each call counts
-)
-
 // Profile is what calls must know of a PBX.
 type Profile struct {
-	Evidence        Evidence
+	Evidence        releve.Evidence
 	ReceptionUser   string // SIP user of the server on duty
 	ReceptionNumber string // the published number
 	CountryCode     string // of that number; "": any
@@ -39,8 +26,8 @@ type Profile struct {
 func (p Profile) Check() error {
 	var wrong []error
 	switch p.Evidence {
-	case EvidenceAuto, EvidenceDiversion, EvidenceHistory, EvidenceTo, EvidenceNone:
-	case EvidenceRequestURI:
+	case releve.EvidenceAuto, releve.EvidenceDiversion, releve.EvidenceHistory, releve.EvidenceTo, releve.EvidenceNone:
+	case releve.EvidenceRequestURI:
 		if p.ReceptionNumber == p.ReceptionUser {
 			wrong = append(wrong, errors.New("overflow_evidence request-uri cannot tell an overflow from a direct call "+
 				"where reception_number and reception_user are the same: give the user another name, or choose other evidence"))
@@ -93,25 +80,25 @@ func (p Profile) offer(in releve.Invite, s takeover.StanceKind) Offer {
 }
 
 // telling are the kinds of evidence that a call can bear, the most telling first.
-var telling = []Evidence{EvidenceDiversion, EvidenceHistory, EvidenceTo, EvidenceRequestURI}
+var telling = []releve.Evidence{releve.EvidenceDiversion, releve.EvidenceHistory, releve.EvidenceTo, releve.EvidenceRequestURI}
 
 func (p Profile) overflowed(in releve.Invite) bool {
-	if p.Evidence == EvidenceAuto {
-		return slices.ContainsFunc(telling, func(e Evidence) bool { return p.shows(e, in) })
+	if p.Evidence == releve.EvidenceAuto {
+		return slices.ContainsFunc(telling, func(e releve.Evidence) bool { return p.shows(e, in) })
 	}
 	return p.shows(p.Evidence, in)
 }
 
 // shows says whether a call bears one kind of evidence.
-func (p Profile) shows(e Evidence, in releve.Invite) bool {
+func (p Profile) shows(e releve.Evidence, in releve.Invite) bool {
 	switch e {
-	case EvidenceDiversion:
+	case releve.EvidenceDiversion:
 		return slices.ContainsFunc(in.Diversion, p.fromReception)
-	case EvidenceHistory:
+	case releve.EvidenceHistory:
 		return slices.ContainsFunc(in.History, p.fromReception)
-	case EvidenceTo:
+	case releve.EvidenceTo:
 		return in.To != "" && in.To != p.StandbyUser
-	case EvidenceRequestURI:
+	case releve.EvidenceRequestURI:
 		return p.published(in.Target) && p.ReceptionNumber != p.ReceptionUser
 	}
 	return true
@@ -170,12 +157,12 @@ func significant(number string) string {
 }
 
 // seen is the evidence that an overflow bears, the most telling of it.
-func (p Profile) seen(in releve.Invite) Evidence {
-	return append(p.shown(in), EvidenceNone)[0]
+func (p Profile) seen(in releve.Invite) releve.Evidence {
+	return append(p.shown(in), releve.EvidenceNone)[0]
 }
 
 // shown is all the evidence that an overflow bears, the most telling first.
-func (p Profile) shown(in releve.Invite) (all []Evidence) {
+func (p Profile) shown(in releve.Invite) (all []releve.Evidence) {
 	for _, e := range telling {
 		if p.shows(e, in) {
 			all = append(all, e)

@@ -16,29 +16,29 @@ func TestEvidence(t *testing.T) {
 	direct := releve.Invite{To: "standby", Target: "standby"}
 	for _, row := range []struct {
 		story    string
-		evidence Evidence
+		evidence releve.Evidence
 		invite   releve.Invite
 		want     bool
 		reason   releve.OverflowReason
 	}{
-		{"a Diversion from the number", EvidenceDiversion, releve.Invite{To: "8000", Target: "standby", Diversion: reception}, true, releve.ReasonBusy},
-		{"a Diversion from the user", EvidenceDiversion, releve.Invite{Target: "standby", Diversion: []releve.Diversion{{User: "reception"}}}, true, ""},
-		{"a Diversion by somebody else", EvidenceDiversion, releve.Invite{To: "8000", Target: "standby", Diversion: other}, false, ""},
-		{"two Diversions, the second the reception's", EvidenceDiversion,
+		{"a Diversion from the number", releve.EvidenceDiversion, releve.Invite{To: "8000", Target: "standby", Diversion: reception}, true, releve.ReasonBusy},
+		{"a Diversion from the user", releve.EvidenceDiversion, releve.Invite{Target: "standby", Diversion: []releve.Diversion{{User: "reception"}}}, true, ""},
+		{"a Diversion by somebody else", releve.EvidenceDiversion, releve.Invite{To: "8000", Target: "standby", Diversion: other}, false, ""},
+		{"two Diversions, the second the reception's", releve.EvidenceDiversion,
 			releve.Invite{Target: "standby", Diversion: append(other[:1:1], reception...)}, true, releve.ReasonBusy},
-		{"no Diversion", EvidenceDiversion, direct, false, ""},
-		{"a History-Info entry", EvidenceHistory, releve.Invite{Target: "standby", History: reception}, true, releve.ReasonBusy},
-		{"a Diversion where History-Info counts", EvidenceHistory, releve.Invite{Target: "standby", Diversion: reception}, false, ""},
-		{"To is what was dialled", EvidenceTo, releve.Invite{To: "8000", Target: "standby"}, true, ""},
-		{"To, and a reason in a Diversion", EvidenceTo, releve.Invite{To: "8000", Target: "standby", Diversion: reception}, true, releve.ReasonBusy},
-		{"To is the standby", EvidenceTo, direct, false, ""},
-		{"To is empty", EvidenceTo, releve.Invite{Target: "standby"}, false, ""},
-		{"the Request-URI is what was dialled", EvidenceRequestURI, releve.Invite{To: "8000", Target: "8000"}, true, ""},
-		{"the Request-URI is the standby", EvidenceRequestURI, releve.Invite{To: "8000", Target: "standby"}, false, ""},
-		{"any of them, with auto: a Diversion", EvidenceAuto, releve.Invite{To: "standby", Target: "standby", Diversion: reception}, true, releve.ReasonBusy},
-		{"any of them, with auto: To", EvidenceAuto, releve.Invite{To: "8000", Target: "standby"}, true, ""},
-		{"none of them, with auto", EvidenceAuto, direct, false, ""},
-		{"no evidence to be had", EvidenceNone, direct, true, ""},
+		{"no Diversion", releve.EvidenceDiversion, direct, false, ""},
+		{"a History-Info entry", releve.EvidenceHistory, releve.Invite{Target: "standby", History: reception}, true, releve.ReasonBusy},
+		{"a Diversion where History-Info counts", releve.EvidenceHistory, releve.Invite{Target: "standby", Diversion: reception}, false, ""},
+		{"To is what was dialled", releve.EvidenceTo, releve.Invite{To: "8000", Target: "standby"}, true, ""},
+		{"To, and a reason in a Diversion", releve.EvidenceTo, releve.Invite{To: "8000", Target: "standby", Diversion: reception}, true, releve.ReasonBusy},
+		{"To is the standby", releve.EvidenceTo, direct, false, ""},
+		{"To is empty", releve.EvidenceTo, releve.Invite{Target: "standby"}, false, ""},
+		{"the Request-URI is what was dialled", releve.EvidenceRequestURI, releve.Invite{To: "8000", Target: "8000"}, true, ""},
+		{"the Request-URI is the standby", releve.EvidenceRequestURI, releve.Invite{To: "8000", Target: "standby"}, false, ""},
+		{"any of them, with auto: a Diversion", releve.EvidenceAuto, releve.Invite{To: "standby", Target: "standby", Diversion: reception}, true, releve.ReasonBusy},
+		{"any of them, with auto: To", releve.EvidenceAuto, releve.Invite{To: "8000", Target: "standby"}, true, ""},
+		{"none of them, with auto", releve.EvidenceAuto, direct, false, ""},
+		{"no evidence to be had", releve.EvidenceNone, direct, true, ""},
 	} {
 		t.Run(row.story, func(t *testing.T) {
 			p := profile
@@ -90,7 +90,7 @@ func TestThePublishedNumberInAnotherForm(t *testing.T) {
 // A server on duty that is called by the published number has no overflow before it,
 // whatever the profile counts as evidence.
 func TestACallToTheServerOnDutyDidNotOverflow(t *testing.T) {
-	for _, evidence := range []Evidence{EvidenceAuto, EvidenceTo, EvidenceRequestURI, EvidenceNone} {
+	for _, evidence := range []releve.Evidence{releve.EvidenceAuto, releve.EvidenceTo, releve.EvidenceRequestURI, releve.EvidenceNone} {
 		p := profile
 		p.Evidence = evidence
 		call := releve.Invite{To: "8000", Target: "8000"}
@@ -105,7 +105,7 @@ func TestACallToTheServerOnDutyDidNotOverflow(t *testing.T) {
 
 func TestRequestURINeedsTwoNames(t *testing.T) {
 	p := profile
-	p.Evidence = EvidenceRequestURI
+	p.Evidence = releve.EvidenceRequestURI
 	if err := p.Check(); err != nil {
 		t.Errorf("with two names: %v", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"releve"
 	"releve/rules/takeover"
 )
 
@@ -81,9 +82,9 @@ func TestTheScreensSayHowAnOverflowIsShown(t *testing.T) {
 		}
 	}
 	says("notice-overflow-unseen")
-	s.Learn(Sighting{At: s.now(), Evidence: EvidenceTo, Fits: true})
+	s.Learn(Sighting{At: s.now(), Evidence: releve.EvidenceTo, Fits: true})
 	says("notice-overflow-seen")
-	s.Learn(Sighting{At: s.now().Add(1), Evidence: EvidenceTo})
+	s.Learn(Sighting{At: s.now().Add(1), Evidence: releve.EvidenceTo})
 	says("notice-overflow-other")
 	s.profile.StandbyUser = ""
 	says("")

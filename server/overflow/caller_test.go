@@ -44,16 +44,16 @@ func TestTheSitesOwnCalls(t *testing.T) {
 		err    error
 		want   releve.TestCall
 	}{
-		"a lesson": {func(c Caller) (releve.TestCall, error) { return c.Call(t.Context(), "x") }, true, busy, releve.TestCall{Packets: 3}},
-		"a test":   {func(c Caller) (releve.TestCall, error) { return c.TestCall(t.Context(), "x", false) }, false, nil, releve.TestCall{Packets: 3}},
+		"a lesson": {func(c Caller) (releve.TestCall, error) { return c.Call(t.Context(), "x") }, true, busy, releve.TestCall{AnsweredBy: "whom"}},
+		"a test":   {func(c Caller) (releve.TestCall, error) { return c.TestCall(t.Context(), "x", false) }, false, nil, releve.TestCall{AnsweredBy: "whom"}},
 		"a test that asks who answers": {
 			func(c Caller) (releve.TestCall, error) { return c.TestCall(t.Context(), "x", true) }, false, nil,
-			releve.TestCall{Packets: 3, Known: true},
+			releve.TestCall{AnsweredBy: "whom", Known: true},
 		},
 	} {
 		calls := new(placed)
 		got, err := c.make(Caller{
-			Line: line{calls, releve.TestCall{Packets: 3}, c.err}, Calls: calls, Number: "9",
+			Line: line{calls, releve.TestCall{AnsweredBy: "whom"}, c.err}, Calls: calls, Number: "9",
 			Answerers: Answerers{Seat: releve.Secondary, Link: toDesk{(&Tester{Options: Options{Calls: other}}).Desk()}, Own: snapshot},
 		})
 		if got != c.want || !errors.Is(err, c.err) || calls.lesson != c.lesson || calls.now {

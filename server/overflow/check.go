@@ -97,7 +97,7 @@ func judgeReturn(o outcome, c calls.Profile) verdict {
 }
 
 // judgeEvidence says by what the overflow is known, and where that is written.
-func judgeEvidence(seen calls.Sighting, set calls.Evidence, kept, told bool) verdict {
+func judgeEvidence(seen calls.Sighting, set releve.Evidence, kept, told bool) verdict {
 	var v verdict
 	shown := make([]string, 0, len(seen.Shown))
 	for _, e := range seen.Shown {
@@ -107,7 +107,7 @@ func judgeEvidence(seen calls.Sighting, set calls.Evidence, kept, told bool) ver
 	switch {
 	case !seen.Fits:
 		v = wrong("notice-overflow-other", pairs...)
-	case seen.Evidence == calls.EvidenceNone:
+	case seen.Evidence == releve.EvidenceNone:
 		v = well("calls-evidence-none", pairs...)
 	default:
 		v = well("calls-evidence-learned", pairs...)

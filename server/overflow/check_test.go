@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"releve"
-	"releve/adapters/phone"
+	"releve/adapters/phone/register"
 	"releve/screen/view"
 	"releve/screen/words"
 	"releve/server/calls"
@@ -19,17 +19,17 @@ var pbxOfCheck = calls.Profile{
 	StandbyUser: "standby", ReceptionUser: "reception", ReceptionNumber: "9", RefusalCode: 486, Evidence: "auto",
 }
 
-func refusedWith(code int) error { return &phone.StatusError{Code: code} }
+func refusedWith(code int) error { return &register.StatusError{Code: code} }
 
 // Each thing that a PBX may do has its sentence, in both languages, and what is to be put
 // right is told from what is well.
 func TestWhatACheckOfThePBXSays(t *testing.T) {
 	seen := calls.Sighting{
-		At: time.Now(), Evidence: calls.EvidenceDiversion, To: "9", Fits: true,
-		Shown: []calls.Evidence{calls.EvidenceDiversion, calls.EvidenceTo}, Sound: releve.Sound{Codecs: []string{"PCMA"}, Keys: true},
+		At: time.Now(), Evidence: releve.EvidenceDiversion, To: "9", Fits: true,
+		Shown: []releve.Evidence{releve.EvidenceDiversion, releve.EvidenceTo}, Sound: releve.Sound{Codecs: []string{"PCMA"}, Keys: true},
 	}
 	none, other := seen, seen
-	none.Evidence, none.Shown = calls.EvidenceNone, nil
+	none.Evidence, none.Shown = releve.EvidenceNone, nil
 	other.Fits = false
 	answered := releve.TestCall{AnsweredAfter: time.Second, AnsweredBy: "192.0.2.10:5060"}
 	late := context.DeadlineExceeded

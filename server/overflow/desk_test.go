@@ -34,7 +34,7 @@ func TestTheMainGivesBackAndLearns(t *testing.T) {
 	if err := desk[orderGiveBack](t.Context(), nil, nobody); err != nil || main.back != testLimit {
 		t.Errorf("the next call of the standby is given back for %s (%v)", main.back, err)
 	}
-	seen := calls.Sighting{At: time.Date(2026, 11, 29, 3, 30, 0, 0, time.UTC), Evidence: calls.EvidenceTo, To: "9", Fits: true}
+	seen := calls.Sighting{At: time.Date(2026, 11, 29, 3, 30, 0, 0, time.UTC), Evidence: releve.EvidenceTo, To: "9", Fits: true}
 	if err := desk[orderSeen](t.Context(), order.Args(seen), nobody); err != nil || main.seen.To != "9" {
 		t.Errorf("it knows %+v (%v)", main.seen, err)
 	}

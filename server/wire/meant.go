@@ -15,7 +15,7 @@ func wordOf(m agent.Message) Word {
 		Version: Version, Life: m.Life, Told: m.Told, Said: m.Said, Upon: Upon(m.Upon), Status: statusOf(m.Status), Server: Server(m.Server), PBX: PBX(m.PBX),
 		Mirror: Mirror{
 			State: string(m.Mirror.State), Bytes: m.Mirror.Bytes, Seconds: m.Mirror.Seconds, LostCalls: m.Mirror.LostCalls,
-			LostMessage: m.Mirror.LostMessage, Progress: m.Mirror.Progress, VerifiedAt: m.Mirror.VerifiedAt, Differences: m.Mirror.Differences,
+			Progress: m.Mirror.Progress, VerifiedAt: m.Mirror.VerifiedAt, Differences: m.Mirror.Differences,
 		},
 		Procedure: toldProcedure(m.Procedure), Proof: toldProcedure(m.Proof),
 	}
@@ -32,7 +32,7 @@ func messageOf(w Word) agent.Message {
 		Life: w.Life, Told: w.Told, Said: w.Said, Upon: agent.Upon(w.Upon), Status: w.Status.meant(), Server: view.Server(w.Server), PBX: view.PBX(w.PBX),
 		Mirror: view.Mirror{
 			State: view.MirrorState(w.Mirror.State), Bytes: w.Mirror.Bytes, Seconds: w.Mirror.Seconds, LostCalls: w.Mirror.LostCalls,
-			LostMessage: w.Mirror.LostMessage, Progress: w.Mirror.Progress, VerifiedAt: w.Mirror.VerifiedAt, Differences: w.Mirror.Differences,
+			Progress: w.Mirror.Progress, VerifiedAt: w.Mirror.VerifiedAt, Differences: w.Mirror.Differences,
 		},
 		Procedure: heardProcedure(w.Procedure), Proof: heardProcedure(w.Proof),
 	}

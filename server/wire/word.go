@@ -161,7 +161,6 @@ type Mirror struct {
 	Bytes       int64            `json:"bytes"`
 	Seconds     float64          `json:"seconds"`
 	LostCalls   int              `json:"lost_calls"`
-	LostMessage int              `json:"lost_message"`
 	Progress    *releve.Progress `json:"progress,omitempty"`
 	VerifiedAt  time.Time        `json:"verified_at,omitzero"`
 	Differences int              `json:"differences"`

@@ -1,11 +1,6 @@
 package media
 
-import (
-	"bytes"
-	"time"
-
-	"github.com/zaf/g711"
-)
+import "github.com/zaf/g711"
 
 // A Clip is a piece of sound at 8 kHz in both encodings of G.711. It is made once,
 // never changed afterwards, and may be played in any number of calls at a time.
@@ -28,20 +23,6 @@ func FromPCM(samples []int16) Clip {
 		c.ALaw[i] = g711.EncodeAlawFrame(sample)
 	}
 	return c
-}
-
-// Silence is a clip without sound that lasts d.
-func Silence(d time.Duration) Clip {
-	n := int(d * sampleRate / time.Second)
-	return Clip{
-		MuLaw: bytes.Repeat([]byte{muLawSilence}, n),
-		ALaw:  bytes.Repeat([]byte{aLawSilence}, n),
-	}
-}
-
-// Duration is how long the clip lasts when played.
-func (c Clip) Duration() time.Duration {
-	return time.Duration(len(c.MuLaw)) * time.Second / sampleRate
 }
 
 // packet writes the 20 ms that begin at a sample into payload, filled up with silence

@@ -12,13 +12,14 @@ import (
 	"releve/rules/attendant/prompts"
 )
 
-func TestSilenceLastsAsLongAsAsked(t *testing.T) {
-	c := Silence(1500 * time.Millisecond)
-	if c.Duration() != 1500*time.Millisecond || len(c.ALaw) != len(c.MuLaw) {
-		t.Errorf("lasts %v, %d and %d samples", c.Duration(), len(c.MuLaw), len(c.ALaw))
-	}
-	if zero := FromPCM([]int16{0}); c.MuLaw[0] != zero.MuLaw[0] || c.ALaw[0] != zero.ALaw[0] {
-		t.Errorf("silence is %x and %x, a sample of zero is %x and %x", c.MuLaw[0], c.ALaw[0], zero.MuLaw[0], zero.ALaw[0])
+// Duration is how long the clip lasts when played.
+func (c Clip) Duration() time.Duration {
+	return time.Duration(len(c.MuLaw)) * time.Second / sampleRate
+}
+
+func TestSilenceIsASampleOfZero(t *testing.T) {
+	if zero := FromPCM([]int16{0}); muLawSilence != zero.MuLaw[0] || aLawSilence != zero.ALaw[0] {
+		t.Errorf("silence is %x and %x, a sample of zero is %x and %x", muLawSilence, aLawSilence, zero.MuLaw[0], zero.ALaw[0])
 	}
 }
 

@@ -61,6 +61,9 @@ type pacing struct {
 	cpu      time.Duration
 }
 
+// tolerance is how late a packet may leave before it counts as late.
+const tolerance = 5 * time.Millisecond
+
 // onTime is the share of packets within the tolerance, in per cent.
 func (p pacing) onTime() float64 {
 	n, _ := slices.BinarySearch(p.lateness, tolerance+1)

@@ -2,14 +2,10 @@ package media
 
 import "time"
 
-// tolerance is how late a packet may leave before it counts as late.
-const tolerance = 5 * time.Millisecond
-
 // Stats is what a stream has done since it was opened.
 type Stats struct {
 	Sent          uint64        // packets
 	Failed        uint64        // packets that the kernel refused to send
-	Late          uint64        // packets sent more than 5 ms after their time
 	MaxLateness   time.Duration // of a packet sent
 	Received      uint64        // packets of the caller
 	Lost          uint64        // packets missing in the caller's sequence (RFC 3550 §A.3)
@@ -31,7 +27,4 @@ func (s *Stats) count(late time.Duration, err error) {
 	}
 	s.Sent++
 	s.MaxLateness = max(s.MaxLateness, late)
-	if late > tolerance {
-		s.Late++
-	}
 }

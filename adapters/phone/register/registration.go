@@ -74,7 +74,6 @@ type RegistrationEvent struct {
 	At      time.Time     // of the attempt's end
 	Next    time.Time     // of the next attempt
 	Expires time.Duration // granted
-	Others  []Binding     // contacts of the user that are not this server's
 	Asks    string        // the challenge that cannot be answered, if that is why it was refused
 
 	shown      bool          // the PBX shows the binding
@@ -313,7 +312,7 @@ func (r *Registration) attempt(ctx context.Context) RegistrationEvent {
 	if mustWait(err) {
 		return failed(err)
 	}
-	account, held := r.account, RegistrationEvent{Outcome: Held, Others: others(bindings)}
+	account, held := r.account, RegistrationEvent{Outcome: Held}
 	if may := r.options.May; may != nil {
 		if !may(ctx, bindings) {
 			return held
@@ -332,9 +331,7 @@ func (r *Registration) attempt(ctx context.Context) RegistrationEvent {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.state.Until, r.state.Doubted = granted.At.Add(granted.Expires), false
-	return RegistrationEvent{
-		Outcome: Bound, Expires: granted.Expires, Others: others(granted.Bindings), shown: granted.Shown(),
-	}
+	return RegistrationEvent{Outcome: Bound, Expires: granted.Expires, shown: granted.Shown()}
 }
 
 // present are the user's bindings. Who has only the time to save one takes them as they

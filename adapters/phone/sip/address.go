@@ -18,21 +18,20 @@ import (
 
 // Address is one value of From, To, Contact and their like (RFC 3261 §20.10).
 type Address struct {
-	Display string
-	URI     URI
-	Text    string            // the URI as it came
-	Params  map[string]string // of the header, not of the URI; names in lower case, values without quotes
+	URI    URI
+	Text   string            // the URI as it came
+	Params map[string]string // of the header, not of the URI; names in lower case, values without quotes
 }
 
 var errQuote = errors.New("a quote that never closes")
 
 // ParseAddress reads one name-addr or addr-spec.
 func ParseAddress(value string) (Address, error) {
-	display, uri, rest, err := cutAddress(strings.TrimSpace(value))
+	uri, rest, err := cutAddress(strings.TrimSpace(value))
 	if err != nil {
 		return Address{}, fmt.Errorf("%.200q is not a SIP address: %w", value, err)
 	}
-	a := Address{Display: display, Text: uri}
+	a := Address{Text: uri}
 	if a.URI, err = ParseURI(uri); err != nil {
 		return Address{}, err
 	}
@@ -40,11 +39,11 @@ func ParseAddress(value string) (Address, error) {
 	return a, err
 }
 
-// cutAddress takes a value apart: the name, the URI, and the parameters behind it.
-func cutAddress(text string) (display, uri, rest string, err error) {
+// cutAddress takes a value apart: the URI, and the parameters behind it.
+func cutAddress(text string) (uri, rest string, err error) {
 	open := indexOutside(text, "<")
 	if open == quoteOpen {
-		return "", "", "", errQuote
+		return "", "", errQuote
 	}
 	if open < 0 {
 		// Without brackets all parameters are the header's (RFC 3261 §20.10).
@@ -52,14 +51,13 @@ func cutAddress(text string) (display, uri, rest string, err error) {
 		if rest != "" {
 			rest = ";" + rest
 		}
-		return "", strings.TrimSpace(uri), rest, nil
+		return strings.TrimSpace(uri), rest, nil
 	}
 	end := indexOutside(text[open:], ">")
 	if end < 0 {
-		return "", "", "", errors.New("a bracket that never closes")
+		return "", "", errors.New("a bracket that never closes")
 	}
-	display = unquote(strings.TrimSpace(text[:open]))
-	return display, text[open+1 : open+end], strings.TrimSpace(text[open+end+1:]), nil
+	return text[open+1 : open+end], strings.TrimSpace(text[open+end+1:]), nil
 }
 
 // parameters reads ";name=value;name". Names know no case (RFC 3261 §7.3.1); the first
@@ -90,7 +88,7 @@ func parameters(text string) (map[string]string, error) {
 // byte as it came.
 func WithoutParams(value string) string {
 	value = strings.TrimSpace(value)
-	_, _, rest, err := cutAddress(value)
+	_, rest, err := cutAddress(value)
 	if err != nil {
 		return value
 	}

@@ -257,3 +257,10 @@ func FuzzVia(f *testing.F) {
 		}
 	})
 }
+
+// size is how many transactions are remembered.
+func (b *table) size() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.all)
+}

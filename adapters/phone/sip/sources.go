@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // Sources are the addresses from which SIP is taken (SPEC K1). Ports are not compared:
@@ -29,7 +28,6 @@ func (s *Sources) Allow(from netip.Addr, data []byte) bool {
 type Strangers struct {
 	Dropped int64
 	Last    netip.Addr
-	At      time.Time
 }
 
 // door holds the sources in force and counts who else knocked.
@@ -47,7 +45,7 @@ func (d *door) admits(from netip.Addr, data []byte) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.strangers.Dropped++
-	d.strangers.Last, d.strangers.At = from, time.Now()
+	d.strangers.Last = from
 	return false
 }
 

@@ -338,10 +338,3 @@ func (b *table) close() {
 	clear(b.all)
 	b.done = nil
 }
-
-// size is how many transactions are remembered.
-func (b *table) size() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.all)
-}

@@ -142,7 +142,7 @@ func (e *Endpoint) receiveRequest(m *Message, from netip.AddrPort) {
 		if tx := e.server(serverKey(via, "INVITE")); tx != nil && tx.acknowledged() {
 			return // it ends a refusal, hop by hop
 		}
-		e.handle(&ServerTx{Request: m, From: from, endpoint: e})
+		e.handle(&ServerTx{Request: m, endpoint: e})
 	case "CANCEL":
 		e.cancel(m, from, e.server(serverKey(via, "INVITE")))
 	default:
@@ -156,7 +156,7 @@ func (e *Endpoint) receiveRequest(m *Message, from netip.AddrPort) {
 
 // begin opens a server transaction, or answers 503 at the bound.
 func (e *Endpoint) begin(m *Message, from netip.AddrPort) {
-	tx := newServerTx(e, m, from)
+	tx := newServerTx(e, m)
 	e.mu.Lock()
 	full := len(e.servers) >= maxTransactions
 	if !full {
@@ -171,7 +171,7 @@ func (e *Endpoint) begin(m *Message, from netip.AddrPort) {
 }
 
 func (e *Endpoint) cancel(m *Message, from netip.AddrPort, invite *ServerTx) {
-	tx := newServerTx(e, m, from)
+	tx := newServerTx(e, m)
 	if invite == nil {
 		tx.write(m.Response(481))
 		return

@@ -2,7 +2,6 @@ package sip
 
 import (
 	"context"
-	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,7 +11,6 @@ import (
 // ServerTx is a request that came, and its answer.
 type ServerTx struct {
 	Request *Message
-	From    netip.AddrPort
 
 	endpoint  *Endpoint
 	key       string
@@ -23,9 +21,9 @@ type ServerTx struct {
 	last *Message
 }
 
-func newServerTx(e *Endpoint, m *Message, from netip.AddrPort) *ServerTx {
+func newServerTx(e *Endpoint, m *Message) *ServerTx {
 	return &ServerTx{
-		Request: m, From: from, endpoint: e, key: serverKey(m.Get("Via"), m.Method),
+		Request: m, endpoint: e, key: serverKey(m.Get("Via"), m.Method),
 		cancelled: make(chan struct{}), acked: make(chan struct{}),
 	}
 }

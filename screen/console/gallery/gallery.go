@@ -175,7 +175,7 @@ func catchingUp(now time.Time) State {
 	s := quiet(now)
 	s.Word, s.Why = view.NotProtected, releve.Say("why-alone", "seat", "main")
 	s.Main.Vote, s.Secondary.Vote = true, false
-	s.Mirror = view.Mirror{State: view.MirrorCatchingUp, Bytes: 48_300_000, Seconds: 94, LostCalls: 37, LostMessage: 2}
+	s.Mirror = view.Mirror{State: view.MirrorCatchingUp, Bytes: 48_300_000, Seconds: 94, LostCalls: 37}
 	s.Events = append([]view.Event{event(20*time.Second, releve.Secondary, releve.Info, "rule-mirror-follows", "other", "main")}, s.Events...)
 	return State{"catching-up", s, calls(now, releve.Main)}
 }
