@@ -300,6 +300,7 @@ func (p postgres) asks(ctx context.Context, answer func()) error {
 // Look reads the owner's own position first, as the product does.
 func (p postgres) Look(ctx context.Context) (seen takeover.Database, mirror *takeover.Mirror, err error) {
 	p.mu.Lock()
+	p.looked++
 	own := p.lsn(len(p.database.log))
 	p.mu.Unlock()
 	err = p.asks(ctx, func() {

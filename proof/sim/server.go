@@ -37,6 +37,7 @@ type server struct {
 	hungUp int            // … and its calls were dropped
 
 	exchanged int // times that it asked the other for an exchange of words alone
+	looked    int // times that it looked at its database
 }
 
 // weak is what a test alone does to a server: no seed draws it.

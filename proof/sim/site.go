@@ -325,6 +325,7 @@ type Outside struct {
 	Abandoned int           // promotions that lost their purpose under way
 	Opened    []releve.Term // in which its gate was opened, in order
 	Exchanged int           // times that it asked for an exchange of words alone
+	Looked    int           // times that it looked at its database
 	Lone      bool          // it acknowledges without its mirror
 }
 
@@ -333,7 +334,7 @@ func (v *Server) Outside() Outside {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	c := &v.database
-	o := Outside{string(c.runs), c.id, c.starts, v.fenced, v.hungUp, c.abandoned, slices.Clone(v.opened), v.exchanged, false}
+	o := Outside{string(c.runs), c.id, c.starts, v.fenced, v.hungUp, c.abandoned, slices.Clone(v.opened), v.exchanged, v.looked, false}
 	if v.running != nil {
 		o.Lone = v.running.store.lone
 	}

@@ -194,7 +194,7 @@ func (a *Agent) nextLook() time.Duration {
 	if a.machine.Waiters > 0 {
 		return tick
 	}
-	return max(min(beat(quiet), a.machine.RoundDue()-a.Now()), time.Millisecond)
+	return max(min(a.beat(loopLooks, quiet), a.machine.RoundDue()-a.Now()), time.Millisecond)
 }
 
 // step lets the machine take in one event and carries out what it says. A list

@@ -16,9 +16,10 @@ const (
 	exchangeLimit  = 500 * time.Millisecond
 	broughtFor     = 650 * time.Millisecond // a word that came without a question: two more may fail before the other counts as silent
 	databasePeriod = 250 * time.Millisecond
+	calmPeriod     = 500 * time.Millisecond // of the database, where nobody waits for anything
 	databaseLimit  = time.Second
 	patience       = 2 // looks that may fail in a row
-	healthPeriod   = 700 * time.Millisecond
+	healthPeriod   = 750 * time.Millisecond
 	healthLimit    = 2 * time.Second // a proof has a shorter limit of its own
 	slowPatience   = 4 * time.Second // a busy disk answers late; callers are answered meanwhile
 	pbxPeriod      = 700 * time.Millisecond
@@ -50,8 +51,24 @@ func pause(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 	return true
 }
 
+// The order of those who look on one beat. Each is a moment after the one before, which makes
+// no wake-up of its own, and in virtual time the same story twice.
+const (
+	loopLooks = time.Duration(iota) * 20 * time.Microsecond
+	exchangeLooks
+	databaseLooks
+	healthLooks
+	pbxLooks
+	voiceLooks
+)
+
 // beat is how long to wait to look again at what is looked at each so often.
-func beat(period time.Duration) time.Duration { return releve.UntilBeat(time.Now(), period) }
+func (a *Agent) beat(place, period time.Duration) time.Duration {
+	if a.Settings.Seat == releve.Secondary {
+		place += 10 * time.Microsecond
+	}
+	return releve.UntilBeat(time.Now(), period) + place
+}
 
 // watchOther tells the other our status and hears its own, at a steady pace and
 // at once after a change. Where rounds bring both words, in either direction, it has nothing
@@ -95,7 +112,7 @@ func (a *Agent) broughtLately() time.Duration {
 	if m.Suspended || m.Owns() && !m.PBX.Heard || rests < databasePeriod/2 {
 		return 0
 	}
-	return beat(databasePeriod)
+	return a.beat(exchangeLooks, databasePeriod)
 }
 
 // Heard takes in what the other told by itself, and answers with our own. What it had heard
@@ -160,8 +177,19 @@ func (a *Agent) watchDatabase(ctx context.Context) {
 		if !now.Up {
 			early = nil
 		}
-		ok = pause(ctx, beat(databasePeriod), early)
+		period := databasePeriod
+		if a.calm() {
+			period = calmPeriod
+		}
+		ok = pause(ctx, a.beat(databaseLooks, period), early)
 	}
+}
+
+// calm: the site is protected, nobody calls, and nothing waits to be recorded. A mirror that is
+// lost now makes nobody wait.
+func (a *Agent) calm() bool {
+	m := a.Machine()
+	return m.Protected() && m.Job == takeover.NoJob && a.Spool.Waiting() == 0 && a.Voice.Load().Busy == 0
 }
 
 // illness is what a proof by doing found, and of which start of PostgreSQL.
@@ -180,7 +208,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 		return
 	}
 	var since time.Duration // when the illness that was said began, 0: there is none
-	for pause(ctx, beat(healthPeriod), nil) {
+	for pause(ctx, a.beat(healthLooks, healthPeriod), nil) {
 		start := a.Database.Exited()
 		if m := a.Machine(); !m.DB.Up || changesDatabase(m.Job) {
 			continue
@@ -271,7 +299,7 @@ func (a *Agent) lookAt(ctx context.Context, exited <-chan struct{}) (takeover.Da
 // server ask: a PBX counts questions too.
 func (a *Agent) watchPBX(ctx context.Context) {
 	last := a.Now() // a PBX that was never heard has been silent since we started
-	for ok := true; ok; ok = pause(ctx, beat(pbxPeriod), nil) {
+	for ok := true; ok; ok = pause(ctx, a.beat(pbxLooks, pbxPeriod), nil) {
 		if heard := time.Duration(a.pbxHeard.Load()); heard > last && a.Now()-heard < pbxPeriod {
 			last = heard
 			a.send(ctx, takeover.Event{PBX: &takeover.PBX{Heard: true, Ago: a.Now() - last}})
@@ -290,7 +318,7 @@ func (a *Agent) watchPBX(ctx context.Context) {
 // watchVoice looks at the calls and at our bindings.
 func (a *Agent) watchVoice(ctx context.Context) {
 	well, bound := true, false
-	for ok := true; ok; ok = pause(ctx, beat(voicePeriod), nil) {
+	for ok := true; ok; ok = pause(ctx, a.beat(voiceLooks, voicePeriod), nil) {
 		if now := a.Voice.Well() == nil; now != well {
 			well = now
 			a.send(ctx, takeover.Event{Calls: &well})
