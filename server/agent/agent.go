@@ -54,7 +54,7 @@ const asleep = time.Second
 // Agent owns one server's machine.
 type Agent struct {
 	*Front
-	Options
+	parts  Options
 	events chan report
 	claims chan claim
 
@@ -91,7 +91,7 @@ type report struct {
 func New(f *Front, o Options) *Agent {
 	a := &Agent{
 		Front:   f,
-		Options: o,
+		parts:   o,
 		events:  make(chan report, eventQueue),
 		claims:  make(chan claim, 1), // the machine has one out at a time
 		machine: f.Machine(),
@@ -119,13 +119,13 @@ func (a *Agent) Run(ctx context.Context) error {
 }
 
 func (a *Agent) boot() (takeover.Boot, error) {
-	d, known, err := a.Journal.Load()
+	d, known, err := a.parts.Journal.Load()
 	if err != nil {
 		return takeover.Boot{}, err
 	}
 	a.written = d
-	disk, id, err := a.Database.Disk()
-	return takeover.Boot{Known: known, Durable: d, Disk: disk, DataID: id, Found: a.Found}, err
+	disk, id, err := a.parts.Database.Disk()
+	return takeover.Boot{Known: known, Durable: d, Disk: disk, DataID: id, Found: a.parts.Found}, err
 }
 
 func (a *Agent) loop(ctx context.Context) {
@@ -228,7 +228,7 @@ func (a *Agent) keep(anyway bool) {
 		return
 	}
 	a.kept = users
-	a.Telephone.Keep(users)
+	a.parts.Telephone.Keep(users)
 }
 
 // shown is the status without what changes with time alone.

@@ -30,7 +30,7 @@ type claim struct {
 // watchArbiter reads the register and puts claims, one after the other, so that no
 // answer overtakes another.
 func (a *Agent) watchArbiter(ctx context.Context) {
-	if a.Arbiter == nil {
+	if a.parts.Arbiter == nil {
 		return
 	}
 	timer := time.NewTimer(0)
@@ -55,7 +55,7 @@ func (a *Agent) watchArbiter(ctx context.Context) {
 func (a *Agent) put(ctx context.Context, c claim) takeover.Word {
 	ctx, cancel := context.WithTimeout(ctx, arbiterLimit)
 	defer cancel()
-	register, err := a.Arbiter.Claim(ctx, c.Claim)
+	register, err := a.parts.Arbiter.Claim(ctx, c.Claim)
 	switch {
 	case err == nil:
 		return takeover.Word{Heard: true, Register: register, Turn: c.turn, Granted: true}
@@ -70,7 +70,7 @@ func (a *Agent) put(ctx context.Context, c claim) takeover.Word {
 func (a *Agent) readRegister(ctx context.Context) takeover.Word {
 	ctx, cancel := context.WithTimeout(ctx, arbiterLimit)
 	defer cancel()
-	register, err := a.Arbiter.Read(ctx)
+	register, err := a.parts.Arbiter.Read(ctx)
 	a.board.arbiter(err)
 	return takeover.Word{Heard: err == nil, Register: register}
 }
@@ -78,7 +78,7 @@ func (a *Agent) readRegister(ctx context.Context) takeover.Word {
 // ask hands a claim to the watcher. The machine has one out at a time, so there is
 // room; without a way to the witness the answer is that nothing was heard.
 func (a *Agent) ask(ctx context.Context, act takeover.Action) {
-	if a.Arbiter == nil {
+	if a.parts.Arbiter == nil {
 		a.work.Go(func() { a.send(ctx, takeover.Event{Arbiter: &takeover.Word{Turn: act.Turn}}) })
 		return
 	}

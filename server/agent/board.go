@@ -271,7 +271,7 @@ func (a *Agent) Message() Message {
 	upon := a.board.upon() // before the status: what is told is not older than that
 	m := a.Machine()
 	status := m.Status()
-	status.Spooled = a.Spool.Waiting()
+	status.Spooled = a.parts.Spool.Waiting()
 	return Message{
 		Life: a.lifeID, Told: m.Now, Said: a.Now(), Upon: upon,
 		Status: status, Server: a.server(m), Mirror: a.mirrorView(m), PBX: a.pbx(m), Events: a.board.own(eventsTold),
@@ -281,12 +281,12 @@ func (a *Agent) Message() Message {
 
 // server is this server as a viewer sees it.
 func (a *Agent) server(m takeover.Machine) view.Server {
-	load := a.Voice.Load()
+	load := a.parts.Voice.Load()
 	return view.Server{
 		Seat: m.Seat, Duty: m.Duty(), Heard: true, HeardAt: time.Now().UTC(), Vote: m.Vote || m.Holds(),
 		Data: a.data.tier(m, a.board.copying()), Interfaces: a.board.interfaces(), Processing: a.callersTier(m),
 		Registered: a.registered(), ChannelsBusy: load.Busy, Channels: load.Channels,
-		WithoutDuty: a.withoutDuty(m), SpoolWaiting: a.Spool.Waiting(), SpoolStands: a.board.undrained(),
+		WithoutDuty: a.withoutDuty(m), SpoolWaiting: a.parts.Spool.Waiting(), SpoolStands: a.board.undrained(),
 		CallsOffered: load.Offered, CallsAnswered: load.Answered, CallsRefused: load.Refused,
 		Doing: a.doing(m), Witness: m.WitnessHeard(), Notices: slices.Concat(load.Notices, a.board.notices()),
 	}
@@ -295,22 +295,22 @@ func (a *Agent) server(m takeover.Machine) view.Server {
 // withoutDuty: an owner that stands still answers all the same where nobody else could
 // (M5, R13).
 func (a *Agent) withoutDuty(m takeover.Machine) bool {
-	return m.WithoutDuty || a.Site.Level == releve.Mirroring && m.Phase != takeover.Starting && m.Stance() == takeover.NoDuty
+	return m.WithoutDuty || a.parts.Site.Level == releve.Mirroring && m.Phase != takeover.Starting && m.Stance() == takeover.NoDuty
 }
 
 // mute says that a seat has no telephone: the secondary at level mirroring (SPEC §2).
 func (a *Agent) mute(seat releve.Seat) bool {
-	return a.Site.Level == releve.Mirroring && seat == releve.Secondary
+	return a.parts.Site.Level == releve.Mirroring && seat == releve.Secondary
 }
 
 func (a *Agent) registered() []string {
-	bound := a.Telephone.Bound()
+	bound := a.parts.Telephone.Bound()
 	users := []string{}
 	if bound.Reception {
-		users = append(users, a.Site.Reached)
+		users = append(users, a.parts.Site.Reached)
 	}
 	if bound.Standby {
-		users = append(users, a.Site.StandbyUser)
+		users = append(users, a.parts.Site.StandbyUser)
 	}
 	return users
 }
@@ -343,7 +343,7 @@ func (a *Agent) View() view.Site {
 	m := a.Machine()
 	other, heardAt, heard := a.board.theirs()
 	s := view.Site{
-		Name: a.Site.Name, Level: a.Site.Level, Arbiter: arbiterOf(m), Seat: m.Seat, At: time.Now().UTC(),
+		Name: a.parts.Site.Name, Level: a.parts.Site.Level, Arbiter: arbiterOf(m), Seat: m.Seat, At: time.Now().UTC(),
 		Term: max(m.Term, other.Status.Term), Owner: m.Owner, Mirror: a.siteMirror(m, other, heard),
 		PBX:       a.pbx(m),
 		Events:    a.board.all(),
@@ -384,7 +384,7 @@ func (a *Agent) View() view.Site {
 
 // pbx is what this server knows of the switch.
 func (a *Agent) pbx(m takeover.Machine) view.PBX {
-	v := view.PBX{Address: a.Site.PBX, Heard: m.PBX.Heard, Reception: a.Site.Reception}
+	v := view.PBX{Address: a.parts.Site.PBX, Heard: m.PBX.Heard, Reception: a.parts.Site.Reception}
 	if v.Heard {
 		v.HeardAt = time.Now().UTC()
 	}

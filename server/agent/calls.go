@@ -101,18 +101,18 @@ func (f *Front) MayStandBy(own, _ bool) bool {
 
 // callersTier is how this server reaches callers: its calls, the PBX, and the users bound there.
 func (a *Agent) callersTier(m takeover.Machine) releve.Tier {
-	voice, bound := a.Voice.Well(), a.Telephone.Bound()
+	voice, bound := a.parts.Voice.Well(), a.parts.Telephone.Bound()
 	switch {
 	case a.mute(m.Seat):
 		return releve.Tier{State: releve.TierNone}
 	case voice != nil:
 		return releve.Tier{State: releve.TierDown, Why: releve.Say("tier-voice-down", "why", releve.Reason(voice))}
 	case !m.PBX.Heard:
-		return releve.Tier{State: releve.TierDown, Why: releve.Say("tier-pbx-silent", "pbx", a.Site.PBX)}
+		return releve.Tier{State: releve.TierDown, Why: releve.Say("tier-pbx-silent", "pbx", a.parts.Site.PBX)}
 	case m.Users().Reception && !bound.Reception:
-		return releve.Tier{State: releve.TierDegraded, Why: releve.Say("tier-not-registered", "user", a.Site.Reached)}
-	case m.Users().Standby && a.Site.StandbyUser != "" && !bound.Standby:
-		return releve.Tier{State: releve.TierDegraded, Why: releve.Say("tier-standby-not-registered", "user", a.Site.StandbyUser)}
+		return releve.Tier{State: releve.TierDegraded, Why: releve.Say("tier-not-registered", "user", a.parts.Site.Reached)}
+	case m.Users().Standby && a.parts.Site.StandbyUser != "" && !bound.Standby:
+		return releve.Tier{State: releve.TierDegraded, Why: releve.Say("tier-standby-not-registered", "user", a.parts.Site.StandbyUser)}
 	}
 	return releve.Tier{State: releve.TierWell}
 }

@@ -21,7 +21,7 @@ func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 		// What was decided is remembered even while the server is being stopped.
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
 		defer cancel()
-		err := a.Journal.Save(limit, act.Durable)
+		err := a.parts.Journal.Save(limit, act.Durable)
 		if err == nil {
 			a.written = act.Durable
 			a.machine.Saved(act.Durable)
@@ -32,7 +32,7 @@ func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 	case takeover.Fence:
 		a.fence()
 	case takeover.Drop:
-		a.Voice.Drop("the duty was lost")
+		a.parts.Voice.Drop("the duty was lost")
 	case takeover.Begin:
 		a.begin(ctx, act)
 	case takeover.Check:
@@ -105,8 +105,8 @@ func (a *Agent) fence() {
 		a.job.cancel()
 		a.job = nil
 	}
-	a.Store.Close()
-	a.Database.Fence()
+	a.parts.Store.Close()
+	a.parts.Database.Fence()
 }
 
 // job is what was begun last, unless a fence has ended it.
@@ -153,32 +153,32 @@ func (a *Agent) begin(ctx context.Context, act takeover.Action) {
 func (a *Agent) perform(ctx context.Context, act takeover.Action, m takeover.Machine) (done takeover.Done, err error) {
 	switch act.Job {
 	case takeover.JobCreate:
-		done.DataID, err = a.Database.Create(ctx)
+		done.DataID, err = a.parts.Database.Create(ctx)
 	case takeover.JobStart:
 		return a.start(ctx, act.Writable)
 	case takeover.JobOpen:
 		sure := func() error { return a.stillSure(m) }
-		if err = a.Store.Open(ctx, m.Term, m.Lone, m.Promotion.ID, sure); err == nil {
+		if err = a.parts.Store.Open(ctx, m.Term, m.Lone, m.Promotion.ID, sure); err == nil {
 			a.work.Go(a.checkpoint)
 		}
 	case takeover.JobBarrier:
-		err = a.Store.SetLone(ctx, false)
+		err = a.parts.Store.SetLone(ctx, false)
 	case takeover.JobLone:
-		err = a.Store.SetLone(ctx, true)
+		err = a.parts.Store.SetLone(ctx, true)
 	case takeover.JobPromote:
-		done.Promotion, err = a.Database.Promote(ctx, m.Promotion.ID, m.Candidate)
+		done.Promotion, err = a.parts.Database.Promote(ctx, m.Promotion.ID, m.Candidate)
 	case takeover.JobRetire:
-		a.Store.Close()
-		err = a.Database.Stop(ctx)
+		a.parts.Store.Close()
+		err = a.parts.Database.Stop(ctx)
 	case takeover.JobFollow:
-		err = a.Database.Follow(ctx)
+		err = a.parts.Database.Follow(ctx)
 	case takeover.JobRejoin:
-		done.DataID, err = a.Database.Rejoin(ctx, m.Other.Promotion, a.progress)
+		done.DataID, err = a.parts.Database.Rejoin(ctx, m.Other.Promotion, a.progress)
 		if err == nil {
 			done.Database, err = a.look(ctx)
 		}
 	case takeover.JobRestore:
-		done.DataID, err = a.Ward.Restore(ctx, a.progress)
+		done.DataID, err = a.parts.Ward.Restore(ctx, a.progress)
 		if err == nil {
 			done.Database, err = a.look(ctx)
 		}
@@ -200,7 +200,7 @@ func (a *Agent) stillSure(decided takeover.Machine) error {
 // checkpoint brings the control file to the term's timeline soon, though nobody
 // waits for it: a copy asks for its own (R11).
 func (a *Agent) checkpoint() {
-	if err := a.Database.Checkpoint(a.life); err != nil {
+	if err := a.parts.Database.Checkpoint(a.life); err != nil {
 		a.Log.Debug("no checkpoint after the gate was opened", "err", err)
 	}
 }
@@ -209,9 +209,9 @@ func (a *Agent) start(ctx context.Context, writable bool) (done takeover.Done, e
 	a.board.advance(nil)
 	defer a.board.advance(nil)
 	if writable {
-		err = a.Database.StartPrimary(ctx)
+		err = a.parts.Database.StartPrimary(ctx)
 	} else {
-		err = a.Database.StartCopy(ctx)
+		err = a.parts.Database.StartCopy(ctx)
 	}
 	if err == nil {
 		err = a.healed(ctx)
@@ -223,7 +223,7 @@ func (a *Agent) start(ctx context.Context, writable bool) (done takeover.Done, e
 }
 
 func (a *Agent) look(ctx context.Context) (*takeover.Database, error) {
-	db, _, err := a.Database.Look(ctx)
+	db, _, err := a.parts.Database.Look(ctx)
 	return &db, err
 }
 

@@ -23,7 +23,7 @@ func (g guided) OtherAnswers(ctx context.Context) (path string) {
 	var mu sync.Mutex
 	var paths sync.WaitGroup
 	for name, check := range map[string]func(context.Context, releve.CheckQuestion) (takeover.Reply, error){
-		"peer": g.Link.Check, "sip": g.Telephone.CheckOther,
+		"peer": g.parts.Link.Check, "sip": g.parts.Telephone.CheckOther,
 	} {
 		paths.Go(func() {
 			reply, err := check(ctx, question)
@@ -70,7 +70,7 @@ func theirLoss(last Message, at time.Time, heard bool) procedure.Loss {
 func (a *Agent) ArbiterNow() view.Arbiter {
 	m := a.Machine()
 	now := view.Arbiter{Arbiter: arbiterOf(m), Incarnation: m.Incarnation}
-	if a.Arbiter == nil {
+	if a.parts.Arbiter == nil {
 		return now
 	}
 	r := m.Register

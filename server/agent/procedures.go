@@ -47,7 +47,7 @@ func (g guided) Site() procedure.Site {
 // saidBy is a server by its own word: its status, and what its screen shows beside that.
 func (a *Agent) saidBy(word Message) procedure.Server {
 	return procedure.Server{
-		Status: word.Status, Copy: word.Status.DataID, OnStandby: slices.Contains(word.Server.Registered, a.Site.StandbyUser),
+		Status: word.Status, Copy: word.Status.DataID, OnStandby: slices.Contains(word.Server.Registered, a.parts.Site.StandbyUser),
 		Down: word.Server.Data.State == releve.TierDown, Witness: word.Server.Witness,
 	}
 }
@@ -97,7 +97,7 @@ func (a *Agent) orderAt(ctx context.Context, at releve.Seat, order string) error
 	if at == a.Settings.Seat {
 		return a.Order(ctx, order)
 	}
-	return a.Link.Command(ctx, order, nil, func(view.Procedure) {})
+	return a.parts.Link.Command(ctx, order, nil, func(view.Procedure) {})
 }
 
 // Order takes an order that a procedure gives to this server.
@@ -115,7 +115,7 @@ func (a *Agent) testCallAt(ctx context.Context, at releve.Seat) (releve.Sentence
 		return a.TestCall(ctx)
 	}
 	var found releve.Sentence
-	err := a.Link.Command(ctx, string(procedure.TestCall), nil, func(p view.Procedure) {
+	err := a.parts.Link.Command(ctx, string(procedure.TestCall), nil, func(p view.Procedure) {
 		if len(p.Steps) > 0 && p.Steps[0].Found != nil {
 			found = *p.Steps[0].Found
 		}
@@ -132,13 +132,13 @@ const testLimit = 15 * time.Second
 func (a *Agent) TestCall(ctx context.Context) (releve.Sentence, error) {
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
-	call, err := a.Telephone.TestCall(ctx, rand.Text(), true)
+	call, err := a.parts.Telephone.TestCall(ctx, rand.Text(), true)
 	if err != nil {
-		return releve.Sentence{}, fmt.Errorf("the test call to %s failed: %w", a.Site.Reception, err)
+		return releve.Sentence{}, fmt.Errorf("the test call to %s failed: %w", a.parts.Site.Reception, err)
 	}
 	if must := a.Settings.Seat.Other(); call.Known && call.By != must {
-		return releve.Sentence{}, releve.Known(fmt.Sprintf("the test call to %s was answered by %s, and the %s server took none", a.Site.Reception, call.AnsweredBy, must),
-			"cause-test-elsewhere", "number", a.Site.Reception, "by", call.AnsweredBy, "seat", string(must))
+		return releve.Sentence{}, releve.Known(fmt.Sprintf("the test call to %s was answered by %s, and the %s server took none", a.parts.Site.Reception, call.AnsweredBy, must),
+			"cause-test-elsewhere", "number", a.parts.Site.Reception, "by", call.AnsweredBy, "seat", string(must))
 	}
 	return releve.Say("found-test-call", "answered", call.AnsweredAfter.Round(time.Millisecond).String(),
 		"sound", call.SoundAfter.Round(time.Millisecond).String(), "by", call.AnsweredBy), nil

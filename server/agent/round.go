@@ -53,16 +53,16 @@ func (a *Agent) check(parent context.Context, m takeover.Machine) {
 		})
 	}
 	if question.Call {
-		ask("peer", 0, a.Link.Check) // nothing beside what the caller waits for
+		ask("peer", 0, a.parts.Link.Check) // nothing beside what the caller waits for
 	} else {
 		ask("peer", 0, a.checkAndTell(parent))
 	}
-	ask("sip", ahead, a.Telephone.CheckOther)
+	ask("sip", ahead, a.parts.Telephone.CheckOther)
 	paths.Go(func() {
 		if !pause(ctx, ahead, nil) {
 			return
 		}
-		err := a.Telephone.Options(ctx)
+		err := a.parts.Telephone.Options(ctx)
 		mu.Lock()
 		r.Control = err == nil
 		mu.Unlock()
@@ -77,7 +77,7 @@ func (a *Agent) check(parent context.Context, m takeover.Machine) {
 func (a *Agent) checkAndTell(ctx context.Context) func(context.Context, releve.CheckQuestion) (takeover.Reply, error) {
 	return func(limit context.Context, q releve.CheckQuestion) (takeover.Reply, error) {
 		own, asked := a.Message(), a.Now()
-		return a.Link.CheckAndTell(limit, q, own, func(m Message) {
+		return a.parts.Link.CheckAndTell(limit, q, own, func(m Message) {
 			a.brought.Store(int64(asked + broughtFor))
 			a.hear(ctx, m, asked)
 		})
@@ -93,13 +93,13 @@ const probeLimit = 40 * time.Second
 func (a *Agent) probe(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
-	call, err := a.Telephone.TestCall(ctx, rand.Text(), false)
+	call, err := a.parts.Telephone.TestCall(ctx, rand.Text(), false)
 	a.send(a.life, takeover.Event{OwnEnd: &takeover.OwnEnd{Answered: err == nil}})
 	if err != nil {
-		a.Explain(releve.Warning, releve.Say("event-own-call-failed", "number", a.Site.Reception, "cause", releve.Reason(err)))
+		a.Explain(releve.Warning, releve.Say("event-own-call-failed", "number", a.parts.Site.Reception, "cause", releve.Reason(err)))
 		return
 	}
-	a.Explain(releve.Info, releve.Say("event-own-call", "number", a.Site.Reception, "by", call.AnsweredBy,
+	a.Explain(releve.Info, releve.Say("event-own-call", "number", a.parts.Site.Reception, "by", call.AnsweredBy,
 		"answered", call.AnsweredAfter.Round(time.Millisecond).String()))
 }
 
@@ -111,10 +111,10 @@ func proves(r takeover.Round) bool { return r.Judge() == takeover.Good }
 func (a *Agent) CheckMe(ctx context.Context, q releve.CheckQuestion) takeover.Reply {
 	a.settle(ctx)
 	s := a.snapshot.Load()
-	load := a.Voice.Load()
+	load := a.parts.Voice.Load()
 	reply := takeover.Reply{
 		Heard: true, Term: s.Term, Busy: load.Busy >= load.Channels, LastInvite: -1,
-		Registered: a.Telephone.Bound().Reception,
+		Registered: a.parts.Telephone.Bound().Reception,
 	}
 	if !load.LastInvite.IsZero() {
 		reply.LastInvite = time.Since(load.LastInvite)
@@ -124,8 +124,8 @@ func (a *Agent) CheckMe(ctx context.Context, q releve.CheckQuestion) takeover.Re
 	case stance != takeover.OnDuty:
 		reply.Why = "not on duty: " + string(s.Phase)
 		return reply
-	case a.Voice.Well() != nil:
-		reply.Why = a.Voice.Well().Error()
+	case a.parts.Voice.Well() != nil:
+		reply.Why = a.parts.Voice.Well().Error()
 		return reply
 	}
 	if err := a.reach(ctx, q, &reply); err != nil {
@@ -133,7 +133,7 @@ func (a *Agent) CheckMe(ctx context.Context, q releve.CheckQuestion) takeover.Re
 		return reply
 	}
 	if !reply.Registered {
-		a.Telephone.RegisterNow()
+		a.parts.Telephone.RegisterNow()
 	}
 	reply.Well = true
 	return reply
@@ -155,15 +155,15 @@ func (a *Agent) settle(ctx context.Context) {
 func (a *Agent) reach(ctx context.Context, q releve.CheckQuestion, reply *takeover.Reply) error {
 	if !q.Call {
 		asked := a.Now()
-		err := a.Telephone.Options(ctx)
+		err := a.parts.Telephone.Options(ctx)
 		if err == nil {
 			a.pbxHeard.Store(int64(asked))
 		}
 		return err
 	}
-	there, err := a.Telephone.BindingThere(ctx)
+	there, err := a.parts.Telephone.BindingThere(ctx)
 	if err != nil {
-		return a.Telephone.Options(ctx)
+		return a.parts.Telephone.Options(ctx)
 	}
 	reply.Registered = there
 	return nil

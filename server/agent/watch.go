@@ -77,7 +77,7 @@ func (a *Agent) watchOther(ctx context.Context) {
 	for ok := true; ok; ok = a.untilExchange(ctx) {
 		asked := a.Now()
 		limit, cancel := context.WithTimeout(ctx, exchangeLimit)
-		m, err := a.Link.Exchange(limit, a.Message())
+		m, err := a.parts.Link.Exchange(limit, a.Message())
 		cancel()
 		if err == nil {
 			a.hear(ctx, m, asked)
@@ -154,7 +154,7 @@ func (h *heard) overtaken(life string, told time.Duration) bool {
 func (a *Agent) watchDatabase(ctx context.Context) {
 	failures := 0
 	for ok := true; ok; {
-		exited := a.Database.Exited()
+		exited := a.parts.Database.Exited()
 		now, mirror, err := a.lookAt(ctx, exited)
 		if ill := a.ill.Load(); ill != nil && now.Up && ill.start == exited {
 			now = takeover.Database{Why: ill.why}
@@ -189,7 +189,7 @@ func (a *Agent) watchDatabase(ctx context.Context) {
 // lost now makes nobody wait.
 func (a *Agent) calm() bool {
 	m := a.Machine()
-	return m.Protected() && m.Job == takeover.NoJob && a.Spool.Waiting() == 0 && a.Voice.Load().Busy == 0
+	return m.Protected() && m.Job == takeover.NoJob && a.parts.Spool.Waiting() == 0 && a.parts.Voice.Load().Busy == 0
 }
 
 // illness is what a proof by doing found, and of which start of PostgreSQL.
@@ -204,21 +204,21 @@ type illness struct {
 // proves itself anew; what may only be slow has some time to pass, and as long as it takes
 // where nobody could do better.
 func (a *Agent) watchHealth(ctx context.Context) {
-	if a.Ward == nil {
+	if a.parts.Ward == nil {
 		return
 	}
 	var since time.Duration // when the illness that was said began, 0: there is none
 	for pause(ctx, a.beat(healthLooks, healthPeriod), nil) {
-		start := a.Database.Exited()
+		start := a.parts.Database.Exited()
 		if m := a.Machine(); !m.DB.Up || changesDatabase(m.Job) {
 			continue
 		}
 		began := a.Now()
 		limit, cancel := context.WithTimeout(ctx, healthLimit)
-		err := a.Ward.Health(limit)
+		err := a.parts.Ward.Health(limit)
 		cancel()
 		switch {
-		case ctx.Err() != nil || start != a.Database.Exited():
+		case ctx.Err() != nil || start != a.parts.Database.Exited():
 			continue
 		case err == nil && since > 0:
 			a.data.sicken(releve.Sentence{})
@@ -262,13 +262,13 @@ func (a *Agent) illnessOf(err error) releve.Sentence {
 // healed: a database that was ill counts as started again only once it has proven itself.
 // Without that it would seem well until the next proof fails, over and over.
 func (a *Agent) healed(ctx context.Context) error {
-	if a.Ward == nil || a.ill.Load() == nil {
+	if a.parts.Ward == nil || a.ill.Load() == nil {
 		return nil
 	}
 	limit, cancel := context.WithTimeout(ctx, healthLimit)
 	defer cancel()
-	if err := a.Ward.Health(limit); err != nil {
-		a.Database.Fence()
+	if err := a.parts.Ward.Health(limit); err != nil {
+		a.parts.Database.Fence()
 		if fault, ok := errors.AsType[*releve.Fault](err); ok { // its sentence is said already
 			return fault.Cause
 		}
@@ -283,12 +283,12 @@ func (a *Agent) healed(ctx context.Context) error {
 func (a *Agent) lookAt(ctx context.Context, exited <-chan struct{}) (takeover.Database, *takeover.Mirror, error) {
 	select {
 	case <-exited:
-		return takeover.Database{Why: a.Database.Why()}, nil, nil
+		return takeover.Database{Why: a.parts.Database.Why()}, nil, nil
 	default:
 	}
 	limit, cancel := context.WithTimeout(ctx, databaseLimit)
 	defer cancel()
-	db, mirror, err := a.Database.Look(limit)
+	db, mirror, err := a.parts.Database.Look(limit)
 	if err != nil {
 		return takeover.Database{Why: releve.Reason(err)}, nil, err
 	}
@@ -306,7 +306,7 @@ func (a *Agent) watchPBX(ctx context.Context) {
 			continue
 		}
 		limit, cancel := context.WithTimeout(ctx, pbxLimit)
-		err := a.Telephone.Options(limit)
+		err := a.parts.Telephone.Options(limit)
 		cancel()
 		if err == nil {
 			last = a.Now()
@@ -319,16 +319,16 @@ func (a *Agent) watchPBX(ctx context.Context) {
 func (a *Agent) watchVoice(ctx context.Context) {
 	well, bound := true, false
 	for ok := true; ok; ok = pause(ctx, a.beat(voiceLooks, voicePeriod), nil) {
-		if now := a.Voice.Well() == nil; now != well {
+		if now := a.parts.Voice.Well() == nil; now != well {
 			well = now
 			a.send(ctx, takeover.Event{Calls: &well})
 		}
-		if now := a.Telephone.Bound().Reception; now != bound {
+		if now := a.parts.Telephone.Bound().Reception; now != bound {
 			bound = now
 			there := now
 			a.send(ctx, takeover.Event{Reception: &there})
 		}
-		a.board.spooled(a.Spool.Waiting())
+		a.board.spooled(a.parts.Spool.Waiting())
 		a.afterSleep(ctx)
 		a.changed.announce()
 	}
@@ -342,7 +342,7 @@ func (a *Agent) afterSleep(ctx context.Context) {
 	}
 	limit, cancel := context.WithTimeout(ctx, pbxLimit)
 	defer cancel()
-	if there, err := a.Telephone.BindingThere(limit); err == nil {
+	if there, err := a.parts.Telephone.BindingThere(limit); err == nil {
 		a.send(ctx, takeover.Event{Reception: &there})
 	}
 }
