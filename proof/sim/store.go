@@ -276,9 +276,7 @@ func (s sink) transaction(ctx context.Context, page releve.SpoolPage, lone bool)
 	}
 	w := s.append(x, lone)
 	s.review()
-	if s.byHand {
-		s.moved() // who begins to commit alone releases this one too
-	}
+	s.moved() // who begins to commit alone releases this one too
 	s.mu.Unlock()
 	// A COMMIT has no limit: its store may close, its PostgreSQL may end, and
 	// either tells it.
