@@ -128,8 +128,12 @@ type outcome struct {
 	code        int    // of a refusal
 }
 
-// ended says whether the call came to an end that leaves nothing open.
-func (o outcome) ended() bool { return o.hungUpBy != "" || o.code != 0 }
+// released says whether one side hung up and the other said that it had heard.
+func (o outcome) released() bool { return o.hungUpBy == "server" || o.hungUpBy == "caller" }
+
+// orphaned says that the caller hung up and the PBX or a server answered that there is no such
+// call: it had died with who held it.
+func (o outcome) orphaned() bool { return o.hungUpBy == "nobody" }
 
 // String is one line for the message of a failure.
 func (o outcome) String() string {

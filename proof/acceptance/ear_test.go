@@ -40,8 +40,9 @@ type heard struct {
 	soundFrom  netip.Addr // of the last of them
 	firstSound time.Time
 	lastSound  time.Time
-	refused    int // final refusal that reached the caller
-	ended      bool
+	refused    int        // final refusal that reached the caller
+	takenUpBy  netip.Addr // the first server that sent 200
+	hungUpAt   time.Time  // the first BYE
 }
 
 // message is a SIP message that one of the two servers sent to the PBX.
@@ -159,15 +160,18 @@ func (e *ear) message(at time.Time, from, to netip.AddrPort, text string) {
 	}
 	_, method, _ := strings.Cut(cseq, " ")
 	if isServer(from.Addr()) && to.Addr() == pbxAddr {
-		e.sent = append(e.sent, message{at: at, from: from.Addr(), first: first, method: method, call: id,
-			isTest: headers["x-releve-test"] != ""})
+		sent := message{at: at, from: from.Addr(), first: first, method: method, call: id, isTest: headers["x-releve-test"] != ""}
+		e.sent = append(e.sent, sent)
+		if call := e.calls[id]; call != nil && answersCall(sent) && !call.takenUpBy.IsValid() {
+			call.takenUpBy = sent.from
+		}
 	}
 	switch {
 	case strings.HasPrefix(first, "INVITE ") && to.Addr() == pbxAddr && isCaller(from.Addr()) && !strings.Contains(headers["to"], "tag="):
 		e.offered(at, id, from.Addr(), body)
 	case strings.HasPrefix(first, "BYE "):
-		if call := e.calls[id]; call != nil {
-			call.ended = true
+		if call := e.calls[id]; call != nil && call.hungUpAt.IsZero() {
+			call.hungUpAt = at
 		}
 	case strings.HasPrefix(first, "SIP/2.0 ") && method == "INVITE" && isCaller(to.Addr()):
 		e.replied(at, id, first)
@@ -217,6 +221,11 @@ func splitSIP(text string) (first string, headers map[string]string, body string
 
 // greeted says whether the caller heard a greeting.
 func (h heard) greeted() bool { return !h.answeredAt.IsZero() && h.sound >= soundNeeded }
+
+// heldBy says whether a server had taken up the call, and nobody had hung up before a moment.
+func (h heard) heldBy(s *server, moment time.Time) bool {
+	return h.takenUpBy.String() == s.host && (h.hungUpAt.IsZero() || !h.hungUpAt.Before(moment))
+}
 
 // sentBy are the messages that a server sent to the PBX since a moment and that
 // are wanted.

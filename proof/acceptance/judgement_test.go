@@ -37,9 +37,37 @@ func checkServed(t testing.TB, all []outcome, by ...*server) {
 func checkGreeted(t testing.TB, all []outcome, by ...*server) {
 	t.Helper()
 	for _, o := range all {
-		if !o.greeted() || !heardFrom(o, by) {
-			t.Errorf("not greeted: %v", o)
+		if !o.greeted() || !o.released() || !heardFrom(o, by) {
+			t.Errorf("not greeted, or not released: %v", o)
 		}
+	}
+}
+
+// checkOutlived judges those who called before a server died. A call that it held then is lost
+// with it, for nobody else knows the call: its caller hangs up, and is told so. Whoever else
+// called is served, by either.
+func checkOutlived(t testing.TB, before []outcome, dead *server, died time.Time) {
+	t.Helper()
+	var others []outcome
+	for _, o := range before {
+		if o.heldBy(dead, died) {
+			checkOver(t, o)
+		} else {
+			others = append(others, o)
+		}
+	}
+	t.Logf("of %d who called before, the %s server died with %d on the line", len(before), dead.seat, len(before)-len(others))
+	if len(others) > 0 {
+		checkServed(t, others)
+	}
+}
+
+// checkOver fails the test for a caller who was left on an open line, on a call that nobody
+// holds any more.
+func checkOver(t testing.TB, o outcome) {
+	t.Helper()
+	if !o.released() && !o.orphaned() {
+		t.Errorf("left on an open line: %v", o)
 	}
 }
 
