@@ -1,10 +1,13 @@
 package acceptance
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -14,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"releve"
+	"releve/rules/takeover"
 )
 
 func TestTwoHundredCallersArePutThroughAndRecordedOnBothServers(t *testing.T) {
@@ -291,50 +295,69 @@ func TestReturnToNormalUnderLoadAndThreeMoreCycles(t *testing.T) {
 	}
 }
 
+// moments of a promotion, from its first on, at which the new active dies.
+const moments = 10
+
+// How long a promotion lasts is its disk's affair: a death that is aimed inside may come after the
+// end. Each try is aimed half as far in as the one before; the last of them is hardly after the
+// beginning, and where it misses too there is no promotion to die in.
+const tries = 4
+
 // The secondary has answered and is still promoting when it dies too, at ten
 // moments. What it had promised is on its disk (R14), and the journal says what it
 // may do when it wakes (R6).
 func TestTheNewActiveDiesBetweenItsAnswerAndTheEndOfItsPromotion(t *testing.T) {
 	s := ownSite(t, plan{})
-	shown := 0
-	for moment := range 10 {
-		delay := time.Duration(moment) * 10 * time.Millisecond
-		promoting, spooled := s.dieWhilePromoting(t, delay)
-		t.Logf("the new active was killed %v after its first answer, still promoting: %v, with %d facts in its spool", delay, promoting, spooled)
-		if promoting && spooled > 0 {
-			shown++
+	var lasts time.Duration // a promotion on this machine
+	for moment := range moments {
+		aimed := lasts * time.Duration(moment) / moments
+		inside, began := false, time.Now()
+		for try := range tries {
+			if inside = s.dieWhilePromoting(t, aimed>>try); inside {
+				break
+			}
+			s.bringBack(t)
+		}
+		if !inside {
+			t.Fatalf("moment %d: each of %d deaths came after the end of the promotion", moment+1, tries)
 		}
 		s.bringBack(t)
-	}
-	if shown < 5 {
-		t.Errorf("only %d of 10 deaths came before the end of the promotion and after a fact was on disk", shown)
+		lasts = s.main.promotionTook(t, began)
 	}
 }
 
-// dieWhilePromoting says whether the promotion was still under way at the death, and how
-// many facts of its own were on disk by then.
-func (s *site) dieWhilePromoting(t *testing.T, delay time.Duration) (promoting bool, added int) {
+// dieWhilePromoting kills the new active so long after its copy began to be promoted, and says whether
+// that came before the end. The beginning is held back until the answer was heard and a fact of its own is on
+// its disk.
+func (s *site) dieWhilePromoting(t *testing.T, delay time.Duration) (inside bool) {
 	t.Helper()
+	term := s.main.mustView(t).Term
+	followed := s.secondary.histories(t)
 	before := s.secondary.spooledFacts(t) // what was stored long ago is still there
+	added := func() int {
+		now := s.secondary.spooledFacts(t)
+		return len(slices.DeleteFunc(now, func(id releve.FactID) bool { return slices.Contains(before, id) }))
+	}
 	load := s.callIn(t, callsToPhone(0, 10))
 	load.waitGreeted(t, 10, time.Time{})
 	died := s.main.kill9(t)
-	eventually(t, 20*time.Second, "the secondary answers", func() error {
-		if len(s.ear.sentBy(secondaryHost, died, answersCall)) == 0 {
+	held := freeze(s.secondary.recovery)
+	eventually(t, 20*time.Second, "the secondary answers, and has a fact on its disk", func() error {
+		answers := s.ear.sentBy(secondaryHost, died, func(m message) bool { return answersCall(m) && load.made(m.call) })
+		if len(answers) == 0 || added() == 0 {
 			return errNotYet
 		}
 		return nil
 	})
+	thaw(held)
 	<-time.After(delay) // the moment that the story names
+	s.secondary.process.signal(syscall.SIGSTOP)
 	s.secondary.kill9(t)
 	load.stop()
-	promoting = !s.secondary.promotedSince(t, died)
+	inside = s.secondary.promoting(t, term+1)
+	t.Logf("the new active was killed %v into its promotion, inside: %v, with a new timeline: %v, and %d facts in its spool",
+		delay, inside, s.secondary.histories(t) > followed, added())
 	spooled := s.secondary.spooledFacts(t)
-	for _, id := range spooled {
-		if !slices.Contains(before, id) {
-			added++
-		}
-	}
 
 	s.startBoth(t)
 	active := s.onDuty(t)
@@ -347,16 +370,47 @@ func (s *site) dieWhilePromoting(t *testing.T, delay time.Duration) (promoting b
 		t.Errorf("terms that were opened twice: %v, %v", twice, err)
 	}
 	load.sipp.signal(syscall.SIGKILL) // callers whose servers died are another proof's affair
-	return promoting, added
+	return inside
 }
 
-// promotedSince says whether a server that was killed had its database promoted: its diary
-// says so, which is read from its disk.
-func (s *server) promotedSince(t *testing.T, since time.Time) bool {
+// recovery is the process of a copy that replays the log, and that ends the replay when the copy is promoted.
+func (s *server) recovery() []process {
+	return slices.DeleteFunc(s.postgres(), func(p process) bool { return !strings.Contains(p.command, " startup ") })
+}
+
+// promoting says whether a server that was killed had taken the duty in that term, and had not
+// come to the end of its promotion: its journal says so, which is read from its disk.
+func (s *server) promoting(t *testing.T, term releve.Term) bool {
 	t.Helper()
-	entries, err := s.diaryOnDisk()
-	if err != nil {
+	lines := bytes.Split(must(os.ReadFile(s.journalFile()))(t), []byte("\n"))
+	var d takeover.Durable
+	if err := json.Unmarshal(lines[1], &d); err != nil {
 		t.Fatal(err)
 	}
-	return slices.ContainsFunc(entries, func(e releve.Entry) bool { return e.What.Code == "rule-promoted" && !e.At.Before(since) })
+	return d.Owns() && d.Term == term && !d.Promotion.Done
+}
+
+// histories are how many timelines PostgreSQL knows to have been left.
+func (s *server) histories(t *testing.T) int {
+	t.Helper()
+	return len(must(filepath.Glob(filepath.Join(s.databaseDir(), "data", "pg_wal", "*.history")))(t))
+}
+
+// promotionTook is how long the server's last promotion since a moment took. It says where to aim, and
+// is no evidence.
+func (s *server) promotionTook(t *testing.T, since time.Time) time.Duration {
+	t.Helper()
+	var began, ended time.Time
+	for _, e := range s.explain(t, since) {
+		switch e.What.Code {
+		case "rule-promotion":
+			began = e.At
+		case "rule-promoted":
+			ended = e.At
+		}
+	}
+	if began.IsZero() || ended.Before(began) {
+		t.Fatalf("the diary of the %s server tells of no promotion since %v", s.seat, since)
+	}
+	return ended.Sub(began)
 }
