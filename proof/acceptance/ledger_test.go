@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -113,4 +114,13 @@ func (l *ledger) since(moment time.Time, by releve.Seat) []stored {
 		}
 	}
 	return found
+}
+
+// of are the facts of calls that a server acknowledged.
+func (l *ledger) of(calls []outcome, by releve.Seat) []stored {
+	made := map[releve.CallID]bool{}
+	for _, o := range calls {
+		made[o.id] = true
+	}
+	return slices.DeleteFunc(l.since(time.Time{}, by), func(f stored) bool { return !made[f.Call] })
 }
