@@ -42,8 +42,8 @@ import (
 // What New fails with, beside the error's own sentence: something missing on the
 // machine, or something there that forbids to go on. Nothing was changed.
 var (
-	ErrMissing   = errors.New("this machine lacks something")
-	ErrForbidden = errors.New("what is on this machine forbids to start")
+	ErrMissing = errors.New("this machine lacks something")
+	ErrBarred  = releve.Refused(releve.ErrForbidden, "what is on this machine forbids to start")
 )
 
 // App is one server.
@@ -103,7 +103,7 @@ func (a *App) build(found bool) error {
 		return err
 	}
 	if err := agent.CheckJournal(a.journal, a.config.Mute()); err != nil {
-		return fmt.Errorf("%w: %w", ErrForbidden, err)
+		return fmt.Errorf("%w: %w", ErrBarred, err)
 	}
 	a.openDatabase(cluster) // not before the disk's lock is ours: it may be another's that runs
 	a.aside = salvage.NewOwnDisk(asides{a.cluster.Cluster}, a.config.Site.Seat)
@@ -134,7 +134,7 @@ func (a *App) openDisk() error {
 	}
 	j, err := journal.Open(filepath.Join(site.Data, "journal"), site.ID, site.Seat)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrForbidden, err)
+		return fmt.Errorf("%w: %w", ErrBarred, err)
 	}
 	a.journal = journal.Takeover{Journal: j}
 	a.diary, err = diary.Open(filepath.Join(site.Data, "diary"), diary.Options{Seat: site.Seat, Log: a.log})
@@ -145,7 +145,7 @@ func (a *App) openDisk() error {
 	a.front = agent.NewFront(agent.FrontOptions{Settings: a.settings(), Refusal: a.config.PBX.RefusalCode, Diary: a.diary, Log: a.log})
 	a.spool, err = spool.Open(filepath.Join(site.Data, "spool"), site.Seat, spool.Options{Log: a.log, MayRenew: a.front.Protected})
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrForbidden, err)
+		return fmt.Errorf("%w: %w", ErrBarred, err)
 	}
 	a.closers = append(a.closers, func() { _ = a.spool.Close() })
 	return nil

@@ -141,7 +141,7 @@ func TestAServerThatCannotBeMadeLeavesNothingOpen(t *testing.T) {
 		"the SIP port is taken":         {func(t *testing.T, c *config.Config) func() { return holdUDP(t, c.SIP.Listen) }, app.ErrMissing, "5060"},
 		"the page's port is taken":      {func(t *testing.T, c *config.Config) func() { return holdTCP(t, c.Console.Listen) }, app.ErrMissing, "8080"},
 		"PostgreSQL is not there":       {noPostgres, app.ErrMissing, "/nonexistent"},
-		"the database is a stranger's":  {strangersDatabase, app.ErrForbidden, "data-not-ours"},
+		"the database is a stranger's":  {strangersDatabase, app.ErrBarred, "data-not-ours"},
 		"the data directory is a file":  {dataIsAFile, app.ErrMissing, "data"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -216,7 +216,7 @@ func TestASecondServerWithTheSameDataIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := openFiles(t)
-	if _, err := app.New(c, false, logOf(t)); !errors.Is(err, app.ErrForbidden) {
+	if _, err := app.New(c, false, logOf(t)); !errors.Is(err, app.ErrBarred) {
 		t.Errorf("got %v", err)
 	}
 	if after := openFiles(t); !slices.Equal(before, after) {
@@ -491,7 +491,7 @@ func TestAServerOnDutyIsNotMadeMute(t *testing.T) {
 	before := openFiles(t)
 	_, err = app.New(c, false, logOf(t))
 	fault, told := errors.AsType[*releve.Fault](err)
-	if !errors.Is(err, app.ErrForbidden) || !told || fault.Why.Code != "level-on-duty" {
+	if !errors.Is(err, app.ErrBarred) || !told || fault.Why.Code != "level-on-duty" {
 		t.Errorf("got %v", err)
 	}
 	if after := openFiles(t); !slices.Equal(before, after) {

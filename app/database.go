@@ -29,7 +29,7 @@ func (a *App) findPostgres() (*postgres.Cluster, error) {
 }
 
 // CheckDatabase finds what would keep the database from starting, without changing anything.
-// Its error is of ErrMissing or ErrForbidden.
+// Its error is of ErrMissing or ErrBarred.
 func CheckDatabase(c config.Config) error {
 	o, err := (&App{config: c}).postgresOptions()
 	if err != nil {
@@ -43,7 +43,7 @@ func ofDatabase(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, postgres.ErrForeign):
-		return fmt.Errorf("%w: %w", ErrForbidden, err)
+		return fmt.Errorf("%w: %w", ErrBarred, err)
 	}
 	return fmt.Errorf("%w: %w", ErrMissing, err)
 }

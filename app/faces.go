@@ -55,8 +55,8 @@ func (f faces) Diary(ctx context.Context, from, to time.Time, limit int) ([]rele
 }
 
 // Procedure runs a guided procedure.
-func (f faces) Procedure(ctx context.Context, w console.Wish, emit func(view.Procedure)) error {
-	return f.courier().Procedure(ctx, guide.Wish{Name: w.Name, DryRun: w.DryRun, OtherIsOff: w.OtherIsOff}, w.Abdication, emit)
+func (f faces) Procedure(ctx context.Context, w view.Wish, emit func(view.Procedure)) error {
+	return f.courier().Procedure(ctx, w, emit)
 }
 
 // Abdicate gives this mirror's vote back and returns its word, signed (R3).

@@ -71,7 +71,7 @@ var causes = []struct {
 	sentence string
 }{
 	{app.ErrMissing, codeMissing, "missing"},
-	{app.ErrForbidden, codeForbidden, "forbidden"},
+	{app.ErrBarred, codeForbidden, "forbidden"},
 	{releve.ErrNoSalvage, codeUsage, "no-salvage"},
 	{releve.ErrSalvageDecided, codeForbidden, "salvage-decided"},
 	{releve.ErrNotOnDuty, codeForbidden, "not-on-duty"},

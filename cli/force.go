@@ -10,13 +10,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"releve/screen/console"
 	"releve/screen/view"
 )
 
 // newSolo has the owner go on alone, on the operator's word or on the mirror's (SPEC M4).
 func newSolo(s *settings) *cobra.Command {
-	var w console.Wish
+	var w view.Wish
 	var file string
 	c := &cobra.Command{
 		Use: "solo", Args: s.noArgs,
@@ -42,7 +41,7 @@ func newSolo(s *settings) *cobra.Command {
 
 // newTakeover has a server without the vote take the duty, on the operator's word (SPEC H9).
 func newTakeover(s *settings) *cobra.Command {
-	w := console.Wish{Name: "takeover"}
+	w := view.Wish{Name: "takeover"}
 	c := &cobra.Command{
 		Use: "takeover", Args: s.noArgs,
 		Example: "  releve takeover -c secondary.toml --dry-run\n  releve takeover -c secondary.toml --other-is-off",
@@ -60,7 +59,7 @@ func newTakeover(s *settings) *cobra.Command {
 
 // wish runs a procedure on the operator's word, with the other's word from a file if one
 // is named.
-func (s *settings) wish(c *cobra.Command, w console.Wish, file string) error {
+func (s *settings) wish(c *cobra.Command, w view.Wish, file string) error {
 	if file != "" {
 		word, err := s.readWord(file)
 		if err != nil {

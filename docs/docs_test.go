@@ -77,6 +77,27 @@ func TestEveryPlaceIsThere(t *testing.T) {
 	}
 }
 
+// held are the names, in parentheses behind a file of ours, that are to be found in it.
+var held = regexp.MustCompile("`([a-z/_]+\\.go)` \\(((?:`[A-Za-z-]+`(?:, )?)+)\\)")
+
+func TestEveryNameIsInItsFile(t *testing.T) {
+	found := 0
+	for _, page := range pages(t) {
+		for _, m := range held.FindAllStringSubmatch(read(t, page), -1) {
+			source := read(t, filepath.Join("..", m[1]))
+			for _, name := range strings.Split(m[2], ", ") {
+				found++
+				if name = strings.Trim(name, "`"); !regexp.MustCompile(`\b` + name + `\b`).MatchString(source) {
+					t.Errorf("%s says that %s holds %s", page, m[1], name)
+				}
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d names are told", found)
+	}
+}
+
 // TestBothLanguagesShowTheSame compares what does not depend on the language: headings,
 // rows of tables, steps, and the first word of every line of a command.
 func TestBothLanguagesShowTheSame(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"releve"
@@ -36,37 +35,11 @@ func (s *Server) controlRoutes() http.Handler {
 	s.apiRoutes(mux)
 	mux.HandleFunc("GET /api/diary", s.diary)
 	mux.HandleFunc("POST /api/procedures/{name}", s.procedure)
-	mux.HandleFunc("POST /api/abdication", decision(func(r *http.Request) (any, error) { return s.options.Site.Abdicate(r.Context()) }))
+	mux.HandleFunc("POST /api/abdication", answering(func(r *http.Request) (any, error) { return s.options.Site.Abdicate(r.Context()) }))
 	s.salvageRoutes(mux)
 	s.mirrorRoutes(mux)
 	s.telephoneRoutes(mux)
 	return mux
-}
-
-// problem is RFC 9457.
-type problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail,omitempty"`
-}
-
-const problemPrefix = "urn:releve:"
-
-func refuse(w http.ResponseWriter, status int, kind string, detail error) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(problem{Type: problemPrefix + kind, Title: http.StatusText(status), Status: status, Detail: detail.Error()})
-}
-
-func answer(w http.ResponseWriter, v any) {
-	forProgram(w)
-	_ = json.NewEncoder(w).Encode(v) // a reader that left is no error of ours
-}
-
-func forProgram(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
 }
 
 func (s *Server) site(w http.ResponseWriter, r *http.Request) { answer(w, s.options.Site.View()) }
@@ -110,18 +83,6 @@ func (s *Server) calls(w http.ResponseWriter, r *http.Request) {
 	}
 	forProgram(w)
 	out.end()
-}
-
-func number(r *http.Request, name string, absent int) (int, error) {
-	text := r.URL.Query().Get(name)
-	if text == "" {
-		return absent, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		return 0, fmt.Errorf("%s=%q is not a number from 1 on", name, text)
-	}
-	return n, nil
 }
 
 // Stored is one acknowledged fact as an outside ledger reads it.
@@ -192,18 +153,6 @@ func (s *Server) diary(w http.ResponseWriter, r *http.Request) {
 	answer(w, entries)
 }
 
-func moment(r *http.Request, name string, absent time.Time) (time.Time, error) {
-	text := r.URL.Query().Get(name)
-	if text == "" {
-		return absent, nil
-	}
-	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		return t, fmt.Errorf("%s=%q is not a time such as 2026-11-24T03:00:00Z", name, text)
-	}
-	return t, nil
-}
-
 // Progress is one line of a running procedure; the last one has Error, or not.
 type Progress struct {
 	Procedure *view.Procedure `json:"procedure,omitempty"`
@@ -214,7 +163,7 @@ type Progress struct {
 
 func (s *Server) procedure(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	wish := Wish{Name: r.PathValue("name"), DryRun: query.Get("dry-run") == "true", OtherIsOff: query.Get("other-is-off") == "true"}
+	wish := view.Wish{Name: r.PathValue("name"), DryRun: query.Get("dry-run") == "true", OtherIsOff: query.Get("other-is-off") == "true"}
 	if r.ContentLength != 0 {
 		if err := json.NewDecoder(r.Body).Decode(&wish.Abdication); err != nil {
 			refuse(w, http.StatusBadRequest, "bad-word", fmt.Errorf("the word that was brought cannot be read: %w", err))

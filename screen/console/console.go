@@ -26,18 +26,10 @@ type Site interface {
 	Watch(context.Context) <-chan view.Site                               // the latest after each change
 	Calls(ctx context.Context, limit int) iter.Seq2[[]releve.Call, error] // newest first, in pages that fit in memory
 	Diary(ctx context.Context, from, to time.Time, limit int) ([]releve.Entry, error)
-	Procedure(context.Context, Wish, func(view.Procedure)) error
+	Procedure(context.Context, view.Wish, func(view.Procedure)) error
 	Abdicate(context.Context) (view.Abdication, error) // gives the mirror's vote back (R3)
 	Arbiter() view.Arbiter
 	Stored(context.Context) <-chan []releve.Fact // each acknowledged fact, once
-}
-
-// Wish is a guided procedure that an operator asks for, with what he says himself.
-type Wish struct {
-	Name       string
-	DryRun     bool
-	OtherIsOff bool             // his word that the other server is off
-	Abdication *view.Abdication // the other's word, which he brought; nil: none
 }
 
 // Options say where to serve.

@@ -328,7 +328,7 @@ func TestEachStoredFactIsTold(t *testing.T) {
 
 func TestTheOperatorCommandsOverTheSocket(t *testing.T) {
 	s := newSite(t, "taken-over")
-	s.run = func(_ context.Context, w console.Wish, emit func(view.Procedure)) error {
+	s.run = func(_ context.Context, w view.Wish, emit func(view.Procedure)) error {
 		for _, state := range []string{"running", "done"} {
 			emit(view.Procedure{ID: "1", Name: w.Name, DryRun: w.DryRun, Steps: []view.ProcedureStep{{What: releve.Say("step-copy"), State: state}}})
 		}
@@ -346,7 +346,7 @@ func TestTheOperatorCommandsOverTheSocket(t *testing.T) {
 		t.Errorf("the procedure showed %v (%v), want %v", states, err, want)
 	}
 	for _, cause := range []error{releve.ErrBusy, releve.ErrForbidden, releve.ErrUnknown} {
-		s.run = func(context.Context, console.Wish, func(view.Procedure)) error { return fmt.Errorf("no: %w", cause) }
+		s.run = func(context.Context, view.Wish, func(view.Procedure)) error { return fmt.Errorf("no: %w", cause) }
 		if err := operator.Procedure(t.Context(), "return", false, func(view.Procedure) {}); !errors.Is(err, cause) {
 			t.Errorf("%v came as %v", cause, err)
 		}

@@ -17,8 +17,8 @@ import (
 // What an operator says himself reaches the site whole, over the socket alone.
 func TestTheOperatorsWordComesThroughTheSocket(t *testing.T) {
 	s := newSite(t, "protected")
-	var got []console.Wish
-	s.run = func(_ context.Context, w console.Wish, _ func(view.Procedure)) error {
+	var got []view.Wish
+	s.run = func(_ context.Context, w view.Wish, _ func(view.Procedure)) error {
 		got = append(got, w)
 		return nil
 	}
@@ -26,7 +26,7 @@ func TestTheOperatorsWordComesThroughTheSocket(t *testing.T) {
 	url := "http://" + served(t, s, console.Options{Socket: socket}).Address()
 	operator := client.New(socket)
 	word := view.Abdication{Site: "SITE", Seat: releve.Secondary, Term: 7, Number: 3, Signature: "c2ln"}
-	for _, w := range []console.Wish{
+	for _, w := range []view.Wish{
 		{Name: "solo", OtherIsOff: true}, {Name: "solo", DryRun: true}, {Name: "solo-carried", Abdication: &word},
 	} {
 		if err := operator.Wish(t.Context(), w, func(view.Procedure) {}); err != nil {

@@ -31,7 +31,7 @@ func (s *Server) salvageRoutes(mux *http.ServeMux) {
 		return
 	}
 	d := s.options.Salvage
-	mux.HandleFunc("GET /api/salvages", decision(func(r *http.Request) (any, error) { return d.Salvages(r.Context()) }))
+	mux.HandleFunc("GET /api/salvages", answering(func(r *http.Request) (any, error) { return d.Salvages(r.Context()) }))
 	mux.HandleFunc("GET /api/salvages/{id}", about(func(r *http.Request, id int64) (any, error) {
 		limit, err := number(r, "limit", salvageShown)
 		if err != nil {
@@ -40,7 +40,7 @@ func (s *Server) salvageRoutes(mux *http.ServeMux) {
 		return d.Salvage(r.Context(), id, min(limit, salvageMost))
 	}))
 	// What was begun goes on when the reader leaves: nobody's terminal is part of it.
-	mux.HandleFunc("POST /api/salvages", decision(func(*http.Request) (any, error) { return d.ExtractSalvage(s.life) }))
+	mux.HandleFunc("POST /api/salvages", answering(func(*http.Request) (any, error) { return d.ExtractSalvage(s.life) }))
 	mux.HandleFunc("POST /api/salvages/{id}/apply", about(func(r *http.Request, id int64) (any, error) {
 		query := r.URL.Query()
 		return d.ApplySalvage(s.life, id, query.Get("dry-run") == "true", query.Get("replace") == "true")
@@ -50,58 +50,12 @@ func (s *Server) salvageRoutes(mux *http.ServeMux) {
 	}))
 }
 
-// badRequest is a question that cannot be understood.
-type badRequest struct{ error }
-
 func about(do func(*http.Request, int64) (any, error)) http.HandlerFunc {
-	return decision(func(r *http.Request) (any, error) {
+	return answering(func(r *http.Request) (any, error) {
 		id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 		if err != nil {
 			return nil, badRequest{errors.New(r.PathValue("id") + " is not the number of a salvage")}
 		}
 		return do(r, id)
 	})
-}
-
-func decision(do func(*http.Request) (any, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		v, err := do(r)
-		if err == nil {
-			answer(w, v)
-			return
-		}
-		for _, p := range problems {
-			if errors.Is(err, p.err) {
-				refuse(w, p.status, p.kind, err)
-				return
-			}
-		}
-		if _, bad := errors.AsType[badRequest](err); bad {
-			refuse(w, http.StatusBadRequest, "bad-number", err)
-			return
-		}
-		refuse(w, http.StatusServiceUnavailable, "failed", err)
-	}
-}
-
-var problems = []struct {
-	err    error
-	status int
-	kind   string
-}{
-	{releve.ErrNoSalvage, http.StatusNotFound, "no-salvage"},
-	{releve.ErrSalvageDecided, http.StatusConflict, "salvage-decided"},
-	{releve.ErrNotOnDuty, http.StatusServiceUnavailable, "not-on-duty"},
-	{releve.ErrNoVote, http.StatusConflict, "no-vote"},
-	{releve.ErrVoteAsked, http.StatusConflict, "vote-asked"},
-}
-
-// Problem is the error behind a problem's type (RFC 9457), nil when it has none of its own.
-func Problem(kind string) error {
-	for _, p := range problems {
-		if kind == problemPrefix+p.kind {
-			return p.err
-		}
-	}
-	return nil
 }

@@ -30,7 +30,7 @@ type site struct {
 	pages    func(ctx context.Context, limit int) iter.Seq2[[]releve.Call, error]
 	watchers map[chan view.Site]struct{}
 	stored   chan []releve.Fact
-	run      func(context.Context, console.Wish, func(view.Procedure)) error
+	run      func(context.Context, view.Wish, func(view.Procedure)) error
 	word     view.Abdication
 	refuses  error // to abdicate
 	arbiter  view.Arbiter
@@ -117,7 +117,7 @@ func (s *site) Diary(_ context.Context, from, to time.Time, limit int) ([]releve
 	return []releve.Entry{{At: at, Seat: releve.Secondary, Term: 8, Kind: "decision", What: releve.Say("rule-takeover")}}, nil
 }
 
-func (s *site) Procedure(ctx context.Context, w console.Wish, emit func(view.Procedure)) error {
+func (s *site) Procedure(ctx context.Context, w view.Wish, emit func(view.Procedure)) error {
 	if s.run == nil {
 		return errors.Join(releve.ErrUnknown, errors.New(w.Name))
 	}

@@ -7,6 +7,14 @@ import (
 	"releve"
 )
 
+// Wish is a guided procedure that an operator asks for, with what he says himself.
+type Wish struct {
+	Name       string
+	DryRun     bool
+	OtherIsOff bool        // his word that the other server is off
+	Abdication *Abdication // the other's word, which he brought; nil: none
+}
+
 // Abdication is a mirror's signed word that it gave hand-over Number of Term back, for an
 // operator to carry to the other server while the link is cut (RULES R3). It says by its
 // number when it stops being so: a number is handed over once.

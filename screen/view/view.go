@@ -1,7 +1,7 @@
 // Package view is the site as one value, made by the agent. The page, the
 // command line and JSON all read it, so that one truth stands behind every word.
 //
-// Sentences are codes with arguments; package view/words says them in French and
+// Sentences are codes with arguments; package words says them in French and
 // English.
 package view
 

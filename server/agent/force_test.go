@@ -11,7 +11,6 @@ import (
 	"releve/proof/sim"
 	"releve/rules/takeover"
 	"releve/screen/view"
-	"releve/server/guide"
 )
 
 // codesOf are the codes of sentences.
@@ -39,10 +38,16 @@ func went(p *told) string {
 }
 
 // forbids says that a procedure may not begin, for the reason of that code.
-func forbids(t *testing.T, s *sim.Server, w guide.Wish, code string) {
+func forbids(t *testing.T, s *sim.Server, w view.Wish, code string) {
+	t.Helper()
+	forbidsOn(t, s, w, takeover.Return{}, code)
+}
+
+// forbidsOn says so of one that the other server's word was brought for.
+func forbidsOn(t *testing.T, s *sim.Server, w view.Wish, brought takeover.Return, code string) {
 	t.Helper()
 	var p told
-	err := s.Agent().Wish(t.Context(), w, p.emit)
+	err := s.Agent().Wish(t.Context(), w, brought, p.emit)
 	if failed := p.last().Failed; !errors.Is(err, releve.ErrForbidden) || failed == nil || failed.Code != code {
 		t.Errorf("%s of the %s: %v, %+v, want %s", w.Name, s.Seat(), err, failed, code)
 	}
@@ -52,17 +57,17 @@ func forbids(t *testing.T, s *sim.Server, w guide.Wish, code string) {
 func TestGoingAloneByTheOperatorsWord(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *sim.Site) {
 		s.Until("both are heard by both", 2*time.Second, bothSettled(s))
-		forbids(t, s.Main(), guide.Wish{Name: "solo", OtherIsOff: true}, "before-other-on")
-		forbids(t, s.Secondary(), guide.Wish{Name: "solo", OtherIsOff: true}, "before-not-on-duty")
+		forbids(t, s.Main(), view.Wish{Name: "solo", OtherIsOff: true}, "before-other-on")
+		forbids(t, s.Secondary(), view.Wish{Name: "solo", OtherIsOff: true}, "before-not-on-duty")
 		s.Secondary().Crash()
 		s.Stays("no commit", 10*time.Second, func() bool { return !s.Main().Commit() })
 		s.Main().Record(12)
-		forbids(t, s.Main(), guide.Wish{Name: "solo"}, "before-word-needed")
+		forbids(t, s.Main(), view.Wish{Name: "solo"}, "before-word-needed")
 		if s.Main().Agent().Machine().Vote {
 			t.Fatal("it went alone without the word")
 		}
 		var rehearsed told
-		if err := s.Main().Agent().Wish(t.Context(), guide.Wish{Name: "solo", DryRun: true}, rehearsed.emit); err != nil || s.Main().Agent().Machine().Vote {
+		if err := s.Main().Agent().Wish(t.Context(), view.Wish{Name: "solo", DryRun: true}, takeover.Return{}, rehearsed.emit); err != nil || s.Main().Agent().Machine().Vote {
 			t.Fatalf("the rehearsal: %v, %+v", err, rehearsed.last().Failed)
 		}
 		if got := cost(t, &rehearsed, "cost-waiting").Args["records"]; got != "12" {
@@ -73,7 +78,7 @@ func TestGoingAloneByTheOperatorsWord(t *testing.T) {
 		}
 		s.Force()
 		var p told
-		if err := s.Main().Agent().Wish(t.Context(), guide.Wish{Name: "solo", OtherIsOff: true}, p.emit); err != nil {
+		if err := s.Main().Agent().Wish(t.Context(), view.Wish{Name: "solo", OtherIsOff: true}, takeover.Return{}, p.emit); err != nil {
 			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.Trace())
 		}
 		if got, want := went(&p), "alone, commits, drained"; got != want || p.last().Steps[0].State != "done" {
@@ -85,7 +90,7 @@ func TestGoingAloneByTheOperatorsWord(t *testing.T) {
 		if !s.Main().Commit() {
 			t.Error("it does not commit")
 		}
-		forbids(t, s.Main(), guide.Wish{Name: "solo", OtherIsOff: true}, "before-holds-vote")
+		forbids(t, s.Main(), view.Wish{Name: "solo", OtherIsOff: true}, "before-holds-vote")
 		s.Secondary().Start()
 		s.Until("protected again", 10*time.Second, s.Protected)
 	})
@@ -98,7 +103,7 @@ func TestAServerThatAnswersByTelephoneIsNotOff(t *testing.T) {
 		s.Secondary().BreakStream()
 		s.Until("the link is silent", 5*time.Second, func() bool { return !s.Main().Agent().View().Secondary.Heard })
 		var p told
-		err := s.Main().Agent().Wish(t.Context(), guide.Wish{Name: "solo", OtherIsOff: true}, p.emit)
+		err := s.Main().Agent().Wish(t.Context(), view.Wish{Name: "solo", OtherIsOff: true}, takeover.Return{}, p.emit)
 		if failed := p.last().Failed; !errors.Is(err, releve.ErrForbidden) || failed == nil || failed.Args["path"] != "sip" {
 			t.Errorf("%v, %+v", err, failed)
 		}
@@ -115,7 +120,7 @@ func TestWhatWasForcedInVainIsForgotten(t *testing.T) {
 		s.Secondary().Start()
 		s.Until("it is silent", 5*time.Second, func() bool { return !s.Main().Agent().View().Secondary.Heard })
 		var p told
-		err := s.Main().Agent().Wish(t.Context(), guide.Wish{Name: "solo", OtherIsOff: true}, func(v view.Procedure) {
+		err := s.Main().Agent().Wish(t.Context(), view.Wish{Name: "solo", OtherIsOff: true}, takeover.Return{}, func(v view.Procedure) {
 			p.emit(v)
 			if v.Steps[0].State == "running" {
 				s.HealLink()
@@ -145,10 +150,10 @@ func TestGoingAloneByTheMirrorsWord(t *testing.T) {
 		late, other := word, word
 		late.Number--
 		other.Term++
-		forbids(t, s.Main(), guide.Wish{Name: "solo-carried", Carried: late}, "before-word-old")
-		forbids(t, s.Main(), guide.Wish{Name: "solo-carried", Carried: other}, "before-word-unknown")
+		forbidsOn(t, s.Main(), view.Wish{Name: "solo-carried"}, late, "before-word-old")
+		forbidsOn(t, s.Main(), view.Wish{Name: "solo-carried"}, other, "before-word-unknown")
 		var p told
-		if err := s.Main().Agent().Wish(t.Context(), guide.Wish{Name: "solo-carried", Carried: word}, p.emit); err != nil {
+		if err := s.Main().Agent().Wish(t.Context(), view.Wish{Name: "solo-carried"}, word, p.emit); err != nil {
 			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.Trace())
 		}
 		if got, want := went(&p), "carried, commits, drained"; got != want || p.last().Steps[0].State != "done" {
@@ -160,7 +165,7 @@ func TestGoingAloneByTheMirrorsWord(t *testing.T) {
 		s.HealLink()
 		s.Secondary().MendStream()
 		s.Until("protected again", 20*time.Second, s.Protected)
-		forbids(t, s.Main(), guide.Wish{Name: "solo-carried", Carried: word}, "before-word-old")
+		forbidsOn(t, s.Main(), view.Wish{Name: "solo-carried"}, word, "before-word-old")
 	})
 }
 
@@ -180,9 +185,9 @@ func TestTakingTheDutyByTheOperatorsWord(t *testing.T) {
 		s.Main().Crash()
 		s.Secondary().MendDatabase()
 		s.Until("a copy without the vote", 10*time.Second, func() bool { return s.Secondary().Phase() == takeover.Isolated })
-		forbids(t, s.Secondary(), guide.Wish{Name: "takeover"}, "before-word-needed")
+		forbids(t, s.Secondary(), view.Wish{Name: "takeover"}, "before-word-needed")
 		var p told
-		if err := s.Secondary().Agent().Wish(t.Context(), guide.Wish{Name: "takeover", OtherIsOff: true}, p.emit); err != nil {
+		if err := s.Secondary().Agent().Wish(t.Context(), view.Wish{Name: "takeover", OtherIsOff: true}, takeover.Return{}, p.emit); err != nil {
 			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.Trace())
 		}
 		if got, want := went(&p), "taken, promoted, registration, answers"; got != want || p.last().Steps[0].State != "done" {
@@ -202,7 +207,7 @@ func TestTakingTheDutyByTheOperatorsWord(t *testing.T) {
 func TestADatabaseIsRestoredAndMirroringResumed(t *testing.T) {
 	playMirroring(t, func(t *testing.T, s *sim.Site) {
 		s.Main().Commit()
-		forbids(t, s.Main(), guide.Wish{Name: "restore"}, "before-database-well")
+		forbids(t, s.Main(), view.Wish{Name: "restore"}, "before-database-well")
 		s.Main().BreakDatabase("its files are gone")
 		s.Main().Record(5)
 		s.Until("it is seen", 2*time.Second, func() bool { return !s.Main().Agent().Machine().DB.Up })
@@ -220,7 +225,7 @@ func TestADatabaseIsRestoredAndMirroringResumed(t *testing.T) {
 			t.Error("it does not commit")
 		}
 		s.Until("the mirror keeps what it had", 5*time.Second, func() bool { return s.Secondary().Phase() == takeover.Deposed })
-		forbids(t, s.Main(), guide.Wish{Name: "return"}, "before-duty-stays")
+		forbids(t, s.Main(), view.Wish{Name: "return"}, "before-duty-stays")
 		var p told
 		if err := s.Main().Agent().Procedure(t.Context(), "mirror-resume", false, p.emit); err != nil {
 			t.Fatalf("%v, %s, %+v\n%s", err, p.states(), p.last().Failed, s.Trace())
@@ -256,7 +261,7 @@ func TestAnInterruptedRestoreGoesOn(t *testing.T) {
 func TestNothingIsRestoredWhereTheOtherRelieves(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *sim.Site) {
 		s.Until("both are heard by both", 2*time.Second, bothSettled(s))
-		forbids(t, s.Main(), guide.Wish{Name: "restore"}, "before-relieved")
+		forbids(t, s.Main(), view.Wish{Name: "restore"}, "before-relieved")
 	})
 }
 
@@ -291,6 +296,6 @@ func TestTheArbiterIsChangedWhileRunning(t *testing.T) {
 func TestASiteDoesNotMoveToAWitnessThatIsSilent(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *sim.Site) {
 		s.Until("both are heard by both", 2*time.Second, bothSettled(s))
-		forbids(t, s.Secondary(), guide.Wish{Name: "arbiter-witness"}, "before-no-witness")
+		forbids(t, s.Secondary(), view.Wish{Name: "arbiter-witness"}, "before-no-witness")
 	})
 }

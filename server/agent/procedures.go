@@ -18,12 +18,13 @@ import (
 // each change. It may be asked of either server: each orders the other what
 // belongs there.
 func (a *Agent) Procedure(ctx context.Context, name string, dryRun bool, emit func(view.Procedure)) error {
-	return a.Wish(ctx, guide.Wish{Name: name, DryRun: dryRun}, emit)
+	return a.Wish(ctx, view.Wish{Name: name, DryRun: dryRun}, takeover.Return{}, emit)
 }
 
-// Wish runs a procedure as [Agent.Procedure] does, on an operator's word.
-func (a *Agent) Wish(ctx context.Context, w guide.Wish, emit func(view.Procedure)) error {
-	return a.guide.Run(ctx, w, emit)
+// Wish runs a procedure as [Agent.Procedure] does, on an operator's word, and on the other
+// server's that he brought.
+func (a *Agent) Wish(ctx context.Context, w view.Wish, brought takeover.Return, emit func(view.Procedure)) error {
+	return a.guide.Run(ctx, w, brought, emit)
 }
 
 // guided is this server as a procedure needs it.

@@ -16,7 +16,7 @@ import (
 type Courier struct {
 	Site   string
 	Server interface {
-		Wish(context.Context, Wish, func(view.Procedure)) error
+		Wish(context.Context, view.Wish, takeover.Return, func(view.Procedure)) error
 		Abdicate(context.Context) (takeover.Return, error)
 	}
 	Seal interface {
@@ -26,18 +26,19 @@ type Courier struct {
 	}
 }
 
-// Procedure runs a guided procedure on a word that was carried here, nil for none. One that is
-// not the other server's ends it before it begins.
-func (c Courier) Procedure(ctx context.Context, w Wish, word *view.Abdication, emit func(view.Procedure)) error {
-	if word != nil {
+// Procedure runs a guided procedure, on a word that was carried here if there is one. A word that
+// is not the other server's ends it before it begins.
+func (c Courier) Procedure(ctx context.Context, w view.Wish, emit func(view.Procedure)) error {
+	var brought takeover.Return
+	if word := w.Abdication; word != nil {
 		if why := c.Seal.Believe(word.Site, word.Seat, word.Statement(), word.Signature); why != nil {
 			now := time.Now().UTC()
 			emit(view.Procedure{ID: rand.Text()[:8], Name: w.Name, DryRun: w.DryRun, Started: now, Finished: now, Failed: why})
 			return releve.ErrForbidden
 		}
-		w.Carried = takeover.Return{Seat: word.Seat, Term: word.Term, Number: word.Number}
+		brought = takeover.Return{Seat: word.Seat, Term: word.Term, Number: word.Number}
 	}
-	return c.Server.Wish(ctx, w, emit)
+	return c.Server.Wish(ctx, w, brought, emit)
 }
 
 // abdicateLimit is how long a mirror may take to give its vote back: its journal, and what

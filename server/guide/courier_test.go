@@ -11,14 +11,14 @@ import (
 	"releve/server/guide"
 )
 
-// mirror gives its vote back, and keeps what it was asked for.
+// mirror gives its vote back, and keeps whose word it was brought.
 type mirror struct {
-	asked []guide.Wish
-	fails error
+	brought []takeover.Return
+	fails   error
 }
 
-func (m *mirror) Wish(_ context.Context, w guide.Wish, _ func(view.Procedure)) error {
-	m.asked = append(m.asked, w)
+func (m *mirror) Wish(_ context.Context, _ view.Wish, brought takeover.Return, _ func(view.Procedure)) error {
+	m.brought = append(m.brought, brought)
 	return nil
 }
 
@@ -52,19 +52,19 @@ func TestAWordIsCarried(t *testing.T) {
 	}
 	said := ""
 	show := func(p view.Procedure) { said = p.Name + " " + p.Failed.Code }
-	if err := c.Procedure(t.Context(), guide.Wish{Name: "solo-carried"}, &word, show); err != nil || said != "" {
+	if err := c.Procedure(t.Context(), view.Wish{Name: "solo-carried", Abdication: &word}, show); err != nil || said != "" {
 		t.Errorf("it is refused: %v, %s", err, said)
 	}
-	if err := c.Procedure(t.Context(), guide.Wish{Name: "solo"}, nil, show); err != nil {
+	if err := c.Procedure(t.Context(), view.Wish{Name: "solo"}, show); err != nil {
 		t.Errorf("without a word: %v", err)
 	}
 	word.Number++
-	if err := c.Procedure(t.Context(), guide.Wish{Name: "solo-carried"}, &word, show); !errors.Is(err, releve.ErrForbidden) || said != "solo-carried before-word-forged" {
+	if err := c.Procedure(t.Context(), view.Wish{Name: "solo-carried", Abdication: &word}, show); !errors.Is(err, releve.ErrForbidden) || said != "solo-carried before-word-forged" {
 		t.Errorf("another word: %v, said %q", err, said)
 	}
 	want := takeover.Return{Seat: releve.Secondary, Term: 4, Number: 9}
-	if len(m.asked) != 2 || m.asked[0].Carried != want || m.asked[1].Carried != (takeover.Return{}) {
-		t.Errorf("asked for %+v", m.asked)
+	if len(m.brought) != 2 || m.brought[0] != want || m.brought[1] != (takeover.Return{}) {
+		t.Errorf("asked on the word of %+v", m.brought)
 	}
 	m.fails = errors.New("no disk")
 	if word, err := c.Abdicate(t.Context()); !errors.Is(err, m.fails) || word != (view.Abdication{}) {

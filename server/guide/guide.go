@@ -47,14 +47,6 @@ type Server interface {
 	Shown() // the latest procedure has changed
 }
 
-// Wish is a procedure that an operator asks for, with what he says himself.
-type Wish struct {
-	Name       string
-	DryRun     bool
-	OtherIsOff bool            // his word that the other server is off
-	Carried    takeover.Return // the other's word, which he brought
-}
-
 // Guide runs procedures on one server.
 type Guide struct {
 	server Server
@@ -96,8 +88,9 @@ func (g *Guide) leave() {
 }
 
 // Run runs a procedure to its end and emits it again after each change. It may be asked of
-// either server: each orders the other what belongs there.
-func (g *Guide) Run(ctx context.Context, w Wish, emit func(view.Procedure)) error {
+// either server: each orders the other what belongs there. brought is the other's word that the
+// wish came with, once it is believed.
+func (g *Guide) Run(ctx context.Context, w view.Wish, brought takeover.Return, emit func(view.Procedure)) error {
 	p, known := procedure.All[w.Name]
 	if !known {
 		return fmt.Errorf("%w: %q", ErrUnknown, w.Name)
@@ -106,7 +99,7 @@ func (g *Guide) Run(ctx context.Context, w Wish, emit func(view.Procedure)) erro
 		return ErrRunning
 	}
 	defer g.leave()
-	r := run{server: g.server, p: p, wish: w}
+	r := run{server: g.server, p: p, wish: w, brought: brought}
 	if w.DryRun {
 		r.show = emit
 		return r.run(ctx)
@@ -124,15 +117,16 @@ func (g *Guide) Run(ctx context.Context, w Wish, emit func(view.Procedure)) erro
 
 // run is one run of a procedure.
 type run struct {
-	server Server
-	p      procedure.Procedure
-	wish   Wish
-	target releve.Seat
-	proven bool
-	path   string        // by which the other answers a check, of a procedure that takes it for off
-	copied releve.DataID // the target's copy when the run began
-	show   func(view.Procedure)
-	sheet  *Sheet
+	server  Server
+	p       procedure.Procedure
+	wish    view.Wish
+	brought takeover.Return
+	target  releve.Seat
+	proven  bool
+	path    string        // by which the other answers a check, of a procedure that takes it for off
+	copied  releve.DataID // the target's copy when the run began
+	show    func(view.Procedure)
+	sheet   *Sheet
 }
 
 func (r *run) run(ctx context.Context) error {
@@ -190,7 +184,7 @@ func (r *run) forbidden(ctx context.Context) []releve.Sentence {
 	for {
 		why := r.p.Before(r.site(), r.target)
 		if r.p.Unfit != nil {
-			why = append(why, r.p.Unfit(r.site(), r.target, r.wish.Carried)...)
+			why = append(why, r.p.Unfit(r.site(), r.target, r.brought)...)
 		}
 		if len(why) == 0 {
 			return nil
@@ -295,7 +289,7 @@ func (r *run) undone(i int) string {
 }
 
 func (r *run) order(ctx context.Context, i int, s procedure.Step) error {
-	found, err := r.server.Order(ctx, s.At(r.site(), r.target), s.Order, r.wish.Carried)
+	found, err := r.server.Order(ctx, s.At(r.site(), r.target), s.Order, r.brought)
 	if err == nil && found.Code != "" {
 		r.proven = true
 		r.sheet.Found(i, found)

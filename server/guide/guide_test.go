@@ -82,9 +82,9 @@ func TestOneProcedureGoesStepByStep(t *testing.T) {
 		g := guide.New(w)
 		var shown []view.Procedure
 		var beside error
-		err := g.Run(t.Context(), guide.Wish{Name: "mirror-rebuild"}, func(p view.Procedure) {
+		err := g.Run(t.Context(), view.Wish{Name: "mirror-rebuild"}, takeover.Return{}, func(p view.Procedure) {
 			shown = append(shown, p)
-			beside = g.Run(t.Context(), guide.Wish{Name: "mirror-rebuild", DryRun: true}, func(view.Procedure) {})
+			beside = g.Run(t.Context(), view.Wish{Name: "mirror-rebuild", DryRun: true}, takeover.Return{}, func(view.Procedure) {})
 		})
 		if err != nil || !slices.Equal(w.orders, []procedure.Order{procedure.Rebuild}) {
 			t.Errorf("%v, ordered %q", err, w.orders)
@@ -114,7 +114,7 @@ func TestAStepThatFailsEndsTheProcedure(t *testing.T) {
 		w := mirrored()
 		w.refuses = errors.New("the link is cut")
 		g := guide.New(w)
-		err := g.Run(t.Context(), guide.Wish{Name: "mirror-rebuild"}, func(view.Procedure) {})
+		err := g.Run(t.Context(), view.Wish{Name: "mirror-rebuild"}, takeover.Return{}, func(view.Procedure) {})
 		if !errors.Is(err, w.refuses) || !slices.Equal(w.withdrawn, w.orders) || len(w.orders) != 1 {
 			t.Errorf("%v, ordered %q and withdrew %q", err, w.orders, w.withdrawn)
 		}
@@ -133,7 +133,7 @@ func TestWhatMayNotBegin(t *testing.T) {
 			cause error
 		}{"nothing-such": {false, guide.ErrUnknown}, "mirror-rebuild": {true, guide.ErrRunning}, "return": {false, guide.ErrNotAllowed}} {
 			w.otherRuns = c.other
-			if err := guide.New(w).Run(t.Context(), guide.Wish{Name: name}, func(view.Procedure) {}); !errors.Is(err, c.cause) {
+			if err := guide.New(w).Run(t.Context(), view.Wish{Name: name}, takeover.Return{}, func(view.Procedure) {}); !errors.Is(err, c.cause) {
 				t.Errorf("%s is refused with %v, expected %v", name, err, c.cause)
 			}
 		}

@@ -90,11 +90,11 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 
 // Procedure runs a guided procedure and shows each change of it.
 func (c *Client) Procedure(ctx context.Context, name string, dryRun bool, show func(view.Procedure)) error {
-	return c.Wish(ctx, console.Wish{Name: name, DryRun: dryRun}, show)
+	return c.Wish(ctx, view.Wish{Name: name, DryRun: dryRun}, show)
 }
 
 // Wish runs a guided procedure on the operator's word, and shows each change of it.
-func (c *Client) Wish(ctx context.Context, w console.Wish, show func(view.Procedure)) error {
+func (c *Client) Wish(ctx context.Context, w view.Wish, show func(view.Procedure)) error {
 	var word []byte
 	if w.Abdication != nil {
 		var err error
