@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -45,7 +46,7 @@ func TestTheWordsOfTheVersionBefore(t *testing.T) {
 		if m.Server.Interfaces.State != releve.TierUnknown || m.Status.Seat == "" {
 			t.Errorf("%s is heard as %+v", name, m)
 		}
-		for _, lost := range lacks("", without(said, "interfaces"), answer) {
+		for _, lost := range lacks("", told(said), answer) {
 			t.Errorf("%s: a server of the version before is not told %s", name, lost)
 		}
 
@@ -54,7 +55,7 @@ func TestTheWordsOfTheVersionBefore(t *testing.T) {
 		if err != nil || m.Server.Interfaces.State != releve.TierUnknown || m.Status.Seat == "" {
 			t.Errorf("%s as an answer: %+v, %v", name, m, err)
 		}
-		for _, lost := range lacks("", without(said, "interfaces"), old.asked) {
+		for _, lost := range lacks("", told(said), old.asked) {
 			t.Errorf("%s: a server of the version before is not asked with %s", name, lost)
 		}
 	}
@@ -256,15 +257,19 @@ func lacks(name string, said, now []byte) (all []string) {
 	return nil
 }
 
-// without is a word without one of the tiers of its server.
-func without(word []byte, tier string) []byte {
-	var w, server map[string]json.RawMessage
-	if json.Unmarshal(word, &w) != nil || json.Unmarshal(w["server"], &server) != nil {
-		return nil
+// told is a word of the version before without what it said and never knew: that the page is
+// well, and how many messages a failure would lose, of which it had none.
+func told(word []byte) []byte {
+	var w map[string]map[string]json.RawMessage
+	var all map[string]json.RawMessage
+	_ = json.Unmarshal(word, &all)
+	_ = json.Unmarshal(fmt.Appendf(nil, `{"server": %s, "mirror": %s}`, all["server"], all["mirror"]), &w)
+	delete(w["server"], "interfaces")
+	delete(w["mirror"], "lost_message")
+	for name, part := range w {
+		all[name], _ = json.Marshal(part)
 	}
-	delete(server, tier)
-	w["server"], _ = json.Marshal(server)
-	word, _ = json.Marshal(w)
+	word, _ = json.Marshal(all)
 	return word
 }
 
