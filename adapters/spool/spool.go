@@ -279,11 +279,13 @@ func (s *Spool) Append(ctx context.Context, facts ...releve.Fact) error {
 // The caller says by calling that the old file need not be kept (R14).
 func (s *Spool) Renew(ctx context.Context) error { return s.ask(ctx, request{renew: true}) }
 
-// Read returns at most limit durable records after a sequence, in order.
+// Read returns at most limit durable records after a sequence that the database has not
+// acknowledged, in order. Where they begin is of the same file as they are: a place of the file
+// before would have its facts taken for missing (R14).
 func (s *Spool) Read(after uint64, limit int) (releve.SpoolPage, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	frames, err := s.file.read(after, limit)
+	frames, err := s.file.read(max(after, s.stored), limit)
 	if err != nil {
 		return releve.SpoolPage{}, fmt.Errorf("%s: %w", s.opened.Path, err)
 	}
@@ -343,13 +345,6 @@ func (s *Spool) Stored(incarnation string, upTo uint64) {
 	case s.nudge <- struct{}{}:
 	default:
 	}
-}
-
-// Acknowledged is the sequence up to which the database has acknowledged this file.
-func (s *Spool) Acknowledged() uint64 {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.stored
 }
 
 // Waiting is how many durable records the database has not acknowledged.

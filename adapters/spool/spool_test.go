@@ -60,14 +60,15 @@ func appendCalls(t testing.TB, s *Spool, calls ...string) {
 	}
 }
 
-// calls reads what the spool holds after a sequence.
+// calls reads what the spool holds after a sequence, to its end.
 func calls(t testing.TB, s *Spool, after uint64) (calls []string) {
 	t.Helper()
 	page, err := s.Read(after, 1<<20)
 	must(t, err)
+	before := s.Last() - uint64(len(page.Records))
 	for i, r := range page.Records {
-		if r.Sequence != after+uint64(i)+1 || page.Incarnation != s.Incarnation() {
-			t.Errorf("record %d of %s stands at place %d of %s", r.Sequence, page.Incarnation, after+uint64(i)+1, s.Incarnation())
+		if r.Sequence != before+uint64(i)+1 || page.Incarnation != s.Incarnation() {
+			t.Errorf("record %d of %s stands at place %d of %s", r.Sequence, page.Incarnation, before+uint64(i)+1, s.Incarnation())
 		}
 		calls = append(calls, string(r.Fact.Call))
 	}
@@ -354,6 +355,43 @@ func TestStoredCountsOnlyForItsIncarnation(t *testing.T) {
 	if s.Waiting() != 1 {
 		t.Errorf("%d waiting, expected 1", s.Waiting())
 	}
+}
+
+// What is read begins where the database is in the very file that it is of: a page of one file
+// that began at a place of the one before would have the facts between taken for missing.
+func TestAPageBeginsAtAPlaceOfItsOwnFile(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	appendCalls(t, s, "a", "b", "c")
+	s.Stored(s.Incarnation(), 2)
+	expect(t, calls(t, s, 0), "c")
+	old := s.file
+	fresh, err := s.fresh([][]byte{[]byte(`{"call":"c"}`), []byte(`{"call":"d"}`), []byte(`{"call":"e"}`)})
+	must(t, err)
+	put := func(f *file, stored uint64) { // as the writer does, without the disk's time
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.file, s.stored = f, stored
+	}
+	var writer sync.WaitGroup
+	ctx, end := context.WithCancel(t.Context())
+	writer.Go(func() {
+		for ctx.Err() == nil {
+			put(fresh, 0)
+			put(old, 2)
+		}
+	})
+	first := map[string]uint64{old.incarnation: 3, fresh.incarnation: 1}
+	for range 2000 {
+		page, err := s.Read(0, 10)
+		must(t, err)
+		if len(page.Records) == 0 || page.Records[0].Sequence != first[page.Incarnation] {
+			t.Errorf("read %+v, of a file whose first fact that is not stored is %d", page, first[page.Incarnation])
+			break
+		}
+	}
+	end()
+	writer.Wait()
+	must(t, fresh.Close())
 }
 
 func TestRenewCarriesOnWhatIsNotStored(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 
 // Spool is this server's own.
 type Spool interface {
+	// Read returns what the database does not have yet, after a sequence at least.
 	Read(after uint64, limit int) (releve.SpoolPage, error)
-	Acknowledged() uint64 // up to where the database has it
 	Stored(incarnation string, upTo uint64)
 	Renew(context.Context) error
 	Changed() <-chan struct{}
@@ -26,7 +26,7 @@ type own struct {
 func (o own) Seat() releve.Seat { return o.seat }
 
 func (o own) Waiting(_ context.Context, limit int) (releve.SpoolPage, error) {
-	return o.spool.Read(o.spool.Acknowledged(), limit)
+	return o.spool.Read(0, limit)
 }
 
 func (o own) Stored(_ context.Context, incarnation string, upTo uint64) error {

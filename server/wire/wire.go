@@ -91,8 +91,7 @@ type Agent interface {
 
 // Spool is this server's, which the server on duty reads.
 type Spool interface {
-	Acknowledged() uint64
-	Read(after uint64, limit int) (releve.SpoolPage, error)
+	Read(after uint64, limit int) (releve.SpoolPage, error) // of what the database has not yet
 	Stored(incarnation string, upTo uint64)
 }
 
@@ -132,7 +131,7 @@ func (s Answers) Command(ctx context.Context, name string, args json.RawMessage,
 
 // SpoolRead gives what the database has not yet.
 func (s Answers) SpoolRead(_ context.Context, after uint64, limit int) (releve.SpoolPage, error) {
-	return s.Spool.Read(max(after, s.Spool.Acknowledged()), limit)
+	return s.Spool.Read(after, limit)
 }
 
 // SpoolStored takes in what the database has.
