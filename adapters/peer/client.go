@@ -92,21 +92,16 @@ func (p *Peer) Check(ctx context.Context, question releve.CheckQuestion) (releve
 	return answer, err
 }
 
-// CheckAndTell is Check and Exchange in one. told is false where the other server, of an earlier
-// version, answers the question alone.
+// CheckAndTell is Check and Exchange in one. told is false where the question alone is answered:
+// the other server is of an earlier version, or one of both words cannot be read.
 func (p *Peer) CheckAndTell(ctx context.Context, question releve.CheckQuestion, own, heard any) (answer releve.CheckAnswer, told bool, err error) {
 	word, err := written(own)
 	if err != nil {
 		return answer, false, err
 	}
 	answer, said, err := p.check(ctx, checkRequest{question, word})
-	if said == nil {
-		return answer, false, err
-	}
-	if unread := decode(bytes.NewReader(*said), heard); unread != nil {
-		return releve.CheckAnswer{}, false, p.failure(ctx, unread)
-	}
-	return answer, true, err
+	told = said != nil && decode(bytes.NewReader(*said), heard) == nil
+	return answer, told, err
 }
 
 // written is a word on its way beside something else.

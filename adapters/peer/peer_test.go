@@ -374,4 +374,13 @@ func TestAWordTravelsWithACheck(t *testing.T) {
 	if err != nil || !answer.Well || answer.Term != 4 || !told || heard.Life != "main heard seven" {
 		t.Errorf("got %+v, %+v, %v", answer, heard, err)
 	}
+	for story, unreadable := range map[string]struct{ own, heard any }{
+		"our word cannot be read":       {7, new(word)},
+		"the other's word, in its turn": {word{}, new(int)},
+	} {
+		answer, told, err := secondary.CheckAndTell(within(t, plenty), releve.CheckQuestion{Term: 4}, unreadable.own, unreadable.heard)
+		if err != nil || !answer.Well || answer.Term != 4 || told {
+			t.Errorf("%s: the question stands by itself, and is answered %+v, with a word: %v, %v", story, answer, told, err)
+		}
+	}
 }

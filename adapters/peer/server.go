@@ -124,13 +124,7 @@ func (p *Peer) routes(h Handler) http.Handler {
 	mux.Handle("POST "+pathCheck, requests.limit(answer(
 		func(ctx context.Context, asked checkRequest) (said checkResponse, err error) {
 			if asked.Word != nil {
-				own, err := h.Exchange(ctx, *asked.Word)
-				if err != nil {
-					return said, err
-				}
-				if said.Word, err = written(own); err != nil {
-					return said, err
-				}
+				said.Word = exchanged(ctx, h, *asked.Word)
 			}
 			said.CheckAnswer = h.Check(ctx, asked.CheckQuestion)
 			said.Nonce = asked.Nonce
@@ -146,6 +140,21 @@ func (p *Peer) routes(h Handler) http.Handler {
 		})))
 	mux.Handle("POST "+pathCommand+"{name}", make(slots, maxCommands).limit(p.command(h)))
 	return mux
+}
+
+// exchanged is this server's word for one that came with a question, nil where that cannot be
+// read: the question stands by itself, and what is wrong is said when the other exchanges
+// words alone.
+func exchanged(ctx context.Context, h Handler, heard json.RawMessage) *json.RawMessage {
+	own, err := h.Exchange(ctx, heard)
+	if err != nil {
+		return nil
+	}
+	word, err := written(own)
+	if err != nil {
+		return nil
+	}
+	return word
 }
 
 // slots is how many requests may be in progress.

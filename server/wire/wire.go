@@ -21,8 +21,8 @@ type Link interface {
 	// Exchange gives this server's word and takes the other's into heard, a pointer.
 	Exchange(ctx context.Context, own, heard any) error
 	Check(context.Context, releve.CheckQuestion) (releve.CheckAnswer, error)
-	// CheckAndTell is both in one. told is false where the other server, of an earlier
-	// version, answers the question alone.
+	// CheckAndTell is both in one. told is false where the question alone is answered: by a
+	// server of an earlier version, or where one of both words cannot be read.
 	CheckAndTell(ctx context.Context, q releve.CheckQuestion, own, heard any) (answer releve.CheckAnswer, told bool, err error)
 }
 

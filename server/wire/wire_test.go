@@ -42,10 +42,8 @@ func (r road) Check(ctx context.Context, q releve.CheckQuestion) (releve.CheckAn
 }
 
 func (r road) CheckAndTell(ctx context.Context, q releve.CheckQuestion, own, heard any) (answer releve.CheckAnswer, told bool, err error) {
-	if !r.old {
-		err = r.Exchange(ctx, own, heard)
-	}
-	return r.there.Check(ctx, q), !r.old && err == nil, err
+	told = !r.old && r.Exchange(ctx, own, heard) == nil
+	return r.there.Check(ctx, q), told, r.cut
 }
 
 func (r road) Command(ctx context.Context, name string, args json.RawMessage, emit func(json.RawMessage) error) error {
