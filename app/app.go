@@ -125,8 +125,8 @@ func (a *App) build(found bool) error {
 }
 
 // openDisk opens what this server keeps by itself, PostgreSQL or not. What happens is told to
-// the agent's front, which writes it to the diary; whether this process is the only one of
-// its server, the spool's lock says.
+// the agent's front, which writes it to the diary. Whether this process is the only one of its
+// server, the spool's lock says, and nothing is begun before.
 func (a *App) openDisk() error {
 	site := a.config.Site
 	if err := os.MkdirAll(site.Data, 0o755); err != nil {
@@ -137,17 +137,18 @@ func (a *App) openDisk() error {
 		return fmt.Errorf("%w: %w", ErrBarred, err)
 	}
 	a.journal = journal.Takeover{Journal: j}
+	mayRenew := func() bool { return a.front.Protected() } // it is asked once there are facts to be stored
+	a.spool, err = spool.Open(filepath.Join(site.Data, "spool"), site.Seat, spool.Options{Log: a.log, MayRenew: mayRenew})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrBarred, err)
+	}
+	a.closers = append(a.closers, func() { _ = a.spool.Close() })
 	a.diary, err = diary.Open(filepath.Join(site.Data, "diary"), diary.Options{Seat: site.Seat, Log: a.log})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrMissing, err)
 	}
 	a.closers = append(a.closers, func() { _ = a.diary.Close() })
 	a.front = agent.NewFront(agent.FrontOptions{Settings: a.settings(), Refusal: a.config.PBX.RefusalCode, Diary: a.diary, Log: a.log})
-	a.spool, err = spool.Open(filepath.Join(site.Data, "spool"), site.Seat, spool.Options{Log: a.log, MayRenew: a.front.Protected})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrBarred, err)
-	}
-	a.closers = append(a.closers, func() { _ = a.spool.Close() })
 	return nil
 }
 

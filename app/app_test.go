@@ -26,6 +26,7 @@ import (
 	"releve/app"
 	"releve/config"
 	"releve/config/site"
+	"releve/doors/identity"
 	"releve/proof/practice"
 	"releve/rules/takeover"
 	"releve/screen/console/client"
@@ -88,6 +89,21 @@ func TestABoundOfKeptLogIsCheckedAgainstTheDisk(t *testing.T) {
 	}
 }
 
+// Without PostgreSQL nothing else of it is of use yet: it is named before its certificates.
+func TestACheckNamesPostgreSQLFirst(t *testing.T) {
+	c := newSite(t)
+	c.Peer.Certificate = "/none.pem"
+	err := app.CheckDatabase(c)
+	if fault, ok := identity.FaultOf(err); !ok || !errors.Is(err, app.ErrMissing) || fault.Why.Code != identity.Missing {
+		t.Errorf("a certificate that is missing is told as %v", err)
+	}
+	noPostgres(t, &c)
+	err = app.CheckDatabase(c)
+	if _, ok := identity.FaultOf(err); ok || !errors.Is(err, app.ErrMissing) || !strings.Contains(err.Error(), "/nonexistent") {
+		t.Errorf("both are told as %v", err)
+	}
+}
+
 // logOf shows a server's log when the test fails.
 func logOf(t *testing.T) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -143,6 +159,7 @@ func TestAServerThatCannotBeMadeLeavesNothingOpen(t *testing.T) {
 		"PostgreSQL is not there":       {noPostgres, app.ErrMissing, "/nonexistent"},
 		"the database is a stranger's":  {strangersDatabase, app.ErrBarred, "data-not-ours"},
 		"the data directory is a file":  {dataIsAFile, app.ErrMissing, "data"},
+		"the spool is not ours":         {strangersSpool, app.ErrBarred, "spool"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conf := newSite(t)
@@ -190,6 +207,23 @@ func strangersDatabase(t *testing.T, c *config.Config) func() {
 			if _, err := os.Stat(filepath.Join(c.Site.Data, beside)); err == nil {
 				t.Errorf("%s was made beside data that is not ours", beside)
 			}
+		}
+		if err := os.RemoveAll(c.Site.Data); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Whether this process is the only one of its server, the spool says: nothing else is opened
+// before it, not even what happens is written.
+func strangersSpool(t *testing.T, c *config.Config) func() {
+	dir := filepath.Join(c.Site.Data, "spool")
+	if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, "spool"), []byte("no spool"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if _, err := os.Stat(filepath.Join(c.Site.Data, "diary")); err == nil {
+			t.Error("a diary was begun by a process that is not the server")
 		}
 		if err := os.RemoveAll(c.Site.Data); err != nil {
 			t.Fatal(err)

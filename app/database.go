@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 
 	"releve"
@@ -31,11 +32,14 @@ func (a *App) findPostgres() (*postgres.Cluster, error) {
 // CheckDatabase finds what would keep the database from starting, without changing anything.
 // Its error is of ErrMissing or ErrBarred.
 func CheckDatabase(c config.Config) error {
-	o, err := (&App{config: c}).postgresOptions()
-	if err != nil {
-		return err
+	o, uncertified := (&App{config: c}).postgresOptions()
+	if uncertified != nil {
+		o.Listen = netip.AddrPort{} // it needs a certificate
 	}
-	return ofDatabase(postgres.Check(o))
+	if err := postgres.Check(o); err != nil {
+		return ofDatabase(err)
+	}
+	return uncertified
 }
 
 func ofDatabase(err error) error {
@@ -68,14 +72,14 @@ func (a *App) postgresOptions() (o postgres.Options, err error) {
 	c := a.config
 	a.keys, err = rotation.Begin(c.Peer.Files(), identity.Identity{Site: c.Site.ID, Seat: c.Site.Seat}, a.log)
 	if err != nil {
-		return o, fmt.Errorf("%w: %w", ErrMissing, err)
+		err = fmt.Errorf("%w: %w", ErrMissing, err)
 	}
 	return postgres.Options{
 		Hint: c.Database.Binaries, Dir: filepath.Join(c.Site.Data, "postgres"),
 		Listen: config.Address(c.Database.Listen), Upstream: config.Address(c.Database.Other),
 		Seat: c.Site.Seat, SiteID: c.Site.ID, TLS: a.keys.ForPostgres(),
 		Account: c.Database.Account, CopyRate: int64(c.Mirror.CopyRate), KeepWAL: int64(c.Mirror.KeptLog), Log: a.log,
-	}, nil
+	}, err
 }
 
 func (a *App) closePostgres() {
