@@ -253,7 +253,7 @@ var (
 
 // What several rooms tell apart within a cause.
 var (
-	ErrNoSalvage      = Refused(ErrUnknown, "there is no salvage of that number")
+	ErrNoSalvage      = Refused(ErrUnknown, "there is no salvage of that number: `releve salvage list` shows them")
 	ErrSalvageDecided = Refused(ErrForbidden, "the salvage was applied: its rows are in the database")
 	ErrNoVote         = Refused(ErrForbidden, "this server has no vote to give back")
 	ErrVoteAsked      = Refused(ErrForbidden, "the vote was asked of the witness and is no longer given back by word")

@@ -219,7 +219,7 @@ func TestAnUnknownSalvageIsSaid(t *testing.T) {
 	_, errApply := s.ApplySalvage(within(t), 7, store.SalvageChoice{})
 	_, errDiscard := s.DiscardSalvage(within(t), 7)
 	for _, err := range []error{errShow, errApply, errDiscard} {
-		if !errors.Is(err, releve.ErrNoSalvage) {
+		if !errors.Is(err, releve.ErrNoSalvage) || !strings.Contains(err.Error(), "`releve salvage list` shows them") {
 			t.Errorf("got %v", err)
 		}
 	}

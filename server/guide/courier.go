@@ -3,6 +3,7 @@ package guide
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,7 +35,7 @@ func (c Courier) Procedure(ctx context.Context, w view.Wish, emit func(view.Proc
 		if why := c.Seal.Believe(word.Site, word.Seat, word.Statement(), word.Signature); why != nil {
 			now := time.Now().UTC()
 			emit(view.Procedure{ID: rand.Text()[:8], Name: w.Name, DryRun: w.DryRun, Started: now, Finished: now, Failed: why})
-			return releve.ErrForbidden
+			return ErrNotAllowed
 		}
 		brought = takeover.Return{Seat: word.Seat, Term: word.Term, Number: word.Number}
 	}
@@ -50,7 +51,10 @@ func (c Courier) Abdicate(ctx context.Context) (view.Abdication, error) {
 	limit, cancel := context.WithTimeout(ctx, abdicateLimit)
 	defer cancel()
 	gave, err := c.Server.Abdicate(limit)
-	if err != nil {
+	switch {
+	case errors.Is(err, releve.ErrForbidden): // a refusal says by itself what it is
+		return view.Abdication{}, err
+	case err != nil:
 		return view.Abdication{}, fmt.Errorf("the vote could not be given back: %w", err)
 	}
 	word := view.Abdication{Site: c.Site, Seat: gave.Seat, Term: gave.Term, Number: gave.Number}

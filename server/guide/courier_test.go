@@ -59,7 +59,7 @@ func TestAWordIsCarried(t *testing.T) {
 		t.Errorf("without a word: %v", err)
 	}
 	word.Number++
-	if err := c.Procedure(t.Context(), view.Wish{Name: "solo-carried", Abdication: &word}, show); !errors.Is(err, releve.ErrForbidden) || said != "solo-carried before-word-forged" {
+	if err := c.Procedure(t.Context(), view.Wish{Name: "solo-carried", Abdication: &word}, show); !errors.Is(err, guide.ErrNotAllowed) || said != "solo-carried before-word-forged" {
 		t.Errorf("another word: %v, said %q", err, said)
 	}
 	want := takeover.Return{Seat: releve.Secondary, Term: 4, Number: 9}
@@ -69,5 +69,9 @@ func TestAWordIsCarried(t *testing.T) {
 	m.fails = errors.New("no disk")
 	if word, err := c.Abdicate(t.Context()); !errors.Is(err, m.fails) || word != (view.Abdication{}) {
 		t.Errorf("a vote that was not given back: %+v, %v", word, err)
+	}
+	m.fails = releve.ErrNoVote // what is refused says by itself what it is
+	if _, err := c.Abdicate(t.Context()); err != releve.ErrNoVote {
+		t.Errorf("a vote that nobody has: %v", err)
 	}
 }

@@ -21,7 +21,7 @@ import (
 var (
 	ErrRunning     = releve.Refused(releve.ErrBusy, "another procedure is running: wait until it ends, `releve status` shows it")
 	ErrUnknown     = releve.Refused(releve.ErrUnknown, "there is no procedure of that name")
-	ErrNotAllowed  = releve.Refused(releve.ErrForbidden, "the procedure may not begin")
+	ErrNotAllowed  = releve.Refused(releve.ErrForbidden, "the procedure may not begin, for the reason given: `releve status` shows both servers")
 	ErrInterrupted = releve.Known("the procedure was interrupted: run it again, it goes on from where it was", "cause-interrupted")
 )
 

@@ -1,6 +1,7 @@
 package overflow
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -20,8 +21,15 @@ import (
 // over the link.
 const orderCheck = "pbx-check"
 
-// checkRuns refuses a check while another is made.
-const checkRuns = "calls-check-runs"
+// refusals are why a check is not made, by the sentence that says so.
+var refusals = map[string]error{
+	"calls-check-runs": releve.Refused(releve.ErrBusy, "the PBX is being checked already: wait until that is over"),
+	"calls-check-too-soon": releve.Refused(releve.ErrForbidden,
+		"the PBX was checked a moment ago, and each check is a call through the whole of it: run this again in "+checkPause.String()),
+	"calls-check-not-now": releve.Refused(releve.ErrForbidden,
+		"the check rests on a standby that waits beside a well main: `releve status` says what is missing"),
+	"calls-check-no-standby": releve.Refused(releve.ErrForbidden, "at level mirroring no call overflows: there is no standby to check"),
+}
 
 const (
 	// optionsLimit is how long the PBX may take to answer OPTIONS before it counts as silent.
@@ -204,7 +212,7 @@ func (t *Tester) order(ctx context.Context, emit func(view.Procedure)) error {
 	case t.busy <- struct{}{}:
 		defer func() { <-t.busy }()
 	default:
-		return refuseCheck(emit, releve.ErrBusy, checkRuns)
+		return refuseCheck(emit, "calls-check-runs")
 	}
 	o := checkOrder{emit, make(chan error, 1)}
 	select {
@@ -215,19 +223,19 @@ func (t *Tester) order(ctx context.Context, emit func(view.Procedure)) error {
 	}
 }
 
-func refuseCheck(emit func(view.Procedure), cause error, code string, pairs ...string) error {
+func refuseCheck(emit func(view.Procedure), code string, pairs ...string) error {
 	why, now := releve.Say(code, pairs...), time.Now().UTC()
 	emit(view.Procedure{ID: rand.Text()[:8], Name: orderCheck, Started: now, Finished: now, Failed: &why})
-	return cause
+	return refusals[code]
 }
 
 // check makes a test on an operator's word, and tells what each part of it showed.
 func (t *Tester) check(ctx context.Context, emit func(view.Procedure)) error {
 	if !t.stands() {
-		return refuseCheck(emit, releve.ErrForbidden, "calls-check-not-now")
+		return refuseCheck(emit, "calls-check-not-now")
 	}
 	if left := checkPause - time.Since(t.checked); left > 0 && !t.checked.IsZero() {
-		return refuseCheck(emit, releve.ErrForbidden, "calls-check-too-soon", "left", left.Round(time.Second).String())
+		return refuseCheck(emit, "calls-check-too-soon", "left", left.Round(time.Second).String())
 	}
 	defer func() { t.checked = time.Now() }()
 	r := newCheckReport(emit)
@@ -255,7 +263,7 @@ func (t *Tester) options(ctx context.Context) verdict {
 
 // NoStandby refuses a check where there is no standby that could make it.
 func NoStandby(emit func(view.Procedure)) error {
-	return refuseCheck(emit, releve.ErrForbidden, "calls-check-no-standby")
+	return refuseCheck(emit, "calls-check-no-standby")
 }
 
 // CheckCalls checks the PBX by a call of the standby's. Either server can be asked: the standby
@@ -271,12 +279,8 @@ func (t *Tester) CheckCalls(ctx context.Context, emit func(view.Procedure)) erro
 	begun := false
 	err := order.Show(ctx, t.Link, orderCheck, order.Args(map[string]string(nil)), func(p view.Procedure) {
 		begun = true
-		switch {
-		case p.Failed == nil:
-		case p.Failed.Code == checkRuns:
-			refused = releve.ErrBusy
-		default:
-			refused = releve.ErrForbidden
+		if p.Failed != nil {
+			refused = cmp.Or(refusals[p.Failed.Code], releve.ErrForbidden)
 		}
 		emit(p)
 	})
@@ -285,7 +289,7 @@ func (t *Tester) CheckCalls(ctx context.Context, emit func(view.Procedure)) erro
 		return refused
 	case err != nil && !begun: // the standby is not there to be asked
 		t.Log.Info("the PBX cannot be checked", "err", err)
-		return refuseCheck(emit, releve.ErrForbidden, "calls-check-not-now")
+		return refuseCheck(emit, "calls-check-not-now")
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package overflow
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -10,9 +11,11 @@ import (
 
 	"releve"
 	"releve/adapters/phone/register"
+	"releve/rules/takeover"
 	"releve/screen/view"
 	"releve/screen/words"
 	"releve/server/calls"
+	"releve/server/order"
 )
 
 var pbxOfCheck = calls.Profile{
@@ -110,5 +113,37 @@ func TestOneCheckOfThePBXAtATime(t *testing.T) {
 	case err := <-first:
 		t.Errorf("the first has ended: %v", err)
 	default:
+	}
+}
+
+// standing is a server with a duty, and the way to a standby that refuses every check.
+type standing struct {
+	Site
+	stance  takeover.StanceKind
+	refuses string
+}
+
+func (s standing) Stance() (takeover.StanceKind, releve.Term) { return s.stance, 4 }
+
+func (s standing) Command(_ context.Context, _ string, _ json.RawMessage, emit func(json.RawMessage) error) error {
+	return errors.Join(refuseCheck(func(p view.Procedure) { _ = order.Line(emit, p) }, s.refuses), errors.New("cut"))
+}
+
+// Whoever made it, a refusal says what it is and what to do, whichever server was asked.
+func TestARefusedCheckSaysWhy(t *testing.T) {
+	for code, says := range map[string]string{
+		"calls-check-runs": "wait until", "calls-check-too-soon": "again in 30s", "calls-check-not-now": "releve status",
+		"calls-check-no-standby": "level mirroring", "calls-check-of-tomorrow": "may not",
+	} {
+		main := &Tester{Options: Options{Level: releve.HighAvailability, Site: standing{stance: takeover.OnDuty}, Link: standing{refuses: code}}}
+		said := ""
+		err := main.CheckCalls(t.Context(), func(p view.Procedure) { said = p.Failed.Code })
+		if err == nil || said != code || !strings.Contains(err.Error(), says) || errors.Is(err, releve.ErrBusy) != (code == "calls-check-runs") {
+			t.Errorf("%s: %v, said %s", code, err, said)
+		}
+	}
+	fresh := &Tester{Options: Options{Level: releve.HighAvailability, Site: standing{stance: takeover.OnDuty}}}
+	if err := fresh.check(t.Context(), func(view.Procedure) {}); !errors.Is(err, releve.ErrForbidden) || !strings.Contains(err.Error(), "releve status") {
+		t.Errorf("who is no standby is answered %v", err)
 	}
 }
