@@ -40,7 +40,7 @@ func (s *server) terms() ([]promotion, error) {
 // wrote it: one, unless it is there twice.
 func (s *server) factTransactions() (map[releve.FactID][]uint64, error) {
 	var parts []string
-	for _, table := range factTables {
+	for _, table := range recordTables {
 		parts = append(parts, "select fact_id || ' ' || xmin from "+pgx.Identifier{table}.Sanitize())
 	}
 	rows, err := s.query(strings.Join(parts, " union all "))
@@ -119,7 +119,7 @@ const clock = "15:04:05.000"
 func (s *site) checkEqualUntil(t testing.TB, active *server, moment time.Time) {
 	t.Helper()
 	eventually(t, 15*time.Second, "equal records on both databases", func() error {
-		for _, table := range factTables {
+		for _, table := range recordTables {
 			sql := fmt.Sprintf("select count(*) || ' ' || coalesce(md5(string_agg(r::text, '|' order by fact_id)), '') from %s r where at < $1",
 				pgx.Identifier{table}.Sanitize())
 			mine, err := active.query(sql, moment)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,9 +15,6 @@ import (
 
 // recordTables hold the records of calls.
 var recordTables = []string{"call", "call_step", "call_end"}
-
-// factTables hold all facts: those of calls, and that a run of a server is over.
-var factTables = append(slices.Clone(recordTables), "run_over")
 
 // openDatabase opens a session of our own on a server's PostgreSQL.
 func (s *server) openDatabase(ctx context.Context) (*pgx.Conn, error) {
@@ -75,7 +71,7 @@ func (s *server) execute(t *testing.T, statement string) {
 // is there twice counts twice.
 func (s *server) recordedFacts() (map[releve.FactID]int, error) {
 	var parts []string
-	for _, table := range factTables {
+	for _, table := range recordTables {
 		parts = append(parts, "select fact_id::text from "+pgx.Identifier{table}.Sanitize())
 	}
 	ids, err := s.query(strings.Join(parts, " union all "))
@@ -115,7 +111,7 @@ func (s *site) checkLedger(t testing.TB, active *server) {
 func (s *site) checkEqual(t testing.TB, active *server) {
 	t.Helper()
 	eventually(t, 15*time.Second, "equal records on both databases", func() error {
-		for _, table := range factTables {
+		for _, table := range recordTables {
 			name := pgx.Identifier{table}.Sanitize()
 			sql := fmt.Sprintf("select count(*) || ' ' || coalesce(md5(string_agg(r::text, '|' order by fact_id)), '') from %s r", name)
 			mine, err := active.query(sql)
