@@ -85,12 +85,14 @@ func TestACopyWhoseSourceStandsStillIsEnded(t *testing.T) {
 	var senders []int
 	until(t, "the source sends", func() bool {
 		senders = nil
+		streams := false // the copy and its log: one that only begins would be refused and not stalled
 		for _, pid := range allProcesses() {
 			if args := commandLine(pid); main.isBackend(args) && strings.Contains(args[0], "walsender "+RoleClone) {
 				senders = append(senders, pid)
+				streams = streams || strings.Contains(args[0], " streaming ")
 			}
 		}
-		return len(senders) == 2 // the copy and its log: one that only begins would be refused and not stalled
+		return len(senders) == 2 && streams
 	})
 	for _, pid := range senders {
 		freeze.Stop(t, pid)
