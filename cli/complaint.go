@@ -103,7 +103,7 @@ func (s *settings) verdict(err error) (code int, text string) {
 			return c.code, s.say(c.sentence, "detail", detail, "file", s.file)
 		}
 	}
-	return codeOther, err.Error()
+	return codeOther, spoken(s.lang(), err)
 }
 
 // portTrouble knows the commonest reason why a server does not start, and the

@@ -6,11 +6,14 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"releve"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/term"
+
+	"releve"
+	"releve/screen/words"
 )
 
 // newLog writes for a person where one looks on, and for programs elsewhere.
@@ -18,7 +21,45 @@ func newLog(w io.Writer, level slog.Level) *slog.Logger {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return slog.New(newPersonal(w, level))
 	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: inWords}))
+}
+
+// inWords says in English what a record names by the code of a sentence: who reads a log at
+// night looks no code up.
+func inWords(_ []string, a slog.Attr) slog.Attr {
+	switch v := a.Value.Any().(type) {
+	case releve.Sentence:
+		a.Value = slog.StringValue(words.Say(releve.English, v))
+	case error:
+		a.Value = slog.StringValue(spoken(releve.English, v))
+	}
+	return a
+}
+
+// spoken is an error's text, in which each fault says what is wrong and what to do.
+func spoken(lang releve.Language, err error) string {
+	text := err.Error()
+	for _, f := range faults(err) {
+		text = strings.ReplaceAll(text, f.Error(), words.Say(lang, f.Why))
+	}
+	return text
+}
+
+// faults are those in an error, without what stands behind each.
+func faults(err error) []*releve.Fault {
+	switch e := err.(type) { //nolint:errorlint // what it wraps is looked at one by one
+	case *releve.Fault:
+		return []*releve.Fault{e}
+	case interface{ Unwrap() error }:
+		return faults(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		var all []*releve.Fault
+		for _, inner := range e.Unwrap() {
+			all = append(all, faults(inner)...)
+		}
+		return all
+	}
+	return nil
 }
 
 // personal is a log to be read as it comes: the time of day, the sentence, then
@@ -44,7 +85,7 @@ func newPersonal(w io.Writer, level slog.Level) personal {
 			if len(groups) == 0 && said[a.Key] {
 				return slog.Attr{}
 			}
-			return a
+			return inWords(groups, a)
 		},
 	}), l}
 }

@@ -2,14 +2,21 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"releve"
+	"releve/doors/identity"
+	"releve/screen/words"
 )
 
 func TestLogForAPerson(t *testing.T) {
@@ -62,4 +69,50 @@ func openTerminal(t *testing.T) (controller, terminal *os.File) {
 	}
 	t.Cleanup(func() { _ = terminal.Close() })
 	return controller, terminal
+}
+
+// Whoever reads a log needs no catalogue beside it: what is wrong, and what to do.
+func TestALogSaysWhatIsWrong(t *testing.T) {
+	missing := identity.Fault(releve.Say(identity.Missing, "file", "main.pem"))
+	nobody := &releve.Fault{Cause: errors.New("no spool"), Why: releve.Say("spool-in-use", "file", "spool", "directory", "data")}
+	for what, c := range map[string]struct {
+		named any
+		says  string
+	}{
+		"a fault":          {missing, "the file main.pem is not there: copy it from the directory that `releve init` wrote"},
+		"within an error":  {fmt.Errorf("trying again: %w (%w)", missing, fs.ErrNotExist), "trying again: the file main.pem is not there: copy it from the directory that `releve init` wrote (file does not exist)"},
+		"two of them":      {errors.Join(missing, nobody), "the file main.pem is not there: copy it from the directory that `releve init` wrote\n" + words.Say(releve.English, nobody.Why)},
+		"a sentence":       {missing.Why, "the file main.pem is not there: copy it from the directory that `releve init` wrote"},
+		"an error of none": {errors.New("no such device"), "no such device"},
+		"a number":         {7, "7"},
+	} {
+		var out, personal bytes.Buffer
+		for _, log := range []*slog.Logger{newLog(&out, slog.LevelInfo), slog.New(newPersonal(&personal, slog.LevelInfo))} {
+			log.Warn("it failed", "err", c.named)
+		}
+		for _, line := range []string{out.String(), personal.String()} {
+			if want := "err=" + quoted(c.says) + "\n"; !strings.HasSuffix(line, want) {
+				t.Errorf("%s: %q, want %q", what, line, want)
+			}
+		}
+	}
+}
+
+// quoted is a value as slog writes it.
+func quoted(s string) string {
+	if strings.ContainsAny(s, " \n") {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
+// A fault of no cause that has an exit code of its own is said like any other.
+func TestAFaultIsSaidInTheReadersLanguage(t *testing.T) {
+	missing := identity.Fault(releve.Say(identity.Missing, "file", "main.pem"))
+	for _, lang := range []releve.Language{releve.English, releve.French} {
+		s := &settings{language: string(lang)}
+		if code, text := s.verdict(missing); code != codeOther || text != words.Say(lang, missing.Why) {
+			t.Errorf("%d, %s", code, text)
+		}
+	}
 }

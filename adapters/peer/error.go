@@ -65,9 +65,11 @@ func (p *Peer) failure(ctx context.Context, err error) error {
 
 // refusal is what the other server said instead of an answer.
 func (p *Peer) refusal(said problem) *Error {
-	e := &Error{Kind: Failed, Other: p.o.Other, Why: said.Why, Err: errors.New(said.Error)}
-	if e.Why.Code == "" {
+	e := &Error{Kind: Failed, Other: p.o.Other, Err: errors.New(said.Error)}
+	if said.Why.Code == "" {
 		e.Why = releve.Say("peer.failed", "other", e.Other.String(), "cause", said.Error)
+	} else {
+		e.Why, e.Err = said.Why, &releve.Fault{Cause: e.Err, Why: said.Why}
 	}
 	return e
 }

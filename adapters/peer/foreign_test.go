@@ -171,6 +171,9 @@ func wantForeign(t *testing.T, err error, code string) {
 	if errors.As(err, &e) && (e.Why.Code != code || !strings.Contains(e.Error(), code)) {
 		t.Errorf("got %s (%v), want %s, in the log too", e.Why.Code, e, code)
 	}
+	if fault, ok := errors.AsType[*releve.Fault](err); !ok || fault.Why.Code != code {
+		t.Errorf("%v holds no fault that a log can say", err)
+	}
 }
 
 func future() identity.Validity {

@@ -99,7 +99,7 @@ func (f *Front) Explain(severity releve.Severity, what releve.Sentence) {
 	if severity.AtLeast(releve.Warning) {
 		level = slog.LevelWarn
 	}
-	f.Log.Log(context.Background(), level, "noticed", "what", what.Code, "args", what.Args)
+	f.Log.Log(context.Background(), level, "noticed", "what", what.Code, "said", what)
 	f.changed.announce()
 }
 
