@@ -76,6 +76,7 @@ type Step struct {
 	Limit time.Duration // after which the step has failed
 
 	Patience time.Duration // for the step to come about without its order
+	Proves   bool          // its order, carried out, is the proof: nothing else of the site shows it
 
 	// Found says what the step has shown, once it is done; nil: nothing to say.
 	Found func(s Site, target releve.Seat) releve.Sentence
@@ -154,7 +155,7 @@ var (
 		},
 	}
 	proof = Step{
-		Code: "step-test-call", Order: TestCall, At: former, Limit: 30 * time.Second,
+		Code: "step-test-call", Order: TestCall, At: former, Limit: 30 * time.Second, Proves: true,
 		Done: func(s Site, t releve.Seat) bool { return s[t.Other()].ProvenTest },
 	}
 )

@@ -290,11 +290,14 @@ func (r *run) undone(i int) string {
 
 func (r *run) order(ctx context.Context, i int, s procedure.Step) error {
 	found, err := r.server.Order(ctx, s.At(r.site(), r.target), s.Order, r.brought)
-	if err == nil && found.Code != "" {
-		r.proven = true
+	if err != nil {
+		return err
+	}
+	r.proven = r.proven || s.Proves // also by a server that does not say what it found
+	if found.Code != "" {
 		r.sheet.Found(i, found)
 	}
-	return err
+	return nil
 }
 
 // site is what the procedure's conditions look at: the site as it is, with what this run

@@ -28,6 +28,7 @@ type world struct {
 	withdrawn []procedure.Order
 	explained []string
 	refuses   error // each order
+	found     releve.Sentence
 	obeyed    time.Time
 }
 
@@ -69,7 +70,7 @@ func (w *world) Order(_ context.Context, _ releve.Seat, o procedure.Order, _ tak
 		return releve.Sentence{}, w.refuses
 	}
 	w.obeyed = time.Now().Add(time.Second)
-	return releve.Sentence{}, nil
+	return w.found, nil
 }
 
 func (w *world) Withdraw(_ context.Context, o procedure.Order) { w.withdrawn = append(w.withdrawn, o) }
@@ -122,6 +123,30 @@ func TestAStepThatFailsEndsTheProcedure(t *testing.T) {
 			t.Errorf("shown as %+v", p)
 		}
 	})
+}
+
+// A test call that did not fail is the proof, whether the server that made it says what it heard
+// or not, and nobody is called twice.
+func TestATestCallIsMadeOnce(t *testing.T) {
+	for _, found := range []string{"found-test-call", ""} {
+		synctest.Test(t, func(t *testing.T) {
+			w := mirrored()
+			w.found = releve.Say(found)
+			main, standby := w.site[releve.Main], w.site[releve.Secondary]
+			main.Vote, main.Reception = false, true
+			standby.Mute, standby.Vote, standby.OnStandby = false, true, true
+			w.site = procedure.Site{releve.Main: main, releve.Secondary: standby}
+			g := guide.New(w)
+			err := g.Run(t.Context(), view.Wish{Name: "return"}, takeover.Return{}, func(view.Procedure) {})
+			if err != nil || !slices.Equal(w.orders, []procedure.Order{procedure.TestCall}) {
+				t.Errorf("found %q: %v, ordered %q", found, err, w.orders)
+			}
+			steps := g.Latest().Steps
+			if last := steps[len(steps)-1]; last.State != "done" || (last.Found != nil) != (found != "") {
+				t.Errorf("found %q: shown as %+v", found, last)
+			}
+		})
+	}
 }
 
 // What cannot begin changes nothing.
