@@ -455,28 +455,24 @@ func TestAMainThatWakesUpDoesNotSayNo(t *testing.T) {
 }
 
 // The PBX restarts: silent to both, it answers the secondary first. A silence that was
-// everybody's is no evidence against one (R17).
+// everybody's is no evidence against one (R17), whenever between two questions it began.
 func TestAPBXThatAnswersTheSecondaryFirstMovesNoDuty(t *testing.T) {
-	const (
-		lostAfter    = 1500 * time.Millisecond // the PBX is lost to a server
-		unmistakable = 1600 * time.Millisecond // a shorter silence may fall between two questions of the secondary's
-	)
 	for _, silent := range []time.Duration{time.Second, 1600 * time.Millisecond, 2 * time.Second, 3 * time.Second, 20 * time.Second} {
 		for _, first := range []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, 900 * time.Millisecond} {
-			if silent < unmistakable && silent+first > lostAfter {
-				continue
-			}
-			t.Run(fmt.Sprintf("%s, then %s", silent, first), func(t *testing.T) {
-				playProtected(t, func(t *testing.T, s *sim.Site) {
-					s.PausePBX()
-					time.Sleep(silent)
-					s.Main().PartitionSIP()
-					s.ResumePBX()
-					time.Sleep(first)
-					s.Main().HealSIP()
-					s.Stays("the main has the duty", 10*time.Second, func() bool { return s.Main().Agent().Machine().Term == 1 && s.Main().Serves() })
+			for after := time.Duration(0); after < 700*time.Millisecond; after += 140 * time.Millisecond {
+				t.Run(fmt.Sprintf("%s, then %s, from %s on", silent, first, after), func(t *testing.T) {
+					playProtected(t, func(t *testing.T, s *sim.Site) {
+						time.Sleep(after)
+						s.PausePBX()
+						time.Sleep(silent)
+						s.Main().PartitionSIP()
+						s.ResumePBX()
+						time.Sleep(first)
+						s.Main().HealSIP()
+						s.Stays("the main has the duty", 10*time.Second, func() bool { return s.Main().Agent().Machine().Term == 1 && s.Main().Serves() })
+					})
 				})
-			})
+			}
 		}
 	}
 }

@@ -299,7 +299,11 @@ func (a *Agent) lookAt(ctx context.Context, exited <-chan struct{}) (takeover.Da
 // server ask: a PBX counts questions too.
 func (a *Agent) watchPBX(ctx context.Context) {
 	last := a.Now() // a PBX that was never heard has been silent since we started
-	for ok := true; ok; ok = pause(ctx, a.beat(pbxLooks, pbxPeriod), nil) {
+	var next time.Time
+	for ok := true; ok; ok = pause(ctx, time.Until(next), nil) {
+		// From the question on: one that waited in vain delays the next no further, or a PBX that
+		// restarts would be heard so late that its silence passed for one of this server's alone.
+		next = time.Now().Add(a.beat(pbxLooks, pbxPeriod))
 		if heard := time.Duration(a.pbxHeard.Load()); heard > last && a.Now()-heard < pbxPeriod {
 			last = heard
 			a.send(ctx, takeover.Event{PBX: &takeover.PBX{Heard: true, Ago: a.Now() - last}})
