@@ -71,7 +71,8 @@ func unfitWord(s Site, t releve.Seat, word takeover.Return) []releve.Sentence {
 		code = "before-word-old"
 	}
 	return []releve.Sentence{releve.Say(code, "seat", string(t), "other", string(t.Other()),
-		"term", fmt.Sprint(word.Term), "number", fmt.Sprint(word.Number), "own", fmt.Sprint(own.Term), "current", fmt.Sprint(own.Number))}
+		"term", fmt.Sprint(word.Term), "number", fmt.Sprint(word.Number),
+		"own", fmt.Sprint(own.Term), "current", fmt.Sprint(own.Number))}
 }
 
 // Takeover has a server without the vote take the duty, on the operator's word that the
@@ -165,8 +166,10 @@ func costOfTakeover(s Site, t releve.Seat) []releve.Sentence {
 		costs = append(costs, sayOf("cost-never-fed", t)...)
 	}
 	if o.Loss.Silent >= 0 {
-		costs = append(costs, releve.Say("cost-last-word", "other", string(t.Other()), "alone", strconv.FormatBool(o.Alone() || o.Lone),
-			"bytes", strconv.FormatInt(o.Loss.Behind, 10), "calls", strconv.Itoa(o.Loss.Calls), "records", strconv.Itoa(o.Spooled)))
+		costs = append(costs, releve.Say("cost-last-word", "other", string(t.Other()),
+			"alone", strconv.FormatBool(o.Alone() || o.Lone),
+			"bytes", strconv.FormatInt(o.Loss.Behind, 10),
+			"calls", strconv.Itoa(o.Loss.Calls), "records", strconv.Itoa(o.Spooled)))
 	}
 	return append(costs, sayOf("cost-salvaged", t)...)
 }

@@ -9,8 +9,9 @@ import (
 
 var (
 	copiedBack = Step{
-		Code: "step-restore", Order: RestoreOwn, At: itself, Limit: 24 * time.Hour, // as large as it is, at the rate that calls leave
-		Done: func(s Site, t releve.Seat) bool { return s[t].restored() || s[t].InService() && s[t].Gate },
+		Code: "step-restore", Order: RestoreOwn, At: itself,
+		Limit: 24 * time.Hour, // as large as it is, at the rate that calls leave
+		Done:  func(s Site, t releve.Seat) bool { return s[t].restored() || s[t].InService() && s[t].Gate },
 	}
 	inService = Step{
 		Code: "step-in-service", Limit: 3 * time.Minute,

@@ -164,7 +164,8 @@ func (m *Machine) takeRegained() []Action {
 // registerBehind: we hold the vote, and the register does not say so, or has not said
 // so since we started (R5).
 func (m *Machine) registerBehind() bool {
-	if !m.canPutClaim() || !m.Known || !m.Alone() || !m.Witnessed() || !m.WitnessHeard() || m.Register.Incarnation > m.Incarnation {
+	if !m.canPutClaim() || !m.Known || !m.Alone() || !m.Witnessed() ||
+		!m.WitnessHeard() || m.Register.Incarnation > m.Incarnation {
 		return false
 	}
 	return !m.Confirmed || m.Register.Incarnation < m.Incarnation || !(m.registerMine() && m.Register.Alone)
@@ -235,7 +236,8 @@ func (m *Machine) wanted() (releve.Arbiter, bool) {
 // canChangeArbiter: an operator wants another arbiter, and it can be had.
 func (m *Machine) canChangeArbiter() bool {
 	want, asked := m.wanted()
-	return asked && m.Owns() && m.Phase == Serving && m.Witnessed() != (want == releve.Witness) && (want != releve.Witness || m.WitnessHeard())
+	return asked && m.Owns() && m.Phase == Serving &&
+		m.Witnessed() != (want == releve.Witness) && (want != releve.Witness || m.WitnessHeard())
 }
 
 // needsVote: the vote has to be here while the arbiter changes.
@@ -263,7 +265,8 @@ func (m *Machine) orderWitness() []Action {
 // arbiterLater: the owner was alone when it chose another arbiter.
 func (m *Machine) arbiterLater() bool {
 	o := m.Other
-	return m.Known && !m.Owns() && !m.JournalLost && m.otherHeard() && o.Owner == o.Seat && o.Term == m.Term && o.Incarnation > m.Incarnation
+	return m.Known && !m.Owns() && !m.JournalLost && m.otherHeard() &&
+		o.Owner == o.Seat && o.Term == m.Term && o.Incarnation > m.Incarnation
 }
 
 func (m *Machine) adoptArbiter() []Action {

@@ -64,7 +64,7 @@ const (
 	probeDoubled = 4                       // at most so often
 	retry        = time.Second             // before a failed job is tried again, doubled each time
 	retryDoubled = 3                       // at most so often
-	copyAgain    = 5 * time.Second         // before data is copied anew that was copied and did not come to follow, doubled each time
+	copyAgain    = 5 * time.Second         // before data that did not come to follow is copied anew, doubled each time
 	copyDoubled  = 6                       // at most so often: a copy costs the server that answers calls its disk and its line
 	copyLasts    = 10 * time.Minute        // since the last copy: what is copied then is copied for another reason
 	haltedFor    = 5 * time.Second         // before a journal that failed is tried again, doubled each time
@@ -458,7 +458,8 @@ func (m *Machine) Status() Status {
 	return Status{
 		Seat: m.Seat, Known: m.Known, Term: m.Term, Owner: m.Owner, Number: m.Number, Issued: m.Issued, Candidate: m.Candidate,
 		Vote: m.Vote, Abdicated: m.Abdicated, Released: m.Released, Promotion: m.Promotion, DataID: data,
-		Upstream: m.Upstream, Phase: m.Phase, Serving: m.isServing(), Gate: m.Gate, PBXAgo: ago, PBXFor: unbrokenFor, Reception: m.Reception,
+		Upstream: m.Upstream, Phase: m.Phase, Serving: m.isServing(),
+		Gate: m.Gate, PBXAgo: ago, PBXFor: unbrokenFor, Reception: m.Reception,
 		Standby: m.Users().Standby,
 		Mute:    m.oneVoice() && m.Seat == releve.Secondary,
 		Arbiter: m.Arbiter, Incarnation: m.Incarnation, Recall: m.needsVote(), Lone: m.Gate && m.Lone,

@@ -27,7 +27,8 @@ type Register struct {
 
 // grantedTo says that the register gives the next term to the mirror d, for its copy.
 func (r Register) grantedTo(d Durable) bool {
-	return r.Incarnation == d.Incarnation && r.Owner == d.Seat && r.Term == d.Term+1 && d.DataID != "" && r.Candidate.DataID == d.DataID
+	return r.Incarnation == d.Incarnation && r.Owner == d.Seat &&
+		r.Term == d.Term+1 && d.DataID != "" && r.Candidate.DataID == d.DataID
 }
 
 // Claim is one compare-and-set: Want replaces the register whose incarnation and

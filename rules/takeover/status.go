@@ -39,7 +39,7 @@ type Status struct {
 	Mute        bool           `json:"mute,omitempty"`     // it has no telephone, and could not use a vote
 	Lone        bool           `json:"lone,omitempty"`     // the owner's commits wait for no mirror
 	Lost        bool           `json:"lost,omitempty"`     // the owner no longer has the log that the mirror needs (M4)
-	Bereft      bool           `json:"bereft,omitempty"`   // what the owner restored is lost again: the mirror's own copy is needed once more
+	Bereft      bool           `json:"bereft,omitempty"`   // what the owner restored is lost again: the mirror's copy is needed
 	Restored    bool           `json:"restored,omitempty"` // the owner's data came from the mirror, which is to keep its own (M5)
 }
 

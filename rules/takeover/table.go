@@ -676,7 +676,8 @@ func (m *Machine) openGate() []Action {
 // stillOurs: after a sleep, the other's word, or the PBX still showing our
 // binding, tells that nobody took the duty (H10).
 func (m *Machine) stillOurs() bool {
-	return m.Suspended && (m.OtherAt >= m.WokeAt && m.Other.Term <= m.Term || m.ReceptionAt > m.WokeAt && m.Reception && !m.otherHeard())
+	return m.Suspended && (m.OtherAt >= m.WokeAt && m.Other.Term <= m.Term ||
+		m.ReceptionAt > m.WokeAt && m.Reception && !m.otherHeard())
 }
 
 func (m *Machine) resume() []Action {
@@ -704,7 +705,8 @@ func (m *Machine) rejoinOrdered() bool {
 // rebuildOrdered: only while the owner is there to be copied from, and to take the vote
 // back, is a copy given up.
 func (m *Machine) rebuildOrdered() bool {
-	return m.Order == Rebuild && m.isMirror() && m.Job == NoJob && m.otherOwns() && m.Other.Serving && m.Other.Gate && !m.grantPending()
+	return m.Order == Rebuild && m.isMirror() && m.Job == NoJob &&
+		m.otherOwns() && m.Other.Serving && m.Other.Gate && !m.grantPending()
 }
 
 // tooOld: the owner no longer keeps the log that this copy needs next. Away for days,

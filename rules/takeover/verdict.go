@@ -117,7 +117,8 @@ const arrivesWithin = 2 * time.Second
 // missed: our own call came back from the PBX, not only because nobody was bound, and the
 // other, which was well all along, has seen none since it left.
 func (o OwnCall) missed(a Reply, asked time.Duration) bool {
-	return o.Back && o.Doubt && !(o.Away && a.Registered) && asked-o.Left >= arrivesWithin && (a.LastInvite < 0 || a.LastInvite > asked-o.Left)
+	return o.Back && o.Doubt && !(o.Away && a.Registered) &&
+		asked-o.Left >= arrivesWithin && (a.LastInvite < 0 || a.LastInvite > asked-o.Left)
 }
 
 // unseen says that the other is well and has not seen a call for so long that it cannot

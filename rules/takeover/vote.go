@@ -140,7 +140,9 @@ func (d Durable) Regain(term releve.Term, number uint64) (Durable, bool) {
 // Accept is the mirror's answer to a vote of its term: it holds it, or refuses
 // it for good, which is an abdication of that number (R2). flush is how far this
 // copy is on disk, on which timeline. The bool says whether anything changed.
-func (d Durable) Accept(term releve.Term, number uint64, to Candidate, flush releve.LSN, timeline releve.Timeline) (Durable, bool) {
+func (d Durable) Accept(
+	term releve.Term, number uint64, to Candidate, flush releve.LSN, timeline releve.Timeline,
+) (Durable, bool) {
 	if d.Owns() || term != d.Term || number <= d.Number || d.Vote {
 		return d, false
 	}

@@ -58,7 +58,9 @@ const problemPrefix = "urn:releve:"
 func refuse(w http.ResponseWriter, status int, kind string, detail error) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(problem{Type: problemPrefix + kind, Title: http.StatusText(status), Status: status, Detail: detail.Error()})
+	_ = json.NewEncoder(w).Encode(problem{
+		Type: problemPrefix + kind, Title: http.StatusText(status), Status: status, Detail: detail.Error(),
+	})
 }
 
 // problems are the errors that a reader can tell apart by the type of their problem.

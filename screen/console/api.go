@@ -35,7 +35,8 @@ func (s *Server) controlRoutes() http.Handler {
 	s.apiRoutes(mux)
 	mux.HandleFunc("GET /api/diary", s.diary)
 	mux.HandleFunc("POST /api/procedures/{name}", s.procedure)
-	mux.HandleFunc("POST /api/abdication", answering(func(r *http.Request) (any, error) { return s.options.Site.Abdicate(r.Context()) }))
+	mux.HandleFunc("POST /api/abdication",
+		answering(func(r *http.Request) (any, error) { return s.options.Site.Abdicate(r.Context()) }))
 	s.salvageRoutes(mux)
 	s.mirrorRoutes(mux)
 	s.telephoneRoutes(mux)
@@ -99,7 +100,8 @@ type Stored struct {
 func (s *Server) stored(w http.ResponseWriter, r *http.Request) {
 	ctx, leave, ok := lasting(r, s.ledgers)
 	if !ok {
-		refuse(w, http.StatusServiceUnavailable, "too-many-ledgers", fmt.Errorf("%d ledgers are written already, or %d from your address: end one", ledgers.Most, ledgers.Each))
+		refuse(w, http.StatusServiceUnavailable, "too-many-ledgers",
+			fmt.Errorf("%d ledgers are written already, or %d from your address: end one", ledgers.Most, ledgers.Each))
 		return
 	}
 	defer leave()
@@ -163,7 +165,10 @@ type Progress struct {
 
 func (s *Server) procedure(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	wish := view.Wish{Name: r.PathValue("name"), DryRun: query.Get("dry-run") == "true", OtherIsOff: query.Get("other-is-off") == "true"}
+	wish := view.Wish{
+		Name:   r.PathValue("name"),
+		DryRun: query.Get("dry-run") == "true", OtherIsOff: query.Get("other-is-off") == "true",
+	}
 	if r.ContentLength != 0 {
 		if err := json.NewDecoder(r.Body).Decode(&wish.Abdication); err != nil {
 			refuse(w, http.StatusBadRequest, "bad-word", fmt.Errorf("the word that was brought cannot be read: %w", err))

@@ -48,12 +48,15 @@ func controlDoor(l net.Listener) net.Listener {
 // full is said to whoever finds the door full.
 func full() []byte {
 	p := problem{Type: problemPrefix + "too-many-connections", Title: http.StatusText(http.StatusServiceUnavailable),
-		Status: http.StatusServiceUnavailable, Detail: "too many connections are open already, to this server or from your address: close some"}
+		Status: http.StatusServiceUnavailable,
+		Detail: "too many connections are open already, to this server or from your address: close some"}
 	body, err := json.Marshal(p)
 	if err != nil {
 		panic(err) // four texts
 	}
-	return fmt.Appendf(nil, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\nRetry-After: 5\r\nConnection: close\r\n\r\n%s", len(body), body)
+	return fmt.Appendf(nil,
+		"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"+
+			"Content-Length: %d\r\nRetry-After: 5\r\nConnection: close\r\n\r\n%s", len(body), body)
 }
 
 // bodied reads what a request carries before it is answered, so that nothing waits for a
@@ -139,7 +142,8 @@ func (s *Server) addressed(next http.Handler) http.Handler {
 		host := hostOf(r.Host)
 		if _, err := netip.ParseAddr(host); err != nil && !ours[plainName(host)] {
 			refuse(w, http.StatusMisdirectedRequest, "unknown-host",
-				fmt.Errorf("this server does not know itself as %q: ask it by its address, or name it in [console] names of its configuration", host))
+				fmt.Errorf("this server does not know itself as %q: "+
+					"ask it by its address, or name it in [console] names of its configuration", host))
 			return
 		}
 		next.ServeHTTP(w, r)

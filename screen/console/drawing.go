@@ -162,13 +162,15 @@ func (p plan) way(at place) (path string, label int) {
 		if middle < at.from {
 			turn = -corner
 		}
-		return fmt.Sprintf("M%d %d V%d Q%d %d %d %d H%d Q%d %d %d %d V%d", at.from, pbxBottom, bend-corner, at.from, bend, at.from+turn, bend,
+		return fmt.Sprintf("M%d %d V%d Q%d %d %d %d H%d Q%d %d %d %d V%d",
+			at.from, pbxBottom, bend-corner, at.from, bend, at.from+turn, bend,
 			middle-turn, middle, bend, middle, bend+corner, at.top), (at.from + middle) / 2
 	case at.top == boxTop:
 		return fmt.Sprintf("M%d %d V%d", at.from, pbxBottom, at.top), at.from
 	}
 	edge, in := p.width-22, at.top+36
-	return fmt.Sprintf("M%d %d V%d Q%d %d %d %d H%d Q%d %d %d %d V%d Q%d %d %d %d H%d", at.from, pbxBottom, bend-corner, at.from, bend, at.from+corner, bend,
+	return fmt.Sprintf("M%d %d V%d Q%d %d %d %d H%d Q%d %d %d %d V%d Q%d %d %d %d H%d",
+		at.from, pbxBottom, bend-corner, at.from, bend, at.from+corner, bend,
 		edge-corner, edge, bend, edge, bend+corner, in-corner, edge, in, edge-corner, in, at.x+boxWidth), at.from + corner
 }
 
@@ -234,7 +236,11 @@ func (p plan) arrow(back bool) arrow {
 	if p.Name == wide.Name {
 		y := boxTop + tierTop + tierHeight + tierShort + 2*tierGap + tierHeight/2
 		from, to := p.main.x+boxWidth+2, p.secondary.x-2
-		a := arrow{Long: to - from - 4, Anchor: "middle", X: p.width / 2, NameY: y - 20, BelowY: y + 30, LeftY: y + 66, BarX: (p.width - copyWidth) / 2, BarY: y + 16}
+		a := arrow{
+			Long: to - from - 4, Anchor: "middle",
+			X: p.width / 2, NameY: y - 20, BelowY: y + 30, LeftY: y + 66,
+			BarX: (p.width - copyWidth) / 2, BarY: y + 16,
+		}
 		a.Place = fmt.Sprintf("translate(%d %d)", from, y)
 		if back {
 			a.Place = fmt.Sprintf("translate(%d %d) scale(-1 1)", to, y)
@@ -243,7 +249,11 @@ func (p plan) arrow(back bool) arrow {
 	}
 	const x, beside = 60, 34
 	from, to := p.main.top+boxHeight+4, p.secondary.top-4
-	a := arrow{Long: to - from, Anchor: "start", X: x + beside, NameY: from + 34, BelowY: from + 58, BarX: x + beside, BarY: from + 44}
+	a := arrow{
+		Long: to - from, Anchor: "start",
+		X: x + beside, NameY: from + 34, BelowY: from + 58,
+		BarX: x + beside, BarY: from + 44,
+	}
 	a.Place = fmt.Sprintf("translate(%d %d) rotate(90)", x, from)
 	if back {
 		a.Place = fmt.Sprintf("translate(%d %d) rotate(-90)", x, to)
@@ -256,5 +266,6 @@ func (s *sheet) Described() string {
 	server := func(v view.Server) string {
 		return s.Say("ui-server-said", "server", words.Seat(s.Lang, v.Seat), "duty", words.Duty(s.Lang, v.Duty))
 	}
-	return s.Say("ui-drawing", "main", server(s.Main), "secondary", server(s.Secondary), "mirror", words.MirrorState(s.Lang, s.Mirror.State))
+	return s.Say("ui-drawing",
+		"main", server(s.Main), "secondary", server(s.Secondary), "mirror", words.MirrorState(s.Lang, s.Mirror.State))
 }

@@ -25,7 +25,8 @@ type message struct {
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	ctx, leave, ok := lasting(r, s.screens)
 	if !ok {
-		refuse(w, http.StatusServiceUnavailable, "too-many-screens", fmt.Errorf("%d screens are open already, or %d from your address: close one", screens.Most, screens.Each))
+		refuse(w, http.StatusServiceUnavailable, "too-many-screens",
+			fmt.Errorf("%d screens are open already, or %d from your address: close one", screens.Most, screens.Each))
 		return
 	}
 	defer leave()

@@ -63,7 +63,10 @@ type live struct {
 }
 
 func newLive(source Site) *live {
-	return &live{source: source, reading: make(chan struct{}, 1), now: scene{site: source.View(), unread: true}, screens: map[chan struct{}]struct{}{}, drawn: map[releve.Language]frame{}}
+	return &live{
+		source: source, reading: make(chan struct{}, 1), now: scene{site: source.View(), unread: true},
+		screens: map[chan struct{}]struct{}{}, drawn: map[releve.Language]frame{},
+	}
 }
 
 // watch follows the site until ctx ends.

@@ -76,7 +76,8 @@ func (s *Server) publicRoutes() http.Handler {
 func unknown(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		refuse(w, http.StatusMethodNotAllowed, "read-only", errors.New("this address only shows; `releve` on the server itself commands"))
+		refuse(w, http.StatusMethodNotAllowed, "read-only",
+			errors.New("this address only shows; `releve` on the server itself commands"))
 		return
 	}
 	refuse(w, http.StatusNotFound, "not-found", fmt.Errorf("there is nothing at %s; the page is at /", r.URL.Path))

@@ -38,5 +38,6 @@ func witness(w *view.Witness) releve.Sentence {
 	case w.Alone:
 		return releve.Say("arbiter-witness-alone", "seat", string(w.Owner), "term", fmt.Sprint(w.Term))
 	}
-	return releve.Say("arbiter-witness-lodged", "seat", string(w.Owner), "term", fmt.Sprint(w.Term), "number", fmt.Sprint(w.Number))
+	return releve.Say("arbiter-witness-lodged",
+		"seat", string(w.Owner), "term", fmt.Sprint(w.Term), "number", fmt.Sprint(w.Number))
 }

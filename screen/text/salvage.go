@@ -20,7 +20,10 @@ func Salvages(all []releve.Salvage, lang releve.Language) string {
 	}
 	var b strings.Builder
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	columns := []string{"ui-number", "ui-server", "ui-at", "salvage-new", "salvage-conflict", "salvage-already", "salvage-same", "ui-applied", "ui-state"}
+	columns := []string{
+		"ui-number", "ui-server", "ui-at", "salvage-new", "salvage-conflict",
+		"salvage-already", "salvage-same", "ui-applied", "ui-state",
+	}
 	for i, c := range columns {
 		columns[i] = strings.ToUpper(say(c))
 	}
@@ -68,7 +71,8 @@ func salvaged(c releve.SalvageChange, lang releve.Language) string {
 	if !c.AppliedAt.IsZero() {
 		class += ", " + say("ui-applied")
 	}
-	fmt.Fprintf(&b, "%d  %s · %s %s %s\n", c.Number, class, say("salvage-"+string(c.Op)), c.Table, fields(c.Key, slices.Sorted(maps.Keys(c.Key))))
+	fmt.Fprintf(&b, "%d  %s · %s %s %s\n",
+		c.Number, class, say("salvage-"+string(c.Op)), c.Table, fields(c.Key, slices.Sorted(maps.Keys(c.Key))))
 	columns := telling(c)
 	for _, version := range []struct {
 		code string

@@ -27,7 +27,8 @@ func Calls(calls []releve.Call, lang releve.Language) string {
 	fmt.Fprintln(table, strings.Join(columns, "\t"))
 	now := time.Now()
 	for _, c := range calls {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", words.Clock(lang, c.At, now), words.Seat(lang, c.Seat), releve.Plain(c.From),
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n",
+			words.Clock(lang, c.At, now), words.Seat(lang, c.Seat), releve.Plain(c.From),
 			strings.Join(append([]string{Outcome(c, lang)}, Remarkable(c, lang)...), ", "), Lasted(c, lang), steps(c, lang))
 	}
 	_ = table.Flush() // into memory
@@ -60,7 +61,12 @@ func Remarkable(c releve.Call, lang releve.Language) []string {
 	for _, mark := range []struct {
 		holds bool
 		code  string
-	}{{c.Overflowed, "call-overflowed"}, {c.WithoutDuty, "call-without-duty"}, {c.Test, "call-test"}, {!c.Stored, "call-spooled"}} {
+	}{
+		{c.Overflowed, "call-overflowed"},
+		{c.WithoutDuty, "call-without-duty"},
+		{c.Test, "call-test"},
+		{!c.Stored, "call-spooled"},
+	} {
 		if mark.holds {
 			all = append(all, words.Say(lang, releve.Say(mark.code)))
 		}
@@ -70,7 +76,8 @@ func Remarkable(c releve.Call, lang releve.Language) []string {
 		if oldest := c.Attempts[n-1].At; oldest.Before(first) {
 			first = oldest
 		}
-		all = append(all, words.Say(lang, releve.Say("call-attempts", "count", strconv.Itoa(n+1), "at", words.Clock(lang, first, time.Now()))))
+		all = append(all, words.Say(lang,
+			releve.Say("call-attempts", "count", strconv.Itoa(n+1), "at", words.Clock(lang, first, time.Now()))))
 	}
 	return all
 }
@@ -170,7 +177,8 @@ func StepMark(state string) string {
 }
 
 func stepLine(n, of int, s view.ProcedureStep, lang releve.Language) string {
-	line := fmt.Sprintf("%s %d/%d  %s · %s", StepMark(s.State), n, of, words.Say(lang, s.What), words.Say(lang, releve.Say("state-"+s.State)))
+	line := fmt.Sprintf("%s %d/%d  %s · %s",
+		StepMark(s.State), n, of, words.Say(lang, s.What), words.Say(lang, releve.Say("state-"+s.State)))
 	if !s.Started.IsZero() && !s.Finished.IsZero() {
 		line += " (" + words.Duration(lang, s.Finished.Sub(s.Started)) + ")"
 	}

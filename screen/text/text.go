@@ -76,7 +76,11 @@ func (p *page) paint(style, s string) string {
 
 func (p *page) headline() {
 	s := p.site
-	style := map[view.Word]string{view.Protected: block + green, view.NotProtected: block + amber, view.Stopped: block + red}[s.Word]
+	style := map[view.Word]string{
+		view.Protected:    block + green,
+		view.NotProtected: block + amber,
+		view.Stopped:      block + red,
+	}[s.Word]
 	p.add(p.paint(style, " "+words.Word(p.lang, s.Word)+" "))
 	p.add(Wrap(words.Say(p.lang, s.Why), p.width)...)
 	about := []string{

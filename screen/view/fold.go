@@ -89,7 +89,9 @@ func joined(row, older releve.Call) releve.Call {
 	if further(older, row) {
 		row, older = older, row
 	}
-	row.Attempts = append(slices.Clone(others), releve.Attempt{Call: older.Call, At: older.At, Seat: older.Seat, Outcome: older.Outcome, Detail: older.Detail})
+	row.Attempts = append(slices.Clone(others), releve.Attempt{
+		Call: older.Call, At: older.At, Seat: older.Seat, Outcome: older.Outcome, Detail: older.Detail,
+	})
 	slices.SortStableFunc(row.Attempts, func(x, y releve.Attempt) int { return y.At.Compare(x.At) })
 	return row
 }

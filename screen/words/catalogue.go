@@ -42,7 +42,10 @@ var catalogues = sync.OnceValue(func() map[releve.Language]*catalogue {
 		if err != nil || len(names) == 0 {
 			panic(fmt.Sprintf("the words built into this program cannot be read: %v", err))
 		}
-		all[lang] = &catalogue{lang, i18n.NewLocalizer(bundle, string(lang)), parser{&i18ntemplate.TextParser{Funcs: helpers(lang), Option: "missingkey=zero"}}}
+		all[lang] = &catalogue{
+			lang, i18n.NewLocalizer(bundle, string(lang)),
+			parser{&i18ntemplate.TextParser{Funcs: helpers(lang), Option: "missingkey=zero"}},
+		}
 	}
 	return all
 })

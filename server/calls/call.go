@@ -217,7 +217,8 @@ func (k *call) begin(answered time.Time) {
 	body := releve.CallBody{
 		From: k.caller(in), To: releve.Plain(in.To),
 		Overflowed: k.offer.Overflowed, Reason: string(k.offer.Reason),
-		WithoutDuty: k.decision.WithoutDuty, Test: k.test(in), Verification: k.decision.Took, Run: k.run, Chain: k.chains.join(in),
+		WithoutDuty: k.decision.WithoutDuty, Test: k.test(in),
+		Verification: k.decision.Took, Run: k.run, Chain: k.chains.join(in),
 	}
 	if !answered.IsZero() {
 		body.AnsweredMS = answered.Sub(in.ReceivedAt).Milliseconds()

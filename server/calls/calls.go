@@ -47,7 +47,8 @@ func (u *Unacceptable) Error() string { return fmt.Sprintf("%d: %v", u.Code, u.W
 
 // sentence is what the screens say of it.
 func (u *Unacceptable) sentence() string {
-	return releve.Reason(releve.Explained(u, u.Error(), "cause-not-acceptable", "code", strconv.Itoa(u.Code), "why", releve.Reason(u.Why)))
+	return releve.Reason(releve.Explained(u, u.Error(),
+		"cause-not-acceptable", "code", strconv.Itoa(u.Code), "why", releve.Reason(u.Why)))
 }
 
 // Leg is an answered call. Its methods return soon after their context ends or
@@ -258,7 +259,8 @@ func (c *Calls) Well() error { return c.board.healthy() }
 func (c *Calls) Load() releve.Load {
 	s := c.Snapshot()
 	return releve.Load{
-		Busy: s.Busy, Channels: s.Channels, Offered: s.Offered, Answered: s.Answered, Refused: s.Refused, LastInvite: s.LastInvite,
+		Busy: s.Busy, Channels: s.Channels, Offered: s.Offered,
+		Answered: s.Answered, Refused: s.Refused, LastInvite: s.LastInvite,
 		Notices: c.Notices(),
 	}
 }

@@ -33,7 +33,8 @@ func (p Profile) Check() error {
 				"where reception_number and reception_user are the same: give the user another name, or choose other evidence"))
 		}
 	default:
-		wrong = append(wrong, fmt.Errorf("overflow_evidence %q is unknown: choose auto, diversion, history-info, to, request-uri or none", p.Evidence))
+		wrong = append(wrong, fmt.Errorf("overflow_evidence %q is unknown: "+
+			"choose auto, diversion, history-info, to, request-uri or none", p.Evidence))
 	}
 	return errors.Join(append(wrong, refusal("refusal_code", p.RefusalCode), refusal("busy_code", p.BusyCode))...)
 }

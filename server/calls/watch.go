@@ -51,7 +51,8 @@ func (c *Calls) Notices() (all []releve.Sentence) {
 		all = append(all, c.profile.notice(c.Sighted()))
 	}
 	if s.Keyless > 0 {
-		all = append(all, releve.Say("notice-keyless", "calls", strconv.Itoa(s.Keyless), "at", s.KeylessAt.Local().Format(time.TimeOnly)))
+		all = append(all, releve.Say("notice-keyless",
+			"calls", strconv.Itoa(s.Keyless), "at", s.KeylessAt.Local().Format(time.TimeOnly)))
 	}
 	if s.Unacceptable > 0 {
 		all = append(all, releve.Say("notice-unacceptable", "calls", strconv.Itoa(s.Unacceptable),

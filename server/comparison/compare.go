@@ -196,7 +196,8 @@ func (r *run) compareRows(part releve.Stretch, p pair) {
 
 func (r *run) compareRow(table, key string, own, theirs []releve.Row) {
 	if len(own) != len(theirs) { // rows without a key, that are the same
-		r.find(r.say("difference-copies", "table", table, "key", key, "own", fmt.Sprint(len(own)), "theirs", fmt.Sprint(len(theirs))))
+		r.find(r.say("difference-copies", "table", table, "key", key,
+			"own", fmt.Sprint(len(own)), "theirs", fmt.Sprint(len(theirs))))
 		return
 	}
 	for _, column := range slices.Sorted(maps.Keys(own[0])) {

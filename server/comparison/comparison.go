@@ -175,7 +175,10 @@ func (r *run) progress(done, total int64, unit string) {
 	r.sheet.Advance(r.atWork, p)
 }
 
-func (r *run) checkPages(ctx context.Context, seat releve.Seat, check func(context.Context, func(done, total int64)) ([]releve.BadPage, error)) (releve.Sentence, error) {
+func (r *run) checkPages(
+	ctx context.Context, seat releve.Seat,
+	check func(context.Context, func(done, total int64)) ([]releve.BadPage, error),
+) (releve.Sentence, error) {
 	bytes := int64(0)
 	bad, err := check(ctx, func(done, total int64) {
 		bytes = done

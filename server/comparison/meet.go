@@ -52,7 +52,8 @@ func (r *run) meet(ctx context.Context, questions []Question) ([]pair, error) {
 // tryToMeet: the owner's writers wait until the mirror has its snapshot. Then both work
 // at the same time.
 func (r *run) tryToMeet(ctx context.Context, questions []Question) ([]pair, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, meetingLimit, releve.Known(fmt.Sprintf("not answered after %s", meetingLimit), "cause-not-done", "limit", meetingLimit.String()))
+	ctx, cancel := context.WithTimeoutCause(ctx, meetingLimit,
+		releve.Known(fmt.Sprintf("not answered after %s", meetingLimit), "cause-not-done", "limit", meetingLimit.String()))
 	defer cancel()
 	frozen, err := r.Owner.Freeze(ctx, questions[0].Table)
 	if err != nil {
@@ -86,7 +87,8 @@ func collect(all *[]Answer) func(Answer) error {
 
 func paired(own, theirs []Answer, want int) ([]pair, error) {
 	if len(own) != want || len(theirs) != want {
-		return nil, fmt.Errorf("%d questions were answered %d times here and %d times by the mirror: are both servers of one version?", want, len(own), len(theirs))
+		return nil, fmt.Errorf("%d questions were answered %d times here and %d times by the mirror: "+
+			"are both servers of one version?", want, len(own), len(theirs))
 	}
 	pairs := make([]pair, want)
 	for i := range pairs {
@@ -121,8 +123,12 @@ type Local struct{ Database }
 const replayLimit = 300 * time.Millisecond
 
 // Answer implements [Mirror].
-func (l Local) Answer(ctx context.Context, at releve.LSN, questions []Question, ready func() error, each func(Answer) error) error {
-	soon, cancel := context.WithTimeoutCause(ctx, replayLimit, releve.Known(fmt.Sprintf("not within %s", replayLimit), "cause-not-done", "limit", replayLimit.String()))
+func (l Local) Answer(
+	ctx context.Context, at releve.LSN, questions []Question,
+	ready func() error, each func(Answer) error,
+) error {
+	soon, cancel := context.WithTimeoutCause(ctx, replayLimit,
+		releve.Known(fmt.Sprintf("not within %s", replayLimit), "cause-not-done", "limit", replayLimit.String()))
 	defer cancel()
 	s, err := l.SnapshotAt(soon, at)
 	if err != nil {

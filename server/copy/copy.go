@@ -31,12 +31,16 @@ type PostgreSQL interface {
 	OnlyFollowed(ctx context.Context, source netip.AddrPort) error
 	SetAside(ctx context.Context, why string) (where string, err error)
 
-	Rewind(ctx context.Context, source netip.AddrPort, id releve.DataID, progress func(done, total int64)) (needed bool, err error)
+	Rewind(
+		ctx context.Context, source netip.AddrPort, id releve.DataID, progress func(done, total int64),
+	) (needed bool, err error)
 	Clone(ctx context.Context, source netip.AddrPort, id releve.DataID, progress func(done, total int64)) error
 	DropReplaced() error // what earlier clones replaced
 
 	// RestoreBeside copies the mirror and keeps the old data; RestoreOver removes it.
-	RestoreBeside(ctx context.Context, mirror netip.AddrPort, id releve.DataID, progress func(done, total int64)) (aside string, err error)
+	RestoreBeside(
+		ctx context.Context, mirror netip.AddrPort, id releve.DataID, progress func(done, total int64),
+	) (aside string, err error)
 	RestoreOver(ctx context.Context, mirror netip.AddrPort, id releve.DataID, progress func(done, total int64)) error
 	CatchUpWith(ctx context.Context, mirror netip.AddrPort) error
 }
@@ -130,7 +134,8 @@ func (c *Copier) rejoin(ctx context.Context, other takeover.Promotion, say Say) 
 // duty still.
 func (c *Copier) mayStart(other takeover.Promotion) bool {
 	kind, id, err := c.Disk()
-	return err == nil && kind == takeover.DiskOurs && id != "" && id == c.ready.id && c.ready.of == other && c.ready.tries < readyTries
+	return err == nil && kind == takeover.DiskOurs && id != "" &&
+		id == c.ready.id && c.ready.of == other && c.ready.tries < readyTries
 }
 
 func (c *Copier) rewind(ctx context.Context, id releve.DataID, say Say) error {
@@ -236,7 +241,8 @@ func (c *Copier) weigh(ctx context.Context, forks []releve.Fork, theirs releve.T
 	if ours == theirs {
 		return c.weighCopy(ctx)
 	}
-	return oldData{keep: fmt.Sprintf("the other server's history does not tell where timeline %d (theirs is %d) was left", ours, theirs)}
+	return oldData{keep: fmt.Sprintf("the other server's history does not tell where timeline %d (theirs is %d) was left",
+		ours, theirs)}
 }
 
 // weighCopy judges data that may never have been anything but a mirror's: the log that it
@@ -264,7 +270,8 @@ func (c *Copier) weighBeyond(ctx context.Context, f releve.Fork) oldData {
 func (c *Copier) setAside(ctx context.Context, old oldData, say Say) error {
 	where, err := c.PostgreSQL.SetAside(ctx, old.keep)
 	if err != nil {
-		return releve.Because(err, "the old data could not be set aside, and it holds rows of its own ("+old.keep+")", "cause-not-aside")
+		return releve.Because(err, "the old data could not be set aside, and it holds rows of its own ("+old.keep+")",
+			"cause-not-aside")
 	}
 	say(releve.Say("copy-set-aside", "commits", fmt.Sprint(old.commits), "where", where), nil)
 	return nil
@@ -274,7 +281,10 @@ func (c *Copier) setAside(ctx context.Context, old oldData, say Say) error {
 func Progress(code string, say Say) func(done, total int64) {
 	began := time.Now()
 	return func(done, total int64) {
-		p := &releve.Progress{Done: done, Total: total, Unit: "B", PerSec: float64(done) / max(time.Since(began).Seconds(), 0.001)}
+		p := &releve.Progress{
+			Done: done, Total: total, Unit: "B",
+			PerSec: float64(done) / max(time.Since(began).Seconds(), 0.001),
+		}
 		if p.PerSec > 0 && total > done {
 			p.TimeLeft = time.Duration(float64(total-done) / p.PerSec * float64(time.Second))
 		}

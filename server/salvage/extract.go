@@ -26,7 +26,11 @@ func Extract(ctx context.Context, seat releve.Seat, directory string, a Aside) (
 	if err != nil {
 		return releve.Salvage{}, err
 	}
-	s := releve.Salvage{Seat: seat, Directory: directory, Term: p.Term, Timeline: p.Timeline, Fork: p.Fork, Method: releve.SalvageDecoded}
+	s := releve.Salvage{
+		Seat: seat, Directory: directory,
+		Term: p.Term, Timeline: p.Timeline, Fork: p.Fork,
+		Method: releve.SalvageDecoded,
+	}
 	var uncounted error
 	if s.Commits, uncounted = a.Commits(ctx, p); uncounted != nil {
 		s.Commits = -1

@@ -176,7 +176,8 @@ func (s *Salvager) failed(ctx context.Context, directory string, err error) {
 
 func (s *Salvager) say(kept releve.Salvage) {
 	pairs := []string{
-		"id", fmt.Sprint(kept.ID), "seat", string(kept.Seat), "commits", fmt.Sprint(kept.Commits), "transactions", fmt.Sprint(kept.Transactions),
+		"id", fmt.Sprint(kept.ID), "seat", string(kept.Seat),
+		"commits", fmt.Sprint(kept.Commits), "transactions", fmt.Sprint(kept.Transactions),
 		"new", fmt.Sprint(kept.Counts.New), "conflict", fmt.Sprint(kept.Counts.Conflict), "why", kept.Why,
 	}
 	switch {
@@ -224,7 +225,8 @@ func (s *Salvager) Carry(ctx context.Context, o Order) ([]releve.Salvage, error)
 		return nil, err
 	}
 	if !o.DryRun {
-		s.Tell(releve.Info, releve.Say(event, "id", fmt.Sprint(o.ID), "rows", fmt.Sprint(after.Counts.Applied), "left", fmt.Sprint(after.Counts.Undecided())))
+		s.Tell(releve.Info, releve.Say(event,
+			"id", fmt.Sprint(o.ID), "rows", fmt.Sprint(after.Counts.Applied), "left", fmt.Sprint(after.Counts.Undecided())))
 	}
 	return []releve.Salvage{after}, nil
 }

@@ -28,7 +28,8 @@ func New(path string) *Client {
 		var d net.Dialer
 		c, err := d.DialContext(ctx, "unix", path)
 		if err != nil {
-			return nil, fmt.Errorf("%w on %s: is `releve serve` running with this configuration, and may you open its socket? %w", releve.ErrUnreachable, path, err)
+			return nil, fmt.Errorf("%w on %s: is `releve serve` running with this configuration, "+
+				"and may you open its socket? %w", releve.ErrUnreachable, path, err)
 		}
 		return c, nil
 	}

@@ -28,7 +28,8 @@ const (
 func States(now time.Time) []State {
 	made := []State{
 		protected(now), takingOver(now), takenOver(now), withoutDuty(now), mainAway(now), secondaryAway(now),
-		catchingUp(now), cloning(now), returning(now), returned(now), failed(now), stuck(now), stopped(now), mayNotTakeOver(now), begins(now),
+		catchingUp(now), cloning(now), returning(now), returned(now),
+		failed(now), stuck(now), stopped(now), mayNotTakeOver(now), begins(now),
 		mirroring(now), databaseAway(now), alone(now), witnessSilent(now),
 	}
 	for i := range made {
@@ -69,7 +70,8 @@ func quiet(now time.Time) view.Site {
 	s.Main.ChannelsBusy, s.Secondary.Vote = 3, true
 	s.Events = []view.Event{
 		event(31*time.Minute, releve.Main, releve.Info, "rule-vote-issued", "other", "secondary", "number", "12"),
-		event(31*time.Minute+4*time.Second, releve.Main, releve.Info, "rule-duty-taken-from-released", "other", "secondary", "term", "7"),
+		event(31*time.Minute+4*time.Second, releve.Main, releve.Info,
+			"rule-duty-taken-from-released", "other", "secondary", "term", "7"),
 		event(33*time.Minute, releve.Main, releve.Info, "rule-return-begins", "other", "secondary"),
 		event(58*time.Minute, releve.Secondary, releve.Major, "rule-takeover", "other", "main", "term", "6"),
 		event(26*time.Hour, releve.Main, releve.Info, "rule-owner-confirmed"),
@@ -125,7 +127,9 @@ func takingOver(now time.Time) State {
 	s.Secondary.Data = releve.Tier{State: releve.TierStarting, Why: releve.Say("tier-data-starting")}
 	s.Secondary.Doing = releve.Say("phase-promoting")
 	s.Secondary.ChannelsBusy = 2
-	s.Events = append([]view.Event{event(0, releve.Secondary, releve.Major, "rule-takeover", "other", "main", "term", "8")}, s.Events[2:]...)
+	s.Events = append([]view.Event{
+		event(0, releve.Secondary, releve.Major, "rule-takeover", "other", "main", "term", "8"),
+	}, s.Events[2:]...)
 	return State{"taking-over", s, calls(now, releve.Secondary)[:2]}
 }
 
@@ -176,7 +180,9 @@ func catchingUp(now time.Time) State {
 	s.Word, s.Why = view.NotProtected, releve.Say("why-alone", "seat", "main")
 	s.Main.Vote, s.Secondary.Vote = true, false
 	s.Mirror = view.Mirror{State: view.MirrorCatchingUp, Bytes: 48_300_000, Seconds: 94, LostCalls: 37}
-	s.Events = append([]view.Event{event(20*time.Second, releve.Secondary, releve.Info, "rule-mirror-follows", "other", "main")}, s.Events...)
+	s.Events = append([]view.Event{
+		event(20*time.Second, releve.Secondary, releve.Info, "rule-mirror-follows", "other", "main"),
+	}, s.Events...)
 	return State{"catching-up", s, calls(now, releve.Main)}
 }
 
@@ -187,7 +193,9 @@ func cloning(now time.Time) State {
 	s.Secondary.Data = releve.Tier{State: releve.TierStarting, Why: releve.Say("tier-data-starting")}
 	s.Secondary.Doing = releve.Say("phase-rejoining")
 	s.Mirror = view.Mirror{State: view.MirrorCloning, Progress: copied()}
-	s.Events = append([]view.Event{event(70*time.Second, releve.Secondary, releve.Info, "rule-copy-begins", "other", "main")}, s.Events...)
+	s.Events = append([]view.Event{
+		event(70*time.Second, releve.Secondary, releve.Info, "rule-copy-begins", "other", "main"),
+	}, s.Events...)
 	return State{"cloning", s, calls(now, releve.Main)}
 }
 
@@ -214,8 +222,12 @@ func returning(now time.Time) State {
 // guide is the return to normal, its first step in that state.
 func guide(began time.Time, first string) *view.Procedure {
 	p := &view.Procedure{ID: "K3QX7ZAB", Name: "return", Started: began}
-	for _, code := range []string{"step-copy", "step-in-sync", "step-spool", "step-duty", "step-registration", "step-mirror", "step-test-call"} {
-		p.Steps = append(p.Steps, view.ProcedureStep{What: releve.Say(code, "seat", "main", "other", "secondary"), State: "waiting"})
+	for _, code := range []string{
+		"step-copy", "step-in-sync", "step-spool", "step-duty", "step-registration", "step-mirror", "step-test-call",
+	} {
+		p.Steps = append(p.Steps, view.ProcedureStep{
+			What: releve.Say(code, "seat", "main", "other", "secondary"), State: "waiting",
+		})
 	}
 	p.Steps[0].State, p.Steps[0].Started = first, began
 	return p
@@ -249,24 +261,33 @@ func failed(now time.Time) State {
 // alone is a main that an operator lets go on without its mirror.
 func alone(now time.Time) State {
 	s := quiet(now)
-	s.Secondary.Heard, s.Secondary.HeardAt, s.Secondary.Duty, s.Secondary.Vote = false, now.Add(-4*time.Minute), releve.OutOfService, false
+	s.Secondary.Heard, s.Secondary.HeardAt = false, now.Add(-4*time.Minute)
+	s.Secondary.Duty, s.Secondary.Vote = releve.OutOfService, false
 	s.Main.Vote, s.Main.SpoolWaiting = true, 212
 	s.Word, s.Why = view.NotProtected, releve.Say("why-spool", "records", "212")
 	s.Mirror = view.Mirror{State: view.MirrorAway}
 	s.Procedure = &view.Procedure{
 		ID: "F4QJ7ZWB", Name: "solo", Started: now.Add(-2 * time.Second),
 		Costs: []releve.Sentence{
-			releve.Say("cost-heard", "other", "secondary", "since", "3m58s"), releve.Say("cost-waiting", "seat", "main", "records", "1312"),
+			releve.Say("cost-heard", "other", "secondary", "since", "3m58s"),
+			releve.Say("cost-waiting", "seat", "main", "records", "1312"),
 			releve.Say("cost-mirror", "bytes", "0", "calls", "0"), releve.Say("cost-one-disk", "seat", "main"),
 			releve.Say("cost-other-on", "seat", "main", "other", "secondary"),
 		},
 		Steps: []view.ProcedureStep{
-			{What: releve.Say("step-alone", "seat", "main"), State: "done", Started: now.Add(-2 * time.Second), Finished: now.Add(-1900 * time.Millisecond)},
-			{What: releve.Say("step-commits"), State: "done", Started: now.Add(-1900 * time.Millisecond), Finished: now.Add(-1400 * time.Millisecond)},
+			{
+				What: releve.Say("step-alone", "seat", "main"), State: "done",
+				Started: now.Add(-2 * time.Second), Finished: now.Add(-1900 * time.Millisecond),
+			},
+			{
+				What: releve.Say("step-commits"), State: "done",
+				Started: now.Add(-1900 * time.Millisecond), Finished: now.Add(-1400 * time.Millisecond),
+			},
 			{What: releve.Say("step-drained"), State: "running", Started: now.Add(-1400 * time.Millisecond)},
 		},
 	}
-	s.Events = append([]view.Event{event(2*time.Second, releve.Main, releve.Major, "rule-solo-by-order", "other", "secondary")}, s.Events...)
+	s.Events = append([]view.Event{event(2*time.Second, releve.Main, releve.Major,
+		"rule-solo-by-order", "other", "secondary")}, s.Events...)
 	return State{"alone", s, calls(now, releve.Main)}
 }
 
@@ -380,8 +401,10 @@ func calls(now time.Time, seat releve.Seat) []releve.Call {
 		call(1, 4*time.Second, "0612••••••", "", 0, step("greeting", "")),
 		call(2, 19*time.Second, "0493••••••", "", 0, step("greeting", ""), step("menu", ""), step("digits", "2••")),
 		call(3, 47*time.Second, "0492••••••", "", 0, step("greeting", ""), step("digits", "4••"), step("transfer", "4••")),
-		call(4, 2*time.Minute, "0677••••••", "transferred", 38*time.Second, step("greeting", ""), step("digits", "0"), step("transfer", "0")),
-		call(5, 6*time.Minute, "0142••••••", "transferred", 52*time.Second, step("greeting", ""), step("digits", "3••"), step("transfer", "3••")),
+		call(4, 2*time.Minute, "0677••••••", "transferred", 38*time.Second,
+			step("greeting", ""), step("digits", "0"), step("transfer", "0")),
+		call(5, 6*time.Minute, "0142••••••", "transferred", 52*time.Second,
+			step("greeting", ""), step("digits", "3••"), step("transfer", "3••")),
 		call(6, 9*time.Minute, "0788••••••", "abandoned", 11*time.Second, step("greeting", "")),
 		call(7, 14*time.Minute, "0493••••••", "transferred", 29*time.Second, step("greeting", ""), step("digits", "1••")),
 	}
