@@ -160,7 +160,10 @@ func (p *Phone) place(ctx context.Context, a Account, req *sip.Request) (*sip.Re
 			return nil, err
 		}
 		if again == nil {
-			return nil, &register.StatusError{Code: res.StatusCode, Reason: res.Reason, Request: "INVITE " + req.Recipient.String()}
+			return nil, &register.StatusError{
+				Code: res.StatusCode, Reason: res.Reason,
+				Request: "INVITE " + req.Recipient.String(),
+			}
 		}
 		again.CSeq().SeqNo++
 		req = again

@@ -25,11 +25,13 @@ func lookupAccount(name string) (account, error) {
 		return account{uid: os.Geteuid(), gid: os.Getegid()}, nil
 	}
 	if name == "" {
-		return account{}, errors.New("PostgreSQL refuses to run as root: set [database] account to an account without rights, such as postgres")
+		return account{}, errors.New("PostgreSQL refuses to run as root: " +
+			"set [database] account to an account without rights, such as postgres")
 	}
 	u, err := user.Lookup(name)
 	if err != nil {
-		return account{}, fmt.Errorf("the account %q for PostgreSQL does not exist: run `adduser --system --group %s`, or change [database] account", name, name)
+		return account{}, fmt.Errorf("the account %q for PostgreSQL does not exist: "+
+			"run `adduser --system --group %s`, or change [database] account", name, name)
 	}
 	uid, errUID := strconv.Atoi(u.Uid)
 	gid, errGID := strconv.Atoi(u.Gid)

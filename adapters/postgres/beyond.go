@@ -66,16 +66,19 @@ func (c *Cluster) receivedFrom(ctx context.Context, copied Control, o origin) er
 	case copied.SystemID != o.systemID:
 		return ErrOtherCluster
 	case latest != o.timeline:
-		return releve.Known(fmt.Sprintf("it is on timeline %d, the other server on %d", latest, o.timeline), "cause-other-timeline", "own", fmt.Sprint(latest), "theirs", fmt.Sprint(o.timeline))
+		return releve.Known(fmt.Sprintf("it is on timeline %d, the other server on %d", latest, o.timeline),
+			"cause-other-timeline", "own", fmt.Sprint(latest), "theirs", fmt.Sprint(o.timeline))
 	case copied.MinRecovery > o.received:
-		return releve.Known(fmt.Sprintf("it has come to %s, the other server to %s only", copied.MinRecovery, o.received), "cause-come-further", "own", fmt.Sprint(copied.MinRecovery), "theirs", fmt.Sprint(o.received))
+		return releve.Known(fmt.Sprintf("it has come to %s, the other server to %s only", copied.MinRecovery, o.received),
+			"cause-come-further", "own", fmt.Sprint(copied.MinRecovery), "theirs", fmt.Sprint(o.received))
 	}
 	if _, err := os.Stat(c.path("data", "pg_wal", segmentName(latest, o.received))); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	commits, err := c.countCommits(ctx, latest, o.received)
 	if err == nil && commits > 0 {
-		err = releve.Known(fmt.Sprintf("it holds %d commits that the other server never had", commits), "cause-commits", "commits", fmt.Sprint(commits))
+		err = releve.Known(fmt.Sprintf("it holds %d commits that the other server never had", commits),
+			"cause-commits", "commits", fmt.Sprint(commits))
 	}
 	return err
 }
@@ -111,8 +114,11 @@ func (c *Cluster) countCommits(ctx context.Context, timeline releve.Timeline, fo
 	}}
 	err = c.runMoving(ctx, program{
 		name: "pg_waldump",
-		args: []string{"--path=" + c.path("data", "pg_wal"), fmt.Sprintf("--timeline=%d", timeline), "--start=" + first.String(), "--rmgr=Transaction"},
-		out:  records,
+		args: []string{
+			"--path=" + c.path("data", "pg_wal"), fmt.Sprintf("--timeline=%d", timeline),
+			"--start=" + first.String(), "--rmgr=Transaction",
+		},
+		out: records,
 	}, unguarded)
 	records.flush()
 	return commits, wholeLog(err)

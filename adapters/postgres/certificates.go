@@ -70,7 +70,8 @@ func (c *Cluster) endStrangers(ctx context.Context, t Certificates) error {
 		}
 		serials = append(serials, cert.SerialNumber.String())
 	}
-	return c.do(ctx, askLimit, "SELECT pg_terminate_backend(pid) FROM pg_stat_ssl WHERE ssl AND client_serial::text <> ALL($1::text[])", serials)
+	return c.do(ctx, askLimit,
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_ssl WHERE ssl AND client_serial::text <> ALL($1::text[])", serials)
 }
 
 func (c *Cluster) writeCertificates(who account) error {

@@ -136,7 +136,8 @@ func (o *Options) validate() error {
 	complain(o.KeepWAL < 0, "KeepWAL is negative: %d", o.KeepWAL)
 	complain(o.CopyRate != 0 && (o.CopyRate < leastCopyRate || o.CopyRate > mostCopyRate),
 		"%d bytes a second is no rate for a copy: choose one from %d to %d", o.CopyRate, leastCopyRate, mostCopyRate)
-	complain(len(o.socket()) > maxSocketPath, "the socket's path has %d bytes and the system allows %d: choose a directory with a shorter name than %s",
+	complain(len(o.socket()) > maxSocketPath,
+		"the socket's path has %d bytes and the system allows %d: choose a directory with a shorter name than %s",
 		len(o.socket()), maxSocketPath, o.Dir)
 	return errors.Join(errs...)
 }
@@ -166,7 +167,8 @@ func (c *Cluster) begin(ctx context.Context) (end func(), err error) {
 	case c.work <- struct{}{}:
 		return func() { <-c.work }, nil
 	case <-ctx.Done():
-		return nil, releve.Because(context.Cause(ctx), "another operation on "+c.dataDir()+" has not ended", "cause-occupied", "directory", c.dataDir())
+		return nil, releve.Because(context.Cause(ctx), "another operation on "+c.dataDir()+" has not ended",
+			"cause-occupied", "directory", c.dataDir())
 	}
 }
 

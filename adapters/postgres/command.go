@@ -98,7 +98,9 @@ func (c *Cluster) runProgram(ctx context.Context, p program) error {
 func (c *Cluster) notTraversable(who account, err error) error {
 	for _, path := range []string{c.opts.Dir, c.installation().Bin} {
 		if dir := who.blame(path); dir != "" {
-			return releve.Explained(err, fmt.Sprintf("the account %q may not pass through %s: run `chmod o+x %s`, or choose another directory: %v", who.name, dir, dir, err),
+			return releve.Explained(err,
+				fmt.Sprintf("the account %q may not pass through %s: run `chmod o+x %s`, or choose another directory: %v",
+					who.name, dir, dir, err),
 				"cause-not-traversable", "account", who.name, "directory", dir)
 		}
 	}

@@ -73,7 +73,8 @@ func (n *commitCount) take(line string) {
 }
 
 func changesRow(what string) bool {
-	return slices.Contains([]string{"INSERT", "UPDATE", "HOT_UPDATE", "DELETE", "MULTI_INSERT"}, strings.TrimSuffix(what, "+INIT"))
+	return slices.Contains([]string{"INSERT", "UPDATE", "HOT_UPDATE", "DELETE", "MULTI_INSERT"},
+		strings.TrimSuffix(what, "+INIT"))
 }
 
 func (n *commitCount) isSites(line string) bool {

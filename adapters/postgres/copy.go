@@ -53,8 +53,12 @@ func (c *Cluster) inspectOrigin(ctx context.Context, source netip.AddrPort) (ori
 const originQuery = `
 SELECT pg_is_in_recovery(), (SELECT system_identifier::text FROM pg_control_system()),
        current_setting('server_version_num')::int, pg_read_binary_file($1),
-       greatest(k.timeline_id, r.min_recovery_end_timeline), CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_flush_lsn() END,
-       (SELECT sum((pg_stat_file(format('base/%s/%s', d, f), true)).size)::bigint FROM pg_ls_dir('base', false, false) AS d, pg_ls_dir('base/' || d, true, false) AS f),
+       greatest(k.timeline_id, r.min_recovery_end_timeline),
+       CASE WHEN pg_is_in_recovery()
+            THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+            ELSE pg_current_wal_flush_lsn() END,
+       (SELECT sum((pg_stat_file(format('base/%s/%s', d, f), true)).size)::bigint
+        FROM pg_ls_dir('base', false, false) AS d, pg_ls_dir('base/' || d, true, false) AS f),
        ARRAY (SELECT f FROM pg_ls_dir('pg_wal', false, false) AS f)
 FROM pg_control_checkpoint() AS k, pg_control_recovery() AS r`
 
@@ -65,7 +69,8 @@ func (c *Cluster) inspect(ctx context.Context, source netip.AddrPort) (origin, e
 	defer cancel()
 	conn, err := connect(ctx, c.cloneInfo(source))
 	if err != nil {
-		return origin{}, releve.Because(err, fmt.Sprintf("the other server's PostgreSQL at %s does not let us in", source), "cause-not-let-in", "other", source.String())
+		return origin{}, releve.Because(err, fmt.Sprintf("the other server's PostgreSQL at %s does not let us in", source),
+			"cause-not-let-in", "other", source.String())
 	}
 	defer conn.Close(ctx) // a question only, nothing to lose
 	var o origin
@@ -75,11 +80,13 @@ func (c *Cluster) inspect(ctx context.Context, source netip.AddrPort) (origin, e
 	err = conn.QueryRow(ctx, originQuery, identityFile).
 		Scan(&o.inRecovery, &o.systemID, &version, &raw, &o.timeline, &received, &o.bytes, &o.log)
 	if err != nil {
-		return origin{}, releve.Because(err, fmt.Sprintf("the PostgreSQL at %s does not say whose it is", source), "cause-nobodys", "other", source.String())
+		return origin{}, releve.Because(err, fmt.Sprintf("the PostgreSQL at %s does not say whose it is", source),
+			"cause-nobodys", "other", source.String())
 	}
 	o.major, o.received = version/10000, releve.LSN(received)
 	if err := json.Unmarshal(raw, &o.identity); err != nil {
-		return origin{}, releve.Because(err, fmt.Sprintf("the PostgreSQL at %s does not say whose it is", source), "cause-nobodys", "other", source.String())
+		return origin{}, releve.Because(err, fmt.Sprintf("the PostgreSQL at %s does not say whose it is", source),
+			"cause-nobodys", "other", source.String())
 	}
 	return o, c.accept(source, o)
 }
@@ -101,9 +108,11 @@ func connect(ctx context.Context, info string) (*pgx.Conn, error) {
 func (c *Cluster) accept(source netip.AddrPort, o origin) error {
 	switch {
 	case o.identity.Site != c.opts.SiteID:
-		return fmt.Errorf("the PostgreSQL at %s belongs to another site (%s, ours is %s): check [database] other", source, o.identity.Site, c.opts.SiteID)
+		return fmt.Errorf("the PostgreSQL at %s belongs to another site (%s, ours is %s): check [database] other",
+			source, o.identity.Site, c.opts.SiteID)
 	case o.major != c.installation().Version.Major:
-		return fmt.Errorf("the PostgreSQL at %s is version %d, ours is %d: install the same on both servers", source, o.major, c.installation().Version.Major)
+		return fmt.Errorf("the PostgreSQL at %s is version %d, ours is %d: install the same on both servers",
+			source, o.major, c.installation().Version.Major)
 	}
 	return nil
 }
@@ -119,7 +128,9 @@ func (c *Cluster) cloneInfo(source netip.AddrPort) string {
 //
 // It destroys replication slots and the rows that only this server had. When it fails
 // midway the data is marked unusable, and only Clone helps.
-func (c *Cluster) Rewind(ctx context.Context, source netip.AddrPort, newID releve.DataID, progress Progress) (needed bool, err error) {
+func (c *Cluster) Rewind(
+	ctx context.Context, source netip.AddrPort, newID releve.DataID, progress Progress,
+) (needed bool, err error) {
 	end, err := c.beginStopped(ctx)
 	if err != nil {
 		return false, err

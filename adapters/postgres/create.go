@@ -53,7 +53,8 @@ func (c *Cluster) Create(ctx context.Context, id releve.DataID) error {
 }
 
 func (c *Cluster) initialise(ctx context.Context, dir string, id releve.DataID) error {
-	_, err := c.run(ctx, "", nil, "initdb", "-D", dir, "--data-checksums", "--encoding=UTF8", "--locale=C.UTF-8", "--lc-collate=C",
+	_, err := c.run(ctx, "", nil, "initdb", "-D", dir, "--data-checksums",
+		"--encoding=UTF8", "--locale=C.UTF-8", "--lc-collate=C",
 		"--username="+superuser, "--auth-local=peer", "--auth-host=reject")
 	if err != nil {
 		return err

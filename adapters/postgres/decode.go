@@ -52,7 +52,9 @@ func (a *Aside) Decode(ctx context.Context, fork releve.LSN) ([]releve.LoneTrans
 
 // slotFault is why the slot of a salvage does not help.
 func slotFault(code, why string) error {
-	return releve.Explained(ErrNotDecoded, fmt.Sprintf("%v: the slot %s %s", ErrNotDecoded, salvageSlot, why), code, "slot", salvageSlot)
+	return releve.Explained(ErrNotDecoded,
+		fmt.Sprintf("%v: the slot %s %s", ErrNotDecoded, salvageSlot, why),
+		code, "slot", salvageSlot)
 }
 
 // reachesBack refuses a slot that begins after the fork: transactions would be missing
@@ -191,7 +193,8 @@ func (d *decoder) add(c releve.RowChange) error {
 		return nil
 	}
 	if d.changes++; d.changes > loneMost {
-		return releve.Known(fmt.Sprintf("there are more than %d changes", loneMost), "cause-too-many", "most", fmt.Sprint(loneMost))
+		return releve.Known(fmt.Sprintf("there are more than %d changes", loneMost),
+			"cause-too-many", "most", fmt.Sprint(loneMost))
 	}
 	last := &d.found[len(d.found)-1]
 	last.Changes = append(last.Changes, c)

@@ -97,7 +97,9 @@ func find(hint, debian, path string) (Installation, error) {
 	if old != nil {
 		return *old, oldErr
 	}
-	return Installation{}, releve.Known(fmt.Sprintf("PostgreSQL is not installed (looked in %s and along PATH): run `apt install postgresql-15`", debian),
+	return Installation{}, releve.Known(
+		fmt.Sprintf("PostgreSQL is not installed (looked in %s and along PATH): run `apt install postgresql-15`", debian),
+
 		"cause-not-installed", "directory", debian)
 }
 
@@ -144,7 +146,9 @@ func missing(bin string) error {
 		return nil
 	}
 	all := strings.Join(names, ", ")
-	return releve.Known(fmt.Sprintf("no %s in %s: run `apt install postgresql-15`, or set [database] binaries to the directory that has them", all, bin),
+	return releve.Known(
+		fmt.Sprintf("no %s in %s: run `apt install postgresql-15`, or set [database] binaries to the directory that has them",
+			all, bin),
 		"cause-no-programs", "programs", all, "directory", bin)
 }
 
@@ -168,12 +172,14 @@ func parseVersion(out string) (Version, error) {
 func judge(inst Installation) (Installation, error) {
 	v := inst.Version
 	if v.Major < oldest || v.Major > newest {
-		text := fmt.Sprintf("PostgreSQL %s in %s is not one of %d to %d, which Relève was tried with: run `apt install postgresql-15`", v, inst.Bin, oldest, newest)
+		text := fmt.Sprintf("PostgreSQL %s in %s is not one of %d to %d, which Relève was tried with: "+
+			"run `apt install postgresql-15`", v, inst.Bin, oldest, newest)
 		return Installation{}, releve.Known(text, "cause-untried", "found", v.String(), "directory", inst.Bin,
 			"oldest", strconv.Itoa(oldest), "newest", strconv.Itoa(newest))
 	}
 	if need := startupRaceMended[v.Major]; v.Minor < need {
-		inst.Warning = fmt.Sprintf("PostgreSQL %s can acknowledge a commit without the mirror just after a start; %d.%d mends it: run `apt upgrade postgresql-%d`",
+		inst.Warning = fmt.Sprintf("PostgreSQL %s can acknowledge a commit without the mirror just after a start; "+
+			"%d.%d mends it: run `apt upgrade postgresql-%d`",
 			v, v.Major, need, v.Major)
 		return inst, fmt.Errorf("%w: %s", ErrOldMinor, inst.Warning)
 	}

@@ -283,7 +283,8 @@ func (c *Cluster) answerFault(err error) error {
 // it. A stopped one is seen in /proc at no cost, another one by knocking now and then.
 func (c *Cluster) held(ctx context.Context, p *postmaster) error {
 	if state := processState(p.cmd.Process.Pid); state == 'T' || state == 't' {
-		return releve.Known(fmt.Sprintf("process %d is stopped", p.cmd.Process.Pid), "cause-process-stopped", "process", fmt.Sprint(p.cmd.Process.Pid))
+		return releve.Known(fmt.Sprintf("process %d is stopped", p.cmd.Process.Pid),
+			"cause-process-stopped", "process", fmt.Sprint(p.cmd.Process.Pid))
 	}
 	if time.Since(p.knocked) < knockEvery {
 		return nil

@@ -54,7 +54,8 @@ func (c *Cluster) Holders(ctx context.Context) ([]Holder, error) {
 
 // EndHolder ends a session that others wait for, if it is still the same.
 func (c *Cluster) EndHolder(ctx context.Context, h Holder) error {
-	err := c.do(ctx, askLimit, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start::text = $2`, h.PID, h.Started)
+	err := c.do(ctx, askLimit,
+		`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start::text = $2`, h.PID, h.Started)
 	if err != nil {
 		return fmt.Errorf("cannot end session %d: %w", h.PID, err)
 	}

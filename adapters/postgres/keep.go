@@ -331,7 +331,8 @@ func (c *Cluster) giveUp(ctx context.Context, bound int64) error {
 	wait, cancel := context.WithTimeout(ctx, reloadLimit)
 	defer cancel()
 	for read := false; !read; {
-		if err := c.ask(wait, askLimit, []any{&read}, `SELECT pg_size_bytes(current_setting('max_slot_wal_keep_size')) <= $1`, bound); err != nil {
+		if err := c.ask(wait, askLimit, []any{&read},
+			`SELECT pg_size_bytes(current_setting('max_slot_wal_keep_size')) <= $1`, bound); err != nil {
 			return fmt.Errorf("the bound of the kept log is not known to PostgreSQL: %w", err)
 		}
 		if !read {
@@ -358,7 +359,8 @@ func (c *Cluster) ExamineKept() error {
 		return err
 	}
 	return &releve.Fault{Cause: ErrKeptLog, Why: releve.Say("kept-log-too-large",
-		"size", fmt.Sprint(fixed), "directory", existing(c.logDir()), "free", fmt.Sprint(d.free), "most", fmt.Sprint(room.connected))}
+		"size", fmt.Sprint(fixed), "directory", existing(c.logDir()),
+		"free", fmt.Sprint(d.free), "most", fmt.Sprint(room.connected))}
 }
 
 // leastToStart is what PostgreSQL needs to come up: it may have to make a file of log before
@@ -406,7 +408,8 @@ func (c *Cluster) removeLog(before releve.LSN, least int64) error {
 			return fmt.Errorf("the disk is full, and the log kept for the other server cannot be removed: %w", err)
 		}
 	}
-	c.log.Warn("the disk was full: the log kept for the other server was given up", "directory", c.logDir(), "files", len(entries))
+	c.log.Warn("the disk was full: the log kept for the other server was given up",
+		"directory", c.logDir(), "files", len(entries))
 	return syncDir(c.logDir())
 }
 

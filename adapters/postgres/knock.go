@@ -18,7 +18,8 @@ const knockLimit = 5 * time.Second
 func Knock(ctx context.Context, at netip.AddrPort, config *tls.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, knockLimit)
 	defer cancel()
-	info, err := pgx.ParseConfig(fmt.Sprintf("host=%s port=%d user=%s dbname=%s sslmode=require", at.Addr(), at.Port(), RoleClone, superuser))
+	info, err := pgx.ParseConfig(fmt.Sprintf("host=%s port=%d user=%s dbname=%s sslmode=require",
+		at.Addr(), at.Port(), RoleClone, superuser))
 	if err != nil {
 		return err
 	}

@@ -57,11 +57,19 @@ const (
 
 // WatchLog tells of the disks and of the log kept for the mirror, until ctx ends: explain once,
 // notice as long as it stands, about each thing; a sentence without a code takes it back.
-func (c *Cluster) WatchLog(ctx context.Context, explain func(severity releve.Severity, what releve.Sentence), notice func(about string, what releve.Sentence)) {
+func (c *Cluster) WatchLog(
+	ctx context.Context,
+	explain func(severity releve.Severity, what releve.Sentence),
+	notice func(about string, what releve.Sentence),
+) {
 	newRooms(c, c.opts.Seat, explain, notice, c.log).run(ctx)
 }
 
-func newRooms(database roomy, seat releve.Seat, explain func(releve.Severity, releve.Sentence), notice func(string, releve.Sentence), log *slog.Logger) *rooms {
+func newRooms(
+	database roomy, seat releve.Seat,
+	explain func(releve.Severity, releve.Sentence), notice func(string, releve.Sentence),
+	log *slog.Logger,
+) *rooms {
 	return &rooms{database: database, seat: seat, explain: explain, notice: notice, log: log, low: map[string]bool{}}
 }
 

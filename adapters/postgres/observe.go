@@ -120,8 +120,12 @@ type Position struct {
 // forgets, and replay has not come there yet. It never shows more than it has.
 const positionQuery = `
 SELECT in_recovery,
-       CASE WHEN in_recovery THEN greatest(w.written_lsn, pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_lsn() END,
-       CASE WHEN in_recovery THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_flush_lsn() END,
+       CASE WHEN in_recovery
+            THEN greatest(w.written_lsn, pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+            ELSE pg_current_wal_lsn() END,
+       CASE WHEN in_recovery
+            THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+            ELSE pg_current_wal_flush_lsn() END,
        CASE WHEN in_recovery THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END,
        CASE WHEN in_recovery
             THEN coalesce(w.received_tli, nullif(r.min_recovery_end_timeline, 0), k.timeline_id)::text
@@ -199,7 +203,8 @@ func (m MirrorSession) InSync() bool {
 // A slot may still be caught up with while it is unreserved, and never once it is lost
 // (manual §54.19).
 const mirrorQuery = `
-SELECT r.pid IS NOT NULL, coalesce(r.pid, 0), coalesce(r.usename, ''), coalesce(r.state, ''), coalesce(r.sync_state, ''), r.flush_lsn,
+SELECT r.pid IS NOT NULL, coalesce(r.pid, 0), coalesce(r.usename, ''),
+       coalesce(r.state, ''), coalesce(r.sync_state, ''), r.flush_lsn,
        coalesce(s.active_pid = r.pid, false), s.slot_name IS NULL, coalesce(s.wal_status = 'lost', false)
 FROM (VALUES ($1::text)) AS m (name)
 LEFT JOIN pg_replication_slots AS s ON s.slot_name = m.name
@@ -270,8 +275,8 @@ func (c *Cluster) EnsureSlot(ctx context.Context) error {
 		return nil
 	}
 	err = c.do(ctx, changeLimit, `SELECT pg_create_physical_replication_slot($1, true)`, RoleMirror)
-	if made, ok := errors.AsType[*pgconn.PgError](err); ok && made.Code == "42710" { // duplicate_object: by another in this very moment
-		return nil
+	if made, ok := errors.AsType[*pgconn.PgError](err); ok && made.Code == "42710" {
+		return nil // duplicate_object: it was made by another in this very moment
 	}
 	if err != nil {
 		return fmt.Errorf("cannot create the mirror's slot: %w", err)
@@ -283,7 +288,8 @@ func (c *Cluster) EnsureSlot(ctx context.Context) error {
 // kept from now on, before the copy begins.
 func (c *Cluster) RenewSlot(ctx context.Context) error {
 	err := c.do(ctx, changeLimit, `
-SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1 AND wal_status = 'lost' AND NOT active`, RoleMirror)
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+WHERE slot_name = $1 AND wal_status = 'lost' AND NOT active`, RoleMirror)
 	if err != nil {
 		return fmt.Errorf("cannot drop the slot that lost the mirror's WAL: %w", err)
 	}

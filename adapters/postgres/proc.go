@@ -156,7 +156,8 @@ func (c *Cluster) stillHeld(holder int, pids []int) error {
 	if holder != 0 {
 		return fmt.Errorf("another PostgreSQL (process %d) holds %s: stop it, or the Relève that started it", holder, c.dataDir())
 	}
-	return fmt.Errorf("processes %v of a dead PostgreSQL do not end: the disk under %s may hang; restart this machine if they stay", pids, c.dataDir())
+	return fmt.Errorf("processes %v of a dead PostgreSQL do not end: "+
+		"the disk under %s may hang; restart this machine if they stay", pids, c.dataDir())
 }
 
 // removeStaleLocks spares PostgreSQL a wrong refusal: the number in a lock that was left

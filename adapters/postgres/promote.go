@@ -116,7 +116,8 @@ func (c *Cluster) Promote(ctx context.Context, asked Asked) (Promotion, error) {
 func (c *Cluster) endSessions(ctx context.Context) error {
 	err := c.do(ctx, askLimit, `
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND NOT (usename = $1 AND application_name = $2)`, superuser, controlName)
+WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+AND NOT (usename = $1 AND application_name = $2)`, superuser, controlName)
 	if err != nil {
 		return fmt.Errorf("cannot end the sessions on the mirror: %w", err)
 	}
@@ -191,7 +192,9 @@ func (c *Cluster) newestTimeline() (newest releve.Timeline, err error) {
 // examine finds where the first attempt left its timeline, and what was left behind there. On
 // the timelines between, nobody has ever committed. newest is the one that was known when this
 // attempt began.
-func (c *Cluster) examine(ctx context.Context, kept string, first attempt, newest releve.Timeline, after Position) (Promotion, error) {
+func (c *Cluster) examine(
+	ctx context.Context, kept string, first attempt, newest releve.Timeline, after Position,
+) (Promotion, error) {
 	p := Promotion{Timeline: after.Timeline, LastFlush: first.Flush}
 	if newest == first.Newest {
 		var received lsnText
@@ -355,7 +358,8 @@ func (c *Cluster) keepEvidence(kept string, first attempt) error {
 	c.log.Error("received rows were left behind by the promotion", "wal", evidence)
 	err := os.CopyFS(evidence, os.DirFS(kept))
 	if err != nil {
-		return errors.Join(fmt.Errorf("the end of the old timeline stays in %s, for it could not be copied: %w", kept, err), os.RemoveAll(evidence))
+		return errors.Join(fmt.Errorf("the end of the old timeline stays in %s, for it could not be copied: %w", kept, err),
+			os.RemoveAll(evidence))
 	}
 	return syncTree(evidence)
 }

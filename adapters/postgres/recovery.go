@@ -74,7 +74,8 @@ func (c *Cluster) recovering() (titles []string, pids []int) {
 			continue
 		}
 		title := strings.TrimPrefix(args[0], "postgres: "+c.title()+": ")
-		if part, _, _ := strings.Cut(strings.TrimSpace(title), " "); slices.Contains([]string{"startup", "walreceiver", "checkpointer"}, part) {
+		part, _, _ := strings.Cut(strings.TrimSpace(title), " ")
+		if slices.Contains([]string{"startup", "walreceiver", "checkpointer"}, part) {
 			titles, pids = append(titles, strings.TrimSpace(title)), append(pids, pid)
 		}
 	}

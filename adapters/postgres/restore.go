@@ -28,7 +28,9 @@ const (
 )
 
 // RestoreBeside is Restore that keeps the old data whole.
-func (c *Cluster) RestoreBeside(ctx context.Context, source netip.AddrPort, newID releve.DataID, progress Progress) (aside string, err error) {
+func (c *Cluster) RestoreBeside(
+	ctx context.Context, source netip.AddrPort, newID releve.DataID, progress Progress,
+) (aside string, err error) {
 	return c.Restore(ctx, source, newID, SetAside, progress)
 }
 
@@ -44,7 +46,9 @@ func (c *Cluster) RestoreOver(ctx context.Context, source netip.AddrPort, newID 
 // it as CatchUp, then CatchUpWith brings the rest, and it can be promoted.
 //
 // Every page of the mirror is verified on its way, and the copy against its manifest.
-func (c *Cluster) Restore(ctx context.Context, source netip.AddrPort, newID releve.DataID, old Replaced, progress Progress) (aside string, err error) {
+func (c *Cluster) Restore(
+	ctx context.Context, source netip.AddrPort, newID releve.DataID, old Replaced, progress Progress,
+) (aside string, err error) {
 	end, err := c.begin(ctx)
 	if err != nil {
 		return "", err
@@ -109,7 +113,8 @@ func (c *Cluster) inspectMirror(ctx context.Context, source netip.AddrPort) (ori
 		return origin{}, err
 	}
 	if !o.inRecovery {
-		return origin{}, fmt.Errorf("the PostgreSQL at %s is not a mirror but writable: it has left this server's history, use `releve return`", source)
+		return origin{}, fmt.Errorf("the PostgreSQL at %s is not a mirror but writable: "+
+			"it has left this server's history, use `releve return`", source)
 	}
 	if control, err := c.Control(); err == nil && control.SystemID != o.systemID {
 		return origin{}, fmt.Errorf("%w (ours %s, theirs %s)", ErrOtherCluster, control.SystemID, o.systemID)
@@ -128,11 +133,13 @@ func (c *Cluster) holdsNothingMore(ctx context.Context, o origin) error {
 		return err
 	}
 	if timeline != o.timeline {
-		return releve.Known(fmt.Sprintf("it is on timeline %d, the mirror on %d", timeline, o.timeline), "cause-other-timeline", "own", fmt.Sprint(timeline), "theirs", fmt.Sprint(o.timeline))
+		return releve.Known(fmt.Sprintf("it is on timeline %d, the mirror on %d", timeline, o.timeline),
+			"cause-other-timeline", "own", fmt.Sprint(timeline), "theirs", fmt.Sprint(o.timeline))
 	}
 	commits, err := c.countCommits(ctx, timeline, o.received)
 	if err == nil && commits > 0 {
-		err = releve.Known(fmt.Sprintf("%d commits never reached the mirror", commits), "cause-commits", "commits", fmt.Sprint(commits))
+		err = releve.Known(fmt.Sprintf("%d commits never reached the mirror", commits),
+			"cause-commits", "commits", fmt.Sprint(commits))
 	}
 	return err
 }
@@ -147,7 +154,10 @@ func (c *Cluster) makeRoom(ctx context.Context, source netip.AddrPort, o origin,
 		return c.roomFor(o.bytes + headroom)
 	}
 	if spare != nil {
-		return &releve.Fault{Cause: fmt.Errorf("%w: %w", ErrOnlyOne, spare), Why: releve.Say("restore-only-one", "directory", c.dataDir(), "cause", releve.Reason(spare))}
+		return &releve.Fault{
+			Cause: fmt.Errorf("%w: %w", ErrOnlyOne, spare),
+			Why:   releve.Say("restore-only-one", "directory", c.dataDir(), "cause", releve.Reason(spare)),
+		}
 	}
 	if bad, err := c.checkPages(ctx, c.cloneInfo(source), nil); err != nil || len(bad) > 0 {
 		return errors.Join(err, unsound(source, bad))
@@ -164,7 +174,8 @@ func unsound(source netip.AddrPort, bad []releve.BadPage) error {
 	}
 	return &releve.Fault{
 		Cause: fmt.Errorf("%w: %v", ErrUnsound, bad),
-		Why:   releve.Say("restore-unsound", "address", source.String(), "pages", fmt.Sprint(len(bad)), "file", bad[0].File, "page", fmt.Sprint(bad[0].Page)),
+		Why: releve.Say("restore-unsound", "address", source.String(),
+			"pages", fmt.Sprint(len(bad)), "file", bad[0].File, "page", fmt.Sprint(bad[0].Page)),
 	}
 }
 

@@ -96,7 +96,10 @@ func roomUnder(dir string, bytes int64) error {
 }
 
 func withoutRoom(dir string, free, needed int64) error {
-	return &releve.Fault{Cause: releve.ErrNoRoom, Why: releve.Say("restore-no-room", "directory", dir, "free", fmt.Sprint(free), "needed", fmt.Sprint(needed))}
+	return &releve.Fault{
+		Cause: releve.ErrNoRoom,
+		Why:   releve.Say("restore-no-room", "directory", dir, "free", fmt.Sprint(free), "needed", fmt.Sprint(needed)),
+	}
 }
 
 // roomLeft ends a copy under way before it takes the last of the disk: its source may have

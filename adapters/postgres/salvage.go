@@ -39,7 +39,8 @@ const (
 func (c *Cluster) EnsureSalvageSlot(ctx context.Context) error {
 	var exists, lost bool
 	err := c.ask(ctx, askLimit, []any{&exists, &lost}, `
-SELECT count(*) > 0, coalesce(bool_or(wal_status = 'lost' AND NOT active), false) FROM pg_replication_slots WHERE slot_name = $1`, salvageSlot)
+SELECT count(*) > 0, coalesce(bool_or(wal_status = 'lost' AND NOT active), false)
+FROM pg_replication_slots WHERE slot_name = $1`, salvageSlot)
 	if err != nil {
 		return fmt.Errorf("cannot look at the salvage slot: %w", err)
 	}
@@ -71,8 +72,10 @@ func (c *Cluster) AdvanceSalvageSlot(ctx context.Context) error {
 	to := m.Flush - min(m.Flush, slotMargin)
 	err = c.inDatabase(ctx, advanceLimit, func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, `
-SELECT pg_replication_slot_advance(slot_name, least($2::text::pg_lsn, confirmed_flush_lsn + $3::bigint::numeric)) FROM pg_replication_slots
-WHERE slot_name = $1 AND confirmed_flush_lsn < $2::text::pg_lsn AND NOT active AND wal_status <> 'lost'`, salvageSlot, to.String(), int64(advanceMost))
+SELECT pg_replication_slot_advance(slot_name, least($2::text::pg_lsn, confirmed_flush_lsn + $3::bigint::numeric))
+FROM pg_replication_slots
+WHERE slot_name = $1 AND confirmed_flush_lsn < $2::text::pg_lsn AND NOT active AND wal_status <> 'lost'`,
+			salvageSlot, to.String(), int64(advanceMost))
 		return err
 	})
 	if err != nil {

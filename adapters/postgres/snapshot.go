@@ -204,7 +204,8 @@ func briefly(expressions []string) string {
 	short := make([]string, len(expressions))
 	for i, e := range expressions {
 		short[i] = fmt.Sprintf(`CASE WHEN length(%[1]s::text) <= %[2]d THEN %[1]s::text
-ELSE left(%[1]s::text, %[3]d) || '… (' || length(%[1]s::text) || ', ' || to_hex(hashtextextended(%[1]s::text, 0)) || ')' END`, e, wide, brief)
+ELSE left(%[1]s::text, %[3]d) || '… (' || length(%[1]s::text) || ', ' || to_hex(hashtextextended(%[1]s::text, 0)) || ')' END`,
+			e, wide, brief)
 	}
 	return strings.Join(short, ", ")
 }

@@ -123,7 +123,8 @@ func (c *Cluster) spawn(before int) (*postmaster, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.cmd = exec.Command(filepath.Join(c.installation().Bin, "postgres"), "-D", c.dataDir(), "-c", "config_file="+c.path("conf", "postgresql.conf"))
+	p.cmd = exec.Command(filepath.Join(c.installation().Bin, "postgres"),
+		"-D", c.dataDir(), "-c", "config_file="+c.path("conf", "postgresql.conf"))
 	p.cmd.Dir, p.cmd.Env = c.opts.Dir, append(sessionsFirst(), environment...)
 	p.cmd.SysProcAttr = who.process(syscall.SIGQUIT) // immediate shutdown, children included
 
@@ -234,7 +235,8 @@ func (c *Cluster) waitServing(ctx context.Context, p *postmaster, r *recovery) e
 		return err
 	}
 	if following := mode != Primary; position.InRecovery != following {
-		return fmt.Errorf("PostgreSQL came up with recovery %t, as %s it must be %t: it was stopped before anything was committed",
+		return fmt.Errorf("PostgreSQL came up with recovery %t, as %s it must be %t: "+
+			"it was stopped before anything was committed",
 			position.InRecovery, mode, following)
 	}
 	return nil
@@ -312,9 +314,12 @@ var advice = []remedy{
 	{"No space left on device", "no-space", "the disk is full: make room"},
 	{"certificate file", "certificates", "renew the certificates with `releve certificates renew`"},
 	{"private key file", "certificates", "renew the certificates with `releve certificates renew`"},
-	{"could not locate a valid checkpoint record", "no-checkpoint", "the data is damaged: set it aside and clone it from the other server"},
-	{"does not contain minimum recovery point", "other-history", "the data left the other server's history: rewind it or clone it"},
-	{"is not a child of this server's history", "other-history", "the data left the other server's history: rewind it or clone it"},
+	{"could not locate a valid checkpoint record", "no-checkpoint",
+		"the data is damaged: set it aside and clone it from the other server"},
+	{"does not contain minimum recovery point", "other-history",
+		"the data left the other server's history: rewind it or clone it"},
+	{"is not a child of this server's history", "other-history",
+		"the data left the other server's history: rewind it or clone it"},
 }
 
 // failure explains the end of a postmaster by the last entries of its log.

@@ -126,7 +126,8 @@ func (c *Cluster) ownership() (State, error) {
 func (c *Cluster) judge(m mark) State {
 	switch {
 	case m.Format != identityFormat:
-		return c.foreign(releve.Say("data-other-version", "found", strconv.Itoa(m.Format), "expected", strconv.Itoa(identityFormat)))
+		return c.foreign(releve.Say("data-other-version",
+			"found", strconv.Itoa(m.Format), "expected", strconv.Itoa(identityFormat)))
 	case m.Site != c.opts.SiteID:
 		return c.foreign(releve.Say("data-other-site", "found", m.Site, "expected", c.opts.SiteID))
 	}
@@ -210,7 +211,8 @@ func (c *Cluster) Control() (Control, error) {
 
 func parseControl(out string) (Control, error) {
 	if strings.Contains(out, "CRC checksum does not match") { // it prints what it read all the same
-		return Control{}, releve.Known("PostgreSQL's control file (global/pg_control) is damaged: copy the data anew from the other server", "cause-control")
+		return Control{}, releve.Known("PostgreSQL's control file (global/pg_control) is damaged: "+
+			"copy the data anew from the other server", "cause-control")
 	}
 	fields := map[string]string{}
 	for line := range strings.Lines(out) {

@@ -161,7 +161,11 @@ func (c *Cluster) examineOwner() error {
 			return err
 		}
 		if owner := int(info.Sys().(*syscall.Stat_t).Uid); owner != who.uid {
-			fault := &releve.Fault{Cause: ErrOtherOwner, Why: releve.Say("database-other-owner", "file", path, "owner", accountName(owner), "account", accountName(who.uid))}
+			fault := &releve.Fault{
+				Cause: ErrOtherOwner,
+				Why: releve.Say("database-other-owner", "file", path,
+					"owner", accountName(owner), "account", accountName(who.uid)),
+			}
 			return fault.With("directory", c.dataDir())
 		}
 	}
@@ -279,7 +283,10 @@ func (c *Cluster) examinePath() error {
 			continue
 		}
 		if closed := who.blame(dir); closed != "" {
-			return &releve.Fault{Cause: ErrClosedPath, Why: releve.Say("database-closed-path", "path", closed, "account", who.name)}
+			return &releve.Fault{
+				Cause: ErrClosedPath,
+				Why:   releve.Say("database-closed-path", "path", closed, "account", who.name),
+			}
 		}
 		return nil
 	}

@@ -166,7 +166,8 @@ func (c *Cluster) waitReplay(ctx context.Context, at releve.LSN) error {
 
 // notThere says how far a copy has come that was waited for.
 func notThere(at, awaited releve.LSN, err error) error {
-	return releve.Because(err, fmt.Sprintf("the copy is at %s and not yet at %s", at, awaited), "cause-not-there", "own", at.String(), "theirs", awaited.String())
+	return releve.Because(err, fmt.Sprintf("the copy is at %s and not yet at %s", at, awaited),
+		"cause-not-there", "own", at.String(), "theirs", awaited.String())
 }
 
 // Lineage is the timeline that the data is on, with where its ancestors were left. Two

@@ -32,17 +32,20 @@ type PositionAhead struct {
 }
 
 func (p *PositionAhead) Error() string {
-	return fmt.Sprintf("store: the position of this spool is %d, and %d records below it are not stored: renew the spool, then drain again", p.Position, p.Unknown)
+	return fmt.Sprintf("store: the position of this spool is %d, and %d records below it are not stored: "+
+		"renew the spool, then drain again", p.Position, p.Unknown)
 }
 
-// Drain stores the records of a spool, in ascending order of sequence, in one transaction that also advances the
-// spool's position (R14). Records at or below the position are skipped. It always writes a row, so its acknowledged commit settles
-// earlier ones in doubt, and a Drain of no records is how to ask for the position.
+// Drain stores the records of a spool, in ascending order of sequence, in one transaction
+// that also advances the spool's position (R14). Records at or below the position are
+// skipped. It always writes a row, so its acknowledged commit settles earlier ones in
+// doubt, and a Drain of no records is how to ask for the position.
 // A record refused for its own fault goes to the table refused and stops nothing.
 func (s *Store) Drain(ctx context.Context, seat releve.Seat, incarnation string, records []releve.SpoolRecord) (Drained, error) {
 	for i := 1; i < len(records); i++ {
 		if records[i].Sequence <= records[i-1].Sequence {
-			return Drained{}, fmt.Errorf("store: record %d comes after record %d of the same spool", records[i].Sequence, records[i-1].Sequence)
+			return Drained{}, fmt.Errorf("store: record %d comes after record %d of the same spool",
+				records[i].Sequence, records[i-1].Sequence)
 		}
 	}
 	before, _ := s.gate.doubts()
@@ -59,7 +62,8 @@ func (s *Store) Drain(ctx context.Context, seat releve.Seat, incarnation string,
 		s.opt.OnDoubt(s.gate.inDoubt())
 	}
 	if d.Refused > 0 || d.Missing > 0 {
-		s.opt.Log.Warn("spool drained with records refused or missing", "seat", seat, "incarnation", incarnation, "new", d.New, "already", d.Already,
+		s.opt.Log.Warn("spool drained with records refused or missing",
+			"seat", seat, "incarnation", incarnation, "new", d.New, "already", d.Already,
 			"refused", d.Refused, "missing", d.Missing)
 	}
 	if len(d.stored) > 0 {

@@ -63,7 +63,10 @@ func (w witnesses) outcome(c releve.Call) string {
 
 // listed takes the calls in memory and those that are stored together. Nothing is held but
 // the calls in memory and one page. A database that is away leaves what memory has (C10).
-func listed(memory []releve.Call, limit int, read func(after CallMark, most int) (CallPage, error)) iter.Seq2[[]releve.Call, error] {
+func listed(
+	memory []releve.Call, limit int,
+	read func(after CallMark, most int) (CallPage, error),
+) iter.Seq2[[]releve.Call, error] {
 	return func(yield func([]releve.Call, error) bool) {
 		var after CallMark
 		rest, left := memory, limit

@@ -32,7 +32,8 @@ func (s *Store) SetLone(ctx context.Context, lone bool) error {
 	}
 	if err := s.passBarrier(ctx, lone); err != nil {
 		inFlight, lost, _ := s.gate.pending()
-		return s.explain(fmt.Errorf("store: lone=%t not reached, %d transactions in flight, %d lost sessions: %w", lone, inFlight, len(lost), err))
+		return s.explain(fmt.Errorf("store: lone=%t not reached, %d transactions in flight, %d lost sessions: %w",
+			lone, inFlight, len(lost), err))
 	}
 	s.gate.change(func() { s.gate.lone, s.gate.vote = lone, lone })
 	return nil

@@ -53,10 +53,18 @@ type Database interface {
 
 // NewRecords is without a store. ownUser is the site's own at the PBX; onStored is told of each
 // fact that the database has.
-func NewRecords(database Database, seat releve.Seat, ownUser string, onStored func([]releve.Fact), explain func(severity releve.Severity, what releve.Sentence), notice func(about string, what releve.Sentence), log *slog.Logger) *Records {
+func NewRecords(
+	database Database, seat releve.Seat, ownUser string,
+	onStored func([]releve.Fact),
+	explain func(severity releve.Severity, what releve.Sentence),
+	notice func(about string, what releve.Sentence),
+	log *slog.Logger,
+) *Records {
 	return &Records{
-		notice: notice, doubts: doubts{explain: explain, notice: notice, open: map[int][]releve.Sentence{}}, found: make(chan struct{}, 1),
-		database: database, seat: seat, ownUser: ownUser, log: log, onStored: onStored, explain: explain, open: make(chan struct{}),
+		notice: notice, doubts: doubts{explain: explain, notice: notice, open: map[int][]releve.Sentence{}},
+		found:    make(chan struct{}, 1),
+		database: database, seat: seat, ownUser: ownUser, log: log,
+		onStored: onStored, explain: explain, open: make(chan struct{}),
 		readers: make(chan struct{}, callReaders),
 	}
 }
@@ -78,7 +86,8 @@ func (r *Records) Open(ctx context.Context, term releve.Term, lone bool, promoti
 		r.log.Warn("if this server were set aside, its rows would have to be compared", "err", err)
 	}
 	s, err := Open(ctx, pool, Options{
-		Term: term, Seat: r.seat, Lone: lone, Promotion: promotion, OwnUser: r.ownUser, OnStored: r.onStored, OnDoubt: r.doubts.ofNext(), Log: r.log,
+		Term: term, Seat: r.seat, Lone: lone, Promotion: promotion, OwnUser: r.ownUser,
+		OnStored: r.onStored, OnDoubt: r.doubts.ofNext(), Log: r.log,
 	})
 	if err != nil {
 		go pool.Close() // it waits for sessions that may hang until PostgreSQL is stopped

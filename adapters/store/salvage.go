@@ -60,7 +60,8 @@ func insertSalvage(ctx context.Context, tx pgx.Tx, found releve.Salvage) (id int
 			state = releve.SalvageOpen
 		}
 	}
-	err = tx.QueryRow(ctx, `INSERT INTO salvage (id, seat, directory, term, timeline, fork, method, why, commits, transactions, state)
+	err = tx.QueryRow(ctx, `
+		INSERT INTO salvage (id, seat, directory, term, timeline, fork, method, why, commits, transactions, state)
 		SELECT coalesce(max(id), 0) + 1, $1, $2, $3, $4, $5::text::pg_lsn, $6, $7, $8, $9, $10 FROM salvage RETURNING id`,
 		found.Seat, found.Directory, int64(found.Term), int64(found.Timeline), found.Fork.String(), found.Method, found.Why,
 		found.Commits, found.Transactions, state).Scan(&id)
@@ -71,7 +72,8 @@ func insertSalvage(ctx context.Context, tx pgx.Tx, found releve.Salvage) (id int
 }
 
 func insertChanges(ctx context.Context, tx pgx.Tx, id int64, changes []releve.SalvageChange) error {
-	columns := []string{"salvage", "number", "relation", "key", "op", "before", "known", "after", "times", "at", "class", "theirs"}
+	columns := []string{"salvage", "number", "relation", "key", "op",
+		"before", "known", "after", "times", "at", "class", "theirs"}
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"salvage_change"}, columns,
 		pgx.CopyFromSlice(len(changes), func(i int) ([]any, error) {
 			c := changes[i]
@@ -129,7 +131,8 @@ func (s *Store) DiscardSalvage(ctx context.Context, id int64) (after releve.Salv
 			return err
 		}
 		var applied bool
-		err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM salvage_change WHERE salvage = $1 AND applied_at IS NOT NULL)`, id).Scan(&applied)
+		err := tx.QueryRow(ctx,
+			`SELECT EXISTS (SELECT FROM salvage_change WHERE salvage = $1 AND applied_at IS NOT NULL)`, id).Scan(&applied)
 		if err != nil {
 			return err
 		}
@@ -157,7 +160,9 @@ func lockSalvage(ctx context.Context, tx pgx.Tx, id int64) error {
 // decide writes the row again even when it says so already: its commit settles an earlier one
 // in doubt (R7).
 func decide(ctx context.Context, tx pgx.Tx, id int64, state releve.SalvageState) error {
-	_, err := tx.Exec(ctx, `UPDATE salvage SET state = $2, decided_at = CASE WHEN state = $2 THEN decided_at ELSE now() END WHERE id = $1`, id, state)
+	_, err := tx.Exec(ctx,
+		`UPDATE salvage SET state = $2, decided_at = CASE WHEN state = $2 THEN decided_at ELSE now() END WHERE id = $1`,
+		id, state)
 	return err
 }
 
@@ -173,7 +178,8 @@ func (s *Store) Salvage(ctx context.Context, id int64, limit int) (releve.Salvag
 
 const salvageQuery = `SELECT id, seat, directory, term, timeline, fork::text, method, why, commits, transactions, at, state,
 	decided_at,
-	coalesce(n.same, 0), coalesce(n.already, 0), coalesce(n.conflict, 0), coalesce(n.new, 0), coalesce(n.bookkeeping, 0), coalesce(n.applied, 0)
+	coalesce(n.same, 0), coalesce(n.already, 0), coalesce(n.conflict, 0), coalesce(n.new, 0),
+	coalesce(n.bookkeeping, 0), coalesce(n.applied, 0)
 	FROM salvage LEFT JOIN LATERAL (
 		SELECT count(*) FILTER (WHERE class = 'same') AS same, count(*) FILTER (WHERE class = 'already') AS already,
 		       count(*) FILTER (WHERE class = 'conflict') AS conflict, count(*) FILTER (WHERE class = 'new') AS new,
@@ -226,7 +232,8 @@ const changeQuery = `SELECT number, relation, key, op, before, known, after, tim
 
 func scanChange(row pgx.CollectableRow) (c releve.SalvageChange, err error) {
 	var at, applied *time.Time
-	err = row.Scan(&c.Number, &c.Table, &c.Key, &c.Op, &c.Before, &c.Known, &c.After, &c.Times, &at, &c.Class, &c.Theirs, &applied)
+	err = row.Scan(&c.Number, &c.Table, &c.Key, &c.Op, &c.Before,
+		&c.Known, &c.After, &c.Times, &at, &c.Class, &c.Theirs, &applied)
 	c.At, c.AppliedAt = orZero(at), orZero(applied)
 	return c, err
 }

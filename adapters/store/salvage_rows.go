@@ -204,7 +204,8 @@ func (t table) statement(c releve.SalvageChange) (sql string, args []any) {
 		values[i] = fmt.Sprintf("$%d::text::%s", i+1, t.types[column])
 	}
 	if c.After != nil && c.Theirs == nil {
-		return fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s) ON CONFLICT DO NOTHING", quoted(t.name), quoted(columns...), strings.Join(values, ", ")), args
+		return fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s) ON CONFLICT DO NOTHING",
+			quoted(t.name), quoted(columns...), strings.Join(values, ", ")), args
 	}
 	var where []string
 	for _, column := range t.key {
@@ -215,7 +216,8 @@ func (t table) statement(c releve.SalvageChange) (sql string, args []any) {
 	if c.After == nil {
 		return fmt.Sprintf("DELETE FROM %s WHERE %s", quoted(t.name), condition), args
 	}
-	return fmt.Sprintf("UPDATE %s SET (%s) = ROW(%s) WHERE %s", quoted(t.name), quoted(columns...), strings.Join(values, ", "), condition), args
+	return fmt.Sprintf("UPDATE %s SET (%s) = ROW(%s) WHERE %s",
+		quoted(t.name), quoted(columns...), strings.Join(values, ", "), condition), args
 }
 
 func quoted(names ...string) string {
@@ -235,7 +237,9 @@ const applyMost = 1000
 // applyRows judges and applies all rows of a salvage that were not applied before.
 func applyRows(ctx context.Context, tx pgx.Tx, id int64, choice SalvageChoice) error {
 	for after := 0; ; {
-		rows, err := tx.Query(ctx, changeQuery+`WHERE salvage = $1 AND applied_at IS NULL AND number > $2 ORDER BY number LIMIT $3`, id, after, applyMost)
+		rows, err := tx.Query(ctx,
+			changeQuery+`WHERE salvage = $1 AND applied_at IS NULL AND number > $2 ORDER BY number LIMIT $3`,
+			id, after, applyMost)
 		if err != nil {
 			return err
 		}
@@ -250,7 +254,8 @@ func applyRows(ctx context.Context, tx pgx.Tx, id int64, choice SalvageChoice) e
 		}
 		batch := new(pgx.Batch)
 		for _, c := range changes {
-			chosen := tables[c.Table].takes(c) && (c.Class == releve.SalvageNew || c.Class == releve.SalvageConflict && choice.Replace)
+			chosen := tables[c.Table].takes(c) &&
+				(c.Class == releve.SalvageNew || c.Class == releve.SalvageConflict && choice.Replace)
 			if chosen {
 				sql, args := tables[c.Table].statement(c)
 				batch.Queue(sql, args...).Exec(oneRow)

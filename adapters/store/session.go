@@ -94,7 +94,8 @@ func (s *session) meet(ctx context.Context, conn *pgconn.PgConn, durability stri
 	}
 	row := results[0].Rows[0]
 	if got := string(row[0]); got != durability {
-		return fmt.Errorf("synchronous_commit is %q and must be %q: an acknowledged row would not be mirrored; mend the configuration of PostgreSQL (R1)", got, durability)
+		return fmt.Errorf("synchronous_commit is %q and must be %q: an acknowledged row would not be mirrored; "+
+			"mend the configuration of PostgreSQL (R1)", got, durability)
 	}
 	pid, err := strconv.ParseInt(string(row[1]), 10, 32)
 	if err != nil {

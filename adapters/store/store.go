@@ -140,7 +140,8 @@ func (s *Store) checkTerm(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("the database was written in term %d by %s, so %s may not write it in term %d: compare the journals of both servers",
+	return fmt.Errorf("the database was written in term %d by %s, "+
+		"so %s may not write it in term %d: compare the journals of both servers",
 		term, seat, s.opt.Seat, s.opt.Term)
 }
 

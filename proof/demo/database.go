@@ -23,12 +23,14 @@ func databaseRows(ctx context.Context, data string) (map[releve.FactID]int, erro
 		return nil, errors.Join(err, fmt.Errorf("%d sockets of PostgreSQL below %s", len(sockets), data))
 	}
 	_, port, _ := strings.Cut(filepath.Base(sockets[0]), "PGSQL.")
-	db, err := pgx.Connect(ctx, fmt.Sprintf("host=%s port=%s user=releve dbname=releve application_name=demo", filepath.Dir(sockets[0]), port))
+	db, err := pgx.Connect(ctx, fmt.Sprintf("host=%s port=%s user=releve dbname=releve application_name=demo",
+		filepath.Dir(sockets[0]), port))
 	if err != nil {
 		return nil, err
 	}
 	defer db.Close(context.WithoutCancel(ctx))
-	rows, err := db.Query(ctx, "SELECT fact_id FROM call UNION ALL SELECT fact_id FROM call_step UNION ALL SELECT fact_id FROM call_end")
+	rows, err := db.Query(ctx,
+		"SELECT fact_id FROM call UNION ALL SELECT fact_id FROM call_step UNION ALL SELECT fact_id FROM call_end")
 	if err != nil {
 		return nil, err
 	}

@@ -130,7 +130,8 @@ func (s *show) openTelephony(ctx context.Context) error {
 		return err
 	}
 	s.later(pbx.Close)
-	s.narrator.say(plain, "addresses", "pbx", s.street.sip(pbxHouse), "main", s.street.house(mainHouse), "secondary", s.street.house(secondaryHouse))
+	s.narrator.say(plain, "addresses",
+		"pbx", s.street.sip(pbxHouse), "main", s.street.house(mainHouse), "secondary", s.street.house(secondaryHouse))
 	for house, user := range map[byte]string{phoneHouse: extension, operatorHouse: operator} {
 		phone, err := practice.NewPhone(ctx, practice.PhoneOptions{
 			Listen: s.street.sip(house), PBX: s.street.sip(pbxHouse), Domain: domain, User: user, Password: phonePassword,
@@ -261,7 +262,8 @@ func (s *show) kill(ctx context.Context) error {
 	failure := time.Now()
 	killed := s.servers[releve.Main].killAll()
 	s.narrator.sayAt(failure, red, "act-kill", "processes", killed)
-	err := s.traffic.until(ctx, takeoverLimit, "call answered by the secondary", func() bool { return s.facts.takeover(s.traffic, failure) })
+	err := s.traffic.until(ctx, takeoverLimit, "call answered by the secondary",
+		func() bool { return s.facts.takeover(s.traffic, failure) })
 	if err != nil {
 		return errors.Join(err, s.servers[releve.Secondary].ended())
 	}
@@ -380,7 +382,8 @@ func (s *show) tellState(ctx context.Context, seat releve.Seat) {
 		return // the next act says what is wrong with it
 	}
 	n := s.narrator
-	n.say(plain, "state", "server", n.seat(seat), "term", v.Term, "owner", n.seat(v.Owner), "word", n.text("word-"+string(v.Word)))
+	n.say(plain, "state",
+		"server", n.seat(seat), "term", v.Term, "owner", n.seat(v.Owner), "word", n.text("word-"+string(v.Word)))
 }
 
 // keep leaves the site to whoever wants to try by hand, until ctx ends.
@@ -396,7 +399,8 @@ func (s *show) keep(ctx context.Context) {
 	n.add(plain, "try-kill", "processes", strings.Join(pids, " "))
 	n.add(plain, "try-restart", "program", s.options.Releve, "config", s.site.MainConfig)
 	n.add(plain, "try-return", "program", s.options.Releve, "config", s.site.MainConfig)
-	n.add(plain, "try-call", "user", guest, "password", phonePassword, "domain", domain, "proxy", s.street.sip(pbxHouse), "number", number, "extension", extension)
+	n.add(plain, "try-call", "user", guest, "password", phonePassword, "domain", domain,
+		"proxy", s.street.sip(pbxHouse), "number", number, "extension", extension)
 	n.add(plain, "try-logs", "files", s.servers[releve.Main].log+", "+s.servers[releve.Secondary].log)
 	n.write("")
 	n.say(plain, "kept")

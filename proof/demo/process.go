@@ -76,7 +76,8 @@ func (s *server) pid() int { return s.cmd.Process.Pid }
 func (s *server) ended() error {
 	select {
 	case <-s.done:
-		return fmt.Errorf("%s has ended by itself (%s). Its last words, from %s:\n%s", s.name, s.cmd.ProcessState, s.log, tail(s.log, 12))
+		return fmt.Errorf("%s has ended by itself (%s). Its last words, from %s:\n%s",
+			s.name, s.cmd.ProcessState, s.log, tail(s.log, 12))
 	default:
 		return nil
 	}

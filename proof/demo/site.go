@@ -97,7 +97,8 @@ func freeStreet() (street, error) {
 			return street(n), nil
 		}
 	}
-	return 0, fmt.Errorf("no free addresses for the show between 127.0.0.0 and 127.0.%d.255: is another one running? %w", streets-1, err)
+	return 0, fmt.Errorf("no free addresses for the show between 127.0.0.0 and 127.0.%d.255: is another one running? %w",
+		streets-1, err)
 }
 
 // free says which address is taken.

@@ -133,7 +133,8 @@ func (t *traffic) tellEvent(n int, e practice.Event) {
 	switch e.Kind {
 	case practice.Answered:
 		offered := t.events[e.Call][0].At
-		t.narrator.sayAt(e.At, green, "answered", "call", n, "server", t.narrator.seat(t.hosts[e.Contact]), "after", seconds(e.At.Sub(offered)))
+		t.narrator.sayAt(e.At, green, "answered", "call", n,
+			"server", t.narrator.seat(t.hosts[e.Contact]), "after", seconds(e.At.Sub(offered)))
 	case practice.MainNoReply:
 		t.narrator.sayAt(e.At, yellow, "main-silent", "call", n)
 	case practice.MainRefused:

@@ -32,7 +32,10 @@ func (r Report) String() string {
 	if r.Broken != "" {
 		return fmt.Sprintf("%d states: broken after %d moves: %s", r.States, len(r.Page), r.Broken)
 	}
-	return fmt.Sprintf("%d states, %d moves, %d machines (%s): nothing broken, %d states from which the site cannot become protected, %d of which the bounds hide it, %d in which nothing is left that may decide",
+	return fmt.Sprintf("%d states, %d moves, %d machines (%s): nothing broken, "+
+		"%d states from which the site cannot become protected, "+
+		"%d of which the bounds hide it, "+
+		"%d in which nothing is left that may decide",
 		r.States, r.Moves, r.Machines, r.Bounds, r.Stuck, r.AtBounds, r.Orphaned)
 }
 
@@ -180,7 +183,8 @@ func (x *explorer) inStep(from *state, m move) string {
 		if a.kind == takeover.Fence {
 			busy = false
 		}
-		anew := a.rule == "gate-opened-alone" && from.servers[m.who].work.job == open // the agent ends the one that is in vain first
+		// The agent ends the one that is in vain first.
+		anew := a.rule == "gate-opened-alone" && from.servers[m.who].work.job == open
 		if a.kind == takeover.Begin && busy && !anew {
 			return "a job is begun while another runs: " + a.rule
 		}
@@ -230,7 +234,8 @@ func (x *explorer) wrong(s *state) string {
 		v, o := &s.servers[i], &s.servers[1-i]
 		d := &x.journals.values[v.journal]
 		switch {
-		case decide[i] && v.disk == ours && s.acked&^v.log.mask() != 0 && (v.store || !v.torn): // one that knows of it stands still
+		// One that knows of it stands still.
+		case decide[i] && v.disk == ours && s.acked&^v.log.mask() != 0 && (v.store || !v.torn):
 			return fmt.Sprintf("an acknowledged row is missing at the %s, which %s", seats[i], holding(d))
 		case decide[0] && decide[1]:
 			return "two servers hold the vote" + x.whereItLies(s)

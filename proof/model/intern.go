@@ -43,9 +43,11 @@ type identity struct {
 func identify(m *takeover.Machine) identity {
 	return identity{
 		Durable: m.Durable, known: m.Known, heard: m.OtherAt > 0, phase: m.Phase, boot: m.Boot, other: m.Other,
-		db: m.DB, seen: m.Mirror, target: m.Target, need: m.Need, gate: m.Gate, lone: m.Lone, looked: m.Looked, job: m.Job, failed: m.Failed,
+		db: m.DB, seen: m.Mirror, target: m.Target, need: m.Need, gate: m.Gate,
+		lone: m.Lone, looked: m.Looked, job: m.Job, failed: m.Failed,
 		suspended: m.Suspended, leaving: m.Leaving, asked: m.Order,
-		register: m.Register, registerHeard: m.RegisterAt > 0, asking: m.ClaimTurn > 0, confirmed: m.Confirmed, regained: m.Regained, told: m.Carried,
+		register: m.Register, registerHeard: m.RegisterAt > 0, asking: m.ClaimTurn > 0,
+		confirmed: m.Confirmed, regained: m.Regained, told: m.Carried,
 	}
 }
 
@@ -347,7 +349,8 @@ func unsound(was takeover.Machine, m *takeover.Machine, in input, told []takeove
 		return "an owner that says that it is well is relieved on the strength of a header"
 	}
 	for _, a := range told {
-		if in.kind == ended && in.failed && was.Job == jobs[in.work.job] && a.Kind == takeover.Begin && a.Job == jobs[in.work.job] {
+		if in.kind == ended && in.failed && was.Job == jobs[in.work.job] &&
+			a.Kind == takeover.Begin && a.Job == jobs[in.work.job] {
 			return "a job that failed is begun again at once, and so for ever: " + a.Rule
 		}
 	}

@@ -49,7 +49,8 @@ type Bounds struct {
 
 // String is the bounds as a report names them.
 func (b Bounds) String() string {
-	return fmt.Sprintf("terms up to %d, %d hand-overs of the vote in a term, %d rows, %d faults, %d orders, %d incarnations of the arbiter",
+	return fmt.Sprintf("terms up to %d, %d hand-overs of the vote in a term, %d rows, "+
+		"%d faults, %d orders, %d incarnations of the arbiter",
 		b.Terms, b.Number, b.Rows, b.Faults, b.Orders, b.Incarnations)
 }
 

@@ -134,7 +134,8 @@ func lasting(k takeover.ActionKind) bool {
 func (w *walk) put(s state, m move) {
 	for i := range s.servers {
 		v := &s.servers[i]
-		if d := w.journals.values[v.journal]; v.known && (int(d.Term) > w.bounds.Terms || int(d.Number) > w.bounds.Number || int(d.Incarnation) > w.bounds.Incarnations) {
+		if d := w.journals.values[v.journal]; v.known &&
+			(int(d.Term) > w.bounds.Terms || int(d.Number) > w.bounds.Number || int(d.Incarnation) > w.bounds.Incarnations) {
 			w.dropped = true
 			return
 		}
@@ -468,9 +469,14 @@ func (w *walk) unused(s *state) uint8 {
 	for i := range s.servers {
 		v := &s.servers[i]
 		d, m, t := &w.journals.values[v.journal], &w.machines[v.machine], &w.statuses.values[v.wire]
-		named = append(named, string(dataID(v.data)), string(d.DataID), string(d.Candidate.DataID), string(m.DataID), string(m.Durable.Candidate.DataID),
-			string(m.Other.DataID), string(m.Other.Candidate.DataID), string(t.DataID), string(t.Candidate.DataID), string(m.Register.Candidate.DataID),
-			string(w.claims.values[v.claim].Want.Candidate.DataID), string(w.claims.values[v.late].Want.Candidate.DataID), string(w.words.values[v.held].Register.Candidate.DataID))
+		named = append(named, string(dataID(v.data)), string(d.DataID), string(d.Candidate.DataID),
+			string(m.DataID), string(m.Durable.Candidate.DataID),
+			string(m.Other.DataID), string(m.Other.Candidate.DataID),
+			string(t.DataID), string(t.Candidate.DataID),
+			string(m.Register.Candidate.DataID),
+			string(w.claims.values[v.claim].Want.Candidate.DataID),
+			string(w.claims.values[v.late].Want.Candidate.DataID),
+			string(w.words.values[v.held].Register.Candidate.DataID))
 	}
 	for n := uint8(1); ; n++ {
 		if !slices.Contains(named, string(dataID(n))) {

@@ -124,7 +124,8 @@ const maxDigits = 32
 func openSound(at netip.Addr) (*sound, error) {
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(at, 0)))
 	if err != nil {
-		return nil, fmt.Errorf("no port for the sound of a practice call on %s: fewer calls at once, or more open files: %w", at, err)
+		return nil, fmt.Errorf("no port for the sound of a practice call on %s: fewer calls at once, or more open files: %w",
+			at, err)
 	}
 	done, stop := context.WithCancel(context.Background())
 	s := &sound{conn: conn, digits: make(chan byte, maxDigits), first: make(chan time.Time, 1), done: done, stop: stop}
@@ -302,7 +303,8 @@ func (k *keyPress) next(stream *rtp, event uint8) [][]byte {
 
 // offerSDP offers both laws of G.711 and telephone events.
 func offerSDP(at netip.AddrPort) []byte {
-	return describe(at, "0 8 101", "a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n")
+	return describe(at, "0 8 101",
+		"a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n")
 }
 
 // answerSDP takes what was chosen from an offer, with the offer's numbers.
@@ -316,7 +318,9 @@ func answerSDP(at netip.AddrPort, m media) []byte {
 }
 
 func describe(at netip.AddrPort, formats, maps string) []byte {
-	return fmt.Appendf(nil, "v=0\r\no=practice 1 1 IN IP4 %s\r\ns=practice\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio %d RTP/AVP %s\r\n%sa=ptime:20\r\na=sendrecv\r\n",
+	return fmt.Appendf(nil,
+		"v=0\r\no=practice 1 1 IN IP4 %s\r\ns=practice\r\nc=IN IP4 %s\r\nt=0 0\r\n"+
+			"m=audio %d RTP/AVP %s\r\n%sa=ptime:20\r\na=sendrecv\r\n",
 		at.Addr(), at.Addr(), at.Port(), formats, maps)
 }
 

@@ -312,7 +312,10 @@ func (p postgres) Look(ctx context.Context) (seen takeover.Database, mirror *tak
 			seen.Replay = seen.Flush - c.unplayed
 		}
 		if c.runs == primary {
-			mirror = &takeover.Mirror{Own: own, Streaming: p.sends(), Lost: p.other().database.session.tooOld, Flush: p.lsn(c.reported)}
+			mirror = &takeover.Mirror{
+				Own: own, Streaming: p.sends(),
+				Lost: p.other().database.session.tooOld, Flush: p.lsn(c.reported),
+			}
 		}
 	})
 	return seen, mirror, err
@@ -341,7 +344,9 @@ func (p postgres) Promote(ctx context.Context, _ releve.PromotionID, _ takeover.
 }
 
 // Rejoin makes this data a copy of the other's. Rows that only it had are set aside.
-func (p postgres) Rejoin(ctx context.Context, _ takeover.Promotion, tell func(releve.Sentence, *releve.Progress)) (id releve.DataID, err error) {
+func (p postgres) Rejoin(
+	ctx context.Context, _ takeover.Promotion, tell func(releve.Sentence, *releve.Progress),
+) (id releve.DataID, err error) {
 	p.Fence()
 	if err = p.copyable(ctx); err != nil {
 		return "", err

@@ -45,7 +45,8 @@ func (j saver) Save(ctx context.Context, d takeover.Durable) error {
 		}
 	}
 	if j.without.Saving {
-		j.later(j.dice.of(j.seat, ofJournal).between(time.Millisecond, 300*time.Millisecond), func() { j.change(func() { j.write(d) }) })
+		j.later(j.dice.of(j.seat, ofJournal).between(time.Millisecond, 300*time.Millisecond),
+			func() { j.change(func() { j.write(d) }) })
 		return nil
 	}
 	j.mu.Lock()
@@ -194,7 +195,8 @@ func (f *spool) Append(ctx context.Context, facts ...releve.Fact) error {
 		return err
 	}
 	if f.without.Fsync {
-		f.later(f.dice.of(f.seat, ofSpool).between(10*time.Millisecond, 300*time.Millisecond), func() { f.change(func() { f.write(facts) }) })
+		f.later(f.dice.of(f.seat, ofSpool).between(10*time.Millisecond, 300*time.Millisecond),
+			func() { f.change(func() { f.write(facts) }) })
 		f.change(func() { f.ledger.promise(facts) })
 		return nil
 	}

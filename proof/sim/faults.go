@@ -234,7 +234,8 @@ func (s *site) partitionsLink(from ...int) func() {
 func (s *site) degradesLink(d die) func() {
 	n := &s.network
 	n.loss, n.delay, n.duplicates = 2+d.below(8), d.between(0, 600*time.Millisecond), 1+d.below(4)
-	s.note("", "The link is bad: one message in %d is lost, each may be delayed by %s, and come again.", n.loss, n.delay.Round(time.Millisecond))
+	s.note("", "The link is bad: one message in %d is lost, each may be delayed by %s, and come again.",
+		n.loss, n.delay.Round(time.Millisecond))
 	return func() {
 		s.note("", "The link is good again.")
 		n.loss, n.delay, n.duplicates = 0, 0, 0

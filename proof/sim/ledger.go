@@ -86,7 +86,8 @@ func (l *ledger) decides() {
 	r := l.site.witness.kept
 	for _, v := range l.site.servers {
 		if d := v.journal.kept; d.Alone() && r.Alone && r.Owner != v.seat && r.Term > d.Term {
-			l.site.breaks("the %s holds the vote of term %d, and the register has given term %d to the %s", v.seat, d.Term, r.Term, r.Owner)
+			l.site.breaks("the %s holds the vote of term %d, and the register has given term %d to the %s",
+				v.seat, d.Term, r.Term, r.Owner)
 		}
 	}
 }
@@ -178,7 +179,8 @@ func (l *ledger) audit(owner *server, mirrored bool) {
 	l.opened(owner)
 	for _, x := range l.acked {
 		if mirror := owner.other(); mirrored && !mirror.database.has(x) {
-			l.site.breaks("the mirror is not true: the %s holds the vote without row %d of term %d", mirror.seat, x.position, x.term)
+			l.site.breaks("the mirror is not true: the %s holds the vote without row %d of term %d",
+				mirror.seat, x.position, x.term)
 			return
 		}
 	}

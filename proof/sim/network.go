@@ -193,7 +193,9 @@ func (l link) Check(ctx context.Context, q releve.CheckQuestion) (takeover.Reply
 	return ask(ctx, l.process, peerLink, checkMe(q))
 }
 
-func (l link) CheckAndTell(ctx context.Context, q releve.CheckQuestion, word agent.Message, hears func(agent.Message)) (takeover.Reply, error) {
+func (l link) CheckAndTell(
+	ctx context.Context, q releve.CheckQuestion, word agent.Message, hears func(agent.Message),
+) (takeover.Reply, error) {
 	l.mu.Lock()
 	former := l.other().weak.former
 	l.mu.Unlock()

@@ -32,7 +32,10 @@ type binding struct {
 }
 
 func newPBX(s *site) pbx {
-	return pbx{up: true, lasts: expires, path: [2]bool{true, true}, bindings: map[string]binding{}, refuses: s.dice.of("", ofPBX).one(3)}
+	return pbx{
+		up: true, lasts: expires, path: [2]bool{true, true},
+		bindings: map[string]binding{}, refuses: s.dice.of("", ofPBX).one(3),
+	}
 }
 
 func (x *pbx) reaches(seat releve.Seat) bool { return x.up && x.path[side(seat)] }

@@ -86,7 +86,10 @@ func (t telephone) TestCall(ctx context.Context, _ string, _ bool) (releve.TestC
 	if c.answeredBy == "" {
 		return releve.TestCall{}, errors.New("480 Temporarily Unavailable")
 	}
-	return releve.TestCall{AnsweredAfter: c.answeredAfter, SoundAfter: c.answeredAfter, AnsweredBy: string(c.answeredBy), By: c.answeredBy, Known: true}, nil
+	return releve.TestCall{
+		AnsweredAfter: c.answeredAfter, SoundAfter: c.answeredAfter,
+		AnsweredBy: string(c.answeredBy), By: c.answeredBy, Known: true,
+	}, nil
 }
 
 // line keeps one SIP user bound, or not, as the product's own does.
@@ -104,7 +107,10 @@ type line struct {
 }
 
 func newLine(p *process, user string) *line {
-	return &line{process: p, user: user, die: p.dice.of(p.seat, ofRegister).die(), wake: make(chan struct{}, 1), former: p.elapsed() + settleTime}
+	return &line{
+		process: p, user: user, die: p.dice.of(p.seat, ofRegister).die(),
+		wake: make(chan struct{}, 1), former: p.elapsed() + settleTime,
+	}
 }
 
 func (l *line) want(on bool) {

@@ -90,8 +90,13 @@ func (f *Figures) Add(g Figures) {
 
 // String is one line for people.
 func (f Figures) String() string {
-	return fmt.Sprintf("%s of virtual time, %d faults, %d crashes, %d takeovers, %d rows acknowledged, %d facts promised, %d calls offered, %d answered, %d unacknowledged rows set aside, %d procedures asked for and %d at the end; %d sites with a witness, %d claims granted, %d registers wiped",
-		f.Lasted.Round(time.Second), f.Faults, f.Crashes, f.Takeovers, f.Rows, f.Facts, f.Offered, f.Answered, f.Salvage, f.Asked, f.Helped,
+	return fmt.Sprintf(
+		"%s of virtual time, %d faults, %d crashes, %d takeovers, "+
+			"%d rows acknowledged, %d facts promised, %d calls offered, %d answered, "+
+			"%d unacknowledged rows set aside, %d procedures asked for and %d at the end; "+
+			"%d sites with a witness, %d claims granted, %d registers wiped",
+		f.Lasted.Round(time.Second), f.Faults, f.Crashes, f.Takeovers,
+		f.Rows, f.Facts, f.Offered, f.Answered, f.Salvage, f.Asked, f.Helped,
 		f.Witnessed, f.Granted, f.Wiped)
 }
 

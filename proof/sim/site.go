@@ -116,7 +116,8 @@ func (s *Site) Until(what string, limit time.Duration, ok func() bool) {
 	s.t.Helper()
 	for end := s.elapsed() + limit; !ok(); time.Sleep(whole) {
 		if s.elapsed() >= end || s.ctx.Err() != nil {
-			s.t.Fatalf("%s: not within %s\nmain %s, secondary %s\n%s", what, limit, s.Main().Phase(), s.Secondary().Phase(), s.Trace())
+			s.t.Fatalf("%s: not within %s\nmain %s, secondary %s\n%s",
+				what, limit, s.Main().Phase(), s.Secondary().Phase(), s.Trace())
 		}
 	}
 }
@@ -334,7 +335,8 @@ func (v *Server) Outside() Outside {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	c := &v.database
-	o := Outside{string(c.runs), c.id, c.starts, v.fenced, v.hungUp, c.abandoned, slices.Clone(v.opened), v.exchanged, v.looked, false}
+	o := Outside{string(c.runs), c.id, c.starts, v.fenced, v.hungUp,
+		c.abandoned, slices.Clone(v.opened), v.exchanged, v.looked, false}
 	if v.running != nil {
 		o.Lone = v.running.store.lone
 	}

@@ -43,7 +43,8 @@ func (s *site) strangers() {
 }
 
 var reasons = []releve.OverflowReason{
-	releve.ReasonNoAnswer, releve.ReasonNoAnswer, releve.ReasonNoAnswer, releve.ReasonUnavailable, releve.ReasonBusy, releve.ReasonUnknown,
+	releve.ReasonNoAnswer, releve.ReasonNoAnswer, releve.ReasonNoAnswer,
+	releve.ReasonUnavailable, releve.ReasonBusy, releve.ReasonUnknown,
 }
 
 // forges sends one INVITE to a server, past the PBX. Whatever comes of it, nobody

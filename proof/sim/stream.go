@@ -23,7 +23,8 @@ const streamTimeout = 2 * time.Second
 // connects says whether rows could reach this mirror now.
 func (v *server) connects() bool {
 	m, o := &v.database, &v.other().database
-	return m.follows && !m.session.deaf && !m.session.tooOld && m.lives(standby) && o.lives(primary) && v.network.both() && m.follower(o)
+	return m.follows && !m.session.deaf && !m.session.tooOld &&
+		m.lives(standby) && o.lives(primary) && v.network.both() && m.follower(o)
 }
 
 // follower says whether PostgreSQL would let c stream from o: by timelines and

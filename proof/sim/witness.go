@@ -182,7 +182,9 @@ func (a arbiter) again(c takeover.Claim) {
 }
 
 // asks takes a question to the witness and the answer back, each on its own way.
-func (a arbiter) asks(ctx context.Context, serve func(context.Context) (takeover.Register, error)) (none takeover.Register, err error) {
+func (a arbiter) asks(
+	ctx context.Context, serve func(context.Context) (takeover.Register, error),
+) (none takeover.Register, err error) {
 	if err := a.acts(); err != nil {
 		return none, err
 	}
@@ -321,9 +323,11 @@ func (r aloud) String() string {
 	case r.Incarnation == 0:
 		return "it remembers nothing"
 	case r.Alone:
-		return fmt.Sprintf("version %d of incarnation %d, the %s decides alone in term %d", r.Version, r.Incarnation, r.Owner, r.Term)
+		return fmt.Sprintf("version %d of incarnation %d, the %s decides alone in term %d",
+			r.Version, r.Incarnation, r.Owner, r.Term)
 	}
-	return fmt.Sprintf("version %d of incarnation %d, hand-over %d of the %s in term %d lies here", r.Version, r.Incarnation, r.Number, r.Owner, r.Term)
+	return fmt.Sprintf("version %d of incarnation %d, hand-over %d of the %s in term %d lies here",
+		r.Version, r.Incarnation, r.Number, r.Owner, r.Term)
 }
 
 // writeBack is when a disk that lies writes what it has taken.

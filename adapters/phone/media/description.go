@@ -176,7 +176,8 @@ func (d description) choose(t Terms) (int, netip.AddrPort, Format, error) {
 		return i, remote, f, nil
 	}
 	if why == nil {
-		why = fmt.Errorf("%w: %s has no G.711 over plain RTP in packets of 5 ms or more; allow PCMA or PCMU, unencrypted, in the PBX", ErrNoCodec, d.summary())
+		why = fmt.Errorf("%w: %s has no G.711 over plain RTP in packets of 5 ms or more; "+
+			"allow PCMA or PCMU, unencrypted, in the PBX", ErrNoCodec, d.summary())
 	}
 	return 0, netip.AddrPort{}, Format{}, why
 }
@@ -253,7 +254,8 @@ func (m medium) remote(t Terms) (netip.AddrPort, error) {
 	case address.Is4() != t.Local.Addr().Is4():
 		return netip.AddrPort{}, fmt.Errorf("%w: names %s, and this server is at %s", ErrProtocol, address, t.Local.Addr())
 	case !within(t.Networks, address):
-		return netip.AddrPort{}, releve.Explained(ErrOutside, fmt.Sprintf("%v: names %s, outside of [pbx] networks", ErrOutside, address),
+		return netip.AddrPort{}, releve.Explained(ErrOutside,
+			fmt.Sprintf("%v: names %s, outside of [pbx] networks", ErrOutside, address),
 			"cause-outside", "address", address.String())
 	}
 	return netip.AddrPortFrom(address, m.port), nil
@@ -266,7 +268,8 @@ func (t Terms) host(text string) (netip.Addr, error) {
 	case err != nil && isName(text):
 		return t.Caller.Unmap(), nil
 	case err != nil || address.IsMulticast() || address.Zone() != "":
-		return netip.Addr{}, fmt.Errorf("%w: c= names %.80q, which is not the address of a host; groups are not supported", ErrSDP, text)
+		return netip.Addr{}, fmt.Errorf("%w: c= names %.80q, which is not the address of a host; groups are not supported",
+			ErrSDP, text)
 	}
 	return address.Unmap(), nil
 }

@@ -33,7 +33,8 @@ type Options struct {
 
 func (o Options) check() error {
 	if !o.Address.IsValid() || o.Address.IsUnspecified() {
-		return fmt.Errorf("RTP needs an address of this server, not %v: with several addresses a PBX would see calls come from the wrong one", o.Address)
+		return fmt.Errorf("RTP needs an address of this server, not %v: "+
+			"with several addresses a PBX would see calls come from the wrong one", o.Address)
 	}
 	if o.First < 1 || o.Last > 65535 || o.even() == 0 {
 		return fmt.Errorf("RTP ports %d to %d hold no even port between 1 and 65535: give each channel two", o.First, o.Last)

@@ -9,7 +9,8 @@
 // a ticker drops the ticks it is late for, so on a loaded machine every prompt gets
 // longer and the timestamps leave the clock for good. BenchmarkPacing200 shows both.
 //
-// What is absent: RTCP of our own (the other end's is only a sign of life), SRTP, recording, in-band keys, and codecs other than G.711.
+// What is absent: RTCP of our own (the other end's is only a sign of life), SRTP,
+// recording, in-band keys, and codecs other than G.711.
 package media
 
 import "time"

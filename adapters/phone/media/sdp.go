@@ -201,7 +201,8 @@ func writeAudio(text *strings.Builder, port uint16, protocol string, formats []F
 		fmt.Fprintf(&attributes, "a=rtpmap:%d telephone-event/8000\r\na=fmtp:%d 0-15\r\n", event, event)
 	}
 	writeMedia(text, audio, port, protocol, numbers)
-	fmt.Fprintf(text, "%sa=ptime:%d\r\na=%s\r\n", attributes.String(), formats[0].samples()*1000/sampleRate, cmp.Or(direction, SendRecv))
+	fmt.Fprintf(text, "%sa=ptime:%d\r\na=%s\r\n",
+		attributes.String(), formats[0].samples()*1000/sampleRate, cmp.Or(direction, SendRecv))
 }
 
 func writeMedia(text *strings.Builder, kind string, port uint16, protocol string, formats []string) {

@@ -67,7 +67,8 @@ func checkFormat(format []byte) error {
 	rate := binary.LittleEndian.Uint32(format[4:])
 	bits := binary.LittleEndian.Uint16(format[14:])
 	if encoding != wavPCM || channels != 1 || rate != sampleRate || bits != 16 {
-		return fmt.Errorf("%w: encoding %d, %d channel(s), %d Hz, %d bits; needed are encoding 1 (PCM), 1 channel, %d Hz, 16 bits; %s",
+		return fmt.Errorf("%w: encoding %d, %d channel(s), %d Hz, %d bits; "+
+			"needed are encoding 1 (PCM), 1 channel, %d Hz, 16 bits; %s",
 			ErrWAV, encoding, channels, rate, bits, sampleRate, convert)
 	}
 	return nil

@@ -28,7 +28,10 @@ type Line struct {
 
 // NewLine makes the line of a user. may is asked before each REGISTER: may this server bind
 // him, where the PBX shows our own binding, or any? explain tells the operator.
-func NewLine(pbx Registrar, a Account, may func(own, any bool) bool, explain func(releve.Severity, releve.Sentence), log *slog.Logger) *Line {
+func NewLine(
+	pbx Registrar, a Account, may func(own, any bool) bool,
+	explain func(releve.Severity, releve.Sentence), log *slog.Logger,
+) *Line {
 	return &Line{pbx: pbx, account: a, may: may, explain: explain, log: log, wanted: make(chan bool, 1)}
 }
 

@@ -263,7 +263,9 @@ func (c *Client) own(u sip.URI) bool {
 
 // register sends one REGISTER, without Contact when contact is "", gives credentials
 // where they are asked for, and reads the list of the answer.
-func (c *Client) register(ctx context.Context, a Account, contact string, expires time.Duration) (*sip.Response, []Binding, error) {
+func (c *Client) register(
+	ctx context.Context, a Account, contact string, expires time.Duration,
+) (*sip.Response, []Binding, error) {
 	u := c.user(a.User)
 	select {
 	case <-u.turn:

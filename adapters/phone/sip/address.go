@@ -254,5 +254,6 @@ func Plain(text string) string {
 
 // harmless says whether a text has nothing in it that a terminal would obey.
 func harmless(text string) bool {
-	return utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }) < 0
+	return utf8.ValidString(text) &&
+		strings.IndexFunc(text, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }) < 0
 }

@@ -15,7 +15,8 @@ type ChallengeError struct {
 }
 
 func (e *ChallengeError) Error() string {
-	return fmt.Sprintf("the PBX asks for an authentication that cannot be given here (%s): only digest with MD5, SHA-256 or SHA-512 can", e.Asks)
+	return fmt.Sprintf("the PBX asks for an authentication that cannot be given here (%s): "+
+		"only digest with MD5, SHA-256 or SHA-512 can", e.Asks)
 }
 
 // maxAsks is how much of a challenge is repeated to the operator.
@@ -69,7 +70,8 @@ func (c challenge) digest() *digest.Challenge {
 		Stale:     strings.EqualFold(c.params["stale"], "true"),
 		Userhash:  strings.EqualFold(c.params["userhash"], "true"),
 		Algorithm: strings.ToUpper(c.params["algorithm"]),
-		QOP:       strings.FieldsFunc(strings.ToLower(c.params["qop"]), func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }),
+		QOP: strings.FieldsFunc(strings.ToLower(c.params["qop"]),
+			func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }),
 	}
 	if !strings.EqualFold(c.scheme, "Digest") || !named || d.Nonce == "" || !digest.CanDigest(d) {
 		return nil

@@ -92,11 +92,13 @@ const (
 func Listen(o Options) (*Endpoint, error) {
 	raiseLimit()
 	if !o.Listen.Addr().IsValid() || o.Listen.Addr().IsUnspecified() {
-		return nil, fmt.Errorf("SIP cannot listen on %s: [sip] listen must name one address of this server, because the PBX answers to the address that it sees", o.Listen)
+		return nil, fmt.Errorf("SIP cannot listen on %s: [sip] listen must name one address of this server, "+
+			"because the PBX answers to the address that it sees", o.Listen)
 	}
 	socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(o.Listen))
 	if err != nil {
-		return nil, fmt.Errorf("SIP cannot listen on %s: %w; see which program holds it with `ss -ulpn`, or change [sip] listen", o.Listen, err)
+		return nil, fmt.Errorf("SIP cannot listen on %s: %w; "+
+			"see which program holds it with `ss -ulpn`, or change [sip] listen", o.Listen, err)
 	}
 	// A burst waits here and not at the senders, who would repeat it after 500 ms. The
 	// kernel may grant less, which is no reason not to serve.

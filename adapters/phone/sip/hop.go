@@ -22,7 +22,8 @@ func parseHop(text string) (h hop, err error) {
 		return h, err
 	}
 	protocol := strings.Split(parts[0], "/")
-	if len(protocol) != 3 || !strings.EqualFold(strings.TrimSpace(protocol[0]), "SIP") || strings.TrimSpace(protocol[1]) != "2.0" {
+	if len(protocol) != 3 || !strings.EqualFold(strings.TrimSpace(protocol[0]), "SIP") ||
+		strings.TrimSpace(protocol[1]) != "2.0" {
 		return h, fmt.Errorf("no Via: %.40q", parts[0])
 	}
 	fields := strings.Fields(protocol[2])

@@ -106,7 +106,8 @@ func refusal(s screened, from netip.AddrPort) (netip.AddrPort, []byte) {
 		return netip.AddrPort{}, nil
 	}
 	t := &Transaction{lines: s.lines, top: top, from: from}
-	if a, err := ParseAddress(value(s.lines, "to")); err == nil && a.Params["tag"] == "" || err != nil && !strings.Contains(value(s.lines, "to"), "tag=") {
+	if a, err := ParseAddress(value(s.lines, "to")); err == nil && a.Params["tag"] == "" ||
+		err != nil && !strings.Contains(value(s.lines, "to"), "tag=") {
 		t.tag = newTag()
 	}
 	return to, t.write(s.code, nil, nil)

@@ -285,7 +285,8 @@ func bounded(l field) error {
 		return fmt.Errorf("a header %.40s of %d bytes", l.name, len(l.value))
 	case !clean(l.value):
 		return fmt.Errorf("a control character in %.40s", l.name)
-	case l.name == "call-id" && (len(l.value) > maxCallID || strings.IndexFunc(l.value, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0):
+	case l.name == "call-id" && (len(l.value) > maxCallID ||
+		strings.IndexFunc(l.value, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0):
 		return fmt.Errorf("Call-ID %.40q of %d bytes", l.value, len(l.value))
 	case l.name == "from" || l.name == "to":
 		return boundedAddress(l)

@@ -17,10 +17,13 @@ const (
 )
 
 // forgedLine asks for a session under a name that is a line of the log.
-var forgedLine = visit{name: "PostgreSQL: a name that forges a line of the log", begin: func(d *draw, c net.Conn, _ *Stranger) error {
-	_, err := c.Write(startup(names(d)...))
-	return err
-}}
+var forgedLine = visit{
+	name: "PostgreSQL: a name that forges a line of the log",
+	begin: func(d *draw, c net.Conn, _ *Stranger) error {
+		_, err := c.Write(startup(names(d)...))
+		return err
+	},
+}
 
 // databaseDoor speaks PostgreSQL's protocol.
 var databaseDoor = door{
@@ -100,8 +103,13 @@ func disaster(d *draw) string {
 	code := d.one("XX001", "XX002", "58030", "53100", "58P01", "57P01", "53200", "53300", "00000")
 	process := d.one("checkpointer", "postmaster", "walwriter", "startup", "client backend")
 	before := d.one(code+" ["+process+"] ", code+" ["+process+"] ", code+" ", d.word(26)+" "+code+" ["+process+"] ")
-	said := d.one("could not write to file \"pg_wal/xlogtemp.1\": No space left on device", "could not fsync file \"base/1/1\": Input/output error",
-		"invalid page in block 1 of relation base/1/1", "database system is shut down", "page verification failed, calculated checksum 1 but expected 2",
-		"terminating connection due to administrator command", "could not open file \"global/pg_control\": No such file or directory")
-	return d.one("", "x", "releve") + end + before + d.one("PANIC", "PANIC", "ERROR", "FATAL", "LOG", "WARNING") + ":  " + said + end
+	said := d.one(
+		"could not write to file \"pg_wal/xlogtemp.1\": No space left on device",
+		"could not fsync file \"base/1/1\": Input/output error",
+		"invalid page in block 1 of relation base/1/1", "database system is shut down",
+		"page verification failed, calculated checksum 1 but expected 2",
+		"terminating connection due to administrator command",
+		"could not open file \"global/pg_control\": No such file or directory")
+	return d.one("", "x", "releve") + end + before +
+		d.one("PANIC", "PANIC", "ERROR", "FATAL", "LOG", "WARNING") + ":  " + said + end
 }

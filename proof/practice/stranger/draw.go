@@ -79,6 +79,7 @@ func (d *draw) mangled(text []byte) []byte {
 
 // escape is what a terminal, a log or a page would obey.
 func (d *draw) escape() string {
-	return d.one("\x1b]0;owned\x07", "\x1b[31mred", "\x1b[2J", "%1b%63", "\u202egnal", "\x9b31m", "<script>alert(1)</script>", "=cmd|' /C calc'!A0",
+	return d.one("\x1b]0;owned\x07", "\x1b[31mred", "\x1b[2J", "%1b%63",
+		"\u202egnal", "\x9b31m", "<script>alert(1)</script>", "=cmd|' /C calc'!A0",
 		"a\rb", "a\x00b", "\xff\xfe", "';drop table call;--")
 }

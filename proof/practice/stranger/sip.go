@@ -28,15 +28,19 @@ var questions = []trick{
 		return m.request(d, "OPTIONS", "sip:"+m.to.SIP.String(), nil)
 	}},
 	{"OPTIONS that asks for a check", func(d *draw, m scene) []byte {
-		return m.request(d, "OPTIONS", m.uri(d), []string{"X-Releve-Check: " + d.one("call-"+d.word(8), "watch", hex.EncodeToString(d.bytes(40)), d.word(d.length(2000)))})
+		return m.request(d, "OPTIONS", m.uri(d), []string{
+			"X-Releve-Check: " + d.one("call-"+d.word(8), "watch", hex.EncodeToString(d.bytes(40)), d.word(d.length(2000))),
+		})
 	}},
 	{"REGISTER", func(d *draw, m scene) []byte {
-		return m.request(d, "REGISTER", "sip:"+m.to.SIP.String(), []string{"Expires: " + d.one("0", "3600", "-1", "99999999999999999999")})
+		return m.request(d, "REGISTER", "sip:"+m.to.SIP.String(),
+			[]string{"Expires: " + d.one("0", "3600", "-1", "99999999999999999999")})
 	}},
 	{"a request of a dialog that he guesses", func(d *draw, m scene) []byte {
 		method := d.one("BYE", "CANCEL", "ACK", "NOTIFY", "INFO", "REFER", "UPDATE", "PRACK", "MESSAGE", "SUBSCRIBE", "PUBLISH")
 		return m.request(d, method, m.uri(d), []string{
-			"Event: refer", "Subscription-State: terminated;reason=noresource", "Refer-To: <sip:" + m.user(d) + "@" + m.self.String() + ">",
+			"Event: refer", "Subscription-State: terminated;reason=noresource",
+			"Refer-To: <sip:" + m.user(d) + "@" + m.self.String() + ">",
 		})
 	}},
 	{"a challenge that nobody asked for", func(d *draw, m scene) []byte {
@@ -47,7 +51,8 @@ var questions = []trick{
 		return m.response(d, code, d.one("REGISTER", "INVITE", "BYE", "REFER", "OPTIONS"), challenge(d, name))
 	}},
 	{"an answer to nothing", func(d *draw, m scene) []byte {
-		code := d.one("100 Trying", "180 Ringing", "200 OK", "202 Accepted", "302 Moved Temporarily", "403 Forbidden", "423 Interval Too Brief",
+		code := d.one("100 Trying", "180 Ringing", "200 OK", "202 Accepted",
+			"302 Moved Temporarily", "403 Forbidden", "423 Interval Too Brief",
 			"481 Call/Transaction Does Not Exist", "486 Busy Here", "503 Service Unavailable", "603 Decline", "699 x", "99 x")
 		return m.response(d, code, d.one("REGISTER", "INVITE", "BYE", "REFER", "OPTIONS", "CANCEL"),
 			"Retry-After: 4000000000", "Min-Expires: 4000000000", "Contact: *")
@@ -57,9 +62,12 @@ var questions = []trick{
 		case 0:
 			return d.bytes(d.length(1400))
 		case 1:
-			return []byte(strings.Repeat(d.one("\r\n", " ", "\x00", "INVITE ", "SIP/2.0 200 OK\r\n", "Via: ;\r\n"), d.length(300)))
+			return []byte(strings.Repeat(
+				d.one("\r\n", " ", "\x00", "INVITE ", "SIP/2.0 200 OK\r\n", "Via: ;\r\n"),
+				d.length(300)))
 		}
-		return []byte(d.one("GET / HTTP/1.1\r\n\r\n", "INVITE\r\n\r\n", "SIP/2.0\r\n\r\n", "OPTIONS sip:x SIP/2.0\r\n\r\n", "\r\n\r\n"))
+		return []byte(d.one("GET / HTTP/1.1\r\n\r\n", "INVITE\r\n\r\n",
+			"SIP/2.0\r\n\r\n", "OPTIONS sip:x SIP/2.0\r\n\r\n", "\r\n\r\n"))
 	}},
 	{"a mangled OPTIONS", func(d *draw, m scene) []byte {
 		return d.mangled(m.request(d, "OPTIONS", m.uri(d), nil))
@@ -82,7 +90,8 @@ var invitations = []trick{
 		return m.invite(d, "X-Releve-Test: "+d.one("1", d.word(12)+".1770000000."+hex.EncodeToString(d.bytes(32))))
 	}},
 	{"an INVITE with escapes", func(d *draw, m scene) []byte {
-		return m.invite(d, "Subject: "+d.escape(), "Call-ID: "+d.word(8)+d.escape(), "From: \""+d.escape()+"\" <sip:"+d.escape()+"@x>;tag="+d.word(6))
+		return m.invite(d, "Subject: "+d.escape(), "Call-ID: "+d.word(8)+d.escape(),
+			"From: \""+d.escape()+"\" <sip:"+d.escape()+"@x>;tag="+d.word(6))
 	}},
 }
 
@@ -90,7 +99,10 @@ var invitations = []trick{
 var monsters = []trick{
 	{"an INVITE with a long header", func(d *draw, m scene) []byte {
 		long := d.word(d.length(40000))
-		return m.invite(d, d.one("Call-ID: "+long, "Subject: "+long, "Contact: <sip:"+long+"@"+m.self.String()+">", "From: <sip:"+long+"@x>;tag=1",
+		return m.invite(d, d.one(
+			"Call-ID: "+long, "Subject: "+long,
+			"Contact: <sip:"+long+"@"+m.self.String()+">",
+			"From: <sip:"+long+"@x>;tag=1",
 			"Diversion: <sip:"+long+"@x>;reason=no-answer", "User-Agent: "+long))
 	}},
 	{"an INVITE with many headers", func(d *draw, m scene) []byte {
@@ -126,7 +138,8 @@ func (m scene) request(d *draw, method, uri string, more []string) []byte {
 
 // invite writes an INVITE whose sound would go to himself, or to a third.
 func (m scene) invite(d *draw, more ...string) []byte {
-	host := d.one(m.self.Addr().String(), "192.0.2.9", m.site.PBX.Addr().String(), m.to.SIP.Addr().String(), "0.0.0.0", "x.example")
+	host := d.one(m.self.Addr().String(), "192.0.2.9", m.site.PBX.Addr().String(),
+		m.to.SIP.Addr().String(), "0.0.0.0", "x.example")
 	usual := []string{
 		fmt.Sprintf("Via: SIP/2.0/UDP %s;branch=z9hG4bK%s;rport", m.self, d.word(12)),
 		fmt.Sprintf("From: <sip:%s@192.0.2.9>;tag=%s", m.user(d), d.word(8)),
@@ -137,8 +150,11 @@ func (m scene) invite(d *draw, more ...string) []byte {
 		"Max-Forwards: 70",
 		"Content-Type: application/sdp",
 	}
-	return compose("INVITE "+m.uri(d)+" SIP/2.0", usual, more, fmt.Sprintf("v=0\r\no=x 1 1 IN IP4 %[1]s\r\ns=-\r\nc=IN IP4 %[1]s\r\nt=0 0\r\n"+
-		"m=audio %[2]d RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n", host, 1024+2*d.IntN(30000)))
+	return compose("INVITE "+m.uri(d)+" SIP/2.0", usual, more,
+		fmt.Sprintf("v=0\r\no=x 1 1 IN IP4 %[1]s\r\ns=-\r\nc=IN IP4 %[1]s\r\nt=0 0\r\n"+
+			"m=audio %[2]d RTP/AVP 8 101\r\n"+
+			"a=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n",
+			host, 1024+2*d.IntN(30000)))
 }
 
 func (m scene) response(d *draw, status, method string, more ...string) []byte {
@@ -258,7 +274,8 @@ func askPassword(text string) []byte {
 			answer = append(answer, line)
 		}
 	}
-	return []byte(strings.Join(append(answer, `Proxy-Authenticate: Digest realm="x", nonce="y"`, "Content-Length: 0"), "\r\n") + "\r\n\r\n")
+	return []byte(strings.Join(append(answer,
+		`Proxy-Authenticate: Digest realm="x", nonce="y"`, "Content-Length: 0"), "\r\n") + "\r\n\r\n")
 }
 
 func local(c *net.UDPConn) netip.AddrPort { return c.LocalAddr().(*net.UDPAddr).AddrPort() }

@@ -87,7 +87,9 @@ func stranded(paths []string, certified bool) func(*draw, net.Conn, *Stranger) e
 var pageDoor = door{
 	silence,
 	{name: "an answer that is not read", deaf: true, begin: func(d *draw, c net.Conn, _ *Stranger) error {
-		return asks(c, d.one("/api/calls?limit=10000", "/api/site", "/", "/drawing.svg", "/api/calls?limit=99999999999999999999"), 1+d.IntN(20))
+		return asks(c,
+			d.one("/api/calls?limit=10000", "/api/site", "/", "/drawing.svg", "/api/calls?limit=99999999999999999999"),
+			1+d.IntN(20))
 	}},
 	{name: "a live page that is not read", deaf: true, begin: func(d *draw, c net.Conn, _ *Stranger) error {
 		return asks(c, d.one("/events", "/api/stored"), 1)
@@ -100,7 +102,8 @@ var pageDoor = door{
 		return err
 	}},
 	{name: "a body in pieces without an end", begin: func(d *draw, c net.Conn, _ *Stranger) error {
-		_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n400\r\n%s\r\n", page(d), host(c), d.word(1024))
+		_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n400\r\n%s\r\n",
+			page(d), host(c), d.word(1024))
 		return err
 	}},
 	{name: "headers without an end", begin: func(d *draw, c net.Conn, _ *Stranger) error {
@@ -108,18 +111,21 @@ var pageDoor = door{
 		return err
 	}},
 	{name: "a host that is another's", begin: func(d *draw, c net.Conn, _ *Stranger) error {
-		_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: elsewhere.example\r\nOrigin: http://elsewhere.example\r\n\r\n", page(d))
+		_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: elsewhere.example\r\nOrigin: http://elsewhere.example\r\n\r\n",
+			page(d))
 		return err
 	}},
 	{name: "a request in disorder", begin: func(d *draw, c net.Conn, _ *Stranger) error {
 		d.n += 100
-		_, err := c.Write(d.mangled([]byte("GET " + page(d) + " HTTP/1.1\r\n" + host(c) + "Accept: text/event-stream\r\nContent-Length: 3\r\n\r\nabc")))
+		_, err := c.Write(d.mangled([]byte("GET " + page(d) + " HTTP/1.1\r\n" + host(c) +
+			"Accept: text/event-stream\r\nContent-Length: 3\r\n\r\nabc")))
 		return err
 	}},
 }
 
 func page(d *draw) string {
-	return d.one("/", "/api/site", "/api/diary", "/api/procedures/return", "/api/abdication", "/events", "/../../etc/passwd", "/"+d.word(d.length(8000)))
+	return d.one("/", "/api/site", "/api/diary", "/api/procedures/return",
+		"/api/abdication", "/events", "/../../etc/passwd", "/"+d.word(d.length(8000)))
 }
 
 // host is the header that names the server by its own address.
@@ -215,7 +221,8 @@ func newDress() (dress, error) {
 		return dress{}, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "secondary"}, DNSNames: []string{"main", "secondary", "witness"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "secondary"},
+		DNSNames:  []string{"main", "secondary", "witness"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
 	}

@@ -75,7 +75,8 @@ func (c *Cluster) RunMirror(t testing.TB, settings ...string) *Cluster {
 		err = os.WriteFile(filepath.Join(m.data, "standby.signal"), nil, 0o600)
 	}
 	if err == nil {
-		err = m.Start(append(settings, "-c", fmt.Sprintf("primary_conninfo=host=%s user=%s application_name=%s", c.root, account, Mirror))...)
+		err = m.Start(append(settings,
+			"-c", fmt.Sprintf("primary_conninfo=host=%s user=%s application_name=%s", c.root, account, Mirror))...)
 	}
 	return keep(t, m, err)
 }
@@ -119,7 +120,8 @@ func credential() (*syscall.Credential, error) {
 	}
 	u, err := user.Lookup(account)
 	if err != nil {
-		return nil, fmt.Errorf("PostgreSQL does not run as root and needs the account %s: install postgresql-15: %w", account, err)
+		return nil, fmt.Errorf("PostgreSQL does not run as root and needs the account %s: install postgresql-15: %w",
+			account, err)
 	}
 	uid, errUID := strconv.ParseUint(u.Uid, 10, 32)
 	gid, errGID := strconv.ParseUint(u.Gid, 10, 32)
