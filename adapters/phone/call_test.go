@@ -320,7 +320,10 @@ func TestByeOvertakesAck(t *testing.T) {
 func TestOldTelephone(t *testing.T) {
 	caller := newPeer(t)
 	p, calls := newPhone(t, caller.addr)
-	old := map[string]string{"Via": "SIP/2.0/UDP " + caller.addr.String(), "From": fmt.Sprintf("<sip:old@%s>", caller.addr), "Contact": ""}
+	old := map[string]string{
+		"Via":  "SIP/2.0/UDP " + caller.addr.String(),
+		"From": fmt.Sprintf("<sip:old@%s>", caller.addr), "Contact": "",
+	}
 	c := caller.invite(p.Addr(), old)
 	l := answer(t, next(t, calls))
 	c.ok = caller.final("1 INVITE")
@@ -535,10 +538,12 @@ func TestReasonsOfAnOverflow(t *testing.T) {
 	caller := newPeer(t)
 	p, calls := newPhone(t, caller.addr)
 	caller.invite(p.Addr(), map[string]string{
-		"To":            "<sip:9@pbx.example>",
-		"From":          `"Dr. No, M.D." <sip:0612%2345@pbx.example>;tag=x1`,
-		"Diversion":     `"Reception, main" <sip:9@pbx>;reason="user-busy";counter=1, <sip:8@pbx>;reason=no-answer, <sip:7@pbx>;reason=follow-me`,
-		"History-Info":  `<sip:9@pbx?Reason=SIP%3Bcause%3D486%3Btext%3D%22Busy%22>;index=1, <sip:reception@pbx>;index=1.1, <sip:standby@pbx;cause=408>;index=1.2`,
+		"To":   "<sip:9@pbx.example>",
+		"From": `"Dr. No, M.D." <sip:0612%2345@pbx.example>;tag=x1`,
+		"Diversion": `"Reception, main" <sip:9@pbx>;reason="user-busy";counter=1, ` +
+			`<sip:8@pbx>;reason=no-answer, <sip:7@pbx>;reason=follow-me`,
+		"History-Info": `<sip:9@pbx?Reason=SIP%3Bcause%3D486%3Btext%3D%22Busy%22>;index=1, ` +
+			`<sip:reception@pbx>;index=1.1, <sip:standby@pbx;cause=408>;index=1.2`,
 		"X-Releve-Test": "drill-7",
 	})
 	in := next(t, calls)
@@ -546,7 +551,9 @@ func TestReasonsOfAnOverflow(t *testing.T) {
 	if got.From != "0612#45" || got.To != "9" || got.Target != "reception" || got.TestID != "drill-7" {
 		t.Errorf("%+v", got)
 	}
-	wantDiversion := []releve.Diversion{{User: "9", Reason: releve.ReasonBusy}, {User: "8", Reason: releve.ReasonNoAnswer}, {User: "7"}}
+	wantDiversion := []releve.Diversion{
+		{User: "9", Reason: releve.ReasonBusy}, {User: "8", Reason: releve.ReasonNoAnswer}, {User: "7"},
+	}
 	if fmt.Sprint(got.Diversion) != fmt.Sprint(wantDiversion) {
 		t.Errorf("Diversion %v, not %v", got.Diversion, wantDiversion)
 	}
@@ -585,7 +592,9 @@ func TestCloseIsImmediate(t *testing.T) {
 
 func TestAddressInUse(t *testing.T) {
 	holder := newPeer(t)
-	_, err := phone.New(phone.Options{Listen: holder.addr, PBX: holder.addr, Domain: "x", RTPFirst: 30000, RTPLast: 30010, Log: discard()})
+	_, err := phone.New(phone.Options{
+		Listen: holder.addr, PBX: holder.addr, Domain: "x", RTPFirst: 30000, RTPLast: 30010, Log: discard(),
+	})
 	if err == nil || !strings.Contains(err.Error(), holder.addr.String()) || !strings.Contains(err.Error(), "[sip] listen") {
 		t.Errorf("says %v", err)
 	}

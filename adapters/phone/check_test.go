@@ -77,7 +77,8 @@ func TestTheQuestionIsNoScanners(t *testing.T) {
 		go func() { code, _ := p.Options(limit(t, 10*time.Second)); done <- code }()
 		for _, answer := range []string{"WWW-Authenticate: Digest realm=\"x\", nonce=\"n\"\r\n", ""} {
 			m, from := pbx.receiveFrom()
-			if m.method() != "OPTIONS" || from != p.Addr() || !strings.HasPrefix(m.header("From"), "<sip:"+user+"@"+pbx.addr.String()+">") {
+			if m.method() != "OPTIONS" || from != p.Addr() ||
+				!strings.HasPrefix(m.header("From"), "<sip:"+user+"@"+pbx.addr.String()+">") {
 				t.Fatalf("from %s, not %s:\n%s", from, p.Addr(), m)
 			}
 			if answer == "" && !strings.Contains(m.header("Authorization"), `username="`+user+`"`) {
@@ -102,7 +103,8 @@ func TestTheQuestionThatIsChallengedInVainIsNotRepeated(t *testing.T) {
 	said := make(words, 10)
 	p, _ := newPhone(t, pbx.addr, func(o *setup) { o.User, o.Log = reception(), slog.New(slog.NewTextHandler(said, nil)) })
 	questions, begin := map[string]bool{}, time.Now() // a question may be repeated on its way
-	for took := time.Duration(0); took < 2500*time.Millisecond || len(questions) < 2 && took < 20*time.Second; took = time.Since(begin) {
+	for took := time.Duration(0); took < 2500*time.Millisecond ||
+		len(questions) < 2 && took < 20*time.Second; took = time.Since(begin) {
 		code := make(chan int, 1)
 		go func() { c, _ := p.Options(limit(t, 10*time.Second)); code <- c }()
 		for over := false; !over; {
@@ -174,7 +176,8 @@ func TestPlainOptions(t *testing.T) {
 
 func TestWildcardIsNotAnAddress(t *testing.T) {
 	_, err := phone.New(phone.Options{
-		Listen: netip.MustParseAddrPort("0.0.0.0:0"), PBX: freeAddr(t), Domain: "x", RTPFirst: 30000, RTPLast: 30010, Log: discard(),
+		Listen: netip.MustParseAddrPort("0.0.0.0:0"), PBX: freeAddr(t),
+		Domain: "x", RTPFirst: 30000, RTPLast: 30010, Log: discard(),
 	})
 	if err == nil {
 		t.Error("it listens everywhere")

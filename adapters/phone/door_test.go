@@ -16,7 +16,8 @@ func TestStrangersAreToldOfOnce(t *testing.T) {
 		want  string
 	}{
 		{0, 0, ""}, {time.Second, 5, "event-strangers"}, {time.Second, 9000, ""}, {doorQuiet - time.Second, 9000, ""},
-		{time.Second, 9001, ""}, {doorQuiet, 9001, "event-no-strangers"}, {time.Hour, 9001, ""}, {time.Second, 9002, "event-strangers"},
+		{time.Second, 9001, ""}, {doorQuiet, 9001, "event-no-strangers"},
+		{time.Hour, 9001, ""}, {time.Second, 9002, "event-strangers"},
 	} {
 		at = at.Add(step.after)
 		what, _ := k.judge(step.count, from, at)

@@ -17,12 +17,16 @@ func TestViaComesBackAsItWas(t *testing.T) {
 	p, calls := newPhone(t, peer.addr)
 	port, uri := peer.addr.Port(), "sip:reception@"+p.Addr().String()
 	for i, c := range []struct{ sent, want string }{
-		{`SIP/2.0/UDP %s;rport;trunk="east:7-b";branch=z9hG4bKx%d`, `SIP/2.0/UDP %s;rport=%d;trunk="east:7-b";branch=z9hG4bKx%d;received=%s`},
-		{`SIP/2.0/UDP %s;rport;branch=z9hG4bKx%d;trunk="east:7-b"`, `SIP/2.0/UDP %s;rport=%d;branch=z9hG4bKx%d;trunk="east:7-b";received=%s`},
-		{`SIP/2.0/UDP %s;rport;branch=z9hG4bKx%d;a="x,y;rport;\"";B;c=""`, `SIP/2.0/UDP %s;rport=%d;branch=z9hG4bKx%d;a="x,y;rport;\"";B;c="";received=%s`},
+		{`SIP/2.0/UDP %s;rport;trunk="east:7-b";branch=z9hG4bKx%d`,
+			`SIP/2.0/UDP %s;rport=%d;trunk="east:7-b";branch=z9hG4bKx%d;received=%s`},
+		{`SIP/2.0/UDP %s;rport;branch=z9hG4bKx%d;trunk="east:7-b"`,
+			`SIP/2.0/UDP %s;rport=%d;branch=z9hG4bKx%d;trunk="east:7-b";received=%s`},
+		{`SIP/2.0/UDP %s;rport;branch=z9hG4bKx%d;a="x,y;rport;\"";B;c=""`,
+			`SIP/2.0/UDP %s;rport=%d;branch=z9hG4bKx%d;a="x,y;rport;\"";B;c="";received=%s`},
 		{`SIP / 2.0 / UDP %s ;Rport ; branch=z9hG4bKx%d`, `SIP / 2.0 / UDP %s ;Rport=%d; branch=z9hG4bKx%d;received=%s`},
 		{`SIP/2.0/UDP %s;rport;received=192.0.2.9;branch=z9hG4bKx%d`, `SIP/2.0/UDP %s;rport=%d;branch=z9hG4bKx%d;received=%s`},
-		{`SIP/2.0/UDP %s;rport;branch=z9hG4bKx%d, SIP/2.0/UDP h;x="y,z";branch=1`, `SIP/2.0/UDP %s;rport=%d;branch=z9hG4bKx%d;received=%s, SIP/2.0/UDP h;x="y,z";branch=1`},
+		{`SIP/2.0/UDP %s;rport;branch=z9hG4bKx%d, SIP/2.0/UDP h;x="y,z";branch=1`,
+			`SIP/2.0/UDP %s;rport=%d;branch=z9hG4bKx%d;received=%s, SIP/2.0/UDP h;x="y,z";branch=1`},
 	} {
 		for _, method := range []string{"OPTIONS", "INVITE", "REGISTER"} {
 			sent := fmt.Sprintf(c.sent, peer.addr, 10*i+len(method))
@@ -56,12 +60,13 @@ func TestViaComesBackAsItWas(t *testing.T) {
 // pretends, the Contact to the byte, the routes with their parameters (RFC 3261 §12).
 func TestDialogIsWrittenAsItCame(t *testing.T) {
 	for name, c := range map[string]struct{ header, sent, starts, line string }{
-		"a tag in the name":      {"From", `"Ada;tag=1" <sip:2002@host>;tag=f1`, "", `To: "Ada;tag=1" <sip:2002@host>;tag=f1`},
-		"a tag in the user":      {"From", `<sip:2002;tag=9@host>;tag=f2`, "", `To: <sip:2002;tag=9@host>;tag=f2`},
-		"a tag in the URI":       {"From", `<sip:2002@host;tag=9>;tag=f3`, "", `To: <sip:2002@host;tag=9>;tag=f3`},
-		"capitals":               {"From", `<sip:2002@host>;TAG=f4`, "", `To: <sip:2002@host>;tag=f4`},
-		"blanks":                 {"From", `Ada <sip:2002@host> ; x=1 ; Tag = f5`, "", `To: Ada <sip:2002@host>;tag=f5`},
-		"an escaped quote":       {"From", `"A\"da;tag=1" <sip:2002@host>;tag=f6`, "", `To: "A\"da;tag=1" <sip:2002@host>;tag=f6`},
+		"a tag in the name": {"From", `"Ada;tag=1" <sip:2002@host>;tag=f1`, "", `To: "Ada;tag=1" <sip:2002@host>;tag=f1`},
+		"a tag in the user": {"From", `<sip:2002;tag=9@host>;tag=f2`, "", `To: <sip:2002;tag=9@host>;tag=f2`},
+		"a tag in the URI":  {"From", `<sip:2002@host;tag=9>;tag=f3`, "", `To: <sip:2002@host;tag=9>;tag=f3`},
+		"capitals":          {"From", `<sip:2002@host>;TAG=f4`, "", `To: <sip:2002@host>;tag=f4`},
+		"blanks":            {"From", `Ada <sip:2002@host> ; x=1 ; Tag = f5`, "", `To: Ada <sip:2002@host>;tag=f5`},
+		"an escaped quote": {"From", `"A\"da;tag=1" <sip:2002@host>;tag=f6`,
+			"", `To: "A\"da;tag=1" <sip:2002@host>;tag=f6`},
 		"without brackets":       {"From", `sip:2002@host;tag=f7`, "", `To: sip:2002@host;tag=f7`},
 		"a telephone number":     {"From", `<tel:+33123;phone-context=x>;tag=f8`, "", `To: <tel:+33123;phone-context=x>;tag=f8`},
 		"a quoted URI parameter": {"Contact", `<sip:2001@%s;tiu="QUJDRA==">`, `%s sip:2001@%s;tiu="QUJDRA==" SIP/2.0`, ""},
@@ -117,7 +122,8 @@ func TestCancelledCallComesByAnotherWay(t *testing.T) {
 		}
 		for way, want := range map[bool]int{false: 487, true: 486} {
 			got := caller.await("refusal", func(m text) bool {
-				return m.code() >= 300 && m.header("Call-ID") == c.invite.header("Call-ID") && strings.Contains(m.header("Via"), "-other-") == way
+				return m.code() >= 300 && m.header("Call-ID") == c.invite.header("Call-ID") &&
+					strings.Contains(m.header("Via"), "-other-") == way
 			})
 			if got.code() != want {
 				t.Fatalf("round %d: answered with %d, not %d", i, got.code(), want)
@@ -162,7 +168,8 @@ func TestRefusedAtTheDoor(t *testing.T) {
 		}
 		peer.send(p.Addr(), strings.ReplaceAll(req, "INVITE", "ACK"))
 	}
-	peer.send(p.Addr(), peer.request("INVITE", uri, map[string]string{"From": "<sip:%1b%63@b>;tag=1", "Call-ID": long(255), "body": peer.sdp()}))
+	peer.send(p.Addr(), peer.request("INVITE", uri,
+		map[string]string{"From": "<sip:%1b%63@b>;tag=1", "Call-ID": long(255), "body": peer.sdp()}))
 	if got := next(t, calls).Invite(); strings.ContainsAny(got.From, "\x1b") || len(got.Call) != 255 {
 		t.Errorf("%+v", got)
 	}
@@ -178,10 +185,12 @@ func TestBodyOfSeveralParts(t *testing.T) {
 		"quoted boundary":          {`multipart/mixed;boundary="b-9"`, []string{"SDP", fmt.Sprintf(note, "optional")}, 200},
 		"unquoted, in capitals":    {`MULTIPART/Mixed; Boundary=b-9`, []string{fmt.Sprintf(note, "Optional"), "SDP"}, 200},
 		"required, not understood": {`multipart/mixed;boundary=b-9`, []string{"SDP", fmt.Sprintf(note, "required")}, 415},
-		"required unless it says":  {`multipart/mixed;boundary=b-9`, []string{"SDP", "Content-Type: text/plain\r\n\r\nx\r\n"}, 415},
-		"alternatives":             {`multipart/alternative;boundary=b-9`, []string{"Content-Type: text/plain\r\n\r\nx\r\n", "SDP"}, 200},
-		"one kind alone":           {`Application/SDP; charset=utf-8`, nil, 200},
-		"unknown and optional":     {`text/plain`, nil, 415},
+		"required unless it says": {`multipart/mixed;boundary=b-9`,
+			[]string{"SDP", "Content-Type: text/plain\r\n\r\nx\r\n"}, 415},
+		"alternatives": {`multipart/alternative;boundary=b-9`,
+			[]string{"Content-Type: text/plain\r\n\r\nx\r\n", "SDP"}, 200},
+		"one kind alone":       {`Application/SDP; charset=utf-8`, nil, 200},
+		"unknown and optional": {`text/plain`, nil, 415},
 	} {
 		t.Run(name, func(t *testing.T) {
 			caller := newPeer(t)
@@ -222,7 +231,9 @@ func TestReinviteWithoutAnswer(t *testing.T) {
 	before := l.Dialog()
 	caller.send(p.Addr(), c.inside("INVITE", 2, nil))
 	offer := caller.final("2 INVITE")
-	if offer.body() == before.LocalSDP && offer.body() == "" || strings.Contains(offer.body(), fmt.Sprintf(" %d %d IN", before.Session, before.Version)) != (offer.body() == before.LocalSDP) {
+	if offer.body() == before.LocalSDP && offer.body() == "" ||
+		strings.Contains(offer.body(), fmt.Sprintf(" %d %d IN", before.Session, before.Version)) !=
+			(offer.body() == before.LocalSDP) {
 		t.Errorf("version %d stays over another description:\n%s", before.Version, offer.body())
 	}
 	caller.send(p.Addr(), c.inside("ACK", 2, nil))

@@ -85,7 +85,8 @@ func (k *kamailio) awaitAnswer(p *process) {
 // set changes the PBX's behaviour for the next registration.
 func (k *kamailio) set(name string, value int) {
 	k.t.Helper()
-	out, err := exec.Command(tool(k.t, "kamcmd", "kamailio"), "-s", k.ctl, "htable.seti", "cfg", name, strconv.Itoa(value)).CombinedOutput()
+	out, err := exec.Command(tool(k.t, "kamcmd", "kamailio"),
+		"-s", k.ctl, "htable.seti", "cfg", name, strconv.Itoa(value)).CombinedOutput()
 	if err != nil {
 		k.t.Fatalf("kamcmd: %v: %s", err, out)
 	}

@@ -12,7 +12,9 @@ import (
 )
 
 // registrarStory answers each REGISTER with the same words, and keeps what was asked.
-func registrarStory(t *testing.T, code int, more string, do func(p *phone.Phone) error) (p *phone.Phone, asked []text, err error) {
+func registrarStory(
+	t *testing.T, code int, more string, do func(p *phone.Phone) error,
+) (p *phone.Phone, asked []text, err error) {
 	t.Helper()
 	registrar := newPeer(t)
 	p, _ = newPhone(t, registrar.addr)
@@ -84,7 +86,8 @@ func TestARewrittenContactIsOurs(t *testing.T) {
 		{"alone", "", nat + ";expires=60", 0},
 		{"alone before and after", nat + ";expires=60", nat + ";expires=60", 0},
 		{"new beside another", other + ";expires=50", other + ";expires=50, " + nat + ";expires=60", 1},
-		{"renewed beside another", other + ";expires=50, " + nat + ";expires=7", other + ";expires=50, " + nat + ";expires=60", 1},
+		{"renewed beside another", other + ";expires=50, " + nat + ";expires=7",
+			other + ";expires=50, " + nat + ";expires=60", 1},
 		{"nothing changed", other + ";expires=60, " + nat + ";expires=60", other + ";expires=60, " + nat + ";expires=60", -1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -131,7 +134,8 @@ func contacts(list string) string {
 // How long a PBX wants to be left alone comes with its refusal, however it is written.
 func TestRetryAfterIsRead(t *testing.T) {
 	for value, want := range map[string]time.Duration{
-		"120": 2 * time.Minute, " 18000;duration=3600": 5 * time.Hour, "5 (in a meeting)": 5 * time.Second, "soon": 0, "": 0, "-4": 0,
+		"120": 2 * time.Minute, " 18000;duration=3600": 5 * time.Hour, "5 (in a meeting)": 5 * time.Second,
+		"soon": 0, "": 0, "-4": 0,
 	} {
 		_, _, err := registrarStory(t, 503, "Retry-After: "+value+"\r\n", func(p *phone.Phone) error {
 			_, err := p.Bindings(limit(t, 10*time.Second), reception())

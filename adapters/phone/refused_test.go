@@ -19,7 +19,8 @@ func TestARefusalThatComesAgainIsAcknowledgedAgain(t *testing.T) {
 	challenge := pbx.reply(challenged, 407, "Proxy-Authenticate: Digest realm=\"pbx\", nonce=\"n\"\r\n")
 	pbx.send(p.Addr(), challenge)
 	pbx.acknowledges(t, challenged)
-	invite := pbx.await("the INVITE with credentials", func(m text) bool { return m.method() == "INVITE" && m.header("Proxy-Authorization") != "" })
+	invite := pbx.await("the INVITE with credentials",
+		func(m text) bool { return m.method() == "INVITE" && m.header("Proxy-Authorization") != "" })
 	busy := strings.Replace(pbx.reply(invite, 486, ""), "To: "+invite.header("To"), "To: "+invite.header("To")+";tag=busy", 1)
 	pbx.send(p.Addr(), busy)
 	pbx.acknowledges(t, invite)
@@ -48,7 +49,8 @@ func (p *peer) acknowledges(t *testing.T, invite text) text {
 	begin := time.Now()
 	ack := p.await("ACK", func(m text) bool { return m.method() == "ACK" && m.header("Via") == invite.header("Via") })
 	number, _, _ := strings.Cut(invite.header("CSeq"), " ")
-	if ack.header("CSeq") != number+" ACK" || ack.header("Call-ID") != invite.header("Call-ID") || ack.header("From") != invite.header("From") {
+	if ack.header("CSeq") != number+" ACK" || ack.header("Call-ID") != invite.header("Call-ID") ||
+		ack.header("From") != invite.header("From") {
 		t.Errorf("acknowledged with\n%s", ack)
 	}
 	if late := time.Since(begin); late > 3*time.Second {

@@ -178,7 +178,8 @@ func TestRegistrationsFollowEachOther(t *testing.T) {
 		}
 		// Several contacts in one line, an old URI of ours among them.
 		registrar.send(p.Addr(), registrar.reply(req, 200, fmt.Sprintf(
-			"Contact: <sip:reception@192.0.2.1>;expires=7, <sip:reception@%s;transport=udp;ob>;expires=42\r\nExpires: 99\r\n", p.Addr())))
+			"Contact: <sip:reception@192.0.2.1>;expires=7, <sip:reception@%s;transport=udp;ob>;expires=42\r\nExpires: 99\r\n",
+			p.Addr())))
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
@@ -187,7 +188,8 @@ func TestRegistrationsFollowEachOther(t *testing.T) {
 	go func() { r, _ := p.Register(limit(t, 10*time.Second), reception()); done <- r }()
 	req := registrar.incoming("REGISTER")
 	registrar.send(p.Addr(), registrar.reply(req, 200, fmt.Sprintf(
-		"Contact: <sip:reception@192.0.2.1>;expires=7, <sip:reception@%s;transport=udp;ob>;expires=42\r\nExpires: 99\r\n", p.Addr())))
+		"Contact: <sip:reception@192.0.2.1>;expires=7, <sip:reception@%s;transport=udp;ob>;expires=42\r\nExpires: 99\r\n",
+		p.Addr())))
 	got := <-done
 	if got.Expires != 42*time.Second || len(got.Bindings) != 2 || got.Bindings[0].Own || !got.Bindings[1].Own {
 		t.Errorf("read as %+v", got)
@@ -230,9 +232,11 @@ func TestTwoChallenges(t *testing.T) {
 	registrar.send(p.Addr(), registrar.reply(registrar.incoming("REGISTER"), 407,
 		"Proxy-Authenticate: Digest realm=\"proxy\", nonce=\"n1\", algorithm=MD5\r\n"))
 	registrar.send(p.Addr(), registrar.reply(registrar.incoming("REGISTER"), 401,
-		"WWW-Authenticate: Basic realm=\"x\"\r\nWWW-Authenticate: Digest realm=\"registrar\", nonce=\"n2\", algorithm=SHA-256, qop=\"auth,auth-int\"\r\n"))
+		"WWW-Authenticate: Basic realm=\"x\"\r\n"+
+			"WWW-Authenticate: Digest realm=\"registrar\", nonce=\"n2\", algorithm=SHA-256, qop=\"auth,auth-int\"\r\n"))
 	both := registrar.incoming("REGISTER")
-	if !strings.Contains(both.header("Proxy-Authorization"), `nonce="n1"`) || !strings.Contains(both.header("Authorization"), "SHA-256") {
+	if !strings.Contains(both.header("Proxy-Authorization"), `nonce="n1"`) ||
+		!strings.Contains(both.header("Authorization"), "SHA-256") {
 		t.Errorf("credentials:\n%s", both)
 	}
 	registrar.send(p.Addr(), registrar.reply(both, 200, ""))

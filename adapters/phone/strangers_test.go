@@ -45,7 +45,9 @@ func TestSIPIsTakenFromThePBXAlone(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			p, calls := newPhone(t, pbx.addr, c.change)
 			uri := "sip:reception@" + p.Addr().String()
-			stranger.send(p.Addr(), strings.Replace(stranger.request(c.method, uri, map[string]string{"body": stranger.sdp()}), "CSeq: 1 ", "CSeq: 7 ", 1))
+			stranger.send(p.Addr(), strings.Replace(
+				stranger.request(c.method, uri, map[string]string{"body": stranger.sdp()}),
+				"CSeq: 1 ", "CSeq: 7 ", 1))
 			if c.answered {
 				if code := stranger.final("7 " + c.method).code(); code != 200 {
 					t.Errorf("answered with %d", code)

@@ -198,9 +198,10 @@ func TestTransferInADialogThatIsGone(t *testing.T) {
 // he listens: a silence of his is no loss.
 func TestTransferThatCostTheCaller(t *testing.T) {
 	for name, c := range map[string]struct{ before, suppresses, after, reports, lost bool }{
-		"stops for good": {before: true, lost: true}, "stops for good, and RTCP goes on": {before: true, reports: true, lost: true},
-		"comes back":   {before: true, after: true},
-		"never flowed": {}, "flows while he speaks": {before: true, suppresses: true},
+		"stops for good":                   {before: true, lost: true},
+		"stops for good, and RTCP goes on": {before: true, reports: true, lost: true},
+		"comes back":                       {before: true, after: true},
+		"never flowed":                     {}, "flows while he speaks": {before: true, suppresses: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -301,7 +302,8 @@ func TestTransferThatStopsReporting(t *testing.T) {
 	done := transferring(limit(t, 10*time.Second), l, "1002")
 	c.send(p.Addr(), c.reply(c.incoming("REFER"), 202, ""))
 	c.send(p.Addr(), c.inside("NOTIFY", 2, map[string]string{
-		"Event": "refer", "Subscription-State": "terminated;reason=timeout", "body": "SIP/2.0 180 Ringing", "Content-Type": "message/sipfrag",
+		"Event": "refer", "Subscription-State": "terminated;reason=timeout",
+		"body": "SIP/2.0 180 Ringing", "Content-Type": "message/sipfrag",
 	}))
 	if got := <-done; got != (outcome{408, nil}) {
 		t.Errorf("ended with %+v", got)
@@ -357,7 +359,8 @@ func TestChallengedInACallToTheNumber(t *testing.T) {
 	c.answered()
 	c.registered(t, p)
 	transferring(limit(t, 10*time.Second), l, "1002")
-	c.send(p.Addr(), c.reply(c.incoming("REFER"), 407, "Proxy-Authenticate: Digest realm=\""+c.addr.String()+"\", nonce=\"n\"\r\n"))
+	c.send(p.Addr(), c.reply(c.incoming("REFER"), 407,
+		"Proxy-Authenticate: Digest realm=\""+c.addr.String()+"\", nonce=\"n\"\r\n"))
 	refer := c.incoming("REFER")
 	if !strings.Contains(refer.header("Proxy-Authorization"), `username="reception"`) {
 		t.Errorf("credentials to REFER:\n%s", refer)

@@ -22,16 +22,18 @@ func TestACallThatIsRefusedForWhatItOffersIsTold(t *testing.T) {
 		code int
 		why  string
 	}{
-		"a session timer":          {map[string]string{"Require": "timer"}, nil, 420, "timer"},
-		"two extensions":           {map[string]string{"Require": "100rel, timer"}, nil, 420, "100rel, timer"},
-		"a body of another type":   {map[string]string{"Content-Type": "application/vnd.cisco"}, nil, 415, "type"},
-		"a body that is packed":    {map[string]string{"Content-Encoding": "gzip"}, nil, 415, "type"},
-		"no description taken":     {map[string]string{"Accept": "text/plain"}, nil, 406, "session description"},
-		"two Contacts":             {map[string]string{"Contact": "<sip:a@192.0.2.1>, <sip:b@192.0.2.1>"}, nil, 400, "Contact"},
-		"wideband alone":           {nil, wideband, 488, "G.711"},
-		"encrypted":                {nil, func(p *peer) string { return strings.Replace(p.sdp(), "RTP/AVP", "RTP/SAVP", 1) }, 488, "SAVP"},
-		"sound from another place": {nil, func(p *peer) string { return strings.ReplaceAll(p.sdp(), p.addr.Addr().String(), "192.0.2.9") }, 488, "192.0.2.9"},
-		"no description at all":    {nil, func(*peer) string { return "what is this?" }, 488, "not understood"},
+		"a session timer":        {map[string]string{"Require": "timer"}, nil, 420, "timer"},
+		"two extensions":         {map[string]string{"Require": "100rel, timer"}, nil, 420, "100rel, timer"},
+		"a body of another type": {map[string]string{"Content-Type": "application/vnd.cisco"}, nil, 415, "type"},
+		"a body that is packed":  {map[string]string{"Content-Encoding": "gzip"}, nil, 415, "type"},
+		"no description taken":   {map[string]string{"Accept": "text/plain"}, nil, 406, "session description"},
+		"two Contacts":           {map[string]string{"Contact": "<sip:a@192.0.2.1>, <sip:b@192.0.2.1>"}, nil, 400, "Contact"},
+		"wideband alone":         {nil, wideband, 488, "G.711"},
+		"encrypted": {nil,
+			func(p *peer) string { return strings.Replace(p.sdp(), "RTP/AVP", "RTP/SAVP", 1) }, 488, "SAVP"},
+		"sound from another place": {nil,
+			func(p *peer) string { return strings.ReplaceAll(p.sdp(), p.addr.Addr().String(), "192.0.2.9") }, 488, "192.0.2.9"},
+		"no description at all": {nil, func(*peer) string { return "what is this?" }, 488, "not understood"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

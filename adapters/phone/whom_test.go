@@ -71,13 +71,17 @@ func TestWhatHistoryInfoTells(t *testing.T) {
 		values []string
 		want   []releve.Diversion
 	}{
-		"nothing but the target":     {[]string{own}, nil},
-		"an entry before, no cause":  {[]string{"<sip:9@pbx.example>;index=1", own + ";mp=1"}, []releve.Diversion{{User: "9"}}},
-		"a cause in the next":        {[]string{"<sip:9@pbx>;index=1", "<sip:standby@pbx;cause=408>;index=1.1"}, []releve.Diversion{{User: "9", Reason: releve.ReasonNoAnswer}}},
-		"a reason in its own":        {[]string{"<sip:9@pbx?Privacy=history&REASON=Q.850%3Bcause%3D17>", own}, []releve.Diversion{{User: "9", Reason: releve.ReasonBusy}}},
-		"a reason in the last":       {[]string{"<sip:9@pbx?Reason=SIP%3Bcause%3D408>;index=1"}, []releve.Diversion{{User: "9", Reason: releve.ReasonNoAnswer}}},
+		"nothing but the target":    {[]string{own}, nil},
+		"an entry before, no cause": {[]string{"<sip:9@pbx.example>;index=1", own + ";mp=1"}, []releve.Diversion{{User: "9"}}},
+		"a cause in the next": {[]string{"<sip:9@pbx>;index=1", "<sip:standby@pbx;cause=408>;index=1.1"},
+			[]releve.Diversion{{User: "9", Reason: releve.ReasonNoAnswer}}},
+		"a reason in its own": {[]string{"<sip:9@pbx?Privacy=history&REASON=Q.850%3Bcause%3D17>", own},
+			[]releve.Diversion{{User: "9", Reason: releve.ReasonBusy}}},
+		"a reason in the last": {[]string{"<sip:9@pbx?Reason=SIP%3Bcause%3D408>;index=1"},
+			[]releve.Diversion{{User: "9", Reason: releve.ReasonNoAnswer}}},
 		"a reason that says nothing": {[]string{"<tel:+3319;x=y?Reason=preemption>", own}, []releve.Diversion{{User: "+3319"}}},
-		"two before":                 {[]string{"<sip:1003@pbx>", "<sip:9@pbx>", own}, []releve.Diversion{{User: "1003"}, {User: "9"}}},
+		"two before": {[]string{"<sip:1003@pbx>", "<sip:9@pbx>", own},
+			[]releve.Diversion{{User: "1003"}, {User: "9"}}},
 	} {
 		if got := history(c.values); fmt.Sprint(got) != fmt.Sprint(c.want) {
 			t.Errorf("%s: %v, not %v", story, got, c.want)
@@ -87,7 +91,8 @@ func TestWhatHistoryInfoTells(t *testing.T) {
 
 // What is read of an address holds no part of its frame.
 func FuzzWhom(f *testing.F) {
-	for _, value := range []string{"<tel:+33199000123>", `"a;tag=x" <sip:9;p=q@h;user=phone?Reason=SIP%3Bcause%3D486>;reason=no-answer`, "sip:9;x@h", "<sip:@>", `"\`, "a:b@c:d"} {
+	for _, value := range []string{"<tel:+33199000123>",
+		`"a;tag=x" <sip:9;p=q@h;user=phone?Reason=SIP%3Bcause%3D486>;reason=no-answer`, "sip:9;x@h", "<sip:@>", `"\`, "a:b@c:d"} {
 		f.Add(value)
 	}
 	f.Fuzz(func(t *testing.T, value string) {

@@ -61,7 +61,8 @@ func (c *Cluster) identifies(t *testing.T, owner *Cluster) bool {
 	t.Helper()
 	_, err := c.prepare()
 	must(t, err)
-	_, err = c.run(within(t), "", nil, "psql", "-X", "--command=IDENTIFY_SYSTEM", c.conninfo(owner.opts.Listen, RoleMirror, "test")+" dbname=postgres replication=true")
+	_, err = c.run(within(t), "", nil, "psql", "-X", "--command=IDENTIFY_SYSTEM",
+		c.conninfo(owner.opts.Listen, RoleMirror, "test")+" dbname=postgres replication=true")
 	return err == nil
 }
 
@@ -103,7 +104,8 @@ func inPEM(t *testing.T, pair tls.Certificate) (certificate, key []byte) {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
 	must(t, err)
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Leaf.Raw}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Leaf.Raw}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
 
 // A site from before there was a certificate for each purpose goes on, and what lay in tls/
@@ -173,7 +175,8 @@ func TestKeysAreChangedUnderCommits(t *testing.T) {
 			}
 			want := identitytest.Every(t, next)["secondary.mirror"].Leaf.SerialNumber.String()
 			until(t, "all who are connected came by the new keys", func() bool {
-				return count(t, openPool(t, main), `SELECT count(*) FROM pg_stat_ssl WHERE ssl AND client_serial::text <> $1`, want) == 0 &&
+				return count(t, openPool(t, main),
+					`SELECT count(*) FROM pg_stat_ssl WHERE ssl AND client_serial::text <> $1`, want) == 0 &&
 					count(t, openPool(t, main), `SELECT count(*) FROM pg_stat_ssl WHERE ssl`) > 0
 			})
 		})

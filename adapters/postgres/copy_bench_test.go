@@ -29,7 +29,9 @@ func commitsBesideACopy(b *testing.B, rate int64) {
 	main, secondary := pair(b)
 	pool := openPool(b, main)
 	sql(b, pool, "CREATE TABLE facts (n bigint)")
-	sql(b, pool, "CREATE TABLE ballast AS SELECT string_agg(md5(n::text || m::text), '') AS t FROM generate_series(1, $1 / 1024) AS n, generate_series(1, 30) AS m GROUP BY n", copiedBytes)
+	sql(b, pool,
+		"CREATE TABLE ballast AS SELECT string_agg(md5(n::text || m::text), '') AS t "+
+			"FROM generate_series(1, $1 / 1024) AS n, generate_series(1, 30) AS m GROUP BY n", copiedBytes)
 	must(b, main.Checkpoint(within(b)))
 	o := secondary.opts
 	o.Dir, o.CopyRate = filepath.Join(openDir(b), "pg"), rate

@@ -82,7 +82,8 @@ func TestACloneLooksForRoomFirst(t *testing.T) {
 	local(t, openPool(t, main), "CREATE TABLE big AS SELECT repeat(md5(i::text), 20) AS t FROM generate_series(1, 60000) AS i")
 	err := small.Clone(within(t), main.opts.Listen, releve.NewDataID(), func(int64, int64) { t.Error("a copy was begun") })
 	fault := (*releve.Fault)(nil)
-	if !errors.Is(err, releve.ErrNoRoom) || !errors.As(err, &fault) || fault.Why.Args["free"] == "" || fault.Why.Args["needed"] == "" {
+	if !errors.Is(err, releve.ErrNoRoom) || !errors.As(err, &fault) ||
+		fault.Why.Args["free"] == "" || fault.Why.Args["needed"] == "" {
 		t.Fatalf("it ended with %v", err)
 	}
 	if senders := count(t, openPool(t, main), "SELECT count(*) FROM pg_stat_replication"); senders != 0 {

@@ -50,7 +50,8 @@ func TestMissingFilesAreFound(t *testing.T) {
 	local(t, pool, "CREATE TABLE facts (n int PRIMARY KEY)")
 	local(t, pool, "INSERT INTO facts VALUES (1)")
 	var table, index, log string
-	must(t, pool.QueryRow(within(t), "SELECT pg_relation_filepath('facts'), pg_relation_filepath('facts_pkey')").Scan(&table, &index))
+	must(t, pool.QueryRow(within(t),
+		"SELECT pg_relation_filepath('facts'), pg_relation_filepath('facts_pkey')").Scan(&table, &index))
 	must(t, c.ask(within(t), limit, []any{&log}, "SELECT 'pg_wal/' || pg_walfile_name(pg_current_wal_lsn())"))
 	well(t, c)
 	for _, name := range append([]string{table, index, log}, vital...) {
@@ -113,7 +114,8 @@ func mount(t *testing.T, args ...string) (dir string) {
 	t.Helper()
 	dir = openDir(t)
 	if out, err := asRoot("mount", append(args, dir)...).CombinedOutput(); err != nil {
-		t.Fatalf("this test mounts a file system of its own, for which it needs root, or sudo without a password, with CAP_SYS_ADMIN: %v: %s", err, out)
+		t.Fatalf("this test mounts a file system of its own, "+
+			"for which it needs root, or sudo without a password, with CAP_SYS_ADMIN: %v: %s", err, out)
 	}
 	t.Cleanup(func() {
 		if out, err := asRoot("umount", dir).CombinedOutput(); err != nil {
@@ -202,7 +204,8 @@ func TestAWedgedDiskIsFound(t *testing.T) {
 	well(t, c)
 	freeze := func(flag string) {
 		if out, err := asRoot("fsfreeze", flag, dir).CombinedOutput(); err != nil {
-			t.Fatalf("this test freezes a file system, for which it needs root, or sudo without a password, with CAP_SYS_ADMIN: fsfreeze %s: %v: %s", flag, err, out)
+			t.Fatalf("this test freezes a file system, "+
+				"for which it needs root, or sudo without a password, with CAP_SYS_ADMIN: fsfreeze %s: %v: %s", flag, err, out)
 		}
 	}
 	freeze("-f")
@@ -264,7 +267,8 @@ func TestAPostmasterThatCanForkNoSessionIsNotWell(t *testing.T) {
 	c.postmaster().knocked = time.Time{}
 	for range 6 {
 		err := c.Health(within(t))
-		if fault := (*releve.Fault)(nil); !errors.Is(err, ErrNoAnswer) || !errors.As(err, &fault) || !strings.Contains(fault.Why.Args["cause"], "cause-no-session") {
+		if fault := (*releve.Fault)(nil); !errors.Is(err, ErrNoAnswer) || !errors.As(err, &fault) ||
+			!strings.Contains(fault.Why.Args["cause"], "cause-no-session") {
 			t.Fatalf("it forks no more, and is found: %v", err)
 		}
 	}

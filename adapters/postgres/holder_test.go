@@ -37,7 +37,8 @@ func TestAForgottenTransactionIsKnownAndEnded(t *testing.T) {
 		must(t, err)
 		return len(held) > 0
 	})
-	if len(held) != 1 || !strings.Contains(held[0].Who, "psql") || held[0].PID != int(someone.PID()) || time.Since(held[0].Since) > limit {
+	if len(held) != 1 || !strings.Contains(held[0].Who, "psql") ||
+		held[0].PID != int(someone.PID()) || time.Since(held[0].Since) > limit {
 		t.Errorf("%+v", held)
 	}
 	if err, refusal := <-waits, (*pgconn.PgError)(nil); !errors.As(err, &refusal) || refusal.Code != "55P03" {

@@ -170,8 +170,10 @@ func TestTheLogIsGivenUpWhenOthersFillTheDisk(t *testing.T) {
 func slowMirror(t *testing.T, c *Cluster) {
 	t.Helper()
 	var from string
-	must(t, c.ask(within(t), limit, []any{&from}, "SELECT restart_lsn::text FROM pg_replication_slots WHERE slot_name = $1", RoleMirror))
-	conn, err := pgconn.Connect(within(t), fmt.Sprintf("host=%s port=%d user=%s dbname=%s replication=true", c.path("run"), c.opts.port(), RoleClone, superuser))
+	must(t, c.ask(within(t), limit, []any{&from},
+		"SELECT restart_lsn::text FROM pg_replication_slots WHERE slot_name = $1", RoleMirror))
+	conn, err := pgconn.Connect(within(t), fmt.Sprintf("host=%s port=%d user=%s dbname=%s replication=true",
+		c.path("run"), c.opts.port(), RoleClone, superuser))
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
@@ -307,7 +309,8 @@ func TestABoundThatWasNotHeardIsToldAgain(t *testing.T) {
 		t.Fatalf("it is not told: %v", err)
 	}
 	until(t, "PostgreSQL takes it", func() (taken bool) {
-		must(t, c.ask(within(t), limit, []any{&taken}, "SELECT pg_size_bytes(current_setting('max_slot_wal_keep_size')) = $1", int64(leastKept)))
+		must(t, c.ask(within(t), limit, []any{&taken},
+			"SELECT pg_size_bytes(current_setting('max_slot_wal_keep_size')) = $1", int64(leastKept)))
 		return taken
 	})
 }
@@ -330,7 +333,8 @@ func TestBoundsOfKeptLog(t *testing.T) {
 	} {
 		cluster := &Cluster{opts: Options{KeepWAL: c.fixed}}
 		got := cluster.boundsOn(disk{free: c.free, total: c.total}, c.taken)
-		if slack := int64(2 * mb); !near(got.away, c.want.away, slack) || !near(got.connected, c.want.connected, slack) || !near(got.log, c.want.log, slack) {
+		if slack := int64(2 * mb); !near(got.away, c.want.away, slack) ||
+			!near(got.connected, c.want.connected, slack) || !near(got.log, c.want.log, slack) {
 			t.Errorf("%s: %d, %d and %d MB, expected %d, %d and %d", c.name,
 				got.away>>20, got.connected>>20, got.log>>20, c.want.away>>20, c.want.connected>>20, c.want.log>>20)
 		}
@@ -348,7 +352,8 @@ func TestKeptLogAlwaysFitsOnItsDisk(t *testing.T) {
 		taken := rand.Int64N(d.total - d.free + 1)
 		b := (&Cluster{opts: Options{KeepWAL: rand.Int64N(2) * rand.Int64N(1<<42)}}).boundsOn(d, taken)
 		for _, kept := range []int64{b.away, b.connected} {
-			if kept > leastKept && kept+b.log+d.spare() > (d.free+taken)/4*3+3 || kept < 0 || b.away > b.connected || b.log < leastLog {
+			if kept > leastKept && kept+b.log+d.spare() > (d.free+taken)/4*3+3 ||
+				kept < 0 || b.away > b.connected || b.log < leastLog {
 				t.Fatalf("%+v with %d of log: %+v", d, taken, b)
 			}
 		}
@@ -362,7 +367,8 @@ func TestABoundOfTheSitesOwnIsComparedWithTheDisk(t *testing.T) {
 		o.KeepWAL = size
 		err := newCluster(t, o).ExamineKept()
 		fault := (*releve.Fault)(nil)
-		if fits != (err == nil) || !fits && (!errors.Is(err, ErrKeptLog) || !errors.As(err, &fault) || fault.Why.Args["most"] == "") {
+		if fits != (err == nil) || !fits &&
+			(!errors.Is(err, ErrKeptLog) || !errors.As(err, &fault) || fault.Why.Args["most"] == "") {
 			t.Errorf("%d bytes: %v", size, err)
 		}
 	}

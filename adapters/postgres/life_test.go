@@ -47,7 +47,10 @@ func TestACreatedClusterIsOursAndServes(t *testing.T) {
 	if state.Presence != Ours || state.DataID != id {
 		t.Errorf("after: %+v", state)
 	}
-	for name, want := range map[string]string{"Database cluster state": "shut down", "Data page checksum version": "1", "Latest checkpoint's TimeLineID": "1"} {
+	for name, want := range map[string]string{
+		"Database cluster state": "shut down", "Data page checksum version": "1",
+		"Latest checkpoint's TimeLineID": "1",
+	} {
 		if got := controlled(t, c, name); got != want {
 			t.Errorf("%s: %q, expected %q", name, got, want)
 		}

@@ -61,7 +61,8 @@ func TestAnOperatorHearsOfKeptLogInTime(t *testing.T) {
 		before := len(w.said)
 		owner.Kept, owner.Lost = look.kept, look.lost
 		r.look(owner)
-		if news := w.said[before:]; look.said == "" && len(news) > 0 || look.said != "" && !slices.Equal(news, []string{look.said}) {
+		if news := w.said[before:]; look.said == "" && len(news) > 0 ||
+			look.said != "" && !slices.Equal(news, []string{look.said}) {
 			t.Errorf("at %d MB it said %q, expected %q", look.kept/mb, news, look.said)
 		}
 		if got := w.standing["log"].Code; got != look.standing {
@@ -90,7 +91,8 @@ func TestASlotOfAStrangersIsNamed(t *testing.T) {
 // PostgreSQL gives up at a checkpoint of its own; and a server may start after that.
 func TestWhatWasGivenUpIsSaidInNumbers(t *testing.T) {
 	for name, looks := range map[string][]LogRoom{
-		"between two looks": {{Owner: true, Kept: 100 * mb, Bound: 400 * mb}, {Owner: true, Free: 70 * mb, Bound: 400 * mb, Lost: true}},
+		"between two looks": {{Owner: true, Kept: 100 * mb, Bound: 400 * mb},
+			{Owner: true, Free: 70 * mb, Bound: 400 * mb, Lost: true}},
 		"before the start":  {{Owner: true, Free: 70 * mb, Bound: 400 * mb, Lost: true}},
 		"by the site's own": {{Owner: true, Kept: 100 * mb, Free: 70 * mb, Bound: 64 * mb, Fixed: true, Lost: true}},
 	} {
@@ -111,7 +113,8 @@ func TestWhatWasGivenUpIsSaidInNumbers(t *testing.T) {
 func TestADiskThatOthersFillIsTold(t *testing.T) {
 	r, w := watchedRooms(disksAt{})
 	at := func(free int64) { // of 10 GB, of which 512 MB are never given away
-		r.look(LogRoom{Disks: []Disk{{Directory: "/d", Free: free * mb, Total: 10240 * mb}, {Directory: "/e", Free: 9999 * mb, Total: 10240 * mb}}})
+		r.look(LogRoom{Disks: []Disk{{Directory: "/d", Free: free * mb, Total: 10240 * mb},
+			{Directory: "/e", Free: 9999 * mb, Total: 10240 * mb}}})
 	}
 	for _, free := range []int64{5000, 1100, 1000, 100, 1100, 1500} {
 		at(free)
@@ -120,7 +123,8 @@ func TestADiskThatOthersFillIsTold(t *testing.T) {
 		t.Errorf("it said %q, expected %q; %v stands", w.said, want, w.standing)
 	}
 	at(1600)
-	if want := []string{"warning event-disk-low", "cleared event-disk-roomy"}; !slices.Equal(w.said, want) || len(w.standing) != 0 {
+	if want := []string{"warning event-disk-low", "cleared event-disk-roomy"}; !slices.Equal(w.said, want) ||
+		len(w.standing) != 0 {
 		t.Errorf("it said %q, expected %q; %v stands", w.said, want, w.standing)
 	}
 }

@@ -55,7 +55,8 @@ func waits(t *testing.T, c *Cluster) bool {
 			return true
 		default:
 		}
-		must(t, c.ask(within(t), limit, []any{&waiting}, "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"))
+		must(t, c.ask(within(t), limit, []any{&waiting},
+			"SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"))
 		return waiting
 	})
 	cancel()
@@ -124,7 +125,8 @@ func holdFirst(c *Cluster, title string, stop <-chan struct{}) (pid int) {
 		}
 		for _, pid := range pids {
 			args := commandLine(pid)
-			if len(args) > 0 && strings.HasSuffix(strings.TrimSpace(args[0]), ": "+title) && syscall.Kill(pid, syscall.SIGSTOP) == nil {
+			if len(args) > 0 && strings.HasSuffix(strings.TrimSpace(args[0]), ": "+title) &&
+				syscall.Kill(pid, syscall.SIGSTOP) == nil {
 				return pid
 			}
 		}
@@ -151,14 +153,16 @@ func TestABaseBackupUnderTheMirrorsNameIsNoMirror(t *testing.T) {
 		done := make(chan error, 1)
 		go func() {
 			// As slow as it can be: it is still half a directory when it is killed.
-			_, err := secondary.run(ctx, "", nil, "pg_basebackup", "--dbname="+secondary.conninfo(main.opts.Listen, role, RoleMirror),
+			_, err := secondary.run(ctx, "", nil, "pg_basebackup",
+				"--dbname="+secondary.conninfo(main.opts.Listen, role, RoleMirror),
 				"--pgdata="+half, "--wal-method=stream", "--checkpoint=fast", "--max-rate=32k")
 			done <- err
 		}()
 		until(t, "PostgreSQL takes it for the mirror", func() bool {
 			var mirrored bool
 			must(t, main.ask(within(t), limit, []any{&mirrored},
-				"SELECT count(*) > 0 FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming' AND sync_state = 'sync'", RoleMirror))
+				"SELECT count(*) > 0 FROM pg_stat_replication "+
+					"WHERE application_name = $1 AND state = 'streaming' AND sync_state = 'sync'", RoleMirror))
 			m, err := main.Mirror(within(t))
 			must(t, err)
 			if m.InSync() {

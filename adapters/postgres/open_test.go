@@ -16,7 +16,8 @@ func TestWithWhatAServerBegins(t *testing.T) {
 		return errors.Join(os.MkdirAll(c.dataDir(), 0o755), c.writeIdentity(c.dataDir(), releve.NewDataID()))
 	}
 	anothers := func(c *Cluster) error {
-		return errors.Join(os.MkdirAll(c.dataDir(), 0o755), os.WriteFile(filepath.Join(c.dataDir(), "thesis.txt"), []byte("years of work"), 0o644))
+		return errors.Join(os.MkdirAll(c.dataDir(), 0o755),
+			os.WriteFile(filepath.Join(c.dataDir(), "thesis.txt"), []byte("years of work"), 0o644))
 	}
 	unreadable := func(c *Cluster) error {
 		return errors.Join(os.MkdirAll(filepath.Dir(c.dataDir()), 0o755), os.WriteFile(c.dataDir(), nil, 0o644))

@@ -21,7 +21,8 @@ func TestANewDatabaseSortsByBytes(t *testing.T) {
 	pool, err := c.Pool(within(t), 1)
 	must(t, err)
 	defer pool.Close()
-	rows, err := pool.Query(within(t), `SELECT word FROM unnest('{zebra,Émile,Zoé,emile,école,éclair,a b,ab,日本,😀,ﬀ}'::text[]) word ORDER BY word`)
+	rows, err := pool.Query(within(t),
+		`SELECT word FROM unnest('{zebra,Émile,Zoé,emile,école,éclair,a b,ab,日本,😀,ﬀ}'::text[]) word ORDER BY word`)
 	must(t, err)
 	var before string
 	for rows.Next() {
@@ -44,7 +45,9 @@ func TestANewDatabaseSortsByBytes(t *testing.T) {
 func TestAnOlderDatabaseTellsWhoseRulesItSortsBy(t *testing.T) {
 	c := alone(t)
 	p := c.postmaster()
-	_, err := p.pool.Exec(within(t), `SET synchronous_commit = local; UPDATE pg_database SET datcollate = 'C.UTF-8', datcollversion = '2.31' WHERE datname = 'releve'`)
+	_, err := p.pool.Exec(within(t),
+		`SET synchronous_commit = local; `+
+			`UPDATE pg_database SET datcollate = 'C.UTF-8', datcollversion = '2.31' WHERE datname = 'releve'`)
 	must(t, err)
 	o, err := c.SortOrder(within(t))
 	must(t, err)

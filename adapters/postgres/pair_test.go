@@ -544,7 +544,8 @@ func TestOnlyTheOtherServersCertificateReplicates(t *testing.T) {
 			t.Errorf("%s was let in from outside", what)
 		}
 	}
-	plain := fmt.Sprintf("host=%s port=%d user=%s dbname=postgres sslmode=disable", main.opts.Listen.Addr(), main.opts.Listen.Port(), RoleClone)
+	plain := fmt.Sprintf("host=%s port=%d user=%s dbname=postgres sslmode=disable",
+		main.opts.Listen.Addr(), main.opts.Listen.Port(), RoleClone)
 	if _, err := pgx.Connect(within(t), plain); err == nil {
 		t.Error("a connection in clear was let in")
 	}
@@ -661,10 +662,12 @@ func TestDataCreatedApartIsNotRewound(t *testing.T) {
 	o := other.opts
 	o.SiteID = "another-site"
 	o.Dir = filepath.Join(openDir(t), "pg")
-	if err := newCluster(t, o).Clone(ctx, owner.opts.Listen, releve.NewDataID(), nil); err == nil || !strings.Contains(err.Error(), "another site") {
+	if err := newCluster(t, o).Clone(ctx, owner.opts.Listen, releve.NewDataID(), nil); err == nil ||
+		!strings.Contains(err.Error(), "another site") {
 		t.Errorf("a clone across sites: %v", err)
 	}
-	if err := other.Clone(ctx, freeAddress(t), releve.NewDataID(), nil); err == nil || !strings.Contains(err.Error(), "does not let us in") {
+	if err := other.Clone(ctx, freeAddress(t), releve.NewDataID(), nil); err == nil ||
+		!strings.Contains(err.Error(), "does not let us in") {
 		t.Errorf("a clone of nobody: %v", err)
 	}
 }

@@ -28,7 +28,8 @@ func TestTheWatchLeavesTheSlotToTheStart(t *testing.T) {
 	must(t, main.DropSlots(within(t)))
 	_, _, err := main.Look(within(t))
 	must(t, err)
-	if m, err := main.Cluster.Mirror(within(t)); err != nil || m.SlotGone || !slices.Equal(said, []string{"warning event-slot-made-again"}) {
+	if m, err := main.Cluster.Mirror(within(t)); err != nil || m.SlotGone ||
+		!slices.Equal(said, []string{"warning event-slot-made-again"}) {
 		t.Errorf("after it was dropped: %+v, %v, said %q", m, err, said)
 	}
 }
@@ -60,7 +61,8 @@ func TestAPromotionWhoseSlotCannotBeMadeIsMadeAgain(t *testing.T) {
 		t.Errorf("promoted to %+v", p)
 	}
 	for range 2 { // at once, and when it is known for the owner's
-		if own, m, err := secondary.Look(ctx); err != nil || own.InRecovery || own.Timeline != p.Timeline || m == nil || m.SlotGone || m.Present {
+		if own, m, err := secondary.Look(ctx); err != nil || own.InRecovery ||
+			own.Timeline != p.Timeline || m == nil || m.SlotGone || m.Present {
 			t.Errorf("promoted it is %+v, with the mirror %+v (%v)", own, m, err)
 		}
 	}

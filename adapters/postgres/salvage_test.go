@@ -36,7 +36,8 @@ func part(t *testing.T, alone func(*pgxpool.Pool)) parted {
 	sql(t, pool, "CREATE TABLE extension (number text PRIMARY KEY, name text, long text)")
 	sql(t, pool, "ALTER TABLE extension REPLICA IDENTITY FULL")
 	sql(t, pool, "INSERT INTO promotion VALUES ('first', 4)")
-	sql(t, pool, "INSERT INTO extension VALUES ('201', 'Ward 1', repeat('long', 5000)), ('202', 'Ward 2', NULL), ('203', 'Ward 3', '')")
+	sql(t, pool,
+		"INSERT INTO extension VALUES ('201', 'Ward 1', repeat('long', 5000)), ('202', 'Ward 2', NULL), ('203', 'Ward 3', '')")
 	sql(t, pool, "INSERT INTO fact VALUES ('mirrored', 'it''s')")
 	must(t, old.AdvanceSalvageSlot(ctx))
 
@@ -234,7 +235,8 @@ func TestTheSlotFollowsTheMirrorAndStaysWhenItIsAway(t *testing.T) {
 	pool := openPool(t, owner)
 	sql(t, pool, "CREATE TABLE fact (id text PRIMARY KEY)")
 	confirmed := func() (at lsnText) {
-		must(t, owner.ask(ctx, askLimit, []any{&at}, "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = $1", salvageSlot))
+		must(t, owner.ask(ctx, askLimit, []any{&at},
+			"SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = $1", salvageSlot))
 		return at
 	}
 	write := func(statement func(testing.TB, *pgxpool.Pool, string, ...any), from int) {
@@ -310,7 +312,9 @@ func TestALostSlotIsMadeAnew(t *testing.T) {
 
 func TestNamesFromTheOtherServerAreNames(t *testing.T) {
 	c := newCluster(t, optionsFor(t, releve.Main, freeAddress(t), freeAddress(t)))
-	for _, name := range []string{"", "data", "../pg/data", "data.aside-20260101T000000.000Z/../data", "data.aside-20260101T000000.000Z"} {
+	for _, name := range []string{
+		"", "data", "../pg/data", "data.aside-20260101T000000.000Z/../data", "data.aside-20260101T000000.000Z",
+	} {
 		if _, err := c.OpenAside(context.Background(), name); !errors.Is(err, ErrNoSuchAside) {
 			t.Errorf("%q: %v", name, err)
 		}
@@ -325,11 +329,15 @@ func TestHistoriesTellWhereDataParted(t *testing.T) {
 		ours, theirs descent
 		want         releve.LSN
 	}{
-		"the other was promoted":            {descent{nil, 1}, descent{[]releve.Fork{{Timeline: 1, At: 50}}, 2}, 50},
-		"and promoted again since":          {descent{nil, 1}, descent{[]releve.Fork{{Timeline: 1, At: 50}, {Timeline: 2, At: 80}}, 3}, 50},
-		"both were promoted":                {descent{[]releve.Fork{{Timeline: 1, At: 40}}, 2}, descent{[]releve.Fork{{Timeline: 1, At: 50}}, 2}, 40},
-		"ours alone was promoted":           {descent{[]releve.Fork{{Timeline: 1, At: 50}, {Timeline: 2, At: 60}}, 3}, descent{[]releve.Fork{{Timeline: 1, At: 50}}, 2}, 60},
-		"one timeline, and that may lie":    {descent{[]releve.Fork{{Timeline: 1, At: 50}}, 2}, descent{[]releve.Fork{{Timeline: 1, At: 50}}, 2}, 50},
+		"the other was promoted": {descent{nil, 1}, descent{[]releve.Fork{{Timeline: 1, At: 50}}, 2}, 50},
+		"and promoted again since": {descent{nil, 1},
+			descent{[]releve.Fork{{Timeline: 1, At: 50}, {Timeline: 2, At: 80}}, 3}, 50},
+		"both were promoted": {descent{[]releve.Fork{{Timeline: 1, At: 40}}, 2},
+			descent{[]releve.Fork{{Timeline: 1, At: 50}}, 2}, 40},
+		"ours alone was promoted": {descent{[]releve.Fork{{Timeline: 1, At: 50}, {Timeline: 2, At: 60}}, 3},
+			descent{[]releve.Fork{{Timeline: 1, At: 50}}, 2}, 60},
+		"one timeline, and that may lie": {descent{[]releve.Fork{{Timeline: 1, At: 50}}, 2},
+			descent{[]releve.Fork{{Timeline: 1, At: 50}}, 2}, 50},
 		"the first timeline was never left": {descent{nil, 1}, descent{nil, 1}, 0},
 	} {
 		if got := c.ours.leaves(c.theirs); got != c.want {

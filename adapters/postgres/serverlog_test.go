@@ -56,21 +56,26 @@ func TestWhatPostgreSQLSaysIsTold(t *testing.T) {
 			`ERROR:  could not extend file "base/5/16384": Disk quota exceeded`), nil, base},
 		"a session finds no room for the log": {by("walsender", "53100",
 			`ERROR:  could not create file "pg_wal/xlogtemp.7": No space left on device`), nil, wal},
-		"a session finds no room for the commit log": {by("autovacuum worker", "53100", `ERROR:  could not access status of transaction 9`) +
-			by("autovacuum worker", "53100", `DETAIL:  Could not write to file "pg_xact/0000" at offset 0: No space left on device.`), nil, xact},
+		"a session finds no room for the commit log": {
+			by("autovacuum worker", "53100", `ERROR:  could not access status of transaction 9`) +
+				by("autovacuum worker", "53100",
+					`DETAIL:  Could not write to file "pg_xact/0000" at offset 0: No space left on device.`), nil, xact},
 
 		"a session writes to a full device": {by("client backend", "53100",
 			`ERROR:  could not write to COPY file: No space left on device`), nil, ""},
 		"a session's temporary files find no room": {by("client backend", "53100",
 			`ERROR:  could not write to file "base/pgsql_tmp/pgsql_tmp77.0": No space left on device`), nil, ""},
 		"shared memory is full": {by("parallel worker", "53100",
-			`ERROR:  could not resize shared memory segment "/PostgreSQL.77" to 1052672 bytes: No space left on device`), nil, ""},
+			`ERROR:  could not resize shared memory segment "/PostgreSQL.77" to 1052672 bytes: No space left on device`),
+			nil, ""},
 		"shared memory is full for the checkpointer": {by("checkpointer", "53100",
-			`ERROR:  could not resize shared memory segment "/PostgreSQL.77" to 1052672 bytes: No space left on device`), nil, ""},
+			`ERROR:  could not resize shared memory segment "/PostgreSQL.77" to 1052672 bytes: No space left on device`),
+			nil, ""},
 		"a session reads from a broken device": {by("client backend", "58030",
 			`ERROR:  could not read from COPY file: Input/output error`), nil, ""},
-		"a session raises what it likes": {by("client backend", "XX001", `ERROR:  invalid page in block 3 of relation base/5/16384`) +
-			by("client backend", "XX002", `FATAL:  x`) + by("client backend", "58P01", `ERROR:  "base/5/16384"`), nil, ""},
+		"a session raises what it likes": {
+			by("client backend", "XX001", `ERROR:  invalid page in block 3 of relation base/5/16384`) +
+				by("client backend", "XX002", `FATAL:  x`) + by("client backend", "58P01", `ERROR:  "base/5/16384"`), nil, ""},
 		"a session's statement":                {by("client backend", "53100", `STATEMENT:  SELECT '"base/5/1'`), nil, ""},
 		"a session's severity within its text": {by("client backend", "XX001", `ERROR:  PANIC:  x`), nil, ""},
 		"a history that is asked for": {by("startup", "58P01",
@@ -132,7 +137,8 @@ func FuzzNobodyForgesALine(f *testing.F) {
 			t.Skip()
 		}
 		quoted := strings.ReplaceAll(name, "\n", "\n\t")
-		whole := by(process, "28000", fmt.Sprintf(`FATAL:  no pg_hba.conf entry for host "192.0.2.1", user "%s", database "%s"`, quoted, quoted)) +
+		whole := by(process, "28000", fmt.Sprintf(
+			`FATAL:  no pg_hba.conf entry for host "192.0.2.1", user "%s", database "%s"`, quoted, quoted)) +
 			by(process, "22023", "STATEMENT:  "+quoted)
 		a := new(ailments)
 		l := &serverLog{token: token, note: a.read, each: func(logEntry) {}, begun: true}
@@ -161,7 +167,8 @@ func startUp(pairs ...string) []byte {
 func TestAStrangerAtThePortIsRefusedAndNothingElse(t *testing.T) {
 	c, log := overheard(t)
 	for i, forged := range []string{
-		"\rXX001 ERROR:  x", "\r\nXX001 [postmaster] PANIC:  x", "\nXX001 ERROR:  x", "\r53100 ERROR:  could not extend file \"base/1\"",
+		"\rXX001 ERROR:  x", "\r\nXX001 [postmaster] PANIC:  x", "\nXX001 ERROR:  x",
+		"\r53100 ERROR:  could not extend file \"base/1\"",
 		"\r58030 [checkpointer] PANIC:  x", "x\rXXXXX XX001 [startup] FATAL:  x",
 	} {
 		conn, err := net.Dial("tcp", c.opts.Listen.String())

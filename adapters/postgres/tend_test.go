@@ -94,7 +94,9 @@ func TestALockThatWasLeftDoesNotKeepDataSetAsideFromBeingRead(t *testing.T) {
 func TestWhatOthersDidToTheDataDirectoryIsPutRight(t *testing.T) {
 	c := newCluster(t, optionsFor(t, releve.Main, freeAddress(t), freeAddress(t)))
 	createFromTemplate(t, c)
-	for mode, want := range map[os.FileMode]os.FileMode{0o755: 0o700, 0o777: 0o700, 0o000: 0o700, 0o770: 0o700, 0o750: 0o750, 0o700: 0o700} {
+	for mode, want := range map[os.FileMode]os.FileMode{
+		0o755: 0o700, 0o777: 0o700, 0o000: 0o700, 0o770: 0o700, 0o750: 0o750, 0o700: 0o700,
+	} {
 		must(t, os.Chmod(c.dataDir(), mode))
 		must(t, c.Start(within(t), Primary))
 		must(t, c.Stop(within(t), true))
@@ -142,7 +144,8 @@ func byAccount(t *testing.T, c *Cluster) string {
 	p.Env, p.Dir = append(os.Environ(), accountEnv+"="+c.opts.Dir), "/"
 	if who := accountOf(t, c); who.root {
 		p.SysProcAttr = &syscall.SysProcAttr{Credential: who.process(0).Credential}
-		if out, err := exec.Command("chown", "-R", fmt.Sprintf("%d:%d", who.uid, who.gid), c.opts.Dir).CombinedOutput(); err != nil {
+		if out, err := exec.Command("chown", "-R",
+			fmt.Sprintf("%d:%d", who.uid, who.gid), c.opts.Dir).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
@@ -164,8 +167,10 @@ func TestWhatIsClosedToItsOwnAccountIsOpened(t *testing.T) {
 		path string
 		mode os.FileMode
 	}{
-		{"data", 0o500}, {"data", 0o000}, {"data", 0o555}, {"data/pg_wal", 0o500}, {"data/global/pg_control", 0o400}, {"data/base/1", 0o000},
-		{"data/" + identityFile, 0o000}, {"run", 0o500}, {"run", 0o000}, {"conf", 0o500}, {"conf", 0o000}, {".", 0o500}, {".", 0o000},
+		{"data", 0o500}, {"data", 0o000}, {"data", 0o555}, {"data/pg_wal", 0o500},
+		{"data/global/pg_control", 0o400}, {"data/base/1", 0o000},
+		{"data/" + identityFile, 0o000}, {"run", 0o500}, {"run", 0o000},
+		{"conf", 0o500}, {"conf", 0o000}, {".", 0o500}, {".", 0o000},
 	} {
 		for _, left := range []string{c.path("run", ".s.PGSQL.5432.lock"), c.path("data", "postmaster.pid")} {
 			must(t, os.WriteFile(left, []byte("1\n"), 0o600))
@@ -251,7 +256,10 @@ func TestDataWithoutAVersionIsSaidAndNotStarted(t *testing.T) {
 	file := c.path("data", "PG_VERSION")
 	right, err := os.ReadFile(file)
 	must(t, err)
-	for content, kind := range map[string]error{"": ErrDamaged, "nonsense\n": ErrDamaged, "-15\n": ErrDamaged, strings.Repeat("9", 4000): ErrDamaged, "none": ErrFilesGone} {
+	for content, kind := range map[string]error{
+		"": ErrDamaged, "nonsense\n": ErrDamaged, "-15\n": ErrDamaged,
+		strings.Repeat("9", 4000): ErrDamaged, "none": ErrFilesGone,
+	} {
 		must(t, os.RemoveAll(file))
 		if kind != ErrFilesGone {
 			must(t, os.WriteFile(file, []byte(content), 0o600))
@@ -294,9 +302,12 @@ func TestAPathThatTheAccountMayNotPassIsSaidBefore(t *testing.T) {
 
 func TestVariablesOfWhoStartsUsReachNoSession(t *testing.T) {
 	for name, value := range map[string]string{
-		"PGTZ": "Europe/Paris", "PGOPTIONS": "-c statement_timeout=1", "PGTARGETSESSIONATTRS": "read-only", "PGSERVICE": "nowhere",
-		"PGSERVICEFILE": "/nonexistent", "PGHOST": "192.0.2.1", "PGCONNECT_TIMEOUT": "x", "PGSSLMODE": "verify-full", "PGSSLROOTCERT": "system",
-		"PGPASSFILE": "/nonexistent", "PGAPPNAME": RoleMirror, "PGDATESTYLE": "German", "PGCLIENTENCODING": "LATIN1", "PGDATA": "/nonexistent",
+		"PGTZ": "Europe/Paris", "PGOPTIONS": "-c statement_timeout=1",
+		"PGTARGETSESSIONATTRS": "read-only", "PGSERVICE": "nowhere",
+		"PGSERVICEFILE": "/nonexistent", "PGHOST": "192.0.2.1",
+		"PGCONNECT_TIMEOUT": "x", "PGSSLMODE": "verify-full", "PGSSLROOTCERT": "system",
+		"PGPASSFILE": "/nonexistent", "PGAPPNAME": RoleMirror, "PGDATESTYLE": "German",
+		"PGCLIENTENCODING": "LATIN1", "PGDATA": "/nonexistent",
 		"PGUSER": "nobody", "PGREQUIREAUTH": "scram-sha-256", "PGCHANNELBINDING": "require", "PGSSLNEGOTIATION": "direct",
 		"TZ": "America/New_York", "LC_ALL": "C", "LC_MESSAGES": "fr_FR.UTF-8", "LANGUAGE": "fr",
 	} {
@@ -311,7 +322,8 @@ func TestVariablesOfWhoStartsUsReachNoSession(t *testing.T) {
 		})
 		pool := openPool(t, c)
 		for name, want := range map[string]string{
-			"TimeZone": "UTC", "DateStyle": "ISO, MDY", "statement_timeout": "0", "client_encoding": "UTF8", "application_name": RoleOwner,
+			"TimeZone": "UTC", "DateStyle": "ISO, MDY", "statement_timeout": "0",
+			"client_encoding": "UTF8", "application_name": RoleOwner,
 			"log_timezone": "UTC", "search_path": `"$user", public`,
 		} {
 			var got string

@@ -115,7 +115,8 @@ func TestAnOwnerWithoutAMirrorIsNotFrozen(t *testing.T) {
 	}
 	local(t, pool, "INSERT INTO facts VALUES (1)")
 	until(t, "nothing of it is left", func() bool {
-		return count(t, pool, "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 OR wait_event = 'SyncRep'", verifyName) == 0
+		return count(t, pool, "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 OR wait_event = 'SyncRep'",
+			verifyName) == 0
 	})
 }
 
@@ -123,7 +124,9 @@ func TestAStretchIsCutAndReadByItsKey(t *testing.T) {
 	c := alone(t)
 	pool := openPool(t, c)
 	local(t, pool, `CREATE TABLE "odd name" (b text, r int, a bigint, "c d" json, PRIMARY KEY (a, b))`)
-	local(t, pool, `INSERT INTO "odd name" SELECT chr(65 + n % 3), n, n / 3, CASE WHEN n % 2 = 0 THEN '{"x": 1}'::json END FROM generate_series(0, 99) AS n`)
+	local(t, pool,
+		`INSERT INTO "odd name" SELECT chr(65 + n % 3), n, n / 3, CASE WHEN n % 2 = 0 THEN '{"x": 1}'::json END `+
+			`FROM generate_series(0, 99) AS n`)
 	ctx, s := within(t), look(t, c)
 	whole := releve.Stretch{Table: `public."odd name"`}
 	names, _, err := s.Tables(ctx)
@@ -146,7 +149,8 @@ func TestAStretchIsCutAndReadByItsKey(t *testing.T) {
 	}
 	rows, err := s.Rows(ctx, pieces[1], 5)
 	must(t, err)
-	if len(rows) != 5 || rows[0].Key[0] != "10" || *rows[0].Row["r"] != "30" || *rows[0].Row["c d"] != `{"x": 1}` || rows[1].Row["c d"] != nil {
+	if len(rows) != 5 || rows[0].Key[0] != "10" || *rows[0].Row["r"] != "30" ||
+		*rows[0].Row["c d"] != `{"x": 1}` || rows[1].Row["c d"] != nil {
 		t.Errorf("rows %+v", rows)
 	}
 	if some, err := s.Cut(ctx, whole, 30, 2); err != nil || len(some) != 2 || some[1].UpTo == nil {
@@ -215,7 +219,8 @@ func TestABrokenPageIsFoundOnTheDiskOfAMirror(t *testing.T) {
 	onDisk(t, main, secondary)
 	var done, total int64
 	for _, c := range []*Cluster{main, secondary} {
-		if bad, err := c.CheckPages(ctx, func(d, n int64) { done, total = d, n }); err != nil || len(bad) > 0 || done == 0 || done > total {
+		if bad, err := c.CheckPages(ctx, func(d, n int64) { done, total = d, n }); err != nil ||
+			len(bad) > 0 || done == 0 || done > total {
 			t.Fatalf("before: %v (%v), %d of %d bytes", bad, err, done, total)
 		}
 	}

@@ -18,19 +18,32 @@ func TestWhatLiesBehindAFork(t *testing.T) {
 		flushed releve.LSN
 		want    Tail
 	}{
-		"nothing was written":             {after("invalid record length at 0/3000148: wanted 24, got 0"), fork, TailNone},
-		"an old file's content":           {after("record with incorrect prev-link 0/1000110 at 0/3000148"), fork, TailNone},
-		"the position was forgotten":      {after("incorrect resource manager data checksum in record at 0/3000148"), 0, TailDamaged},
-		"cut at the end of a page":        {after("invalid magic number 0000 in log segment 000000010000000000000003, offset 8192"), page, TailUnfinished},
-		"cut there, an old file behind":   {after("unexpected pageaddr 0/1002000 in log segment 000000010000000000000003, offset 8192"), page, TailUnfinished},
-		"the same as PostgreSQL 16 says":  {after("invalid magic number 0000 in WAL segment 000000010000000000000003, LSN 0/3002000, offset 8192"), page, TailUnfinished},
-		"a length that points too far":    {after("invalid magic number 0000 in log segment 000000010000000000000003, offset 8192"), fork + 600, TailDamaged},
-		"a page that was whole":           {after("invalid magic number 0001 in log segment 000000010000000000000003, offset 8192"), page + 9000, TailDamaged},
-		"a record that was whole":         {after("incorrect resource manager data checksum in record at 0/3000148"), fork + 600, TailDamaged},
-		"zeros where rows were":           {after("invalid record length at 0/3000148: wanted 24, got 0"), fork + 600, TailDamaged},
-		"cut at the end of a file":        {after("invalid magic number 0000 in log segment 000000010000000000000004, offset 0"), 0x4000000, TailUnfinished},
-		"promotion stopped before a row":  {"pg_waldump: error: error in WAL record at 0/3000148: invalid record length at 0/3000180: wanted 24, got 0", fork + 56, TailRecords},
-		"nothing flushed, no file behind": {after("invalid magic number 0000 in log segment 000000010000000000000004, offset 0"), fork, TailNone},
+		"nothing was written":   {after("invalid record length at 0/3000148: wanted 24, got 0"), fork, TailNone},
+		"an old file's content": {after("record with incorrect prev-link 0/1000110 at 0/3000148"), fork, TailNone},
+		"the position was forgotten": {
+			after("incorrect resource manager data checksum in record at 0/3000148"), 0, TailDamaged},
+		"cut at the end of a page": {
+			after("invalid magic number 0000 in log segment 000000010000000000000003, offset 8192"), page, TailUnfinished},
+		"cut there, an old file behind": {
+			after("unexpected pageaddr 0/1002000 in log segment 000000010000000000000003, offset 8192"), page, TailUnfinished},
+		"the same as PostgreSQL 16 says": {
+			after("invalid magic number 0000 in WAL segment 000000010000000000000003, LSN 0/3002000, offset 8192"),
+			page, TailUnfinished},
+		"a length that points too far": {
+			after("invalid magic number 0000 in log segment 000000010000000000000003, offset 8192"), fork + 600, TailDamaged},
+		"a page that was whole": {
+			after("invalid magic number 0001 in log segment 000000010000000000000003, offset 8192"), page + 9000, TailDamaged},
+		"a record that was whole": {
+			after("incorrect resource manager data checksum in record at 0/3000148"), fork + 600, TailDamaged},
+		"zeros where rows were": {
+			after("invalid record length at 0/3000148: wanted 24, got 0"), fork + 600, TailDamaged},
+		"cut at the end of a file": {
+			after("invalid magic number 0000 in log segment 000000010000000000000004, offset 0"), 0x4000000, TailUnfinished},
+		"promotion stopped before a row": {
+			"pg_waldump: error: error in WAL record at 0/3000148: invalid record length at 0/3000180: wanted 24, got 0",
+			fork + 56, TailRecords},
+		"nothing flushed, no file behind": {
+			after("invalid magic number 0000 in log segment 000000010000000000000004, offset 0"), fork, TailNone},
 	} {
 		end, err := parseWALEnd(c.said)
 		if err != nil {
@@ -108,7 +121,8 @@ func TestWALFilesBearTheirPositions(t *testing.T) {
 func second(_ Installation, err error) error { return err }
 
 func TestHistories(t *testing.T) {
-	forks, err := parseHistory("1\t0/3000148\tno recovery target specified\n\n2\t1/A0000028\tno recovery target specified\n# a remark\n")
+	forks, err := parseHistory("1\t0/3000148\tno recovery target specified\n" +
+		"\n2\t1/A0000028\tno recovery target specified\n# a remark\n")
 	must(t, err)
 	if len(forks) != 2 || forks[1] != (releve.Fork{Timeline: 2, At: 0x1A0000028}) {
 		t.Errorf("%v", forks)

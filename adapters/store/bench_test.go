@@ -69,7 +69,9 @@ func inTurns(b *testing.B, name string, ours, theirs func()) {
 		} else {
 			its, mine = timed(theirs), timed(ours)
 		}
-		rates, peers, ratios = append(rates, rows/mine.Seconds()), append(peers, rows/its.Seconds()), append(ratios, its.Seconds()/mine.Seconds())
+		rates, peers, ratios = append(rates, rows/mine.Seconds()),
+			append(peers, rows/its.Seconds()),
+			append(ratios, its.Seconds()/mine.Seconds())
 	}
 	b.ReportMetric(middle(rates), name+"-median-/s")
 	b.ReportMetric(slices.Min(rates), name+"-worst-/s")

@@ -64,7 +64,9 @@ func TestTheSameRecordsDrainedTwiceAreStoredOnce(t *testing.T) {
 	drain(t, s, "one", records, store.Drained{UpTo: 4, New: 4})
 	drain(t, s, "one", records, store.Drained{UpTo: 4, Already: 4})
 	drain(t, s, "one", nil, store.Drained{UpTo: 4})
-	for table, want := range map[string]int{"promotion": 1, "call": 1, "call_step": 2, "call_end": 1, "refused": 0, "spool_gap": 0} {
+	for table, want := range map[string]int{
+		"promotion": 1, "call": 1, "call_step": 2, "call_end": 1, "refused": 0, "spool_gap": 0,
+	} {
 		if n := p.count("SELECT count(*) FROM " + table); n != want {
 			t.Errorf("%s has %d rows, expected %d", table, n, want)
 		}
@@ -90,15 +92,18 @@ func TestACallIsReadAsItsFactsTellIt(t *testing.T) {
 	facts := oneCall(t, "a")
 	slices.Reverse(facts) // facts commute
 	drain(t, s, "one", numbered(0, facts...), store.Drained{UpTo: 4, New: 4})
-	drain(t, s, "one", numbered(4, fact(t, releve.CallOffered, "later", releve.CallBody{From: "standby", Test: true})), store.Drained{UpTo: 5, New: 1})
+	drain(t, s, "one", numbered(4, fact(t, releve.CallOffered, "later", releve.CallBody{From: "standby", Test: true})),
+		store.Drained{UpTo: 5, New: 1})
 	page, err := s.Calls(within(t), store.CallMark{}, 10)
 	must(t, err)
 	calls := page.Calls
-	if page.More || len(calls) != 2 || calls[0].Call != "later" || calls[0].Outcome != "" || !calls[0].Test || calls[0].From != "standby" || len(calls[0].Steps) != 0 {
+	if page.More || len(calls) != 2 || calls[0].Call != "later" || calls[0].Outcome != "" ||
+		!calls[0].Test || calls[0].From != "standby" || len(calls[0].Steps) != 0 {
 		t.Fatalf("calls: %+v", calls)
 	}
 	c := calls[1]
-	if c.Call != "a" || c.From != "0612******" || c.Outcome != "transferred" || c.Duration != 4200*time.Millisecond || !c.Stored || c.Term != 1 || c.Seat != releve.Main {
+	if c.Call != "a" || c.From != "0612******" || c.Outcome != "transferred" ||
+		c.Duration != 4200*time.Millisecond || !c.Stored || c.Term != 1 || c.Seat != releve.Main {
 		t.Errorf("call: %+v", c)
 	}
 	if len(c.Steps) != 2 || c.Steps[0].Name != "greeting" || c.Steps[1].Detail != "201" || c.Steps[0].At.IsZero() {
@@ -239,7 +244,9 @@ func TestARecordIsSetAsideWhateverItsSQLSTATE(t *testing.T) {
 }
 
 func TestWhatTheDatabasesOwnTroubleRefusesWaits(t *testing.T) {
-	for _, code := range []string{"08006", "25006", "40001", "40P01", "53100", "53200", "55P03", "57014", "58030", "XX001", "XX002"} {
+	for _, code := range []string{
+		"08006", "25006", "40001", "40P01", "53100", "53200", "55P03", "57014", "58030", "XX001", "XX002",
+	} {
 		t.Run(code, func(t *testing.T) { keepsWaiting(t, code, "culprit") })
 	}
 	t.Run("an ordinary fact is refused too", func(t *testing.T) { keepsWaiting(t, "P0001", "") })
@@ -311,7 +318,8 @@ func TestADrainInDoubtIsSettledByTheNext(t *testing.T) {
 	p := newSite(t, alone)
 	var stored []releve.Fact
 	var doubts atomic.Int64
-	s := p.openWithoutVote(func(o *store.Options) { o.OnStored = func(f []releve.Fact) { stored = append(stored, f...) } }, counting(&doubts))
+	s := p.openWithoutVote(func(o *store.Options) { o.OnStored = func(f []releve.Fact) { stored = append(stored, f...) } },
+		counting(&doubts))
 	records := numbered(0, oneCall(t, "a")...)
 	done := inBackground(func() error {
 		_, err := s.Drain(within(t), releve.Main, "one", records)

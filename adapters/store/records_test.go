@@ -25,26 +25,28 @@ func TestARecordThatIsSetAsideIsSaid(t *testing.T) {
 	var said []string
 	shown := map[string]string{}
 	var mu sync.Mutex
-	r := store.NewRecords(main.Cluster, releve.Main, "", func(facts []releve.Fact) { stored += len(facts) }, func(severity releve.Severity, what releve.Sentence) {
-		mu.Lock()
-		defer mu.Unlock()
-		said = append(said, string(severity)+" "+what.Code+" "+what.Args["count"]+" "+what.Args["seat"])
-	}, func(about string, what releve.Sentence) {
-		mu.Lock()
-		defer mu.Unlock()
-		if what.Code != "" {
-			shown[about] = what.Code + " " + what.Args["count"]
-		} else {
-			delete(shown, about)
-		}
-	}, slog.New(slog.DiscardHandler))
+	r := store.NewRecords(main.Cluster, releve.Main, "", func(facts []releve.Fact) { stored += len(facts) },
+		func(severity releve.Severity, what releve.Sentence) {
+			mu.Lock()
+			defer mu.Unlock()
+			said = append(said, string(severity)+" "+what.Code+" "+what.Args["count"]+" "+what.Args["seat"])
+		}, func(about string, what releve.Sentence) {
+			mu.Lock()
+			defer mu.Unlock()
+			if what.Code != "" {
+				shown[about] = what.Code + " " + what.Args["count"]
+			} else {
+				delete(shown, about)
+			}
+		}, slog.New(slog.DiscardHandler))
 	t.Cleanup(r.Close)
 	sitetest.Must(t, r.Open(limit.Within(t), 1, true, "first", func() error { return nil }))
 	good, err := releve.NewFact(releve.CallOffered, "a", releve.Main, 1, time.Now(), releve.CallBody{})
 	sitetest.Must(t, err)
 	bad := good
 	bad.ID, bad.Body = releve.NewFactID(), json.RawMessage(`"no body of a call"`)
-	page := releve.SpoolPage{Incarnation: "one", Records: []releve.SpoolRecord{{Sequence: 1, Fact: bad}, {Sequence: 2, Fact: good}}}
+	page := releve.SpoolPage{Incarnation: "one",
+		Records: []releve.SpoolRecord{{Sequence: 1, Fact: bad}, {Sequence: 2, Fact: good}}}
 	upTo, ahead, err := r.Drain(limit.Within(t), releve.Main, page)
 	sitetest.Must(t, err)
 	if upTo != 2 || ahead || stored != 1 {
@@ -59,7 +61,8 @@ func TestARecordThatIsSetAsideIsSaid(t *testing.T) {
 	limit.Until(t, "the screens show both", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
-		return shown["notice-records-refused main"] == "notice-records-refused 1" && shown["notice-records-missing main"] == "notice-records-missing 2"
+		return shown["notice-records-refused main"] == "notice-records-refused 1" &&
+			shown["notice-records-missing main"] == "notice-records-missing 2"
 	})
 	r.Close()
 	limit.Until(t, "the server on duty tells", func() bool {

@@ -103,7 +103,8 @@ func TestTheSameCallTwiceIsTwoRecords(t *testing.T) {
 	page, err := s.Calls(within(t), store.CallMark{}, 10)
 	must(t, err)
 	calls := page.Calls
-	if len(calls) != 2 || calls[0].Outcome != "abandoned" || len(calls[0].Steps) != 2 || calls[1].Outcome != "busy" || len(calls[1].Steps) != 0 {
+	if len(calls) != 2 || calls[0].Outcome != "abandoned" || len(calls[0].Steps) != 2 ||
+		calls[1].Outcome != "busy" || len(calls[1].Steps) != 0 {
 		t.Errorf("records: %+v", calls)
 	}
 }

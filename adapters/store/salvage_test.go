@@ -47,12 +47,14 @@ func inserted(table string, key, after releve.Row) releve.SalvageChange {
 
 func updated(before, after releve.Row) releve.SalvageChange {
 	return releve.SalvageChange{
-		Table: "extension", Key: row("number", *after["number"]), Op: releve.RowUpdated, Known: before != nil, Before: before, After: after,
+		Table: "extension", Key: row("number", *after["number"]),
+		Op: releve.RowUpdated, Known: before != nil, Before: before, After: after,
 	}
 }
 
 func deleted(before releve.Row) releve.SalvageChange {
-	return releve.SalvageChange{Table: "extension", Key: row("number", *before["number"]), Op: releve.RowDeleted, Known: true, Before: before}
+	return releve.SalvageChange{Table: "extension", Key: row("number", *before["number"]),
+		Op: releve.RowDeleted, Known: true, Before: before}
 }
 
 // directory is what the site's extensions are, as "number=name" in their order.
@@ -83,7 +85,8 @@ func parted(t *testing.T) (*store.Store, releve.Salvage) {
 	p := newSite(t, alone)
 	s := p.open()
 	direct(t, s, map[string]string{
-		"201": "as before", "202": "changed here too", "203": "as salvaged", "205": "as before", "206": "changed here", "208": "other",
+		"201": "as before", "202": "changed here too", "203": "as salvaged",
+		"205": "as before", "206": "changed here", "208": "other",
 		"209": "unchanged",
 	})
 	found := lone(
@@ -119,7 +122,8 @@ func TestEachLoneRowIsJudgedAgainstWhatTheSiteHas(t *testing.T) {
 	kept, err := s.KeepSalvage(within(t), found)
 	must(t, err)
 	want := releve.SalvageCounts{Same: 1, Already: 2, Conflict: 6, New: 3, Bookkeeping: 1}
-	if kept.ID != 1 || kept.State != releve.SalvageOpen || kept.Counts != want || !kept.Agree() || kept.Fork != 0x3000148 || kept.Term != 4 {
+	if kept.ID != 1 || kept.State != releve.SalvageOpen || kept.Counts != want ||
+		!kept.Agree() || kept.Fork != 0x3000148 || kept.Term != 4 {
 		t.Errorf("kept: %+v", kept)
 	}
 	shown, err := s.Salvage(within(t), kept.ID, 100)
@@ -128,7 +132,8 @@ func TestEachLoneRowIsJudgedAgainstWhatTheSiteHas(t *testing.T) {
 		t.Errorf("classes:\n%s, expected\n%s", got, partedClasses)
 	}
 	conflict := shown.Changes[1]
-	if *conflict.Theirs["name"] != "changed here too" || *conflict.Before["name"] != "as before" || *conflict.After["name"] != "night" ||
+	if *conflict.Theirs["name"] != "changed here too" ||
+		*conflict.Before["name"] != "as before" || *conflict.After["name"] != "night" ||
 		!conflict.At.Equal(time.Date(2026, 11, 24, 3, 0, 1, 0, time.UTC)) {
 		t.Errorf("the conflict is shown as %+v", conflict)
 	}
@@ -164,7 +169,8 @@ func TestApplyingIsForesaidDoneOnceAndNeverUndone(t *testing.T) {
 	applied, err := s.ApplySalvage(within(t), kept.ID, store.SalvageChoice{})
 	must(t, err)
 	want := "201=night 202=changed here too 203=as salvaged 206=changed here 207=new 208=other 209=unchanged"
-	if got := directory(t, s); got != want || applied.Counts.Applied != 3 || applied.State != releve.SalvageApplied || applied.DecidedAt.IsZero() {
+	if got := directory(t, s); got != want || applied.Counts.Applied != 3 ||
+		applied.State != releve.SalvageApplied || applied.DecidedAt.IsZero() {
 		t.Errorf("applied: %+v; the directory is\n%s, expected\n%s", applied, got, want)
 	}
 
@@ -228,7 +234,8 @@ func TestAnUnknownSalvageIsSaid(t *testing.T) {
 func TestFactsOfEveryTableComeBackAsTheyWere(t *testing.T) {
 	from, to := newSite(t, alone), newSite(t, alone)
 	old, owner := from.open(), to.open()
-	fact, err := releve.NewFact(releve.CallOffered, "it's a call", releve.Main, 4, time.Now(), releve.CallBody{From: `0612"\`, Overflowed: true})
+	fact, err := releve.NewFact(releve.CallOffered, "it's a call", releve.Main, 4, time.Now(),
+		releve.CallBody{From: `0612"\`, Overflowed: true})
 	must(t, err)
 	bad := releve.Fact{ID: "bad", Kind: "nonsense"}
 	_, err = old.Drain(within(t), releve.Main, "i", []releve.SpoolRecord{{Sequence: 3, Fact: fact}, {Sequence: 4, Fact: bad}})
@@ -267,7 +274,8 @@ func TestFactsOfEveryTableComeBackAsTheyWere(t *testing.T) {
 // textOf reads one row as the log would give it.
 func (p *site) textOf(table, column, value string) releve.Row {
 	p.t.Helper()
-	results, err := p.own.PgConn().Exec(within(p.t), fmt.Sprintf("SET timezone = 'UTC'; SELECT * FROM %s WHERE %s::text = '%s'", table, column, value)).ReadAll()
+	results, err := p.own.PgConn().Exec(within(p.t),
+		fmt.Sprintf("SET timezone = 'UTC'; SELECT * FROM %s WHERE %s::text = '%s'", table, column, value)).ReadAll()
 	must(p.t, err)
 	last := results[len(results)-1]
 	if len(last.Rows) != 1 {

@@ -33,7 +33,9 @@ func written(t *testing.T, file string) *site {
 func (p *site) rows() map[string][]string {
 	p.t.Helper()
 	all := map[string][]string{}
-	for _, query := range p.texts(`SELECT format('SELECT ROW(%s)::text FROM %I ORDER BY 1', string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position), table_name)
+	for _, query := range p.texts(`
+		SELECT format('SELECT ROW(%s)::text FROM %I ORDER BY 1',
+			string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position), table_name)
 		FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
 		WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name <> 'goose_db_version' GROUP BY table_name`) {
 		all[query] = p.texts(query)
@@ -122,7 +124,8 @@ func TestADatabaseOfTheVersionBefore(t *testing.T) {
 	}
 	ended, err := s.Calls(within(t), store.CallMark{}, 3)
 	must(t, err)
-	if c := ended.Calls[2]; c.Call != "PQW64FKKMBHKK27M@127.0.0.90" || c.Outcome != "transferred" || c.Duration != 2746*time.Millisecond || len(c.Steps) != 5 {
+	if c := ended.Calls[2]; c.Call != "PQW64FKKMBHKK27M@127.0.0.90" ||
+		c.Outcome != "transferred" || c.Duration != 2746*time.Millisecond || len(c.Steps) != 5 {
 		t.Errorf("the call whose end was in the spool: %+v", c)
 	}
 
@@ -154,11 +157,13 @@ func TestADatabaseOfTheFirstVersion(t *testing.T) {
 	}
 	want := []releve.Call{
 		{
-			Call: "without an end", At: at(6), Seat: releve.Main, Term: 1, From: "10**", WithoutDuty: true, Duration: 1500 * time.Millisecond, Stored: true,
+			Call: "without an end", At: at(6), Seat: releve.Main, Term: 1, From: "10**",
+			WithoutDuty: true, Duration: 1500 * time.Millisecond, Stored: true,
 			Steps: []releve.Step{{At: at(7.5), Name: "greeting"}},
 		},
 		{
-			Call: "ended", At: at(0), Seat: releve.Main, Term: 1, From: "0612******", Overflowed: true, Outcome: "transferred", Detail: "extension",
+			Call: "ended", At: at(0), Seat: releve.Main, Term: 1, From: "0612******",
+			Overflowed: true, Outcome: "transferred", Detail: "extension",
 			Duration: 4200 * time.Millisecond, Stored: true,
 			Steps: []releve.Step{{At: at(1.5), Name: "greeting"}, {At: at(3), Name: "transfer", Detail: "extension 2**"}},
 		},

@@ -114,7 +114,8 @@ func TestStopFindsWhatAKilledServerLeftBehind(t *testing.T) {
 func TestServerThatEndsSaysItsLastWords(t *testing.T) {
 	s, _ := start(t, "echo 'port 5060 is in use'; exit 4")
 	<-s.done
-	if err := s.ended(); err == nil || !strings.Contains(err.Error(), "port 5060 is in use") || !strings.Contains(err.Error(), "exit status 4") {
+	if err := s.ended(); err == nil || !strings.Contains(err.Error(), "port 5060 is in use") ||
+		!strings.Contains(err.Error(), "exit status 4") {
 		t.Errorf("%v", err)
 	}
 }

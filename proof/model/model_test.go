@@ -27,8 +27,9 @@ var (
 	oneVoice    = Site{Level: releve.Mirroring, Aged: true}
 	founding    = Site{Arbiter: releve.Witness}
 	witnessed   = Site{Arbiter: releve.Witness, Wiped: true}
-	commanded   = Site{Arbiter: releve.Witness, Told: []takeover.Command{takeover.HandOver, takeover.Rebuild, takeover.Stop, takeover.Abdicate}}
-	leaving     = Site{Arbiter: releve.Witness, Told: []takeover.Command{takeover.UsePair, takeover.UseWitness}}
+	commanded   = Site{Arbiter: releve.Witness,
+		Told: []takeover.Command{takeover.HandOver, takeover.Rebuild, takeover.Stop, takeover.Abdicate}}
+	leaving = Site{Arbiter: releve.Witness, Told: []takeover.Command{takeover.UsePair, takeover.UseWitness}}
 )
 
 // Each of the bounds looks far in one direction; together they take about two minutes
@@ -114,7 +115,8 @@ func TestNoStateBreaksAPromise(t *testing.T) {
 	}
 	for _, row := range takeover.Table() {
 		if !seen.rows[row.Rule] && beyond[row.Rule] == "" && !t.Failed() {
-			t.Errorf("the row %s was never carried out: give the walk a move that leads to it, or name it among those beyond the model", row.Rule)
+			t.Errorf("the row %s was never carried out: "+
+				"give the walk a move that leads to it, or name it among those beyond the model", row.Rule)
 		}
 	}
 	if !t.Failed() {
@@ -127,7 +129,8 @@ func (c *together) inEachPhase(t *testing.T) {
 	for _, row := range takeover.Table() {
 		for _, from := range row.From {
 			if !c.leads[lead{row.Rule, from}] && beyond[row.Rule] == "" && !slices.Contains(beyondPhase[row.Rule], from) {
-				t.Errorf("the row %s was never carried out in the phase %s: it says too much, or it is beyond the model", row.Rule, from)
+				t.Errorf("the row %s was never carried out in the phase %s: it says too much, or it is beyond the model",
+					row.Rule, from)
 			}
 		}
 	}

@@ -193,7 +193,8 @@ func notSeen(t *testing.T, o Options) {
 	}
 	t.Run(o.Variant.Name, func(t *testing.T) {
 		if r := Explore(o); r.Broken != "" || r.Stuck > 0 {
-			t.Errorf("the model sees it now, move it to the rules that it shows:\n%s\n%s", strings.Join(slices.Concat(r.Page, r.StuckPage), "\n"), r.Broken)
+			t.Errorf("the model sees it now, move it to the rules that it shows:\n%s\n%s",
+				strings.Join(slices.Concat(r.Page, r.StuckPage), "\n"), r.Broken)
 		}
 	})
 }

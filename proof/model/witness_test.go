@@ -28,12 +28,14 @@ var withoutWitness = []taken{
 	{Variant{Name: "a mirror asks for the duty under another number", Rule: "R5", tamper: anyNumber},
 		founding, Bounds{1, 2, 1, 1, 0, 2}, ""},
 	{Variant{Name: "the arbiter is changed while the vote is with the mirror", Rule: "R5", tamper: changeAtOnce},
-		Site{Arbiter: releve.Witness, Told: []takeover.Command{takeover.UsePair}}, Bounds{1, 2, 1, 0, 1, 4}, "two servers hold the vote"},
+		Site{Arbiter: releve.Witness, Told: []takeover.Command{takeover.UsePair}},
+		Bounds{1, 2, 1, 0, 1, 4}, "two servers hold the vote"},
 }
 
 // lies: the register says that this mirror may ask for the duty.
 func lies(m *takeover.Machine, r takeover.Register) bool {
-	return m.Holds() && r.Owner == m.Seat.Other() && r.Term == m.Term && !r.Alone && r.Number == m.Number && r.Candidate.DataID == m.DataID
+	return m.Holds() && r.Owner == m.Seat.Other() && r.Term == m.Term &&
+		!r.Alone && r.Number == m.Number && r.Candidate.DataID == m.DataID
 }
 
 func takeOverOnRead(m *takeover.Machine, e *takeover.Event) {
@@ -61,14 +63,16 @@ func anyVersion(r *takeover.Register, c *takeover.Claim) { c.Was = r.Version }
 func askTheForgetful(m *takeover.Machine, e *takeover.Event) {
 	if e.Arbiter != nil && e.Arbiter.Heard && e.Arbiter.Register.Incarnation == 0 && m.Holds() {
 		e.Arbiter.Register = takeover.Register{
-			Site: siteName, Incarnation: m.Incarnation, Term: m.Term, Owner: m.Seat.Other(), Number: m.Number, Candidate: takeover.Candidate{DataID: m.DataID},
+			Site: siteName, Incarnation: m.Incarnation, Term: m.Term, Owner: m.Seat.Other(),
+			Number: m.Number, Candidate: takeover.Candidate{DataID: m.DataID},
 		}
 	}
 }
 
 func grantFromNothing(r *takeover.Register, c *takeover.Claim) {
 	if r.Incarnation == 0 && c.Inc > 0 {
-		*r = takeover.Register{Site: siteName, Incarnation: c.Inc, Version: c.Was, Term: c.Want.Term - 1, Owner: c.Want.Owner.Other()}
+		*r = takeover.Register{Site: siteName, Incarnation: c.Inc,
+			Version: c.Was, Term: c.Want.Term - 1, Owner: c.Want.Owner.Other()}
 	}
 }
 

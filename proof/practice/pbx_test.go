@@ -22,7 +22,8 @@ func TestSIPpRegistersWithDigestAndFindsItsBinding(t *testing.T) {
 
 func TestWrongPasswordIsChallengedAgain(t *testing.T) {
 	s := newSite(t, nil)
-	s.sipp("register_wrong", otherHost, s.as(ReceptionUser, "guess", contactFor(ReceptionUser, s.at(mainHost), 60)...)...).succeeds()
+	s.sipp("register_wrong", otherHost,
+		s.as(ReceptionUser, "guess", contactFor(ReceptionUser, s.at(mainHost), 60)...)...).succeeds()
 	if e := s.tape.wait(t, RegisterRefused); e.Code != 401 || e.User != ReceptionUser {
 		t.Errorf("event %+v", e)
 	}

@@ -26,19 +26,30 @@ var broken = []struct {
 	most  uint64
 }{
 	{Without{Rule: "R2", Name: "an issued vote is taken back", Issued: true}, releve.Pair, "both servers hold the vote", 20},
-	{Without{Rule: "R2, R3", Name: "what is decided is told before it is on the disk", Saving: true}, releve.Pair, "both servers hold the vote", 150},
-	{Without{Rule: "R4", Name: "a mirror takes over without the vote", Vote: true}, releve.Pair, "an acknowledged row is missing", 8000},
+	{Without{Rule: "R2, R3", Name: "what is decided is told before it is on the disk", Saving: true},
+		releve.Pair, "both servers hold the vote", 150},
+	{Without{Rule: "R4", Name: "a mirror takes over without the vote", Vote: true},
+		releve.Pair, "an acknowledged row is missing", 8000},
 	{Without{Rule: "R6", Name: "an owner opens its gate on memory", Memory: true}, releve.Pair, "row", 1000},
-	{Without{Rule: "R8", Name: "commits go on alone behind the barrier", Barrier: true}, releve.Pair, "an acknowledged row is missing", 300},
-	{Without{Rule: "R11", Name: "a copy is made without a rewind", Rewind: true}, releve.Pair, "an acknowledged row is missing", 300},
-	{Without{Rule: "R14", Name: "facts are stored without a look at the position", Position: true}, releve.Pair, "stored 2 times", 20},
+	{Without{Rule: "R8", Name: "commits go on alone behind the barrier", Barrier: true},
+		releve.Pair, "an acknowledged row is missing", 300},
+	{Without{Rule: "R11", Name: "a copy is made without a rewind", Rewind: true},
+		releve.Pair, "an acknowledged row is missing", 300},
+	{Without{Rule: "R14", Name: "facts are stored without a look at the position", Position: true},
+		releve.Pair, "stored 2 times", 20},
 	{Without{Rule: "R14", Name: "a spool promises what is not on its disk", Fsync: true}, releve.Pair, "stored 0 times", 20},
-	{Without{Rule: "R16", Name: "what the other never saw counts against it, whoever says so", Headers: true}, releve.Pair, "which is well and says so", 500},
-	{Without{Rule: "R5", Name: "a claim is granted whatever version it goes by", Version: true}, releve.Witness, "goes by version", 3000},
-	{Without{Rule: "R5", Name: "a mirror takes over before the witness grants it", Granted: true}, releve.Witness, "has not given it|row", 100},
-	{Without{Rule: "R5", Name: "a witness without memory takes the word of who asks", Wiped: true}, releve.Witness, "without memory|the register has given|goes by version", 3000},
-	{Without{Rule: "R5", Name: "what is asked of the witness is not remembered first", Claimed: true}, releve.Witness, "the register has given|not (become )?protected", 8000},
-	{Without{Rule: "R5", Name: "the witness answers before its register is on the disk", Forgets: true}, releve.Witness, "has not given it|goes by version", 100},
+	{Without{Rule: "R16", Name: "what the other never saw counts against it, whoever says so", Headers: true},
+		releve.Pair, "which is well and says so", 500},
+	{Without{Rule: "R5", Name: "a claim is granted whatever version it goes by", Version: true},
+		releve.Witness, "goes by version", 3000},
+	{Without{Rule: "R5", Name: "a mirror takes over before the witness grants it", Granted: true},
+		releve.Witness, "has not given it|row", 100},
+	{Without{Rule: "R5", Name: "a witness without memory takes the word of who asks", Wiped: true},
+		releve.Witness, "without memory|the register has given|goes by version", 3000},
+	{Without{Rule: "R5", Name: "what is asked of the witness is not remembered first", Claimed: true},
+		releve.Witness, "the register has given|not (become )?protected", 8000},
+	{Without{Rule: "R5", Name: "the witness answers before its register is on the disk", Forgets: true},
+		releve.Witness, "has not given it|goes by version", 100},
 }
 
 // seedOf is the n-th seed, counted from 1, of a site with an arbiter.
@@ -59,7 +70,8 @@ func TestEachRuleTakenOutIsFound(t *testing.T) {
 			finds, began := regexp.MustCompile(b.finds), time.Now()
 			for n := uint64(1); n <= b.most; n++ {
 				if o := play(t, seedOf(n, b.at), b.Without); finds.MatchString(o.Broken) {
-					fmt.Fprintf(table, "%s\t%s\t%d stories\t%.2f s\t%s\n", b.Rule, b.Name, n, time.Since(began).Seconds(), o.Broken)
+					fmt.Fprintf(table, "%s\t%s\t%d stories\t%.2f s\t%s\n",
+						b.Rule, b.Name, n, time.Since(began).Seconds(), o.Broken)
 					return
 				}
 			}

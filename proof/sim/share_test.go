@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-var share = flag.String("share", "", "`i/n`: play the i-th, counted from 0, of each n seeds in this process, and tell the sum on a line of its own")
+var share = flag.String("share", "",
+	"`i/n`: play the i-th, counted from 0, of each n seeds in this process, and tell the sum on a line of its own")
 
 // played is what came of a share.
 type played struct {

@@ -101,13 +101,15 @@ func TestSeed(t *testing.T) {
 		if *fresh {
 			at := checkedOut()
 			*first = freshFirst(at)
-			t.Logf("the stories of %s: go test ./proof/sim -run '^TestSeed$' -args -first %d -seeds %d", at, *first, max(*count, 0))
+			t.Logf("the stories of %s: go test ./proof/sim -run '^TestSeed$' -args -first %d -seeds %d",
+				at, *first, max(*count, 0))
 		}
 		began := time.Now()
 		sum := playAll(t, *first, max(*count, 0))
 		took := time.Since(began)
 		n := float64(sum.Seeds)
-		t.Logf("%d seeds in %s, %.0f a second; %s of one processor, %.0f a second: %s", sum.Seeds, took.Round(time.Millisecond), n/took.Seconds(),
+		t.Logf("%d seeds in %s, %.0f a second; %s of one processor, %.0f a second: %s",
+			sum.Seeds, took.Round(time.Millisecond), n/took.Seconds(),
 			sum.work.Round(time.Millisecond), n/sum.work.Seconds(), sum.Figures)
 	}
 }

@@ -87,7 +87,8 @@ func TestShortNumbersAndCodesAreNoExtensions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, number := range []string{"15", "112", "72", "1", "17", "18", "911", "0", "00", "9112", "0112", "2344", "2346", "199", "3000"} {
+	for _, number := range []string{"15", "112", "72", "1", "17", "18",
+		"911", "0", "00", "9112", "0112", "2344", "2346", "199", "3000"} {
 		for ending, last := range map[string]Event{"#": {What: Digit, Key: '#'}, "silence": {What: Silence}} {
 			c := New(Script{Language: releve.English, ExtensionDigits: 10, Plan: plan})
 			actions, _ := c.Step(Event{What: Started})
@@ -107,9 +108,11 @@ func TestShortNumbersAndCodesAreNoExtensions(t *testing.T) {
 
 func events(t *rapid.T) Event {
 	return Event{
-		What: rapid.SampledFrom([]Kind{Started, PromptDone, Digit, Digit, Digit, Disowned, Silence, TransferResult, CallerGone, "nonsense"}).Draw(t, "what"),
-		Key:  rapid.SampledFrom([]byte("0123456789*#ABCD\x00")).Draw(t, "key"),
-		Code: rapid.SampledFrom([]int{0, 100, 200, 202, 302, 404, 408, 480, 484, 486, 487, 500, 503, 600, 603, 604, 999}).Draw(t, "code"),
+		What: rapid.SampledFrom([]Kind{Started, PromptDone, Digit, Digit, Digit, Disowned,
+			Silence, TransferResult, CallerGone, "nonsense"}).Draw(t, "what"),
+		Key: rapid.SampledFrom([]byte("0123456789*#ABCD\x00")).Draw(t, "key"),
+		Code: rapid.SampledFrom([]int{0, 100, 200, 202, 302, 404, 408,
+			480, 484, 486, 487, 500, 503, 600, 603, 604, 999}).Draw(t, "code"),
 	}
 }
 

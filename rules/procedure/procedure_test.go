@@ -22,12 +22,15 @@ const itself releve.Seat = "itself"
 // On a normal site both servers are well and heard.
 var (
 	owner  = owns(takeover.Serving, func(s *procedure.Server) { s.Serving, s.Gate, s.Reception = true, true, true })
-	mirror = heard(takeover.Following, func(s *procedure.Server) { s.DataID, s.Receives, s.Vote, s.OnStandby = "M", true, true, true })
+	mirror = heard(takeover.Following,
+		func(s *procedure.Server) { s.DataID, s.Receives, s.Vote, s.OnStandby = "M", true, true, true })
 	aside  = owns(takeover.Deposed, func(*procedure.Server) {})
 	copied = heard(takeover.Rejoining, func(*procedure.Server) {})
 	off    = procedure.Server{}
-	muted  = with(mirror, func(s *procedure.Server) { s.Mute, s.Vote, s.PBXAgo, s.OnStandby = true, false, never, false }) // at level mirroring
-	lost   = owns(takeover.Unconfirmed, func(s *procedure.Server) { s.DataID, s.Reception, s.Down, s.Vote = "", true, true, true })
+	muted  = with(mirror,
+		func(s *procedure.Server) { s.Mute, s.Vote, s.PBXAgo, s.OnStandby = true, false, never, false }) // at level mirroring
+	lost = owns(takeover.Unconfirmed,
+		func(s *procedure.Server) { s.DataID, s.Reception, s.Down, s.Vote = "", true, true, true })
 )
 
 // never is since when the PBX answered a server that it does not answer.
@@ -102,28 +105,36 @@ func TestWhenAStepIsDone(t *testing.T) {
 		{"step-copy", "it follows", mirror, owner, true},
 		{"step-copy", "it serves already", owner, mirror, true},
 
-		{"step-in-sync", "it follows, and has no vote yet", with(mirror, func(s *procedure.Server) { s.Vote = false }), owner, false},
+		{"step-in-sync", "it follows, and has no vote yet",
+			with(mirror, func(s *procedure.Server) { s.Vote = false }), owner, false},
 		{"step-in-sync", "it has the vote", mirror, owner, true},
 		{"step-in-sync", "it has the vote, and the owner is lost", mirror, aside, false},
-		{"step-in-sync", "it has a vote, and follows nobody", with(aside, func(s *procedure.Server) { s.Vote = true }), owner, false},
+		{"step-in-sync", "it has a vote, and follows nobody",
+			with(aside, func(s *procedure.Server) { s.Vote = true }), owner, false},
 		{"step-in-sync", "it serves already", owner, mirror, true},
 
 		{"step-spool", "facts wait on its disk", with(mirror, func(s *procedure.Server) { s.Spooled = 1 }), owner, false},
 		{"step-spool", "its disk is empty", mirror, owner, true},
-		{"step-spool", "facts wait on the other's disk alone", mirror, with(owner, func(s *procedure.Server) { s.Spooled = 1 }), true},
-		{"step-spool", "it serves, its own facts on their way", with(owner, func(s *procedure.Server) { s.Spooled = 9 }), mirror, true},
+		{"step-spool", "facts wait on the other's disk alone", mirror,
+			with(owner, func(s *procedure.Server) { s.Spooled = 1 }), true},
+		{"step-spool", "it serves, its own facts on their way",
+			with(owner, func(s *procedure.Server) { s.Spooled = 9 }), mirror, true},
 
 		{"step-duty", "the other serves", mirror, owner, false},
 		{"step-duty", "nobody serves", mirror, aside, false},
 		{"step-duty", "it serves", owner, mirror, true},
 
-		{"step-registration", "it serves unregistered", with(owner, func(s *procedure.Server) { s.Reception = false }), mirror, false},
+		{"step-registration", "it serves unregistered",
+			with(owner, func(s *procedure.Server) { s.Reception = false }), mirror, false},
 		{"step-registration", "it is registered", owner, mirror, true},
 
 		{"step-mirror", "the other stands aside", owner, aside, false},
-		{"step-mirror", "the other follows without the vote", owner, with(mirror, func(s *procedure.Server) { s.Vote = false }), false},
-		{"step-mirror", "overflowed calls cannot reach the other", owner, with(mirror, func(s *procedure.Server) { s.OnStandby = false }), false},
-		{"step-mirror", "facts wait on the other's disk", owner, with(mirror, func(s *procedure.Server) { s.Spooled = 1 }), false},
+		{"step-mirror", "the other follows without the vote", owner,
+			with(mirror, func(s *procedure.Server) { s.Vote = false }), false},
+		{"step-mirror", "overflowed calls cannot reach the other", owner,
+			with(mirror, func(s *procedure.Server) { s.OnStandby = false }), false},
+		{"step-mirror", "facts wait on the other's disk", owner,
+			with(mirror, func(s *procedure.Server) { s.Spooled = 1 }), false},
 		{"step-mirror", "the other is the mirror", owner, mirror, true},
 
 		{"step-anew", "it follows with the copy that it had", mirror, owner, false},
@@ -132,32 +143,39 @@ func TestWhenAStepIsDone(t *testing.T) {
 
 		{"step-mirror-again", "it stands aside", aside, owner, false},
 		{"step-mirror-again", "its copy is on its way", copied, owner, true},
-		{"step-mirror-again", "it has a copy, and follows nobody yet", heard(takeover.Isolated, func(*procedure.Server) {}), owner, true},
+		{"step-mirror-again", "it has a copy, and follows nobody yet",
+			heard(takeover.Isolated, func(*procedure.Server) {}), owner, true},
 
-		{"step-receives", "it follows, and nothing reaches it", with(mirror, func(s *procedure.Server) { s.Receives = false }), owner, false},
+		{"step-receives", "it follows, and nothing reaches it",
+			with(mirror, func(s *procedure.Server) { s.Receives = false }), owner, false},
 		{"step-receives", "it receives", mirror, owner, true},
 		{"step-receives", "it is copied anew", copied, owner, true},
 
 		{"step-in-sync", "nobody has the vote at level mirroring, and it is waited for", muted, owner, true},
-		{"step-in-sync", "at level mirroring, the owner is alone", muted, with(owner, func(s *procedure.Server) { s.Lone = true }), false},
+		{"step-in-sync", "at level mirroring, the owner is alone", muted,
+			with(owner, func(s *procedure.Server) { s.Lone = true }), false},
 
 		{"step-alone", "its mirror has the vote", owner, off, false},
 		{"step-alone", "it has the vote", with(owner, func(s *procedure.Server) { s.Vote = true }), off, true},
-		{"step-commits", "it has the vote, and its commits still wait", with(owner, func(s *procedure.Server) { s.Vote = true }), off, false},
+		{"step-commits", "it has the vote, and its commits still wait",
+			with(owner, func(s *procedure.Server) { s.Vote = true }), off, false},
 		{"step-commits", "its mirror came back meanwhile", owner, mirror, true},
 		{"step-drained", "facts wait on its disk", with(owner, func(s *procedure.Server) { s.Spooled = 300 }), off, false},
 		{"step-drained", "what a busy site has on its way", with(owner, func(s *procedure.Server) { s.Spooled = 30 }), off, true},
-		{"step-commits", "they wait for nobody", with(owner, func(s *procedure.Server) { s.Vote, s.Lone = true, true }), off, true},
+		{"step-commits", "they wait for nobody",
+			with(owner, func(s *procedure.Server) { s.Vote, s.Lone = true, true }), off, true},
 		{"step-taken", "it stands aside", aside, off, false},
 		{"step-taken", "it is on its way", owns(takeover.Promoting, func(*procedure.Server) {}), off, true},
-		{"step-promoted", "its database takes no records yet", with(owner, func(s *procedure.Server) { s.Gate = false }), off, false},
+		{"step-promoted", "its database takes no records yet",
+			with(owner, func(s *procedure.Server) { s.Gate = false }), off, false},
 		{"step-promoted", "its database takes records", owner, off, true},
 		{"step-answers", "the PBX is silent", with(owner, func(s *procedure.Server) { s.PBXAgo = never }), off, false},
 		{"step-answers", "it is registered", owner, off, true},
 		{"step-restore", "the copy is on its way", owns(takeover.Restoring, func(*procedure.Server) {}), muted, false},
 		{"step-restore", "it serves with it", owner, muted, true},
 		{"step-alone", "its mirror came back and has the vote", owner, mirror, true},
-		{"step-restore", "the copy is there", owns(takeover.Promoting, func(s *procedure.Server) { s.Restored = true }), muted, true},
+		{"step-restore", "the copy is there",
+			owns(takeover.Promoting, func(s *procedure.Server) { s.Restored = true }), muted, true},
 		{"step-recalled", "the mirror has the vote", mirror, witnessed(owner), false},
 		{"step-recalled", "the owner has it", mirror, witnessed(with(owner, func(s *procedure.Server) { s.Vote = true })), true},
 		{"step-recalled", "the owner goes by the pair already", mirror, owner, true},
@@ -186,17 +204,21 @@ func TestWhatForbidsAProcedure(t *testing.T) {
 		{"return", "normal", owner, mirror, nil},
 		{"return", "the main stands aside", aside, owner, nil},
 		{"return", "the main is silent", off, owner, []string{"before-not-heard main"}},
-		{"return", "the main has no PBX", with(aside, func(s *procedure.Server) { s.PBXAgo = never }), owner, []string{"before-no-pbx main"}},
+		{"return", "the main has no PBX", with(aside, func(s *procedure.Server) { s.PBXAgo = never }),
+			owner, []string{"before-no-pbx main"}},
 		{"return", "nobody serves", aside, mirror, []string{"before-nobody-on-duty"}},
-		{"return", "both are silent", off, off, []string{"before-not-heard main", "before-not-heard secondary", "before-nobody-on-duty"}},
+		{"return", "both are silent", off, off,
+			[]string{"before-not-heard main", "before-not-heard secondary", "before-nobody-on-duty"}},
 		{"switchover", "normal", owner, mirror, nil},
 		{"switchover", "normal, the secondary on duty", mirror, owner, nil},
-		{"switchover", "the mirror has no vote", owner, with(mirror, func(s *procedure.Server) { s.Vote = false }), []string{"before-not-in-sync secondary"}},
+		{"switchover", "the mirror has no vote", owner,
+			with(mirror, func(s *procedure.Server) { s.Vote = false }), []string{"before-not-in-sync secondary"}},
 		{"switchover", "the main stands aside", aside, owner, []string{"before-not-in-sync main"}},
 		{"switchover", "the secondary is silent", owner, off, []string{"before-not-heard secondary"}},
 		{"switchover", "nobody serves", mirror, mirror, []string{"before-nobody-on-duty"}},
 		{"mirror-rebuild", "normal", owner, mirror, nil},
-		{"mirror-rebuild", "no PBX anywhere", with(owner, func(s *procedure.Server) { s.PBXAgo = never }), with(mirror, func(s *procedure.Server) { s.PBXAgo = never }), nil},
+		{"mirror-rebuild", "no PBX anywhere", with(owner, func(s *procedure.Server) { s.PBXAgo = never }),
+			with(mirror, func(s *procedure.Server) { s.PBXAgo = never }), nil},
 		{"mirror-rebuild", "the mirror is silent", owner, off, []string{"before-not-heard secondary"}},
 		{"mirror-rebuild", "the main stands aside", aside, owner, []string{"before-no-mirror main"}},
 		{"mirror-rebuild", "nobody serves", mirror, mirror, []string{"before-nobody-on-duty"}},
@@ -209,29 +231,41 @@ func TestWhatForbidsAProcedure(t *testing.T) {
 
 		{"solo", "the secondary is off", owner, off, nil},
 		{"solo", "the secondary answers", owner, on(off), []string{"before-other-on main"}},
-		{"solo", "the main holds the vote", with(owner, func(s *procedure.Server) { s.Vote = true }), off, []string{"before-holds-vote main"}},
+		{"solo", "the main holds the vote", with(owner, func(s *procedure.Server) { s.Vote = true }),
+			off, []string{"before-holds-vote main"}},
 		{"solo", "the main is a mirror", mirror, off, []string{"before-not-on-duty main"}},
 		{"solo", "the main stands aside", aside, off, []string{"before-not-on-duty main"}},
 		{"solo", "the main stands still", owns(takeover.Stuck, func(*procedure.Server) {}), off, []string{"before-halted main"}},
-		{"solo", "the main handed its term over", with(aside, func(s *procedure.Server) { s.Released = true }), off, []string{"before-released main"}},
+		{"solo", "the main handed its term over",
+			with(aside, func(s *procedure.Server) { s.Released = true }), off, []string{"before-released main"}},
 		{"solo-carried", "the secondary answers", owner, on(off), nil},
-		{"solo-carried", "the main holds the vote", with(owner, func(s *procedure.Server) { s.Vote = true }), off, []string{"before-holds-vote main"}},
-		{"takeover", "the main is a mirror without the vote", with(mirror, func(s *procedure.Server) { s.Vote = false }), off, nil},
+		{"solo-carried", "the main holds the vote",
+			with(owner, func(s *procedure.Server) { s.Vote = true }), off, []string{"before-holds-vote main"}},
+		{"takeover", "the main is a mirror without the vote",
+			with(mirror, func(s *procedure.Server) { s.Vote = false }), off, nil},
 		{"takeover", "the main stands aside", aside, off, nil},
-		{"takeover", "the main is on duty, and both answer", owner, on(off), []string{"before-on-duty main", "before-other-on main"}},
+		{"takeover", "the main is on duty, and both answer", owner,
+			on(off), []string{"before-on-duty main", "before-other-on main"}},
 		{"takeover", "no PBX", with(mirror, func(s *procedure.Server) { s.PBXAgo = never }), off, []string{"before-no-pbx main"}},
 		{"takeover", "its copy is on its way", copied, off, []string{"before-no-data main"}},
 		{"restore", "the database is lost", lost, muted, nil},
-		{"restore", "the copy is on its way", with(lost, func(s *procedure.Server) { s.Phase, s.Down = takeover.Restoring, false }), muted, nil},
-		{"restore", "the main stands still", with(lost, func(s *procedure.Server) { s.Phase, s.Down = takeover.Stuck, false }), muted, nil},
+		{"restore", "the copy is on its way",
+			with(lost, func(s *procedure.Server) { s.Phase, s.Down = takeover.Restoring, false }), muted, nil},
+		{"restore", "the main stands still",
+			with(lost, func(s *procedure.Server) { s.Phase, s.Down = takeover.Stuck, false }), muted, nil},
 		{"restore", "the database works", owner, muted, []string{"before-database-well main"}},
-		{"restore", "the database starts", with(lost, func(s *procedure.Server) { s.Down = false }), muted, []string{"before-database-well main"}},
+		{"restore", "the database starts", with(lost, func(s *procedure.Server) { s.Down = false }),
+			muted, []string{"before-database-well main"}},
 		{"restore", "the other answers calls too", lost, mirror, []string{"before-relieved main"}},
-		{"restore", "the mirror is silent", lost, with(muted, func(s *procedure.Server) { s.Heard = false }), []string{"before-not-heard secondary"}},
-		{"restore", "the mirror is copied itself", lost, with(copied, func(s *procedure.Server) { s.Mute = true }), []string{"before-no-copy secondary"}},
+		{"restore", "the mirror is silent", lost,
+			with(muted, func(s *procedure.Server) { s.Heard = false }), []string{"before-not-heard secondary"}},
+		{"restore", "the mirror is copied itself", lost,
+			with(copied, func(s *procedure.Server) { s.Mute = true }), []string{"before-no-copy secondary"}},
 		{"arbiter-pair", "normal", owner, mirror, nil},
-		{"arbiter-pair", "the mirror has no vote", owner, with(mirror, func(s *procedure.Server) { s.Vote = false }), []string{"before-not-in-sync secondary"}},
-		{"arbiter-witness", "the witness is silent", owner, mirror, []string{"before-no-witness main", "before-no-witness secondary"}},
+		{"arbiter-pair", "the mirror has no vote", owner,
+			with(mirror, func(s *procedure.Server) { s.Vote = false }), []string{"before-not-in-sync secondary"}},
+		{"arbiter-witness", "the witness is silent", owner, mirror,
+			[]string{"before-no-witness main", "before-no-witness secondary"}},
 		{"arbiter-witness", "the witness answers", with(owner, hearsWitness), with(mirror, hearsWitness), nil},
 		{"arbiter-witness", "only one hears the witness", owner, with(mirror, hearsWitness), []string{"before-no-witness main"}},
 		{"arbiter-witness", "the secondary is silent", owner, off, []string{"before-not-heard secondary"}},
@@ -261,9 +295,10 @@ func hearsWitness(s *procedure.Server) { s.Witness = true }
 func TestWhichWordFits(t *testing.T) {
 	waits := with(owner, func(s *procedure.Server) { s.Term, s.Number = 4, 7 })
 	for why, words := range map[string][]takeover.Return{
-		"":                    {{Seat: releve.Secondary, Term: 4, Number: 7}},
-		"before-word-old":     {{Seat: releve.Secondary, Term: 3, Number: 9}, {Seat: releve.Secondary, Term: 4, Number: 6}},
-		"before-word-unknown": {{Seat: releve.Secondary, Term: 5, Number: 7}, {Seat: releve.Secondary, Term: 4, Number: 8}, {Seat: releve.Main, Term: 4, Number: 7}},
+		"":                {{Seat: releve.Secondary, Term: 4, Number: 7}},
+		"before-word-old": {{Seat: releve.Secondary, Term: 3, Number: 9}, {Seat: releve.Secondary, Term: 4, Number: 6}},
+		"before-word-unknown": {{Seat: releve.Secondary, Term: 5, Number: 7},
+			{Seat: releve.Secondary, Term: 4, Number: 8}, {Seat: releve.Main, Term: 4, Number: 7}},
 	} {
 		for _, w := range words {
 			said := procedure.CarriedSolo.Unfit(site(waits, off), releve.Main, w)
@@ -364,7 +399,8 @@ func obey(s procedure.Site, o procedure.Order, at releve.Seat) {
 // stays, and what the former phase had brought is gone.
 func becomes(s procedure.Server, p takeover.Phase) procedure.Server {
 	return procedure.Server{Heard: true, Witness: s.Witness, Status: takeover.Status{
-		Seat: s.Seat, Known: true, Term: s.Term, Owner: s.Owner, Phase: p, PBXAgo: s.PBXAgo, Spooled: s.Spooled, Mute: s.Mute, Arbiter: s.Arbiter,
+		Seat: s.Seat, Known: true, Term: s.Term, Owner: s.Owner, Phase: p,
+		PBXAgo: s.PBXAgo, Spooled: s.Spooled, Mute: s.Mute, Arbiter: s.Arbiter,
 	}}
 }
 
@@ -420,7 +456,8 @@ func roles(at releve.Seat, mute bool) []procedure.Server {
 			for _, heard := range []bool{true, false} {
 				for _, ago := range []time.Duration{0, never} {
 					s := seated(s, at)
-					s.Heard, s.PBXAgo, s.Spooled, s.Mute, s.Witness, s.Arbiter = heard, ago, spooled, mute, ago != never, releve.Pair
+					s.Heard, s.PBXAgo, s.Spooled, s.Mute = heard, ago, spooled, mute
+					s.Witness, s.Arbiter = ago != never, releve.Pair
 					if heard {
 						s.Loss.Path = "peer"
 					}
@@ -442,7 +479,8 @@ func TestEveryProcedureEndsOrSaysWhy(t *testing.T) {
 	for _, mute := range []bool{false, true} {
 		for _, a := range roles(releve.Main, false) {
 			for _, b := range roles(releve.Secondary, mute) {
-				if a.InService() && b.InService() || a.Alone() && b.Holds() || a.Holds() && b.Alone() || mute && (a.Follows() || a.OnDuty() && !a.Alone()) {
+				if a.InService() && b.InService() || a.Alone() && b.Holds() ||
+					a.Holds() && b.Alone() || mute && (a.Follows() || a.OnDuty() && !a.Alone()) {
 					continue
 				}
 				for name := range procedure.All {
@@ -473,7 +511,8 @@ func endsOrSaysWhy(t *testing.T, name string, a, b procedure.Server, here releve
 	}
 	if stuck, ok := run(p, s, target); !ok {
 		if a.StandsAside() || b.StandsAside() || canMove(a) && canMove(b) {
-			t.Errorf("%s towards the %s waits for ever at %s:\nfrom main %+v\n secondary %+v\nat   main %+v\n secondary %+v", name, target, stuck, a, b, s[releve.Main], s[releve.Secondary])
+			t.Errorf("%s towards the %s waits for ever at %s:\nfrom main %+v\n secondary %+v\nat   main %+v\n secondary %+v",
+				name, target, stuck, a, b, s[releve.Main], s[releve.Secondary])
 		}
 		return
 	}

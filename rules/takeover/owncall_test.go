@@ -73,7 +73,8 @@ func TestASleepIsNoSilenceOfThePBX(t *testing.T) {
 		woke, since time.Duration // ago: the wake-up, and the PBX's last answer
 		want        bool
 	}{
-		{pbxLost, pbxLost, true}, {pbxLost - time.Millisecond, time.Hour, false}, {time.Hour, pbxLost - time.Millisecond, false}, {time.Hour, time.Hour, true},
+		{pbxLost, pbxLost, true}, {pbxLost - time.Millisecond, time.Hour, false},
+		{time.Hour, pbxLost - time.Millisecond, false}, {time.Hour, time.Hour, true},
 	} {
 		m := Machine{Now: 10 * time.Hour}
 		m.PBXAt, m.PBX, m.WokeAt = m.Now, PBX{Ago: c.since}, m.Now-c.woke

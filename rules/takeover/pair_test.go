@@ -285,7 +285,8 @@ func (p *pair) until(what string, limit time.Duration, ok func() bool) {
 	p.t.Helper()
 	for end := p.now + limit; !ok(); p.tickAll() {
 		if p.now > end {
-			p.t.Fatalf("%s: not within %s\nmain %s, secondary %s\n%s", what, limit, p.main().Phase, p.secondary().Phase, strings.Join(p.trace, "\n"))
+			p.t.Fatalf("%s: not within %s\nmain %s, secondary %s\n%s",
+				what, limit, p.main().Phase, p.secondary().Phase, strings.Join(p.trace, "\n"))
 		}
 		p.invariants()
 	}
@@ -316,7 +317,8 @@ func (p *pair) overflow(s *simulated) {
 }
 
 func (p *pair) inSync() bool {
-	return p.main().Protected() && p.secondary().Protected() || p.secondary().Phase == Serving && p.secondary().Protected() && p.main().Vote
+	return p.main().Protected() && p.secondary().Protected() ||
+		p.secondary().Phase == Serving && p.secondary().Protected() && p.main().Vote
 }
 
 func started(t *testing.T) *pair {
@@ -383,7 +385,8 @@ func TestAQuietSiteStaysAsItIs(t *testing.T) {
 func TestAServerThatDiesAtNightIsRelievedBeforeTheFirstCaller(t *testing.T) {
 	p := started(t)
 	p.crash(p.main())
-	p.until("the secondary serves", 3500*time.Millisecond, func() bool { return p.secondary().Phase == Serving && p.secondary().Gate })
+	p.until("the secondary serves", 3500*time.Millisecond,
+		func() bool { return p.secondary().Phase == Serving && p.secondary().Gate })
 }
 
 func TestASuspicionThatThePBXDoesNotShareMovesNothing(t *testing.T) {
@@ -426,7 +429,8 @@ func TestTheLinkAloneIsCutAndNobodyTakesOver(t *testing.T) {
 	p.link = false
 	p.pass(5 * time.Second)
 	p.overflow(p.secondary())
-	p.until("refused", time.Second, func() bool { return len(p.secondary().answers) == 1 && p.secondary().answers[0] == "refused" })
+	p.until("refused", time.Second,
+		func() bool { return len(p.secondary().answers) == 1 && p.secondary().answers[0] == "refused" })
 	p.link = true
 	p.until("protected again", 10*time.Second, p.inSync)
 }
@@ -467,7 +471,8 @@ func TestTheNewActiveIsKilledBetweenTheAnswerAndThePromotion(t *testing.T) {
 		p.pass(after)
 		p.crash(p.secondary())
 		p.boot(p.secondary())
-		p.until("the secondary serves", 5*time.Second, func() bool { return p.secondary().Phase == Serving && p.secondary().Gate })
+		p.until("the secondary serves", 5*time.Second,
+			func() bool { return p.secondary().Phase == Serving && p.secondary().Gate })
 		p.boot(p.main())
 		p.until("the old main stands aside", 5*time.Second, func() bool { return p.main().Phase == Deposed })
 	}

@@ -12,7 +12,8 @@ import (
 func TestAStatusSaysWhatItsServerIsFor(t *testing.T) {
 	says := map[Phase]string{
 		Unconfirmed: "on-duty", Serving: "on-duty in-service", Promoting: "on-duty copied-back", Restoring: "on-duty restores",
-		Deposed: "aside", Stuck: "aside halted", Waiting: "awaits", Rejoining: "awaits", Following: "copy follows", Isolated: "copy",
+		Deposed: "aside", Stuck: "aside halted",
+		Waiting: "awaits", Rejoining: "awaits", Following: "copy follows", Isolated: "copy",
 	}
 	for _, p := range Phases() {
 		s := Status{Seat: releve.Main, Known: true, Owner: releve.Main, Phase: p, Serving: true, Restored: true}
@@ -39,7 +40,8 @@ func said(s Status) string {
 		is   bool
 	}{
 		{"on-duty", s.OnDuty()}, {"in-service", s.InService()}, {"copied-back", s.CopiedBack()}, {"restores", s.Restores()},
-		{"aside", s.StandsAside()}, {"halted", s.Halted()}, {"awaits", s.AwaitsCopy()}, {"copy", s.IsCopy()}, {"follows", s.Follows()},
+		{"aside", s.StandsAside()}, {"halted", s.Halted()},
+		{"awaits", s.AwaitsCopy()}, {"copy", s.IsCopy()}, {"follows", s.Follows()},
 	} {
 		if w.is {
 			all = append(all, w.word)

@@ -14,14 +14,16 @@ import (
 func owner() Machine {
 	m := New(Settings{Seat: releve.Main, Rounds: 3, Site: "site"})
 	m.Durable = Durable{
-		Seat: releve.Main, Term: 1, Owner: releve.Main, Number: 1, Issued: true, Candidate: Candidate{DataID: "B", Timeline: 1, Position: 1},
-		DataID: "A", Promotion: Promotion{Timeline: 1, Done: true}, Arbiter: releve.Witness, Incarnation: 2,
+		Seat: releve.Main, Term: 1, Owner: releve.Main, Number: 1, Issued: true,
+		Candidate: Candidate{DataID: "B", Timeline: 1, Position: 1},
+		DataID:    "A", Promotion: Promotion{Timeline: 1, Done: true}, Arbiter: releve.Witness, Incarnation: 2,
 	}
 	m.Known, m.Phase, m.Gate, m.DB = true, Serving, true, Database{Up: true, Timeline: 1}
 	m.MirrorAt, m.MovedAt = time.Minute, time.Minute
 	m.Step(Event{Now: time.Minute, Arbiter: &Word{Heard: true, Register: lies()}})
 	m.Step(Event{Now: time.Minute, Peer: &Status{
-		Seat: releve.Secondary, Known: true, Term: 1, Owner: releve.Main, Number: 1, DataID: "B", Phase: Following, Arbiter: releve.Witness, Incarnation: 2,
+		Seat: releve.Secondary, Known: true, Term: 1, Owner: releve.Main, Number: 1,
+		DataID: "B", Phase: Following, Arbiter: releve.Witness, Incarnation: 2,
 	}})
 	return m
 }
@@ -38,7 +40,8 @@ func copied() Machine {
 }
 
 func lies() Register {
-	return Register{Site: "site", Incarnation: 2, Term: 1, Owner: releve.Main, Number: 1, Candidate: Candidate{DataID: "B"}, Version: 2}
+	return Register{Site: "site", Incarnation: 2, Term: 1, Owner: releve.Main,
+		Number: 1, Candidate: Candidate{DataID: "B"}, Version: 2}
 }
 
 func reclaimed() Register {
@@ -108,9 +111,11 @@ func TestAMirrorThatAskedGivesBackWhatTheWitnessForgot(t *testing.T) {
 	m := copied()
 	m.Claimed = 1
 	m.Step(Event{Now: time.Minute, Peer: &Status{
-		Seat: releve.Main, Known: true, Term: 1, Owner: releve.Main, Number: 1, Issued: true, Arbiter: releve.Witness, Incarnation: 2, Phase: Serving,
+		Seat: releve.Main, Known: true, Term: 1, Owner: releve.Main, Number: 1,
+		Issued: true, Arbiter: releve.Witness, Incarnation: 2, Phase: Serving,
 	}})
-	expect(t, "the witness forgot", m.Step(Event{Now: time.Minute, Arbiter: &Word{Heard: true, Register: Register{Site: "site"}}}), "register-void")
+	expect(t, "the witness forgot",
+		m.Step(Event{Now: time.Minute, Arbiter: &Word{Heard: true, Register: Register{Site: "site"}}}), "register-void")
 	if m.Abdicated != 1 {
 		t.Errorf("%d was given back", m.Abdicated)
 	}
@@ -121,7 +126,8 @@ func TestAMirrorThatAskedGivesBackWhatTheWitnessForgot(t *testing.T) {
 func TestAnOldJournalDoesNotTakeAnOldAbdicationForANewOne(t *testing.T) {
 	m := New(Settings{Seat: releve.Main, Rounds: 3})
 	m.Step(Event{Now: time.Second, Boot: &Boot{Known: true, Disk: DiskOurs, DataID: "A", Durable: Durable{
-		Seat: releve.Main, Term: 1, Owner: releve.Main, Number: 1, Issued: true, Candidate: Candidate{DataID: "B"}, DataID: "A", Promotion: Promotion{Done: true},
+		Seat: releve.Main, Term: 1, Owner: releve.Main, Number: 1, Issued: true,
+		Candidate: Candidate{DataID: "B"}, DataID: "A", Promotion: Promotion{Done: true},
 	}}})
 	expect(t, "the mirror knows more", m.Step(Event{Now: time.Second, Peer: &Status{
 		Seat: releve.Secondary, Known: true, Term: 1, Owner: releve.Main, Number: 2, Vote: true, Abdicated: 1, DataID: "B",
@@ -139,7 +145,8 @@ func TestAGateThatOpenedLateIsOpenedAgain(t *testing.T) {
 	up := Database{Up: true, Timeline: 1}
 	expect(t, "the database is up", m.Step(Event{Now: time.Minute, Database: &up}), "gate-opened")
 	m.Step(Event{Now: time.Minute, Database: &Database{Why: "it does not answer"}})
-	expect(t, "the gate opens late", m.Step(Event{Now: time.Minute, Done: &Done{Job: JobOpen, Turn: m.Turn}}), "owner-database-starts")
+	expect(t, "the gate opens late", m.Step(Event{Now: time.Minute, Done: &Done{Job: JobOpen, Turn: m.Turn}}),
+		"owner-database-starts")
 	started := Done{Job: JobStart, Turn: m.Turn, Database: &up}
 	expect(t, "it is started again", m.Step(Event{Now: time.Minute, Done: &started}), "gate-opened")
 }
@@ -150,7 +157,8 @@ func TestACopyThatAskedIsNotWipedBeforeTheOwnerEndedIt(t *testing.T) {
 	m := copied()
 	m.Claimed = 1
 	main := Status{
-		Seat: releve.Main, Known: true, Term: 1, Owner: releve.Main, Number: 1, Issued: true, Arbiter: releve.Witness, Incarnation: 2,
+		Seat: releve.Main, Known: true, Term: 1, Owner: releve.Main,
+		Number: 1, Issued: true, Arbiter: releve.Witness, Incarnation: 2,
 		Phase: Serving, Serving: true, Gate: true,
 	}
 	m.Step(Event{Now: time.Minute, Peer: &main})
@@ -172,7 +180,8 @@ func TestAnOwnerThatStoodAsideForAGrantThatIsVoidGoesOn(t *testing.T) {
 	m := owner()
 	given := lies()
 	given.Owner, given.Term, given.Alone, given.Version = releve.Secondary, 2, true, 3
-	expect(t, "the register names the other", m.Step(Event{Now: time.Minute, Arbiter: &Word{Heard: true, Register: given}}), "duty-lost")
+	expect(t, "the register names the other",
+		m.Step(Event{Now: time.Minute, Arbiter: &Word{Heard: true, Register: given}}), "duty-lost")
 	other := m.Other
 	other.Abdicated = 1
 	m.Step(Event{Now: time.Minute, Arbiter: &Word{Heard: true, Register: Register{Site: "site"}}})

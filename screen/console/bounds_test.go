@@ -130,7 +130,8 @@ func TestWhoReadsSlowlyReadsAll(t *testing.T) {
 	}
 	defer response.Body.Close() //nolint:errcheck // it was read
 	var calls []releve.Call
-	if err := json.NewDecoder(&slow{response.Body}).Decode(&calls); err != nil || len(calls) != 1234 || calls[1233].Call != "1233" {
+	if err := json.NewDecoder(&slow{response.Body}).Decode(&calls); err != nil ||
+		len(calls) != 1234 || calls[1233].Call != "1233" {
 		t.Errorf("%d calls were read: %v", len(calls), err)
 	}
 }
@@ -210,7 +211,8 @@ func TestWhoIsStillAskingGivesWay(t *testing.T) {
 	screen := listen(t, "http://"+server.Address()+"/events")
 	next(t, screen, "site")
 	for i := range 255 {
-		c := unread(t, fmt.Sprintf("127.0.1.%d", 1+i%128), server.Address(), "GET /api/site HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
+		c := unread(t, fmt.Sprintf("127.0.1.%d", 1+i%128), server.Address(),
+			"GET /api/site HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
 		if _, err := io.ReadFull(c, make([]byte, len("HTTP/1.1 100"))); err != nil {
 			t.Fatal(err) // it says so when it waits for the body
 		}
@@ -230,7 +232,8 @@ func TestAThousandStrangersLockNobodyOut(t *testing.T) {
 	screen := listen(t, url+"/events")
 	next(t, screen, "site")
 	before := open(t)
-	half := []string{"", "GET / HT", "GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "GET /api/stored HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"}
+	half := []string{"", "GET / HT", "GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+		"GET /api/stored HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"}
 	for i := range 1000 {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%250))}, Timeout: plenty}
 		c, err := d.Dial("tcp", server.Address())
@@ -314,7 +317,8 @@ func givesWay(t *testing.T, path string, each, most int, others ...int) {
 }
 
 func TestTheHostIsOurs(t *testing.T) {
-	server := served(t, newSite(t, "protected"), console.Options{OtherConsole: "releve2.hospital.example:8080", Names: []string{"Reception.hospital.example"}})
+	server := served(t, newSite(t, "protected"),
+		console.Options{OtherConsole: "releve2.hospital.example:8080", Names: []string{"Reception.hospital.example"}})
 	for host, want := range map[string]int{
 		"":                                http.StatusOK,
 		"127.0.0.1":                       http.StatusOK,

@@ -42,7 +42,8 @@ func onlyFonts(t *testing.T, name string) (variable string) {
 		}
 	}
 	file := filepath.Join(dir, "fonts.conf")
-	text := fmt.Sprintf(`<?xml version="1.0"?><fontconfig><dir>%s</dir><cachedir>%s</cachedir></fontconfig>`, dir, filepath.Join(dir, "cache"))
+	text := fmt.Sprintf(`<?xml version="1.0"?><fontconfig><dir>%s</dir><cachedir>%s</cachedir></fontconfig>`,
+		dir, filepath.Join(dir, "cache"))
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,8 @@ func browser(t *testing.T, environment ...string) context.Context {
 	if err != nil {
 		t.Fatal("the page is tried in a real browser: install Debian's package chromium")
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Env(environment...))
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Env(environment...))
 	ctx, cancelLimit := context.WithTimeout(context.Background(), 2*time.Minute)
 	ctx, cancelBrowser := chromedp.NewExecAllocator(ctx, options...)
 	tab, _ := chromedp.NewContext(ctx)
@@ -90,7 +92,8 @@ func evaluate[T any](t *testing.T, tab context.Context, script string) T {
 // until waits for a condition in the page.
 func until(t *testing.T, tab context.Context, condition string) {
 	t.Helper()
-	if _, err := chromedp.Run(tab, chromedp.Poll[bool](condition, chromedp.WithPollingInterval(50*time.Millisecond))); err != nil {
+	if _, err := chromedp.Run(tab,
+		chromedp.Poll[bool](condition, chromedp.WithPollingInterval(50*time.Millisecond))); err != nil {
 		t.Fatalf("the page never had: %s (%v)\n%s", condition, err, evaluate[string](t, tab, "document.body.innerText"))
 	}
 }
@@ -102,15 +105,19 @@ const complaints = `(() => {
 	const all = (s) => [...document.querySelectorAll(s)];
 	if (!document.title) bad.push("no title");
 	if (all("h1").length !== 1) bad.push("not one h1");
-	for (const s of all("svg")) if (s.getAttribute("aria-hidden") !== "true" && !s.hasAttribute("aria-label") && !s.querySelector("title")) bad.push("a picture without a name");
+	for (const s of all("svg"))
+		if (s.getAttribute("aria-hidden") !== "true" && !s.hasAttribute("aria-label") && !s.querySelector("title"))
+			bad.push("a picture without a name");
 	for (const a of all("a")) if (!a.textContent.trim()) bad.push("an empty link");
 	for (const t of all("table")) if (!t.querySelector("th[scope]")) bad.push("a table without heads");
 	const ids = all("[id]").map((e) => e.id);
 	for (const id of new Set(ids)) if (ids.filter((x) => x === id).length > 1) bad.push("twice the id " + id);
 	if (!document.querySelector("[role=status]").textContent.trim()) bad.push("nothing is spoken");
 	if (document.documentElement.scrollWidth > innerWidth) bad.push("it is wider than the screen");
-	if (document.documentElement.scrollHeight > innerHeight) bad.push("it is higher than the screen: " + document.documentElement.scrollHeight);
-	for (const r of performance.getEntriesByType("resource")) if (!r.name.startsWith(location.origin)) bad.push("it loads " + r.name);
+	if (document.documentElement.scrollHeight > innerHeight)
+		bad.push("it is higher than the screen: " + document.documentElement.scrollHeight);
+	for (const r of performance.getEntriesByType("resource"))
+		if (!r.name.startsWith(location.origin)) bad.push("it loads " + r.name);
 	if (document.querySelector("h1").getBoundingClientRect().height < 0.12 * innerHeight) bad.push("the word is small");
 	for (const t of all(".server text, .pbx text")) {
 		const card = t.closest("g.server, g.pbx").querySelector(".card").getBoundingClientRect(), b = t.getBoundingClientRect();
@@ -143,7 +150,8 @@ const unreadable = `((least) => {
 	const bad = new Set(), shown = (e) => e.getClientRects().length > 0;
 	const drawings = [...document.querySelectorAll("#part-drawing svg")].filter(shown);
 	if (drawings.length !== 1) return ["drawings shown: " + drawings.length];
-	if (document.documentElement.scrollWidth > innerWidth) bad.add("wider than the screen: " + document.documentElement.scrollWidth);
+	if (document.documentElement.scrollWidth > innerWidth)
+		bad.add("wider than the screen: " + document.documentElement.scrollWidth);
 	const scale = drawings[0].getScreenCTM().a;
 	const pixel = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
 	const mixed = (top, under) => {
@@ -151,12 +159,15 @@ const unreadable = `((least) => {
 		pixel.fillStyle = top; pixel.fillRect(0, 0, 1, 1);
 		return [...pixel.getImageData(0, 0, 1, 1).data].slice(0, 3);
 	};
-	const light = (c) => c.map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+	const light = (c) => c.map((v) => v / 255)
+		.map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+		.reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
 	const ground = (e) => e ? mixed(getComputedStyle(e).backgroundColor, ground(e.parentElement)) : [255, 255, 255];
 	const filled = (e) => e && getComputedStyle(e).fill !== "none" ? e : null;
 	const under = (t) => {
 		const card = t.closest(".server, .pbx")?.querySelector(".card");
-		const own = t.classList.contains("badge-text") ? t.previousElementSibling : t.closest(".tier, .label")?.querySelector("rect");
+		const own = t.classList.contains("badge-text") ? t.previousElementSibling
+			: t.closest(".tier, .label")?.querySelector("rect");
 		const on = filled(own) || filled(card);
 		return on ? mixed(getComputedStyle(on).fill, [255, 255, 255]) : ground(t.closest(".picture"));
 	};
@@ -188,7 +199,8 @@ const unreadable = `((least) => {
 // scheme puts the page into light or dark colours, whatever the machine has.
 const scheme = `((dark) => {
 	for (const sheet of document.styleSheets) for (const rule of sheet.cssRules)
-		if (rule.media && (rule.releve ||= rule.media.mediaText).includes("prefers-color-scheme")) rule.media.mediaText = dark ? "all" : "not all";
+		if (rule.media && (rule.releve ||= rule.media.mediaText).includes("prefers-color-scheme"))
+			rule.media.mediaText = dark ? "all" : "not all";
 	return true;
 })`
 
@@ -233,17 +245,22 @@ func TestEachStateHasAColourOfItsOwn(t *testing.T) {
 			evaluate[string](t, tab, `document.querySelector(".sign").innerHTML`))
 	}
 	colours, shapes = map[string]string{}, map[string]string{}
-	for _, tier := range []releve.TierState{releve.TierWell, releve.TierStarting, releve.TierDegraded, releve.TierDown, releve.TierUnknown} {
+	for _, tier := range []releve.TierState{
+		releve.TierWell, releve.TierStarting, releve.TierDegraded, releve.TierDown, releve.TierUnknown,
+	} {
 		s.change(func(g *gallery.State) { *g = state(t, "protected"); g.Site.Main.Data.State = tier })
 		do(t, tab, chromedp.Navigate(url), chromedp.WaitVisible(".wide .tier"))
-		look("protected", string(tier), evaluate[string](t, tab, `getComputedStyle(document.querySelectorAll(".wide .server")[0].querySelectorAll(".state")[2]).fill`),
-			evaluate[string](t, tab, `document.querySelectorAll(".wide .server")[0].querySelectorAll(".tier")[2].querySelector("g g").innerHTML`))
+		look("protected", string(tier), evaluate[string](t, tab,
+			`getComputedStyle(document.querySelectorAll(".wide .server")[0].querySelectorAll(".state")[2]).fill`),
+			evaluate[string](t, tab,
+				`document.querySelectorAll(".wide .server")[0].querySelectorAll(".tier")[2].querySelector("g g").innerHTML`))
 	}
 	colours, shapes = map[string]string{}, map[string]string{}
 	for _, mirror := range []view.MirrorState{view.MirrorInSync, view.MirrorCatchingUp, view.MirrorAway} {
 		s.change(func(g *gallery.State) { *g = state(t, "protected"); g.Site.Mirror.State = mirror })
 		do(t, tab, chromedp.Navigate(url), chromedp.WaitVisible(".wide .mirror"))
-		look("protected", string(mirror), evaluate[string](t, tab, `getComputedStyle(document.querySelector(".wide .mirror .shaft")).stroke`),
+		look("protected", string(mirror),
+			evaluate[string](t, tab, `getComputedStyle(document.querySelector(".wide .mirror .shaft")).stroke`),
 			evaluate[string](t, tab, `getComputedStyle(document.querySelector(".wide .mirror .shaft")).strokeDasharray`))
 	}
 }

@@ -50,7 +50,8 @@ func TestTheAPIShowsTheSite(t *testing.T) {
 
 	var got view.Site
 	_, body := ask(t, "GET", url+"/api/site")
-	if err := json.Unmarshal([]byte(body), &got); err != nil || got.Term != 8 || got.Owner != releve.Secondary || got.Word != view.NotProtected {
+	if err := json.Unmarshal([]byte(body), &got); err != nil || got.Term != 8 ||
+		got.Owner != releve.Secondary || got.Word != view.NotProtected {
 		t.Errorf("the site is shown as %s (%v)", body, err)
 	}
 	var calls []releve.Call
@@ -59,7 +60,8 @@ func TestTheAPIShowsTheSite(t *testing.T) {
 		t.Errorf("two calls are shown as %s (%v)", body, err)
 	}
 	s.lose(errors.New("the database is away"))
-	if response, body := ask(t, "GET", url+"/api/calls"); response.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "the database is away") {
+	if response, body := ask(t, "GET", url+"/api/calls"); response.StatusCode != http.StatusServiceUnavailable ||
+		!strings.Contains(body, "the database is away") {
 		t.Errorf("without the database: %s %s", response.Status, body)
 	}
 }
@@ -109,7 +111,8 @@ func TestThePageTakesNothingFromElsewhere(t *testing.T) {
 	url := "http://" + served(t, newSite(t, "protected"), console.Options{OtherConsole: "192.0.2.2:8080"}).Address()
 	response, body := ask(t, "GET", url+"/", "Origin", "http://192.0.2.2:8080")
 	policy := response.Header.Get("Content-Security-Policy")
-	if !strings.HasPrefix(policy, "default-src 'none'; script-src 'self'; style-src 'self'") || !strings.Contains(policy, "connect-src 'self' http://192.0.2.2:8080;") {
+	if !strings.HasPrefix(policy, "default-src 'none'; script-src 'self'; style-src 'self'") ||
+		!strings.Contains(policy, "connect-src 'self' http://192.0.2.2:8080;") {
 		t.Errorf("the policy is %q", policy)
 	}
 	if got := response.Header.Get("Access-Control-Allow-Origin"); got != "http://192.0.2.2:8080" {
@@ -118,7 +121,8 @@ func TestThePageTakesNothingFromElsewhere(t *testing.T) {
 	if strings.Contains(body, "style=") || strings.Contains(body, "onclick") {
 		t.Error("the page has what its own policy forbids")
 	}
-	if response, _ := ask(t, "GET", url+"/api/site", "Origin", "http://elsewhere.example"); response.Header.Get("Access-Control-Allow-Origin") != "" {
+	if response, _ := ask(t, "GET", url+"/api/site",
+		"Origin", "http://elsewhere.example"); response.Header.Get("Access-Control-Allow-Origin") != "" {
 		t.Error("any page may read the site")
 	}
 }
@@ -248,7 +252,8 @@ func TestTheStreamSendsWhatChanged(t *testing.T) {
 	s := newSite(t, "protected")
 	events := listen(t, "http://"+served(t, s, console.Options{}).Address()+"/events?lang=fr")
 	first := next(t, events, "site")
-	if len(first.Parts) != 7 || !strings.Contains(first.Parts["word"], "PROTÉGÉ") || first.Title != "PROTÉGÉ · Hôpital Saint-Roch" {
+	if len(first.Parts) != 7 || !strings.Contains(first.Parts["word"], "PROTÉGÉ") ||
+		first.Title != "PROTÉGÉ · Hôpital Saint-Roch" {
 		t.Errorf("the first picture has %d parts, its word %q", len(first.Parts), first.Parts["word"])
 	}
 	if !strings.Contains(first.Parts["calls"], "0612") {
@@ -284,7 +289,8 @@ func TestTooManyScreensAreTold(t *testing.T) {
 	for range 48 {
 		next(t, listen(t, url), "site")
 	}
-	if response, body := ask(t, "GET", url); response.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "close one") {
+	if response, body := ask(t, "GET", url); response.StatusCode != http.StatusServiceUnavailable ||
+		!strings.Contains(body, "close one") {
 		t.Errorf("one more screen: %s %s", response.Status, body)
 	}
 }
@@ -316,7 +322,9 @@ func TestEachStoredFactIsTold(t *testing.T) {
 	defer response.Body.Close() //nolint:errcheck // a stream ends by it
 	lines := bufio.NewScanner(response.Body)
 	for n := range 3 {
-		s.stored <- []releve.Fact{{ID: releve.FactID(fmt.Sprint(n)), Kind: releve.CallStepped, Call: "a@pbx", Term: 7, Seat: releve.Main}}
+		s.stored <- []releve.Fact{{
+			ID: releve.FactID(fmt.Sprint(n)), Kind: releve.CallStepped, Call: "a@pbx", Term: 7, Seat: releve.Main,
+		}}
 		if !lines.Scan() {
 			t.Fatal(lines.Err())
 		}
@@ -330,7 +338,10 @@ func TestTheOperatorCommandsOverTheSocket(t *testing.T) {
 	s := newSite(t, "taken-over")
 	s.run = func(_ context.Context, w view.Wish, emit func(view.Procedure)) error {
 		for _, state := range []string{"running", "done"} {
-			emit(view.Procedure{ID: "1", Name: w.Name, DryRun: w.DryRun, Steps: []view.ProcedureStep{{What: releve.Say("step-copy"), State: state}}})
+			emit(view.Procedure{
+				ID: "1", Name: w.Name, DryRun: w.DryRun,
+				Steps: []view.ProcedureStep{{What: releve.Say("step-copy"), State: state}},
+			})
 		}
 		return nil
 	}
@@ -354,7 +365,8 @@ func TestTheOperatorCommandsOverTheSocket(t *testing.T) {
 	if got, err := operator.Site(t.Context()); err != nil || got.Term != 8 {
 		t.Errorf("the site is %v (%v)", got, err)
 	}
-	if got, err := operator.Diary(t.Context(), time.Time{}, time.Time{}, 10); err != nil || len(got) != 1 || got[0].What.Code != "rule-takeover" {
+	if got, err := operator.Diary(t.Context(), time.Time{}, time.Time{}, 10); err != nil ||
+		len(got) != 1 || got[0].What.Code != "rule-takeover" {
 		t.Errorf("the diary is %v (%v)", got, err)
 	}
 }
@@ -370,7 +382,8 @@ func TestASecondServerIsToldOfTheFirst(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "control.sock")
 	s := newSite(t, "protected")
 	served(t, s, console.Options{Socket: socket})
-	if _, err := console.New(console.Options{Site: s, Listen: "127.0.0.1:0", Socket: socket}); err == nil || !strings.Contains(err.Error(), "stop it first") {
+	if _, err := console.New(console.Options{Site: s, Listen: "127.0.0.1:0", Socket: socket}); err == nil ||
+		!strings.Contains(err.Error(), "stop it first") {
 		t.Errorf("a second server on the same socket: %v", err)
 	}
 }

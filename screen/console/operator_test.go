@@ -67,10 +67,12 @@ func TestAMirrorsWordComesThroughTheSocket(t *testing.T) {
 // By what the site decides may be read by whoever may see the site.
 func TestTheArbiterIsShown(t *testing.T) {
 	s := newSite(t, "protected")
-	s.arbiter = view.Arbiter{Arbiter: releve.Witness, Incarnation: 2, Witness: &view.Witness{Heard: true, Term: 7, Owner: releve.Main}}
+	s.arbiter = view.Arbiter{Arbiter: releve.Witness, Incarnation: 2,
+		Witness: &view.Witness{Heard: true, Term: 7, Owner: releve.Main}}
 	socket := filepath.Join(t.TempDir(), "control.sock")
 	url := "http://" + served(t, s, console.Options{Socket: socket}).Address()
-	if a, err := client.New(socket).Arbiter(t.Context()); err != nil || a.Arbiter != releve.Witness || a.Witness == nil || a.Witness.Term != 7 {
+	if a, err := client.New(socket).Arbiter(t.Context()); err != nil ||
+		a.Arbiter != releve.Witness || a.Witness == nil || a.Witness.Term != 7 {
 		t.Errorf("%+v, %v", a, err)
 	}
 	if _, body := ask(t, http.MethodGet, url+"/api/arbiter"); !strings.Contains(body, `"arbiter":"witness"`) {

@@ -58,7 +58,8 @@ func TestAnOperatorDecidesAboutASalvageByTheSocketOnly(t *testing.T) {
 	_, errApply := operator.ApplySalvage(t.Context(), 7, true, false)
 	_, errReplace := operator.ApplySalvage(t.Context(), 7, false, true)
 	_, errDiscard := operator.DiscardSalvage(t.Context(), 7)
-	if err := errors.Join(errList, errShow, errExtract, errApply, errReplace, errDiscard); err != nil || len(list) != 1 || shown.ID != 7 {
+	if err := errors.Join(errList, errShow, errExtract, errApply, errReplace, errDiscard); err != nil ||
+		len(list) != 1 || shown.ID != 7 {
 		t.Errorf("list %+v, show %+v: %v", list, shown, err)
 	}
 	want := "[list show 7, 20 rows extract apply 7 dry=true replace=false apply 7 dry=false replace=true discard 7]"

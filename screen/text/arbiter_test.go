@@ -19,12 +19,18 @@ func TestByWhatASiteDecides(t *testing.T) {
 		lang    releve.Language
 		want    []string
 	}{
-		{view.Arbiter{Arbiter: releve.Pair}, releve.English, []string{"is the pair", "no way to a witness", "Two servers and no third", "your word that it is off"}},
-		{view.Arbiter{Arbiter: releve.Pair}, releve.French, []string{"est la paire", "ne connaît pas de témoin", "sans troisième"}},
-		{view.Arbiter{Arbiter: releve.Witness, Witness: &lodged}, releve.English, []string{"is the witness", "main server's term 3 (number 5) lies with it", "its loss loses nothing"}},
-		{view.Arbiter{Arbiter: releve.Witness, Witness: &alone}, releve.French, []string{"le serveur principal décide seul, au mandat 3"}},
-		{view.Arbiter{Arbiter: releve.Witness, Witness: &silent}, releve.English, []string{"does not answer this server (no route to host)"}},
-		{view.Arbiter{Arbiter: releve.Witness, Witness: &view.Witness{Heard: true}}, releve.English, []string{"remembers nothing yet"}},
+		{view.Arbiter{Arbiter: releve.Pair}, releve.English,
+			[]string{"is the pair", "no way to a witness", "Two servers and no third", "your word that it is off"}},
+		{view.Arbiter{Arbiter: releve.Pair}, releve.French,
+			[]string{"est la paire", "ne connaît pas de témoin", "sans troisième"}},
+		{view.Arbiter{Arbiter: releve.Witness, Witness: &lodged}, releve.English,
+			[]string{"is the witness", "main server's term 3 (number 5) lies with it", "its loss loses nothing"}},
+		{view.Arbiter{Arbiter: releve.Witness, Witness: &alone}, releve.French,
+			[]string{"le serveur principal décide seul, au mandat 3"}},
+		{view.Arbiter{Arbiter: releve.Witness, Witness: &silent}, releve.English,
+			[]string{"does not answer this server (no route to host)"}},
+		{view.Arbiter{Arbiter: releve.Witness, Witness: &view.Witness{Heard: true}},
+			releve.English, []string{"remembers nothing yet"}},
 	} {
 		said := text.Arbiter(c.arbiter, c.lang, 80)
 		for _, want := range c.want {
@@ -47,7 +53,8 @@ func TestAProcedureSaysItsCostsAndWhatIsLeft(t *testing.T) {
 		Name: "restore", Costs: []releve.Sentence{releve.Say("cost-kept", "seat", "main", "records", "1")},
 		Steps: []view.ProcedureStep{{What: releve.Say("step-in-service", "seat", "main"), State: "done"}}, Next: &next,
 	}, releve.English)
-	if len(lines) != 4 || !strings.HasPrefix(lines[1], "· The lost data is set aside whole") || !strings.Contains(lines[1], "1 record waits") ||
+	if len(lines) != 4 || !strings.HasPrefix(lines[1], "· The lost data is set aside whole") ||
+		!strings.Contains(lines[1], "1 record waits") ||
 		!strings.HasPrefix(lines[2], "✔ 1/1") || !strings.Contains(lines[3], "releve mirror resume") {
 		t.Errorf("%q", lines)
 	}

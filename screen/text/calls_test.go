@@ -25,8 +25,11 @@ func TestARowSaysWhyHowOftenAndWhatIsNotKnown(t *testing.T) {
 	never := releve.Call{At: at, Seat: releve.Main, Outcome: releve.Unknown}
 	first := at.Add(-3 * time.Second).Format("15:04:05")
 	for lang, want := range map[releve.Language][]string{
-		releve.English: {"failed (488: no codec in common", "4 attempts, the first at " + first, "cut: the server stopped", "12\u00a0s at least", "7\u00a0s at least", "(500: " + strings.Repeat("é", 35) + "…)", "end not known"},
-		releve.French:  {"échec («\u00a0488: no codec in common", "4 tentatives, la première à " + first, "coupé : le serveur s'est arrêté", "12\u00a0s au moins", "7\u00a0s au moins", "(«\u00a0500: " + strings.Repeat("é", 35) + "…\u00a0»)", "fin inconnue"},
+		releve.English: {"failed (488: no codec in common", "4 attempts, the first at " + first, "cut: the server stopped",
+			"12\u00a0s at least", "7\u00a0s at least", "(500: " + strings.Repeat("é", 35) + "…)", "end not known"},
+		releve.French: {"échec («\u00a0488: no codec in common", "4 tentatives, la première à " + first,
+			"coupé : le serveur s'est arrêté", "12\u00a0s au moins", "7\u00a0s au moins",
+			"(«\u00a0500: " + strings.Repeat("é", 35) + "…\u00a0»)", "fin inconnue"},
 	} {
 		said := text.Calls([]releve.Call{refused, cut, lost, busy, long, never}, lang)
 		for _, w := range want {
@@ -35,7 +38,8 @@ func TestARowSaysWhyHowOftenAndWhatIsNotKnown(t *testing.T) {
 			}
 		}
 		if n := strings.Count(said, want[3][len("12\u00a0s"):]); n != 2 || strings.Contains(said, "\x1b") {
-			t.Errorf("%s: a time of two that are known in part is said %d times, or what others wrote is obeyed:\n%q", lang, n, said)
+			t.Errorf("%s: a time of two that are known in part is said %d times, or what others wrote is obeyed:\n%q",
+				lang, n, said)
 		}
 		if strings.Contains(said, "all channels") {
 			t.Errorf("%s: what the outcome says already is said again:\n%s", lang, said)

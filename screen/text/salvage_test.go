@@ -11,10 +11,12 @@ func TestASalvageShowsWhatAnOperatorDecidesOn(t *testing.T) {
 	row := func(number, name string) releve.Row { return releve.Row{"number": &number, "name": &name, "note": nil} }
 	number := "202"
 	v := releve.Salvage{
-		ID: 3, Seat: releve.Main, Directory: "data.aside-20261124T030000.000Z", Term: 4, Fork: 0x3000148, Method: releve.SalvageDecoded,
+		ID: 3, Seat: releve.Main, Directory: "data.aside-20261124T030000.000Z",
+		Term: 4, Fork: 0x3000148, Method: releve.SalvageDecoded,
 		Commits: 1, Transactions: 1, State: releve.SalvageOpen, Counts: releve.SalvageCounts{Conflict: 1, New: 1},
 		Changes: []releve.SalvageChange{{
-			Number: 1, Table: "extension", Key: releve.Row{"number": &number}, Op: releve.RowUpdated, Known: true, Class: releve.SalvageConflict,
+			Number: 1, Table: "extension", Key: releve.Row{"number": &number},
+			Op: releve.RowUpdated, Known: true, Class: releve.SalvageConflict,
 			Before: row(number, "Ward 2"), After: row(number, "Ward 2, night"), Theirs: row(number, ""),
 		}},
 	}

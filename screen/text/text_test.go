@@ -112,7 +112,8 @@ func TestNothingOldIsShownOfASilentServer(t *testing.T) {
 // quotation marks, or typed.
 func TestNoStateSpeaksEnglishToAFrenchReader(t *testing.T) {
 	apart := regexp.MustCompile("«[^»]*»|`[^`]*`")
-	english := regexp.MustCompile(`(?i)\b(the|is|are|was|not|of|cannot|could|its|this|that|with|from|has|killed|failed|no space)\b`)
+	english := regexp.MustCompile(`(?i)\b(the|is|are|was|not|of|cannot|could|` +
+		`its|this|that|with|from|has|killed|failed|no space)\b`)
 	for _, state := range gallery.States(time.Now()) {
 		drawn := strings.Join(strings.Fields(text.Status(state.Site, releve.French, false, 104)), " ")
 		if word := english.FindString(apart.ReplaceAllString(drawn, "")); word != "" {
@@ -140,7 +141,8 @@ func TestAServerWithoutATelephoneHasNoLine(t *testing.T) {
 			return -1
 		}, lines[i+1])
 		if none := strings.Count(strings.Join(lines, "\n"), " – "); plugs != want.plugs || (none > 0) != (name == "mirroring") {
-			t.Errorf("%s is plugged %q, want %q, and has %d dashes:\n%s", name, plugs, want.plugs, none, strings.Join(lines, "\n"))
+			t.Errorf("%s is plugged %q, want %q, and has %d dashes:\n%s",
+				name, plugs, want.plugs, none, strings.Join(lines, "\n"))
 		}
 	}
 }
@@ -168,7 +170,10 @@ func TestADecisionShowsItsEvidence(t *testing.T) {
 	got := text.Entries([]releve.Entry{{
 		At: time.Date(2026, 11, 24, 3, 0, 0, 250e6, time.Local), Seat: releve.Secondary, Term: 8, Kind: "decision",
 		What: releve.Say("rule-takeover", "seat", "secondary", "other", "main", "term", "8"), Call: "a@pbx",
-		Evidence: []releve.Sentence{releve.Say("evidence-control-answered", "took", "12ms"), releve.Say("evidence-silent", "path", "sip", "why", "")},
+		Evidence: []releve.Sentence{
+			releve.Say("evidence-control-answered", "took", "12ms"),
+			releve.Say("evidence-silent", "path", "sip", "why", ""),
+		},
 	}}, releve.English)
 	want := `2026-11-24 03:00:00.250  secondary, term 8, decided
     The main server failed its checks and the PBX answers: the secondary server answers the calls and takes over, in term 8.
@@ -183,12 +188,15 @@ func TestADecisionShowsItsEvidence(t *testing.T) {
 
 func TestWhatAVerificationFoundStandsUnderItsStep(t *testing.T) {
 	p := view.Procedure{Name: "verify", Started: time.Now(), Steps: []view.ProcedureStep{
-		{What: releve.Say("step-verify-tables"), State: "running"}, {What: releve.Say("step-verify-pages", "other", "secondary"), State: "waiting"},
+		{What: releve.Say("step-verify-tables"), State: "running"},
+		{What: releve.Say("step-verify-pages", "other", "secondary"), State: "waiting"},
 	}}
-	p.Steps[0].Findings = []releve.Sentence{releve.Say("difference-column", "table", "public.call", "key", "abc", "column", "caller",
+	p.Steps[0].Findings = []releve.Sentence{releve.Say("difference-column",
+		"table", "public.call", "key", "abc", "column", "caller",
 		"seat", "main", "other", "secondary", "own", `"1010"`, "theirs", `"1011"`)}
 	lines := text.Steps(p, releve.English)
-	if want := `    ✖ public.call, row abc, caller: the main server has "1010", the secondary server "1011".`; len(lines) != 3 || lines[2] != want {
+	if want := `    ✖ public.call, row abc, caller: the main server has "1010", the secondary server "1011".`; len(lines) != 3 ||
+		lines[2] != want {
 		t.Fatalf("got %q", lines)
 	}
 	p.Finished = time.Now()
@@ -213,7 +221,8 @@ func TestAProcedureShowsEachStepOnceForEachState(t *testing.T) {
 	failed := releve.Say("step-failed", "step", "step-copy", "why", "no space left on device")
 	p.Failed = &failed
 	lines := text.Steps(p, releve.English)
-	if want := "✖ The procedure stopped there: no space left on device. Run it again: it goes on from where it was."; lines[len(lines)-1] != want {
+	if want := "✖ The procedure stopped there: no space left on device. " +
+		"Run it again: it goes on from where it was."; lines[len(lines)-1] != want {
 		t.Errorf("the end is %q", lines[len(lines)-1])
 	}
 }
@@ -222,10 +231,12 @@ func TestAProcedureShowsEachStepOnceForEachState(t *testing.T) {
 func TestAStrangersTextDoesNotReachTheTerminal(t *testing.T) {
 	const evil = "a\x1b[2J\r\n\u009b1m\u202e"
 	calls := []releve.Call{{Call: evil, From: evil, Steps: []releve.Step{{Name: "digits", Detail: evil}}}}
-	entries := []releve.Entry{{Call: evil, What: releve.Say("event-own-call-failed", "cause", evil), Evidence: []releve.Sentence{releve.Say("nothing-is-called-so", "cause", evil)}}}
+	entries := []releve.Entry{{Call: evil, What: releve.Say("event-own-call-failed", "cause", evil),
+		Evidence: []releve.Sentence{releve.Say("nothing-is-called-so", "cause", evil)}}}
 	for name, shown := range map[string]string{
 		"calls": text.Calls(calls, releve.English), "explain": text.Entries(entries, releve.French),
-		"status": text.Status(view.Site{Events: []view.Event{{What: releve.Say("event-own-call-failed", "cause", evil)}}}, releve.English, false, 80),
+		"status": text.Status(view.Site{Events: []view.Event{{What: releve.Say("event-own-call-failed", "cause", evil)}}},
+			releve.English, false, 80),
 	} {
 		if strings.ContainsAny(shown, "\x1b\r\u009b\u202e") {
 			t.Errorf("%s shows %q", name, shown)

@@ -41,7 +41,8 @@ func TestFiveRefusedCallersAreFiveRows(t *testing.T) {
 	var calls []releve.Call
 	for n := range 20 {
 		calls = append(calls, releve.Call{
-			Call: releve.CallID(fmt.Sprint(n)), Chain: fmt.Sprint("caller ", n%5), At: time.Unix(int64(100-n), 0), Outcome: "failed", Detail: "488",
+			Call: releve.CallID(fmt.Sprint(n)), Chain: fmt.Sprint("caller ", n%5),
+			At: time.Unix(int64(100-n), 0), Outcome: "failed", Detail: "488",
 		})
 	}
 	rows, err := folded(pagesOf(calls, 3, nil), 50)
@@ -49,7 +50,8 @@ func TestFiveRefusedCallersAreFiveRows(t *testing.T) {
 		t.Fatalf("%d rows, %v: %+v", len(rows), err, rows)
 	}
 	for n, r := range rows {
-		if r.Call != releve.CallID(fmt.Sprint(n)) || r.Detail != "488" || len(r.Attempts) != 3 || r.Attempts[2].Call != releve.CallID(fmt.Sprint(15+n)) {
+		if r.Call != releve.CallID(fmt.Sprint(n)) || r.Detail != "488" ||
+			len(r.Attempts) != 3 || r.Attempts[2].Call != releve.CallID(fmt.Sprint(15+n)) {
 			t.Errorf("row %d: %+v", n, r)
 		}
 	}
@@ -135,7 +137,8 @@ func TestEveryCallIsInOneRow(t *testing.T) {
 			second -= rapid.IntRange(0, 90).Draw(t, "seconds before")
 			chain := rapid.SampledFrom([]string{"", "a", "b", "c"}).Draw(t, "chain")
 			outcome := rapid.SampledFrom([]string{"", "busy", "abandoned"}).Draw(t, "outcome")
-			calls = append(calls, releve.Call{Call: releve.CallID(fmt.Sprint(n)), Chain: chain, At: time.Unix(int64(second), 0), Outcome: outcome})
+			calls = append(calls, releve.Call{Call: releve.CallID(fmt.Sprint(n)),
+				Chain: chain, At: time.Unix(int64(second), 0), Outcome: outcome})
 		}
 		rows, _ := folded(pagesOf(calls, rapid.IntRange(1, 9).Draw(t, "page"), nil), 1000)
 		var found []string

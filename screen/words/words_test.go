@@ -50,23 +50,32 @@ func TestWhatIsSaid(t *testing.T) {
 		what releve.Sentence
 		want string
 	}{
-		{releve.French, releve.Say("why-alone", "seat", "main"), "Le serveur principal répond aux appels et enregistre seul, sans miroir."},
-		{releve.English, releve.Say("why-alone", "seat", "secondary"), "The secondary server answers the calls and records alone, without a mirror."},
+		{releve.French, releve.Say("why-alone", "seat", "main"),
+			"Le serveur principal répond aux appels et enregistre seul, sans miroir."},
+		{releve.English, releve.Say("why-alone", "seat", "secondary"),
+			"The secondary server answers the calls and records alone, without a mirror."},
 		{"de", releve.Say("why-mirror-away"), "The mirror does not hold everything yet."},
-		{releve.French, releve.Say("why-spool", "records", "1"), "1 enregistrement attend sur un seul disque, pas encore dans la base."},
-		{releve.French, releve.Say("why-spool", "records", "12345"), "12\u202f345 enregistrements attendent sur un seul disque, pas encore dans la base."},
+		{releve.French, releve.Say("why-spool", "records", "1"),
+			"1 enregistrement attend sur un seul disque, pas encore dans la base."},
+		{releve.French, releve.Say("why-spool", "records", "12345"),
+			"12\u202f345 enregistrements attendent sur un seul disque, pas encore dans la base."},
 		{releve.English, releve.Say("evidence-silent", "path", "peer", "why", ""), "by the link between the servers: silent"},
-		{releve.English, releve.Say("evidence-silent", "path", "sip", "why", "no answer"), "by telephone (SIP): silent (no answer)"},
+		{releve.English, releve.Say("evidence-silent", "path", "sip", "why", "no answer"),
+			"by telephone (SIP): silent (no answer)"},
 		{releve.French, releve.Say("found-test-call", "by", "releve", "answered", "12ms", "sound", "1.25s"),
 			"réponse de releve en 12\u00a0ms, voix entendue après 1,2\u00a0s"},
-		{releve.French, releve.Say("event-other-refused", "address", "192.0.2.22:7443", "fault", "certificate.expired", "seat", "secondary", "date", "2036-01-02"),
-			"Ce qui répond à 192.0.2.22:7443 n'est pas accepté comme l'autre serveur : le certificat de secondary a expiré le 2036-01-02 ; " +
-				"vérifiez l'heure de chaque machine, puis lancez `releve certificates renew` là où `releve init` a écrit cet établissement, et faites ce qu'il dit."},
+		{releve.French, releve.Say("event-other-refused", "address", "192.0.2.22:7443",
+			"fault", "certificate.expired", "seat", "secondary", "date", "2036-01-02"),
+			"Ce qui répond à 192.0.2.22:7443 n'est pas accepté comme l'autre serveur : " +
+				"le certificat de secondary a expiré le 2036-01-02 ; " +
+				"vérifiez l'heure de chaque machine, " +
+				"puis lancez `releve certificates renew` là où `releve init` a écrit cet établissement, et faites ce qu'il dit."},
 		{releve.English, releve.Say("never-written", "b", "2", "a", "1"), `never-written a="1" b="2"`},
 		{releve.English, releve.Sentence{}, ""},
 		{releve.French, releve.Say("config.one-of", "value", "{{.allowed}}", "allowed", "fr, en"),
 			"la valeur « {{.allowed}} » n'est pas connue\u00a0: écrivez l'une de celles-ci : fr, en"},
-		{releve.English, releve.Say("certificate.missing", "file", "main.pem"), "the file main.pem is not there: copy it from the directory that `releve init` wrote"},
+		{releve.English, releve.Say("certificate.missing", "file", "main.pem"),
+			"the file main.pem is not there: copy it from the directory that `releve init` wrote"},
 	} {
 		if got := words.Say(c.lang, c.what); got != c.want {
 			t.Errorf("%v in %s:\n got %q\nwant %q", c.what, c.lang, got, c.want)
@@ -125,7 +134,8 @@ func TestMeasures(t *testing.T) {
 
 // english are words of English that are none of French: in a French sentence they come from
 // an error that nobody said.
-var english = regexp.MustCompile(`(?i)\b(the|is|are|was|were|not|of|cannot|could|its|this|that|with|from|has|have|which|nobody|failed|refused|closed|running|ended|took|does|be|been|while|again)\b`)
+var english = regexp.MustCompile(`(?i)\b(the|is|are|was|were|not|of|cannot|could|its|this|that|with|from|has|have|which|nobody|` +
+	`failed|refused|closed|running|ended|took|does|be|been|while|again)\b`)
 
 // apart are what stands in French as it is: the text of others in its quotation marks, and
 // what is typed or a header of SIP.
@@ -150,27 +160,36 @@ func TestNoFrenchSentenceSpeaksEnglish(t *testing.T) {
 // and the text of others is set apart where it is not of the sentence's language.
 func TestAnErrorInASentenceIsInItsLanguage(t *testing.T) {
 	full := &fs.PathError{Op: "write", Path: "/srv/journal", Err: syscall.ENOSPC}
-	journal := releve.Known("the journal could not be written", "cause-journal", "why", releve.Reason(fmt.Errorf("saving: %w", full)))
+	journal := releve.Known("the journal could not be written",
+		"cause-journal", "why", releve.Reason(fmt.Errorf("saving: %w", full)))
 	fault := &releve.Fault{Cause: errors.New("an old one"), Why: releve.Say("cause-no-answer")}
 	for _, c := range []struct {
 		err             error
 		french, english string
 	}{
 		{nil, "La base est arrêtée.", "The database is stopped."},
-		{full, "La base est arrêtée (« write /srv/journal: no space left on device »).", "The database is stopped (write /srv/journal: no space left on device)."},
+		{full, "La base est arrêtée (« write /srv/journal: no space left on device »).",
+			"The database is stopped (write /srv/journal: no space left on device)."},
 		{journal, "La base est arrêtée (le journal n'a pas pu être écrit : « write /srv/journal: no space left on device »).",
 			"The database is stopped (the journal could not be written: write /srv/journal: no space left on device)."},
-		{releve.Because(context.DeadlineExceeded, "no sound", "cause-no-sound"), "La base est arrêtée (il y a eu réponse à l'appel et aucun son n'est venu : pas de réponse à temps).",
+		{releve.Because(context.DeadlineExceeded, "no sound", "cause-no-sound"),
+			"La base est arrêtée (il y a eu réponse à l'appel et aucun son n'est venu : pas de réponse à temps).",
 			"The database is stopped (the call was answered and no sound came: no answer in time)."},
-		{releve.Known("undone", "cause-undone", "why", releve.Reason(releve.Known("a step", "step-protected"))), "La base est arrêtée (ce qu'avait atteint « Constater que l'établissement est protégé » ne tient plus).",
+		{releve.Known("undone", "cause-undone", "why", releve.Reason(releve.Known("a step", "step-protected"))),
+			"La base est arrêtée (ce qu'avait atteint « Constater que l'établissement est protégé » ne tient plus).",
 			"The database is stopped (what “See that the site is protected” had reached holds no longer)."},
-		{fmt.Errorf("asking: %w", context.DeadlineExceeded), "La base est arrêtée (pas de réponse à temps).", "The database is stopped (no answer in time)."},
-		{fmt.Errorf("looking: %w", fault), "La base est arrêtée (PostgreSQL ne répond pas).", "The database is stopped (PostgreSQL does not answer)."},
-		{errors.Join(errors.New("odd"), journal), "La base est arrêtée (le journal n'a pas pu être écrit : « write /srv/journal: no space left on device »).",
+		{fmt.Errorf("asking: %w", context.DeadlineExceeded),
+			"La base est arrêtée (pas de réponse à temps).", "The database is stopped (no answer in time)."},
+		{fmt.Errorf("looking: %w", fault), "La base est arrêtée (PostgreSQL ne répond pas).",
+			"The database is stopped (PostgreSQL does not answer)."},
+		{errors.Join(errors.New("odd"), journal),
+			"La base est arrêtée (le journal n'a pas pu être écrit : « write /srv/journal: no space left on device »).",
 			"The database is stopped (the journal could not be written: write /srv/journal: no space left on device)."},
-		{&peer.Error{Kind: peer.Refused, Why: releve.Say("peer.refused", "other", "192.0.2.22:7443")}, "La base est arrêtée (personne n'écoute à 192.0.2.22:7443).",
+		{&peer.Error{Kind: peer.Refused, Why: releve.Say("peer.refused", "other", "192.0.2.22:7443")},
+			"La base est arrêtée (personne n'écoute à 192.0.2.22:7443).",
 			"The database is stopped (nobody listens at 192.0.2.22:7443)."},
-		{identity.Fault(releve.Say(identity.Expired, "seat", "main", "date", "2036-01-02")), "La base est arrêtée (le certificat de main a expiré le 2036-01-02).",
+		{identity.Fault(releve.Say(identity.Expired, "seat", "main", "date", "2036-01-02")),
+			"La base est arrêtée (le certificat de main a expiré le 2036-01-02).",
 			"The database is stopped (the certificate of main expired on 2036-01-02)."},
 	} {
 		said := releve.Say("tier-data-down", "why", releve.Reason(c.err))
@@ -241,7 +260,8 @@ func saysIt(call *ast.CallExpr) bool {
 		return name.Name != "fault"
 	}
 	name, ok := calledMethod(call)
-	return ok && !slices.Contains([]string{"Error", "Warn", "Info", "Debug", "sayAt", "complaint"}, name) && !(name == "Say" && isNamed(call, "unreadable", "syntax"))
+	return ok && !slices.Contains([]string{"Error", "Warn", "Info", "Debug", "sayAt", "complaint"}, name) &&
+		!(name == "Say" && isNamed(call, "unreadable", "syntax"))
 }
 
 func isNamed(call *ast.CallExpr, codes ...string) bool {

@@ -37,10 +37,12 @@ func TestCallIsPutThrough(t *testing.T) {
 			t.Errorf("recorded:\n%s", strings.Join(got, "\n"))
 		}
 		body := s.disk.offered(t, "a@pbx")
-		if want := (releve.CallBody{From: "0612******", To: "8000", AnsweredMS: 20, Chain: body.Chain}); body != want || body.Chain == "" {
+		if want := (releve.CallBody{From: "0612******", To: "8000",
+			AnsweredMS: 20, Chain: body.Chain}); body != want || body.Chain == "" {
 			t.Errorf("body is %+v", body)
 		}
-		if !slices.Equal(c.said, []string{"fr/greeting", "fr/menu", "fr/transfer"}) || !slices.Equal(c.transferred, []string{"1001"}) || !c.hungUp {
+		if !slices.Equal(c.said, []string{"fr/greeting", "fr/menu", "fr/transfer"}) ||
+			!slices.Equal(c.transferred, []string{"1001"}) || !c.hungUp {
 			t.Errorf("said %v, transferred to %v, hung up %v", c.said, c.transferred, c.hungUp)
 		}
 		checkFacts(t, s.disk, releve.Secondary, 7)
@@ -67,7 +69,8 @@ func TestCallIsShown(t *testing.T) {
 		time.Sleep(1500 * time.Millisecond)
 		synctest.Wait()
 		active := s.Active()
-		if len(active) != 1 || active[0].Outcome != "" || active[0].Duration != 1500*time.Millisecond || len(active[0].Steps) != 2 ||
+		if len(active) != 1 || active[0].Outcome != "" ||
+			active[0].Duration != 1500*time.Millisecond || len(active[0].Steps) != 2 ||
 			!active[0].WithoutDuty || !active[0].Overflowed || active[0].From != "0612******" || active[0].Term != 7 {
 			t.Errorf("active: %+v", active)
 		}
@@ -486,7 +489,8 @@ func TestHealthy(t *testing.T) {
 		if call := s.Recent(1)[0]; call.Outcome != string(Failed) || call.Detail != "488: no codec in common" {
 			t.Errorf("an offer at fault ends as %s, with %q", call.Outcome, call.Detail)
 		}
-		if f := s.Snapshot(); f.Unacceptable != 1 || !strings.Contains(f.UnacceptableWhy, "cause-not-acceptable") || !strings.Contains(f.UnacceptableWhy, "no codec in common") {
+		if f := s.Snapshot(); f.Unacceptable != 1 || !strings.Contains(f.UnacceptableWhy, "cause-not-acceptable") ||
+			!strings.Contains(f.UnacceptableWhy, "no codec in common") {
 			t.Errorf("an offer at fault is shown as %d calls, %q", f.Unacceptable, f.UnacceptableWhy)
 		}
 		time.Sleep(2 * unacceptableFor)
@@ -517,7 +521,8 @@ func TestTestCallsAreMarked(t *testing.T) {
 		if !s.disk.offered(t, "by-id").Test || !s.disk.offered(t, "by-user").Test {
 			t.Error("a test call was recorded as a caller's")
 		}
-		if id, user := s.disk.offered(t, "by-id").From, s.disk.offered(t, "by-user").From; id != "0612******" || user != "standby" {
+		if id, user := s.disk.offered(t, "by-id").From, s.disk.offered(t, "by-user").From; id != "0612******" ||
+			user != "standby" {
 			t.Errorf("recorded are %q and %q: a number is hidden, the site's own user has none", id, user)
 		}
 	})
@@ -572,7 +577,8 @@ func TestAFaultOfTheProgramEndsOneCall(t *testing.T) {
 			s := newServer(t, takeover.OnDuty, 2)
 			var told []releve.CallID
 			s.explain = func(_ releve.Severity, what releve.Sentence) {
-				if cause := what.Args["cause"]; what.Code != "event-call-broken" || !strings.Contains(cause, "a fault") || strings.Contains(cause, "goroutine") {
+				if cause := what.Args["cause"]; what.Code != "event-call-broken" ||
+					!strings.Contains(cause, "a fault") || strings.Contains(cause, "goroutine") {
 					t.Errorf("%s: told as %q, %q", story, what.Code, cause)
 				}
 				told = append(told, releve.CallID(what.Args["call"]))
@@ -633,14 +639,16 @@ func TestACallThatTheTelephoneRefusedIsShown(t *testing.T) {
 		answered bool
 		rows     int
 	}{
-		"on duty": {takeover.OnDuty, false, 1}, "without the duty": {takeover.NoDuty, false, 1}, "passive": {takeover.Verifying, false, 0},
+		"on duty": {takeover.OnDuty, false, 1}, "without the duty": {takeover.NoDuty, false, 1},
+		"passive":               {takeover.Verifying, false, 0},
 		"answered, and hung up": {takeover.OnDuty, true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newServer(t, row.stance, 1)
 				s.Unacceptable(newCaller("a@pbx").invite, &Unacceptable{420, errors.New("Require: timer\x1b")}, row.answered)
-				if f := s.Snapshot(); f.Unacceptable != 1 || !strings.Contains(f.UnacceptableWhy, "420") || !strings.Contains(f.UnacceptableWhy, "Require: timer") || strings.Contains(f.UnacceptableWhy, "\x1b") {
+				if f := s.Snapshot(); f.Unacceptable != 1 || !strings.Contains(f.UnacceptableWhy, "420") ||
+					!strings.Contains(f.UnacceptableWhy, "Require: timer") || strings.Contains(f.UnacceptableWhy, "\x1b") {
 					t.Errorf("%d calls, %q", f.Unacceptable, f.UnacceptableWhy)
 				}
 				rows := s.Recent(10)

@@ -138,7 +138,8 @@ func TestOneCallOfOurOwnIsGivenBack(t *testing.T) {
 		offer := func(id, from string) *caller { return s.offerBrief(t, id, from, "") }
 		caller, first, second := offer("caller", "0612345678"), offer("first", "standby"), offer("second", "standby")
 		if !caller.answered || !slices.Equal(first.refused, []int{elsewhere}) || !second.answered {
-			t.Errorf("caller answered %v, the first refused %v, the second answered %v", caller.answered, first.refused, second.answered)
+			t.Errorf("caller answered %v, the first refused %v, the second answered %v",
+				caller.answered, first.refused, second.answered)
 		}
 		s.GiveBack("", time.Minute)
 		time.Sleep(2 * time.Minute)

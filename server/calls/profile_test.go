@@ -21,21 +21,28 @@ func TestEvidence(t *testing.T) {
 		want     bool
 		reason   releve.OverflowReason
 	}{
-		{"a Diversion from the number", releve.EvidenceDiversion, releve.Invite{To: "8000", Target: "standby", Diversion: reception}, true, releve.ReasonBusy},
-		{"a Diversion from the user", releve.EvidenceDiversion, releve.Invite{Target: "standby", Diversion: []releve.Diversion{{User: "reception"}}}, true, ""},
-		{"a Diversion by somebody else", releve.EvidenceDiversion, releve.Invite{To: "8000", Target: "standby", Diversion: other}, false, ""},
+		{"a Diversion from the number", releve.EvidenceDiversion,
+			releve.Invite{To: "8000", Target: "standby", Diversion: reception}, true, releve.ReasonBusy},
+		{"a Diversion from the user", releve.EvidenceDiversion,
+			releve.Invite{Target: "standby", Diversion: []releve.Diversion{{User: "reception"}}}, true, ""},
+		{"a Diversion by somebody else", releve.EvidenceDiversion,
+			releve.Invite{To: "8000", Target: "standby", Diversion: other}, false, ""},
 		{"two Diversions, the second the reception's", releve.EvidenceDiversion,
 			releve.Invite{Target: "standby", Diversion: append(other[:1:1], reception...)}, true, releve.ReasonBusy},
 		{"no Diversion", releve.EvidenceDiversion, direct, false, ""},
-		{"a History-Info entry", releve.EvidenceHistory, releve.Invite{Target: "standby", History: reception}, true, releve.ReasonBusy},
-		{"a Diversion where History-Info counts", releve.EvidenceHistory, releve.Invite{Target: "standby", Diversion: reception}, false, ""},
+		{"a History-Info entry", releve.EvidenceHistory,
+			releve.Invite{Target: "standby", History: reception}, true, releve.ReasonBusy},
+		{"a Diversion where History-Info counts", releve.EvidenceHistory,
+			releve.Invite{Target: "standby", Diversion: reception}, false, ""},
 		{"To is what was dialled", releve.EvidenceTo, releve.Invite{To: "8000", Target: "standby"}, true, ""},
-		{"To, and a reason in a Diversion", releve.EvidenceTo, releve.Invite{To: "8000", Target: "standby", Diversion: reception}, true, releve.ReasonBusy},
+		{"To, and a reason in a Diversion", releve.EvidenceTo,
+			releve.Invite{To: "8000", Target: "standby", Diversion: reception}, true, releve.ReasonBusy},
 		{"To is the standby", releve.EvidenceTo, direct, false, ""},
 		{"To is empty", releve.EvidenceTo, releve.Invite{Target: "standby"}, false, ""},
 		{"the Request-URI is what was dialled", releve.EvidenceRequestURI, releve.Invite{To: "8000", Target: "8000"}, true, ""},
 		{"the Request-URI is the standby", releve.EvidenceRequestURI, releve.Invite{To: "8000", Target: "standby"}, false, ""},
-		{"any of them, with auto: a Diversion", releve.EvidenceAuto, releve.Invite{To: "standby", Target: "standby", Diversion: reception}, true, releve.ReasonBusy},
+		{"any of them, with auto: a Diversion", releve.EvidenceAuto,
+			releve.Invite{To: "standby", Target: "standby", Diversion: reception}, true, releve.ReasonBusy},
 		{"any of them, with auto: To", releve.EvidenceAuto, releve.Invite{To: "8000", Target: "standby"}, true, ""},
 		{"none of them, with auto", releve.EvidenceAuto, direct, false, ""},
 		{"no evidence to be had", releve.EvidenceNone, direct, true, ""},
@@ -43,7 +50,8 @@ func TestEvidence(t *testing.T) {
 		t.Run(row.story, func(t *testing.T) {
 			p := profile
 			p.Evidence = row.evidence
-			if o := p.offer(row.invite, takeover.Verifying); o.Overflowed != row.want || o.Reason != row.reason || o.Binding != Standby {
+			if o := p.offer(row.invite, takeover.Verifying); o.Overflowed != row.want ||
+				o.Reason != row.reason || o.Binding != Standby {
 				t.Errorf("overflowed %v for %q on %s", o.Overflowed, o.Reason, o.Binding)
 			}
 			row.invite.Target = "reception"
@@ -90,7 +98,9 @@ func TestThePublishedNumberInAnotherForm(t *testing.T) {
 // A server on duty that is called by the published number has no overflow before it,
 // whatever the profile counts as evidence.
 func TestACallToTheServerOnDutyDidNotOverflow(t *testing.T) {
-	for _, evidence := range []releve.Evidence{releve.EvidenceAuto, releve.EvidenceTo, releve.EvidenceRequestURI, releve.EvidenceNone} {
+	for _, evidence := range []releve.Evidence{
+		releve.EvidenceAuto, releve.EvidenceTo, releve.EvidenceRequestURI, releve.EvidenceNone,
+	} {
 		p := profile
 		p.Evidence = evidence
 		call := releve.Invite{To: "8000", Target: "8000"}

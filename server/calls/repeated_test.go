@@ -38,8 +38,10 @@ func TestARepetitionOfACallGivenUpIsNoCaller(t *testing.T) {
 				close(k.bye)
 				s.offer(t, k)
 				facts := s.flushed(t).of(t, "a@pbx")
-				if figures := s.Snapshot(); len(s.Known()) != c.callers || int(figures.Answered) != c.callers || figures.Busy > 0 || len(facts) > 0 != (c.callers > 0) {
-					t.Errorf("%d calls are shown, %d were answered, %d channels are busy, recorded is %q", len(s.Known()), figures.Answered, figures.Busy, facts)
+				if figures := s.Snapshot(); len(s.Known()) != c.callers || int(figures.Answered) != c.callers ||
+					figures.Busy > 0 || len(facts) > 0 != (c.callers > 0) {
+					t.Errorf("%d calls are shown, %d were answered, %d channels are busy, recorded is %q",
+						len(s.Known()), figures.Answered, figures.Busy, facts)
 				}
 			})
 		})

@@ -45,8 +45,10 @@ func TestTransferOutcomes(t *testing.T) {
 		{"no answer, then the operator", []int{408, 200}, "transfer noanswer again operator", "transferred"},
 		{"not there, then the operator", []int{480, 200}, "transfer noanswer again operator", "transferred"},
 		{"declined, then the operator", []int{603, 200}, "transfer failed again operator", "transferred"},
-		{"no such number, then the menu, then the operator", []int{404, 200}, "transfer invalid again menu operator", "transferred"},
-		{"nobody, and no operator", []int{480, 486, 503}, "transfer noanswer again operator busy again operator failed closing", "unanswered"},
+		{"no such number, then the menu, then the operator", []int{404, 200},
+			"transfer invalid again menu operator", "transferred"},
+		{"nobody, and no operator", []int{480, 486, 503},
+			"transfer noanswer again operator busy again operator failed closing", "unanswered"},
 	} {
 		t.Run(row.story, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

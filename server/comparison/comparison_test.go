@@ -28,7 +28,8 @@ func prove(t *testing.T, owner, mirror *server) proof {
 	var err error
 	p.Result, err = comparison.Comparison{
 		Owner: owner, Mirror: comparison.Local{Database: mirror}, Seat: releve.Main,
-		Show: func(v view.Procedure) { p.shown = append(p.shown, v) }, Found: func(s releve.Sentence) { p.found = append(p.found, s) },
+		Show:  func(v view.Procedure) { p.shown = append(p.shown, v) },
+		Found: func(s releve.Sentence) { p.found = append(p.found, s) },
 	}.Run(within(t))
 	must(t, err)
 	return p
@@ -83,7 +84,8 @@ func TestOneRowInAMillionIsNamedWhileOthersAreWritten(t *testing.T) {
 	began := time.Now()
 	altered := prove(t, main, secondary)
 	t.Logf("found in %s", time.Since(began))
-	if got, want := altered.said(), `column public.fact 765432 word "word 765432." "word 765431."`; got != want || altered.Differences != 1 {
+	if got, want := altered.said(), `column public.fact 765432 word "word 765432." "word 765431."`; got != want ||
+		altered.Differences != 1 {
 		t.Errorf("found %d: %s\nwant %s", altered.Differences, got, want)
 	}
 }
@@ -139,7 +141,9 @@ func write(t *testing.T, s *server) (stop func()) {
 		writers.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				id := 2_000_000 + w*1_000_000 + int(time.Now().UnixNano()%1_000_000)
-				_, err := s.pool.Exec(context.WithoutCancel(ctx), fmt.Sprintf(`WITH i AS (INSERT INTO fact VALUES (%d, 'new') ON CONFLICT (id) DO UPDATE SET word = fact.word || '+'),
+				_, err := s.pool.Exec(context.WithoutCancel(ctx), fmt.Sprintf(`
+					WITH i AS (INSERT INTO fact VALUES (%d, 'new')
+						ON CONFLICT (id) DO UPDATE SET word = fact.word || '+'),
 					d AS (DELETE FROM fact WHERE id = %d)
 					UPDATE counter SET n = n + 1`, id, 1+w*300_000+n))
 				if err == nil {
@@ -166,7 +170,8 @@ func TestEachKindOfDifferenceIsNamed(t *testing.T) {
 	main.do(`CREATE TABLE empty (id bigint PRIMARY KEY)`)
 	secondary.clone(main)
 	must(t, secondary.Start(within(t), postgres.Isolated))
-	_, err := secondary.Promote(within(t), postgres.Asked{ID: "promotion"}) // a copy that can be written to, and is no mirror any more
+	// A copy that can be written to, and is no mirror any more.
+	_, err := secondary.Promote(within(t), postgres.Asked{ID: "promotion"})
 	must(t, err)
 	main.standsAlone()
 	secondary.do(`UPDATE fact SET note = '' WHERE id = 7`)
@@ -177,7 +182,8 @@ func TestEachKindOfDifferenceIsNamed(t *testing.T) {
 	p := prove(t, main, secondary)
 	said := p.said()
 	for _, want := range []string{
-		"lineage timeline 1 timeline 2 ← 1 at ", "promoted-apart", `column public.fact 7 note NULL ""`, "missing public.fact 150 secondary",
+		"lineage timeline 1 timeline 2 ← 1 at ", "promoted-apart",
+		`column public.fact 7 note NULL ""`, "missing public.fact 150 secondary",
 		"missing public.fact 0 main", "rows public.empty 0 500", "rows public.loose 120 121",
 	} {
 		if !strings.Contains(said, want) {
@@ -210,7 +216,9 @@ func TestTheSameTimelineNumberTwiceIsFound(t *testing.T) {
 	secondary.do(`CREATE TABLE padding AS SELECT generate_series(1, 10000)`) // as a mirror would, it is where the owner is
 	p := prove(t, main, secondary)
 	said := p.said()
-	for _, want := range []string{"missing public.promotion of the main secondary", "missing public.promotion of the secondary main", "promoted-apart"} {
+	for _, want := range []string{
+		"missing public.promotion of the main secondary", "missing public.promotion of the secondary main", "promoted-apart",
+	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("not said: %s\namong %s", want, said)
 		}
@@ -222,7 +230,8 @@ func TestAMirrorThatIsAwayEndsTheComparison(t *testing.T) {
 	main, secondary := newSite(t)
 	main.do(`CREATE TABLE fact (id bigint PRIMARY KEY)`)
 	_, err := comparison.Comparison{
-		Owner: main, Mirror: comparison.Local{Database: secondary}, Seat: releve.Main, Show: func(view.Procedure) {}, Found: func(releve.Sentence) {},
+		Owner: main, Mirror: comparison.Local{Database: secondary}, Seat: releve.Main,
+		Show: func(view.Procedure) {}, Found: func(releve.Sentence) {},
 	}.Run(within(t))
 	if err == nil || !strings.Contains(err.Error(), "step-verify-promotions") {
 		t.Errorf("ended with %v", err)

@@ -40,7 +40,8 @@ func (p *pairOf) with(change func()) {
 
 func (p *pairOf) prover() *comparison.Prover {
 	return comparison.New(comparison.Options{
-		Own: side{p, nil}, Other: comparison.Local{Database: side{p, &p.wrong}}, Seat: releve.Main, Hour: 3*time.Hour + 30*time.Minute, File: p.file,
+		Own: side{p, nil}, Other: comparison.Local{Database: side{p, &p.wrong}},
+		Seat: releve.Main, Hour: 3*time.Hour + 30*time.Minute, File: p.file,
 		Pair: func() comparison.Pair { p.mu.Lock(); defer p.mu.Unlock(); return p.pair },
 		Tell: func(severity releve.Severity, what releve.Sentence) {
 			p.with(func() { p.told = append(p.told, string(severity)+" "+what.Code) })
@@ -98,7 +99,10 @@ func (nothing) Close()                                            {}
 func on(t *testing.T, story func(t *testing.T, p *pairOf)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		p := &pairOf{t: t, file: filepath.Join(t.TempDir(), "verified.json"), pair: comparison.Pair{Owner: true, InSync: true, Copy: "first"}}
+		p := &pairOf{
+			t: t, file: filepath.Join(t.TempDir(), "verified.json"),
+			pair: comparison.Pair{Owner: true, InSync: true, Copy: "first"},
+		}
 		story(t, p)
 	})
 }
@@ -193,7 +197,8 @@ func TestAComparisonThatFailedIsMadeAgainSoon(t *testing.T) {
 		time.Sleep(9 * time.Minute)
 		p.with(func() { p.fails = nil })
 		time.Sleep(5 * time.Minute)
-		if n, _ := p.times(); n != 1 || !slices.Equal(p.said(), []string{"warning event-verify-failed", "cleared event-verified"}) {
+		if n, _ := p.times(); n != 1 ||
+			!slices.Equal(p.said(), []string{"warning event-verify-failed", "cleared event-verified"}) {
 			t.Errorf("compared %d times, said %v", n, p.said())
 		}
 	})
@@ -222,7 +227,8 @@ func TestOneComparisonAtATimeAndNoneOverAChange(t *testing.T) {
 		go func() { ended <- prover.VerifyMirror(context.Background(), func(view.Procedure) {}) }()
 		time.Sleep(time.Second)
 		var refused view.Procedure
-		if err := prover.VerifyMirror(context.Background(), func(v view.Procedure) { refused = v }); !errors.Is(err, releve.ErrBusy) || refused.Failed.Code != "before-proof-runs" {
+		err := prover.VerifyMirror(context.Background(), func(v view.Procedure) { refused = v })
+		if !errors.Is(err, releve.ErrBusy) || refused.Failed.Code != "before-proof-runs" {
 			t.Errorf("a second one: %v, %+v", err, refused)
 		}
 		p.with(func() { p.pair.Copy = "second" })

@@ -59,7 +59,8 @@ func (s *server) open(term releve.Term) {
 	must(s.t, err)
 	s.t.Cleanup(pool.Close)
 	must(s.t, s.cluster.EnsureSalvageSlot(within(s.t)))
-	s.store, err = store.Open(within(s.t), pool, store.Options{Term: term, Seat: s.seat, Lone: true, Promotion: releve.PromotionID(rand.Text())})
+	s.store, err = store.Open(within(s.t), pool,
+		store.Options{Term: term, Seat: s.seat, Lone: true, Promotion: releve.PromotionID(rand.Text())})
 	must(s.t, err)
 	s.t.Cleanup(s.store.Release)
 }
@@ -102,7 +103,8 @@ func (s *server) record(spool string, facts ...releve.Fact) {
 
 func call(t *testing.T, id string) releve.Fact {
 	t.Helper()
-	f, err := releve.NewFact(releve.CallOffered, releve.CallID(id), releve.Main, 1, time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC), releve.CallBody{From: "0612"})
+	f, err := releve.NewFact(releve.CallOffered, releve.CallID(id), releve.Main, 1,
+		time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC), releve.CallBody{From: "0612"})
 	must(t, err)
 	f.ID = releve.FactID("fact-" + id)
 	return f

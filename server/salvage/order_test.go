@@ -41,7 +41,8 @@ func linked(t *testing.T, main peer.Handler) salvage.Other {
 			t.Fatal(mistakes)
 		}
 		p, err := peer.New(peer.Options{
-			Listen: netip.MustParseAddrPort(c.Peer.Listen), Other: netip.MustParseAddrPort(c.Peer.Other), CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
+			Listen: netip.MustParseAddrPort(c.Peer.Listen), Other: netip.MustParseAddrPort(c.Peer.Other),
+			CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
 			OtherCert: c.Peer.OtherCertificate, Seat: c.Site.Seat, SiteID: c.Site.ID,
 			Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		})
@@ -75,7 +76,9 @@ func TestASalvageOfAnySizeComesOverTheLinkWhole(t *testing.T) {
 	big := releve.Salvage{Seat: releve.Main, Directory: "data.aside-20261124T030000.000Z", Commits: 1}
 	long := strings.Repeat("é", 40<<10)
 	for n := range 100 {
-		big.Changes = append(big.Changes, releve.SalvageChange{Number: n + 1, Table: "call", After: releve.Row{"fact_id": &long, "none": nil}})
+		big.Changes = append(big.Changes, releve.SalvageChange{
+			Number: n + 1, Table: "call", After: releve.Row{"fact_id": &long, "none": nil},
+		})
 	}
 	disk := linked(t, &found{big: big})
 	got, err := disk.Extract(t.Context(), big.Directory)

@@ -65,7 +65,8 @@ func (s *server) follow(owner *server) {
 
 // page writes a salvage as it would be read aloud.
 func page(v releve.Salvage) string {
-	lines := []string{fmt.Sprintf("%d of the %s, term %d, %s: %d read, %d counted, %s", v.ID, v.Seat, v.Term, v.Method, v.Transactions, v.Commits, v.State)}
+	lines := []string{fmt.Sprintf("%d of the %s, term %d, %s: %d read, %d counted, %s",
+		v.ID, v.Seat, v.Term, v.Method, v.Transactions, v.Commits, v.State)}
 	for _, c := range v.Changes {
 		if c.Class == releve.SalvageBookkeeping {
 			continue

@@ -48,9 +48,11 @@ func TestEachKeyIsHeardOnce(t *testing.T) {
 		{"the first packet is lost", press(1000, '7')[1:], "7"},
 		{"all ends are lost", flatten(press(1000, '1')[:4], press(3000, '2')[:4]), "12"},
 		{"only one end arrives", press(1000, '9')[6:], "9"},
-		{"the first packet has no duration", []report{{1000, '4', false, 0}, {1000, '4', false, 160}, {1000, '4', true, 320}}, "4"},
+		{"the first packet has no duration",
+			[]report{{1000, '4', false, 0}, {1000, '4', false, 160}, {1000, '4', true, 320}}, "4"},
 		{"all there is has no duration", []report{{1000, '4', false, 0}}, "4"},
-		{"a packet comes after the next key began", flatten(press(1000, '1')[:6], press(3000, '2')[:3], press(1000, '1')[6:], press(3000, '2')[3:]), "12"},
+		{"a packet comes after the next key began",
+			flatten(press(1000, '1')[:6], press(3000, '2')[:3], press(1000, '1')[6:], press(3000, '2')[3:]), "12"},
 		{"the end comes before the beginning", []report{{1000, '6', true, 800}, {1000, '6', false, 160}}, "6"},
 		{"the timestamps pass their end", flatten(press(0xFFFFFF00, '1'), press(0x00000800, '2')), "12"},
 		{"the timestamps begin anew", flatten(press(900000, '1'), press(160, '2')), "12"},
@@ -104,31 +106,44 @@ func TestKeysOfSendersThatDoNotKeepToTheBook(t *testing.T) {
 		want string
 	}{
 		{"repeated ends with later timestamps", slices.Concat(
-			told{}.of(report{8000, '1', false, 160}, report{8000, '1', false, 320}, report{8000, '1', true, 480}, report{8160, '1', true, 480}, report{8320, '1', true, 480}),
+			told{}.of(report{8000, '1', false, 160}, report{8000, '1', false, 320},
+				report{8000, '1', true, 480}, report{8160, '1', true, 480}, report{8320, '1', true, 480}),
 			told{}.of(press(11000, '2')...), told{}.of(press(14000, '3')...)), "123"},
 		{"repeated ends with timestamps further apart than the key lasted", slices.Concat(
-			told{}.of(report{8000, '1', false, 160}, report{8000, '1', true, 480}, report{8800, '1', true, 480}, report{9600, '1', true, 480}),
+			told{}.of(report{8000, '1', false, 160}, report{8000, '1', true, 480},
+				report{8800, '1', true, 480}, report{9600, '1', true, 480}),
 			told{}.of(press(13000, '1')...)), "11"},
 		{"one timestamp and no marks", slices.Concat(
-			told{}.of(press(8000, '1')...), told{}.of(press(8000, '0')...), told{}.of(press(8000, '0')...), told{}.of(press(8000, '2')...)), "1002"},
-		{"repeated ends with earlier timestamps", told{}.of(report{8000, '1', false, 160}, report{8000, '1', true, 480}, report{7840, '1', true, 480}), "1"},
+			told{}.of(press(8000, '1')...), told{}.of(press(8000, '0')...),
+			told{}.of(press(8000, '0')...), told{}.of(press(8000, '2')...)), "1002"},
+		{"repeated ends with earlier timestamps",
+			told{}.of(report{8000, '1', false, 160}, report{8000, '1', true, 480}, report{7840, '1', true, 480}), "1"},
 		{"every timestamp written anew", slices.Concat(relayed(8000, '1'), relayed(12000, '1'), relayed(16000, '2')), "112"},
-		{"every timestamp written anew, packets lost", slices.Concat(relayed(8000, '1')[1:2], relayed(8000, '1')[3:5], relayed(12000, '2')), "12"},
+		{"every timestamp written anew, packets lost",
+			slices.Concat(relayed(8000, '1')[1:2], relayed(8000, '1')[3:5], relayed(12000, '2')), "12"},
 		{"several keys under one timestamp", slices.Concat(constant('1'), constant('0'), constant('0'), constant('2')), "1002"},
 		{"one timestamp, and the same key again later", slices.Concat(constant('1'), constant('0'), constant('1')), "101"},
-		{"one timestamp, the first packet of a press lost", slices.Concat(numbered(1, constant('0')), numbered(9, constant('0')[1:])), "00"},
+		{"one timestamp, the first packet of a press lost",
+			slices.Concat(numbered(1, constant('0')), numbered(9, constant('0')[1:])), "00"},
 		{"one timestamp, all ends lost", slices.Concat(numbered(1, constant('0')[:4]), numbered(8, constant('0'))), "00"},
-		{"a copy of an ended event, late", slices.Concat(numbered(1, constant('1')), numbered(8, constant('0')), numbered(1, constant('1'))), "10"},
-		{"a copy of an ended event, numbered anew", slices.Concat(constant('1'), constant('1')[3:5], constant('0'), constant('1')[4:6]), "10"},
+		{"a copy of an ended event, late",
+			slices.Concat(numbered(1, constant('1')), numbered(8, constant('0')), numbered(1, constant('1'))), "10"},
+		{"a copy of an ended event, numbered anew",
+			slices.Concat(constant('1'), constant('1')[3:5], constant('0'), constant('1')[4:6]), "10"},
 		{"one packet a press, the same key", slices.Concat(single(1000, '4'), single(3000, '4'), single(5000, '4')), "444"},
-		{"numbers that stand still", slices.Concat(numbered(5, single(1000, '4')), numbered(5, single(3000, '4')), numbered(5, single(5000, '5'))), "445"},
-		{"numbers that begin anew with each press", slices.Concat(numbered(1, told{}.of(press(1000, '1')...)), numbered(1, told{}.of(press(3000, '1')...)), numbered(1, told{}.of(press(5000, '2')...))), "112"},
+		{"numbers that stand still", slices.Concat(numbered(5, single(1000, '4')),
+			numbered(5, single(3000, '4')), numbered(5, single(5000, '5'))), "445"},
+		{"numbers that begin anew with each press", slices.Concat(numbered(1, told{}.of(press(1000, '1')...)),
+			numbered(1, told{}.of(press(3000, '1')...)), numbered(1, told{}.of(press(5000, '2')...))), "112"},
 		{"a late end under a timestamp of its own", slices.Concat(
-			numbered(1, told{}.of(report{8000, '1', false, 160}, report{8000, '1', true, 480})), numbered(4, told{}.of(press(11000, '2')...)),
+			numbered(1, told{}.of(report{8000, '1', false, 160}, report{8000, '1', true, 480})),
+			numbered(4, told{}.of(press(11000, '2')...)),
 			numbered(3, told{}.of(report{8160, '1', true, 480}))), "12"},
-		{"a mark on the first three packets", []told{{report: report{1000, '7', false, 160}, marked: true}, {report: report{1000, '7', false, 160}, marked: true},
-			{report: report{1000, '7', false, 160}, marked: true}, {report: report{1000, '7', true, 800}}}, "7"},
-		{"no duration at all, twice", slices.Concat(told{}.of(report{1000, '6', false, 0}, report{1000, '6', true, 0}), told{}.of(report{3000, '6', false, 0}, report{3000, '6', true, 0})), "66"},
+		{"a mark on the first three packets",
+			[]told{{report: report{1000, '7', false, 160}, marked: true}, {report: report{1000, '7', false, 160}, marked: true},
+				{report: report{1000, '7', false, 160}, marked: true}, {report: report{1000, '7', true, 800}}}, "7"},
+		{"no duration at all, twice", slices.Concat(told{}.of(report{1000, '6', false, 0}, report{1000, '6', true, 0}),
+			told{}.of(report{3000, '6', false, 0}, report{3000, '6', true, 0})), "66"},
 	}
 	for _, story := range stories {
 		t.Run(story.name, func(t *testing.T) {
@@ -226,7 +241,10 @@ func FuzzRTP(f *testing.F) {
 	f.Add([]byte{0xB0, 101, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0xBE, 0xDE, 0, 1, 0, 0, 0, 0, 1, 10, 0, 160, 1})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		from := netip.MustParseAddrPort("192.0.2.9:4000")
-		s := &Stream{digits: make(chan byte, unreadDigits), received: make(chan struct{}), format: Format{DTMF: payloadEvent}, source: source{announced: from}}
+		s := &Stream{
+			digits: make(chan byte, unreadDigits), received: make(chan struct{}),
+			format: Format{DTMF: payloadEvent}, source: source{announced: from},
+		}
 		var p rtp.Packet
 		if p.Unmarshal(raw) != nil {
 			return

@@ -55,7 +55,8 @@ func TestTheFirstPacketIsAnnouncedAndTheLastOneRemembered(t *testing.T) {
 func TestGarbageIsPassedOver(t *testing.T) {
 	_, s, c := startCall(t)
 	to := netip.AddrPortFrom(s.engine.options.Address, uint16(s.Port()))
-	for _, garbage := range []string{"", "x", "INVITE sip:x SIP/2.0\r\n", string(make([]byte, 40)), string([]byte{0x8F, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1})} {
+	for _, garbage := range []string{"", "x", "INVITE sip:x SIP/2.0\r\n", string(make([]byte, 40)),
+		string([]byte{0x8F, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1})} {
 		if _, err := c.conn.WriteToUDPAddrPort([]byte(garbage), to); err != nil {
 			t.Fatal(err)
 		}

@@ -35,28 +35,37 @@ func TestWhatTheCallersPacketsShow(t *testing.T) {
 		"four seconds":              {flowing(4 * time.Second), false, true},
 		"two seconds prove nothing": {flowing(2 * time.Second), false, false},
 		"he stops to listen": {
-			slices.Concat(flowing(2*time.Second), one(spoken{2 * time.Second, 1, 100 * packetSamples, payloadPCMU}), flowing(4*time.Second)), true, false,
+			slices.Concat(flowing(2*time.Second), one(spoken{2 * time.Second, 1, 100 * packetSamples, payloadPCMU}),
+				flowing(4*time.Second)), true, false,
 		},
 		"a breath": {
-			slices.Concat(flowing(4*time.Second), one(spoken{140 * time.Millisecond, 1, 7 * packetSamples, payloadPCMU})), true, false,
+			slices.Concat(flowing(4*time.Second),
+				one(spoken{140 * time.Millisecond, 1, 7 * packetSamples, payloadPCMU})), true, false,
 		},
 		"comfort noise": {slices.Concat(flowing(4*time.Second), one(spoken{step, 1, packetSamples, payloadNoise})), true, false},
-		"comfort noise under a number of its own": {slices.Concat(flowing(4*time.Second), one(spoken{step, 1, packetSamples, 98})), true, false},
-		"packets are lost":                        {slices.Concat(flowing(4*time.Second), one(spoken{300 * time.Millisecond, 15, 15 * packetSamples, payloadPCMU})), false, true},
+		"comfort noise under a number of its own": {
+			slices.Concat(flowing(4*time.Second), one(spoken{step, 1, packetSamples, 98})), true, false},
+		"packets are lost": {
+			slices.Concat(flowing(4*time.Second), one(spoken{300 * time.Millisecond, 15, 15 * packetSamples, payloadPCMU})),
+			false, true},
 		"the network is away for a while": {
-			slices.Concat(flowing(4*time.Second), one(spoken{2 * time.Second, 100, 100 * packetSamples, payloadPCMU}), flowing(4*time.Second)), false, false,
+			slices.Concat(flowing(4*time.Second), one(spoken{2 * time.Second, 100, 100 * packetSamples, payloadPCMU}),
+				flowing(4*time.Second)), false, false,
 		},
 		"packets wait, and come at once": {
-			slices.Concat(flowing(4*time.Second), one(spoken{300 * time.Millisecond, 1, packetSamples, payloadPCMU}), flowing(time.Second)), false, true,
+			slices.Concat(flowing(4*time.Second), one(spoken{300 * time.Millisecond, 1, packetSamples, payloadPCMU}),
+				flowing(time.Second)), false, true,
 		},
 		"another source of the PBX goes on": {
 			slices.Concat(flowing(4*time.Second), one(spoken{step, 1, 80000, payloadPCMU}), flowing(time.Second)), false, true,
 		},
 		"a key": {
-			slices.Concat(flowing(3*time.Second), key, one(spoken{step, 1, 10 * packetSamples, payloadPCMU}), flowing(time.Second)), false, true,
+			slices.Concat(flowing(3*time.Second), key,
+				one(spoken{step, 1, 10 * packetSamples, payloadPCMU}), flowing(time.Second)), false, true,
 		},
 		"keys without sound between them": {
-			slices.Concat(flowing(3*time.Second), key, one(spoken{400 * time.Millisecond, 1, 4000, payloadEvent}), key), false, true,
+			slices.Concat(flowing(3*time.Second), key,
+				one(spoken{400 * time.Millisecond, 1, 4000, payloadEvent}), key), false, true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -88,7 +97,10 @@ func TestAHoldIsNoPause(t *testing.T) {
 	now, number := time.Now(), uint16(0)
 	say := func(f Format) {
 		now, number = now.Add(step), number+1
-		l.sound(&rtp.Packet{Header: rtp.Header{SequenceNumber: number, Timestamp: uint32(number) * packetSamples}, Payload: make([]byte, packetSamples)}, f, now)
+		l.sound(&rtp.Packet{
+			Header:  rtp.Header{SequenceNumber: number, Timestamp: uint32(number) * packetSamples},
+			Payload: make([]byte, packetSamples),
+		}, f, now)
 	}
 	for range 200 {
 		say(Format{})
@@ -143,7 +155,8 @@ func TestControlIsHeard(t *testing.T) {
 	if s.Life().Sign != before {
 		t.Error("a stranger's is a sign")
 	}
-	if isControl([]byte{0x80, 200, 0}) || isControl([]byte{0x80, 0x80, 0, 1, 0, 0, 0, 7}) || isControl([]byte{0x00, 200, 0, 1, 0, 0, 0, 7}) {
+	if isControl([]byte{0x80, 200, 0}) || isControl([]byte{0x80, 0x80, 0, 1, 0, 0, 0, 7}) ||
+		isControl([]byte{0x00, 200, 0, 1, 0, 0, 0, 7}) {
 		t.Error("what is no RTCP is taken for it")
 	}
 }

@@ -37,7 +37,10 @@ func loopback() netip.Addr {
 
 func startEngine(t testing.TB) *Engine {
 	t.Helper()
-	e, err := NewEngine(Options{Address: loopback(), First: 20000, Last: 21000, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Log: slog.New(slog.DiscardHandler)})
+	e, err := NewEngine(Options{
+		Address: loopback(), First: 20000, Last: 21000,
+		Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Log: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,24 +28,31 @@ func TestAnAnswerTakesTheFirstCodecOfTheOfferThatIsOurs(t *testing.T) {
 		want  Format
 		lines string // of the answer, from m= on
 	}{
-		{"Asterisk", offer("m=audio 4000 RTP/AVP 9 8 0 101", "a=rtpmap:9 G722/8000", "a=rtpmap:8 PCMA/8000", "a=rtpmap:0 PCMU/8000",
+		{"Asterisk", offer("m=audio 4000 RTP/AVP 9 8 0 101",
+			"a=rtpmap:9 G722/8000", "a=rtpmap:8 PCMA/8000", "a=rtpmap:0 PCMU/8000",
 			"a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-16", "a=ptime:20", "a=maxptime:150", "a=sendrecv"),
 			Format{PayloadType: 8, ALaw: true, DTMF: 101, Direction: SendRecv},
-			"m=audio 20000 RTP/AVP 8 101|a=rtpmap:8 PCMA/8000|a=rtpmap:101 telephone-event/8000|a=fmtp:101 0-15|a=ptime:20|a=sendrecv"},
+			"m=audio 20000 RTP/AVP 8 101|a=rtpmap:8 PCMA/8000|" +
+				"a=rtpmap:101 telephone-event/8000|a=fmtp:101 0-15|a=ptime:20|a=sendrecv"},
 		{"µ-law first, no rtpmap", offer("m=audio 4000 RTP/AVP 0 8"),
 			Format{PayloadType: 0, Direction: SendRecv},
 			"m=audio 20000 RTP/AVP 0|a=rtpmap:0 PCMU/8000|a=ptime:20|a=sendrecv"},
 		{"numbers of its own, lower case, one channel", offer("m=audio 4000 RTP/AVP 96 97 98",
 			"a=rtpmap:96 opus/48000/2", "a=rtpmap:97 pcma/8000/1", "a=rtpmap:98 Telephone-Event/8000"),
 			Format{PayloadType: 97, ALaw: true, DTMF: 98, Direction: SendRecv},
-			"m=audio 20000 RTP/AVP 97 98|a=rtpmap:97 PCMA/8000|a=rtpmap:98 telephone-event/8000|a=fmtp:98 0-15|a=ptime:20|a=sendrecv"},
-		{"events at two rates", offer("m=audio 4000 RTP/AVP 8 100 101", "a=rtpmap:100 telephone-event/48000", "a=rtpmap:101 telephone-event/8000"),
+			"m=audio 20000 RTP/AVP 97 98|a=rtpmap:97 PCMA/8000|" +
+				"a=rtpmap:98 telephone-event/8000|a=fmtp:98 0-15|a=ptime:20|a=sendrecv"},
+		{"events at two rates", offer("m=audio 4000 RTP/AVP 8 100 101",
+			"a=rtpmap:100 telephone-event/48000", "a=rtpmap:101 telephone-event/8000"),
 			Format{PayloadType: 8, ALaw: true, DTMF: 101, Direction: SendRecv},
-			"m=audio 20000 RTP/AVP 8 101|a=rtpmap:8 PCMA/8000|a=rtpmap:101 telephone-event/8000|a=fmtp:101 0-15|a=ptime:20|a=sendrecv"},
-		{"video and fax beside it", offer("m=video 5000 RTP/AVP 99", "a=rtpmap:99 H264/90000", "m=audio 4000 RTP/AVP 8", "m=image 6000 udptl t38"),
+			"m=audio 20000 RTP/AVP 8 101|a=rtpmap:8 PCMA/8000|" +
+				"a=rtpmap:101 telephone-event/8000|a=fmtp:101 0-15|a=ptime:20|a=sendrecv"},
+		{"video and fax beside it", offer("m=video 5000 RTP/AVP 99",
+			"a=rtpmap:99 H264/90000", "m=audio 4000 RTP/AVP 8", "m=image 6000 udptl t38"),
 			Format{PayloadType: 8, ALaw: true, Direction: SendRecv},
 			"m=video 0 RTP/AVP 99|m=audio 20000 RTP/AVP 8|a=rtpmap:8 PCMA/8000|a=ptime:20|a=sendrecv|m=image 0 udptl t38"},
-		{"an address that cannot be reached, then one that can", offer("m=audio 4002 RTP/AVP 8", "c=IN IP6 2001:db8::9", "m=audio 4000 RTP/AVP 8"),
+		{"an address that cannot be reached, then one that can",
+			offer("m=audio 4002 RTP/AVP 8", "c=IN IP6 2001:db8::9", "m=audio 4000 RTP/AVP 8"),
 			Format{PayloadType: 8, ALaw: true, Direction: SendRecv},
 			"m=audio 0 RTP/AVP 8|m=audio 20000 RTP/AVP 8|a=rtpmap:8 PCMA/8000|a=ptime:20|a=sendrecv"},
 		{"a name, which nobody looks up", offer("m=audio 4000 RTP/AVP 8", "c=IN IP4 media.example"),
@@ -63,9 +70,11 @@ func TestAnAnswerTakesTheFirstCodecOfTheOfferThatIsOurs(t *testing.T) {
 		{"the medium's own maxptime before the session's", offer("a=maxptime:10", "m=audio 4000 RTP/AVP 8", "a=maxptime:30"),
 			Format{PayloadType: 8, ALaw: true, Direction: SendRecv},
 			"m=audio 20000 RTP/AVP 8|a=rtpmap:8 PCMA/8000|a=ptime:20|a=sendrecv"},
-		{"audio refused, then encrypted, then plain", offer("m=audio 0 RTP/AVP 8", "m=audio 4002 RTP/SAVP 8", "m=audio 4000 RTP/AVPF 8", "m=audio 4004 RTP/AVP 0"),
+		{"audio refused, then encrypted, then plain",
+			offer("m=audio 0 RTP/AVP 8", "m=audio 4002 RTP/SAVP 8", "m=audio 4000 RTP/AVPF 8", "m=audio 4004 RTP/AVP 0"),
 			Format{PayloadType: 8, ALaw: true, Direction: SendRecv},
-			"m=audio 0 RTP/AVP 8|m=audio 0 RTP/SAVP 8|m=audio 20000 RTP/AVPF 8|a=rtpmap:8 PCMA/8000|a=ptime:20|a=sendrecv|m=audio 0 RTP/AVP 0"},
+			"m=audio 0 RTP/AVP 8|m=audio 0 RTP/SAVP 8|" +
+				"m=audio 20000 RTP/AVPF 8|a=rtpmap:8 PCMA/8000|a=ptime:20|a=sendrecv|m=audio 0 RTP/AVP 0"},
 	}
 	for _, story := range stories {
 		t.Run(story.name, func(t *testing.T) {
@@ -149,7 +158,8 @@ func TestAnOfferThatCannotBeAnsweredSaysWhy(t *testing.T) {
 		{"an address with a slip", offer("m=audio 4000 RTP/AVP 8", "c=IN IP4 192.0.2.300"), ErrSDP, "192.0.2.300"},
 		{"no name", offer("m=audio 4000 RTP/AVP 8", "c=IN IP4 p\"x"), ErrSDP, `p\"x`},
 		{"IPv6 to a server of IPv4", offer("m=audio 4000 RTP/AVP 8", "c=IN IP6 2001:db8::9"), ErrProtocol, "2001:db8::9"},
-		{"a third's address", offer("m=audio 4000 RTP/AVP 8", "c=IN IP4 192.0.2.77"), ErrOutside, "names 192.0.2.77, outside of [pbx] networks"},
+		{"a third's address", offer("m=audio 4000 RTP/AVP 8", "c=IN IP4 192.0.2.77"),
+			ErrOutside, "names 192.0.2.77, outside of [pbx] networks"},
 		{"a third's, as IPv6 writes it", offer("m=audio 4000 RTP/AVP 8", "c=IN IP6 ::ffff:192.0.2.77"), ErrOutside, "192.0.2.77"},
 		{"shorter packets than ours can be", offer("m=audio 4000 RTP/AVP 8", "a=maxptime:4"), ErrNoCodec, "5 ms"},
 		{"no address", []byte("v=0\r\nm=audio 4000 RTP/AVP 8\r\n"), ErrSDP, "no c= line"},
@@ -208,7 +218,8 @@ func FuzzAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		answer, remote, format, err := terms.Answer(text, 1, 1)
 		if err != nil {
-			if !slices.ContainsFunc([]error{ErrSDP, ErrNoCodec, ErrProtocol, ErrOutside}, func(kind error) bool { return errors.Is(err, kind) }) {
+			if !slices.ContainsFunc([]error{ErrSDP, ErrNoCodec, ErrProtocol, ErrOutside},
+				func(kind error) bool { return errors.Is(err, kind) }) {
 				t.Errorf("an error of no kind: %v", err)
 			}
 			return
@@ -234,17 +245,20 @@ func TestWhatAnOfferHolds(t *testing.T) {
 		keys   bool
 		unfit  string
 	}{
-		"usual":      {"m=audio 4000 RTP/AVP 8 0 101\r\na=rtpmap:101 telephone-event/8000\r\n", "PCMA PCMU", true, ""},
-		"no keys":    {"m=audio 4000 RTP/AVP 8\r\n", "PCMA", false, ""},
-		"wideband":   {"m=audio 4000 RTP/AVP 9 96 101\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n", "G722 OPUS", true, "no common codec"},
+		"usual":   {"m=audio 4000 RTP/AVP 8 0 101\r\na=rtpmap:101 telephone-event/8000\r\n", "PCMA PCMU", true, ""},
+		"no keys": {"m=audio 4000 RTP/AVP 8\r\n", "PCMA", false, ""},
+		"wideband": {"m=audio 4000 RTP/AVP 9 96 101\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n",
+			"G722 OPUS", true, "no common codec"},
 		"encrypted":  {"m=audio 4000 RTP/SAVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n", "PCMA", true, "no common codec"},
 		"other keys": {"m=audio 4000 RTP/AVP 8 102\r\na=rtpmap:102 telephone-event/48000\r\n", "PCMA", false, ""},
-		"elsewhere":  {"c=IN IP4 198.51.100.1\r\nm=audio 4000 RTP/AVP 8\r\nc=IN IP4 198.51.100.1\r\n", "PCMA", false, "not an address of the PBX"},
-		"fax":        {"m=image 4000 udptl t38\r\n", "", false, "no common codec"},
-		"nothing":    {"", "", false, "not understood"},
+		"elsewhere": {"c=IN IP4 198.51.100.1\r\nm=audio 4000 RTP/AVP 8\r\nc=IN IP4 198.51.100.1\r\n",
+			"PCMA", false, "not an address of the PBX"},
+		"fax":     {"m=image 4000 udptl t38\r\n", "", false, "no common codec"},
+		"nothing": {"", "", false, "not understood"},
 	} {
 		got := terms.Sound([]byte(head + c.media))
-		if strings.Join(got.Codecs, " ") != c.codecs || got.Keys != c.keys || got.Late || (c.unfit == "") != (got.Unfit == "") || !strings.Contains(got.Unfit, c.unfit) {
+		if strings.Join(got.Codecs, " ") != c.codecs || got.Keys != c.keys || got.Late ||
+			(c.unfit == "") != (got.Unfit == "") || !strings.Contains(got.Unfit, c.unfit) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

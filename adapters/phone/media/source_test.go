@@ -44,7 +44,8 @@ func TestWhoIsHeard(t *testing.T) {
 		outside  = "192.168.2.9:4000"
 		stranger = "203.0.113.9:4000"
 	)
-	jumping := []sent{{card, packetTime, true}, {card, packetTime, true}, {card, packetTime, true}, {card, packetTime, true}, {card, packetTime, true}, {card, packetTime, true}}
+	jumping := []sent{{card, packetTime, true}, {card, packetTime, true}, {card, packetTime, true},
+		{card, packetTime, true}, {card, packetTime, true}, {card, packetTime, true}}
 	mixed := slices.Concat(flow(moved, 3), flow(stray, 1), flow(moved, 3))
 	stories := []struct {
 		name   string
@@ -56,27 +57,45 @@ func TestWhoIsHeard(t *testing.T) {
 		{"another port of the host, on evidence", flow(moved, 6), "----++", moved},
 		{"another port, sprayed", burst(moved, 8), "--------", lan},
 		{"another port with another between its packets", mixed, "-------", lan},
-		{"as announced, after some left over from another call", slices.Concat(flow(stray, 6), flow(lan, 2), flow(stray, 6)), "----++" + "++" + "------", lan},
-		{"the port moves after a pause", slices.Concat(flow(lan, 3), quiet(2*time.Second, flow(moved, 6))), "+++" + "----++", moved},
-		{"the port moves without a pause", slices.Concat(flow(lan, 3), flow(moved, 27)), "+++" + strings.Repeat("-", 24) + "+++", moved},
-		{"another port while the first still speaks", slices.Concat(flow(lan, 3), slices.Repeat(slices.Concat(flow(moved, 1), flow(lan, 1)), 40)), "+++" + strings.Repeat("-+", 40), lan},
-		{"a late packet of the port that was left", slices.Concat(flow(lan, 1), quiet(time.Second, flow(moved, 6)), flow(lan, 1), flow(moved, 1)), "+" + "----++" + "-+", moved},
-		{"back to the port that was announced", slices.Concat(flow(lan, 1), quiet(time.Second, flow(moved, 6)), flow(lan, 6)), "+" + "----++" + "----++", lan},
-		{"nobody takes over a call that is heard", slices.Concat(flow(lan, 1), slices.Repeat(slices.Concat(flow(card, 3), flow(lan, 1)), 30)), "+" + strings.Repeat("---+", 30), lan},
-		{"a neighbour's burst before the first packet", slices.Concat(burst(card, 40), flow(lan, 1)), strings.Repeat("-", 40) + "+", lan},
+		{"as announced, after some left over from another call",
+			slices.Concat(flow(stray, 6), flow(lan, 2), flow(stray, 6)), "----++" + "++" + "------", lan},
+		{"the port moves after a pause",
+			slices.Concat(flow(lan, 3), quiet(2*time.Second, flow(moved, 6))), "+++" + "----++", moved},
+		{"the port moves without a pause", slices.Concat(flow(lan, 3), flow(moved, 27)),
+			"+++" + strings.Repeat("-", 24) + "+++", moved},
+		{"another port while the first still speaks",
+			slices.Concat(flow(lan, 3), slices.Repeat(slices.Concat(flow(moved, 1), flow(lan, 1)), 40)),
+			"+++" + strings.Repeat("-+", 40), lan},
+		{"a late packet of the port that was left",
+			slices.Concat(flow(lan, 1), quiet(time.Second, flow(moved, 6)), flow(lan, 1), flow(moved, 1)),
+			"+" + "----++" + "-+", moved},
+		{"back to the port that was announced",
+			slices.Concat(flow(lan, 1), quiet(time.Second, flow(moved, 6)), flow(lan, 6)), "+" + "----++" + "----++", lan},
+		{"nobody takes over a call that is heard",
+			slices.Concat(flow(lan, 1), slices.Repeat(slices.Concat(flow(card, 3), flow(lan, 1)), 30)),
+			"+" + strings.Repeat("---+", 30), lan},
+		{"a neighbour's burst before the first packet",
+			slices.Concat(burst(card, 40), flow(lan, 1)), strings.Repeat("-", 40) + "+", lan},
 		{"a neighbour, before a second without the announced host", flow(card, 48), strings.Repeat("-", 48), lan},
 		{"a neighbour, after it", quiet(time.Second, flow(card, 6)), "----++", card},
-		{"a neighbour who takes the place of a host's other port", slices.Concat(flow(moved, 6), quiet(900*time.Millisecond, flow(card, 5))), "----++" + "-----", moved},
+		{"a neighbour who takes the place of a host's other port",
+			slices.Concat(flow(moved, 6), quiet(900*time.Millisecond, flow(card, 5))), "----++" + "-----", moved},
 		{"a neighbour whose numbers do not follow", quiet(time.Second, jumping), "------", lan},
-		{"the announced host, after a neighbour", slices.Concat(quiet(time.Second, flow(card, 6)), flow(lan, 1), flow(card, 2)), "----++" + "+" + "--", lan},
-		{"another neighbour while one speaks", slices.Concat(quiet(time.Second, flow(card, 6)), slices.Repeat(slices.Concat(flow(desk, 3), flow(card, 1)), 20)), "----++" + strings.Repeat("---+", 20), card},
+		{"the announced host, after a neighbour",
+			slices.Concat(quiet(time.Second, flow(card, 6)), flow(lan, 1), flow(card, 2)), "----++" + "+" + "--", lan},
+		{"another neighbour while one speaks",
+			slices.Concat(quiet(time.Second, flow(card, 6)), slices.Repeat(slices.Concat(flow(desk, 3), flow(card, 1)), 20)),
+			"----++" + strings.Repeat("---+", 20), card},
 		{"private, outside of the PBX's networks", quiet(time.Minute, flow(outside, 8)), "--------", lan},
 		{"a stranger", quiet(time.Minute, flow(stranger, 8)), "--------", lan},
 	}
 	for _, story := range stories {
 		t.Run(story.name, func(t *testing.T) {
 			now, numbers := time.Now(), map[string]uint16{}
-			s := source{announced: netip.MustParseAddrPort(lan), networks: []netip.Prefix{netip.MustParsePrefix("192.168.1.0/24")}, since: now}
+			s := source{
+				announced: netip.MustParseAddrPort(lan),
+				networks:  []netip.Prefix{netip.MustParsePrefix("192.168.1.0/24")}, since: now,
+			}
 			got := ""
 			for _, p := range story.sent {
 				now = now.Add(p.after)

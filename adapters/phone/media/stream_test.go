@@ -241,7 +241,10 @@ func TestAnotherDecoderHearsThePrompt(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := listen(t, wav, "-t", "wav")
-	for encoding, format := range map[string]Format{"al": {PayloadType: payloadPCMA, ALaw: true}, "ul": {PayloadType: payloadPCMU}} {
+	for encoding, format := range map[string]Format{
+		"al": {PayloadType: payloadPCMA, ALaw: true},
+		"ul": {PayloadType: payloadPCMU},
+	} {
 		t.Run(encoding, func(t *testing.T) {
 			s, c := startSounding(t, startEngine(t), format)
 			if err := s.Play(t.Context(), clip); err != nil {

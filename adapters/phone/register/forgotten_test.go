@@ -105,7 +105,8 @@ func keepsFor(t *testing.T, p *pbx, expires time.Duration, story func(*Registrat
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p.begin = time.Now()
-		r := NewRegistration(p, Account{User: "reception", Expires: expires}, RegistrationOptions{Log: slog.New(slog.DiscardHandler)})
+		r := NewRegistration(p, Account{User: "reception", Expires: expires},
+			RegistrationOptions{Log: slog.New(slog.DiscardHandler)})
 		r.Start()
 		synctest.Wait()
 		story(r)
@@ -284,7 +285,8 @@ func TestLeftAloneSaveForTheBinding(t *testing.T) {
 		},
 		{
 			"without a time", func(p *pbx) { p.refuse = busy(0) }, 56 * time.Second,
-			[]string{"0 look", "0 bind", "20 look", "30 look", "30 bind", "31 look", "31 bind", "33 look", "33 bind", "37 look", "37 bind", "45 look or 46 look", "45 bind or 46 bind", "52 bind"},
+			[]string{"0 look", "0 bind", "20 look", "30 look", "30 bind", "31 look", "31 bind", "33 look",
+				"33 bind", "37 look", "37 bind", "45 look or 46 look", "45 bind or 46 bind", "52 bind"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

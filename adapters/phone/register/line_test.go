@@ -61,7 +61,8 @@ func TestALineLeavesNothingBehind(t *testing.T) {
 	}{
 		{"kept to the end", []wish{{true, time.Second}}, "bind remove, in vain"},
 		{"given back, the removal lost", []wish{{true, time.Second}, {false, time.Minute}}, "bind remove, in vain remove"},
-		{"wanted again while it leaves", []wish{{true, time.Second}, {false, time.Second}, {true, time.Second}}, "bind remove, in vain bind remove"},
+		{"wanted again while it leaves", []wish{{true, time.Second}, {false, time.Second}, {true, time.Second}},
+			"bind remove, in vain bind remove"},
 		{"never wanted", []wish{{false, time.Minute}}, "remove"},
 		{"wanted before it looked", []wish{{false, time.Second}, {true, time.Second}}, "bind remove, in vain"},
 	} {

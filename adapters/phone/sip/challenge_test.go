@@ -43,8 +43,11 @@ var challengeForms = []struct {
 	{"letters beyond ASCII", `Digest realm="Hôtel Été", nonce="n1"`, "Hôtel Été", "n1", false, "md5"},
 	{"another scheme before", `Basic realm="x", Digest realm="r", nonce="n1"`, "r", "n1", false, "md5"},
 	{"a token68 before", `Negotiate YWJj==, Digest realm="r", nonce="n1"`, "r", "n1", false, "md5"},
-	{"two digests, the first is not spoken", `Digest realm="r", nonce="x", algorithm=MD5-sess, Digest realm="r", nonce="n1"`, "r", "n1", false, "md5"},
-	{"the best first", `Digest realm="r", nonce="n1", algorithm=SHA-256, qop="auth", Digest realm="r", nonce="n2", algorithm=MD5`, "r", "n1", true, "sha256"},
+	{"two digests, the first is not spoken", `Digest realm="r", nonce="x", algorithm=MD5-sess, Digest realm="r", nonce="n1"`,
+		"r", "n1", false, "md5"},
+	{"the best first",
+		`Digest realm="r", nonce="n1", algorithm=SHA-256, qop="auth", Digest realm="r", nonce="n2", algorithm=MD5`,
+		"r", "n1", true, "sha256"},
 	{"algorithm in quotes and small letters", `Digest realm="r", nonce="n1", algorithm="sha-256"`, "r", "n1", false, "sha256"},
 	{"empty realm", `Digest realm="", nonce="n1"`, "", "n1", false, "md5"},
 	{"never closed", `Digest nonce="n1", realm="r`, "r", "n1", false, "md5"},
@@ -53,7 +56,8 @@ var challengeForms = []struct {
 // challenged is the response by which the PBX challenges a REGISTER that was sent there.
 func challenged(t *testing.T, code int, headers ...string) (*Request, *Response, Credentials) {
 	t.Helper()
-	req, err := NewRequest("REGISTER", URI{Scheme: "sip", Host: "pbx.example"}, "<sip:u@pbx.example>", "t", "<sip:u@pbx.example>", "", "id", 1)
+	req, err := NewRequest("REGISTER", URI{Scheme: "sip", Host: "pbx.example"}, "<sip:u@pbx.example>",
+		"t", "<sip:u@pbx.example>", "", "id", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +71,8 @@ func challenged(t *testing.T, code int, headers ...string) (*Request, *Response,
 		res.AppendHeader(gosip.NewHeader(headers[i], headers[i+1]))
 	}
 	res.SetSource("192.0.2.1:5060")
-	return req, res, Credentials{User: `u"1`, Password: "secret", Trust: NewTrust(netip.MustParseAddr("192.0.2.1"), "pbx.example")}
+	return req, res, Credentials{User: `u"1`,
+		Password: "secret", Trust: NewTrust(netip.MustParseAddr("192.0.2.1"), "pbx.example")}
 }
 
 func TestEachFormOfAChallengeIsAnswered(t *testing.T) {
@@ -97,7 +102,8 @@ func TestEachFormOfAChallengeIsAnswered(t *testing.T) {
 			h := hashes[f.hash]
 			want := h(h(who.User, f.realm, who.Password), f.nonce, h("REGISTER", req.Recipient.String()))
 			if f.qop {
-				want = h(h(who.User, f.realm, who.Password), f.nonce, fmt.Sprintf("%08x", got.Nc), got.Cnonce, "auth", h("REGISTER", req.Recipient.String()))
+				want = h(h(who.User, f.realm, who.Password), f.nonce, fmt.Sprintf("%08x", got.Nc), got.Cnonce,
+					"auth", h("REGISTER", req.Recipient.String()))
 			}
 			if got.Response != want {
 				t.Errorf("%s: the response is not the digest of the password", header)
@@ -264,7 +270,8 @@ func FuzzChallenge(f *testing.F) {
 		all := challenges(Value(again, "Authorization"))
 		asked, read := challenges(header), false
 		for _, c := range asked {
-			read = read || len(all) == 1 && all[0].params["realm"] == c.params["realm"] && all[0].params["nonce"] == c.params["nonce"]
+			read = read || len(all) == 1 && all[0].params["realm"] == c.params["realm"] &&
+				all[0].params["nonce"] == c.params["nonce"]
 		}
 		if !read || all[0].params["username"] != who.User || len(all[0].params["response"]) < 32 {
 			t.Errorf("%q is answered with %q", header, Value(again, "Authorization"))

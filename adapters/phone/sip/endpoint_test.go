@@ -95,7 +95,8 @@ func flood(t *testing.T, e *Endpoint, conn *net.UDPConn, i int) {
 	if i%100 == 0 {
 		askOnce(t, e.Addr())
 	}
-	text := fmt.Sprintf("OPTIONS sip:%s SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK-flood-%d;rport\r\nFrom: <sip:a@b>;tag=1\r\n"+
+	text := fmt.Sprintf("OPTIONS sip:%s SIP/2.0\r\n"+
+		"Via: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK-flood-%d;rport\r\nFrom: <sip:a@b>;tag=1\r\n"+
 		"To: <sip:c@d>\r\nCall-ID: flood-%d\r\nCSeq: 1 OPTIONS\r\n\r\n", e.Addr(), i, i)
 	if _, err := conn.WriteToUDPAddrPort([]byte(text), e.Addr()); err != nil {
 		t.Fatal(err)
@@ -192,7 +193,9 @@ func TestUsersThatNeedEscapes(t *testing.T) {
 
 // Whatever arrives, the screen neither dies nor lets through what the library dies of.
 func FuzzScreen(f *testing.F) {
-	f.Add([]byte("OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n\r\n"))
+	f.Add([]byte("OPTIONS sip:a@b SIP/2.0\r\n" +
+		"Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n" +
+		"To: <sip:c@d>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n\r\n"))
 	f.Add([]byte("SIP/2.0 200 OK\r\nv: SIP / 2.0 / UDP h ; branch = x\r\nf: a\r\n\r\n"))
 	f.Add([]byte("\r\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -201,7 +204,8 @@ func FuzzScreen(f *testing.F) {
 			t.Errorf("let through and refused: %q", data)
 		}
 		if s.code != 0 {
-			if to, text := refusal(s, netip.MustParseAddrPort("192.0.2.7:5060")); to.IsValid() && !bytes.HasPrefix(text, []byte("SIP/2.0 ")) {
+			if to, text := refusal(s, netip.MustParseAddrPort("192.0.2.7:5060")); to.IsValid() &&
+				!bytes.HasPrefix(text, []byte("SIP/2.0 ")) {
 				t.Errorf("the answer is %q", text)
 			}
 		}
@@ -212,7 +216,8 @@ func FuzzScreen(f *testing.F) {
 // came, and a tag is a parameter of the header and of nothing else.
 func FuzzAddress(f *testing.F) {
 	for _, seed := range []string{
-		`"Ada;tag=1" <sip:2002@h>;tag=a`, `<sip:2002@h>;TAG=a`, `<sip:2001@h;tiu="QUJDRA==">`, `sip:a@b;tag=1`, `<sip:h;LR>;x-id=7`,
+		`"Ada;tag=1" <sip:2002@h>;tag=a`, `<sip:2002@h>;TAG=a`, `<sip:2001@h;tiu="QUJDRA==">`,
+		`sip:a@b;tag=1`, `<sip:h;LR>;x-id=7`,
 		`"a\"b" <sips:u:p@[::1]:5061;x=y?h=v&w=>`, `<tel:+33;phone-context=x>`, `*`, `"`, `<>`,
 	} {
 		f.Add(seed)

@@ -32,7 +32,8 @@ func TestWhatIsStoppedDoesNothingMore(t *testing.T) {
 		}
 		freeze.Stop(t, count.Process.Pid)
 		var status syscall.WaitStatus
-		if pid, err := syscall.Wait4(count.Process.Pid, &status, syscall.WUNTRACED|syscall.WNOHANG, nil); pid == 0 || err != nil || !status.Stopped() {
+		if pid, err := syscall.Wait4(count.Process.Pid, &status, syscall.WUNTRACED|syscall.WNOHANG, nil); pid == 0 ||
+			err != nil || !status.Stopped() {
 			t.Errorf("the kernel says %v, %v", status, err)
 		}
 		if err := count.Process.Signal(syscall.SIGCONT); err != nil {

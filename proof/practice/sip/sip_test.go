@@ -340,7 +340,8 @@ func TestCancelReachesItsInvite(t *testing.T) {
 
 func TestTakenAddressIsSaid(t *testing.T) {
 	e := endpoint(t, func(*ServerTx) {})
-	if _, err := Listen(e.Addr(), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), e.Addr().String()) {
+	if _, err := Listen(e.Addr(), slog.New(slog.DiscardHandler)); err == nil ||
+		!strings.Contains(err.Error(), e.Addr().String()) {
 		t.Errorf("%v", err)
 	}
 }

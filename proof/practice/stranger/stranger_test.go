@@ -32,7 +32,8 @@ func newVictim(t *testing.T) *victim {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, a, b, host}), port)
 	}
 	t.Helper()
-	v := &victim{packets: map[netip.AddrPort][][]byte{}, heard: map[netip.AddrPort]int{}, from: []netip.Addr{at(66, 0).Addr(), at(67, 0).Addr()}}
+	v := &victim{packets: map[netip.AddrPort][][]byte{}, heard: map[netip.AddrPort]int{},
+		from: []netip.Addr{at(66, 0).Addr(), at(67, 0).Addr()}}
 	v.site = Site{PBX: at(10, 5060), Users: []string{"9", "reception"}, Witness: at(41, 7444), Servers: []Server{
 		{SIP: at(21, 5060), Peer: at(21, 7443), Database: at(21, 5442), Console: at(21, 8080), RTPFirst: 10000, RTPLast: 10003},
 		{SIP: at(22, 5060)},
@@ -67,7 +68,8 @@ func (v *victim) listenUDP(t *testing.T, at netip.AddrPort) {
 			v.heard[at] += n
 			v.mu.Unlock()
 			if strings.HasPrefix(string(buffer[:n]), "BYE ") && from.Port() != 5060 { // asks in turn, and is asked for a password
-				_, _ = c.WriteToUDPAddrPort([]byte("BYE sip:x SIP/2.0\r\nVia: SIP/2.0/UDP x\r\nCSeq: 1 BYE\r\nAuthorization: Digest x\r\n\r\n"), from)
+				_, _ = c.WriteToUDPAddrPort([]byte("BYE sip:x SIP/2.0\r\nVia: SIP/2.0/UDP x\r\nCSeq: 1 BYE\r\n"+
+					"Authorization: Digest x\r\n\r\n"), from)
 			}
 		}
 	})
@@ -118,7 +120,8 @@ func (v *victim) await(t *testing.T, what string, holds func() bool) {
 // closed, he lets go of everything.
 func TestAStrangerBesetsEveryPort(t *testing.T) {
 	v := newVictim(t)
-	o := Options{Seed: 1, From: v.from, Datagrams: 2000, Forged: 400, Calls: 100, Visits: 200, Silent: 50, Held: 100, Hold: 300 * time.Millisecond}
+	o := Options{Seed: 1, From: v.from, Datagrams: 2000, Forged: 400, Calls: 100,
+		Visits: 200, Silent: 50, Held: 100, Hold: 300 * time.Millisecond}
 	root := os.Geteuid() == 0
 	if !root { // package acceptance has it always, in a namespace of its own
 		t.Log("no forged senders: that takes root")
@@ -147,7 +150,8 @@ func TestAStrangerBesetsEveryPort(t *testing.T) {
 				return false
 			}
 		}
-		for _, at := range []netip.AddrPort{main.SIP, main.Peer, main.Database, main.Console, v.site.Witness, v.site.Servers[1].SIP,
+		for _, at := range []netip.AddrPort{main.SIP, main.Peer,
+			main.Database, main.Console, v.site.Witness, v.site.Servers[1].SIP,
 			netip.AddrPortFrom(main.SIP.Addr(), 10002)} {
 			if v.heard[at] == 0 {
 				return false
@@ -170,7 +174,8 @@ func TestAStrangerBesetsEveryPort(t *testing.T) {
 func TestWhatAStrangerSaysFollowsFromHisSeed(t *testing.T) {
 	said := func(seed uint64) string {
 		d, all := newDraw(seed, 1), strings.Builder{}
-		m := scene{Site{Users: []string{"9"}}, Server{SIP: netip.MustParseAddrPort("127.0.0.1:5060")}, netip.MustParseAddrPort("127.0.0.2:5060")}
+		m := scene{Site{Users: []string{"9"}}, Server{SIP: netip.MustParseAddrPort("127.0.0.1:5060")},
+			netip.MustParseAddrPort("127.0.0.2:5060")}
 		for range 20 {
 			for _, tricks := range [][]trick{questions, invitations, monsters} {
 				for _, k := range tricks {
@@ -207,7 +212,8 @@ func TestWhatAStrangerSaysGrows(t *testing.T) {
 
 // A header that is given takes the place of the usual one; one more Via is one more.
 func TestAHostileHeaderTakesThePlaceOfTheUsualOne(t *testing.T) {
-	text := string(compose("X", []string{"Via: 1", "Call-ID: usual"}, []string{"Call-ID: hostile", "Via: 2", "Subject: s"}, "body"))
+	text := string(compose("X", []string{"Via: 1", "Call-ID: usual"},
+		[]string{"Call-ID: hostile", "Via: 2", "Subject: s"}, "body"))
 	if want := "X\r\nVia: 1\r\nCall-ID: hostile\r\nVia: 2\r\nSubject: s\r\nContent-Length: 4\r\n\r\nbody"; text != want {
 		t.Errorf("%q, want %q", text, want)
 	}
@@ -233,7 +239,8 @@ func TestAStrangerCountsWhoCutsHimOff(t *testing.T) {
 		}
 	}()
 	at := l.Addr().(*net.TCPAddr).AddrPort()
-	s, err := Start(Site{Witness: at}, Options{From: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, Visits: 100, Held: 10, Hold: time.Minute})
+	s, err := Start(Site{Witness: at},
+		Options{From: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, Visits: 100, Held: 10, Hold: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +288,8 @@ func TestNamesHoldForgedLines(t *testing.T) {
 // A request asks for an answer, and gets the question for a password; an answer gets none.
 func TestWhoAsksAStrangerIsAskedForHisPassword(t *testing.T) {
 	answer := string(askPassword("REFER sip:x SIP/2.0\r\nVia: v\r\nCall-ID: c\r\nX: y\r\n\r\n"))
-	if !strings.Contains(answer, "407 ") || !strings.Contains(answer, "Via: v\r\nCall-ID: c\r\nProxy-Authenticate: Digest") || strings.Contains(answer, "X: y") {
+	if !strings.Contains(answer, "407 ") ||
+		!strings.Contains(answer, "Via: v\r\nCall-ID: c\r\nProxy-Authenticate: Digest") || strings.Contains(answer, "X: y") {
 		t.Errorf("%q", answer)
 	}
 	for _, none := range []string{"SIP/2.0 200 OK\r\n\r\n", "ACK sip:x SIP/2.0\r\n\r\n", "\x80\x65rtp"} {
