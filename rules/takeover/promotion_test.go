@@ -1,6 +1,7 @@
 package takeover
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -83,5 +84,18 @@ func TestATermIsReopenedOnceItWasReleased(t *testing.T) {
 		case released && (starts < 5 || starts > 12 || m.Term != 2 || m.Cause == ""):
 			t.Errorf("a term that was: %d starts in a minute, term %d, cause %q", starts, m.Term, m.Cause)
 		}
+	}
+}
+
+// A row that would change the vote as it may not be stops the server, and says so in words that
+// both languages have.
+func TestWhatTheVoteForbidsHasASentence(t *testing.T) {
+	m := Machine{Durable: Durable{Seat: releve.Main, Owner: releve.Secondary, Term: 4}}
+	saving(Durable.Prepare)(&m)
+	if why, ok := releve.Inner(m.Cause); m.Phase != Stuck || !ok || why.Code != "cause-vote" || why.Args["rule"] == "" {
+		t.Errorf("it is %s for the cause %q", m.Phase, m.Cause)
+	}
+	if err := notAllowed("term %d", 4); !errors.Is(err, errNot) || err.Error() != "not allowed by the vote: term 4" {
+		t.Errorf("logs say %v", err)
 	}
 }

@@ -255,7 +255,7 @@ func saving(change func(Durable) (Durable, error)) func(*Machine) []Action {
 	return func(m *Machine) []Action {
 		d, err := change(m.Durable)
 		if err != nil {
-			m.Cause = err.Error()
+			m.Cause = releve.Reason(err)
 			return m.halt()
 		}
 		m.Durable = d
@@ -623,7 +623,7 @@ func (m *Machine) reopenTerm() []Action {
 	timeline := m.Promotion.Timeline
 	d, err := m.Durable.Reopen(m.promotionID(m.Term))
 	if err != nil {
-		m.Cause = err.Error()
+		m.Cause = releve.Reason(err)
 		return m.halt()
 	}
 	d.Promotion.Timeline, d.Promotion.Done = timeline, true
@@ -743,7 +743,7 @@ func (m *Machine) copyPossible() bool {
 func (m *Machine) rejoin() []Action {
 	d, err := m.Durable.Strike().Join(m.Other.Term, m.Other.Promotion.ID)
 	if err != nil {
-		m.Cause = err.Error()
+		m.Cause = releve.Reason(err)
 		return m.halt()
 	}
 	if m.Now-m.CopiedAt > copyLasts {
@@ -810,7 +810,7 @@ func (m *Machine) takeDutyGranted() []Action {
 // become makes this server the owner, if the vote allows it.
 func (m *Machine) become(d Durable, err error) []Action {
 	if err != nil {
-		m.Cause = err.Error()
+		m.Cause = releve.Reason(err)
 		return m.halt()
 	}
 	took := m.Waiters > 0
@@ -972,7 +972,7 @@ func (m *Machine) takeDutyByOrder() []Action { return m.become(m.openAnyway()) }
 func (m *Machine) takeDutyAgain() []Action {
 	d, err := m.openAnyway()
 	if err != nil {
-		m.Cause = err.Error()
+		m.Cause = releve.Reason(err)
 		return m.halt()
 	}
 	d.Promotion.Timeline, d.Promotion.Done = m.Promotion.Timeline, true

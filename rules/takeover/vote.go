@@ -10,7 +10,6 @@
 package takeover
 
 import (
-	"errors"
 	"fmt"
 
 	"releve"
@@ -85,10 +84,11 @@ func (d Durable) Holds() bool {
 	return !d.Owns() && (d.Vote || d.Witnessed() && d.Number > d.Abdicated)
 }
 
-var errNot = errors.New("not allowed by the vote")
+var errNot = releve.Known("not allowed by the vote", "cause-vote")
 
 func notAllowed(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{errNot}, args...)...)
+	rule := fmt.Sprintf(format, args...)
+	return releve.Explained(errNot, errNot.Error()+": "+rule, "cause-vote", "rule", rule)
 }
 
 // Found is the first term of a new site: the main owns it, alone.

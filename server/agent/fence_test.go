@@ -94,8 +94,9 @@ func TestAStuckLoopLosesItsStance(t *testing.T) {
 		if s.Main().Agent().MayRegister(true, false) || s.Main().Agent().MayStandBy(true, false) {
 			t.Error("a server whose loop is stuck refreshes its bindings")
 		}
-		if reply := s.Main().Agent().CheckMe(t.Context(), releve.CheckQuestion{}); reply.Well {
-			t.Errorf("it says that it can take a call: %+v", reply)
+		reply := s.Main().Agent().CheckMe(t.Context(), releve.CheckQuestion{})
+		if why, _ := releve.Inner(reply.Why); reply.Well || why.Code != "phase-unconfirmed" {
+			t.Errorf("it says that it can take a call, or that it is on duty: %+v", reply)
 		}
 		s.Main().MendJournal()
 		s.Until("the main goes on, alone", 2*time.Second, func() bool { return s.Main().Commit() })

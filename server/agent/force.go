@@ -80,7 +80,7 @@ func (a *Agent) ArbiterNow() view.Arbiter {
 	a.board.mu.Lock()
 	defer a.board.mu.Unlock()
 	if err := a.board.witness; err != nil && !now.Witness.Heard {
-		now.Witness.Why = err.Error()
+		now.Witness.Why = releve.Reason(err)
 	}
 	return now
 }

@@ -122,14 +122,14 @@ func (a *Agent) CheckMe(ctx context.Context, q releve.CheckQuestion) takeover.Re
 	stance, _ := a.Stance()
 	switch {
 	case stance != takeover.OnDuty:
-		reply.Why = "not on duty: " + string(s.Phase)
+		reply.Why = releve.Reason(offDuty(s.Phase))
 		return reply
 	case a.parts.Voice.Well() != nil:
-		reply.Why = a.parts.Voice.Well().Error()
+		reply.Why = releve.Reason(a.parts.Voice.Well())
 		return reply
 	}
 	if err := a.reach(ctx, q, &reply); err != nil {
-		reply.Why = "the PBX did not answer: " + err.Error()
+		reply.Why = releve.Reason(releve.Because(err, "the PBX did not answer", "cause-pbx-silent"))
 		return reply
 	}
 	if !reply.Registered {
@@ -137,6 +137,15 @@ func (a *Agent) CheckMe(ctx context.Context, q releve.CheckQuestion) takeover.Re
 	}
 	reply.Well = true
 	return reply
+}
+
+// offDuty is what a server is that is not on duty. One that had it when it slept does not know
+// whether it still has.
+func offDuty(phase takeover.Phase) error {
+	if phase == takeover.Serving || phase == takeover.Promoting {
+		phase = takeover.Unconfirmed
+	}
+	return releve.Known("not on duty: "+string(phase), "phase-"+string(phase))
 }
 
 // settle waits, in a server that woke up this moment, until it knows whether it is still on

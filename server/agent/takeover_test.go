@@ -454,6 +454,23 @@ func TestAMainThatWakesUpDoesNotSayNo(t *testing.T) {
 	})
 }
 
+// Why a server can take no call stands inside a sentence of the other's: it is one itself.
+func TestAServerThatTakesNoCallSaysWhyInWords(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *sim.Site) {
+		aside := s.Secondary().Agent().CheckMe(t.Context(), releve.CheckQuestion{Term: 1})
+		if why, ok := releve.Inner(aside.Why); aside.Well || !ok || why.Code != "phase-following" {
+			t.Errorf("a mirror answers %+v", aside)
+		}
+		s.PausePBX()
+		limited, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		reply := s.Main().Agent().CheckMe(limited, releve.CheckQuestion{Term: 1})
+		if why, ok := releve.Inner(reply.Why); reply.Well || !ok || why.Code != "cause-pbx-silent" || why.Args["why"] == "" {
+			t.Errorf("with a silent PBX it answers %+v", reply)
+		}
+	})
+}
+
 // The PBX restarts: silent to both, it answers the secondary first. A silence that was
 // everybody's is no evidence against one (R17), whenever between two questions it began.
 func TestAPBXThatAnswersTheSecondaryFirstMovesNoDuty(t *testing.T) {
