@@ -103,7 +103,10 @@ func (s *settings) verdict(err error) (code int, text string) {
 			return c.code, s.say(c.sentence, "detail", detail, "file", s.file)
 		}
 	}
-	return codeOther, spoken(s.lang(), err)
+	if len(faults(err)) > 0 {
+		return codeOther, spoken(s.lang(), err)
+	}
+	return codeOther, s.detail(err)
 }
 
 // portTrouble knows the commonest reason why a server does not start, and the

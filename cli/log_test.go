@@ -115,4 +115,13 @@ func TestAFaultIsSaidInTheReadersLanguage(t *testing.T) {
 			t.Errorf("%d, %s", code, text)
 		}
 	}
+	french := &settings{language: "fr"}
+	for want, err := range map[string]error{
+		"PostgreSQL ne répond pas":     fmt.Errorf("looking: %w", releve.Known("PostgreSQL does not answer", "cause-no-answer")),
+		"«\u00a0no such device\u00a0»": errors.New("no such device"), // others wrote it
+	} {
+		if _, text := french.verdict(err); text != want {
+			t.Errorf("%q, want %q", text, want)
+		}
+	}
 }
