@@ -29,7 +29,7 @@ type Sound struct {
 	Codecs []string `json:"codecs,omitempty"` // of its audio, as the description names them
 	Keys   bool     `json:"keys"`             // telephone events are offered: keys can be heard (RFC 4733)
 	Late   bool     `json:"late,omitempty"`   // there is none yet: it comes with the ACK
-	Unfit  string   `json:"unfit,omitempty"`  // why it cannot be agreed to; "" where it can
+	Unfit  string   `json:"unfit,omitempty"`  // why it cannot be agreed to, as Reason writes it; "" where it can
 }
 
 // ErrLost is why nobody can be put through, or talked to: the call is gone.

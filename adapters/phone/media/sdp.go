@@ -169,7 +169,7 @@ func (t Terms) Sound(offer []byte) releve.Sound {
 	}
 	s := d.sound()
 	if err != nil {
-		s.Unfit = err.Error()
+		s.Unfit = releve.Reason(err)
 	}
 	return s
 }
