@@ -58,9 +58,8 @@ func (a *App) openDatabase(cluster *postgres.Cluster) {
 	a.cluster = postgres.NewRunner(cluster, recovers, a.front.Explain)
 	a.ledger = outbox.NewLedger()
 	stored := func(facts []releve.Fact) {
-		facts = releve.OfCalls(facts) // what is no call's is nobody's record
 		a.front.Stored(facts)
-		a.ledger.Add(facts)
+		a.ledger.Add(releve.OfCalls(facts)) // what is no call's is nobody's record
 	}
 	a.records = store.NewRecords(cluster, a.config.Site.Seat, a.config.PBX.StandbyUser, stored, a.front.Explain, a.front.Notice, a.log)
 	a.closers = append(a.closers, a.closePostgres)

@@ -246,7 +246,7 @@ func (b *board) store(facts []releve.Fact, alone bool) {
 // Stored is told of each acknowledged fact. What is no call's is nobody's record.
 func (f *Front) Stored(facts []releve.Fact) {
 	m := f.Machine()
-	f.board.store(slices.DeleteFunc(slices.Clone(facts), func(f releve.Fact) bool { return f.Call == "" }), m.CommitsAlone())
+	f.board.store(releve.OfCalls(facts), m.CommitsAlone())
 }
 
 // own is a copy of the newest events of this server.
