@@ -57,8 +57,9 @@ func program(c config.Config) account.Program {
 	return account.Program{
 		Dir: c.Site.Data, Accounts: []string{c.Database.Account},
 		Keep: account.Keep{
-			Entries: []string{"journal", "spool", "diary", "postgres", "control.sock", "overflow.json", ".overflow.json*", "verified.json", ".verified.json*"},
-			Closed:  []string{"postgres/data", "postgres/data.*"},
+			Entries: []string{"journal", "spool", "diary", "postgres", "control.sock",
+				"overflow.json", ".overflow.json*", "verified.json", ".verified.json*"},
+			Closed: []string{"postgres/data", "postgres/data.*"},
 		},
 		Files: account.Files{
 			Secret: []string{c.Peer.Key},

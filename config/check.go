@@ -54,7 +54,8 @@ func (r *reader) checkSite(s Site) {
 	r.required("site.data", s.Data)
 	r.oneOf("site.seat", string(s.Seat), "main", "secondary")
 	r.oneOf("site.language", string(s.Language), "fr", "en")
-	r.built("site.level", string(s.Level), []string{string(releve.Base), string(releve.Backup)}, string(releve.HighAvailability), string(releve.Mirroring))
+	r.built("site.level", string(s.Level), []string{string(releve.Base), string(releve.Backup)},
+		string(releve.HighAvailability), string(releve.Mirroring))
 	r.built("site.arbiter", string(s.Arbiter), []string{"etcd"}, "pair", "witness")
 	r.checkData(s.Data)
 }

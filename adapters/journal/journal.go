@@ -130,7 +130,9 @@ func neverWritten(dir string) error {
 func decode(content []byte, want header) (header, json.RawMessage, error) {
 	lines := bytes.Split(content, []byte("\n"))
 	if len(lines) != 4 || len(lines[3]) != 0 {
-		return header{}, nil, &releve.Fault{Cause: ErrDamaged, Why: releve.Say("journal-cut", "lines", strconv.Itoa(bytes.Count(content, []byte("\n"))))}
+		return header{}, nil, &releve.Fault{
+			Cause: ErrDamaged, Why: releve.Say("journal-cut", "lines", strconv.Itoa(bytes.Count(content, []byte("\n")))),
+		}
 	}
 	if digest(lines[0], lines[1]) != string(lines[2]) {
 		return header{}, nil, &releve.Fault{Cause: ErrDamaged, Why: releve.Say("journal-changed")}
@@ -143,7 +145,9 @@ func decode(content []byte, want header) (header, json.RawMessage, error) {
 	case h.Site != want.Site:
 		return header{}, nil, &releve.Fault{Cause: ErrOtherSite, Why: releve.Say("journal-other-site", "found", h.Site, "expected", want.Site)}
 	case h.Seat != want.Seat:
-		return header{}, nil, &releve.Fault{Cause: ErrOtherSeat, Why: releve.Say("journal-other-seat", "seat", string(h.Seat), "other", string(want.Seat))}
+		return header{}, nil, &releve.Fault{
+			Cause: ErrOtherSeat, Why: releve.Say("journal-other-seat", "seat", string(h.Seat), "other", string(want.Seat)),
+		}
 	}
 	return h, lines[1], nil
 }

@@ -97,7 +97,8 @@ func kindOf(err error) Kind {
 func listenError(at netip.AddrPort, seat releve.Seat, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("the peer link of %s cannot listen on %s, another program does: stop it, or change [peer] listen here and [peer] other on the other server: %w", seat, at, err)
+		return fmt.Errorf("the peer link of %s cannot listen on %s, another program does: stop it, "+
+			"or change [peer] listen here and [peer] other on the other server: %w", seat, at, err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("the peer link of %s cannot listen on %s, this machine has no such address: change [peer] listen: %w", seat, at, err)
 	}

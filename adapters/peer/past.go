@@ -33,7 +33,8 @@ func (p *Peer) CheckPast(ctx context.Context, road Road, q releve.CheckQuestion)
 		return releve.CheckAnswer{}, err
 	}
 	if sealed == "" {
-		return releve.CheckAnswer{}, releve.Known(fmt.Sprintf("answered %d without a word about itself", code), "cause-wordless", "code", strconv.Itoa(code))
+		return releve.CheckAnswer{}, releve.Known(fmt.Sprintf("answered %d without a word about itself", code),
+			"cause-wordless", "code", strconv.Itoa(code))
 	}
 	return p.OpenAnswer(nonce, sealed)
 }
@@ -45,7 +46,9 @@ const askLimit = time.Second
 // AnswerPast answers such a question, once it is known to be the other server's; anybody else
 // gets "". One is answered after the other: no flood of them makes more than one question to
 // the PBX at a time, and each still gets an answer to what was asked after it (K1).
-func (p *Peer) AnswerPast(ctx context.Context, question string, check func(context.Context, releve.CheckQuestion) releve.CheckAnswer) (sealed string, well bool) {
+func (p *Peer) AnswerPast(
+	ctx context.Context, question string, check func(context.Context, releve.CheckQuestion) releve.CheckAnswer,
+) (sealed string, well bool) {
 	nonce, err := p.OpenQuestion(question)
 	if err != nil {
 		p.o.Log.Debug("a question over SIP is not the other server's", "err", err)

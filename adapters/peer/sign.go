@@ -172,7 +172,8 @@ func (p *Peer) verify(purpose string, payload []byte, signature string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("the signature is not that of %s over this message (%w): check that it was carried whole and that %s is its certificate", p.other.Seat, err, p.o.OtherCert)
+	return fmt.Errorf("the signature is not that of %s over this message (%w): "+
+		"check that it was carried whole and that %s is its certificate", p.other.Seat, err, p.o.OtherCert)
 }
 
 func signed(by *x509.Certificate, message, signature []byte) error {

@@ -14,7 +14,10 @@ const calmFor = 5 * time.Second
 
 // Watch tells, until ctx ends, of a spool that takes no more facts: explain once, notice for as
 // long as it lasts (R14).
-func (s *Spool) Watch(ctx context.Context, explain func(severity releve.Severity, what releve.Sentence), notice func(about string, what releve.Sentence)) {
+func (s *Spool) Watch(
+	ctx context.Context,
+	explain func(severity releve.Severity, what releve.Sentence), notice func(about string, what releve.Sentence),
+) {
 	s.watch(ctx, explain, notice, calmFor)
 }
 

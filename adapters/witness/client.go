@@ -195,7 +195,8 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 	if err != nil {
 		return nil, err
 	}
-	conn := tls.Client(raw, c.mine.Load().ClientTLS(identity.Claim, identity.Identity{Site: c.o.Site, Seat: identity.Witness, Purpose: identity.Register}, nil))
+	witness := identity.Identity{Site: c.o.Site, Seat: identity.Witness, Purpose: identity.Register}
+	conn := tls.Client(raw, c.mine.Load().ClientTLS(identity.Claim, witness, nil))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return nil, errors.Join(err, raw.Close())
 	}

@@ -162,7 +162,8 @@ func ignoreClosed(err error) error {
 func (s *Server) logStart() {
 	e, _ := s.keeper.read()
 	if e.Register.Incarnation == 0 {
-		s.o.Log.Warn("the witness remembers nothing and grants nothing until the server that decides alone seeds it", "listen", s.listener.Addr(), "site", s.o.Site)
+		s.o.Log.Warn("the witness remembers nothing and grants nothing until the server that decides alone seeds it",
+			"listen", s.listener.Addr(), "site", s.o.Site)
 		return
 	}
 	s.o.Log.Info("the witness answers", append([]any{"listen", s.listener.Addr(), "site", s.o.Site}, told(e.Register)...)...)

@@ -113,7 +113,10 @@ func successors(old *identity.Authority, tls string, seats []releve.Seat, valid 
 	key, errKey := next.Key()
 	oldKey, errOld := old.Key()
 	files = append(files, certificates...)
-	return append(files, file{"ca.key", slices.Concat(key, oldKey)}, file{"ca.pem", slices.Concat(next.Certificate(), old.Certificate())}), errors.Join(errKey, errOld)
+	files = append(files,
+		file{"ca.key", slices.Concat(key, oldKey)},
+		file{"ca.pem", slices.Concat(next.Certificate(), old.Certificate())})
+	return files, errors.Join(errKey, errOld)
 }
 
 // pair is a file of certificates and that of their keys, "" where it is elsewhere.

@@ -233,7 +233,10 @@ func (a Account) Give(dir string, keep Keep) error {
 	}
 	foreign := slices.IndexFunc(entries, func(e fs.DirEntry) bool { return !among(keep.Entries, e.Name()) && e.Name() != "lost+found" })
 	if _, given := ownerOf(dir); foreign >= 0 && !given {
-		return &releve.Fault{Cause: ErrForeign, Why: releve.Say("account-foreign", "directory", dir, "entry", entries[foreign].Name(), "account", a.Name)}
+		return &releve.Fault{
+			Cause: ErrForeign,
+			Why:   releve.Say("account-foreign", "directory", dir, "entry", entries[foreign].Name(), "account", a.Name),
+		}
 	}
 	for _, e := range entries {
 		if among(keep.Entries, e.Name()) {

@@ -12,7 +12,10 @@ const secretsPeriod = 5 * time.Second
 
 // WatchSecrets says which of the files with a secret others can read, until they are closed. One
 // that cannot be looked at is as it was last seen.
-func WatchSecrets(ctx context.Context, files []string, explain func(severity releve.Severity, what releve.Sentence), notice func(about string, what releve.Sentence)) {
+func WatchSecrets(
+	ctx context.Context, files []string,
+	explain func(severity releve.Severity, what releve.Sentence), notice func(about string, what releve.Sentence),
+) {
 	open := map[string]bool{}
 	ticks := time.NewTicker(secretsPeriod)
 	defer ticks.Stop()

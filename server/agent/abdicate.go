@@ -9,7 +9,8 @@ import (
 )
 
 // errNoMirror: only a mirror has a vote to give back.
-var errNoMirror = releve.Refused(releve.ErrNoVote, "this server is on duty or has no copy: it has no vote to give back, `releve status` shows who holds it")
+var errNoMirror = releve.Refused(releve.ErrNoVote,
+	"this server is on duty or has no copy: it has no vote to give back, `releve status` shows who holds it")
 
 // Abdicate gives this mirror's vote back, on its own disk first, and returns the word
 // that says so: carried to the other server, it lets that one go on alone (R3). One that

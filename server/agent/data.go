@@ -67,7 +67,10 @@ func (d *data) tier(m takeover.Machine, p *releve.Progress) releve.Tier {
 	case m.DB.Up && ill.Code != "" && !changesDatabase(m.Job):
 		return releve.Tier{State: releve.TierDegraded, Why: ill}
 	case m.DB.Up && m.DB.InRecovery && far:
-		return releve.Tier{State: releve.TierDegraded, Why: releve.Say("tier-replay-behind", "seat", string(m.Seat), "bytes", strconv.FormatUint(uint64(behind), 10))}
+		return releve.Tier{
+			State: releve.TierDegraded,
+			Why:   releve.Say("tier-replay-behind", "seat", string(m.Seat), "bytes", strconv.FormatUint(uint64(behind), 10)),
+		}
 	case m.Job == takeover.JobStart && p != nil:
 		return releve.Tier{State: releve.TierStarting, Why: releve.Say("tier-data-recovering",
 			"done", fmt.Sprint(p.Done), "total", fmt.Sprint(p.Total), "left", p.TimeLeft.Round(time.Second).String())}

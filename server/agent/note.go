@@ -116,18 +116,24 @@ var verdictRules = map[string]bool{
 
 // shownRules are the rows that an operator sees, with their severity.
 var shownRules = map[string]releve.Severity{
-	"duty-lost": releve.Major, "journal-lacks": releve.Critical, "duty-handed-over": releve.Info, "data-foreign": releve.Critical,
-	"data-missing": releve.Critical, "data-unknown": releve.Critical, "site-begins": releve.Info, "vote-returned": releve.Major, "mirror-abdicates": releve.Warning,
-	"vote-issued": releve.Info, "database-lost": releve.Major, "pbx-lost": releve.Major, "voice-lost": releve.Major, "duty-given": releve.Info,
-	"term-reopened": releve.Warning, "owner-confirmed": releve.Info, "alone": releve.Major, "return-begins": releve.Info, "journal-takes-again": releve.Warning, "duty-ours-after-all": releve.Major,
-	"copy-begins": releve.Info, "copy-finished": releve.Info, "copy-failed": releve.Warning, "mirror-follows": releve.Info,
-	"duty-taken-from-released": releve.Major, "takeover": releve.Major, "answered-without-duty": releve.Critical,
-	"owner-well-again": releve.Cleared, "promoted": releve.Info, "halted": releve.Critical, "vote-accepted": releve.Info, "vote-refused": releve.Warning,
+	"duty-lost": releve.Major, "journal-lacks": releve.Critical, "duty-handed-over": releve.Info,
+	"data-foreign": releve.Critical, "data-missing": releve.Critical, "data-unknown": releve.Critical,
+	"site-begins": releve.Info, "vote-returned": releve.Major, "mirror-abdicates": releve.Warning,
+	"vote-issued": releve.Info, "database-lost": releve.Major, "pbx-lost": releve.Major, "voice-lost": releve.Major,
+	"duty-given": releve.Info, "term-reopened": releve.Warning, "owner-confirmed": releve.Info,
+	"alone": releve.Major, "return-begins": releve.Info, "journal-takes-again": releve.Warning,
+	"duty-ours-after-all": releve.Major, "copy-begins": releve.Info, "copy-finished": releve.Info,
+	"copy-failed": releve.Warning, "mirror-follows": releve.Info, "duty-taken-from-released": releve.Major,
+	"takeover": releve.Major, "answered-without-duty": releve.Critical, "owner-well-again": releve.Cleared,
+	"promoted": releve.Info, "halted": releve.Critical, "vote-accepted": releve.Info, "vote-refused": releve.Warning,
 	"duty-still-ours": releve.Info, "own-call": releve.Warning, "call-unseen": releve.Warning,
-	"duty-granted": releve.Major, "vote-regained": releve.Major, "vote-returned-by-hand": releve.Major, "vote-void": releve.Warning, "register-void": releve.Warning,
-	"vote-recalled": releve.Info, "arbiter-changed": releve.Info, "arbiter-adopted": releve.Info, "abdication-asked": releve.Warning,
-	"solo-by-order": releve.Critical, "duty-taken-by-order": releve.Critical, "mirrored": releve.Info, "copy-too-old": releve.Warning,
-	"owner-database-starts": releve.Critical, "gate-opened": releve.Info, "gate-opened-alone": releve.Warning, "restore-begins": releve.Info, "restored": releve.Info, "restore-failed": releve.Critical, "promotion-unsafe": releve.Critical,
+	"duty-granted": releve.Major, "vote-regained": releve.Major, "vote-returned-by-hand": releve.Major,
+	"vote-void": releve.Warning, "register-void": releve.Warning, "vote-recalled": releve.Info,
+	"arbiter-changed": releve.Info, "arbiter-adopted": releve.Info, "abdication-asked": releve.Warning,
+	"solo-by-order": releve.Critical, "duty-taken-by-order": releve.Critical, "mirrored": releve.Info,
+	"copy-too-old": releve.Warning, "owner-database-starts": releve.Critical, "gate-opened": releve.Info,
+	"gate-opened-alone": releve.Warning, "restore-begins": releve.Info, "restored": releve.Info,
+	"restore-failed": releve.Critical, "promotion-unsafe": releve.Critical,
 }
 
 // noteRound keeps decisions not to act: a round while a call waits, or one that

@@ -138,7 +138,8 @@ func (a *Agent) TestCall(ctx context.Context) (releve.Sentence, error) {
 		return releve.Sentence{}, fmt.Errorf("the test call to %s failed: %w", a.parts.Site.Reception, err)
 	}
 	if must := a.Settings.Seat.Other(); call.Known && call.By != must {
-		return releve.Sentence{}, releve.Known(fmt.Sprintf("the test call to %s was answered by %s, and the %s server took none", a.parts.Site.Reception, call.AnsweredBy, must),
+		return releve.Sentence{}, releve.Known(fmt.Sprintf(
+			"the test call to %s was answered by %s, and the %s server took none", a.parts.Site.Reception, call.AnsweredBy, must),
 			"cause-test-elsewhere", "number", a.parts.Site.Reception, "by", call.AnsweredBy, "seat", string(must))
 	}
 	return releve.Say("found-test-call", "answered", call.AnsweredAfter.Round(time.Millisecond).String(),

@@ -244,7 +244,8 @@ const (
 // carry gives the step's order and waits until the site shows that it is done.
 // An order that a restart swallowed is given again.
 func (r *run) carry(ctx context.Context, i int, s procedure.Step) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.Limit, releve.Known(fmt.Sprintf("not done after %s", s.Limit), "cause-not-done", "limit", s.Limit.String()))
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Limit,
+		releve.Known(fmt.Sprintf("not done after %s", s.Limit), "cause-not-done", "limit", s.Limit.String()))
 	defer cancel()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()

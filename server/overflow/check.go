@@ -90,7 +90,8 @@ func judgeOverflow(o outcome, c calls.Profile) verdict {
 
 // judgeReturn says whether the PBX gave the call back to the main that the standby refused.
 func judgeReturn(o outcome, c calls.Profile) verdict {
-	pairs := []string{"by", o.call.AnsweredBy, "after", o.call.AnsweredAfter.String(), "refusal", strconv.Itoa(c.RefusalCode), "user", c.ReceptionUser}
+	pairs := []string{"by", o.call.AnsweredBy, "after", o.call.AnsweredAfter.String(),
+		"refusal", strconv.Itoa(c.RefusalCode), "user", c.ReceptionUser}
 	switch code := codeOf(o.err); {
 	case o.err == nil:
 		return well("calls-returned", pairs...)

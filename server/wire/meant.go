@@ -12,7 +12,8 @@ import (
 // wordOf puts a message on the wire.
 func wordOf(m agent.Message) Word {
 	w := Word{
-		Version: Version, Life: m.Life, Told: m.Told, Said: m.Said, Upon: Upon(m.Upon), Status: statusOf(m.Status), Server: Server(m.Server), PBX: PBX(m.PBX),
+		Version: Version, Life: m.Life, Told: m.Told, Said: m.Said, Upon: Upon(m.Upon),
+		Status: statusOf(m.Status), Server: Server(m.Server), PBX: PBX(m.PBX),
 		Mirror: Mirror{
 			State: string(m.Mirror.State), Bytes: m.Mirror.Bytes, Seconds: m.Mirror.Seconds, LostCalls: m.Mirror.LostCalls,
 			Progress: m.Mirror.Progress, VerifiedAt: m.Mirror.VerifiedAt, Differences: m.Mirror.Differences,
@@ -29,7 +30,8 @@ func wordOf(m agent.Message) Word {
 func messageOf(w Word) agent.Message {
 	w = w.read()
 	m := agent.Message{
-		Life: w.Life, Told: w.Told, Said: w.Said, Upon: agent.Upon(w.Upon), Status: w.Status.meant(), Server: view.Server(w.Server), PBX: view.PBX(w.PBX),
+		Life: w.Life, Told: w.Told, Said: w.Said, Upon: agent.Upon(w.Upon),
+		Status: w.Status.meant(), Server: view.Server(w.Server), PBX: view.PBX(w.PBX),
 		Mirror: view.Mirror{
 			State: view.MirrorState(w.Mirror.State), Bytes: w.Mirror.Bytes, Seconds: w.Mirror.Seconds, LostCalls: w.Mirror.LostCalls,
 			Progress: w.Mirror.Progress, VerifiedAt: w.Mirror.VerifiedAt, Differences: w.Mirror.Differences,

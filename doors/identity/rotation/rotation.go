@@ -70,7 +70,10 @@ func (k *Rotation) ForPostgres() identity.PostgresFiles { return k.given }
 
 // Run goes on with what is put in the files' place until ctx ends, and explains it. The witness
 // is nil where the site has none.
-func (k *Rotation) Run(ctx context.Context, link Link, witness Shower, database Certified, explain func(severity releve.Severity, what releve.Sentence)) {
+func (k *Rotation) Run(
+	ctx context.Context, link Link, witness Shower, database Certified,
+	explain func(severity releve.Severity, what releve.Sentence),
+) {
 	k.link, k.witness, k.database, k.explain = link, witness, database, explain
 	k.run(ctx)
 }
