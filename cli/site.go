@@ -17,7 +17,7 @@ type places struct{ pbx, main, secondary, witness string }
 func newInit(s *settings) *cobra.Command {
 	o := site.Defaults()
 	var p places
-	var evidence, level string
+	var evidence, level, from string
 	reception := password{flag: "--reception-password", into: &o.ReceptionPassword}
 	standby := password{flag: "--standby-password", into: &o.StandbyPassword}
 	c := &cobra.Command{
@@ -26,6 +26,11 @@ func newInit(s *settings) *cobra.Command {
 			"      --main-host 192.0.2.21 --secondary-host 192.0.2.22 --reception-number 9 \\\n" +
 			"      --reception-password-file reception.txt --standby-password-file standby.txt --operator 1001",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if from != "" {
+				if err := s.fit(c, from); err != nil {
+					return err
+				}
+			}
 			o.Language = s.lang()
 			o.Evidence, o.Level = releve.Evidence(evidence), releve.Level(level)
 			if err := s.place(&o, p); err != nil {
@@ -48,6 +53,7 @@ func newInit(s *settings) *cobra.Command {
 	f := c.Flags()
 	f.SortFlags = false // as a person would fill in a form
 	f.StringVar(&o.Dir, "dir", "site", "")
+	f.StringVar(&from, "from", "", "")
 	f.StringVar(&o.Name, "name", "", "")
 	f.StringVar(&level, "level", string(o.Level), "")
 	f.StringVar(&p.pbx, "pbx", "", "")

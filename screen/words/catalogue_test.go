@@ -16,6 +16,7 @@ import (
 
 	"releve"
 	"releve/rules/procedure"
+	rules "releve/rules/study"
 	"releve/rules/takeover"
 	"releve/screen/words"
 )
@@ -127,7 +128,7 @@ func read(t *testing.T) source {
 	if err != nil || len(pages) == 0 {
 		t.Fatalf("no pages: %v", err)
 	}
-	for _, page := range pages {
+	for _, page := range append(pages, filepath.Join("..", "study", "page.tmpl")) {
 		s.page(t, page)
 	}
 	if len(s.codes) < 300 {
@@ -214,7 +215,7 @@ func literal(n ast.Node) (string, bool) {
 
 // coded are the beginnings of codes that are kept in constants and tables before
 // they are said.
-var coded = regexp.MustCompile(`^(why|tier|phase|rule|round|evidence|step|before|cost|next|found|check|` +
+var coded = regexp.MustCompile(`^(study|why|tier|phase|rule|round|evidence|step|before|cost|next|found|check|` +
 	`event|cause|calls|notice|account|callstep|difference|job|outcome|procedure|promise|spool|state|ui|word)-[a-z-]*[a-z]$`)
 
 // sayers are the functions that make a sentence, and which of their arguments is its code.
@@ -261,20 +262,26 @@ func rows() (names []string) {
 // TestWhatIsComposedHasWords: codes that no literal names, for they are made of a value.
 func TestWhatIsComposedHasWords(t *testing.T) {
 	composed := map[string][]string{
-		"rule-":        append(rows(), "halted"),
-		"round-":       {string(takeover.Good), string(takeover.Failed), string(takeover.Void)},
-		"phase-":       constants(t, "Phase", "rules", "takeover"),
-		"seat-":        constants(t, "Seat", "."),
-		"duty-":        constants(t, "Duty", "."),
-		"level-":       constants(t, "Level", "."),
-		"arbiter-":     constants(t, "Arbiter", "."),
-		"outcome-":     constants(t, "Outcome", "rules", "attendant"),
-		"word-":        constants(t, "Word", "screen", "view"),
-		"tier-":        constants(t, "TierState", "."),
-		"mirror-":      constants(t, "MirrorState", "screen", "view"),
-		"procedure-":   slices.Collect(maps.Keys(procedure.All)),
-		"ui-severity-": constants(t, "Severity", "."),
-		"calldetail-":  append(verdicts(t), constants(t, "Destination", "rules", "attendant")...),
+		"rule-":          append(rows(), "halted"),
+		"round-":         {string(takeover.Good), string(takeover.Failed), string(takeover.Void)},
+		"phase-":         constants(t, "Phase", "rules", "takeover"),
+		"seat-":          constants(t, "Seat", "."),
+		"duty-":          constants(t, "Duty", "."),
+		"level-":         constants(t, "Level", "."),
+		"arbiter-":       constants(t, "Arbiter", "."),
+		"outcome-":       constants(t, "Outcome", "rules", "attendant"),
+		"word-":          constants(t, "Word", "screen", "view"),
+		"tier-":          constants(t, "TierState", "."),
+		"mirror-":        constants(t, "MirrorState", "screen", "view"),
+		"procedure-":     slices.Collect(maps.Keys(procedure.All)),
+		"study-verdict-": constants(t, "StudyVerdict", "."),
+		"study-party-":   constants(t, "Party", "."),
+		"study-":         constants(t, "Feasibility", "."),
+		"ui-severity-":   constants(t, "Severity", "."),
+		"calldetail-":    append(verdicts(t), constants(t, "Destination", "rules", "attendant")...),
+	}
+	for family, values := range study() {
+		composed[family] = values
 	}
 	for family, values := range composed {
 		if len(values) == 0 {
@@ -282,12 +289,25 @@ func TestWhatIsComposedHasWords(t *testing.T) {
 		}
 		for _, value := range values {
 			for _, lang := range languages {
-				if _, ok := words.Catalogue(lang)[family+value]; !ok {
+				catalogue := words.Catalogue(lang)
+				if catalogue[family+value] == "" && (catalogue[family+value+".what"] == "" || catalogue[family+value+".todo"] == "") {
 					t.Errorf("%s has no words in %s", family+value, lang)
 				}
 			}
 		}
 	}
+}
+
+// study are the codes that a study makes of its checks and of what ports do.
+func study() map[string][]string {
+	var checks, bounded []string
+	for _, c := range rules.Table() {
+		checks = append(checks, c.ID)
+		if c.Bounds != nil {
+			bounded = append(bounded, c.ID)
+		}
+	}
+	return map[string][]string{"study-check-": checks, "study-why-": bounded}
 }
 
 // verdicts are what the attendant records of a transfer.
