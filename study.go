@@ -27,12 +27,22 @@ type StudyQuestion struct {
 	DatabasePort uint16 `json:"database_port"`
 	ConsolePort  uint16 `json:"console_port"`
 
-	PBX     string `json:"pbx,omitempty"`     // host:port
-	Domain  string `json:"domain,omitempty"`  // of its SIP users
+	PBX             string `json:"pbx,omitempty"`    // host:port
+	Domain          string `json:"domain,omitempty"` // of its SIP users
+	ReceptionNumber string `json:"reception_number,omitempty"`
+	ReceptionUser   string `json:"reception_user,omitempty"`
+	StandbyUser     string `json:"standby_user,omitempty"`
+
 	NTP     string `json:"ntp,omitempty"`     // host
 	Mail    string `json:"mail,omitempty"`    // host:port
 	SNMP    string `json:"snmp,omitempty"`    // host:port of the manager
 	Witness string `json:"witness,omitempty"` // host:port
+}
+
+// StudySecrets are the passwords of the SIP users. They stand in no file of a study.
+type StudySecrets struct {
+	Reception string `json:"reception,omitempty"`
+	Standby   string `json:"standby,omitempty"`
 }
 
 // The two kinds of telephony.

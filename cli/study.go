@@ -67,6 +67,9 @@ func newStudy(s *settings) *cobra.Command {
 		PeerPort: d.Main.PeerPort, DatabasePort: d.Main.DatabasePort, ConsolePort: d.Main.ConsolePort,
 	}
 	var kept saved
+	var secrets releve.StudySecrets
+	reception := password{flag: "--reception-password", into: &secrets.Reception}
+	standby := password{flag: "--standby-password", into: &secrets.Standby}
 	c := &cobra.Command{
 		Use: "study", Args: s.noArgs,
 		Example: "  releve study answer --own 192.0.2.22 --peer 192.0.2.21      # on the secondary, first: it shows a code\n" +
@@ -76,7 +79,12 @@ func newStudy(s *settings) *cobra.Command {
 			if err := s.question(&q, e); err != nil {
 				return err
 			}
-			made, err := s.study(c, q, e)
+			if q.ReceptionNumber != "" { // else no call is made
+				if err := s.take(c, reception, standby); err != nil {
+					return err
+				}
+			}
+			made, err := s.study(c, q, secrets, e)
 			if err != nil {
 				return err
 			}
@@ -87,6 +95,11 @@ func newStudy(s *settings) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&q.PBX, "pbx", "", "")
 	f.StringVar(&q.Domain, "domain", "", "")
+	f.StringVar(&q.ReceptionNumber, "reception-number", "", "")
+	f.StringVar(&q.ReceptionUser, "reception-user", d.ReceptionUser, "")
+	f.StringVar(&reception.file, "reception-password-file", "", "")
+	f.StringVar(&q.StandbyUser, "standby-user", d.StandbyUser, "")
+	f.StringVar(&standby.file, "standby-password-file", "", "")
 	f.StringVar(&q.Establishment, "establishment", "", "")
 	f.StringVar(&q.Integrator, "integrator", "", "")
 	f.IntVar(&q.Channels, "channels", q.Channels, "")
@@ -151,14 +164,16 @@ func (s *settings) hostPort(flag string, place *string) error {
 }
 
 // study leads one.
-func (s *settings) study(c *cobra.Command, q releve.StudyQuestion, e surveyed) (made releve.Study, err error) {
+func (s *settings) study(c *cobra.Command, q releve.StudyQuestion, secrets releve.StudySecrets, e surveyed) (made releve.Study, err error) {
 	own, other, err := s.addresses(e)
 	if err != nil {
 		return made, err
 	}
 	hands := instruments(own, other, e.data)
 	defer hands.Close()
-	l := study.Lead{Question: q, Ends: map[releve.Seat]study.End{releve.Main: hands}, Tell: func(p study.Progress) { s.studyStep(c, p) }}
+	l := study.Lead{
+		Question: q, Secrets: secrets, Ends: map[releve.Seat]study.End{releve.Main: hands}, Tell: func(p study.Progress) { s.studyStep(c, p) },
+	}
 	if other.IsValid() {
 		conn, err := s.join(c, own, other, e)
 		if err != nil {

@@ -53,6 +53,7 @@ func studied(q releve.StudyQuestion) map[string]string {
 	port := func(n uint16) string { return strconv.Itoa(int(n)) }
 	values := map[string]string{
 		"name": q.Establishment, "pbx": q.PBX, "domain": q.Domain, "main-host": q.Main, "secondary-host": q.Secondary,
+		"reception-number": q.ReceptionNumber, "reception-user": q.ReceptionUser, "standby-user": q.StandbyUser,
 		"channels": strconv.Itoa(q.Channels), "witness": q.Witness,
 	}
 	for _, seat := range []string{"main", "secondary"} {

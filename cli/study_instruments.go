@@ -28,8 +28,8 @@ func instruments(own, other netip.Addr, data string) *study.Hands {
 			return append(taken, disk.Measure(ctx, data, seat)...)
 		},
 		Services: services.From(own).Measure,
-		PBX: func(ctx context.Context, q releve.StudyQuestion, seat releve.Seat) []releve.Measurement {
-			return trial.Measure(ctx, own, q, seat)
+		PBX: func(ctx context.Context, q releve.StudyQuestion, s releve.StudySecrets, seat releve.Seat) []releve.Measurement {
+			return trial.Measure(ctx, own, q, s, seat)
 		},
 		Listen: func(all []string, key []byte) (study.Listening, map[string]releve.Measurement) {
 			return ports.Listen(own, other, all, key)

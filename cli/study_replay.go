@@ -13,6 +13,9 @@ func newStudyReplay(s *settings) *cobra.Command {
 	var e surveyed
 	var kept saved
 	var with string
+	var secrets releve.StudySecrets
+	reception := password{flag: "--reception-password", into: &secrets.Reception}
+	standby := password{flag: "--standby-password", into: &secrets.Standby}
 	c := &cobra.Command{
 		Use: "replay FILE", Args: s.oneArg,
 		Example: "  releve study replay study.json --save again.json\n  releve study replay study.json --with again.json",
@@ -21,7 +24,12 @@ func newStudyReplay(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			now, err := s.again(c, before, e, with)
+			if before.Question.ReceptionNumber != "" && with == "" {
+				if err := s.take(c, reception, standby); err != nil {
+					return err
+				}
+			}
+			now, err := s.again(c, before, secrets, e, with)
 			if err == nil {
 				err = s.keepStudy(now, kept)
 			}
@@ -35,18 +43,20 @@ func newStudyReplay(s *settings) *cobra.Command {
 	f.Uint16Var(&e.port, "port", 7445, "")
 	f.StringVar(&e.data, "data", "data", "")
 	f.StringVar(&e.code, "code-file", "", "")
+	f.StringVar(&reception.file, "reception-password-file", "", "")
+	f.StringVar(&standby.file, "standby-password-file", "", "")
 	f.StringVar(&with, "with", "", "")
 	kept.add(c)
 	return c
 }
 
 // again is the later study: one that was kept, or a new one that asks the same.
-func (s *settings) again(c *cobra.Command, before releve.Study, e surveyed, with string) (releve.Study, error) {
+func (s *settings) again(c *cobra.Command, before releve.Study, secrets releve.StudySecrets, e surveyed, with string) (releve.Study, error) {
 	if with != "" {
 		return s.readStudy(with)
 	}
 	e.own, e.other = before.Question.Main, before.Question.Secondary
-	return s.study(c, before.Question, e)
+	return s.study(c, before.Question, secrets, e)
 }
 
 // compared is what two studies found differently, for programs.

@@ -37,10 +37,11 @@ type PBXOptions struct {
 	NoReply    time.Duration // a server's time for its first SIP response, default 1 s
 	NoAnswer   time.Duration // its time to answer once it responded, default 5 s
 	BackDelay  time.Duration // before the second and later returns, default 2 s
-	BackMax    int           // returns to the main after a refusal, default 3
+	BackMax    int           // returns to the main after a refusal, default 3; negative: none
 	Extra      Extra         // default Replace
 	RefuseCode int           // of Extra Refuse, default 403
 	MinExpires time.Duration // a shorter binding is lengthened, default 5 s
+	Hidden     bool          // a registration is answered without the list of contacts
 	Diversion  bool          // overflowed calls say so (RFC 5806)
 	AuthCalls  bool          // calls need digest authentication (407)
 

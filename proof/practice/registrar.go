@@ -169,7 +169,7 @@ func (p *PBX) respondBindings(tx *sip.ServerTx, user string, status int) {
 	}
 	res := tx.Request.Response(status)
 	res.Set("To", sip.WithTag(res.Get("To"), sip.NewTag()))
-	if b, ok := p.registrar.find(user); ok {
+	if b, ok := p.registrar.find(user); ok && !p.options.Hidden {
 		left := time.Until(b.Expires).Round(time.Second) / time.Second
 		res.Add("Contact", fmt.Sprintf("<%s>;expires=%d", b.Contact, left))
 	}

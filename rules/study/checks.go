@@ -114,9 +114,9 @@ func Table() []Check {
 
 		{ID: "pbx-answers", Main: all, Secondary: service, Unit: UnitSeconds, Bounds: between(0.1, 0.5), Who: releve.PBXMaintainer},
 		{ID: "pbx-register", Main: all, Secondary: service, Who: releve.PBXMaintainer},
-		{ID: "pbx-bindings", Main: service, Where: once, Who: releve.PBXMaintainer},
-		{ID: "pbx-second", Main: highest, Where: once, Weigh: second, Who: releve.PBXMaintainer},
-		{ID: "pbx-removal", Main: service, Where: once, Weigh: removal, Who: releve.PBXMaintainer},
+		{ID: "pbx-bindings", Main: service, Where: once, Weigh: bindings, Who: releve.PBXMaintainer},
+		{ID: "pbx-second", Where: once, Weigh: second, Who: releve.PBXMaintainer},
+		{ID: "pbx-removal", Where: once, Weigh: removal, Who: releve.PBXMaintainer},
 		{ID: "pbx-expiry", Main: service, Where: once, Unit: UnitSeconds, Bounds: between(60, 600), Who: releve.PBXMaintainer},
 		{ID: "pbx-silence", Main: highest, Where: once, Unit: UnitSeconds, Bounds: between(5, 20), Who: releve.PBXMaintainer},
 		{ID: "pbx-busy", Main: highest, Where: once, Unit: UnitSeconds, Bounds: between(2, 5), Who: releve.PBXMaintainer},
@@ -125,7 +125,7 @@ func Table() []Check {
 		{ID: "pbx-return-other", Where: once, About: codes(480, 503, 603), Unit: UnitSeconds, Bounds: between(2, 5), Who: releve.PBXMaintainer},
 		{ID: "pbx-origin", Main: highest, Where: once, Weigh: origin, Who: releve.PBXMaintainer},
 		{ID: "pbx-userless", Where: once, Who: releve.PBXMaintainer},
-		{ID: "pbx-refer", Main: all, Where: once, Who: releve.PBXMaintainer},
+		{ID: "pbx-refer", Where: once, Who: releve.PBXMaintainer},
 		{ID: "pbx-keys", Main: all, Where: once, Weigh: keys, Who: releve.PBXMaintainer},
 		{ID: "pbx-reinvite", Where: once, Who: releve.PBXMaintainer},
 	}

@@ -27,6 +27,8 @@ func good(q releve.StudyQuestion) (all []releve.Measurement) {
 			m.Text = study.Bare
 		case "mail":
 			m.Text = study.StartTLS
+		case "pbx-bindings":
+			m.Text = study.ShowsAll
 		case "pbx-origin":
 			m.Text = string(releve.EvidenceTo)
 		case "pbx-keys":

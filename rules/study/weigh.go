@@ -37,6 +37,21 @@ func mail(_ releve.StudyQuestion, m releve.Measurement) (releve.StudyVerdict, re
 	return releve.StudyOK, releve.Sentence{}
 }
 
+// Whether a PBX shows what is registered, as the text of its measurement.
+const (
+	ShowsAll  = "shown"
+	ShowsNone = "hidden"
+)
+
+// bindings are poor where the PBX hides them: whether another is registered is then an operator's
+// word, and a lost binding is found by refreshing alone.
+func bindings(_ releve.StudyQuestion, m releve.Measurement) (releve.StudyVerdict, releve.Sentence) {
+	if m.Text == ShowsNone {
+		return releve.StudyPoor, releve.Say("study-pbx-no-bindings")
+	}
+	return releve.StudyOK, releve.Sentence{}
+}
+
 // What a PBX does with a second binding of a user, as the text of its measurement.
 const (
 	SecondBeside   = "beside"   // both stand

@@ -24,6 +24,7 @@ type Order struct {
 	Seat     releve.Seat          `json:"seat"`
 	Question releve.StudyQuestion `json:"question"`
 	Ports    []string             `json:"ports,omitempty"`
+	Secrets  releve.StudySecrets  `json:"secrets,omitzero"` // for the PBX alone
 	Key      []byte               `json:"key,omitempty"`
 }
 
@@ -57,7 +58,7 @@ type Listening interface {
 type Hands struct {
 	Look     func(ctx context.Context, seat releve.Seat) []releve.Measurement
 	Services func(ctx context.Context, q releve.StudyQuestion, seat releve.Seat) []releve.Measurement
-	PBX      func(ctx context.Context, q releve.StudyQuestion, seat releve.Seat) []releve.Measurement
+	PBX      func(ctx context.Context, q releve.StudyQuestion, s releve.StudySecrets, seat releve.Seat) []releve.Measurement
 	Listen   func(ports []string, key []byte) (Listening, map[string]releve.Measurement)
 	Knock    func(ctx context.Context, ports []string, key []byte) []rules.Probe
 	Now      func() time.Time
@@ -73,7 +74,7 @@ func (h *Hands) Do(ctx context.Context, o Order) (r Reply, err error) {
 	case doServices:
 		r.Taken = h.Services(ctx, o.Question, o.Seat)
 	case doPBX:
-		r.Taken = h.PBX(ctx, o.Question, o.Seat)
+		r.Taken = h.PBX(ctx, o.Question, o.Secrets, o.Seat)
 	case doListen:
 		h.Close()
 		h.held, r.Opened = h.Listen(o.Ports, o.Key)

@@ -12,7 +12,7 @@ import (
 )
 
 // stepLimit bounds one order: the longest is at the PBX, whose silences are waited for.
-const stepLimit = 45 * time.Second
+const stepLimit = 80 * time.Second
 
 // Progress is the step that begins.
 type Progress struct {
@@ -23,6 +23,7 @@ type Progress struct {
 // Lead is a study while it is made.
 type Lead struct {
 	Question releve.StudyQuestion
+	Secrets  releve.StudySecrets
 	Ends     map[releve.Seat]End // the secondary's is missing where one server alone is studied
 	Tell     func(Progress)
 
@@ -197,6 +198,6 @@ func (l *Lead) compareNames() {
 // pbx is asked by one server after the other: two at a time would measure each other.
 func (l *Lead) pbx(ctx context.Context) {
 	for _, seat := range seats {
-		l.order(ctx, seat, Order{Do: doPBX})
+		l.order(ctx, seat, Order{Do: doPBX, Secrets: l.Secrets})
 	}
 }

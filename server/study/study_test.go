@@ -59,7 +59,7 @@ func (w *world) hands(own releve.Seat) *study.Hands {
 		Services: func(context.Context, releve.StudyQuestion, releve.Seat) []releve.Measurement {
 			return []releve.Measurement{{Check: "name", Seat: own, About: "pbx.example", State: releve.Measured, Text: w.name[own]}}
 		},
-		PBX: func(context.Context, releve.StudyQuestion, releve.Seat) []releve.Measurement {
+		PBX: func(context.Context, releve.StudyQuestion, releve.StudySecrets, releve.Seat) []releve.Measurement {
 			return seen("pbx-answers")
 		},
 		Listen: func(all []string, _ []byte) (study.Listening, map[string]releve.Measurement) {

@@ -65,8 +65,11 @@ func TestTwoEndsWithOneCodeTalk(t *testing.T) {
 	if err := answer.Receive(&heard, false); err != nil || heard["do"] != "clock" {
 		t.Fatalf("heard %v, %v", heard, err)
 	}
-	if _, err := net.Dial("tcp", l.Addr().String()); err == nil {
-		t.Error("the port is open after the code was used")
+	again, done := context.WithTimeout(t.Context(), time.Millisecond)
+	defer done()
+	if conn, err := talk.Dial(again, home, l.Addr(), code); err == nil {
+		_ = conn.Close()
+		t.Error("the code is good twice")
 	}
 }
 

@@ -1,0 +1,110 @@
+package trial
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"releve"
+	"releve/adapters/phone"
+)
+
+// offer is a call that the PBX brought to one of the two.
+type offer struct {
+	in *phone.Incoming
+	at time.Time
+}
+
+// desk is where the calls of one user come to, and are held until somebody says what becomes of
+// them.
+type desk struct {
+	phone *phone.Phone
+	calls chan offer
+}
+
+// waiting is how many calls may lie on a desk.
+const waiting = 16
+
+func (t *trial) desk(ctx context.Context, at netip.AddrPort) (*desk, error) {
+	d := &desk{calls: make(chan offer, waiting)}
+	var err error
+	d.phone, err = t.open(at, phone.Handler{Invite: func(in *phone.Incoming) {
+		select {
+		case d.calls <- offer{in, time.Now()}:
+		default: // who floods a study is none of its calls
+			refuse(in)
+			return
+		}
+		select {
+		case <-in.Gone():
+		case <-ctx.Done():
+		}
+	}})
+	return d, err
+}
+
+// next is the next call that comes in time.
+func (d *desk) next(ctx context.Context, limit time.Duration) (offer, bool) {
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	for {
+		select {
+		case o := <-d.calls:
+			select {
+			case <-o.in.Gone(): // of a call before
+			default:
+				return o, true
+			}
+		case <-late.C:
+			return offer{}, false
+		case <-ctx.Done():
+			return offer{}, false
+		}
+	}
+}
+
+// placed is a call of the standby to the published number.
+type placed struct {
+	at   time.Time
+	stop func()
+}
+
+// call makes one. It is ended by its stop and not before.
+func (t *trial) call(ctx context.Context, from *desk) placed {
+	ctx, stop := context.WithCancel(ctx)
+	c := placed{at: time.Now()}
+	var ended sync.WaitGroup
+	ended.Go(func() { _, _ = from.phone.TestCall(ctx, t.standby, t.q.ReceptionNumber, "study") })
+	c.stop = func() { stop(); ended.Wait() }
+	return c
+}
+
+// mute is a server that is there and says nothing, as one that hangs: the PBX is not even told
+// that nobody listens.
+func mute(at netip.AddrPort) (close func(), err error) {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = conn.Close() }, nil
+}
+
+func code(n int) string { return fmt.Sprint(n) }
+
+// marks says by what an overflowed call shows where it was to go, as the product reads it (H7).
+func marks(in releve.Invite, number string) releve.Evidence {
+	switch {
+	case in.To == number:
+		return releve.EvidenceTo
+	case len(in.Diversion) > 0:
+		return releve.EvidenceDiversion
+	case len(in.History) > 0:
+		return releve.EvidenceHistory
+	case in.Target == number:
+		return releve.EvidenceRequestURI
+	}
+	return ""
+}
