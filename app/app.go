@@ -28,11 +28,13 @@ import (
 	"releve/config"
 	"releve/doors/account"
 	"releve/doors/identity/rotation"
+	"releve/rules/licence"
 	"releve/rules/takeover"
 	"releve/screen/console"
 	"releve/server/agent"
 	"releve/server/comparison"
 	"releve/server/copy"
+	"releve/server/licences"
 	"releve/server/order"
 	"releve/server/outbox"
 	"releve/server/salvage"
@@ -71,6 +73,7 @@ type App struct {
 	salvager  *salvage.Salvager
 	prover    *comparison.Prover
 	sorting   *comparison.Sorting
+	licences  *licences.Keeper
 	console   *console.Server
 }
 
@@ -121,6 +124,7 @@ func (a *App) build(found bool) error {
 	a.telephony.prove()
 	a.makeSalvager()
 	a.makeProver()
+	a.makeLicences()
 	return a.forPort(a.config.Console.Listen, a.openConsole)
 }
 
@@ -243,6 +247,15 @@ func (a *App) makeProver() {
 	})
 }
 
+// makeLicences: what they say is shown, and stops nobody.
+func (a *App) makeLicences() {
+	c := a.config
+	a.licences = licences.New(licences.Options{
+		Dir: filepath.Join(c.Site.Data, "licences"), Site: c.Site.ID, Issuers: licence.Built(), Link: a.peer, Front: a.front, Log: a.log,
+		Runs: func() licence.Running { return licence.Running{Level: c.Site.Level, Channels: c.SIP.Channels} },
+	})
+}
+
 // pair is how both servers stand to each other.
 func (a *App) pair() comparison.Pair {
 	m := a.front.Machine()
@@ -254,7 +267,7 @@ func (a *App) answers() peer.Handler {
 	all := order.Desk{}
 	for _, desk := range []order.Desk{
 		copy.Desk(a.cluster), salvage.Desk(a.aside, a.salvager), a.telephony.desk(),
-		comparison.Desk(comparison.Local{Database: ownDatabase{a.cluster.Cluster}}, a.prover, a.cluster),
+		comparison.Desk(comparison.Local{Database: ownDatabase{a.cluster.Cluster}}, a.prover, a.cluster), a.licences.Desk(),
 	} {
 		maps.Copy(all, desk)
 	}
@@ -288,6 +301,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(a.salvager.Run)
 	begin(a.prover.Run)
 	begin(a.sorting.Run)
+	begin(a.licences.Run)
 	begin(a.watchCertificates)
 	begin(func(ctx context.Context) { a.cluster.WatchHolders(ctx, a.front.Explain) })
 	begin(func(ctx context.Context) { a.cluster.WatchLog(ctx, a.front.Explain, a.front.Notice) })

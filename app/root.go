@@ -58,7 +58,7 @@ func program(c config.Config) account.Program {
 		Dir: c.Site.Data, Accounts: []string{c.Database.Account},
 		Keep: account.Keep{
 			Entries: []string{"journal", "spool", "diary", "postgres", "control.sock",
-				"overflow.json", ".overflow.json*", "verified.json", ".verified.json*"},
+				"overflow.json", ".overflow.json*", "verified.json", ".verified.json*", "licences"},
 			Closed: []string{"postgres/data", "postgres/data.*"},
 		},
 		Files: account.Files{

@@ -40,6 +40,7 @@ func (s *Server) controlRoutes() http.Handler {
 	s.salvageRoutes(mux)
 	s.mirrorRoutes(mux)
 	s.telephoneRoutes(mux)
+	s.licenceRoutes(mux)
 	return mux
 }
 

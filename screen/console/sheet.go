@@ -99,6 +99,21 @@ func (s *sheet) Notes() []text.Remark {
 	return notes
 }
 
+// Licensed is what is licensed, for a place beside the level that runs.
+func (s *sheet) Licensed() string { return text.Licensed(s.Licences, s.Lang) }
+
+// Licensing is what people have to know of the licences.
+func (s *sheet) Licensing() string {
+	if s.Licences == nil {
+		return ""
+	}
+	var all []string
+	for _, n := range s.Licences.Notices {
+		all = append(all, s.Sentence(n))
+	}
+	return strings.Join(all, " ")
+}
+
 // Latest are the events that fit.
 func (s *sheet) Latest() []view.Event {
 	most := eventsOnScreen

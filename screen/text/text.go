@@ -352,6 +352,9 @@ func (p *page) remarks() {
 		p.add(indent("· ", Wrap(cost, p.width-2))...)
 	}
 	p.add(indent("· ", Wrap(Promise(p.site, p.lang), p.width-2))...)
+	for _, l := range Licensing(p.site.Licences, p.lang) {
+		p.add(indent("· ", Wrap(l, p.width-2))...)
+	}
 }
 
 func (p *page) procedure() {

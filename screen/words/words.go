@@ -114,8 +114,10 @@ func (c *catalogue) withReasons(given map[string]string, depth int) map[string]s
 }
 
 // named are the arguments that are themselves codes, each with the prefix of its
-// sentences: a server's seat, the way a check went.
-var named = map[string]string{"seat": "seat-", "other": "seat-", "path": "path-", "procedure": "procedure-", "job": "job-"}
+// sentences: a server's seat, the way a check went, a level.
+var named = map[string]string{
+	"seat": "seat-", "other": "seat-", "path": "path-", "procedure": "procedure-", "job": "job-", "level": "level-", "lower": "level-",
+}
 
 // withNames says those arguments that are codes. What has no sentence stays as it is.
 func (c *catalogue) withNames(given map[string]string) map[string]string {

@@ -43,6 +43,7 @@ type board struct {
 	witness  error                      // what the last question to the witness failed with
 	vain     vain                       // the last job that was tried, if it failed
 	standing map[string]releve.Sentence // what lasts, by what it is about
+	licences *view.Licences
 }
 
 func (b *board) notice(about string, what releve.Sentence) {
@@ -130,6 +131,20 @@ func (b *board) interfaces() releve.Tier {
 		return releve.Tier{State: releve.TierUnknown}
 	}
 	return b.page
+}
+
+// Licensed is told what the site's licences say. What was told is not changed any more.
+func (f *Front) Licensed(l view.Licences) {
+	f.board.mu.Lock()
+	f.board.licences = &l
+	f.board.mu.Unlock()
+	f.changed.announce()
+}
+
+func (b *board) licensed() *view.Licences {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.licences
 }
 
 func (b *board) add(e view.Event) {
@@ -346,6 +361,7 @@ func (a *Agent) View() view.Site {
 		Name: a.parts.Site.Name, Level: a.parts.Site.Level, Arbiter: arbiterOf(m), Seat: m.Seat, At: time.Now().UTC(),
 		Term: max(m.Term, other.Status.Term), Owner: m.Owner, Mirror: a.siteMirror(m, other, heard),
 		PBX:       a.pbx(m),
+		Licences:  a.board.licensed(),
 		Events:    a.board.all(),
 		Procedure: a.guide.Latest(), Proof: a.board.proving(),
 	}

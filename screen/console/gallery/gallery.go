@@ -30,7 +30,7 @@ func States(now time.Time) []State {
 		protected(now), takingOver(now), takenOver(now), withoutDuty(now), mainAway(now), secondaryAway(now),
 		catchingUp(now), cloning(now), returning(now), returned(now),
 		failed(now), stuck(now), stopped(now), mayNotTakeOver(now), begins(now),
-		mirroring(now), databaseAway(now), alone(now), witnessSilent(now),
+		mirroring(now), databaseAway(now), alone(now), witnessSilent(now), unlicensed(now),
 	}
 	for i := range made {
 		made[i].Site.Events = stamped(made[i].Site.Events, now)
@@ -68,6 +68,7 @@ func quiet(now time.Time) view.Site {
 		PBX:       view.PBX{Address: "192.0.2.20:5060", Heard: true, HeardAt: now, Reception: "04 92 03 77 77"},
 	}
 	s.Main.ChannelsBusy, s.Secondary.Vote = 3, true
+	s.Licences = licensed(now)
 	s.Events = []view.Event{
 		event(31*time.Minute, releve.Main, releve.Info, "rule-vote-issued", "other", "secondary", "number", "12"),
 		event(31*time.Minute+4*time.Second, releve.Main, releve.Info,
@@ -386,6 +387,35 @@ func databaseAway(now time.Time) State {
 		list[i].Stored = false
 	}
 	return State{"database-away", s, list}
+}
+
+// licensed is what the site has for what it runs.
+func licensed(now time.Time) *view.Licences {
+	l := &view.Licences{
+		At: now, Running: releve.HighAvailability, Channels: 30, ForChannels: 30, Until: now.AddDate(1, 0, 0), Shared: true,
+		Licensed: []releve.Level{releve.Base, releve.Backup, releve.Mirroring, releve.HighAvailability},
+	}
+	for i, level := range []releve.Level{releve.Base, releve.HighAvailability} {
+		l.All = append(l.All, view.Licence{
+			ID: fmt.Sprint(i), Serial: fmt.Sprint("2026-", i+1), Issuer: "vendor.example", Site: "SAINTROCH", IssuedTo: "Hôpital Saint-Roch",
+			Level: level, Channels: 30, From: "2026-01-01", Until: l.Until.Format(time.DateOnly), State: "holds",
+		})
+	}
+	return l
+}
+
+// unlicensed runs a level whose licence has ended, with more channels than were licensed.
+func unlicensed(now time.Time) State {
+	s := quiet(now)
+	l, falls := s.Licences, now.AddDate(0, 0, 21)
+	l.Licensed, l.ForChannels, l.Until = []releve.Level{releve.Base}, 0, time.Time{}
+	l.FallsBack = &view.FallBack{To: releve.Base, At: falls}
+	l.All[1].State, l.All[1].Why = "expired", releve.Say("licence-expired", "date", l.All[1].Until)
+	lapsed := releve.Say("licence-lapsed", "level", string(releve.HighAvailability), "lower", string(releve.Base), "at", falls.Format("2006-01-02 15:04"),
+		"why", releve.Reason(releve.Known("it has expired", "licence-why-expired", "serial", "2026-2", "date", "2026-11-21")))
+	l.Notices = []releve.Sentence{lapsed}
+	s.Events = append([]view.Event{{At: time.Unix(0, 0), Seat: releve.Main, Term: 7, Severity: releve.Major, What: lapsed}}, s.Events...)
+	return State{"unlicensed", s, calls(now, releve.Main)}
 }
 
 // calls are a few callers of a night: some talking, some put through.

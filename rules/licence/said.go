@@ -1,0 +1,89 @@
+package licence
+
+import (
+	"fmt"
+	"time"
+
+	"releve"
+)
+
+// Notice is something that is said for as long as it lasts.
+type Notice struct {
+	Severity releve.Severity
+	What     releve.Sentence
+}
+
+// Notices are what people are told of a ruling, the gravest first. wall is what the machine's
+// clock shows.
+func (r Ruling) Notices(wall time.Time) (all []Notice) {
+	add := func(severity releve.Severity, what releve.Sentence) { all = append(all, Notice{severity, what}) }
+	level := string(r.Level)
+	switch {
+	case r.Lapse && r.Level == releve.Base:
+		add(releve.Warning, releve.Say("licence-base-only", "why", r.why()))
+	case r.Lapse && !r.Clock.Now().Before(r.FallsBack.At):
+		add(releve.Major, releve.Say("licence-over", "level", level, "lower", string(r.FallsBack.To), "why", r.why()))
+	case r.Lapse:
+		add(releve.Major, releve.Say("licence-lapsed", "level", level, "lower", string(r.FallsBack.To), "why", r.why(), "at", moment(r.FallsBack.At)))
+	case !r.Until.IsZero() && r.Until.Sub(r.Clock.Now()) <= Warned && !r.Demonstration():
+		add(releve.Warning, releve.Say("licence-ends-soon", "level", level, "date", lastDay(r.Until)))
+	}
+	if licensed := r.ChannelsOf(r.Level); !r.Lapse && r.Channels > licensed {
+		add(releve.Warning, releve.Say("licence-channels", "configured", fmt.Sprint(r.Channels), "licensed", fmt.Sprint(licensed)))
+	}
+	for _, h := range r.All {
+		if h.State == Contradicts {
+			add(releve.Warning, releve.Say("licence-contradicts", "serial", h.Serial, "issuer", h.Issuer))
+		}
+	}
+	if len(r.All) > 0 && r.Clock.Wrong(wall) {
+		add(releve.Warning, releve.Say("licence-clock", "at", moment(wall), "counts", moment(r.Clock.Now().In(wall.Location()))))
+	}
+	return all
+}
+
+// why is the reason of a lapse, as the argument of another sentence.
+func (r Ruling) why() string {
+	if len(r.All) == 0 {
+		return releve.Reason(releve.Known("there is no licence", "licence-why-none"))
+	}
+	lacks := r.Level
+	if !r.May(releve.Base) {
+		lacks = releve.Base
+	}
+	var nearest Held // of those that would do
+	for _, h := range r.All {
+		if gives(h.Level, lacks) && (h.State == Expired && (nearest.State != Expired || h.Until.After(nearest.Until)) || h.State == Future && nearest.State == "") {
+			nearest = h
+		}
+	}
+	switch {
+	case nearest.State == Expired:
+		return releve.Reason(releve.Known("it has expired", "licence-why-expired", "serial", nearest.Serial, "level", string(nearest.Level), "date", nearest.LastDay()))
+	case nearest.State == Future:
+		return releve.Reason(releve.Known("it has not begun", "licence-why-future", "serial", nearest.Serial, "date", nearest.FirstDay()))
+	case lacks == releve.HighAvailability && r.May(releve.Mirroring) && r.May(releve.Backup):
+		return releve.Reason(releve.Known("two do not make it", "licence-why-two"))
+	}
+	return releve.Reason(releve.Known("no licence gives it", "licence-why-missing", "level", string(lacks)))
+}
+
+// Sentence says how a licence stands, nothing where it simply holds.
+func (h Held) Sentence() releve.Sentence {
+	switch h.State {
+	case Future:
+		return releve.Say("licence-future", "date", h.FirstDay())
+	case Expired:
+		return releve.Say("licence-expired", "date", h.LastDay())
+	case Replaced:
+		return releve.Say("licence-replaced", "serial", h.By)
+	case Contradicts:
+		return releve.Say("licence-contradicts", "serial", h.Serial, "issuer", h.Issuer)
+	}
+	return releve.Sentence{}
+}
+
+func moment(t time.Time) string { return t.Format("2006-01-02 15:04") }
+
+// lastDay is the last whole day before a moment at which a licence ends.
+func lastDay(end time.Time) string { return end.Add(-time.Nanosecond).UTC().Format(time.DateOnly) }

@@ -1,0 +1,36 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+
+	"releve/screen/view"
+)
+
+// Licences are this server's, and through it the other's (SPEC L1).
+type Licences interface {
+	Licences() view.Licences
+	// InstallLicence keeps a licence, or says in its answer why it is refused.
+	InstallLicence(ctx context.Context, file []byte, dryRun bool) (view.Installed, error)
+}
+
+// errLicenceLong is a body that no licence has. A licence that is only a little too long says so
+// itself.
+var errLicenceLong = errors.New("that is no licence: it is far too long")
+
+func (s *Server) licenceRoutes(mux *http.ServeMux) {
+	keeper := s.options.Licences
+	if keeper == nil {
+		return
+	}
+	mux.HandleFunc("GET /api/licences", func(w http.ResponseWriter, _ *http.Request) { answer(w, keeper.Licences()) })
+	mux.HandleFunc("POST /api/licences", answering(func(r *http.Request) (any, error) {
+		file, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, badRequest{errLicenceLong}
+		}
+		return keeper.InstallLicence(r.Context(), file, r.URL.Query().Get("dry-run") == "true")
+	}))
+}

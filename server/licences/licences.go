@@ -1,0 +1,227 @@
+// Package licences keeps a site's licences on this server, says what they allow and when a level
+// falls back, and sees to it that both servers know each of them (SPEC L1, L2): one that is
+// installed on either is told to the other, at once or when that is back.
+//
+// It keeps nobody from anything. What it finds out is shown and announced; what cannot be read
+// is said, and the server runs.
+package licences
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"releve"
+	"releve/rules/licence"
+	"releve/screen/view"
+	"releve/server/order"
+)
+
+const (
+	// beat is how often it is looked whether there is anything to do. It costs a comparison.
+	beat = time.Minute
+	// soon is how often while the other server has not been told all.
+	soon = 10 * time.Second
+	// lookEach is how often licences are read again and weighed. Their days have 24 of it.
+	lookEach = time.Hour
+)
+
+// Options are what a Keeper is made of.
+type Options struct {
+	Dir     string // where licences are kept; made when there is one
+	Site    string
+	Issuers licence.Issuers
+	Runs    func() licence.Running // what the site runs now
+
+	Link  order.Link
+	Front Front
+	Log   *slog.Logger
+
+	Wall func() time.Time     // the machine's clock; time.Now when nil
+	Boot func() time.Duration // CLOCK_BOOTTIME when nil
+}
+
+// Front is who this server tells, and who knows whether the other is there to be told.
+type Front interface {
+	Explain(severity releve.Severity, what releve.Sentence)
+	Notice(about string, what releve.Sentence)
+	Licensed(view.Licences)
+	OtherHeard() bool
+}
+
+// Keeper keeps the licences of a site on this server.
+type Keeper struct {
+	o     Options
+	shelf shelf
+	asked chan struct{} // somebody changed something: look at the other server too
+
+	mu     sync.Mutex // of all below, and of what is on the shelf
+	held   []kept
+	memory licence.Memory
+	looked time.Duration // when the clock was last looked at, by CLOCK_BOOTTIME; 0: never
+	other  theirClock
+	shared map[string]bool // ids that the other server said it holds
+	said   []licence.Notice
+	broken map[string]bool // files that cannot be read, and were told
+	shown  view.Licences
+}
+
+// kept is a licence with its file's text.
+type kept struct {
+	licence.Licence
+	text []byte
+}
+
+// theirClock is what the other server's clock showed.
+type theirClock struct {
+	wall time.Time
+	at   time.Duration // by our CLOCK_BOOTTIME
+}
+
+// New makes a keeper, which has looked at what is kept. It never fails: what cannot be read is
+// told when it runs.
+func New(o Options) *Keeper {
+	if o.Wall == nil {
+		o.Wall = time.Now
+	}
+	if o.Boot == nil {
+		o.Boot = boottime
+	}
+	k := &Keeper{o: o, shelf: shelf(o.Dir), asked: make(chan struct{}, 1), broken: map[string]bool{}}
+	k.memory, _ = k.shelf.remembered()
+	return k
+}
+
+// boottime goes on while the machine sleeps (RULES R19).
+func boottime() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		panic("CLOCK_BOOTTIME cannot be read: " + err.Error()) // Linux has it since 2.6.39
+	}
+	return time.Duration(ts.Nano())
+}
+
+// Run looks and tells until ctx ends.
+func (k *Keeper) Run(ctx context.Context) {
+	k.look()
+	wait := time.NewTimer(0)
+	defer wait.Stop()
+	told := time.Duration(-1) // when the other server last was, while it is heard; negative: not yet
+	for {
+		select {
+		case <-ctx.Done():
+			k.look() // what has run until now has passed
+			return
+		case <-k.asked:
+			told = -1
+		case <-wait.C:
+		}
+		told = k.meet(ctx, told)
+		if k.o.Boot()-k.lastLook() >= lookEach {
+			k.look()
+		}
+		if told < 0 {
+			wait.Reset(releve.UntilBeat(time.Now(), soon))
+		} else {
+			wait.Reset(releve.UntilBeat(time.Now(), beat))
+		}
+	}
+}
+
+// meet tells the other server, where that is to be done, and gives when it was told last.
+func (k *Keeper) meet(ctx context.Context, told time.Duration) time.Duration {
+	now := k.o.Boot()
+	switch {
+	case !k.o.Front.OtherHeard():
+		return -1
+	case told >= 0 && now-told < lookEach:
+		return told
+	case k.exchange(ctx) != nil:
+		return -1
+	}
+	k.look()
+	return now
+}
+
+func (k *Keeper) lastLook() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.looked
+}
+
+// Licences is what they said at the last look.
+func (k *Keeper) Licences() view.Licences {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.shown
+}
+
+// look reads what is kept, weighs it, and shows and tells what is new.
+func (k *Keeper) look() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.read()
+	k.weigh()
+}
+
+// weigh takes the clock and the licences that are held, and keeps what has to be remembered.
+func (k *Keeper) weigh() {
+	wall, boot := k.o.Wall(), k.o.Boot()
+	look := licence.Look{Wall: wall, Other: k.other.now(boot)}
+	if k.looked != 0 {
+		look.Ran = boot - k.looked
+	}
+	k.memory.Clock, k.looked = k.memory.Clock.After(look), boot
+	ruling, memory := k.verdict(k.licences(), wall)
+	k.memory = memory
+	k.noteDisk("memory", k.shelf.remember(memory))
+	k.announce(ruling.Notices(wall))
+	k.shown = k.viewOf(ruling, wall)
+	k.o.Front.Licensed(k.shown)
+}
+
+func (k *Keeper) verdict(all []licence.Licence, wall time.Time) (licence.Ruling, licence.Memory) {
+	return licence.Verdict(all, k.o.Runs(), k.memory, wall.Location())
+}
+
+func (k *Keeper) licences() (all []licence.Licence) {
+	for _, l := range k.held {
+		all = append(all, l.Licence)
+	}
+	return all
+}
+
+// otherLasts is how long another's clock is taken to go right by itself.
+const otherLasts = 2 * lookEach
+
+// now is what the other server's clock shows, zero when it was not heard lately.
+func (c theirClock) now(boot time.Duration) time.Time {
+	if c.wall.IsZero() || boot-c.at > otherLasts {
+		return time.Time{}
+	}
+	return c.wall.Add(boot - c.at)
+}
+
+// announce says what was not said before, and that a level is licensed again.
+func (k *Keeper) announce(now []licence.Notice) {
+	for _, n := range now {
+		if !slices.ContainsFunc(k.said, same(n)) {
+			k.o.Front.Explain(n.Severity, n.What)
+		}
+	}
+	over := func(all []licence.Notice) bool {
+		return slices.ContainsFunc(all, func(n licence.Notice) bool { return n.Severity.AtLeast(releve.Major) })
+	}
+	if over(k.said) && !over(now) {
+		k.o.Front.Explain(releve.Cleared, releve.Say("licence-again", "level", string(k.o.Runs().Level)))
+	}
+	k.said = now
+}
+
+func same(as licence.Notice) func(licence.Notice) bool {
+	return func(n licence.Notice) bool { return sentence(n.What) == sentence(as.What) }
+}
