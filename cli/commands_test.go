@@ -1,14 +1,19 @@
 package cli_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"releve/config"
 )
 
 // exits CODE COMMAND…: the command ends with that code.
@@ -36,6 +41,54 @@ func layOut(ts *testscript.TestScript, _ bool, args []string) {
 		"--reception-password", receptionPassword, "--standby-password", standbyPassword, "--operator", operator,
 		"--main-data", fileIn(ts, "m"), "--secondary-data", fileIn(ts, "s"),
 	}, args...)...))
+}
+
+// site-id NAME: the variable holds the id of the site in $SITE.
+func siteID(ts *testscript.TestScript, _ bool, args []string) {
+	conf, mistakes := config.Load(fileIn(ts, "main.toml"))
+	if len(mistakes) > 0 {
+		ts.Fatalf("%v", mistakes)
+	}
+	ts.Setenv(args[0], conf.Site.ID)
+}
+
+// licensed SEAT CHANNELS SERIAL…: that server holds these licences before long, and for what the
+// site runs as many channels are licensed.
+func (s *scene) licensed(args []string) error {
+	return s.before(func(ctx context.Context) error {
+		l, err := s.client(args[0]).Licences(ctx)
+		if err != nil {
+			return err
+		}
+		var serials []string
+		for _, one := range l.All {
+			serials = append(serials, one.Serial)
+		}
+		slices.Sort(serials)
+		if fmt.Sprint(l.ForChannels) != args[1] || !slices.Equal(serials, args[2:]) {
+			return fmt.Errorf("the %s holds %v, for %d channels", args[0], serials, l.ForChannels)
+		}
+		return nil
+	})
+}
+
+// before waits until what look finds is no error any more.
+func (s *scene) before(look func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), protectLimit)
+	defer cancel()
+	ticks := time.NewTicker(50 * time.Millisecond)
+	defer ticks.Stop()
+	for {
+		err := look(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ticks.C:
+		case <-ctx.Done():
+			return fmt.Errorf("not within %s: %w", protectLimit, err)
+		}
+	}
 }
 
 // now NAME: the variable holds the time, as --at wants it.

@@ -20,6 +20,7 @@ import (
 	"releve/app"
 	"releve/config"
 	"releve/config/site"
+	"releve/rules/licence"
 	"releve/screen/words"
 )
 
@@ -77,6 +78,7 @@ var causes = []struct {
 	{releve.ErrNotOnDuty, codeForbidden, "not-on-duty"},
 	{releve.ErrNoVote, codeForbidden, "no-vote"},
 	{releve.ErrVoteAsked, codeForbidden, "vote-asked"},
+	{licence.ErrRefused, codeForbidden, "licence-refused"},
 	{releve.ErrForbidden, codeForbidden, "not-allowed"},
 	{releve.ErrBusy, codeBusy, "running"},
 	{releve.ErrUnreachable, codeUnreachable, "unreachable"},

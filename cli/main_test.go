@@ -57,6 +57,8 @@ func TestManual(t *testing.T) {
 			"untouched": onScene((*scene).untouched),
 			"spoil-row": onScene((*scene).spoilRow),
 			"replace":   replace,
+			"site-id":   siteID,
+			"licensed":  onScene((*scene).licensed),
 
 			"ends-in":     endsIn,
 			"one-for-all": onScene((*scene).oneForAll),

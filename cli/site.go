@@ -56,6 +56,7 @@ func newInit(s *settings) *cobra.Command {
 	f.StringVar(&from, "from", "", "")
 	f.StringVar(&o.Name, "name", "", "")
 	f.StringVar(&level, "level", string(o.Level), "")
+	f.BoolVar(&o.Demonstration, "demonstration", false, "")
 	f.StringVar(&p.pbx, "pbx", "", "")
 	f.StringVar(&o.Domain, "domain", "", "")
 	f.StringSliceVar(&o.Networks, "networks", nil, "")

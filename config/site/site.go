@@ -13,6 +13,7 @@ import (
 	"releve"
 	"releve/config"
 	"releve/rules/attendant"
+	"releve/rules/licence"
 )
 
 // Options are what a site has of its own. Start from [Defaults].
@@ -21,6 +22,10 @@ type Options struct {
 	Name     string
 	Language releve.Language
 	Level    releve.Level
+
+	// Demonstration marks the site as one to try Relève with, by its id: licences that
+	// everybody can issue hold there, and nowhere else.
+	Demonstration bool
 
 	Main, Secondary Server
 
@@ -129,6 +134,9 @@ func Init(o Options) (Written, error) {
 	}
 	derived := o.derivePlan()
 	id := rand.Text()
+	if o.Demonstration {
+		id = licence.DemonstrationSite + id
+	}
 	files, err := o.files(id, time.Now())
 	if err != nil {
 		return Written{}, err

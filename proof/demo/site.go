@@ -9,8 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"releve"
+	"releve/config"
+	"releve/rules/licence"
 	"releve/screen/words"
 )
 
@@ -56,7 +59,7 @@ func dataOf(site string, seat releve.Seat) string { return filepath.Join(site, s
 func initSite(ctx context.Context, binary string, p Plan) (Site, error) {
 	name := words.Text(p.Language, "demo.site")
 	args := []string{
-		"init", "--dir", p.Dir, "--name", name, "--language", string(p.Language),
+		"init", "--demonstration", "--dir", p.Dir, "--name", name, "--language", string(p.Language),
 		"--pbx", p.PBX.String(), "--domain", domain, "--networks", "127.0.0.0/8", "--reception-number", number,
 		"--reception-password", receptionPassword, "--standby-password", standbyPassword, "--operator", operator,
 		"--main-host", p.Main.String(), "--secondary-host", p.Secondary.String(),
@@ -66,7 +69,40 @@ func initSite(ctx context.Context, binary string, p Plan) (Site, error) {
 		args = append(args, "--account", p.Account)
 	}
 	site := Site{filepath.Join(p.Dir, "main.toml"), filepath.Join(p.Dir, "secondary.toml")}
-	return site, run(ctx, func(string) {}, binary, args...)
+	if err := run(ctx, func(string) {}, binary, args...); err != nil {
+		return site, err
+	}
+	return site, license(p, site, name)
+}
+
+// license gives both servers the licences for what they run, before they start. Later an
+// operator installs them on one, by `releve licence install`.
+func license(p Plan, site Site, name string) error {
+	conf, mistakes := config.Load(site.MainConfig)
+	if len(mistakes) > 0 {
+		return fmt.Errorf("%s: %v", site.MainConfig, mistakes)
+	}
+	today := time.Now().UTC().Truncate(24 * time.Hour)
+	for i, level := range []releve.Level{releve.Base, conf.Site.Level} {
+		l := licence.Licence{
+			Serial: fmt.Sprint("demo-", i+1), Site: conf.Site.ID, IssuedTo: name, Level: level, Channels: conf.SIP.Channels,
+			From: today, Until: today.Add(licence.DemonstrationLasts), Issued: today,
+		}
+		file, _, err := licence.Demonstrator().Sign(l)
+		if err != nil {
+			return err
+		}
+		for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
+			dir := filepath.Join(dataOf(p.Dir, seat), "licences")
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(dir, l.Serial+".licence"), file, 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // streets are tried until one has all its ports free: 127.0.N.x.
