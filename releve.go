@@ -167,3 +167,8 @@ type Entry struct {
 func UntilBeat(now time.Time, period time.Duration) time.Duration {
 	return now.Add(period).Round(period).Sub(now)
 }
+
+// UntilNextBeat is until the first such multiple after now: for what may wait no longer than one period.
+func UntilNextBeat(now time.Time, period time.Duration) time.Duration {
+	return now.Truncate(period).Add(period).Sub(now)
+}

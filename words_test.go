@@ -134,6 +134,9 @@ func TestLooksFallTogether(t *testing.T) {
 		if wait < period/2 || wait > period+period/2 {
 			t.Fatalf("%s, for a period of %s", wait, period)
 		}
+		if next := UntilNextBeat(now, period); next <= 0 || next > period || !now.Add(next).Truncate(period).Equal(now.Add(next)) {
+			t.Fatalf("the next beat is in %s, for a period of %s", next, period)
+		}
 		if due := now.Add(wait); !due.Truncate(period/2).Equal(due) || !due.Truncate(period).Equal(due) {
 			t.Fatalf("looked at %s, for a period of %s", due, period)
 		}

@@ -157,6 +157,7 @@ func (p *Peer) Command(ctx context.Context, name string, args json.RawMessage, e
 			return p.failure(ctx, err)
 		}
 		if line.End {
+			_ = lines.Scan() // there is no more: a connection that was read to its end is used again
 			return p.commandResult(ctx, line.Error)
 		}
 		if line.Part != nil {

@@ -31,6 +31,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"releve"
@@ -88,6 +89,8 @@ type Cluster struct {
 	logToken string // of the latest start: what begins the lines of PostgreSQL's log; the turn's holder changes it
 
 	asking statements // of our own sessions, not answered yet
+
+	advanced atomic.Uint64 // where the mirror was when the salvage slot had come there
 
 	stalls time.Duration // after which what makes no progress is ended; 0 is stallLimit
 

@@ -160,14 +160,19 @@ func (c *Cluster) noRoomIn(dir string) error {
 	return &releve.Fault{Cause: ErrDiskFull, Why: releve.Say(code, "directory", place(dir), "free", strconv.FormatInt(free, 10))}
 }
 
-// probeDisk writes a few bytes and waits until they are on the disk.
+// probeFormat is of one length: each look writes over what the one before wrote. To cut the file off
+// and give its block back each time would cost more than the write.
+const probeFormat = "2006-01-02T15:04:05.000000000Z\n"
+
+// probeDisk writes a few bytes and waits until they are on the disk. That there is room for more
+// is noRoom's to see.
 func (c *Cluster) probeDisk() error {
 	// The directory is the account's: never follow a link that it may have put there.
-	file, err := os.OpenFile(c.path("probe"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
+	file, err := os.OpenFile(c.path("probe"), os.O_WRONLY|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteString(time.Now().UTC().Format(time.RFC3339Nano) + "\n")
+	_, err = file.WriteString(time.Now().UTC().Format(probeFormat))
 	return errors.Join(err, file.Sync(), file.Close())
 }
 

@@ -31,10 +31,13 @@ WHERE w.wait_event_type = 'Lock' AND w.application_name = ANY($1)
 // ownNames are the application names of our own sessions.
 var ownNames = []string{RoleOwner, controlName, verifyName}
 
-// Holders are those whom our sessions wait for now. While ours ask for nothing, as through
-// most nights, nobody does, and PostgreSQL is not asked either.
+// prompt is an answer that nobody had to wait for.
+const prompt = 50 * time.Millisecond
+
+// Holders are those whom our sessions wait for now. While ours ask for nothing, or have asked
+// this moment, as through most nights, nobody does, and PostgreSQL is not asked either.
 func (c *Cluster) Holders(ctx context.Context) ([]Holder, error) {
-	if !c.asking.any() {
+	if !c.asking.lasting(prompt) {
 		return nil, nil
 	}
 	pool, err := c.control()

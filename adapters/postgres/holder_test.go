@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -20,7 +21,7 @@ func TestAForgottenTransactionIsKnownAndEnded(t *testing.T) {
 		_, err := someone.Exec(within(t), statement).ReadAll()
 		must(t, err)
 	}
-	if held, err := c.Holders(within(t)); err != nil || len(held) != 0 || c.asking.any() {
+	if held, err := c.Holders(within(t)); err != nil || len(held) != 0 || c.asking.lasting(0) {
 		t.Errorf("before anything waits: %+v, %v", held, err)
 	}
 	record := func() error {
@@ -50,7 +51,36 @@ func TestAForgottenTransactionIsKnownAndEnded(t *testing.T) {
 	}
 	must(t, c.EndHolder(within(t), held[0]))
 	until(t, "ours goes on", func() bool { return record() == nil })
-	if held, err := c.Holders(within(t)); err != nil || len(held) != 0 || c.asking.any() {
+	if held, err := c.Holders(within(t)); err != nil || len(held) != 0 || c.asking.lasting(0) {
 		t.Errorf("%+v, %v, and the count of what is asked stands at %d", held, err, c.asking.asked.Load())
 	}
+}
+
+// What was asked this moment waits for nobody yet: those who look on one beat do not make each
+// other look closer.
+func TestWhatWasAskedThisMomentIsNotLasting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s statements
+		if s.lasting(0) {
+			t.Error("nothing was asked")
+		}
+		s.begin()
+		if s.lasting(prompt) || !s.lasting(0) {
+			t.Error("it was asked this moment")
+		}
+		time.Sleep(prompt)
+		s.begin() // while another is under way
+		if !s.lasting(prompt) {
+			t.Error("it was asked a while ago")
+		}
+		s.end()
+		s.end()
+		if s.lasting(0) {
+			t.Error("all is answered")
+		}
+		s.begin()
+		if s.lasting(prompt) {
+			t.Error("it counts from the one before")
+		}
+	})
 }

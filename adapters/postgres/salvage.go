@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"releve"
 )
 
 // The salvage slot stands on the owner where the mirror's flushed position was a moment
@@ -70,12 +72,18 @@ func (c *Cluster) AdvanceSalvageSlot(ctx context.Context) error {
 		return err
 	}
 	to := m.Flush - min(m.Flush, slotMargin)
+	if releve.LSN(c.advanced.Load()) == to {
+		return nil
+	}
 	err = c.inDatabase(ctx, advanceLimit, func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, `
+		moved, err := conn.Exec(ctx, `
 SELECT pg_replication_slot_advance(slot_name, least($2::text::pg_lsn, confirmed_flush_lsn + $3::bigint::numeric))
 FROM pg_replication_slots
 WHERE slot_name = $1 AND confirmed_flush_lsn < $2::text::pg_lsn AND NOT active AND wal_status <> 'lost'`,
 			salvageSlot, to.String(), int64(advanceMost))
+		if err == nil && moved.RowsAffected() == 0 {
+			c.advanced.Store(uint64(to)) // until the mirror goes on, as through most nights, there is nothing to move
+		}
 		return err
 	})
 	if err != nil {

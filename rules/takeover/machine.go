@@ -401,24 +401,31 @@ func (m *Machine) shouldCheck() bool {
 	if m.Waiters > 0 && m.RoundBegan < m.FirstWaited && m.RoundsOut < roundsAtOnce {
 		return true // the first call that waits arrived after the last round began
 	}
-	return m.RoundsOut == 0 && m.Now-m.Count.LastTo >= m.period()
+	from, _ := m.RoundDue()
+	return m.Now >= from
 }
 
-// period is the pause between two rounds.
-func (m *Machine) period() time.Duration {
-	if m.Waiters > 0 || m.Count.Failed > 0 && m.Count.Failed < m.Settings.Rounds {
-		return m.Settings.Pause
-	}
-	return m.Settings.Watch
+// hurried: a call waits for the next round, or the last ones failed and no verdict is reached.
+func (m *Machine) hurried() bool {
+	return m.Waiters > 0 || m.Count.Failed > 0 && m.Count.Failed < m.Settings.Rounds
 }
 
-// RoundDue is when time alone brings the next round, while nobody calls. One that is out
-// ends by an event.
-func (m *Machine) RoundDue() time.Duration {
+// watchEarly is the share of the pause between two rounds of the watch by which one may begin
+// early. Who looks on a beat so begins each on the beat: the last one has ended a moment after its own.
+const watchEarly = 5
+
+// RoundDue is from when and by when time alone brings the next round, while nobody calls. One
+// that is out ends by an event.
+func (m *Machine) RoundDue() (from, by time.Duration) {
 	if !m.isVerifier() || m.RoundsOut > 0 {
-		return m.Now + time.Hour
+		return m.Now + time.Hour, m.Now + time.Hour
 	}
-	return m.Count.LastTo + m.period()
+	if m.hurried() {
+		due := m.Count.LastTo + m.Settings.Pause
+		return due, due
+	}
+	by = m.Count.LastTo + m.Settings.Watch
+	return by - m.Settings.Watch/watchEarly, by
 }
 
 func (m *Machine) verdictReached() bool {

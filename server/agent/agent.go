@@ -71,6 +71,7 @@ type Agent struct {
 	pbxHeard atomic.Int64  // when a question was sent for the other that the PBX answered (Now)
 	brought  atomic.Int64  // until when the next word of the other is awaited without a question (Now)
 	kick     chan struct{} // tell the other now
+	unheard  *time.Timer   // until the other is to be asked for its word
 	ill      atomic.Pointer[illness]
 	data     data
 	guide    *guide.Guide
@@ -96,6 +97,7 @@ func New(f *Front, o Options) *Agent {
 		claims:  make(chan claim, 1), // the machine has one out at a time
 		machine: f.Machine(),
 		kick:    make(chan struct{}, 1),
+		unheard: time.NewTimer(exchangePeriod),
 		lifeID:  rand.Text(),
 	}
 	a.guide = guide.New(guided{a})
@@ -113,6 +115,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer cancel()
 	a.life = ctx
 	a.step(ctx, takeover.Event{Boot: &boot})
+	defer a.unheard.Stop()
 	a.watch(ctx)
 	a.loop(ctx)
 	return nil
@@ -194,7 +197,28 @@ func (a *Agent) nextLook() time.Duration {
 	if a.machine.Waiters > 0 {
 		return tick
 	}
-	return max(min(a.beat(loopLooks, quiet), a.machine.RoundDue()-a.Now()), time.Millisecond)
+	period := quiet
+	if a.calm() && a.hearsAll() {
+		period = calmPeriod
+	}
+	look := releve.UntilNextBeat(time.Now(), period) + a.place(loopLooks)
+	return max(min(look, a.untilRound()), time.Millisecond)
+}
+
+// hearsAll: the PBX answers, and the other's last word is as young as one is where each round of
+// the watch brings one. Nothing is near the time at which silence tells something.
+func (a *Agent) hearsAll() bool {
+	m := &a.machine
+	return m.PBX.Heard && a.Now()-m.OtherAt < calmPeriod+calmPeriod/4
+}
+
+// untilRound is how long to wait for the next round of the watch: until a beat, where one lies
+// between the first moment at which it may begin and the last.
+func (a *Agent) untilRound() time.Duration {
+	from, by := a.machine.RoundDue()
+	wait, now := a.Now(), time.Now()
+	beat := now.Add(by-wait).Truncate(calmPeriod).Sub(now) + a.place(loopLooks)
+	return max(beat, from-wait)
 }
 
 // step lets the machine take in one event and carries out what it says. A list
@@ -212,6 +236,7 @@ func (a *Agent) step(ctx context.Context, e takeover.Event) {
 		}
 	}
 	a.publish()
+	a.news = a.news || urgent(a.machine) && !urgent(before) // and the answer is the young word that is needed
 	a.tell()
 	a.keep(e.Boot != nil)
 	if shown(before) != shown(a.machine) {

@@ -34,6 +34,45 @@ func TestTheWordsOfBothTravelWithTheWatch(t *testing.T) {
 	}
 }
 
+// On a calm site the rounds of the watch fall on the beat on which everything else is looked at: a
+// server pays for its wake-ups. None comes later for that than a round ended and a pause was over.
+func TestTheWatchFallsOnTheBeat(t *testing.T) {
+	const beat, moment = 500 * time.Millisecond, 5 * time.Millisecond
+	playProtected(t, func(t *testing.T, s *sim.Site) {
+		s.Until("both settled", 2*time.Second, bothSettled(s))
+		time.Sleep(5 * beat) // a round that was off the beat comes to it
+		standby := s.Secondary().Agent()
+		var rounds int
+		for last := standby.Machine().RoundBegan; rounds < 20; time.Sleep(time.Millisecond) {
+			m := standby.Machine()
+			if m.RoundBegan == last {
+				continue
+			}
+			began := time.Now().Add(m.RoundBegan - standby.Now())
+			if after := began.Sub(began.Truncate(beat)); after > moment || m.RoundBegan-last > beat+moment {
+				t.Fatalf("a round begins %s after the beat, %s after the last one\n%s", after, m.RoundBegan-last, s.Trace())
+			}
+			last, rounds = m.RoundBegan, rounds+1
+		}
+	})
+}
+
+// However calm a site is, each loop takes a step within half a second: what time alone brings is
+// seen, and a server that slept notices.
+func TestACalmLoopTurnsTwiceASecond(t *testing.T) {
+	playProtected(t, func(t *testing.T, s *sim.Site) {
+		s.Until("both settled", 2*time.Second, bothSettled(s))
+		for range 10_000 {
+			for _, server := range []*sim.Server{s.Main(), s.Secondary()} {
+				if turned := server.Agent().Turned(); turned > 501*time.Millisecond {
+					t.Fatalf("the loop took its last step %s ago\n%s", turned, s.Trace())
+				}
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
+}
+
 // A server looks at its database half as often while nobody waits for anything.
 func TestACalmSiteIsLookedAtHalfAsOften(t *testing.T) {
 	const looks, seldom, often = 20, 22, 35 // of those that are half a second apart

@@ -31,11 +31,8 @@ func (a *Agent) check(parent context.Context, m takeover.Machine) {
 
 	var mu sync.Mutex
 	var paths sync.WaitGroup
-	ask := func(path string, wait time.Duration, f func(context.Context, releve.CheckQuestion) (takeover.Reply, error)) {
+	ask := func(path string, f func(context.Context, releve.CheckQuestion) (takeover.Reply, error)) {
 		paths.Go(func() {
-			if !pause(ctx, wait, nil) {
-				return
-			}
 			reply, err := f(ctx, question)
 			if err != nil {
 				reply = takeover.Reply{Why: releve.Reason(err)}
@@ -53,20 +50,19 @@ func (a *Agent) check(parent context.Context, m takeover.Machine) {
 		})
 	}
 	if question.Call {
-		ask("peer", 0, a.parts.Link.Check) // nothing beside what the caller waits for
+		ask("peer", a.parts.Link.Check) // nothing beside what the caller waits for
 	} else {
-		ask("peer", 0, a.checkAndTell(parent))
+		ask("peer", a.checkAndTell(parent))
 	}
-	ask("sip", ahead, a.parts.Telephone.CheckOther)
-	paths.Go(func() {
-		if !pause(ctx, ahead, nil) {
-			return
-		}
-		err := a.parts.Telephone.Options(ctx)
-		mu.Lock()
-		r.Control = err == nil
-		mu.Unlock()
-	})
+	if pause(ctx, ahead, nil) {
+		ask("sip", a.parts.Telephone.CheckOther)
+		paths.Go(func() {
+			err := a.parts.Telephone.Options(ctx)
+			mu.Lock()
+			r.Control = err == nil
+			mu.Unlock()
+		})
+	}
 	paths.Wait()
 	r.Ended = a.Now()
 	a.send(parent, takeover.Event{Round: &r})
@@ -78,7 +74,7 @@ func (a *Agent) checkAndTell(ctx context.Context) func(context.Context, releve.C
 	return func(limit context.Context, q releve.CheckQuestion) (takeover.Reply, error) {
 		own, asked := a.Message(), a.Now()
 		return a.parts.Link.CheckAndTell(limit, q, own, func(m Message) {
-			a.brought.Store(int64(asked + broughtFor))
+			a.bring(asked + broughtLasts)
 			a.hear(ctx, m, asked)
 		})
 	}

@@ -554,6 +554,10 @@ func TestAWordThatWasOvertakenIsNoNews(t *testing.T) {
 // the word of ours that it was told upon, and that one of the version before names none.
 func TestAWordThatNobodyAskedForIsNotFresh(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *sim.Site) {
+		s.Until("the word before tells of an answer that is not young", 5*time.Second, func() bool {
+			m := s.Main().Agent().Machine()
+			return m.Other.PBXAgo > 200*time.Millisecond
+		})
 		word := s.Secondary().Agent().Message()
 		word.Status.PBXAgo = 0
 		const waited = 100 * time.Millisecond

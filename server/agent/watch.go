@@ -14,7 +14,7 @@ import (
 const (
 	exchangePeriod = 400 * time.Millisecond
 	exchangeLimit  = 500 * time.Millisecond
-	broughtFor     = 650 * time.Millisecond // a word that came without a question: two more may fail before the other counts as silent
+	broughtLasts   = 650 * time.Millisecond // a word that came without a question: two more may fail before the other counts as silent
 	databasePeriod = 250 * time.Millisecond
 	calmPeriod     = 500 * time.Millisecond // of the database, where nobody waits for anything
 	databaseLimit  = time.Second
@@ -22,7 +22,8 @@ const (
 	healthPeriod   = 750 * time.Millisecond
 	healthLimit    = 2 * time.Second // a proof has a shorter limit of its own
 	slowPatience   = 4 * time.Second // a busy disk answers late; callers are answered meanwhile
-	pbxPeriod      = 700 * time.Millisecond
+	pbxPeriod      = 500 * time.Millisecond
+	pbxKnown       = 700 * time.Millisecond // an answer this young to a question for the other spares one
 	pbxLimit       = 400 * time.Millisecond
 	voicePeriod    = 500 * time.Millisecond
 )
@@ -55,19 +56,23 @@ func pause(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 // no wake-up of its own, and in virtual time the same story twice.
 const (
 	loopLooks = time.Duration(iota) * 20 * time.Microsecond
-	exchangeLooks
 	databaseLooks
 	healthLooks
 	pbxLooks
 	voiceLooks
 )
 
-// beat is how long to wait to look again at what is looked at each so often.
-func (a *Agent) beat(place, period time.Duration) time.Duration {
+// place is how long after the beat this server's turn comes.
+func (a *Agent) place(order time.Duration) time.Duration {
 	if a.Settings.Seat == releve.Secondary {
-		place += 10 * time.Microsecond
+		return order + 10*time.Microsecond
 	}
-	return releve.UntilBeat(time.Now(), period) + place
+	return order
+}
+
+// beat is how long to wait to look again at what is looked at each so often.
+func (a *Agent) beat(order, period time.Duration) time.Duration {
+	return releve.UntilBeat(time.Now(), period) + a.place(order)
 }
 
 // watchOther tells the other our status and hears its own, at a steady pace and
@@ -88,31 +93,38 @@ func (a *Agent) watchOther(ctx context.Context) {
 // untilExchange waits until the next exchange is due, or there is news to tell, and says
 // whether to go on.
 func (a *Agent) untilExchange(ctx context.Context) bool {
-	for wait := exchangePeriod; wait > 0; wait = a.broughtLately() {
-		timer := time.NewTimer(wait)
+	for wait := exchangePeriod; wait > 0; wait = a.broughtFor() {
+		a.unheard.Reset(wait)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return false
 		case <-a.kick:
-			timer.Stop()
 			return true
-		case <-timer.C:
+		case <-a.unheard.C:
 		}
 	}
 	return true
 }
 
-// broughtLately is how long to wait before looking again whether an exchange is needed; 0: it
-// is. None is while rounds bring both words. Where the other's word may soon decide something
-// its age matters, and no answer is younger than that to a question of ours.
-func (a *Agent) broughtLately() time.Duration {
-	m := a.Machine()
-	rests := time.Duration(a.brought.Load()) - a.Now()
-	if m.Suspended || m.Owns() && !m.PBX.Heard || rests < databasePeriod/2 {
+// broughtFor is how long no exchange is needed yet, 0 where one is. None is while rounds bring
+// both words.
+func (a *Agent) broughtFor() time.Duration {
+	if urgent(a.Machine()) {
 		return 0
 	}
-	return a.beat(exchangeLooks, databasePeriod)
+	return time.Duration(a.brought.Load()) - a.Now()
+}
+
+// urgent: the other's word may soon decide something. Its age matters, and no answer is younger
+// than that to a question of ours.
+func urgent(m takeover.Machine) bool { return m.Suspended || m.Owns() && !m.PBX.Heard }
+
+// bring takes in that a word came without an exchange: until when the next may be awaited so.
+func (a *Agent) bring(until time.Duration) {
+	a.brought.Store(int64(until))
+	if wait := a.broughtFor(); wait > 0 {
+		a.unheard.Reset(wait)
+	}
 }
 
 // Heard takes in what the other told by itself, and answers with our own. What it had heard
@@ -121,7 +133,7 @@ func (a *Agent) Heard(ctx context.Context, m Message) Message {
 	var asked time.Duration
 	if m.Upon.Life == a.lifeID {
 		asked = m.Upon.Said
-		a.brought.Store(int64(min(a.Now()+broughtFor, asked+2*broughtFor)))
+		a.bring(min(a.Now()+broughtLasts, asked+2*broughtLasts))
 	}
 	a.hear(ctx, m, asked)
 	return a.Message()
@@ -304,7 +316,7 @@ func (a *Agent) watchPBX(ctx context.Context) {
 		// From the question on: one that waited in vain delays the next no further, or a PBX that
 		// restarts would be heard so late that its silence passed for one of this server's alone.
 		next = time.Now().Add(a.beat(pbxLooks, pbxPeriod))
-		if heard := time.Duration(a.pbxHeard.Load()); heard > last && a.Now()-heard < pbxPeriod {
+		if heard := time.Duration(a.pbxHeard.Load()); heard > last && a.Now()-heard < pbxKnown {
 			last = heard
 			a.send(ctx, takeover.Event{PBX: &takeover.PBX{Heard: true, Ago: a.Now() - last}})
 			continue

@@ -36,10 +36,10 @@ type Sink interface {
 }
 
 const (
-	batch  = 500                    // facts in one transaction: a second of 200 busy channels
-	again  = 200 * time.Millisecond // after a first failure or a fact, for a source that cannot say when
-	seldom = 8 * again              // at most, after nothing or a failure and again
-	asking = 5 * time.Second        // limit of one question to a spool: the other server's may be silent
+	batch  = 500                     // facts in one transaction: a second of 200 busy channels
+	again  = 200 * time.Millisecond  // after a first failure or a fact, for a source that cannot say when
+	seldom = 1500 * time.Millisecond // at most, after nothing or a failure and again
+	asking = 5 * time.Second         // limit of one question to a spool: the other server's may be silent
 )
 
 // Run carries until ctx ends. Each spool has its own carrier, so that a slow or
@@ -112,6 +112,9 @@ func (c *carrier) tell(ctx context.Context, err error) (turned bool) {
 func rest(ctx context.Context, more <-chan struct{}, pace time.Duration, left bool) bool {
 	var timer <-chan time.Time
 	if more == nil || left {
+		if pace == seldom {
+			pace = releve.UntilNextBeat(time.Now(), seldom)
+		}
 		t := time.NewTimer(pace)
 		defer t.Stop()
 		timer = t.C
