@@ -52,6 +52,12 @@ func (p *Phone) TestCall(ctx context.Context, a Account, number, testID string) 
 	return seen, l.hear(ctx)
 }
 
+// Call calls a number as a user of the PBX, and gives the call when it is answered. It bears testID
+// as [Phone.TestCall]'s does.
+func (p *Phone) Call(ctx context.Context, a Account, number, testID string) (*Leg, error) {
+	return p.call(ctx, a, number, testHeader, testID)
+}
+
 // hear waits for enough packets.
 func (l *Leg) hear(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond) // that of the packets

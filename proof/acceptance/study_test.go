@@ -171,7 +171,7 @@ func withoutLoaded(all []string) []string {
 	return slices.DeleteFunc(all, func(line string) bool {
 		check, _, _ := strings.Cut(line, " ")
 		return slices.Contains([]string{"latency", "loss", "disk-rate", "disk-sync", "disk-sync-worst", "pbx-answers"}, check) &&
-			strings.Contains(line, ": poor ")
+			strings.HasSuffix(line, " study-why-"+check)
 	})
 }
 

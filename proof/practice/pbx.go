@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strconv"
+	"sync"
 	"time"
 
 	"releve"
@@ -42,6 +43,7 @@ type PBXOptions struct {
 	RefuseCode int           // of Extra Refuse, default 403
 	MinExpires time.Duration // a shorter binding is lengthened, default 5 s
 	Hidden     bool          // a registration is answered without the list of contacts
+	Wary       bool          // who sends OPTIONS as nobody is heard no more
 	Diversion  bool          // overflowed calls say so (RFC 5806)
 	AuthCalls  bool          // calls need digest authentication (407)
 
@@ -58,6 +60,7 @@ type PBX struct {
 	endpoint  *sip.Endpoint
 	registrar *registrar
 	gate      *sip.Gate
+	banned    sync.Map // addresses that are heard no more
 }
 
 const allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, REFER, NOTIFY, INFO, UPDATE"
@@ -137,6 +140,9 @@ func (p *PBX) tell(e Event) {
 
 func (p *PBX) handle(tx *sip.ServerTx) {
 	req := tx.Request
+	if p.bans(req) {
+		return
+	}
 	switch {
 	case sip.Param(req.Get("To"), "tag") != "":
 		p.relayInDialog(tx)
@@ -155,6 +161,16 @@ func (p *PBX) handle(tx *sip.ServerTx) {
 		res.Add("Allow", allow)
 		tx.Respond(res)
 	}
+}
+
+// bans says whether a sender is heard no more: who once sent an OPTIONS as nobody, to a wary PBX.
+func (p *PBX) bans(req *sip.Message) bool {
+	host := sip.Param(req.Get("Via"), "received")
+	if p.options.Wary && req.Method == "OPTIONS" && userOf(req.Get("From")) == "" {
+		p.banned.Store(host, true)
+	}
+	_, banned := p.banned.Load(host)
+	return banned
 }
 
 // takeCall checks that a call may be made, and routes it by its number.

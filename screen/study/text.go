@@ -70,10 +70,13 @@ func (p paper) changes(b *strings.Builder, width int) {
 	}
 }
 
-// of are the findings that are one party's to change.
+// of are the findings that are one party's to change. Of a server that was not asked about there is
+// nothing to say: its levels are not decided.
 func (p paper) of(who releve.Party) []releve.Finding {
 	return slices.DeleteFunc(slices.Clone(p.Findings), func(f releve.Finding) bool {
-		return f.Who != who || f.Verdict == releve.StudyOK || f.Why.Code == ""
+		_, change := p.why(f)
+		alone := p.Question.Secondary == "" && f.Why.Code == "study-not-reached"
+		return f.Who != who || f.Verdict == releve.StudyOK || change == "" || alone
 	})
 }
 

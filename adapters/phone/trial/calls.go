@@ -47,11 +47,14 @@ func (t *trial) calls(ctx context.Context) (stopped releve.Sentence) {
 	if !t.bind(ctx, standby.phone, t.standby) {
 		return releve.Say("study-pbx-register-first")
 	}
-	defer t.leave(standby, t.standby)
+	defer t.leave(standby, t.standby) // also where the study is given up
 	t.busy(ctx, main, standby)
+	t.refer(ctx, main, standby)
 	main = t.silent(ctx, main, standby)
 	t.leave(main, t.reception)
 	t.unregistered(ctx, standby)
+	t.leave(standby, t.standby) // before the PBX may hear no more
+	t.userless(ctx, standby)
 	return releve.Sentence{}
 }
 
@@ -110,6 +113,7 @@ func (t *trial) bindings(ctx context.Context, main, second *desk) {
 	}
 	if n, _ := shows(ctx, second.phone, t.reception); n < 2 {
 		t.has("pbx-second", "", 0, study.SecondReplaces)
+		t.leaves("pbx-removal", releve.Say("study-pbx-one-binding"))
 		_ = second.phone.Unregister(ctx, t.reception)
 		return
 	}
@@ -139,7 +143,7 @@ func (t *trial) busy(ctx context.Context, main, standby *desk) {
 func (t *trial) refused(ctx context.Context, main, standby *desk, refusal int, first bool) bool {
 	c := t.call(ctx, standby)
 	defer c.stop()
-	o, came := main.next(ctx, soon)
+	o, came := main.next(ctx, c.at, soon)
 	if !came {
 		if first {
 			t.lacks("pbx-busy", "", releve.Say("study-pbx-no-call", "number", t.q.ReceptionNumber))
@@ -151,7 +155,7 @@ func (t *trial) refused(ctx context.Context, main, standby *desk, refusal int, f
 	}
 	at := time.Now()
 	_ = o.in.Refuse(486)
-	over, came := standby.next(ctx, soon)
+	over, came := standby.next(ctx, at, soon)
 	if !came {
 		if first {
 			t.lacks("pbx-busy", "", releve.Say("study-pbx-no-busy"))
@@ -174,7 +178,7 @@ func (t *trial) returns(ctx context.Context, main *desk, over offer, refusal int
 	}
 	at := time.Now()
 	_ = over.in.Refuse(refusal)
-	again, came := main.next(ctx, soon)
+	again, came := main.next(ctx, at, soon)
 	if !came {
 		t.lacks(check, code(refusal), releve.Say("study-pbx-no-return", "code", code(refusal)))
 		return
@@ -200,7 +204,7 @@ func (t *trial) silent(ctx context.Context, main, standby *desk) *desk {
 	unmute, err := mute(t.own)
 	if err == nil {
 		c := t.call(ctx, standby)
-		if over, came := standby.next(ctx, overflow); came {
+		if over, came := standby.next(ctx, c.at, overflow); came {
 			t.has("pbx-silence", "", over.at.Sub(c.at).Seconds(), "")
 			_ = over.in.Refuse(486)
 		} else {
@@ -220,7 +224,7 @@ func (t *trial) silent(ctx context.Context, main, standby *desk) *desk {
 func (t *trial) unregistered(ctx context.Context, standby *desk) {
 	c := t.call(ctx, standby)
 	defer c.stop()
-	over, came := standby.next(ctx, soon)
+	over, came := standby.next(ctx, c.at, soon)
 	if !came {
 		t.lacks("pbx-unregistered", "", releve.Say("study-pbx-no-unregistered"))
 		return

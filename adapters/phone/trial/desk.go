@@ -31,7 +31,7 @@ const waiting = 16
 func (t *trial) desk(ctx context.Context, at netip.AddrPort) (*desk, error) {
 	d := &desk{calls: make(chan offer, waiting)}
 	var err error
-	d.phone, err = t.open(at, phone.Handler{Invite: func(in *phone.Incoming) {
+	d.phone, err = t.open(at, t.asker(), phone.Handler{Invite: func(in *phone.Incoming) {
 		select {
 		case d.calls <- offer{in, time.Now()}:
 		default: // who floods a study is none of its calls
@@ -46,18 +46,18 @@ func (t *trial) desk(ctx context.Context, at netip.AddrPort) (*desk, error) {
 	return d, err
 }
 
-// next is the next call that comes in time.
-func (d *desk) next(ctx context.Context, limit time.Duration) (offer, bool) {
+// next is the call that comes in time, after what brings it. What a call before left behind, as a
+// transfer that still looks for somebody, is refused.
+func (d *desk) next(ctx context.Context, since time.Time, limit time.Duration) (offer, bool) {
 	late := time.NewTimer(limit)
 	defer late.Stop()
 	for {
 		select {
 		case o := <-d.calls:
-			select {
-			case <-o.in.Gone(): // of a call before
-			default:
+			if !o.at.Before(since) {
 				return o, true
 			}
+			refuse(o.in)
 		case <-late.C:
 			return offer{}, false
 		case <-ctx.Done():
@@ -72,12 +72,28 @@ type placed struct {
 	stop func()
 }
 
+// testID marks the calls of a study. Where it reaches the reception, the PBX passes on what it does
+// not know.
+const testID = "study"
+
 // call makes one. It is ended by its stop and not before.
 func (t *trial) call(ctx context.Context, from *desk) placed {
 	ctx, stop := context.WithCancel(ctx)
 	c := placed{at: time.Now()}
 	var ended sync.WaitGroup
-	ended.Go(func() { _, _ = from.phone.TestCall(ctx, t.standby, t.q.ReceptionNumber, "study") })
+	ended.Go(func() {
+		leg, err := from.phone.Call(ctx, t.standby, t.q.ReceptionNumber, testID)
+		if err != nil {
+			return // refused, or given up: what was to be seen was seen by those who were called
+		}
+		select {
+		case <-ctx.Done():
+		case <-leg.Gone():
+		}
+		last, done := context.WithTimeout(context.Background(), silence)
+		defer done()
+		_ = leg.Hangup(last)
+	})
 	c.stop = func() { stop(); ended.Wait() }
 	return c
 }

@@ -55,7 +55,7 @@ func Measure(
 }
 
 // untried are the checks that no version yet makes.
-var untried = []string{"pbx-refer", "pbx-userless", "pbx-reinvite"}
+var untried = []string{"pbx-reinvite"}
 
 // users tries what needs the two users, once the PBX answers at all.
 func (t *trial) users(ctx context.Context, answers releve.Measurement) (all []releve.Measurement) {
@@ -91,13 +91,19 @@ func (t *trial) has(check, about string, value float64, text string) {
 	t.found[study.Item{Check: check, Seat: t.seat, About: about}] = releve.Measurement{State: releve.Measured, Value: value, Text: text}
 }
 
+func (t *trial) leaves(check string, why releve.Sentence) {
+	t.found[study.Item{Check: check, Seat: t.seat}] = releve.Measurement{State: releve.Unmeasured, Why: why}
+}
+
 func (t *trial) lacks(check, about string, why releve.Sentence) {
 	t.found[study.Item{Check: check, Seat: t.seat, About: about}] = releve.Measurement{State: releve.Broken, Why: why}
 }
 
-func (t *trial) open(port netip.AddrPort, h phone.Handler) (*phone.Phone, error) {
+// open takes a port. as is the user as whom the PBX is asked: a question of nobody looks like an
+// attack to many, and a challenge without an answer does to all.
+func (t *trial) open(port netip.AddrPort, as phone.Account, h phone.Handler) (*phone.Phone, error) {
 	p, err := phone.New(phone.Options{
-		Listen: port, PBX: t.pbx, Domain: cmp.Or(t.q.Domain, t.pbx.Addr().String()), User: phone.Account{User: cmp.Or(t.q.StandbyUser, "releve")},
+		Listen: port, PBX: t.pbx, Domain: cmp.Or(t.q.Domain, t.pbx.Addr().String()), User: as,
 		RTPFirst: t.q.RTPFirst, RTPLast: t.q.RTPLast, Log: slog.New(slog.DiscardHandler),
 	})
 	if err == nil {
@@ -118,13 +124,21 @@ const (
 	enough   = 3 * time.Minute
 )
 
+// asker is the user as whom the PBX is asked.
+func (t *trial) asker() phone.Account {
+	if t.standby.User == "" {
+		return phone.Account{User: "releve"}
+	}
+	return t.standby
+}
+
 // refuse is what a telephone does whom nobody is to call.
 func refuse(in *phone.Incoming) { _ = in.Refuse(480) }
 
 // answers measures whether the PBX answers this server at all, whatever it says.
 func (t *trial) answers(ctx context.Context) releve.Measurement {
 	m := releve.Measurement{Check: "pbx-answers", Seat: t.seat, State: releve.Unmeasured}
-	p, err := t.open(t.own, phone.Handler{Invite: refuse})
+	p, err := t.open(t.own, t.asker(), phone.Handler{Invite: refuse})
 	if err != nil {
 		m.Why = releve.Say("study-unreadable", "what", t.own.String(), "cause", releve.Reason(err))
 		return m
@@ -134,13 +148,16 @@ func (t *trial) answers(ctx context.Context) releve.Measurement {
 	for range questions {
 		bounded, done := context.WithTimeout(ctx, silence)
 		begin := time.Now()
-		_, err := p.Options(bounded)
+		_, challenged, err := p.Ask(bounded)
 		done()
 		if err != nil {
 			m.State, m.Why = releve.Broken, releve.Say("study-pbx-silent", "pbx", t.pbx.String(), "cause", releve.Reason(err))
 			return m
 		}
 		quickest = min(quickest, time.Since(begin))
+		if challenged && t.asker().Password == "" {
+			break
+		}
 	}
 	m.State, m.Value = releve.Measured, quickest.Seconds()
 	return m
@@ -148,7 +165,7 @@ func (t *trial) answers(ctx context.Context) releve.Measurement {
 
 // register is the secondary's share: its own user, bound and let go.
 func (t *trial) register(ctx context.Context) {
-	p, err := t.open(t.own, phone.Handler{Invite: refuse})
+	p, err := t.open(t.own, t.asker(), phone.Handler{Invite: refuse})
 	if err != nil {
 		return
 	}

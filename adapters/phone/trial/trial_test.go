@@ -73,10 +73,10 @@ func told(all []releve.Measurement) map[string]string {
 // well is what is found of a PBX that does all.
 func well() map[string]string {
 	return map[string]string{
-		"pbx-answers": "seen", "pbx-register": "seen", "pbx-bindings": "shown", "pbx-second": "replaces", "pbx-removal": "unmeasured study-pbx-not-seen",
+		"pbx-answers": "seen", "pbx-register": "seen", "pbx-bindings": "shown", "pbx-second": "replaces", "pbx-removal": "unmeasured study-pbx-one-binding",
 		"pbx-expiry": "seen", "pbx-silence": "seen", "pbx-busy": "seen", "pbx-unregistered": "seen", "pbx-return 486": "seen",
 		"pbx-return-other 480": "seen", "pbx-return-other 503": "seen", "pbx-return-other 603": "seen", "pbx-origin": "to", "pbx-keys": "telephone-event",
-		"pbx-userless": "unmeasured study-pbx-untried", "pbx-refer": "unmeasured study-pbx-untried", "pbx-reinvite": "unmeasured study-pbx-untried",
+		"pbx-userless": "seen", "pbx-refer": "unmeasured study-pbx-refer-passed", "pbx-reinvite": "unmeasured study-pbx-untried",
 	}
 }
 
@@ -101,12 +101,15 @@ func TestEachThingThatAPBXDoesNotDoIsFoundAndNothingElse(t *testing.T) {
 		"one that does all": {},
 		"one that refuses a second binding": {
 			change: func(o *practice.PBXOptions) { o.Extra = practice.Refuse },
-			want:   func(f map[string]string) { f["pbx-second"] = "refused" },
+			want: func(f map[string]string) {
+				f["pbx-second"], f["pbx-removal"] = "refused", "unmeasured study-pbx-not-seen"
+			},
 		},
 		"one that shows no bindings": {
 			change: func(o *practice.PBXOptions) { o.Hidden = true },
 			want: func(f map[string]string) {
 				f["pbx-bindings"], f["pbx-second"] = "hidden", "unmeasured study-pbx-not-seen"
+				f["pbx-removal"] = "unmeasured study-pbx-not-seen"
 			},
 		},
 		"one that does not return": {
@@ -119,12 +122,16 @@ func TestEachThingThatAPBXDoesNotDoIsFoundAndNothingElse(t *testing.T) {
 				}
 			},
 		},
+		"one that takes a question of nobody for an attack": {
+			change: func(o *practice.PBXOptions) { o.Wary = true },
+			want:   func(f map[string]string) { f["pbx-userless"] = "broken study-pbx-userless" },
+		},
 		"one that asks for passwords in calls": {change: func(o *practice.PBXOptions) { o.AuthCalls = true }},
 		"one whose number is another": {
 			ask: func(q *releve.StudyQuestion, _ *releve.StudySecrets) { q.ReceptionNumber = "8" },
 			want: func(f map[string]string) {
 				for check := range f {
-					if strings.HasPrefix(check, "pbx-return") || check == "pbx-origin" || check == "pbx-keys" {
+					if strings.HasPrefix(check, "pbx-return") || slices.Contains([]string{"pbx-origin", "pbx-keys", "pbx-refer"}, check) {
 						f[check] = "unmeasured study-pbx-not-seen"
 					}
 				}

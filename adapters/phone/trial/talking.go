@@ -1,0 +1,96 @@
+package trial
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"releve"
+	"releve/adapters/phone"
+)
+
+// refer answers a call at the reception and has the PBX put it through to the published number:
+// of all numbers that one is known to be there, and the call comes back to where it can be seen.
+func (t *trial) refer(ctx context.Context, main, standby *desk) {
+	c := t.call(ctx, standby)
+	defer c.stop()
+	o, came := main.next(ctx, c.at, soon)
+	if !came {
+		return
+	}
+	passed := o.in.Invite().TestID == testID
+	leg, err := o.in.Answer(ctx)
+	if err != nil {
+		return
+	}
+	hears(ctx, leg)
+	at, ended := time.Now(), make(chan int, 1)
+	bounded, done := context.WithTimeout(ctx, soon)
+	go func() {
+		code, _ := leg.Transfer(bounded, t.q.ReceptionNumber)
+		ended <- code
+	}()
+	through, came := main.next(bounded, at, soon)
+	if came {
+		_ = through.in.Refuse(603)
+	}
+	done()
+	code := <-ended
+	hung, over := context.WithTimeout(ctx, soon)
+	defer over()
+	_ = leg.Hangup(hung)
+	switch {
+	case came:
+		t.has("pbx-refer", "", 0, "")
+	case passed: // to this very telephone, which is no caller's: it refuses
+		t.leaves("pbx-refer", releve.Say("study-pbx-refer-passed"))
+	default:
+		t.lacks("pbx-refer", "", releve.Say("study-pbx-no-refer", "code", refusal(code)))
+	}
+}
+
+// hears waits until the caller is heard: before that some PBXs have not joined the two, and transfer
+// nobody. A call without sound is tried all the same.
+func hears(ctx context.Context, leg *phone.Leg) {
+	ctx, done := context.WithTimeout(ctx, 2*time.Second)
+	defer done()
+	look := time.NewTicker(20 * time.Millisecond) // that of the packets
+	defer look.Stop()
+	for leg.Stats().Received < 5 {
+		select {
+		case <-look.C:
+		case <-leg.Gone():
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// refusal is a code of SIP, "–" where none came.
+func refusal(n int) string {
+	if n == 0 {
+		return "–"
+	}
+	return code(n)
+}
+
+// userless asks the PBX as nobody, and then as somebody again: is this address shut out now? It is
+// the last that is asked.
+func (t *trial) userless(ctx context.Context, standby *desk) {
+	nobody, err := t.open(netip.AddrPortFrom(t.own.Addr(), 0), phone.Account{}, phone.Handler{Invite: refuse})
+	if err != nil {
+		return
+	}
+	asked, done := context.WithTimeout(ctx, silence)
+	_, _ = nobody.Options(asked) // whatever it says
+	done()
+	_ = nobody.Close()
+	again, done := context.WithTimeout(ctx, silence)
+	defer done()
+	if _, err := standby.phone.Options(again); err != nil {
+		t.lacks("pbx-userless", "", releve.Say("study-pbx-userless"))
+		return
+	}
+	t.has("pbx-userless", "", 0, "")
+}
