@@ -46,7 +46,7 @@ func TestLicencesAddUp(t *testing.T) {
 		"two of one serial: the first":            {[]licence.Licence{of("1", base, channels(90), replacing()), of("1", base)}, []releve.Level{base}, base, 30},
 		"… whose last day has come":               {[]licence.Licence{of("1", base, from(-9, 0)), of("1", base, replacing())}, nil, base, 0},
 		"… and one that replaces both":            {[]licence.Licence{of("1", base), of("1", base, channels(90), replacing()), of("2", base, channels(60), replacing("1"), func(l *licence.Licence) { l.Issued = day(-1) })}, []releve.Level{base}, base, 60},
-		"… and what contradicts replaces nothing": {[]licence.Licence{of("0", base), of("1", base), of("1", base, channels(90), replacing("0"))}, []releve.Level{base}, base, 30},
+		"… and what contradicts replaces nothing": {[]licence.Licence{of("0", base, channels(60)), of("1", base), of("1", base, channels(90), replacing("0"))}, []releve.Level{base}, base, 60},
 	} {
 		has := all(t, c.has...)
 		for range 2 { // in whatever order, and however often

@@ -151,6 +151,9 @@ func TestARenewalThatIsInstalledBefore(t *testing.T) {
 		if main.said() != "licence-base-only" || main.sees().FallsBack != nil || !slices.Contains(main.events(), "warning licence-base-only") {
 			t.Errorf("after it: %s, %+v", main.said(), main.sees())
 		}
+		if asked := main.asked.Load(); asked != 0 {
+			t.Errorf("nobody is there, and was asked %d times", asked)
+		}
 	})
 }
 
@@ -242,6 +245,42 @@ func TestWhatIsRememberedOutlastsARestart(t *testing.T) {
 		main.clock = 0
 		if main.start(); main.said() != "" || main.sees().ForChannels != 30 {
 			t.Errorf("what was remembered is lost: %s, %+v", main.said(), main.sees())
+		}
+	})
+}
+
+// What ran since the last look counts when the server is stopped between two.
+func TestWhatRanUntilTheStopHasPassed(t *testing.T) {
+	play(t, func(t *testing.T) {
+		main := newMachine(t, releve.Main).start()
+		main.set(func(m *machine) { m.clock = time.Until(time.Unix(0, 0)) })
+		began := main.sees().At
+		pass(30 * time.Minute)
+		main.stop()
+		if passed := main.start().sees().At.Sub(began); passed != 30*time.Minute {
+			t.Errorf("%s have passed", passed)
+		}
+	})
+}
+
+// A directory that cannot be read for a while takes nothing away.
+func TestADiskThatGivesNothing(t *testing.T) {
+	play(t, func(t *testing.T) {
+		main := newMachine(t, releve.Main).start()
+		main.install(of(t, "1", base, 20))
+		if err := errors.Join(os.Rename(main.dir, main.dir+".away"), os.WriteFile(main.dir, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		pass(2 * time.Hour)
+		if main.serials() != "1" || main.notice("licences shelf").Code != "licence-disk" {
+			t.Errorf("it holds %s, and shows %v", main.serials(), main.notice("licences shelf"))
+		}
+		if err := errors.Join(os.Remove(main.dir), os.Rename(main.dir+".away", main.dir)); err != nil {
+			t.Fatal(err)
+		}
+		pass(2 * time.Hour)
+		if main.serials() != "1" || main.notice("licences shelf").Code != "" {
+			t.Errorf("later it holds %s, and shows %v", main.serials(), main.notice("licences shelf"))
 		}
 	})
 }
@@ -359,7 +398,7 @@ func TestWhatTheOtherServerTellsIsReadLikeAFile(t *testing.T) {
 		other := string(of(t, "2", base, 20, func(l *licence.Licence) { l.Site += "D" }))
 		args := fmt.Appendf(nil, `{"at":"2027-01-01T00:00:00Z","holds":["x"],"texts":[%q,%q,%q,""]}`, good, other, strings.Replace(good, "30", "90", 1))
 		answered := 0
-		if err := desk(t.Context(), args, func(_ json.RawMessage) error { answered++; return nil }); err != nil || answered != 1 || main.serials() != "1" {
+		if err := desk(t.Context(), args, func(_ json.RawMessage) error { answered++; return nil }); err != nil || answered != 1 || main.serials() != "1" || strings.Contains(main.disk(), `site = "`+ours+`D"`) {
 			t.Errorf("%v, %d answers, holds %s", err, answered, main.serials())
 		}
 		if err := desk(t.Context(), []byte("7"), func(json.RawMessage) error { return nil }); err == nil {
