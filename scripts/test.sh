@@ -8,22 +8,38 @@ set -u
 failed=0
 rooms=$(go list ./... | grep -v /proof/acceptance) || exit 1
 GOBIN=$PWD/bin go -C scripts/tools install gotest.tools/gotestsum || exit 1
-events=$(mktemp -d)
-trap 'rm -rf "$events"' EXIT
-trap 'exit 130' INT TERM
+work=$(mktemp -d)
+events=$work/events said=$work/said
+mkdir "$events" "$said"
+trap 'rm -rf "$work"' EXIT
+trap 'trap "" TERM; kill 0; exit 130' INT TERM # what runs beside it too
 
 # tests NAME FORMAT ARGUMENTS... is go test with its own lines, whose events are kept.
 tests() {
 	name=$1 format=$2
 	shift 2
-	bin/gotestsum --format "$format" --hide-summary=skipped --jsonfile "$events/$name" -- "$@" || failed=1
+	bin/gotestsum --format "$format" --hide-summary=skipped --jsonfile "$events/$name" -- "$@"
+}
+
+# beside does so while the script goes on, and joined waits for it and shows what it said.
+beside() {
+	tests "$@" >"$said/$1" 2>&1 &
+	running="$running $!"
+}
+running=
+joined() {
+	for one in $running; do
+		wait "$one" || failed=1
+	done
+	running=
+	cat "$said"/*
 }
 
 echo "== go vet"
 go vet ./... || failed=1
 echo "== rooms"
 # shellcheck disable=SC2086 # one word a package
-tests rooms standard-quiet -race -timeout 25m "$@" $rooms
+tests rooms standard-quiet -race -timeout 25m "$@" $rooms || failed=1
 
 # The life of a pair, from its creation to its salvage, on each version that is accepted and can be had.
 pair='CreatedClusterIsOurs|KilledPostmaster|FollowsCommitByCommit|UnderLoadKeeps|ToldApartInRealWAL|KilledInsideAPromotion|CountedBeforeARewind'
@@ -35,17 +51,28 @@ for version in "17 trixie" "18 sid"; do
 	# shellcheck disable=SC2086 # two words
 	programs=$(scripts/postgresql.sh $version) || { failed=1; continue; }
 	export RELEVE_TEST_POSTGRESQL="$programs"
-	tests "pair-${version% *}" standard-quiet -count=1 -timeout 25m -run "$pair" ./adapters/postgres ./server/salvage ./server/comparison
+	tests "pair-${version% *}" standard-quiet -count=1 -timeout 25m -run "$pair" ./adapters/postgres ./server/salvage ./server/comparison || failed=1
 	unset RELEVE_TEST_POSTGRESQL
 done
 
 echo "== every state of two machines and a witness, to the full default bounds"
-tests model standard-verbose -count=1 -timeout 45m "$@" ./proof/model
+tests model standard-verbose -count=1 -timeout 45m "$@" ./proof/model || failed=1
 echo "== 20,000 stories of a site that no commit before this one has played, and those that once broke a promise"
-tests stories standard-verbose -count=1 -timeout 45m "$@" ./proof/sim -args -fresh -seeds 20000
+tests stories standard-verbose -count=1 -timeout 45m "$@" ./proof/sim -args -fresh -seeds 20000 || failed=1
 # Alone on the machine: callers are timed, and a stalled disk counts as a lost one.
 echo "== acceptance, on real parts"
-tests acceptance standard-verbose -count=1 -timeout 45m "$@" ./proof/acceptance
+[ $# -eq 0 ] && apart='^TestChaos$' || apart='^$'
+tests acceptance standard-verbose -count=1 -timeout 45m -skip "$apart" "$@" ./proof/acceptance || failed=1
+
+# A site that is struck waits most of its time, and nobody there is timed so closely: the ten
+# schedules without a witness and the ten with one go beside each other, in namespaces of their own.
+if [ $# -eq 0 ]; then
+	echo "== chaos, at a site without a witness and at one with"
+	for first in 1 11; do
+		beside "chaos-$first" standard-verbose -count=1 -timeout 45m -run "$apart" ./proof/acceptance -args -schedules 10 -seed "$first"
+	done
+	joined
+fi
 
 echo "== the ten dearest tests"
 cat "$events"/* | bin/gotestsum tool slowest --num 10
