@@ -56,6 +56,12 @@ const (
 	HighAvailability Level = "high-availability"
 )
 
+// LevelFit says whether a server's configuration has what a level needs.
+type LevelFit struct {
+	Level Level    `json:"level"`
+	Lacks []string `json:"lacks,omitempty"` // keys of the configuration, none where it has all
+}
+
 // Arbiter is who decides where the vote lies.
 type Arbiter string
 

@@ -50,7 +50,7 @@ var (
 
 // App is one server.
 type App struct {
-	config  config.Config
+	config  config.Prepared
 	log     *slog.Logger
 	closers []func()         // in the order in which things were opened
 	rights  *account.Rights  // until root is given up; nil without any
@@ -79,7 +79,7 @@ type App struct {
 
 // New makes a server. It opens what belongs to this machine alone: the journal,
 // the spool, the sockets. Nothing is answered before Run.
-func New(c config.Config, found bool, log *slog.Logger) (*App, error) {
+func New(c config.Prepared, found bool, log *slog.Logger) (*App, error) {
 	return open(&App{config: c, log: log}, found)
 }
 
@@ -213,7 +213,7 @@ func (a *App) makeAgent(found bool) {
 	telephone, voice := a.telephony.ports()
 	o := agent.Options{
 		Site: agent.SiteWords{
-			Name: c.Site.Name, Level: c.Site.Level, PBX: c.PBX.Address,
+			Name: c.Site.Name, Levels: c.Levels, PBX: c.PBX.Address,
 			Reception: c.PBX.ReceptionNumber, Reached: c.PBX.ReceptionUser, StandbyUser: c.PBX.StandbyUser,
 		},
 		Found: found, Journal: a.journal, Database: own, Ward: own, Store: a.records,

@@ -166,7 +166,7 @@ func TestAServerThatCannotBeMadeLeavesNothingOpen(t *testing.T) {
 			hindered := conf
 			undo := c.hinder(t, &hindered)
 			before := openFiles(t)
-			if _, err := app.New(hindered, true, logOf(t)); !errors.Is(err, c.cause) || !strings.Contains(err.Error(), c.says) {
+			if _, err := app.New(config.Prepared{Config: hindered}, true, logOf(t)); !errors.Is(err, c.cause) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %v, want %v that says %q", err, c.cause, c.says)
 			}
 			if after := openFiles(t); !slices.Equal(before, after) {
@@ -181,7 +181,7 @@ func TestAServerThatCannotBeMadeLeavesNothingOpen(t *testing.T) {
 // startAndStop shows that a server can be made, and that it gives all back.
 func startAndStop(t *testing.T, c config.Config) {
 	t.Helper()
-	a, err := app.New(c, false, logOf(t))
+	a, err := app.New(config.Prepared{Config: c}, false, logOf(t))
 	if err != nil {
 		t.Fatalf("with the cause gone: %v", err)
 	}
@@ -245,12 +245,12 @@ func dataIsAFile(t *testing.T, c *config.Config) func() {
 // A second server with the same data would be two of one seat.
 func TestASecondServerWithTheSameDataIsRefused(t *testing.T) {
 	c := newSite(t)
-	first, err := app.New(c, false, logOf(t))
+	first, err := app.New(config.Prepared{Config: c}, false, logOf(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	before := openFiles(t)
-	if _, err := app.New(c, false, logOf(t)); !errors.Is(err, app.ErrBarred) {
+	if _, err := app.New(config.Prepared{Config: c}, false, logOf(t)); !errors.Is(err, app.ErrBarred) {
 		t.Errorf("got %v", err)
 	}
 	if after := openFiles(t); !slices.Equal(before, after) {
@@ -281,7 +281,7 @@ func TestAServerStartsServesAndStops(t *testing.T) {
 	}
 	defer exchange.Close() //nolint:errcheck // a socket
 	c := newSite(t)
-	a, err := app.New(c, true, logOf(t))
+	a, err := app.New(config.Prepared{Config: c}, true, logOf(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +322,7 @@ func TestNobodyIsHeardBeforeAServerCanAnswer(t *testing.T) {
 	c := newSite(t)
 	asker := newAsker(t, load(t, fileOf(filepath.Dir(c.Site.Data), releve.Secondary)))
 	heard := asker.askUntilHeard(t, c)
-	a, err := app.New(c, true, logOf(t))
+	a, err := app.New(config.Prepared{Config: c}, true, logOf(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -523,7 +523,7 @@ func TestAServerOnDutyIsNotMadeMute(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := openFiles(t)
-	_, err = app.New(c, false, logOf(t))
+	_, err = app.New(config.Prepared{Config: c}, false, logOf(t))
 	fault, told := errors.AsType[*releve.Fault](err)
 	if !errors.Is(err, app.ErrBarred) || !told || fault.Why.Code != "level-on-duty" {
 		t.Errorf("got %v", err)

@@ -32,7 +32,7 @@ func (a *App) findPostgres() (*postgres.Cluster, error) {
 // CheckDatabase finds what would keep the database from starting, without changing anything.
 // Its error is of ErrMissing or ErrBarred.
 func CheckDatabase(c config.Config) error {
-	o, uncertified := (&App{config: c}).postgresOptions()
+	o, uncertified := (&App{config: config.Prepared{Config: c}}).postgresOptions()
 	if uncertified != nil {
 		o.Listen = netip.AddrPort{} // it needs a certificate
 	}

@@ -22,7 +22,7 @@ func (a *App) openConsole() (err error) {
 	c := a.config.Console
 	a.console, err = console.New(console.Options{
 		Site: faces{a.agent, a}, Salvage: a.salvager, Mirror: a.prover, Telephone: a.telephony, Licences: a.licences,
-		Listen: c.Listen, Names: c.Names, OtherConsole: c.Other, Socket: Socket(a.config), Log: a.log,
+		Listen: c.Listen, Names: c.Names, OtherConsole: c.Other, Socket: Socket(a.config.Config), Log: a.log,
 	})
 	if err != nil {
 		return missing(err)

@@ -9,17 +9,15 @@ import (
 	"releve/server/agent"
 	"releve/server/order"
 	"releve/server/overflow"
+	"releve/server/telephone"
 )
 
-// errMute is what a server without a telephone answers whoever asks for it.
-var errMute = releve.Known("this server has no telephone at level mirroring", "cause-mute")
-
-// mute is the side towards callers of a server that has none: the secondary at level
-// mirroring opens no socket of SIP, registers nowhere and takes no call (SPEC §2).
+// mute is the side towards callers of a server whose file says nothing of a telephone: it has none
+// at its level, and cannot be given one while it runs (SPEC §2).
 type mute struct{}
 
 func (mute) ports() (agent.Telephone, agent.Voice) {
-	return agent.Absent{Why: errMute}, agent.Absent{Why: errMute}
+	return agent.Absent{Why: telephone.ErrClosed}, agent.Absent{Why: telephone.ErrClosed}
 }
 
 func (mute) prove()                          {}
@@ -27,7 +25,7 @@ func (mute) serve(phone.Prompts)             {}
 func (mute) run(func(func(context.Context))) {}
 func (mute) leave(context.Context)           {}
 func (mute) Known() []releve.Call            { return nil }
-func (mute) desk() order.Desk                { return overflow.Closed(errMute) }
+func (mute) desk() order.Desk                { return overflow.Closed(telephone.ErrClosed) }
 func (mute) CheckCalls(_ context.Context, emit func(view.Procedure)) error {
 	return overflow.NoStandby(emit)
 }

@@ -3,11 +3,28 @@ package app
 import (
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"releve"
+	"releve/adapters/journal"
 	"releve/config"
 	"releve/doors/account"
 )
+
+// RunsAt is the level to which an operator has taken the server of a configuration while it ran,
+// "" where none did, or where its journal cannot tell: the server itself says why.
+func RunsAt(c config.Config) releve.Level {
+	dir := filepath.Join(c.Site.Data, "journal")
+	if _, err := os.Stat(dir); err != nil {
+		return ""
+	}
+	j, err := journal.Open(dir, c.Site.ID, c.Site.Seat)
+	if err != nil {
+		return ""
+	}
+	d, _, _ := journal.Takeover{Journal: j}.Load()
+	return d.Level
+}
 
 // NewUnrooted is New for a server that root may have started: what it keeps belongs to
 // the account of its PostgreSQL, its ports are opened, and then it is that account and
@@ -15,7 +32,7 @@ import (
 //
 // Where that cannot be, it stays root and says why: calls are answered first. It changes
 // the whole process, and is called on its first thread (see [account.Account.Assume]).
-func NewUnrooted(c config.Config, found bool, log *slog.Logger) (*App, error) {
+func NewUnrooted(c config.Prepared, found bool, log *slog.Logger) (*App, error) {
 	if os.Geteuid() != 0 {
 		return New(c, found, log)
 	}
@@ -33,7 +50,7 @@ func NewUnrooted(c config.Config, found bool, log *slog.Logger) (*App, error) {
 
 // stepDown makes this process act as the account.
 func (a *App) stepDown() {
-	who, rights, err := program(a.config).StepDown()
+	who, rights, err := program(a.config.Config).StepDown()
 	if who.Name != "" {
 		a.config.Database.Account = who.Name // one for both
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"releve"
@@ -15,6 +16,7 @@ import (
 	"releve/server/calls"
 	"releve/server/order"
 	"releve/server/overflow"
+	"releve/server/telephone"
 	"releve/server/wire"
 )
 
@@ -31,48 +33,93 @@ type telephony interface {
 	Known() []releve.Call // the calls in progress and those that memory still has, newest first
 }
 
-// switchboard joins the telephone, the calls on it and the lines to the PBX.
+// switchboard joins the calls with the telephone on which they come. The telephone is open while
+// the level of the site gives this server one.
 type switchboard struct {
 	*App
-	phone     *phone.Phone
-	calls     *calls.Calls
-	telephone telephone
-	tester    *overflow.Tester
+	calls  *calls.Calls
+	line   *telephone.Switch
+	tester *overflow.Tester
+	called phone.Handler // who is told of what comes
 }
 
 // openTelephony opens the sockets of SIP. Nothing is read from them before serve.
 func (a *App) openTelephony() error {
-	if a.config.Mute() {
+	if a.config.Mute() && !a.config.CanRun(releve.HighAvailability) {
 		a.telephony = mute{}
 		return nil
 	}
 	s := &switchboard{App: a}
 	a.telephony = s
-	if err := s.openPhone(); err != nil {
-		return err
-	}
 	if err := s.makeCalls(); err != nil {
 		return err
 	}
-	s.makeTelephone()
-	return nil
+	s.line = telephone.New(telephone.Parts{
+		Open: s.open, Mute: func() bool { m := s.front.Machine(); return m.Mute() }, Changed: s.front.Changed,
+		Calls: s.calls.Present, Explain: s.front.Explain, Notice: s.front.Notice,
+	})
+	s.closers = append(s.closers, func() { _ = s.line.Close() })
+	if a.config.Mute() {
+		return nil
+	}
+	return s.line.Open()
 }
 
-func (s *switchboard) openPhone() (err error) {
+// line is an open telephone: the socket, and the two users that are kept at the PBX.
+type line struct {
+	*phone.Lines
+	overflow.Caller
+	wire.Past
+	board *switchboard
+	phone *phone.Phone
+	names []string // that the PBX's sources are written as
+}
+
+func (l line) Serve()       { l.phone.Serve(l.board.called) }
+func (l line) Close() error { return l.phone.Close() }
+
+func (l line) Run(ctx context.Context) {
+	var door sync.WaitGroup
+	door.Go(func() { l.phone.WatchDoor(ctx, l.names, l.board.front.Explain) })
+	l.Lines.Run(ctx)
+	door.Wait()
+}
+
+func (s *switchboard) open() (telephone.Line, error) {
 	c := s.config
-	sources, _ := config.Networks(c.PBX.Sources)
+	sources, names := config.Networks(c.PBX.Sources)
 	networks, _ := config.Networks(c.PBX.Networks)
-	s.phone, err = phone.New(phone.Options{
+	p, err := phone.New(phone.Options{
 		Listen: config.Address(c.SIP.Listen), PBX: config.Address(c.PBX.Address), Domain: c.PBX.Domain,
 		Sources: sources, Networks: networks, Other: config.Address(c.SIP.Other).Addr(),
 		RTPFirst: c.SIP.RTPFirst, RTPLast: c.SIP.RTPLast, Unacknowledged: max(1, c.SIP.Channels/8), User: s.ownUser(),
 		Explain: s.front.Explain, Log: s.log,
 	})
 	if err != nil {
-		return missing(err)
+		return nil, missing(err)
 	}
-	s.closers = append(s.closers, func() { _ = s.phone.Close() })
-	return nil
+	return s.join(p, names), nil
+}
+
+// join gives a telephone its users, and the ways on which it asks and is asked.
+func (s *switchboard) join(p *phone.Phone, names []string) line {
+	reception, standby := s.accounts()
+	lines := phone.NewLines(p,
+		register.NewLine(p, reception, s.front.MayRegister, s.front.Explain, s.log),
+		register.NewLine(p, standby, s.front.MayStandBy, s.front.Explain, s.log))
+	past := func(ctx context.Context, q releve.CheckQuestion) (releve.CheckAnswer, error) { // over SIP (SPEC H8)
+		road := func(ctx context.Context, question string) (answer string, code int, err error) {
+			return p.CheckOther(ctx, config.Address(s.config.SIP.Other), question)
+		}
+		return s.peer.CheckPast(ctx, road, q)
+	}
+	return line{
+		Lines: lines, phone: p, names: names, Past: past, board: s,
+		Caller: overflow.Caller{
+			Line: lines, Calls: s.calls, Number: s.config.PBX.ReceptionNumber,
+			Answerers: overflow.Answerers{Seat: s.config.Site.Seat, Link: s.peer, Own: s.calls.Snapshot},
+		},
+	}
 }
 
 // ownUser is the user that this server registers before anything else happens.
@@ -117,44 +164,14 @@ func (s *switchboard) makeCalls() error {
 	return err
 }
 
-// telephone is the link to the PBX as the agent needs it, and the tester.
-type telephone struct {
-	*phone.Lines
-	overflow.Caller
-	wire.Past
-}
-
-func (s *switchboard) makeTelephone() {
-	reception, standby := s.accounts()
-	lines := phone.NewLines(s.phone,
-		register.NewLine(s.phone, reception, s.front.MayRegister, s.front.Explain, s.log),
-		register.NewLine(s.phone, standby, s.front.MayStandBy, s.front.Explain, s.log))
-	s.telephone = telephone{
-		Lines: lines,
-		Caller: overflow.Caller{
-			Line: lines, Calls: s.calls, Number: s.config.PBX.ReceptionNumber,
-			Answerers: overflow.Answerers{Seat: s.config.Site.Seat, Link: s.peer, Own: s.calls.Snapshot},
-		},
-		Past: s.askPast,
-	}
-}
-
-// askPast asks the other server over SIP (SPEC H8).
-func (s *switchboard) askPast(ctx context.Context, q releve.CheckQuestion) (releve.CheckAnswer, error) {
-	road := func(ctx context.Context, question string) (answer string, code int, err error) {
-		return s.phone.CheckOther(ctx, config.Address(s.config.SIP.Other), question)
-	}
-	return s.peer.CheckPast(ctx, road, q)
-}
-
-func (s *switchboard) ports() (agent.Telephone, agent.Voice) { return s.telephone, s.calls }
+func (s *switchboard) ports() (agent.Telephone, agent.Voice) { return s.line, s.calls }
 
 // prove makes who tests the PBX by calls.
 func (s *switchboard) prove() {
 	s.tester = overflow.New(overflow.Options{
-		Seat: s.config.Site.Seat, Level: s.config.Site.Level, Profile: s.profile(), OwnCalls: s.config.Takeover.OwnCalls,
+		Seat: s.config.Site.Seat, Profile: s.profile(), OwnCalls: s.config.Takeover.OwnCalls,
 		Night: s.config.Mirror.Verify.SinceMidnight(), File: filepath.Join(s.config.Site.Data, "overflow.json"),
-		Telephone: s.telephone, Calls: s.calls, Site: s.agent, Link: s.peer, Explain: s.front.Explain, Log: s.log,
+		Telephone: s.line, Calls: s.calls, Site: s.agent, Link: s.peer, Explain: s.front.Explain, Log: s.log,
 	})
 }
 
@@ -176,7 +193,7 @@ func (d duty) Verify(ctx context.Context, o calls.Offer) releve.Decision {
 // serve has what comes by SIP heard: calls, and the other server's question (H4).
 func (s *switchboard) serve(prompts phone.Prompts) {
 	hold := string(s.config.Attendant.Language) + "/transfer"
-	s.phone.Serve(phone.Handler{
+	s.called = phone.Handler{
 		Invite: func(in *phone.Incoming) { s.calls.Offered(incoming{in, prompts, hold}) },
 		Unfit: func(u phone.Unfit) {
 			s.calls.Unacceptable(u.Invite, &calls.Unacceptable{Code: u.Code, Why: u.Why}, u.Answered)
@@ -184,11 +201,11 @@ func (s *switchboard) serve(prompts phone.Prompts) {
 		Check: func(ctx context.Context, question string) (string, bool) {
 			return s.peer.AnswerPast(ctx, question, wire.Answers{Seat: s.config.Site.Seat, Agent: s.agent}.Check)
 		},
-	})
+	}
+	s.line.Serve()
 }
 
 func (s *switchboard) run(begin func(func(context.Context))) {
-	_, names := config.Networks(s.config.PBX.Sources)
 	begin(func(ctx context.Context) {
 		if err := s.calls.Run(ctx); err != nil {
 			s.log.Error("records of calls were lost", "err", err)
@@ -196,9 +213,8 @@ func (s *switchboard) run(begin func(func(context.Context))) {
 	})
 	begin(s.calls.Take)
 	begin(s.calls.Watch)
-	begin(s.telephone.Run)
+	begin(s.line.Run)
 	begin(s.tester.Run)
-	begin(func(ctx context.Context) { s.phone.WatchDoor(ctx, names, s.front.Explain) })
 }
 
 func (s *switchboard) leave(ctx context.Context) {

@@ -30,11 +30,18 @@ func newServe(s *settings) *cobra.Command {
 				return err
 			}
 			log := newLog(c.ErrOrStderr(), levels[level])
+			if runs := app.RunsAt(conf); runs != "" && runs != conf.Site.Level {
+				log.Warn("the level was changed while the site ran, and the file says another", "runs", runs, "file", conf.Site.Level)
+				conf, borne, err = loadBearing(s, func(file string) (config.Config, []config.Mistake) { return config.LoadAt(file, runs) })
+				if err != nil {
+					return err
+				}
+			}
 			s.warn(log, borne)
 			if unused := config.Unused(s.file, conf); len(unused) > 0 {
 				log.Info("not used at this level", "level", conf.Site.Level, "settings", strings.Join(unused, ", "))
 			}
-			a, err := app.NewUnrooted(conf, found, log)
+			a, err := app.NewUnrooted(config.Prepare(s.file, conf), found, log)
 			if err != nil {
 				return err
 			}

@@ -54,8 +54,8 @@ func (r *reader) checkSite(s Site) {
 	r.required("site.data", s.Data)
 	r.oneOf("site.seat", string(s.Seat), "main", "secondary")
 	r.oneOf("site.language", string(s.Language), "fr", "en")
-	r.built("site.level", string(s.Level), []string{string(releve.Base), string(releve.Backup)},
-		string(releve.HighAvailability), string(releve.Mirroring))
+	r.built("site.level", string(s.Level), []string{string(releve.Backup)},
+		string(releve.HighAvailability), string(releve.Mirroring), string(releve.Base))
 	r.built("site.arbiter", string(s.Arbiter), []string{"etcd"}, "pair", "witness")
 	r.checkData(s.Data)
 }
@@ -147,7 +147,7 @@ func (r *reader) checkTakeover(t Takeover) {
 // have prepared.
 func (r *reader) checkWitness(s Site, w Witness) {
 	switch {
-	case s.Arbiter == releve.Witness && s.Level == releve.Mirroring:
+	case s.Arbiter == releve.Witness && (Config{Site: s}).oneVoice():
 		r.wrong("site.arbiter", "witness.mirroring")
 	case w.Address != "":
 		r.address("witness.address", w.Address)

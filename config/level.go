@@ -6,12 +6,22 @@ import (
 	"releve"
 )
 
-// Mute says that this server takes no calls: at level mirroring the secondary is the
+// Mute says that this server takes no calls: below high availability the secondary is at most the
 // second machine of the database and has no telephone (SPEC §2).
 func (c Config) Mute() bool { return c.oneVoice() && c.Site.Seat == releve.Secondary }
 
 // oneVoice says that one server alone answers calls, and nobody takes over from it.
-func (c Config) oneVoice() bool { return c.Site.Level == releve.Mirroring }
+func (c Config) oneVoice() bool {
+	return c.Site.Level == releve.Base || c.Site.Level == releve.Mirroring
+}
+
+// runAt: where one server alone answers, it decides alone, too.
+func (c *Config) runAt(level releve.Level) {
+	c.Site.Level = level
+	if c.oneVoice() {
+		c.Site.Arbiter = releve.Pair
+	}
+}
 
 // unused are the tables and keys that a server has no use for at its level. They may
 // stand in its file all the same: both files of a site look alike, and the level can be
@@ -34,6 +44,42 @@ func (c *Config) forgetUnused() {
 	for _, key := range c.unused() {
 		known[key].Set(defaults[key])
 	}
+}
+
+// built are the levels at which a site can run today.
+var built = []releve.Level{releve.Base, releve.Mirroring, releve.HighAvailability}
+
+// Prepared is a configuration with what its file holds for other levels, so that the level can be
+// changed while the server runs.
+type Prepared struct {
+	Config
+	Levels []releve.LevelFit // each level that can be run, with what the file lacks for it
+}
+
+// CanRun says that the file lacks nothing for a level.
+func (p Prepared) CanRun(at releve.Level) bool {
+	return slices.ContainsFunc(p.Levels, func(f releve.LevelFit) bool { return f.Level == at && len(f.Lacks) == 0 })
+}
+
+// Prepare finds out for which levels a file has what they need. What the highest of them uses is
+// taken from the file beside what c says, where it is without a mistake.
+func Prepare(file string, c Config) Prepared {
+	p := Prepared{Config: c}
+	for _, level := range built {
+		at, mistakes := LoadAt(file, level)
+		_, mistakes = Borne(mistakes)
+		fit := releve.LevelFit{Level: level}
+		for _, m := range mistakes {
+			if !slices.Contains(fit.Lacks, m.Key) {
+				fit.Lacks = append(fit.Lacks, m.Key)
+			}
+		}
+		if level == releve.HighAvailability && len(mistakes) == 0 {
+			p.Config, p.Site = at, c.Site
+		}
+		p.Levels = append(p.Levels, fit)
+	}
+	return p
 }
 
 // Unused are the tables and keys of a server's file that it has no use for at its

@@ -20,7 +20,11 @@ const maxFile = 64 << 10
 // Load reads a server's file, with the defaults for what it does not say and the
 // paths made absolute, and gives every mistake in it at once, in the order of the
 // lines. The Config is to be used only when there is none.
-func Load(file string) (Config, []Mistake) {
+func Load(file string) (Config, []Mistake) { return LoadAt(file, "") }
+
+// LoadAt is Load for a server that runs at a level, whatever its file says of that ("": what it
+// says). The level of a running site is changed by an operator, and its journal knows it (SPEC V1).
+func LoadAt(file string, level releve.Level) (Config, []Mistake) {
 	c := Defaults()
 	r := newReader(file)
 	text, err := readFile(file)
@@ -29,6 +33,9 @@ func Load(file string) (Config, []Mistake) {
 		return c, r.mistakes
 	}
 	r.read(text, &c)
+	if level != "" {
+		c.runAt(level)
+	}
 	if c.Mirror.CopyRate == 0 { // no copy is made without a limit
 		c.Mirror.CopyRate = Defaults().Mirror.CopyRate
 	}

@@ -47,6 +47,11 @@ func (l *Lines) Bound() takeover.Users {
 	return takeover.Users{Reception: l.Reception.Bound(), Standby: l.Standby.Bound()}
 }
 
+// Held are the users of whom the PBX may still have a binding of this server's.
+func (l *Lines) Held() takeover.Users {
+	return takeover.Users{Reception: l.Reception.Held(), Standby: l.Standby.Held()}
+}
+
 // Options asks the PBX whether it lives.
 func (l *Lines) Options(ctx context.Context) error {
 	_, err := l.phone.Options(ctx)

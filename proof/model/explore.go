@@ -273,11 +273,18 @@ func (x *explorer) acknowledges(s *state, i int) bool {
 }
 
 // protected: the owner serves, and its mirror, in sync, holds the vote, or may have
-// the duty from the witness.
+// the duty from the witness, or is waited for where the vote never leaves the owner. At level base
+// the owner serves alone, and there is no more to be had.
 func (x *explorer) protected(s *state) bool {
 	for i := range s.servers {
 		m := &x.machines[s.servers[i].machine]
-		if s.servers[i].up && m.Owns() && m.Protected() && s.streaming(1-i) && (x.oneVoice() || x.decides(s, 1-i)) {
+		if !s.servers[i].up || !m.Owns() {
+			continue
+		}
+		switch at := m.RunsAt(); {
+		case at == releve.Base && m.Phase == takeover.Serving && m.Gate && m.Lone:
+			return true
+		case at != releve.Base && m.Protected() && s.streaming(1-i) && (at == releve.Mirroring || x.decides(s, 1-i)):
 			return true
 		}
 	}

@@ -29,6 +29,8 @@ var (
 	witnessed   = Site{Arbiter: releve.Witness, Wiped: true}
 	commanded   = Site{Arbiter: releve.Witness,
 		Told: []takeover.Command{takeover.HandOver, takeover.Rebuild, takeover.Stop, takeover.Abdicate}}
+	levels  = Site{Told: []takeover.Command{takeover.UseBase, takeover.UseMirroring, takeover.UseHighAvailability}}
+	lowered = Site{Arbiter: releve.Witness, Told: []takeover.Command{takeover.UseMirroring, takeover.UseHighAvailability, takeover.UseWitness}}
 	leaving = Site{Arbiter: releve.Witness, Told: []takeover.Command{takeover.UsePair, takeover.UseWitness}}
 )
 
@@ -46,6 +48,9 @@ var everyDay = []Options{
 	{Site: founding, Bounds: Bounds{Terms: 2, Number: 2, Rows: 1, Faults: 1, Incarnations: 2}, InSync: true},
 	{Site: commanded, Bounds: Bounds{Terms: 2, Number: 2, Rows: 1, Orders: 1, Incarnations: 2}, InSync: true},
 	{Site: leaving, Bounds: Bounds{Terms: 2, Number: 2, Rows: 1, Orders: 1, Incarnations: 3}, InSync: true},
+	{Site: levels, Bounds: Bounds{Terms: 2, Number: 3, Rows: 1, Faults: 1, Orders: 2, Incarnations: 3}, InSync: true},
+	{Site: levels, Bounds: Bounds{Terms: 1, Number: 3, Rows: 1, Orders: 3, Incarnations: 4}, InSync: true},
+	{Site: lowered, Bounds: Bounds{Terms: 2, Number: 3, Rows: 1, Orders: 2, Incarnations: 5}, InSync: true},
 }
 
 // withDetector are small, for the race detector makes a walk ten times slower.

@@ -3,6 +3,7 @@ package model
 import (
 	"slices"
 
+	"releve"
 	"releve/rules/takeover"
 )
 
@@ -52,6 +53,9 @@ const (
 	abdicationCarried
 	toldPair
 	toldWitness
+	toldBase
+	toldMirroring
+	toldHigh
 	toldRestore
 	mirrorAged
 	registerRead
@@ -325,6 +329,13 @@ var orders = []struct {
 	{takeover.Abdicate, toldAbdicate, func(m *takeover.Machine) bool { return m.Holds() }},
 	{takeover.UsePair, toldPair, func(m *takeover.Machine) bool { return m.Phase == takeover.Serving && m.Witnessed() }},
 	{takeover.UseWitness, toldWitness, func(m *takeover.Machine) bool { return m.Phase == takeover.Serving && !m.Witnessed() }},
+	{takeover.UseBase, toldBase, runsOtherwise(releve.Base)},
+	{takeover.UseMirroring, toldMirroring, runsOtherwise(releve.Mirroring)},
+	{takeover.UseHighAvailability, toldHigh, runsOtherwise(releve.HighAvailability)},
+}
+
+func runsOtherwise(than releve.Level) func(*takeover.Machine) bool {
+	return func(m *takeover.Machine) bool { return m.Phase == takeover.Serving && m.RunsAt() != than }
 }
 
 // repairs are the orders that end a trouble. They are given whenever they help.

@@ -153,6 +153,9 @@ func (p *process) makeCalls() {
 	p.calls = c
 }
 
+// fits: the files of a simulated site have what every level needs.
+var fits = []releve.LevelFit{{Level: releve.Base}, {Level: releve.Mirroring}, {Level: releve.HighAvailability}}
+
 var quiet = slog.New(slog.DiscardHandler)
 
 func (p *process) makeAgent() {
@@ -160,7 +163,7 @@ func (p *process) makeAgent() {
 	set.Seat, set.Level, set.OwnCalls, set.Site, set.Arbiter = p.seat, p.level, p.ownCalls, siteName, p.founding
 	options := agent.Options{
 		Site: agent.SiteWords{
-			Name: "Clinique", Level: p.level, PBX: "pbx", Reception: receptionNumber,
+			Name: "Clinique", Levels: fits, PBX: "pbx", Reception: receptionNumber,
 			Reached: receptionUser, StandbyUser: standbyUser,
 		},
 		Journal: saver{p}, Database: postgres{p}, Store: p.store, Link: link{p},

@@ -63,5 +63,8 @@ func ownerServes(s Site, target releve.Seat) []releve.Sentence {
 	if !s[target.Other()].InService() {
 		why = append(why, releve.Say("before-nobody-on-duty"))
 	}
+	if s[target.Other()].RunsAt(releve.Base) {
+		why = append(why, releve.Say("before-base"))
+	}
 	return why
 }

@@ -26,6 +26,9 @@ type Server struct {
 	Protected bool // it says that a failure now would lose nothing
 	Witness   bool // the witness answers it
 	Loss      Loss
+	// Lacks are the keys that its configuration lacks for each level that it knows, none where it
+	// has all.
+	Lacks map[releve.Level][]string
 	// Copy is that of its data, though no vote can be accepted for it any more.
 	Copy releve.DataID
 
@@ -64,6 +67,10 @@ const (
 	RestoreOwn Order = "restore"
 	UsePair    Order = "use-pair"
 	UseWitness Order = "use-witness"
+
+	UseBase             Order = "use-base"
+	UseMirroring        Order = "use-mirroring"
+	UseHighAvailability Order = "use-high-availability"
 )
 
 // Step is one step of a procedure. target is the seat that is to be on duty at
@@ -111,7 +118,7 @@ type Procedure struct {
 
 	// Forced: it rests on the operator's word that the other server is off.
 	Forced bool
-	Costs  func(s Site, target releve.Seat) []releve.Sentence // what it may cost, and what is known of that
+	Costs  func(s Site, target releve.Seat) []releve.Sentence // what it may cost, or changes, and what is known of that
 	Next   string                                             // the sentence of what is left to do by hand
 
 	// Unfit says why the other server's word, which an operator brought, is not the one that is
@@ -185,6 +192,7 @@ var All = map[string]Procedure{
 	Return.Name: Return, Switchover.Name: Switchover, RebuildMirror.Name: RebuildMirror, ResumeMirror.Name: ResumeMirror,
 	Solo.Name: Solo, CarriedSolo.Name: CarriedSolo, Takeover.Name: Takeover, Restore.Name: Restore,
 	ToPair.Name: ToPair, ToWitness.Name: ToWitness,
+	ToBase.Name: ToBase, ToMirroring.Name: ToMirroring, ToHighAvailability.Name: ToHighAvailability,
 }
 
 func toMain(Site, releve.Seat) releve.Seat          { return releve.Main }

@@ -391,16 +391,41 @@ func obey(s procedure.Site, o procedure.Order, at releve.Seat) {
 		if own.InService() && own.GoesBy() != arbiters[o] {
 			own.Arbiter, other.Arbiter, other.Vote = arbiters[o], arbiters[o], false
 		}
+	case procedure.UseBase, procedure.UseMirroring, procedure.UseHighAvailability:
+		if want := levels[o]; own.InService() && own.Level != want {
+			own, other = taken(own, other, want)
+		}
 	}
 	s[at], s[at.Other()] = own, other
+}
+
+// taken takes an owner and the other server to a level.
+func taken(own, other procedure.Server, want releve.Level) (procedure.Server, procedure.Server) {
+	own.Vote, other.Vote, own.Level = true, false, want
+	if !other.Heard {
+		return own, other
+	}
+	if other.Mute {
+		other.PBXAgo = 0 // a telephone that is opened hears the PBX
+	}
+	other.Level, other.Mute = want, want != releve.HighAvailability
+	other.OnStandby = other.OnStandby && !other.Mute
+	if want == releve.Base && other.IsCopy() {
+		other = becomes(other, takeover.Waiting)
+	}
+	return own, other
+}
+
+var levels = map[procedure.Order]releve.Level{
+	procedure.UseBase: releve.Base, procedure.UseMirroring: releve.Mirroring, procedure.UseHighAvailability: releve.HighAvailability,
 }
 
 // becomes is a server that begins another phase: what it knows of the term and of the world
 // stays, and what the former phase had brought is gone.
 func becomes(s procedure.Server, p takeover.Phase) procedure.Server {
-	return procedure.Server{Heard: true, Witness: s.Witness, Status: takeover.Status{
+	return procedure.Server{Heard: true, Witness: s.Witness, Lacks: s.Lacks, Status: takeover.Status{
 		Seat: s.Seat, Known: true, Term: s.Term, Owner: s.Owner, Phase: p,
-		PBXAgo: s.PBXAgo, Spooled: s.Spooled, Mute: s.Mute, Arbiter: s.Arbiter,
+		PBXAgo: s.PBXAgo, Spooled: s.Spooled, Mute: s.Mute, Arbiter: s.Arbiter, Level: s.Level,
 	}}
 }
 
@@ -410,7 +435,7 @@ var arbiters = map[procedure.Order]releve.Arbiter{procedure.UsePair: releve.Pair
 func settle(s procedure.Site) {
 	for _, seat := range []releve.Seat{releve.Main, releve.Secondary} {
 		own, other := s[seat], s[seat.Other()]
-		mirrored := other.Heard && other.Follows() && (other.HasVote() || other.Mute)
+		mirrored := other.Heard && other.Follows() && (other.HasVote() || other.Mute) && own.Level != releve.Base
 		switch {
 		case own.Restores():
 			own.Phase, own.Restored = takeover.Promoting, true
@@ -422,17 +447,22 @@ func settle(s procedure.Site) {
 				own.Spooled = 0
 			}
 			own.Protected = mirrored
-		case own.AwaitsCopy() && other.InService():
+		case own.AwaitsCopy() && other.InService() && other.Level != releve.Base:
+			own.Level, own.Mute = other.Level, other.Level != releve.HighAvailability && seat == releve.Secondary
 			own.Phase, own.Receives, own.Anew = takeover.Following, true, true
 		case own.Follows() && other.InService():
-			own.Vote, own.Spooled, own.OnStandby = !own.Mute, 0, own.HearsPBX()
+			own.Vote, own.Spooled, own.OnStandby = !own.Mute, 0, own.HearsPBX() && !own.Mute
 		}
 		s[seat] = own
 	}
 }
 
+// whole is a configuration with all that every level needs.
+var whole = map[releve.Level][]string{releve.Base: nil, releve.Mirroring: nil, releve.HighAvailability: nil}
+
 // roles are all that a server in a seat can be for a procedure.
-func roles(at releve.Seat, mute bool) []procedure.Server {
+func roles(at releve.Seat, level releve.Level) []procedure.Server {
+	mute := at == releve.Secondary && level != releve.HighAvailability
 	var all []procedure.Server
 	serves := func(s *procedure.Server) { s.Serving, s.Gate = true, true }
 	nothing := func(*procedure.Server) {}
@@ -457,11 +487,12 @@ func roles(at releve.Seat, mute bool) []procedure.Server {
 				for _, ago := range []time.Duration{0, never} {
 					s := seated(s, at)
 					s.Heard, s.PBXAgo, s.Spooled, s.Mute = heard, ago, spooled, mute
-					s.Witness, s.Arbiter = ago != never, releve.Pair
+					s.Witness, s.Arbiter, s.Level, s.Lacks = ago != never, releve.Pair, level, whole
+					s.OnStandby = s.OnStandby && !mute
 					if heard {
 						s.Loss.Path = "peer"
 					}
-					if !mute || !s.OnDuty() && !s.Holds() {
+					if !mute || !s.OnDuty() && !s.Holds() && !(level == releve.Base && s.IsCopy()) {
 						all = append(all, s)
 					}
 				}
@@ -476,9 +507,10 @@ func roles(at releve.Seat, mute bool) []procedure.Server {
 // be (H10), nor those with two votes, nor a vote that left its owner at level mirroring.
 func TestEveryProcedureEndsOrSaysWhy(t *testing.T) {
 	ended := map[string]int{}
-	for _, mute := range []bool{false, true} {
-		for _, a := range roles(releve.Main, false) {
-			for _, b := range roles(releve.Secondary, mute) {
+	for _, level := range []releve.Level{releve.HighAvailability, releve.Mirroring, releve.Base} {
+		mute := level != releve.HighAvailability
+		for _, a := range roles(releve.Main, level) {
+			for _, b := range roles(releve.Secondary, level) {
 				if a.InService() && b.InService() || a.Alone() && b.Holds() ||
 					a.Holds() && b.Alone() || mute && (a.Follows() || a.OnDuty() && !a.Alone()) {
 					continue
@@ -531,6 +563,15 @@ var ends = map[string]func(target, other procedure.Server) bool{
 	"restore":         func(target, other procedure.Server) bool { return target.InService() && target.Gate && other.IsCopy() },
 	"arbiter-pair":    changedTo(releve.Pair),
 	"arbiter-witness": changedTo(releve.Witness),
+	"level-base": func(target, other procedure.Server) bool {
+		return other.InService() && other.Level == releve.Base && !(target.Heard && target.IsCopy())
+	},
+	"level-mirroring": func(target, other procedure.Server) bool {
+		return mirrored(target, other) && target.Mute && other.Level == releve.Mirroring
+	},
+	"level-high-availability": func(target, other procedure.Server) bool {
+		return mirrored(target, other) && target.HasVote() && target.OnStandby && other.Level == releve.HighAvailability
+	},
 }
 
 func dutyMoved(target, other procedure.Server) bool {

@@ -236,12 +236,14 @@ func (m *Machine) wanted() (releve.Arbiter, bool) {
 // canChangeArbiter: an operator wants another arbiter, and it can be had.
 func (m *Machine) canChangeArbiter() bool {
 	want, asked := m.wanted()
-	return asked && m.Owns() && m.Phase == Serving &&
+	return asked && m.Owns() && m.Phase == Serving && !m.oneVoice() &&
 		m.Witnessed() != (want == releve.Witness) && (want != releve.Witness || m.WitnessHeard())
 }
 
-// needsVote: the vote has to be here while the arbiter changes.
-func (m *Machine) needsVote() bool { return m.canChangeArbiter() && !m.Vote }
+// needsVote: the vote has to be here while the arbiter or the level changes.
+func (m *Machine) needsVote() bool { return m.changing() && !m.Vote }
+
+func (m *Machine) changing() bool { return m.canChangeArbiter() || m.canChangeLevel() }
 
 func (m *Machine) mayChangeArbiter() bool { return m.canChangeArbiter() && m.Alone() }
 
@@ -262,7 +264,7 @@ func (m *Machine) orderWitness() []Action {
 	return say(m)
 }
 
-// arbiterLater: the owner was alone when it chose another arbiter.
+// arbiterLater: the owner was alone when it chose another arbiter, or level.
 func (m *Machine) arbiterLater() bool {
 	o := m.Other
 	return m.Known && !m.Owns() && !m.JournalLost && m.otherHeard() &&
@@ -270,5 +272,9 @@ func (m *Machine) arbiterLater() bool {
 }
 
 func (m *Machine) adoptArbiter() []Action {
-	return saving(func(d Durable) (Durable, error) { return d.Adopt(m.Other.Arbiter, m.Other.Incarnation) })(m)
+	level := m.Level
+	if m.Other.Chosen {
+		level = m.Other.Level
+	}
+	return saving(func(d Durable) (Durable, error) { return d.Adopt(m.Other.Arbiter, level, m.Other.Incarnation) })(m)
 }

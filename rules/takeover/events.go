@@ -123,6 +123,10 @@ const (
 
 	UsePair    Command = "use-pair"    // the arbiter is to be the pair
 	UseWitness Command = "use-witness" // the arbiter is to be the witness
+
+	UseBase             Command = "use-base"              // the level of the site is to be base
+	UseMirroring        Command = "use-mirroring"         // … mirroring
+	UseHighAvailability Command = "use-high-availability" // … high availability
 )
 
 // Job is slow work that the agent carries out; its end comes back as Done.

@@ -43,9 +43,11 @@ type Settings struct {
 	Pause  time.Duration `json:"Pause"`
 	Watch  time.Duration `json:"Watch"`
 	// OwnCalls: the server may call the reception itself (H8).
-	OwnCalls bool         `json:"OwnCalls"`
-	Level    releve.Level `json:"Level"` // "" is high availability
-	Site     string       `json:"Site"`  // as the witness's register names it
+	OwnCalls bool `json:"OwnCalls"`
+	// Level is that of the configuration, "" is high availability. Once it was changed, the
+	// journal knows it: see [Machine.RunsAt].
+	Level releve.Level `json:"Level"`
+	Site  string       `json:"Site"` // as the witness's register names it
 	// Arbiter is that of a new site. Later the journal knows it.
 	Arbiter releve.Arbiter `json:"Arbiter"`
 }
@@ -371,13 +373,6 @@ func (m *Machine) isMirror() bool {
 	return !m.Owns() && (m.Phase == Following || m.Phase == Isolated)
 }
 
-// oneVoice says that only the main answers calls: at level mirroring the secondary has
-// nothing but the mirror, and the vote never leaves the owner (R5).
-func (m *Machine) oneVoice() bool { return m.Settings.Level == releve.Mirroring }
-
-// soleVoice: an owner that stands still, and nobody else could answer its callers (M5).
-func (m *Machine) soleVoice() bool { return m.oneVoice() && m.Known && m.Owns() }
-
 // isVerifier says whether this server verifies the other at all.
 func (m *Machine) isVerifier() bool {
 	if m.oneVoice() {
@@ -468,8 +463,9 @@ func (m *Machine) Status() Status {
 		Upstream: m.Upstream, Phase: m.Phase, Serving: m.isServing(),
 		Gate: m.Gate, PBXAgo: ago, PBXFor: unbrokenFor, Reception: m.Reception,
 		Standby: m.Users().Standby,
-		Mute:    m.oneVoice() && m.Seat == releve.Secondary,
+		Mute:    m.Mute(),
 		Arbiter: m.Arbiter, Incarnation: m.Incarnation, Recall: m.needsVote(), Lone: m.Gate && m.Lone,
+		Level: m.RunsAt(), Chosen: m.Level != "",
 		Lost: m.Owns() && m.Gate && m.Mirror.Lost, Restored: m.Restored, Bereft: m.isBereft(),
 	}
 }
@@ -492,6 +488,9 @@ const (
 
 // Stance is what this server does with a call now.
 func (m *Machine) Stance() StanceKind {
+	if m.Mute() {
+		return Closed
+	}
 	switch m.Phase {
 	case Serving, Promoting:
 		if m.Suspended && !m.inDoubt() {
@@ -541,7 +540,7 @@ type Users struct {
 func (m *Machine) Users() Users {
 	switch m.Phase {
 	case Serving, Promoting:
-		return Users{Reception: !m.Suspended, Standby: m.KeepStandby || m.FormerStandby}
+		return Users{Reception: !m.Suspended, Standby: (m.KeepStandby || m.FormerStandby) && !m.oneVoice()}
 	case Handing:
 		return Users{Reception: true}
 	case Handed:
@@ -586,9 +585,9 @@ func (m *Machine) CommitsAlone() bool {
 func (m *Machine) Protected() bool {
 	switch m.Phase {
 	case Serving:
-		return m.Gate && m.Mirror.Streaming && (m.otherVotes() || m.oneVoice() && !m.Lone)
+		return m.Gate && m.Mirror.Streaming && (m.otherVotes() || m.mirrorsOnly() && !m.Lone)
 	case Following:
-		held := m.Vote || m.claimable() || m.oneVoice() && !m.Other.Lone
+		held := m.Vote || m.claimable() || m.mirrorsOnly() && !m.Other.Lone
 		return held && m.otherOwns() && m.Other.Serving && m.DB.Streaming
 	}
 	return false

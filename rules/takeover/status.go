@@ -35,7 +35,9 @@ type Status struct {
 
 	Arbiter     releve.Arbiter `json:"arbiter,omitempty"`
 	Incarnation uint64         `json:"incarnation,omitempty"`
-	Recall      bool           `json:"recall,omitempty"`   // the owner asks for the vote: the arbiter is to change
+	Level       releve.Level   `json:"level,omitempty"`    // at which it runs
+	Chosen      bool           `json:"chosen,omitempty"`   // … since an operator changed it, and not by its configuration
+	Recall      bool           `json:"recall,omitempty"`   // the owner asks for the vote: the arbiter or the level is to change
 	Mute        bool           `json:"mute,omitempty"`     // it has no telephone, and could not use a vote
 	Lone        bool           `json:"lone,omitempty"`     // the owner's commits wait for no mirror
 	Lost        bool           `json:"lost,omitempty"`     // the owner no longer has the log that the mirror needs (M4)
@@ -98,6 +100,9 @@ const pbxAnswers = 2 * time.Second
 
 // HearsPBX says that the PBX answers it.
 func (s Status) HearsPBX() bool { return s.PBXAgo >= 0 && s.PBXAgo < pbxAnswers }
+
+// RunsAt says that it runs the site at a level.
+func (s Status) RunsAt(l releve.Level) bool { return s.Level == l }
 
 // GoesBy is the arbiter by which it goes.
 func (s Status) GoesBy() releve.Arbiter { return cmp.Or(s.Arbiter, releve.Pair) }

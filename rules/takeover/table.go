@@ -73,6 +73,7 @@ var table = []row{
 	{"site-begins", in(Founding), to(Unconfirmed), ended(JobCreate), (*Machine).beginSite},
 
 	// The vote.
+	{"level-adopted", anywhere, stays, (*Machine).levelLater, (*Machine).adoptArbiter},
 	{"arbiter-adopted", anywhere, stays, (*Machine).arbiterLater, (*Machine).adoptArbiter},
 	{"vote-returned", anywhere, stays, (*Machine).voteReturned, (*Machine).takeReturned},
 	{"vote-returned-by-hand", anywhere, stays, (*Machine).voteCarried, (*Machine).takeCarried},
@@ -91,6 +92,7 @@ var table = []row{
 	{"solo-by-order", in(Serving, Unconfirmed), stays, (*Machine).soloOrdered, (*Machine).solo},
 	{"arbiter-change-asked", in(Serving), stays, (*Machine).witnessFirstHeard, (*Machine).orderWitness},
 	{"arbiter-changed", in(Serving), stays, (*Machine).mayChangeArbiter, (*Machine).changeArbiter},
+	{"level-changed", in(Serving), stays, (*Machine).mayChangeLevel, (*Machine).changeLevel},
 	{"register-updated", anywhere, stays, (*Machine).registerBehind, (*Machine).updateRegister},
 	{"vote-lodged", anywhere, stays, (*Machine).canLodge, (*Machine).lodge},
 	{"vote-reclaimed", in(Serving, Unconfirmed, Handed), stays, (*Machine).canReclaim, (*Machine).reclaim},
@@ -122,6 +124,7 @@ var table = []row{
 	{"kept-copy-starts", in(Deposed), stays, (*Machine).keptCopyNeeded, startAgain(false)},
 	{"copy-condemned", onCopy, to(Waiting), (*Machine).rebuildOrdered, (*Machine).condemn},
 	{"copy-too-old", onCopy, to(Waiting), (*Machine).tooOld, (*Machine).condemn},
+	{"copy-left", onCopy, to(Waiting), (*Machine).leftOut, (*Machine).condemn},
 	{"copy-begins", in(Waiting), to(Rejoining), (*Machine).copyPossible, (*Machine).rejoin},
 	{"copy-finished", in(Rejoining), to(Isolated), ended(JobRejoin), (*Machine).save},
 	{"copy-failed", in(Rejoining), to(Waiting), (*Machine).idle, say},
@@ -131,6 +134,7 @@ var table = []row{
 	{"abdication-asked", anywhere, stays, (*Machine).abdicationOrdered, (*Machine).abdicateByOrder},
 
 	// A verification and what comes of it.
+	{"call-not-ours", anywhere, stays, (*Machine).callsUnwanted, (*Machine).refuse},
 	{"busy-refused", anywhere, stays, (*Machine).knownBusy, (*Machine).refuseBusy},
 	{"duty-granted", onCopy, to(Promoting), (*Machine).dutyGranted, (*Machine).takeDutyGranted},
 	{"duty-asked", onCopy, stays, (*Machine).canClaimDuty, (*Machine).claimDuty},
@@ -516,7 +520,7 @@ func (m *Machine) otherGone() bool { return !m.otherHeard() || m.Other.Released 
 func (m *Machine) canHandVote() bool {
 	o := m.Other
 	ready := !m.Witnessed() || m.registerMine() && m.Register.Alone && m.Confirmed
-	return m.mirrorFollowing() && !m.oneVoice() && !o.Mute && m.Vote && !m.Released && !m.canChangeArbiter() && ready &&
+	return m.mirrorFollowing() && !m.oneVoice() && !o.Mute && m.Vote && !m.Released && !m.changing() && ready &&
 		o.Owner == m.Seat && o.Incarnation == m.Incarnation
 }
 
@@ -658,14 +662,14 @@ func (m *Machine) gateReady() bool {
 func (m *Machine) opensInVain() bool { return m.Job == JobOpen && m.Vote && !m.Lone && m.mayOpen() }
 
 func (m *Machine) canBeAlone() bool {
-	alone := !m.oneVoice() || m.mirrorAway()
+	alone := !m.mirrorsOnly() || m.mirrorAway()
 	return m.Gate && m.Vote && !m.Lone && alone && m.retryable(JobLone)
 }
 
 // canBeMirrored: at level mirroring the owner keeps the vote, and waits for its mirror
 // all the same as long as it is there (M4).
 func (m *Machine) canBeMirrored() bool {
-	return m.oneVoice() && m.Lone && m.Vote && m.mirrorFollowing() && m.retryable(JobBarrier)
+	return m.mirrorsOnly() && m.Lone && m.Vote && m.mirrorFollowing() && m.retryable(JobBarrier)
 }
 
 func (m *Machine) openGate() []Action {
@@ -737,7 +741,7 @@ func (m *Machine) comeBack() []Action {
 
 func (m *Machine) copyPossible() bool {
 	source := m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Promotion.Done
-	return !m.stopping() && !m.grantPending() && source && m.mayCopy()
+	return !m.stopping() && !m.grantPending() && source && m.Other.Level != releve.Base && m.mayCopy()
 }
 
 func (m *Machine) rejoin() []Action {
@@ -1007,6 +1011,8 @@ func (m *Machine) orderVain() bool {
 		return !m.restoreOrdered()
 	case UsePair, UseWitness:
 		return !m.canChangeArbiter()
+	case UseBase, UseMirroring, UseHighAvailability:
+		return !m.canChangeLevel()
 	}
 	return false
 }

@@ -55,9 +55,12 @@ type Durable struct {
 	DataID    releve.DataID `json:"data_id"`
 	Promotion Promotion     `json:"promotion"`
 	// Arbiter decides where the vote of a pair in sync lies: with the mirror, or in
-	// the register of a witness (R5). Incarnation counts its changes.
+	// the register of a witness (R5). Incarnation counts its changes, and those of Level.
 	Arbiter     releve.Arbiter `json:"arbiter,omitempty"`
 	Incarnation uint64         `json:"incarnation,omitempty"`
+	// Level is that of the site since an operator changed it (V1); "": nobody has, and the
+	// configuration says it.
+	Level releve.Level `json:"level,omitempty"`
 	// Claimed, on the mirror: the hand-over for which it asks the witness, or may have
 	// asked it. The register alone says what came of that.
 	Claimed uint64 `json:"claimed,omitempty"`
@@ -207,13 +210,27 @@ func (d Durable) Choose(a releve.Arbiter) (Durable, error) {
 	return d, nil
 }
 
-// Adopt takes the owner's arbiter over. The owner was alone when it chose it, so that
-// nothing is left of the vote here.
-func (d Durable) Adopt(a releve.Arbiter, incarnation uint64) (Durable, error) {
-	if d.Owns() || incarnation <= d.Incarnation {
-		return d, notAllowed("only a mirror takes a later arbiter over from its owner")
+// ChooseLevel makes another level that of the site. The owner is alone: nothing of the vote is on
+// its way (R5). Where one server alone answers calls, the vote never leaves it, and lies with no
+// witness.
+func (d Durable) ChooseLevel(l releve.Level) (Durable, error) {
+	if !d.Alone() {
+		return d, notAllowed("only an owner that holds the vote can change the level")
 	}
-	d.Arbiter, d.Incarnation = a, incarnation
+	d.Level, d.Incarnation = l, d.Incarnation+1
+	if l != releve.HighAvailability {
+		d.Arbiter = releve.Pair
+	}
+	return d, nil
+}
+
+// Adopt takes the owner's arbiter and level over. The owner was alone when it chose them, so that
+// nothing is left of the vote here.
+func (d Durable) Adopt(a releve.Arbiter, l releve.Level, incarnation uint64) (Durable, error) {
+	if d.Owns() || incarnation <= d.Incarnation {
+		return d, notAllowed("only a mirror takes a later arbiter or level over from its owner")
+	}
+	d.Arbiter, d.Level, d.Incarnation = a, l, incarnation
 	d.Vote, d.Abdicated = false, d.Number
 	return d, nil
 }
@@ -281,7 +298,7 @@ func (d Durable) Reopen(promotion releve.PromotionID) (Durable, error) {
 func (d Durable) nextTerm(promotion releve.PromotionID) Durable {
 	return Durable{
 		Seat: d.Seat, Term: d.Term + 1, Owner: d.Seat, Vote: true, DataID: d.DataID,
-		Promotion: Promotion{ID: promotion}, Arbiter: d.Arbiter, Incarnation: d.Incarnation,
+		Promotion: Promotion{ID: promotion}, Arbiter: d.Arbiter, Incarnation: d.Incarnation, Level: d.Level,
 	}
 }
 
@@ -316,6 +333,6 @@ func (d Durable) Join(term releve.Term, upstream releve.PromotionID) (Durable, e
 	}
 	return Durable{
 		Seat: d.Seat, Term: term, Owner: d.Seat.Other(), DataID: d.DataID, Upstream: upstream,
-		Arbiter: d.Arbiter, Incarnation: d.Incarnation,
+		Arbiter: d.Arbiter, Incarnation: d.Incarnation, Level: d.Level,
 	}, nil
 }

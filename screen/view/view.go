@@ -64,6 +64,7 @@ type Server struct {
 	CallsRefused  int64             `json:"calls_refused"`
 	Doing         releve.Sentence   `json:"doing"`   // what it is about to reach, "" when at rest
 	Witness       bool              `json:"witness"` // the witness answers it
+	Levels        []releve.LevelFit `json:"levels,omitempty"`
 }
 
 // MirrorState is how the copy of the database is.

@@ -31,7 +31,7 @@ type Options struct {
 // SiteWords are what the view repeats of the configuration.
 type SiteWords struct {
 	Name        string
-	Level       releve.Level
+	Levels      []releve.LevelFit // what the configuration has for each
 	PBX         string
 	Reception   string
 	Reached     string // SIP user of the reception

@@ -303,19 +303,24 @@ func (a *Agent) server(m takeover.Machine) view.Server {
 		Registered: a.registered(), ChannelsBusy: load.Busy, Channels: load.Channels,
 		WithoutDuty: a.withoutDuty(m), SpoolWaiting: a.parts.Spool.Waiting(), SpoolStands: a.board.undrained(),
 		CallsOffered: load.Offered, CallsAnswered: load.Answered, CallsRefused: load.Refused,
-		Doing: a.doing(m), Witness: m.WitnessHeard(), Notices: slices.Concat(load.Notices, a.board.notices()),
+		Doing: a.doing(m), Witness: m.WitnessHeard(), Levels: a.parts.Site.Levels, Notices: slices.Concat(load.Notices, a.board.notices()),
 	}
 }
 
 // withoutDuty: an owner that stands still answers all the same where nobody else could
 // (M5, R13).
 func (a *Agent) withoutDuty(m takeover.Machine) bool {
-	return m.WithoutDuty || a.parts.Site.Level == releve.Mirroring && m.Phase != takeover.Starting && m.Stance() == takeover.NoDuty
+	return m.WithoutDuty || m.RunsAt() != releve.HighAvailability && m.Phase != takeover.Starting && m.Stance() == takeover.NoDuty
 }
 
-// mute says that a seat has no telephone: the secondary at level mirroring (SPEC §2).
-func (a *Agent) mute(seat releve.Seat) bool {
-	return a.parts.Site.Level == releve.Mirroring && seat == releve.Secondary
+// mute says that a seat has no telephone: the secondary below high availability (SPEC §2).
+func mute(m takeover.Machine, seat releve.Seat) bool {
+	return m.RunsAt() != releve.HighAvailability && seat == releve.Secondary
+}
+
+// apart says that a seat has no part in the site: the secondary at level base.
+func apart(m takeover.Machine, seat releve.Seat) bool {
+	return m.RunsAt() == releve.Base && seat == releve.Secondary
 }
 
 func (a *Agent) registered() []string {
@@ -338,6 +343,10 @@ func (a *Agent) doing(m takeover.Machine) releve.Sentence {
 	switch m.Phase {
 	case takeover.Serving, takeover.Following:
 		return releve.Sentence{}
+	case takeover.Waiting:
+		if apart(m, m.Seat) {
+			return releve.Say("phase-apart")
+		}
 	case takeover.Stuck:
 		return releve.Say("phase-stuck", "why", m.Cause)
 	}
@@ -358,7 +367,7 @@ func (a *Agent) View() view.Site {
 	m := a.Machine()
 	other, heardAt, heard := a.board.theirs()
 	s := view.Site{
-		Name: a.parts.Site.Name, Level: a.parts.Site.Level, Arbiter: arbiterOf(m), Seat: m.Seat, At: time.Now().UTC(),
+		Name: a.parts.Site.Name, Level: m.RunsAt(), Arbiter: arbiterOf(m), Seat: m.Seat, At: time.Now().UTC(),
 		Term: max(m.Term, other.Status.Term), Owner: m.Owner, Mirror: a.siteMirror(m, other, heard),
 		PBX:       a.pbx(m),
 		Licences:  a.board.licensed(),
@@ -371,7 +380,7 @@ func (a *Agent) View() view.Site {
 	if r, known := m.Relieved(); known && r.Term > s.Term {
 		s.Owner, s.Term = r.Owner, r.Term
 	}
-	if a.mute(m.Seat) { // it has no way to the PBX, and shows what the main knows
+	if mute(m, m.Seat) { // it has no way to the PBX, and shows what the main knows
 		s.PBX = other.PBX
 		s.PBX.Heard = s.PBX.Heard && heard
 	}
@@ -381,8 +390,11 @@ func (a *Agent) View() view.Site {
 	if !heard {
 		theirs.Duty = releve.OutOfService
 	}
-	if a.mute(theirs.Seat) {
+	if mute(m, theirs.Seat) {
 		theirs.Processing = releve.Tier{State: releve.TierNone}
+	}
+	if apart(m, theirs.Seat) {
+		theirs.Data = releve.Tier{State: releve.TierNone}
 	}
 	if p := other.Procedure; heard && p != nil && (s.Procedure == nil || p.Started.After(s.Procedure.Started)) {
 		s.Procedure = p
@@ -440,6 +452,9 @@ func (a *Agent) mirrorView(m takeover.Machine) view.Mirror {
 // siteMirror is the copy as its owner sees it. An owner that is not heard sees nothing:
 // what it last said of the copy, or of how far a new one had come, is withdrawn.
 func (a *Agent) siteMirror(m takeover.Machine, other Message, heard bool) view.Mirror {
+	if m.RunsAt() == releve.Base {
+		return view.Mirror{State: view.MirrorNone}
+	}
 	v := other.Mirror
 	if m.Owns() || !m.Known {
 		v = a.mirrorView(m)
@@ -462,8 +477,11 @@ func (a *Agent) siteMirror(m takeover.Machine, other Message, heard bool) view.M
 
 // word is the one word on the screen with its reason (V2).
 func word(m takeover.Machine, s view.Site) (view.Word, releve.Sentence) {
-	if s.Level == releve.Mirroring {
+	switch s.Level {
+	case releve.Mirroring:
 		return wordOfOneVoice(m, s)
+	case releve.Base:
+		return wordOfOneServer(s)
 	}
 	active, passive := s.Main, s.Secondary
 	if s.Owner == releve.Secondary {
@@ -556,4 +574,25 @@ func wordOfOneVoice(m takeover.Machine, s view.Site) (view.Word, releve.Sentence
 		return view.NotProtected, main.Processing.Why
 	}
 	return view.Protected, releve.Say("why-mirrored", "seat", string(main.Seat), "other", string(mirror.Seat))
+}
+
+// wordOfOneServer is the word where there is no second one: what befalls it befalls the site, and
+// that is what the level says (SPEC §2).
+func wordOfOneServer(s view.Site) (view.Word, releve.Sentence) {
+	main := s.Main
+	switch {
+	case main.WithoutDuty:
+		return view.NotProtected, releve.Say("why-without-duty", "seat", string(main.Seat))
+	case main.Duty != releve.Active:
+		return view.Stopped, releve.Say("why-stopped-one-voice", "seat", string(main.Seat))
+	case main.Data.State == releve.TierDegraded:
+		return view.NotProtected, main.Data.Why
+	case main.Data.State != releve.TierWell:
+		return view.NotProtected, releve.Say("why-database-away", "seat", string(main.Seat))
+	case main.SpoolWaiting > spoolQuiet || main.SpoolWaiting > 0 && main.SpoolStands:
+		return view.NotProtected, releve.Say("why-spool", "records", itoa(main.SpoolWaiting))
+	case main.Processing.State != releve.TierWell:
+		return view.NotProtected, main.Processing.Why
+	}
+	return view.NotProtected, releve.Say("why-base", "seat", string(main.Seat))
 }

@@ -103,7 +103,7 @@ func (f *Front) MayStandBy(own, _ bool) bool {
 func (a *Agent) callersTier(m takeover.Machine) releve.Tier {
 	voice, bound := a.parts.Voice.Well(), a.parts.Telephone.Bound()
 	switch {
-	case a.mute(m.Seat):
+	case mute(m, m.Seat):
 		return releve.Tier{State: releve.TierNone}
 	case voice != nil:
 		return releve.Tier{State: releve.TierDown, Why: releve.Say("tier-voice-down", "why", releve.Reason(voice))}

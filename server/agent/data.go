@@ -64,6 +64,8 @@ func (d *data) tier(m takeover.Machine, p *releve.Progress) releve.Tier {
 	behind, far := d.behind(m.DB)
 	ill := d.ill()
 	switch {
+	case apart(m, m.Seat):
+		return releve.Tier{State: releve.TierNone}
 	case m.DB.Up && ill.Code != "" && !changesDatabase(m.Job):
 		return releve.Tier{State: releve.TierDegraded, Why: ill}
 	case m.DB.Up && m.DB.InRecovery && far:

@@ -47,7 +47,12 @@ func (g guided) Site() procedure.Site {
 
 // saidBy is a server by its own word: its status, and what its screen shows beside that.
 func (a *Agent) saidBy(word Message) procedure.Server {
+	lacks := map[releve.Level][]string{}
+	for _, fit := range word.Server.Levels {
+		lacks[fit.Level] = fit.Lacks
+	}
 	return procedure.Server{
+		Lacks:  lacks,
 		Status: word.Status, Copy: word.Status.DataID, OnStandby: slices.Contains(word.Server.Registered, a.parts.Site.StandbyUser),
 		Down: word.Server.Data.State == releve.TierDown, Witness: word.Server.Witness,
 	}
@@ -104,7 +109,8 @@ func (a *Agent) orderAt(ctx context.Context, at releve.Seat, order string) error
 // Order takes an order that a procedure gives to this server.
 func (a *Agent) Order(ctx context.Context, order string) error {
 	switch takeover.Command(order) {
-	case takeover.Rejoin, takeover.Rebuild, takeover.HandOver, takeover.Restore, takeover.Solo, takeover.Take, takeover.UsePair, takeover.UseWitness:
+	case takeover.Rejoin, takeover.Rebuild, takeover.HandOver, takeover.Restore, takeover.Solo, takeover.Take, takeover.UsePair, takeover.UseWitness,
+		takeover.UseBase, takeover.UseMirroring, takeover.UseHighAvailability:
 		a.send(ctx, takeover.Event{Command: takeover.Command(order)})
 		return nil
 	}

@@ -211,6 +211,9 @@ func (c *Calls) Offer(ctx context.Context, in Incoming) {
 // waiting for any of it (RULES R9). Close the stance first.
 func (c *Calls) Drop(reason string) { c.board.drop(fmt.Errorf("%w: %s", errDropped, reason)) }
 
+// Present is how many calls there are, answered or not.
+func (c *Calls) Present() int { return c.board.present() }
+
 // Drained waits until no call is left, or for the end of ctx.
 func (c *Calls) Drained(ctx context.Context) error {
 	select {

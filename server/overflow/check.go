@@ -270,7 +270,7 @@ func NoStandby(emit func(view.Procedure)) error {
 // CheckCalls checks the PBX by a call of the standby's. Either server can be asked: the standby
 // makes it.
 func (t *Tester) CheckCalls(ctx context.Context, emit func(view.Procedure)) error {
-	if t.Level != releve.HighAvailability {
+	if t.Site.View().Level != releve.HighAvailability {
 		return NoStandby(emit)
 	}
 	if stance, _ := t.Site.Stance(); stance != takeover.OnDuty {

@@ -123,6 +123,8 @@ type standing struct {
 	refuses string
 }
 
+func (standing) View() view.Site { return view.Site{Level: releve.HighAvailability} }
+
 func (s standing) Stance() (takeover.StanceKind, releve.Term) { return s.stance, 4 }
 
 func (s standing) Command(_ context.Context, _ string, _ json.RawMessage, emit func(json.RawMessage) error) error {
@@ -135,14 +137,14 @@ func TestARefusedCheckSaysWhy(t *testing.T) {
 		"calls-check-runs": "wait until", "calls-check-too-soon": "again in 30s", "calls-check-not-now": "releve status",
 		"calls-check-no-standby": "level mirroring", "calls-check-of-tomorrow": "may not",
 	} {
-		main := &Tester{Options: Options{Level: releve.HighAvailability, Site: standing{stance: takeover.OnDuty}, Link: standing{refuses: code}}}
+		main := &Tester{Options: Options{Site: standing{stance: takeover.OnDuty}, Link: standing{refuses: code}}}
 		said := ""
 		err := main.CheckCalls(t.Context(), func(p view.Procedure) { said = p.Failed.Code })
 		if err == nil || said != code || !strings.Contains(err.Error(), says) || errors.Is(err, releve.ErrBusy) != (code == "calls-check-runs") {
 			t.Errorf("%s: %v, said %s", code, err, said)
 		}
 	}
-	fresh := &Tester{Options: Options{Level: releve.HighAvailability, Site: standing{stance: takeover.OnDuty}}}
+	fresh := &Tester{Options: Options{Site: standing{stance: takeover.OnDuty}}}
 	if err := fresh.check(t.Context(), func(view.Procedure) {}); !errors.Is(err, releve.ErrForbidden) || !strings.Contains(err.Error(), "releve status") {
 		t.Errorf("who is no standby is answered %v", err)
 	}

@@ -67,7 +67,6 @@ type Site interface {
 // Options are what a Tester is made of.
 type Options struct {
 	Seat     releve.Seat
-	Level    releve.Level
 	Profile  calls.Profile
 	OwnCalls bool          // tests are made without being asked for
 	Night    time.Duration // since midnight: the hour in which they are made again
@@ -129,12 +128,12 @@ func (t *Tester) Run(ctx context.Context) {
 
 // stands says whether this is the standby of a protected site, while no procedure runs.
 func (t *Tester) stands() bool {
-	if stance, _ := t.Site.Stance(); stance != takeover.Verifying || t.Level != releve.HighAvailability {
+	if stance, _ := t.Site.Stance(); stance != takeover.Verifying {
 		return false
 	}
 	site := t.Site.View()
 	running := site.Procedure != nil && site.Procedure.Finished.IsZero()
-	return site.Word == view.Protected && !running
+	return site.Word == view.Protected && site.Level == releve.HighAvailability && !running
 }
 
 // due says whether a test is to be made now, when none was seen yet or it is night.

@@ -13,7 +13,7 @@ import (
 // translation, and nothing that a server knows of itself lacks a place on the wire.
 func TestNothingIsLostBetweenTheAgentAndTheWire(t *testing.T) {
 	var came Word
-	if err := json.Unmarshal(read(t, "version2/everything.json"), &came); err != nil {
+	if err := json.Unmarshal(read(t, "version3/everything.json"), &came); err != nil {
 		t.Fatal(err)
 	}
 	if told := wordOf(messageOf(came)); !reflect.DeepEqual(told, came) {

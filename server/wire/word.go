@@ -18,7 +18,8 @@ import (
 //
 // 1 told no number. 2 tells it, and whether the page is served, which 1 always affirmed; it
 // answers a word that came with a check by its own, and says upon which word of the other it tells one.
-const Version = 2
+// 3 tells the level of the site, and for which levels a server's configuration has what they need.
+const Version = 3
 
 // Word is what a server tells the other of itself, again and again: how it stands to the duty
 // and the vote, and what the other's screen shows of it. These are the wire's own types, and
@@ -82,6 +83,8 @@ type Status struct {
 
 	Arbiter     releve.Arbiter `json:"arbiter,omitempty"`
 	Incarnation uint64         `json:"incarnation,omitempty"`
+	Level       releve.Level   `json:"level,omitempty"`
+	Chosen      bool           `json:"chosen,omitempty"`
 	Recall      bool           `json:"recall,omitempty"`
 	Mute        bool           `json:"mute,omitempty"`
 	Lone        bool           `json:"lone,omitempty"`
@@ -113,7 +116,8 @@ func statusOf(s takeover.Status) Status {
 		Promotion: Promotion(s.Promotion), DataID: s.DataID, Upstream: s.Upstream, Phase: string(s.Phase),
 		Serving: s.Serving, Gate: s.Gate, PBXAgo: s.PBXAgo, PBXFor: s.PBXFor, Reception: s.Reception,
 		Standby: s.Standby, Spooled: s.Spooled,
-		Arbiter: s.Arbiter, Incarnation: s.Incarnation, Recall: s.Recall, Mute: s.Mute, Lone: s.Lone, Lost: s.Lost,
+		Arbiter: s.Arbiter, Incarnation: s.Incarnation, Level: s.Level, Chosen: s.Chosen, Recall: s.Recall,
+		Mute: s.Mute, Lone: s.Lone, Lost: s.Lost,
 		Bereft: s.Bereft, Restored: s.Restored,
 	}
 }
@@ -126,7 +130,8 @@ func (s Status) meant() takeover.Status {
 		Promotion: takeover.Promotion(s.Promotion), DataID: s.DataID, Upstream: s.Upstream, Phase: takeover.Phase(s.Phase),
 		Serving: s.Serving, Gate: s.Gate, PBXAgo: s.PBXAgo, PBXFor: s.PBXFor, Reception: s.Reception,
 		Standby: s.Standby, Spooled: s.Spooled,
-		Arbiter: s.Arbiter, Incarnation: s.Incarnation, Recall: s.Recall, Mute: s.Mute, Lone: s.Lone, Lost: s.Lost,
+		Arbiter: s.Arbiter, Incarnation: s.Incarnation, Level: s.Level, Chosen: s.Chosen, Recall: s.Recall,
+		Mute: s.Mute, Lone: s.Lone, Lost: s.Lost,
 		Bereft: s.Bereft, Restored: s.Restored,
 	}
 }
@@ -153,6 +158,7 @@ type Server struct {
 	CallsRefused  int64             `json:"calls_refused"`
 	Doing         releve.Sentence   `json:"doing"`
 	Witness       bool              `json:"witness"`
+	Levels        []releve.LevelFit `json:"levels,omitempty"`
 }
 
 // Mirror is the copy as a server sees it.

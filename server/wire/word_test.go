@@ -13,7 +13,7 @@ import (
 // pair while it is brought to a new version: the field goes into a new version's file beside
 // this one, which stays as what the version before sends.
 func TestTheWire(t *testing.T) {
-	golden := read(t, "version2/everything.json")
+	golden := read(t, "version3/everything.json")
 	var w Word
 	strict := json.NewDecoder(bytes.NewReader(golden))
 	strict.DisallowUnknownFields()
@@ -35,6 +35,20 @@ func TestTheWire(t *testing.T) {
 	}
 	if lacks := unset("status", reflect.ValueOf(w.Status.meant())); lacks != nil {
 		t.Errorf("of a status, the wire has not %q", lacks)
+	}
+}
+
+// A word of the version before is read: it says nothing of the level, and of nothing else less.
+func TestAWordOfTheVersionBefore(t *testing.T) {
+	var before, now Word
+	for name, w := range map[string]*Word{"version2/everything.json": &before, "version3/everything.json": &now} {
+		if err := json.Unmarshal(read(t, name), w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now.Version, now.Status.Level, now.Status.Chosen, now.Server.Levels = 2, "", false, nil
+	if !reflect.DeepEqual(before.read(), now) {
+		t.Errorf("a word of version 2 is read as\n%+v\nand not as\n%+v", before.read(), now)
 	}
 }
 

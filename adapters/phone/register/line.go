@@ -23,6 +23,7 @@ type Line struct {
 
 	mu      sync.Mutex
 	current *Registration
+	held    bool   // the PBX may have a binding of ours
 	refused string // the refusal last said, owned by the registration's goroutine
 }
 
@@ -109,7 +110,12 @@ func (l *Line) away(ctx context.Context, leave func(context.Context, Registrar, 
 	var left sync.WaitGroup
 	defer left.Wait()
 	defer stop()
-	left.Go(func() { leave(leaving, l.pbx, l.account, l.log) })
+	left.Go(func() {
+		leave(leaving, l.pbx, l.account, l.log)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.held = l.held && leaving.Err() != nil
+	})
 	return l.until(ctx, true)
 }
 
@@ -122,7 +128,7 @@ func (l *Line) registration() *Registration {
 func (l *Line) begin() *Registration {
 	r := NewRegistration(l.pbx, l.account, RegistrationOptions{May: l.allowed, On: l.said, Log: l.log})
 	l.mu.Lock()
-	l.current = r
+	l.current, l.held = r, true
 	l.mu.Unlock()
 	r.Start()
 	return r
@@ -149,6 +155,14 @@ func (l *Line) Now() {
 func (l *Line) Bound() bool {
 	r := l.registration()
 	return r != nil && r.State().Bound(time.Now()) && r.State().Last.Outcome != Held
+}
+
+// Held says that the PBX may have a binding of ours: the user was to be bound, and the PBX has not
+// agreed since to let him go.
+func (l *Line) Held() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held
 }
 
 // Doubt says that the PBX may have forgotten the binding.
