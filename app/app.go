@@ -136,7 +136,7 @@ func (a *App) openDisk() error {
 	if err := os.MkdirAll(site.Data, 0o755); err != nil {
 		return fmt.Errorf("%w: the data directory cannot be made: %w", ErrMissing, err)
 	}
-	j, err := journal.Open(filepath.Join(site.Data, "journal"), site.ID, site.Seat)
+	j, err := journal.Open(journalOf(a.config.Config), site.ID, site.Seat)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBarred, err)
 	}

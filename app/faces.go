@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/adapters/journal"
 	"releve/adapters/store"
 	"releve/config"
 	"releve/screen/console"
@@ -14,6 +15,11 @@ import (
 	"releve/server/agent"
 	"releve/server/guide"
 )
+
+func journalOf(c config.Config) string { return filepath.Join(c.Site.Data, "journal") }
+
+// RunsAt is [journal.LevelAt] of a configuration.
+func RunsAt(c config.Config) releve.Level { return journal.LevelAt(journalOf(c), c.Site.ID, c.Site.Seat) }
 
 // Socket is where the command line finds the server of a configuration.
 func Socket(c config.Config) string { return filepath.Join(c.Site.Data, "control.sock") }

@@ -3,28 +3,11 @@ package app
 import (
 	"log/slog"
 	"os"
-	"path/filepath"
 
 	"releve"
-	"releve/adapters/journal"
 	"releve/config"
 	"releve/doors/account"
 )
-
-// RunsAt is the level to which an operator has taken the server of a configuration while it ran,
-// "" where none did, or where its journal cannot tell: the server itself says why.
-func RunsAt(c config.Config) releve.Level {
-	dir := filepath.Join(c.Site.Data, "journal")
-	if _, err := os.Stat(dir); err != nil {
-		return ""
-	}
-	j, err := journal.Open(dir, c.Site.ID, c.Site.Seat)
-	if err != nil {
-		return ""
-	}
-	d, _, _ := journal.Takeover{Journal: j}.Load()
-	return d.Level
-}
 
 // NewUnrooted is New for a server that root may have started: what it keeps belongs to
 // the account of its PostgreSQL, its ports are opened, and then it is that account and
@@ -50,7 +33,7 @@ func NewUnrooted(c config.Prepared, found bool, log *slog.Logger) (*App, error) 
 
 // stepDown makes this process act as the account.
 func (a *App) stepDown() {
-	who, rights, err := program(a.config.Config).StepDown()
+	who, rights, err := a.config.Program().StepDown()
 	if who.Name != "" {
 		a.config.Database.Account = who.Name // one for both
 	}
@@ -66,24 +49,7 @@ func (a *App) stepDown() {
 
 // CheckAccount says what would keep a server that root starts from giving root up, nil when
 // nothing does. It changes nothing.
-func CheckAccount(c config.Config) *releve.Sentence { return program(c).Check() }
-
-// program is what a server keeps, and reads while it runs. The database and its copies were
-// never root's: where they are, somebody brought them back, which PostgreSQL's room says.
-func program(c config.Config) account.Program {
-	return account.Program{
-		Dir: c.Site.Data, Accounts: []string{c.Database.Account},
-		Keep: account.Keep{
-			Entries: []string{"journal", "spool", "diary", "postgres", "control.sock",
-				"overflow.json", ".overflow.json*", "verified.json", ".verified.json*", "licences"},
-			Closed: []string{"postgres/data", "postgres/data.*"},
-		},
-		Files: account.Files{
-			Secret: []string{c.Peer.Key},
-			Public: []string{c.Peer.CA, c.Peer.Certificate, c.Peer.OtherCertificate},
-		},
-	}
-}
+func CheckAccount(c config.Config) *releve.Sentence { return c.Program().Check() }
 
 // forPort opens what listens, with root's right where the port needs it.
 func (a *App) forPort(listen string, open func() error) error {

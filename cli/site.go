@@ -37,7 +37,7 @@ func newInit(s *settings) *cobra.Command {
 				return err
 			}
 			passwords := []password{reception, standby}
-			if o.Level == releve.Mirroring { // nobody is overflowed to
+			if o.Level != releve.HighAvailability { // nobody is overflowed to
 				passwords = passwords[:1]
 			}
 			if err := s.take(c, passwords...); err != nil {

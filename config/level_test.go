@@ -91,3 +91,40 @@ func setLevel(t *testing.T, file string, level releve.Level) {
 		t.Fatal(err)
 	}
 }
+
+// A file says for each level what it lacks, so that the level can be changed while the server runs,
+// and a server that was taken to another level goes by that one whatever its file says.
+func TestAFileIsPreparedForOtherLevels(t *testing.T) {
+	s := newSpoilt(t)
+	c, mistakes := config.Load(s.file)
+	if len(mistakes) > 0 {
+		t.Fatal(mistakes)
+	}
+	for _, level := range []releve.Level{releve.Base, releve.Mirroring, releve.HighAvailability} {
+		if p := config.Prepare(s.file, c); !p.CanRun(level) || p.CanRun(releve.Backup) {
+			t.Errorf("a whole file lacks for level %s: %v", level, p.Levels)
+		}
+		at, mistakes := config.LoadAt(s.file, level)
+		if len(mistakes) > 0 || at.Site.Level != level {
+			t.Errorf("at level %s: %s, %v", level, at.Site.Level, mistakes)
+		}
+		p := config.Prepare(s.file, at)
+		if p.Site.Level != level || p.PBX.StandbyUser != c.PBX.StandbyUser || p.SIP.Other != c.SIP.Other {
+			t.Errorf("prepared at level %s: %s, the standby %q, the other %q", level, p.Site.Level, p.PBX.StandbyUser, p.SIP.Other)
+		}
+	}
+	text, err := os.ReadFile(s.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := strings.Replace(string(text), "standby_user", "# standby_user", 1)
+	cut = strings.Replace(cut, `level = "high-availability"`, `level = "mirroring"`, 1)
+	if err := os.WriteFile(s.file, []byte(cut), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	low, mistakes := config.Load(s.file)
+	p := config.Prepare(s.file, low)
+	if len(mistakes) > 0 || p.CanRun(releve.HighAvailability) || !p.CanRun(releve.Base) || !slices.Contains(p.Levels[2].Lacks, "pbx.standby_user") {
+		t.Errorf("without its standby user, the file lacks %v (%v)", p.Levels, mistakes)
+	}
+}

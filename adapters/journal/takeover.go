@@ -3,7 +3,9 @@ package journal
 import (
 	"context"
 	"encoding/json"
+	"os"
 
+	"releve"
 	"releve/rules/takeover"
 )
 
@@ -17,6 +19,20 @@ func (t Takeover) Load() (d takeover.Durable, known bool, err error) {
 		return takeover.Durable{}, false, err
 	}
 	return d, true, json.Unmarshal(raw, &d)
+}
+
+// LevelAt is the level to which an operator has taken the site while it ran, by the journal in dir; ""
+// where none did, or where it cannot tell: whoever opens it says why. Nothing is made there.
+func LevelAt(dir, site string, seat releve.Seat) releve.Level {
+	if _, err := os.Stat(dir); err != nil {
+		return ""
+	}
+	j, err := Open(dir, site, seat)
+	if err != nil {
+		return ""
+	}
+	d, _, _ := Takeover{j}.Load()
+	return d.Level
 }
 
 // Save is [Journal.SaveWithin].

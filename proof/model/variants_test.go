@@ -53,8 +53,16 @@ var without = []taken{
 		pair, Bounds{2, 2, 1, 0, 0, 0}, "on the strength of a header"},
 	{Variant{Name: "any abdication that an operator carries counts", Rule: "R3", tamper: anyCarried},
 		partitioned, Bounds{1, 3, 1, 0, 1, 0}, "two servers hold the vote"},
+	{Variant{Name: "the level is changed while the vote is with the mirror", Rule: "R5", tamper: lowerAtOnce},
+		levels, Bounds{2, 2, 1, 1, 1, 2}, "two servers hold the vote"},
 	{Variant{Name: "at level mirroring commits go on alone behind the barrier", Rule: "R1, R8", leaks: true},
 		oneVoice, Bounds{2, 2, 1, 1, 0, 0}, "an acknowledged row is missing"},
+}
+
+func lowerAtOnce(m *takeover.Machine, e *takeover.Event) {
+	if e.Command == takeover.UseMirroring {
+		m.Vote, m.Issued = true, false
+	}
 }
 
 func issueAtOnce(_ *takeover.Machine, e *takeover.Event) {

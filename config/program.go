@@ -1,0 +1,20 @@
+package config
+
+import "releve/doors/account"
+
+// Program is what a server keeps, and reads while it runs. The database and its copies were
+// never root's: where they are, somebody brought them back, which PostgreSQL's room says.
+func (c Config) Program() account.Program {
+	return account.Program{
+		Dir: c.Site.Data, Accounts: []string{c.Database.Account},
+		Keep: account.Keep{
+			Entries: []string{"journal", "spool", "diary", "postgres", "control.sock",
+				"overflow.json", ".overflow.json*", "verified.json", ".verified.json*", "licences"},
+			Closed: []string{"postgres/data", "postgres/data.*"},
+		},
+		Files: account.Files{
+			Secret: []string{c.Peer.Key},
+			Public: []string{c.Peer.CA, c.Peer.Certificate, c.Peer.OtherCertificate},
+		},
+	}
+}

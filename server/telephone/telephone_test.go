@@ -1,0 +1,210 @@
+package telephone
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"releve"
+	"releve/rules/takeover"
+	"releve/server/agent"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeLine is an open telephone, which tells what becomes of it.
+type fakeLine struct {
+	agent.Absent
+	held                    atomic.Bool
+	served, running, closed atomic.Bool
+	kept                    atomic.Value
+}
+
+func (l *fakeLine) Keep(u takeover.Users)                             { l.kept.Store(u) }
+func (l *fakeLine) Held() takeover.Users                              { return takeover.Users{Standby: l.held.Load()} }
+func (l *fakeLine) Serve()                                            { l.served.Store(true) }
+func (l *fakeLine) Ask(context.Context) (code int, c bool, err error) { return 200, false, nil }
+func (l *fakeLine) Call(context.Context, string) (releve.TestCall, error) {
+	return releve.TestCall{AnsweredBy: "main"}, nil
+}
+
+func (l *fakeLine) Run(ctx context.Context) {
+	l.running.Store(true)
+	<-ctx.Done()
+	l.running.Store(false)
+}
+
+func (l *fakeLine) Close() error {
+	if l.running.Load() {
+		return errors.New("closed while it runs")
+	}
+	l.closed.Store(true)
+	return nil
+}
+
+// world is what a Switch stands in.
+type world struct {
+	mute    atomic.Bool
+	calls   atomic.Int64
+	fails   atomic.Int64
+	changed chan struct{}
+	mu      sync.Mutex
+	lines   []*fakeLine
+	said    []string
+	shown   releve.Sentence
+}
+
+func (w *world) opened() []*fakeLine {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.lines)
+}
+
+func (w *world) told() (said []string, shown releve.Sentence) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.said), w.shown
+}
+
+// locked runs f under the lock.
+func (w *world) locked(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
+func newWorld() *world { return &world{changed: make(chan struct{}, 1)} }
+
+func (w *world) parts() Parts {
+	return Parts{
+		Open: func() (Line, error) {
+			if w.fails.Add(-1) >= 0 {
+				return nil, errors.New("the port is in use")
+			}
+			l := &fakeLine{}
+			l.held.Store(true)
+			w.locked(func() { w.lines = append(w.lines, l) })
+			return l, nil
+		},
+		Mute:    w.mute.Load,
+		Changed: func(context.Context) <-chan struct{} { return w.changed },
+		Calls:   func() int { return int(w.calls.Load()) },
+		Explain: func(_ releve.Severity, s releve.Sentence) { w.locked(func() { w.said = append(w.said, s.Code) }) },
+		Notice:  func(_ string, s releve.Sentence) { w.locked(func() { w.shown = s }) },
+	}
+}
+
+// run runs a switch until the end of the test.
+func (w *world) run(t *testing.T) *Switch {
+	s := New(w.parts())
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); s.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-done })
+	synctest.Wait()
+	return s
+}
+
+func (w *world) level(mute bool) {
+	w.mute.Store(mute)
+	w.changed <- struct{}{}
+	synctest.Wait()
+}
+
+// A level that gives a telephone has it opened with the users that the agent wants; one that takes
+// it away has it closed when the PBX has let the users go and the last call is over.
+func TestTheTelephoneFollowsTheLevel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.mute.Store(true)
+		s := w.run(t)
+		s.Serve()
+		wants := takeover.Users{Standby: true}
+		s.Keep(wants)
+		if _, err := s.Call(t.Context(), "1"); len(w.opened()) != 0 || !errors.Is(err, ErrClosed) || s.Bound() != (takeover.Users{}) {
+			t.Fatalf("a closed telephone has %d lines, and answers %v", len(w.opened()), err)
+		}
+		w.level(false)
+		if len(w.opened()) != 1 || !w.opened()[0].served.Load() || !w.opened()[0].running.Load() || w.opened()[0].kept.Load() != wants {
+			t.Fatalf("%d lines are open, kept %v", len(w.opened()), w.opened()[0].kept.Load())
+		}
+		line := w.opened()[0]
+		w.calls.Store(1)
+		w.level(true)
+		time.Sleep(closeLimit / 2)
+		synctest.Wait()
+		if line.closed.Load() || s.Bound() != wants {
+			t.Errorf("closed: %v, though the PBX holds its user; bound is %v", line.closed.Load(), s.Bound())
+		}
+		line.held.Store(false)
+		time.Sleep(2 * closeLimit)
+		synctest.Wait()
+		if line.closed.Load() {
+			t.Error("it is closed under a call")
+		}
+		w.calls.Store(0)
+		time.Sleep(2 * closeLook)
+		synctest.Wait()
+		if !line.closed.Load() {
+			t.Error("it is not closed, though nothing is left on it")
+		}
+		w.level(false)
+		if len(w.opened()) != 2 || w.opened()[1].kept.Load() != wants {
+			t.Errorf("opened anew, there are %d lines", len(w.opened()))
+		}
+	})
+}
+
+// A PBX that does not let a user go keeps no telephone open for ever.
+func TestASilentPBXKeepsNoTelephoneOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		s := New(w.parts())
+		if err := s.Open(); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); s.Run(ctx) }()
+		defer func() { stop(); <-done }()
+		synctest.Wait()
+		w.level(true)
+		time.Sleep(closeLimit + closeLook)
+		synctest.Wait()
+		if !w.opened()[0].closed.Load() {
+			t.Error("it is still open")
+		}
+	})
+}
+
+// What cannot be opened is tried again after pauses that grow, and said once and shown as long.
+func TestATelephoneThatCannotBeOpened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.mute.Store(true)
+		w.run(t)
+		w.fails.Store(3)
+		began := time.Now()
+		w.level(false)
+		if _, shown := w.told(); shown.Code != "event-telephone-not-opened" {
+			t.Errorf("the screen shows %v", shown)
+		}
+		time.Sleep(again + 2*again)
+		synctest.Wait()
+		if len(w.opened()) != 0 {
+			t.Errorf("opened after %v", time.Since(began))
+		}
+		time.Sleep(4 * again)
+		synctest.Wait()
+		if said, shown := w.told(); len(w.opened()) != 1 || shown.Code != "" || len(said) != 2 {
+			t.Errorf("%d lines, told %v, shown %v", len(w.opened()), said, shown)
+		}
+	})
+}
