@@ -136,7 +136,7 @@ func (a *App) openDisk() error {
 	if err := os.MkdirAll(site.Data, 0o755); err != nil {
 		return fmt.Errorf("%w: the data directory cannot be made: %w", ErrMissing, err)
 	}
-	j, err := journal.Open(journalOf(a.config.Config), site.ID, site.Seat)
+	j, err := journal.Open(a.config.Journal(), site.ID, site.Seat)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBarred, err)
 	}
@@ -252,7 +252,10 @@ func (a *App) makeLicences() {
 	c := a.config
 	a.licences = licences.New(licences.Options{
 		Dir: filepath.Join(c.Site.Data, "licences"), Site: c.Site.ID, Issuers: licence.Built(), Link: a.peer, Front: a.front, Log: a.log,
-		Runs: func() licence.Running { return licence.Running{Level: c.Site.Level, Channels: c.SIP.Channels} },
+		Runs: func() licence.Running {
+			m := a.front.Machine()
+			return licence.Running{Level: m.RunsAt(), Channels: c.SIP.Channels}
+		},
 	})
 }
 
@@ -266,7 +269,7 @@ func (a *App) pair() comparison.Pair {
 func (a *App) answers() peer.Handler {
 	all := order.Desk{}
 	for _, desk := range []order.Desk{
-		copy.Desk(a.cluster), salvage.Desk(a.aside, a.salvager), a.telephony.desk(),
+		copy.Desk(a.cluster), salvage.Desk(a.aside, a.salvager), a.telephony.Desk(),
 		comparison.Desk(comparison.Local{Database: ownDatabase{a.cluster.Cluster}}, a.prover, a.cluster), a.licences.Desk(),
 	} {
 		maps.Copy(all, desk)

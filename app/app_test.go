@@ -294,7 +294,7 @@ func TestAServerStartsServesAndStops(t *testing.T) {
 	}()
 	awaitOwner(t, a, releve.Main)
 	postmaster := postmasterOf(t, c)
-	site, err := client.New(app.Socket(c)).Site(t.Context())
+	site, err := client.New(c.Socket()).Site(t.Context())
 	if err != nil || site.Name != "Hôpital" || site.Seat != releve.Main {
 		t.Errorf("the control socket says %+v, %v", site, err)
 	}

@@ -3,32 +3,21 @@ package app
 import (
 	"context"
 	"iter"
-	"path/filepath"
 	"time"
 
 	"releve"
-	"releve/adapters/journal"
 	"releve/adapters/store"
-	"releve/config"
 	"releve/screen/console"
 	"releve/screen/view"
 	"releve/server/agent"
 	"releve/server/guide"
 )
 
-func journalOf(c config.Config) string { return filepath.Join(c.Site.Data, "journal") }
-
-// RunsAt is [journal.LevelAt] of a configuration.
-func RunsAt(c config.Config) releve.Level { return journal.LevelAt(journalOf(c), c.Site.ID, c.Site.Seat) }
-
-// Socket is where the command line finds the server of a configuration.
-func Socket(c config.Config) string { return filepath.Join(c.Site.Data, "control.sock") }
-
 func (a *App) openConsole() (err error) {
 	c := a.config.Console
 	a.console, err = console.New(console.Options{
 		Site: faces{a.agent, a}, Salvage: a.salvager, Mirror: a.prover, Telephone: a.telephony, Licences: a.licences,
-		Listen: c.Listen, Names: c.Names, OtherConsole: c.Other, Socket: Socket(a.config.Config), Log: a.log,
+		Listen: c.Listen, Names: c.Names, OtherConsole: c.Other, Socket: a.config.Socket(), Log: a.log,
 	})
 	if err != nil {
 		return missing(err)

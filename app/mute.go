@@ -25,7 +25,7 @@ func (mute) serve(phone.Prompts)             {}
 func (mute) run(func(func(context.Context))) {}
 func (mute) leave(context.Context)           {}
 func (mute) Known() []releve.Call            { return nil }
-func (mute) desk() order.Desk                { return overflow.Closed(telephone.ErrClosed) }
+func (mute) Desk() order.Desk                { return overflow.Closed(telephone.ErrClosed) }
 func (mute) CheckCalls(_ context.Context, emit func(view.Procedure)) error {
 	return overflow.NoStandby(emit)
 }

@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"os"
 
-	"releve"
 	"releve/config"
 	"releve/doors/account"
 )
@@ -46,10 +45,6 @@ func (a *App) stepDown() {
 	a.rights = rights
 	a.log.Info("root is given up", "account", who.Name)
 }
-
-// CheckAccount says what would keep a server that root starts from giving root up, nil when
-// nothing does. It changes nothing.
-func CheckAccount(c config.Config) *releve.Sentence { return c.Program().Check() }
 
 // forPort opens what listens, with root's right where the port needs it.
 func (a *App) forPort(listen string, open func() error) error {

@@ -28,7 +28,7 @@ type telephony interface {
 	serve(phone.Prompts) // begins to hear what comes
 	run(begin func(func(context.Context)))
 	leave(ctx context.Context) // lets callers go
-	desk() order.Desk          // for the other server's orders
+	Desk() order.Desk          // for the other server's orders
 	CheckCalls(ctx context.Context, emit func(view.Procedure)) error
 	Known() []releve.Call // the calls in progress and those that memory still has, newest first
 }
@@ -37,10 +37,10 @@ type telephony interface {
 // the level of the site gives this server one.
 type switchboard struct {
 	*App
-	calls  *calls.Calls
-	line   *telephone.Switch
-	tester *overflow.Tester
-	called phone.Handler // who is told of what comes
+	*overflow.Tester // by calls through the PBX
+	calls            *calls.Calls
+	line             *telephone.Switch
+	called           phone.Handler // who is told of what comes
 }
 
 // openTelephony opens the sockets of SIP. Nothing is read from them before serve.
@@ -168,17 +168,11 @@ func (s *switchboard) ports() (agent.Telephone, agent.Voice) { return s.line, s.
 
 // prove makes who tests the PBX by calls.
 func (s *switchboard) prove() {
-	s.tester = overflow.New(overflow.Options{
+	s.Tester = overflow.New(overflow.Options{
 		Seat: s.config.Site.Seat, Profile: s.profile(), OwnCalls: s.config.Takeover.OwnCalls,
 		Night: s.config.Mirror.Verify.SinceMidnight(), File: filepath.Join(s.config.Site.Data, "overflow.json"),
 		Telephone: s.line, Calls: s.calls, Site: s.agent, Link: s.peer, Explain: s.front.Explain, Log: s.log,
 	})
-}
-
-func (s *switchboard) desk() order.Desk { return s.tester.Desk() }
-
-func (s *switchboard) CheckCalls(ctx context.Context, emit func(view.Procedure)) error {
-	return s.tester.CheckCalls(ctx, emit)
 }
 
 func (s *switchboard) Known() []releve.Call { return s.calls.Known() }
@@ -214,7 +208,7 @@ func (s *switchboard) run(begin func(func(context.Context))) {
 	begin(s.calls.Take)
 	begin(s.calls.Watch)
 	begin(s.line.Run)
-	begin(s.tester.Run)
+	begin(s.Tester.Run)
 }
 
 func (s *switchboard) leave(ctx context.Context) {

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"releve/app"
 	"releve/rules/takeover"
 	"releve/screen/console/client"
 	"releve/screen/text"
@@ -27,7 +26,7 @@ func (s *settings) server() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return client.New(app.Socket(conf)), nil
+	return client.New(conf.Socket()), nil
 }
 
 func printJSON(c *cobra.Command, v any) error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"releve/adapters/journal"
 	"releve/app"
 	"releve/config"
 	"releve/screen/text"
@@ -30,7 +31,7 @@ func newServe(s *settings) *cobra.Command {
 				return err
 			}
 			log := newLog(c.ErrOrStderr(), levels[level])
-			if runs := app.RunsAt(conf); runs != "" && runs != conf.Site.Level {
+			if runs := journal.LevelAt(conf.Journal(), conf.Site.ID, conf.Site.Seat); runs != "" && runs != conf.Site.Level {
 				log.Warn("the level was changed while the site ran, and the file says another", "runs", runs, "file", conf.Site.Level)
 				conf, borne, err = loadBearing(s, func(file string) (config.Config, []config.Mistake) { return config.LoadAt(file, runs) })
 				if err != nil {
@@ -116,7 +117,7 @@ func (s *settings) rootWarning(mistakes []config.Mistake) []toldMistake {
 		return nil
 	}
 	conf, _ := config.Load(s.file)
-	why := app.CheckAccount(conf)
+	why := conf.Program().Check()
 	if why == nil {
 		return nil
 	}

@@ -1,6 +1,16 @@
 package config
 
-import "releve/doors/account"
+import (
+	"path/filepath"
+
+	"releve/doors/account"
+)
+
+// Socket is where the command line finds the server of a configuration.
+func (c Config) Socket() string { return filepath.Join(c.Site.Data, "control.sock") }
+
+// Journal is the directory of its journal.
+func (c Config) Journal() string { return filepath.Join(c.Site.Data, "journal") }
 
 // Program is what a server keeps, and reads while it runs. The database and its copies were
 // never root's: where they are, somebody brought them back, which PostgreSQL's room says.
