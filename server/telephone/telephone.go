@@ -124,8 +124,8 @@ func (s *Switch) suit(ctx context.Context) time.Duration {
 	line := s.current()
 	switch mute := s.parts.Mute(); {
 	case mute == (line == nil):
-		s.leaving, s.vain = time.Time{}, 0
-		s.parts.Notice(about, releve.Sentence{})
+		s.leaving = time.Time{}
+		s.opened()
 		return 0
 	case !mute:
 		return s.open(ctx)
@@ -147,11 +147,19 @@ func (s *Switch) open(ctx context.Context) time.Duration {
 		s.parts.Notice(about, what)
 		return pause
 	}
-	s.vain = 0
+	s.opened()
 	s.begin(ctx)
-	s.parts.Notice(about, releve.Sentence{})
 	s.parts.Explain(releve.Info, releve.Say("event-telephone-opened"))
 	return 0
+}
+
+// opened takes back what was said of attempts in vain. A notice is news to those who watch the site,
+// this room among them: it is given when there is one to take back.
+func (s *Switch) opened() {
+	if s.vain > 0 {
+		s.vain = 0
+		s.parts.Notice(about, releve.Sentence{})
+	}
 }
 
 // begin runs the open line.

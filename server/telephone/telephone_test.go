@@ -59,6 +59,7 @@ type world struct {
 	lines   []*fakeLine
 	said    []string
 	shown   releve.Sentence
+	notices int
 }
 
 func (w *world) opened() []*fakeLine {
@@ -97,7 +98,13 @@ func (w *world) parts() Parts {
 		Changed: func(context.Context) <-chan struct{} { return w.changed },
 		Calls:   func() int { return int(w.calls.Load()) },
 		Explain: func(_ releve.Severity, s releve.Sentence) { w.locked(func() { w.said = append(w.said, s.Code) }) },
-		Notice:  func(_ string, s releve.Sentence) { w.locked(func() { w.shown = s }) },
+		Notice: func(_ string, s releve.Sentence) { // it is news, as at the agent's front
+			w.locked(func() { w.shown, w.notices = s, w.notices+1 })
+			select {
+			case w.changed <- struct{}{}:
+			default:
+			}
+		},
 	}
 }
 
@@ -156,6 +163,11 @@ func TestTheTelephoneFollowsTheLevel(t *testing.T) {
 			t.Error("it is not closed, though nothing is left on it")
 		}
 		w.level(false)
+		w.locked(func() {
+			if w.notices > 0 {
+				t.Errorf("%d notices were given where nothing was wrong", w.notices)
+			}
+		})
 		if len(w.opened()) != 2 || w.opened()[1].kept.Load() != wants {
 			t.Errorf("opened anew, there are %d lines", len(w.opened()))
 		}
