@@ -47,6 +47,7 @@ type Switch struct {
 
 	end     func()    // ends the line that runs, owned by Run
 	vain    int       // attempts to open, in a row, owned by Run
+	next    time.Time // not before, after one in vain, owned by Run
 	leaving time.Time // since when it is to be closed, owned by Run
 }
 
@@ -136,10 +137,14 @@ func (s *Switch) suit(ctx context.Context) time.Duration {
 // about is the thing that the notices of this room are about.
 const about = "telephone"
 
+// open tries to, not before the pause is over, whatever else changes meanwhile.
 func (s *Switch) open(ctx context.Context) time.Duration {
+	if left := time.Until(s.next); s.vain > 0 && left > 0 {
+		return left
+	}
 	if err := s.Open(); err != nil {
 		pause := again << min(s.vain, doubled)
-		s.vain++
+		s.vain, s.next = s.vain+1, time.Now().Add(pause)
 		what := releve.Say("event-telephone-not-opened", "why", releve.Reason(err), "pause", pause.String())
 		if s.vain == 1 {
 			s.parts.Explain(releve.Major, what)
