@@ -9,7 +9,7 @@
 # make lint     formatting, vet, staticcheck, known vulnerabilities
 
 FOR_DEMO := postgresql
-FOR_TEST := $(FOR_DEMO) kamailio kamailio-extra-modules sip-tester baresip-core espeak-ng sox chromium fonts-dejavu-core fonts-liberation nftables iproute2 patchelf file systemd
+FOR_TEST := $(FOR_DEMO) kamailio kamailio-extra-modules sip-tester baresip-core espeak-ng sox chromium fonts-dejavu-core fonts-liberation nftables iproute2 patchelf file systemd gcc libc6-dev
 
 .PHONY: help build demo test chaos race soak bench lint
 
@@ -33,7 +33,7 @@ chaos:
 	@scripts/chaos.sh "$(or $(N),20)" "$(SEED)" "$(ONLY)"
 
 race:
-	@scripts/install.sh $(FOR_TEST) gcc libc6-dev
+	@scripts/install.sh $(FOR_TEST)
 	@RELEVE_ACCEPTANCE_RACE=1 go test -count=1 -v -timeout 0 -run "$(or $(ONLY),.)" ./proof/acceptance
 
 soak:
