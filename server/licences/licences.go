@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"releve"
 	"releve/rules/licence"
 	"releve/screen/view"
@@ -42,7 +40,7 @@ type Options struct {
 	Log   *slog.Logger
 
 	Wall func() time.Time     // the machine's clock; time.Now when nil
-	Boot func() time.Duration // CLOCK_BOOTTIME when nil
+	Boot func() time.Duration // CLOCK_BOOTTIME (RULES R19)
 }
 
 // Front is who this server tells, and who knows whether the other is there to be told.
@@ -51,6 +49,7 @@ type Front interface {
 	Notice(about string, what releve.Sentence)
 	Licensed(view.Licences)
 	OtherHeard() bool
+	Changed(context.Context) <-chan struct{} // Runs may say something else
 }
 
 // Keeper keeps the licences of a site on this server.
@@ -62,7 +61,8 @@ type Keeper struct {
 	mu     sync.Mutex // of all below, and of what is on the shelf
 	held   []kept
 	memory licence.Memory
-	looked time.Duration // when the clock was last looked at, by CLOCK_BOOTTIME; 0: never
+	ran    licence.Running // at the last look
+	looked time.Duration   // when the clock was last looked at, by CLOCK_BOOTTIME; 0: never
 	other  theirClock
 	shared map[string]bool // ids that the other server said it holds
 	said   []licence.Notice
@@ -88,25 +88,14 @@ func New(o Options) *Keeper {
 	if o.Wall == nil {
 		o.Wall = time.Now
 	}
-	if o.Boot == nil {
-		o.Boot = boottime
-	}
 	k := &Keeper{o: o, shelf: shelf(o.Dir), asked: make(chan struct{}, 1), broken: map[string]bool{}}
 	k.memory, _ = k.shelf.remembered()
 	return k
 }
 
-// boottime goes on while the machine sleeps (RULES R19).
-func boottime() time.Duration {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
-		panic("CLOCK_BOOTTIME cannot be read: " + err.Error()) // Linux has it since 2.6.39
-	}
-	return time.Duration(ts.Nano())
-}
-
 // Run looks and tells until ctx ends.
 func (k *Keeper) Run(ctx context.Context) {
+	changed := k.o.Front.Changed(ctx)
 	k.look()
 	wait := time.NewTimer(0)
 	defer wait.Stop()
@@ -116,6 +105,11 @@ func (k *Keeper) Run(ctx context.Context) {
 		case <-ctx.Done():
 			k.look() // what has run until now has passed
 			return
+		case <-changed:
+			if k.o.Runs() != k.lastRan() {
+				k.look()
+			}
+			continue
 		case <-k.asked:
 			told = -1
 		case <-wait.C:
@@ -147,6 +141,12 @@ func (k *Keeper) meet(ctx context.Context, told time.Duration) time.Duration {
 	return now
 }
 
+func (k *Keeper) lastRan() licence.Running {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.ran
+}
+
 func (k *Keeper) lastLook() time.Duration {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -176,6 +176,7 @@ func (k *Keeper) weigh() {
 		look.Ran = boot - k.looked
 	}
 	k.memory.Clock, k.looked = k.memory.Clock.After(look), boot
+	k.ran = k.o.Runs()
 	ruling, memory := k.verdict(k.licences(), wall)
 	k.memory = memory
 	k.noteDisk("memory", k.shelf.remember(memory))

@@ -50,6 +50,25 @@ func TestALicenceThatIsInstalledOnOneIsKnownOnBoth(t *testing.T) {
 	})
 }
 
+// The level is changed while the site runs: what runs is shown beside what is licensed at once, and
+// what is not licensed any more is said.
+func TestTheLevelIsChanged(t *testing.T) {
+	play(t, func(t *testing.T) {
+		main, _ := newPair(t)
+		main.runs = releve.Base
+		main.start()
+		if _, refused := main.install(of(t, "1", base, 20)); refused != "" {
+			t.Fatal(refused)
+		}
+		for _, to := range []releve.Level{releve.HighAvailability, releve.Base} {
+			main.runsAt(to)
+			if fallsBack := main.sees().FallsBack != nil; main.sees().Running != to || fallsBack != (to != releve.Base) {
+				t.Errorf("at level %s it shows %+v", to, main.sees())
+			}
+		}
+	})
+}
+
 func TestAServerThatWasAwayIsToldWhenItIsBack(t *testing.T) {
 	play(t, func(t *testing.T) {
 		main, secondary := newPair(t)

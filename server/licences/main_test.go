@@ -50,6 +50,7 @@ type machine struct {
 	shown   atomic.Pointer[view.Licences]
 	told    []string // severities and codes, in order
 	notices map[string]releve.Sentence
+	changed chan struct{}
 }
 
 // play tells a story in virtual time, which begins on a Monday at noon.
@@ -76,7 +77,7 @@ func newPair(t *testing.T) (main, secondary *machine) {
 
 func newMachine(t *testing.T, seat releve.Seat) *machine {
 	return &machine{
-		t: t, seat: seat, dir: filepath.Join(t.TempDir(), "licences"), runs: releve.HighAvailability, notices: map[string]releve.Sentence{},
+		t: t, seat: seat, dir: filepath.Join(t.TempDir(), "licences"), runs: releve.HighAvailability, notices: map[string]releve.Sentence{}, changed: make(chan struct{}, 1),
 		log: slog.New(slog.NewTextHandler(t.Output(), nil)).With("seat", seat),
 	}
 }
@@ -145,6 +146,16 @@ func (m *machine) Licensed(l view.Licences) { m.shown.Store(&l) }
 func (m *machine) OtherHeard() bool {
 	own := m.now()
 	return !own.cut && !own.foreign && m.other != nil && m.other.now().keeper != nil
+}
+
+// Changed brings what [machine.runsAt] tells.
+func (m *machine) Changed(context.Context) <-chan struct{} { return m.changed }
+
+// runsAt is a change of the level while it runs.
+func (m *machine) runsAt(level releve.Level) {
+	m.set(func(m *machine) { m.runs = level })
+	m.changed <- struct{}{}
+	synctest.Wait()
 }
 
 func cut(m *machine)  { m.cut = true }
