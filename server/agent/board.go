@@ -551,17 +551,10 @@ func whyStopped(m takeover.Machine, s view.Site, owner, standby view.Server) rel
 func wordOfOneVoice(m takeover.Machine, s view.Site) (view.Word, releve.Sentence) {
 	main, mirror := s.Main, s.Secondary
 	alone := m.Owns() && m.CommitsAlone() || !m.Owns() && m.Other.Lone
+	if word, why := wordOfMain(main, mirror.SpoolWaiting); word != "" {
+		return word, why
+	}
 	switch {
-	case main.WithoutDuty:
-		return view.NotProtected, releve.Say("why-without-duty", "seat", string(main.Seat))
-	case main.Duty != releve.Active:
-		return view.Stopped, releve.Say("why-stopped-one-voice", "seat", string(main.Seat))
-	case main.Data.State == releve.TierDegraded:
-		return view.NotProtected, main.Data.Why
-	case main.Data.State != releve.TierWell:
-		return view.NotProtected, releve.Say("why-database-away", "seat", string(main.Seat))
-	case main.SpoolWaiting > spoolQuiet || main.SpoolWaiting > 0 && main.SpoolStands || mirror.SpoolWaiting > 0:
-		return view.NotProtected, releve.Say("why-spool", "records", itoa(main.SpoolWaiting+mirror.SpoolWaiting))
 	case s.Mirror.Differences > 0:
 		return view.NotProtected, releve.Say("why-mirror-differs", "seat", string(mirror.Seat), "differences", itoa(s.Mirror.Differences))
 	case alone:
@@ -579,7 +572,18 @@ func wordOfOneVoice(m takeover.Machine, s view.Site) (view.Word, releve.Sentence
 // wordOfOneServer is the word where there is no second one: what befalls it befalls the site, and
 // that is what the level says (SPEC §2).
 func wordOfOneServer(s view.Site) (view.Word, releve.Sentence) {
-	main := s.Main
+	if word, why := wordOfMain(s.Main, s.Secondary.SpoolWaiting); word != "" {
+		return word, why
+	}
+	if s.Main.Processing.State != releve.TierWell {
+		return view.NotProtected, s.Main.Processing.Why
+	}
+	return view.NotProtected, releve.Say("why-base", "seat", string(s.Main.Seat))
+}
+
+// wordOfMain is what comes before all else where the main alone answers: whether it does, and where
+// its records are; "" where nothing is wrong with that. elsewhere are those that wait at the other.
+func wordOfMain(main view.Server, elsewhere int) (view.Word, releve.Sentence) {
 	switch {
 	case main.WithoutDuty:
 		return view.NotProtected, releve.Say("why-without-duty", "seat", string(main.Seat))
@@ -589,10 +593,8 @@ func wordOfOneServer(s view.Site) (view.Word, releve.Sentence) {
 		return view.NotProtected, main.Data.Why
 	case main.Data.State != releve.TierWell:
 		return view.NotProtected, releve.Say("why-database-away", "seat", string(main.Seat))
-	case main.SpoolWaiting > spoolQuiet || main.SpoolWaiting > 0 && main.SpoolStands:
-		return view.NotProtected, releve.Say("why-spool", "records", itoa(main.SpoolWaiting))
-	case main.Processing.State != releve.TierWell:
-		return view.NotProtected, main.Processing.Why
+	case main.SpoolWaiting > spoolQuiet || main.SpoolWaiting > 0 && main.SpoolStands || elsewhere > 0:
+		return view.NotProtected, releve.Say("why-spool", "records", itoa(main.SpoolWaiting+elsewhere))
 	}
-	return view.NotProtected, releve.Say("why-base", "seat", string(main.Seat))
+	return "", releve.Sentence{}
 }

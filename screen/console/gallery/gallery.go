@@ -30,7 +30,7 @@ func States(now time.Time) []State {
 		protected(now), takingOver(now), takenOver(now), withoutDuty(now), mainAway(now), secondaryAway(now),
 		catchingUp(now), cloning(now), returning(now), returned(now),
 		failed(now), stuck(now), stopped(now), mayNotTakeOver(now), begins(now),
-		mirroring(now), databaseAway(now), alone(now), witnessSilent(now), unlicensed(now),
+		mirroring(now), base(now), databaseAway(now), alone(now), witnessSilent(now), unlicensed(now),
 	}
 	for i := range made {
 		made[i].Site.Events = stamped(made[i].Site.Events, now)
@@ -370,6 +370,20 @@ func mirroring(now time.Time) State {
 		event(26*time.Hour, releve.Main, releve.Info, "rule-owner-confirmed"),
 	}
 	return State{"mirroring", s, calls(now, releve.Main)}
+}
+
+// base is a quiet site of that level: the secondary has no part in it.
+func base(now time.Time) State {
+	s := mirroring(now).Site
+	s.Level, s.Seat, s.Word, s.Why = releve.Base, releve.Main, view.NotProtected, releve.Say("why-base", "seat", "main")
+	s.Secondary.Duty, s.Secondary.Doing = releve.OutOfService, releve.Say("phase-apart")
+	s.Secondary.Data = releve.Tier{State: releve.TierNone}
+	s.Mirror = view.Mirror{State: view.MirrorNone}
+	s.Events = []view.Event{
+		event(4*time.Minute, releve.Secondary, releve.Info, "rule-copy-left"),
+		event(4*time.Minute, releve.Main, releve.Warning, "rule-level-changed", "other", "secondary"),
+	}
+	return State{"base", s, calls(now, releve.Main)}
 }
 
 // databaseAway is the main's database lost at level mirroring: callers do not notice.
