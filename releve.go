@@ -56,6 +56,9 @@ const (
 	HighAvailability Level = "high-availability"
 )
 
+// Levels are those at which a site can run, from the ground up. Backup is not built yet.
+func Levels() []Level { return []Level{Base, Mirroring, HighAvailability} }
+
 // LevelFit says whether a server's configuration has what a level needs.
 type LevelFit struct {
 	Level Level    `json:"level"`

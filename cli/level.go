@@ -32,7 +32,7 @@ func newLevelUse(s *settings) *cobra.Command {
 		Example: "  releve level use mirroring -c main.toml --dry-run\n  releve level use base -c main.toml",
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	for _, level := range []releve.Level{releve.Base, releve.Mirroring, releve.HighAvailability} {
+	for _, level := range releve.Levels() {
 		c.AddCommand(newGuided(s, string(level), "releve level use "+string(level), "level-"+string(level)))
 	}
 	return c

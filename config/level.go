@@ -46,9 +46,6 @@ func (c *Config) forgetUnused() {
 	}
 }
 
-// built are the levels at which a site can run today.
-var built = []releve.Level{releve.Base, releve.Mirroring, releve.HighAvailability}
-
 // Prepared is a configuration with what its file holds for other levels, so that the level can be
 // changed while the server runs.
 type Prepared struct {
@@ -61,14 +58,19 @@ func (p Prepared) CanRun(at releve.Level) bool {
 	return slices.ContainsFunc(p.Levels, func(f releve.LevelFit) bool { return f.Level == at && len(f.Lacks) == 0 })
 }
 
-// Prepare finds out for which levels a file has what they need. What the highest of them uses is
+// Prepare finds out for which levels a file has what they need, beside that of c, which was read from
+// it without a mistake. What the highest of them uses is
 // taken from the file beside what c says, where it is without a mistake.
 func Prepare(file string, c Config) Prepared {
 	p := Prepared{Config: c}
-	for _, level := range built {
+	for _, level := range releve.Levels() {
+		fit := releve.LevelFit{Level: level}
+		if level == c.Site.Level { // the file was read for it
+			p.Levels = append(p.Levels, fit)
+			continue
+		}
 		at, mistakes := LoadAt(file, level)
 		_, mistakes = Borne(mistakes)
-		fit := releve.LevelFit{Level: level}
 		for _, m := range mistakes {
 			if !slices.Contains(fit.Lacks, m.Key) {
 				fit.Lacks = append(fit.Lacks, m.Key)

@@ -15,10 +15,7 @@ var (
 
 // arbiterProcedure acts at the owner; its target is the mirror.
 func arbiterProcedure(name string, to releve.Arbiter, order Order) Procedure {
-	recalled := Step{
-		Code: "step-recalled", Order: order, At: former, Limit: 30 * time.Second,
-		Done: func(s Site, t releve.Seat) bool { return s[t.Other()].Alone() || s[t.Other()].GoesBy() == to },
-	}
+	recalled := recall(order, func(owner Server) bool { return owner.GoesBy() == to })
 	both := func(s Site, t releve.Seat) bool { return s[t].GoesBy() == to && s[t.Other()].GoesBy() == to }
 	changed := Step{Code: "step-arbiter", Order: order, At: former, Limit: 30 * time.Second, Done: both}
 	handed := Step{
@@ -32,6 +29,15 @@ func arbiterProcedure(name string, to releve.Arbiter, order Order) Procedure {
 	return Procedure{
 		Name: name, Target: offDuty, Steps: []Step{recalled, changed, handed, protected},
 		Before: func(s Site, t releve.Seat) []releve.Sentence { return mayChange(s, t, to) },
+	}
+}
+
+// recall calls the vote back to the owner, by the order of a change that needs it there; unless that
+// is made already.
+func recall(order Order, made func(owner Server) bool) Step {
+	return Step{
+		Code: "step-recalled", Order: order, At: former, Limit: 30 * time.Second,
+		Done: func(s Site, t releve.Seat) bool { return s[t.Other()].Alone() || made(s[t.Other()]) },
 	}
 }
 

@@ -50,10 +50,7 @@ func silent(s Server) bool { return s.Mute && !s.OnStandby && !s.Reception }
 
 // levelProcedure acts at the owner; its target is the other server.
 func levelProcedure(name string, to releve.Level, order Order, then ...Step) Procedure {
-	recalled := Step{
-		Code: "step-recalled", Order: order, At: former, Limit: 30 * time.Second,
-		Done: func(s Site, t releve.Seat) bool { return s[t.Other()].Alone() || s[t.Other()].RunsAt(to) },
-	}
+	recalled := recall(order, func(owner Server) bool { return owner.RunsAt(to) })
 	changed := Step{
 		Code: "step-level", Order: order, At: former, Limit: 30 * time.Second,
 		Done: func(s Site, t releve.Seat) bool {

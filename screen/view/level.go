@@ -23,7 +23,7 @@ type Could struct {
 // LevelsOf is what a site says of its levels.
 func LevelsOf(s Site) Levels {
 	l := Levels{Level: s.Level}
-	for _, level := range []releve.Level{releve.Base, releve.Mirroring, releve.HighAvailability} {
+	for _, level := range releve.Levels() {
 		l.Could = append(l.Could, Could{level, lacks(s.Main, level), lacks(s.Secondary, level)})
 	}
 	return l
