@@ -20,6 +20,7 @@ import (
 
 	"releve"
 	"releve/proof/practice"
+	"releve/proof/practice/stranger"
 )
 
 // The two machines of a study: the main is this namespace, the secondary one beside it, and
@@ -296,20 +297,7 @@ func (s *studied) wall(t *testing.T, over []string, chain string) {
 // between takes the connections to the link of the secondary, as a transparent proxy does.
 func (s *studied) between(t *testing.T, do func(net.Conn)) {
 	t.Helper()
-	l := must(net.Listen("tcp", "0.0.0.0:9999"))(t)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			do(conn)
-			_ = conn.Close()
-		}
-	}()
-	t.Cleanup(func() { _ = l.Close(); <-ended })
+	stranger.Listen(t, "0.0.0.0:9999", do)
 	s.wall(t, nil, "chain out { type nat hook output priority -100; ip daddr "+studySecondary+" tcp dport 7443 redirect to :9999; }")
 }
 

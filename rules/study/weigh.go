@@ -37,57 +37,40 @@ func mail(_ releve.StudyQuestion, m releve.Measurement) (releve.StudyVerdict, re
 	return releve.StudyOK, releve.Sentence{}
 }
 
-// Whether a PBX shows what is registered, as the text of its measurement.
+// poorAt weighs a text of which one value serves less well, as a sentence says.
+func poorAt(text, code string) func(releve.StudyQuestion, releve.Measurement) (releve.StudyVerdict, releve.Sentence) {
+	return func(_ releve.StudyQuestion, m releve.Measurement) (releve.StudyVerdict, releve.Sentence) {
+		if m.Text == text {
+			return releve.StudyPoor, releve.Say(code)
+		}
+		return releve.StudyOK, releve.Sentence{}
+	}
+}
+
+// noOrigin is the text where nothing tells an overflowed call from one to the standby itself; else it
+// is one of [releve.Evidence].
+const noOrigin = ""
+
+// Whether a PBX shows what is registered, as the text of its measurement. Where it hides that,
+// whether another is registered is an operator's word, and a lost binding is found by refreshing alone.
 const (
 	ShowsAll  = "shown"
 	ShowsNone = "hidden"
 )
 
-// bindings are poor where the PBX hides them: whether another is registered is then an operator's
-// word, and a lost binding is found by refreshing alone.
-func bindings(_ releve.StudyQuestion, m releve.Measurement) (releve.StudyVerdict, releve.Sentence) {
-	if m.Text == ShowsNone {
-		return releve.StudyPoor, releve.Say("study-pbx-no-bindings")
-	}
-	return releve.StudyOK, releve.Sentence{}
-}
-
-// What a PBX does with a second binding of a user, as the text of its measurement.
+// What a PBX does with a second binding of a user, as the text of its measurement. Where it refuses
+// it, a server that takes over has to wait for the binding of a dead one to expire.
 const (
 	SecondBeside   = "beside"   // both stand
 	SecondReplaces = "replaces" // the first is gone
 	SecondRefused  = "refused"
 )
 
-// second is poor where a server that takes over has to wait for the binding of a dead one to expire.
-func second(_ releve.StudyQuestion, m releve.Measurement) (releve.StudyVerdict, releve.Sentence) {
-	if m.Text == SecondRefused {
-		return releve.StudyPoor, releve.Say("study-pbx-second-refused")
-	}
-	return releve.StudyOK, releve.Sentence{}
-}
-
 // What un-registering one binding takes away.
 const (
 	RemovesOne = "one"
 	RemovesAll = "all"
 )
-
-func removal(_ releve.StudyQuestion, m releve.Measurement) (releve.StudyVerdict, releve.Sentence) {
-	if m.Text == RemovesAll {
-		return releve.StudyPoor, releve.Say("study-pbx-removes-all")
-	}
-	return releve.StudyOK, releve.Sentence{}
-}
-
-// origin is what tells an overflowed call from one to the standby itself, by the values of
-// [releve.Evidence]; "" where nothing does.
-func origin(_ releve.StudyQuestion, m releve.Measurement) (releve.StudyVerdict, releve.Sentence) {
-	if m.Text == "" {
-		return releve.StudyPoor, releve.Say("study-pbx-no-origin")
-	}
-	return releve.StudyOK, releve.Sentence{}
-}
 
 // KeysEvent is the way of keys that the attendant hears (RFC 4733).
 const KeysEvent = "telephone-event"

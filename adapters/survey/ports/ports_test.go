@@ -9,6 +9,7 @@ import (
 
 	"releve"
 	"releve/adapters/survey/ports"
+	"releve/proof/practice/stranger"
 	"releve/rules/study"
 )
 
@@ -72,24 +73,7 @@ func TestAPortThatAnotherHoldsIsHeld(t *testing.T) {
 // between is somebody in the place of the other end, who does what a filter does.
 func between(t *testing.T, do func(net.Conn)) (port string) {
 	t.Helper()
-	l, err := net.Listen("tcp", secondary.String()+":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			do(conn)
-			_ = conn.Close()
-		}
-	}()
-	t.Cleanup(func() { _ = l.Close(); <-ended })
-	return fmt.Sprintf("tcp %d", l.Addr().(*net.TCPAddr).Port)
+	return fmt.Sprintf("tcp %d", stranger.Listen(t, secondary.String()+":0", do).Port)
 }
 
 func TestWhoStandsBetweenIsToldByWhatHeDoes(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"releve"
 	"releve/adapters/survey/services"
+	"releve/proof/practice/stranger"
 )
 
 var from = services.From(netip.MustParseAddr("127.0.0.1"))
@@ -28,24 +29,7 @@ func only(t *testing.T, q releve.StudyQuestion) releve.Measurement {
 // serve is a server of one port that answers each connection so.
 func serve(t *testing.T, answer func(net.Conn)) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			answer(conn)
-			_ = conn.Close()
-		}
-	}()
-	t.Cleanup(func() { _ = l.Close(); <-ended })
-	return l.Addr().String()
+	return stranger.Listen(t, "127.0.0.1:0", answer).String()
 }
 
 // smtp is a mail server that offers so much.
