@@ -338,8 +338,8 @@ func Cost(site view.Site, lang releve.Language) string {
 // Promise is what the site's arbiter promises, and what it does not (SPEC H15). Where
 // nobody takes over, it has nothing to decide, and the level makes the promise.
 func Promise(site view.Site, lang releve.Language) string {
-	if site.Level == releve.Mirroring {
-		return words.Say(lang, releve.Say("promise-mirroring"))
+	if site.Level != releve.HighAvailability {
+		return words.Say(lang, releve.Say("promise-"+string(site.Level)))
 	}
 	return words.Say(lang, releve.Say("promise-"+string(site.Arbiter)))
 }
