@@ -33,7 +33,7 @@ type Lead struct {
 }
 
 // Run measures everything that can be. An end that is lost on the way leaves its share
-// unmeasured; the error is that of the first.
+// unmeasured; the error says how one was lost.
 func (l *Lead) Run(ctx context.Context) ([]releve.Measurement, error) {
 	l.gone = map[releve.Seat]error{}
 	steps := []struct {
