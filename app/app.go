@@ -67,6 +67,7 @@ type App struct {
 	records   *store.Records
 	aside     salvage.OwnDisk
 	peer      *peer.Peer
+	editions  wire.Editions
 	telephony telephony
 	witness   *witness.Client // nil where the site has none
 	agent     *agent.Agent
@@ -217,7 +218,7 @@ func (a *App) makeAgent(found bool) {
 			Reception: c.PBX.ReceptionNumber, Reached: c.PBX.ReceptionUser, StandbyUser: c.PBX.StandbyUser,
 		},
 		Found: found, Journal: a.journal, Database: own, Ward: own, Store: a.records,
-		Link:      wire.Other{Link: a.peer, Ended: peer.NewAcquaintance(a.front.Explain).Note},
+		Link:      wire.Other{Link: a.peer, Editions: &a.editions, Ended: peer.NewAcquaintance(a.front.Explain).Note},
 		Telephone: telephone, Voice: voice, Spool: a.spool,
 	}
 	if a.witness != nil {
@@ -275,7 +276,7 @@ func (a *App) answers() peer.Handler {
 	} {
 		maps.Copy(all, desk)
 	}
-	return wire.Answers{Seat: a.config.Site.Seat, Agent: a.agent, Spool: a.spool, Orders: all}
+	return wire.Answers{Seat: a.config.Site.Seat, Agent: a.agent, Editions: &a.editions, Spool: a.spool, Orders: all}
 }
 
 // Run serves until ctx ends, then gives back the vote if it can, ends the calls

@@ -32,8 +32,9 @@ const before = "testdata/version1/"
 func TestTheWordsOfTheVersionBefore(t *testing.T) {
 	p := newPair(t)
 	heard := echoing{said: make(chan agent.Message, 1)}
-	p.main.Handler = wire.Answers{Seat: releve.Main, Agent: heard}
-	main := wire.Other{Link: p.start(p.main), Ended: func(error) {}}
+	editions := new(wire.Editions)
+	p.main.Handler = wire.Answers{Seat: releve.Main, Agent: heard, Editions: editions}
+	main := wire.Other{Link: p.start(p.main), Editions: editions, Ended: func(error) {}}
 	old := p.version1(t)
 	words, err := filepath.Glob("../../server/wire/testdata/version1/words/*.json")
 	if err != nil || len(words) < 5 {

@@ -12,7 +12,7 @@ import (
 // wordOf puts a message on the wire.
 func wordOf(m agent.Message) Word {
 	w := Word{
-		Version: Version, Life: m.Life, Told: m.Told, Said: m.Said, Upon: Upon(m.Upon),
+		Version: Version, Life: m.Life, Told: m.Told, Said: m.Said, Upon: Upon{Life: m.Upon.Life, Said: m.Upon.Said},
 		Status: statusOf(m.Status), Server: Server(m.Server), PBX: PBX(m.PBX),
 		Mirror: Mirror{
 			State: string(m.Mirror.State), Bytes: m.Mirror.Bytes, Seconds: m.Mirror.Seconds, LostCalls: m.Mirror.LostCalls,
@@ -30,7 +30,7 @@ func wordOf(m agent.Message) Word {
 func messageOf(w Word) agent.Message {
 	w = w.read()
 	m := agent.Message{
-		Life: w.Life, Told: w.Told, Said: w.Said, Upon: agent.Upon(w.Upon),
+		Life: w.Life, Told: w.Told, Said: w.Said, Upon: agent.Upon{Life: w.Upon.Life, Said: w.Upon.Said},
 		Status: w.Status.meant(), Server: view.Server(w.Server), PBX: view.PBX(w.PBX),
 		Mirror: view.Mirror{
 			State: view.MirrorState(w.Mirror.State), Bytes: w.Mirror.Bytes, Seconds: w.Mirror.Seconds, LostCalls: w.Mirror.LostCalls,

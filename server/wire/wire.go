@@ -28,19 +28,20 @@ type Link interface {
 
 // Other is the other server as this one's agent tells and asks it.
 type Other struct {
-	Link  Link
-	Ended func(error) // is told how each exchange did, by the one goroutine that makes them
+	Link     Link
+	Editions *Editions
+	Ended    func(error) // is told how each exchange did, by the one goroutine that makes them
 }
 
 // Exchange tells the other server how this one is, and hears how it is itself.
 func (o Other) Exchange(ctx context.Context, m agent.Message) (agent.Message, error) {
 	var heard Word
-	err := o.Link.Exchange(ctx, wordOf(m), &heard)
+	err := o.Link.Exchange(ctx, o.Editions.tells(m), &heard)
 	o.Ended(err)
 	if err != nil {
 		return agent.Message{}, err
 	}
-	return messageOf(heard), nil
+	return o.Editions.hears(heard), nil
 }
 
 // Check asks the other server whether it can take a call (SPEC H4).
@@ -51,9 +52,9 @@ func (o Other) Check(ctx context.Context, q releve.CheckQuestion) (takeover.Repl
 // CheckAndTell is both in one, where the other server is of a version that does both.
 func (o Other) CheckAndTell(ctx context.Context, q releve.CheckQuestion, own agent.Message, hears func(agent.Message)) (takeover.Reply, error) {
 	var heard Word
-	answer, told, err := o.Link.CheckAndTell(ctx, q, wordOf(own), &heard)
+	answer, told, err := o.Link.CheckAndTell(ctx, q, o.Editions.tells(own), &heard)
 	if told {
-		hears(messageOf(heard))
+		hears(o.Editions.hears(heard))
 	}
 	return reply(answer, err)
 }
@@ -97,10 +98,11 @@ type Spool interface {
 
 // Answers is what the other server may ask of this one.
 type Answers struct {
-	Seat   releve.Seat
-	Agent  Agent
-	Spool  Spool
-	Orders order.Desk // of the other rooms; the rest are the agent's
+	Seat     releve.Seat
+	Agent    Agent
+	Editions *Editions // those of this server's [Other]
+	Spool    Spool
+	Orders   order.Desk // of the other rooms; the rest are the agent's
 }
 
 // Exchange takes the other server's word and gives this one's.
@@ -109,7 +111,7 @@ func (s Answers) Exchange(ctx context.Context, heard json.RawMessage) (any, erro
 	if err := json.Unmarshal(heard, &w); err != nil {
 		return nil, fmt.Errorf("it cannot read the word: are both servers of one version? %w", err)
 	}
-	return wordOf(s.Agent.Heard(ctx, messageOf(w))), nil
+	return s.Editions.tells(s.Agent.Heard(ctx, s.Editions.hears(w))), nil
 }
 
 // Check is what this server says of itself to a question of the other's.

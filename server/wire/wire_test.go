@@ -81,9 +81,9 @@ func (s *server) Stored(string, uint64) {}
 // What one server says and asks, the other hears and answers.
 func TestTwoServersTalk(t *testing.T) {
 	main := &server{reply: takeover.Reply{Heard: true, Term: 7, Well: true, Busy: true, Registered: true, LastInvite: 3, Why: "busy"}}
-	there := Answers{Seat: releve.Main, Agent: main, Spool: main}
+	there := Answers{Seat: releve.Main, Agent: main, Editions: new(Editions), Spool: main}
 	var ended []error
-	other := Other{Link: road{there: there}, Ended: func(err error) { ended = append(ended, err) }}
+	other := Other{Link: road{there: there}, Editions: new(Editions), Ended: func(err error) { ended = append(ended, err) }}
 	if m, err := other.Exchange(t.Context(), agent.Message{Life: "secondary"}); err != nil || m.Life != "main" || main.heard[0].Life != "secondary" {
 		t.Errorf("heard %q of %+v (%v)", m.Life, main.heard, err)
 	}
@@ -109,7 +109,7 @@ func TestTwoServersTalk(t *testing.T) {
 func TestAWordTravelsWithACheck(t *testing.T) {
 	for _, old := range []bool{false, true} {
 		main := &server{reply: takeover.Reply{Heard: true, Term: 7}}
-		other := Other{Link: road{there: Answers{Agent: main}, old: old}}
+		other := Other{Link: road{there: Answers{Agent: main, Editions: new(Editions)}, old: old}, Editions: new(Editions)}
 		heard := ""
 		r, err := other.CheckAndTell(t.Context(), releve.CheckQuestion{}, agent.Message{Life: "secondary"}, func(m agent.Message) { heard = m.Life })
 		if err != nil || r != main.reply || (heard == "main") == old || (len(main.heard) == 1) == old {

@@ -19,7 +19,8 @@ import (
 // 1 told no number. 2 tells it, and whether the page is served, which 1 always affirmed; it
 // answers a word that came with a check by its own, and says upon which word of the other it tells one.
 // 3 tells the level of the site, and for which levels a server's configuration has what they need.
-const Version = 3
+// 4 leaves out what the other keeps: see [Editions].
+const Version = 4
 
 // Word is what a server tells the other of itself, again and again: how it stands to the duty
 // and the vote, and what the other's screen shows of it. These are the wire's own types, and
@@ -31,6 +32,9 @@ type Word struct {
 
 	Said time.Duration `json:"said_ns,omitempty"` // when this was written, by that clock
 	Upon Upon          `json:"upon,omitzero"`     // what it had heard of the other by then
+
+	Edition uint64 `json:"edition,omitempty"` // of what seldom changes: the events, the levels, a procedure, a proof
+	Kept    bool   `json:"kept,omitempty"`    // they are left out: the other keeps this edition of them
 
 	Status Status  `json:"status"`
 	Server Server  `json:"server"`
@@ -53,8 +57,9 @@ func (w Word) read() Word {
 
 // Upon names the last word that a server had heard when it told its own.
 type Upon struct {
-	Life string        `json:"life"`
-	Said time.Duration `json:"said_ns"`
+	Life    string        `json:"life"`
+	Said    time.Duration `json:"said_ns"`
+	Edition uint64        `json:"edition,omitempty"` // that it keeps of that process's words
 }
 
 // Status is a [takeover.Status].

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,7 +14,7 @@ import (
 // pair while it is brought to a new version: the field goes into a new version's file beside
 // this one, which stays as what the version before sends.
 func TestTheWire(t *testing.T) {
-	golden := read(t, "version3/everything.json")
+	golden := read(t, "version4/everything.json")
 	var w Word
 	strict := json.NewDecoder(bytes.NewReader(golden))
 	strict.DisallowUnknownFields()
@@ -38,17 +39,26 @@ func TestTheWire(t *testing.T) {
 	}
 }
 
-// A word of the version before is read: it says nothing of the level, and of nothing else less.
-func TestAWordOfTheVersionBefore(t *testing.T) {
-	var before, now Word
-	for name, w := range map[string]*Word{"version2/everything.json": &before, "version3/everything.json": &now} {
-		if err := json.Unmarshal(read(t, name), w); err != nil {
+// A word of a version before is read: 2 says nothing of the level, neither of what is kept, and
+// of nothing else less.
+func TestAWordOfAVersionBefore(t *testing.T) {
+	var now Word
+	if err := json.Unmarshal(read(t, "version4/everything.json"), &now); err != nil {
+		t.Fatal(err)
+	}
+	now.Edition, now.Kept, now.Upon.Edition = 0, false, 0
+	for version := 3; version >= 2; version-- {
+		var before Word
+		if err := json.Unmarshal(read(t, fmt.Sprintf("version%d/everything.json", version)), &before); err != nil {
 			t.Fatal(err)
 		}
-	}
-	now.Version, now.Status.Level, now.Status.Chosen, now.Server.Levels = 2, "", false, nil
-	if !reflect.DeepEqual(before.read(), now) {
-		t.Errorf("a word of version 2 is read as\n%+v\nand not as\n%+v", before.read(), now)
+		now.Version = version
+		if version < 3 {
+			now.Status.Level, now.Status.Chosen, now.Server.Levels = "", false, nil
+		}
+		if !reflect.DeepEqual(before.read(), now) {
+			t.Errorf("a word of version %d is read as\n%+v\nand not as\n%+v", version, before.read(), now)
+		}
 	}
 }
 
