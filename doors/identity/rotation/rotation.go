@@ -51,8 +51,16 @@ type Rotation struct {
 
 	generation string // that the other believed when it was last asked
 	given      identity.PostgresFiles
+	from       origin // of given
 	unfit      int
 	told       *releve.Sentence
+}
+
+// origin is what PostgreSQL's files are made of: of the same come the same, and to write
+// keys out each time would cost an idle server a fiftieth of what it does.
+type origin struct {
+	held       *identity.Credentials
+	generation string
 }
 
 // Begin knows the files before anything else reads them.
@@ -61,6 +69,7 @@ func Begin(files identity.Files, who identity.Identity, log *slog.Logger) (*Rota
 	var err error
 	if r.current, err = identity.Load(files); err == nil {
 		r.given, err = r.current.ForPostgres(who.Site, who.Seat, "")
+		r.from = origin{held: r.current}
 	}
 	return r, err
 }
@@ -143,15 +152,21 @@ func (k *Rotation) note(err error) {
 
 // certify gives PostgreSQL what it has not yet; what fails is tried again at the next look.
 func (k *Rotation) certify(ctx context.Context) {
+	from := origin{k.current, k.generation}
+	if from == k.from {
+		return
+	}
 	files, err := k.current.ForPostgres(k.who.Site, k.who.Seat, k.generation)
-	if err != nil || reflect.DeepEqual(files, k.given) {
+	if err != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, keysLimit)
-	defer cancel()
-	if err := k.database.Recertify(ctx, files); err != nil {
-		k.log.Warn("PostgreSQL goes on with its former certificates", "err", err)
-		return
+	if !reflect.DeepEqual(files, k.given) {
+		ctx, cancel := context.WithTimeout(ctx, keysLimit)
+		defer cancel()
+		if err := k.database.Recertify(ctx, files); err != nil {
+			k.log.Warn("PostgreSQL goes on with its former certificates", "err", err)
+			return
+		}
 	}
-	k.given = files
+	k.given, k.from = files, from
 }
