@@ -59,6 +59,10 @@ const (
 // Levels are those at which a site can run, from the ground up. Backup is not built yet.
 func Levels() []Level { return []Level{Base, Mirroring, HighAvailability} }
 
+// Raises says whether a change from this level to another asks for more than was there: of mirroring
+// and backup neither holds the other.
+func (l Level) Raises(to Level) bool { return to != l && to != Base && l != HighAvailability }
+
 // LevelFit says whether a server's configuration has what a level needs.
 type LevelFit struct {
 	Level Level    `json:"level"`

@@ -1,6 +1,11 @@
 package releve
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+)
 
 // A study says, before anything is installed, whether a site can have a level of protection
 // (SPEC §9). What it asks, takes and finds are values: they are judged in rules/study, stand in
@@ -142,6 +147,28 @@ type Study struct {
 	Question StudyQuestion `json:"question"`
 	Findings []Finding     `json:"findings"`
 	Levels   []StudyLevel  `json:"levels"`
+
+	Signed []StudySignature `json:"signed,omitempty"`
+}
+
+// Digest is what is signed of a study: all of it but the signatures.
+func (s Study) Digest() string {
+	s.Signed = nil
+	raw, err := json.Marshal(s)
+	if err != nil {
+		panic("a study cannot be written as JSON: " + err.Error()) // a value is no number: none is kept
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// StudySignature says that a party signed a study, and which: what is changed later is signed by
+// nobody. The signature itself stands on paper, beside the same digest.
+type StudySignature struct {
+	Party  Party     `json:"party"`
+	Name   string    `json:"name"` // of who signed for it
+	At     time.Time `json:"at"`
+	Digest string    `json:"digest"` // of the study without its signatures, SHA-256 in hexadecimal
 }
 
 // StudyChange is a prerequisite that two studies found differently.

@@ -29,6 +29,7 @@ import (
 	"releve/doors/account"
 	"releve/doors/identity/rotation"
 	"releve/rules/licence"
+	"releve/rules/study"
 	"releve/rules/takeover"
 	"releve/screen/console"
 	"releve/server/agent"
@@ -220,6 +221,7 @@ func (a *App) makeAgent(found bool) {
 		Found: found, Journal: a.journal, Database: own, Ward: own, Store: a.records,
 		Link:      wire.Other{Link: a.peer, Editions: &a.editions, Ended: peer.NewAcquaintance(a.front.Explain).Note},
 		Telephone: telephone, Voice: voice, Spool: a.spool,
+		Vouch: func(level releve.Level, name string) error { return a.licences.Vouch(level, name) }, // made later
 	}
 	if a.witness != nil {
 		o.Arbiter = a.witness
@@ -253,12 +255,30 @@ func (a *App) makeLicences() {
 	c := a.config
 	a.licences = licences.New(licences.Options{
 		Dir: filepath.Join(c.Site.Data, "licences"), Site: c.Site.ID, Issuers: licence.Built(), Link: a.peer, Front: a.front, Log: a.log,
-		Boot: a.front.Now,
+		Boot: a.front.Now, Place: place(c.Config),
 		Runs: func() licence.Running {
 			m := a.front.Machine()
 			return licence.Running{Level: m.RunsAt(), Channels: c.SIP.Channels}
 		},
 	})
+}
+
+// place is of what a study has to be that comes before a level here.
+func place(c config.Config) study.Place {
+	own, other := host(c.Peer.Listen), host(c.Peer.Other)
+	if c.Site.Seat == releve.Secondary {
+		own, other = other, own
+	}
+	return study.Place{Main: own, Secondary: other, Channels: c.SIP.Channels}
+}
+
+// host is a server's address, "" where it listens at all that its machine has.
+func host(at string) string {
+	addr := config.Address(at).Addr().Unmap()
+	if !addr.IsValid() || addr.IsUnspecified() {
+		return ""
+	}
+	return addr.String()
 }
 
 // pair is how both servers stand to each other.

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"releve"
+	"releve/rules/study"
 	"releve/screen/text"
 	"releve/screen/view"
 )
@@ -33,7 +34,35 @@ func newLevelUse(s *settings) *cobra.Command {
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	for _, level := range releve.Levels() {
-		c.AddCommand(newGuided(s, string(level), "releve level use "+string(level), "level-"+string(level)))
+		c.AddCommand(newLevelUseOne(s, level))
 	}
 	return c
+}
+
+func newLevelUseOne(s *settings, level releve.Level) *cobra.Command {
+	w := view.Wish{Name: "level-" + string(level)}
+	path := "releve level use " + string(level)
+	c := &cobra.Command{
+		Use: string(level), Args: s.noArgs,
+		Example: "  " + path + " -c main.toml --dry-run\n  " + path + " -c main.toml",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := s.answersFor(c, w.WithoutStudy); err != nil {
+				return err
+			}
+			return s.wish(c, w, "")
+		},
+	}
+	c.Flags().BoolVar(&w.DryRun, "dry-run", false, "")
+	if level != releve.Base { // which asks for nothing
+		c.Flags().StringVar(&w.WithoutStudy, "without-study", "", "")
+	}
+	return c
+}
+
+// answersFor refuses what is no name of somebody who answers for going without a study.
+func (s *settings) answersFor(c *cobra.Command, name string) error {
+	if c.Flags().Changed("without-study") && !study.IsName(name) {
+		return s.complaint(codeUsage, "no-name", "flag", "--without-study")
+	}
+	return nil
 }

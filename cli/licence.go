@@ -45,11 +45,14 @@ func newLicenceShow(s *settings) *cobra.Command {
 }
 
 func newLicenceInstall(s *settings) *cobra.Command {
-	var dryRun bool
+	var how view.Installing
 	c := &cobra.Command{
 		Use: "install FILE", Args: s.oneArg,
 		Example: "  releve licence install saint-luc.licence -c main.toml --dry-run\n  releve licence install saint-luc.licence -c main.toml",
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := s.answersFor(c, how.WithoutStudy); err != nil {
+				return err
+			}
 			file, err := s.licenceFile(args[0])
 			if err != nil {
 				return err
@@ -58,14 +61,15 @@ func newLicenceInstall(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			answer, err := server.InstallLicence(c.Context(), file, dryRun)
+			answer, err := server.InstallLicence(c.Context(), file, how)
 			if err == nil && answer.Refused != nil {
 				err = &complaint{codeForbidden, words.Say(s.lang(), *answer.Refused)}
 			}
 			return shown(s, c, answer, err, func(a view.Installed) string { return s.installedText(c, a) })
 		},
 	}
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "")
+	c.Flags().BoolVar(&how.DryRun, "dry-run", false, "")
+	c.Flags().StringVar(&how.WithoutStudy, "without-study", "", "")
 	return c
 }
 

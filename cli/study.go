@@ -115,7 +115,7 @@ func newStudy(s *settings) *cobra.Command {
 	f.IntVar(&q.RTPFirst, "rtp-first", q.RTPFirst, "")
 	f.IntVar(&q.RTPLast, "rtp-last", q.RTPLast, "")
 	kept.add(c)
-	c.AddCommand(newStudyAnswer(s), newStudyShow(s), newStudyReplay(s))
+	c.AddCommand(newStudyAnswer(s), newStudyShow(s), newStudySign(s), newStudyAdopt(s), newStudyReplay(s))
 	return c
 }
 
@@ -168,6 +168,9 @@ func (s *settings) study(c *cobra.Command, q releve.StudyQuestion, secrets relev
 	own, other, err := s.addresses(e)
 	if err != nil {
 		return made, err
+	}
+	if q.Main = own.Unmap().String(); other.IsValid() { // as a site writes them, that is compared with them
+		q.Secondary = other.Unmap().String()
 	}
 	hands := instruments(own, other, e.data)
 	defer hands.Close()

@@ -53,7 +53,7 @@ func (l Licence) LastDay() string {
 	if l.Until.IsZero() {
 		return ""
 	}
-	return lastDay(l.Until)
+	return LastDay(l.Until)
 }
 
 // FirstDay is the first day on which it holds.
@@ -64,6 +64,9 @@ func (l Licence) FirstDay() string { return l.From.UTC().Format(time.DateOnly) }
 func gives(of, level releve.Level) bool {
 	return of == level || of == releve.HighAvailability && level != releve.Base
 }
+
+// Gives says whether it is, with one for base, a licence for that level.
+func (l Licence) Gives(level releve.Level) bool { return gives(l.Level, level) }
 
 // ErrRefused is the cause of all that is wrong with a licence. The sentence beside it says what.
 var ErrRefused = releve.Refused(releve.ErrForbidden, "this is no licence that can be used here")

@@ -26,7 +26,7 @@ func (r Ruling) Notices(wall time.Time) (all []Notice) {
 	case r.Lapse:
 		add(releve.Major, releve.Say("licence-lapsed", "level", level, "lower", string(r.FallsBack.To), "why", r.why(), "at", moment(r.FallsBack.At)))
 	case !r.Until.IsZero() && r.Until.Sub(r.Clock.Now()) <= Warned && !r.Demonstration():
-		add(releve.Warning, releve.Say("licence-ends-soon", "level", level, "date", lastDay(r.Until)))
+		add(releve.Warning, releve.Say("licence-ends-soon", "level", level, "date", LastDay(r.Until)))
 	}
 	if licensed := r.ChannelsOf(r.Level); !r.Lapse && r.Channels > licensed {
 		add(releve.Warning, releve.Say("licence-channels", "configured", fmt.Sprint(r.Channels), "licensed", fmt.Sprint(licensed)))
@@ -43,29 +43,32 @@ func (r Ruling) Notices(wall time.Time) (all []Notice) {
 }
 
 // why is the reason of a lapse, as the argument of another sentence.
-func (r Ruling) why() string {
-	if len(r.All) == 0 {
-		return releve.Reason(releve.Known("there is no licence", "licence-why-none"))
+func (r Ruling) why() string { return releve.Reason(r.Lacks(r.Level)) }
+
+// Lacks says why a level may not be run, of one that may not.
+func (s Sum) Lacks(level releve.Level) error {
+	if len(s.All) == 0 {
+		return releve.Known("there is no licence", "licence-why-none")
 	}
-	lacks := r.Level
-	if !r.May(releve.Base) {
+	lacks := level
+	if !s.May(releve.Base) {
 		lacks = releve.Base
 	}
 	var nearest Held // of those that would do
-	for _, h := range r.All {
+	for _, h := range s.All {
 		if gives(h.Level, lacks) && (h.State == Expired && (nearest.State != Expired || h.Until.After(nearest.Until)) || h.State == Future && nearest.State == "") {
 			nearest = h
 		}
 	}
 	switch {
 	case nearest.State == Expired:
-		return releve.Reason(releve.Known("it has expired", "licence-why-expired", "serial", nearest.Serial, "level", string(nearest.Level), "date", nearest.LastDay()))
+		return releve.Known("it has expired", "licence-why-expired", "serial", nearest.Serial, "level", string(nearest.Level), "date", nearest.LastDay())
 	case nearest.State == Future:
-		return releve.Reason(releve.Known("it has not begun", "licence-why-future", "serial", nearest.Serial, "date", nearest.FirstDay()))
-	case lacks == releve.HighAvailability && r.May(releve.Mirroring) && r.May(releve.Backup):
-		return releve.Reason(releve.Known("two do not make it", "licence-why-two"))
+		return releve.Known("it has not begun", "licence-why-future", "serial", nearest.Serial, "date", nearest.FirstDay())
+	case lacks == releve.HighAvailability && s.May(releve.Mirroring) && s.May(releve.Backup):
+		return releve.Known("two do not make it", "licence-why-two")
 	}
-	return releve.Reason(releve.Known("no licence gives it", "licence-why-missing", "level", string(lacks)))
+	return releve.Known("no licence gives it", "licence-why-missing", "level", string(lacks))
 }
 
 // Sentence says how a licence stands, nothing where it simply holds.
@@ -85,5 +88,5 @@ func (h Held) Sentence() releve.Sentence {
 
 func moment(t time.Time) string { return t.Format("2006-01-02 15:04") }
 
-// lastDay is the last whole day before a moment at which a licence ends.
-func lastDay(end time.Time) string { return end.Add(-time.Nanosecond).UTC().Format(time.DateOnly) }
+// LastDay is the last whole day before a moment at which a licence ends.
+func LastDay(end time.Time) string { return end.Add(-time.Nanosecond).UTC().Format(time.DateOnly) }

@@ -59,9 +59,10 @@ func levelProcedure(name string, to releve.Level, order Order, then ...Step) Pro
 		},
 	}
 	return Procedure{
-		Name: name, Target: offDuty, Steps: append([]Step{recalled, changed}, then...),
+		Name: name, Level: to, Target: offDuty, Steps: append([]Step{recalled, changed}, then...),
 		Before: func(s Site, t releve.Seat) []releve.Sentence { return mayRunAt(s, t, to) },
 		Costs:  func(s Site, t releve.Seat) []releve.Sentence { return changesFor(s[t.Other()].Level, to) },
+		Needs:  func(s Site, t releve.Seat) []Need { return needs(s, t, to) },
 	}
 }
 
@@ -80,6 +81,7 @@ func mayRunAt(s Site, t releve.Seat, to releve.Level) (why []releve.Sentence) {
 	if to != releve.HighAvailability && t == releve.Main {
 		why = append(why, releve.Say("before-level-seat", "seat", string(t.Other()), "level", string(to)))
 	}
+	why = append(why, unpapered(s, t, to)...)
 	why = append(why, lacks(owner, t.Other(), to)...)
 	switch {
 	case to != releve.Base && !other.Heard:

@@ -29,11 +29,23 @@ type Server struct {
 	// Lacks are the keys that its configuration lacks for each level that it knows, none where it
 	// has all.
 	Lacks map[releve.Level][]string
+	// Papers are the licence and the study of each level, as the server that was asked knows them.
+	Papers map[releve.Level]Papers
 	// Copy is that of its data, though no vote can be accepted for it any more.
 	Copy releve.DataID
 
 	Anew       bool // its copy was made in this run
 	ProvenTest bool // a test call of this run was answered
+}
+
+// Papers are what is there of what comes before a level (SPEC L1, E4).
+type Papers struct{ Licence, Study Need }
+
+// Need is something that a procedure asks for.
+type Need struct {
+	What releve.Sentence
+	Met  bool
+	Is   releve.Sentence // what there is of it, or that it is not there; of a paper with the reason as "why"
 }
 
 // restored: its data came back from the mirror, now or in this run.
@@ -116,10 +128,15 @@ type Procedure struct {
 	Before func(s Site, target releve.Seat) []releve.Sentence // what forbids it, nothing when it may begin
 	Steps  []Step
 
+	// Level is what it changes the level of the site to, "" where it does not.
+	Level releve.Level
+
 	// Forced: it rests on the operator's word that the other server is off.
 	Forced bool
 	Costs  func(s Site, target releve.Seat) []releve.Sentence // what it may cost, or changes, and what is known of that
-	Next   string                                             // the sentence of what is left to do by hand
+	// Needs are what it asks for, each with what there is of it; nil: it has no list.
+	Needs func(s Site, target releve.Seat) []Need
+	Next  string // the sentence of what is left to do by hand
 
 	// Unfit says why the other server's word, which an operator brought, is not the one that is
 	// waited for; nil: the procedure rests on none.

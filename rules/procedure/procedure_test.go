@@ -458,6 +458,11 @@ func settle(s procedure.Site) {
 }
 
 // whole is a configuration with all that every level needs.
+// papered has all that comes before each level.
+var papered = map[releve.Level]procedure.Papers{releve.Mirroring: allThere, releve.Backup: allThere, releve.HighAvailability: allThere}
+
+var allThere = procedure.Papers{Licence: procedure.Need{Met: true}, Study: procedure.Need{Met: true}}
+
 var whole = map[releve.Level][]string{releve.Base: nil, releve.Mirroring: nil, releve.HighAvailability: nil}
 
 // roles are all that a server in a seat can be for a procedure.
@@ -487,7 +492,7 @@ func roles(at releve.Seat, level releve.Level) []procedure.Server {
 				for _, ago := range []time.Duration{0, never} {
 					s := seated(s, at)
 					s.Heard, s.PBXAgo, s.Spooled, s.Mute = heard, ago, spooled, mute
-					s.Witness, s.Arbiter, s.Level, s.Lacks = ago != never, releve.Pair, level, whole
+					s.Witness, s.Arbiter, s.Level, s.Lacks, s.Papers = ago != never, releve.Pair, level, whole, papered
 					s.OnStandby = s.OnStandby && !mute
 					if heard {
 						s.Loss.Path = "peer"

@@ -13,12 +13,14 @@ import (
 type Licences interface {
 	Licences() view.Licences
 	// InstallLicence keeps a licence, or says in its answer why it is refused.
-	InstallLicence(ctx context.Context, file []byte, dryRun bool) (view.Installed, error)
+	InstallLicence(ctx context.Context, file []byte, how view.Installing) (view.Installed, error)
+	// AdoptStudy keeps a study, or says in its answer why it is refused.
+	AdoptStudy(ctx context.Context, file []byte, dryRun bool) (view.Adoption, error)
 }
 
-// errLicenceLong is a body that no licence has. A licence that is only a little too long says so
+// errPaperLong is a body that no licence and no study has. One that is only a little too long says so
 // itself.
-var errLicenceLong = errors.New("that is no licence: it is far too long")
+var errPaperLong = errors.New("that is no licence and no study: it is far too long")
 
 func (s *Server) licenceRoutes(mux *http.ServeMux) {
 	keeper := s.options.Licences
@@ -29,8 +31,17 @@ func (s *Server) licenceRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /api/licences", answering(func(r *http.Request) (any, error) {
 		file, err := io.ReadAll(r.Body)
 		if err != nil {
-			return nil, badRequest{errLicenceLong}
+			return nil, badRequest{errPaperLong}
 		}
-		return keeper.InstallLicence(r.Context(), file, r.URL.Query().Get("dry-run") == "true")
+		query := r.URL.Query()
+		how := view.Installing{DryRun: query.Get("dry-run") == "true", WithoutStudy: query.Get("without-study")}
+		return keeper.InstallLicence(r.Context(), file, how)
+	}))
+	mux.HandleFunc("POST /api/study", answering(func(r *http.Request) (any, error) {
+		file, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, badRequest{errPaperLong}
+		}
+		return keeper.AdoptStudy(r.Context(), file, r.URL.Query().Get("dry-run") == "true")
 	}))
 }

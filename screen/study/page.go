@@ -29,6 +29,7 @@ func Page(made releve.Study, lang releve.Language) ([]byte, error) {
 		"parties": func() []releve.Party {
 			return []releve.Party{releve.Establishment, releve.Integrator, releve.PBXMaintainer}
 		},
+		"signature": p.signature, "digest": func() string { return p.say("study-digest", "digest", made.Digest()) },
 		"lang": func() string { return string(lang) },
 		"day":  func() string { return p.At.Local().Format("2006-01-02 15:04") },
 	}).Parse(source)

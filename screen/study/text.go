@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"releve"
 	"releve/screen/text"
@@ -20,6 +21,9 @@ func Text(made releve.Study, lang releve.Language, width int) string {
 	b.WriteString("\n")
 	p.levels(&b)
 	p.changes(&b, width)
+	if len(made.Signed) > 0 {
+		b.WriteString("\n" + Signatures(made, lang))
+	}
 	return b.String()
 }
 
@@ -105,4 +109,27 @@ func Changes(lost, gained []releve.StudyChange, lang releve.Language) string {
 		}
 	}
 	return b.String()
+}
+
+// Signatures are who signed a study, and what: the digest stands on the page, too.
+func Signatures(made releve.Study, lang releve.Language) string {
+	p := paper{made, lang}
+	var b strings.Builder
+	for _, party := range []releve.Party{releve.Establishment, releve.Integrator} {
+		fmt.Fprintf(&b, "%s: %s\n", p.party(party), p.signature(party))
+	}
+	fmt.Fprintln(&b, p.say("study-digest", "digest", made.Digest()))
+	return b.String()
+}
+
+// signature is who signed for a party, or that nobody did.
+func (p paper) signature(party releve.Party) string {
+	i := slices.IndexFunc(p.Signed, func(by releve.StudySignature) bool { return by.Party == party })
+	switch {
+	case i < 0:
+		return p.say("study-unsigned")
+	case p.Signed[i].Digest != p.Digest():
+		return p.say("study-signed-other", "name", p.Signed[i].Name)
+	}
+	return p.say("study-signed", "name", p.Signed[i].Name, "date", p.Signed[i].At.Local().Format(time.DateOnly))
 }

@@ -29,6 +29,9 @@ func Levels(l view.Levels, lang releve.Language) string {
 			say(releve.Say("level-secures-"+string(c.Level))), say(fitness(c.Main)), say(fitness(c.Secondary)))
 	}
 	_ = table.Flush() // into memory
+	if len(l.Papers) > 0 {
+		b.WriteString("\n" + Papers(l.Papers, lang))
+	}
 	fmt.Fprintf(&b, "\n%s\n", say(releve.Say("level-not-built")))
 	return b.String()
 }

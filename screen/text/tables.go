@@ -132,6 +132,9 @@ func Steps(p view.Procedure, lang releve.Language) []string {
 		title += " (" + say("procedure-dry-run") + ")"
 	}
 	lines := []string{title}
+	for _, n := range p.Needs {
+		lines = append(lines, needLine(n, lang))
+	}
 	for _, c := range p.Costs {
 		lines = append(lines, "· "+words.Say(lang, c))
 	}
@@ -157,6 +160,15 @@ func Steps(p view.Procedure, lang releve.Language) []string {
 		lines = append(lines, words.Say(lang, *p.Next))
 	}
 	return lines
+}
+
+// needLine is something that a procedure asks for, with what there is of it.
+func needLine(n view.Need, lang releve.Language) string {
+	mark := "✖"
+	if n.Met {
+		mark = "✔"
+	}
+	return mark + " " + words.Say(lang, releve.Say("ui-need", "what", words.Say(lang, n.What), "is", words.Say(lang, n.Is)))
 }
 
 // Findings is how much a procedure found wrong, at least.

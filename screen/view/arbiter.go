@@ -11,8 +11,10 @@ import (
 type Wish struct {
 	Name       string
 	DryRun     bool
-	OtherIsOff bool        // his word that the other server is off
-	Abdication *Abdication // the other's word, which he brought; nil: none
+	OtherIsOff bool // his word that the other server is off
+	// WithoutStudy is his name, where he answers for a level that no study comes before.
+	WithoutStudy string
+	Abdication   *Abdication // the other's word, which he brought; nil: none
 }
 
 // Abdication is a mirror's signed word that it gave hand-over Number of Term back, for an

@@ -10,6 +10,8 @@ import (
 type Levels struct {
 	Level releve.Level `json:"level"`
 	Could []Could      `json:"levels"` // from the ground up
+
+	Papers []Cleared `json:"papers,omitempty"` // what each asks for, as far as this server has looked
 }
 
 // Could is one level, with what each server's configuration lacks for it: no list where nothing is
@@ -23,6 +25,9 @@ type Could struct {
 // LevelsOf is what a site says of its levels.
 func LevelsOf(s Site) Levels {
 	l := Levels{Level: s.Level}
+	if s.Licences != nil {
+		l.Papers = s.Licences.Levels
+	}
 	for _, level := range releve.Levels() {
 		l.Could = append(l.Could, Could{level, lacks(s.Main, level), lacks(s.Secondary, level)})
 	}

@@ -19,6 +19,44 @@ type Licences struct {
 	Notices       []releve.Sentence `json:"notices,omitempty"`    // what people have to know of it, the gravest first
 	All           []Licence         `json:"licences"`
 	Shared        bool              `json:"shared"` // the other server has said that it holds the same
+	Levels        []Cleared         `json:"levels"` // what each level asks for, and what there is of it
+	Study         *Adopted          `json:"study,omitempty"`
+}
+
+// Cleared is what has to be there before a level, as it stands (SPEC V1).
+type Cleared struct {
+	Level   releve.Level `json:"level"`
+	Licence Paper        `json:"licence"`
+	Study   Paper        `json:"study"`
+}
+
+// Paper is something that a level asks for.
+type Paper struct {
+	There bool            `json:"there"`
+	What  releve.Sentence `json:"what"` // it is, or why it is not there
+}
+
+// Adopted is the study that a site adopted.
+type Adopted struct {
+	At            time.Time               `json:"at"` // it was made
+	Establishment string                  `json:"establishment"`
+	Integrator    string                  `json:"integrator"`
+	Signed        []releve.StudySignature `json:"signed"`
+	Feasible      []releve.Level          `json:"feasible"`
+	Adopted       time.Time               `json:"adopted"`
+}
+
+// Adoption is what came of a study that was to be adopted.
+type Adoption struct {
+	Refused *releve.Sentence `json:"refused,omitempty"` // why nothing was changed
+	DryRun  bool             `json:"dry_run"`
+	After   Licences         `json:"after"` // as the site stands then
+}
+
+// Installing is how a licence is to be installed.
+type Installing struct {
+	DryRun       bool
+	WithoutStudy string // the name of who answers for that; "": nobody does
 }
 
 // FallBack is what is to become of a level that is not licensed.

@@ -117,9 +117,17 @@ type Procedure struct {
 	Started  time.Time         `json:"started"`
 	Finished time.Time         `json:"finished"`        // zero while it runs
 	Costs    []releve.Sentence `json:"costs,omitempty"` // what it may cost, in numbers, before it begins
+	Needs    []Need            `json:"needs,omitempty"` // what it asks for
 	Steps    []ProcedureStep   `json:"steps"`
 	Failed   *releve.Sentence  `json:"failed,omitempty"`
 	Next     *releve.Sentence  `json:"next,omitempty"` // what is left to do by hand
+}
+
+// Need is something that a procedure asks for.
+type Need struct {
+	What releve.Sentence `json:"what"`
+	Met  bool            `json:"met"`
+	Is   releve.Sentence `json:"is"` // what there is of it, or that it is not there
 }
 
 // ProcedureStep is one step with its times and what it found.

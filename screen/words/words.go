@@ -63,8 +63,8 @@ func (c *catalogue) tell(s releve.Sentence, depth int) (what, todo string) {
 	if s.Code == "" {
 		return "", ""
 	}
-	if what, ok := c.fill(s.Code+".what", c.withReasons(s.Args, depth)); ok {
-		todo, _ := c.fill(s.Code+".todo", c.withReasons(s.Args, depth))
+	if what, ok := c.fill(s.Code+".what", c.withLevel(c.withReasons(s.Args, depth))); ok {
+		todo, _ := c.fill(s.Code+".todo", c.withLevel(c.withReasons(s.Args, depth)))
 		return what, todo
 	}
 	if said, ok := c.fill(s.Code, c.withNames(c.withReasons(c.withFault(s.Args, depth), depth))); ok {
@@ -129,6 +129,18 @@ func (c *catalogue) withNames(given map[string]string) map[string]string {
 			}
 		}
 	}
+	return said
+}
+
+// withLevel says the level that a fault is about. A seat stands in faults as in the certificates
+// that they are about.
+func (c *catalogue) withLevel(given map[string]string) map[string]string {
+	level := given["level"]
+	if level == "" {
+		return given
+	}
+	said := maps.Clone(given)
+	said["level"] = c.withNames(map[string]string{"level": level})["level"]
 	return said
 }
 

@@ -26,6 +26,9 @@ type Options struct {
 	Telephone Telephone
 	Voice     Voice
 	Spool     Spool
+
+	// Vouch keeps an operator's word, by his name, for a level that no study comes before.
+	Vouch func(level releve.Level, name string) error
 }
 
 // SiteWords are what the view repeats of the configuration.

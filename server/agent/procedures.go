@@ -41,6 +41,8 @@ func (g guided) Site() procedure.Site {
 	own.Heard, own.Protected, own.Copy, own.Loss = true, m.Protected(), m.DataID, g.ownLoss(m)
 	theirs.Heard, theirs.Loss = heard, theirLoss(other, at, heard)
 	receives := m.DB.Streaming || m.Gate && m.Mirror.Streaming
+	own.Papers = g.board.papers()
+	theirs.Papers = own.Papers
 	own.Receives, theirs.Receives = receives, receives // the one of them that is the copy
 	return procedure.Site{m.Seat: own, m.Seat.Other(): theirs}
 }
@@ -56,6 +58,22 @@ func (a *Agent) saidBy(word Message) procedure.Server {
 		Status: word.Status, Copy: word.Status.DataID, OnStandby: slices.Contains(word.Server.Registered, a.parts.Site.StandbyUser),
 		Down: word.Server.Data.State == releve.TierDown, Witness: word.Server.Witness,
 	}
+}
+
+// Vouched is for whoever keeps such words.
+func (g guided) Vouched(level releve.Level, name string) error { return g.parts.Vouch(level, name) }
+
+// papers are what comes before each level, as far as the licences' keeper has looked.
+func (b *board) papers() map[releve.Level]procedure.Papers {
+	all := map[releve.Level]procedure.Papers{}
+	if l := b.licensed(); l != nil {
+		for _, of := range l.Levels {
+			all[of.Level] = procedure.Papers{
+				Licence: procedure.Need{Met: of.Licence.There, Is: of.Licence.What}, Study: procedure.Need{Met: of.Study.There, Is: of.Study.What},
+			}
+		}
+	}
+	return all
 }
 
 // OtherRuns is told by the other.

@@ -41,6 +41,8 @@ type Server interface {
 	// Progress is how far what lasts is: the copy that is made in this site, or of this
 	// server's own data.
 	Progress(own bool) *releve.Progress
+	// Vouched keeps an operator's word, by his name, for a level that no study comes before.
+	Vouched(level releve.Level, name string) error
 	// Warned keeps what an operator was told that he may lose.
 	Warned([]releve.Sentence)
 	Explain(severity releve.Severity, what releve.Sentence)
@@ -136,7 +138,13 @@ func (r *run) run(ctx context.Context) error {
 	if r.p.Forced {
 		r.path = r.server.OtherAnswers(ctx)
 	}
-	if why := r.forbidden(ctx); len(why) > 0 {
+	why := r.forbidden(ctx)
+	if r.p.Needs != nil {
+		for _, n := range r.p.Needs(r.site(), r.target) {
+			r.sheet.shown.Needs = append(r.sheet.shown.Needs, view.Need(n))
+		}
+	}
+	if len(why) > 0 {
 		return r.end(&why[0], ErrNotAllowed)
 	}
 	if r.p.Costs != nil {
@@ -148,6 +156,9 @@ func (r *run) run(ctx context.Context) error {
 	}
 	if !r.wish.DryRun {
 		r.server.Warned(r.sheet.shown.Costs)
+		if err := r.vouch(); err != nil {
+			return r.end(failed("before-level-word", err), err)
+		}
 	}
 	for i, s := range r.p.Steps {
 		if err := r.step(ctx, i, s); err != nil {
@@ -159,6 +170,19 @@ func (r *run) run(ctx context.Context) error {
 		r.sheet.shown.Next = &next
 	}
 	return r.end(nil, nil)
+}
+
+// vouch keeps the operator's word for a level, where the procedure rests on that.
+func (r *run) vouch() error {
+	if !r.p.RestsOnWord(r.server.Site(), r.target, r.wish.WithoutStudy) {
+		return nil
+	}
+	return r.server.Vouched(r.p.Level, r.wish.WithoutStudy)
+}
+
+func failed(code string, err error) *releve.Sentence {
+	why := releve.Say(code, "why", releve.Reason(err))
+	return &why
 }
 
 func (r *run) newSheet() *Sheet {
@@ -313,6 +337,7 @@ func (r *run) site() procedure.Site {
 			s.ProvenTest = r.proven
 		}
 		if seat == r.target {
+			s = r.p.OnWord(s, r.wish.WithoutStudy)
 			s.Anew = s.Copy != "" && s.Copy != r.copied
 		}
 		site[seat] = s

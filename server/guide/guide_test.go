@@ -27,6 +27,7 @@ type world struct {
 	orders    []procedure.Order
 	withdrawn []procedure.Order
 	explained []string
+	vouched   []string
 	refuses   error // each order
 	found     releve.Sentence
 	obeyed    time.Time
@@ -59,7 +60,11 @@ func (w *world) Progress(bool) *releve.Progress {
 	return &releve.Progress{Done: 1, Total: 2, Unit: "B"}
 }
 func (w *world) Warned([]releve.Sentence) {}
-func (w *world) Shown()                   {}
+func (w *world) Vouched(level releve.Level, name string) error {
+	w.vouched = append(w.vouched, string(level)+" "+name)
+	return nil
+}
+func (w *world) Shown() {}
 func (w *world) Explain(severity releve.Severity, what releve.Sentence) {
 	w.explained = append(w.explained, string(severity)+" "+what.Code)
 }
@@ -198,5 +203,43 @@ func TestTheGuideKnowsNoProcedureByName(t *testing.T) {
 	}
 	if named < 5 {
 		t.Errorf("only %d names were looked at", named)
+	}
+}
+
+// An operator's word stands in for a study where the level is raised, and is kept when that begins:
+// not in a rehearsal, nor where nothing rests on it.
+func TestAWordForALevelIsKept(t *testing.T) {
+	for story, c := range map[string]struct {
+		wish   view.Wish
+		papers procedure.Papers
+		kept   string
+		met    bool
+	}{
+		"nobody answers":   {view.Wish{Name: "level-high-availability", DryRun: true}, procedure.Papers{}, "", false},
+		"a rehearsal":      {view.Wish{Name: "level-high-availability", DryRun: true, WithoutStudy: "A"}, procedure.Papers{}, "", true},
+		"somebody answers": {view.Wish{Name: "level-high-availability", WithoutStudy: "A"}, procedure.Papers{}, "high-availability A", true},
+		"a study is there": {view.Wish{Name: "level-high-availability", WithoutStudy: "A"}, procedure.Papers{Study: procedure.Need{Met: true}}, "", true},
+		"the level falls":  {view.Wish{Name: "level-base", WithoutStudy: "A"}, procedure.Papers{}, "", false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := mirrored()
+			c.papers.Licence.Met = true
+			for seat, s := range w.site {
+				s.Level, s.PBXFor = releve.Mirroring, time.Hour
+				s.Lacks = map[releve.Level][]string{releve.Base: nil, releve.HighAvailability: nil}
+				s.Papers = map[releve.Level]procedure.Papers{releve.HighAvailability: c.papers}
+				w.site[seat] = s
+			}
+			var last view.Procedure
+			w.refuses = errors.New("enough")
+			_ = guide.New(w).Run(t.Context(), c.wish, takeover.Return{}, func(p view.Procedure) { last = p })
+			if got := strings.Join(w.vouched, ", "); got != c.kept {
+				t.Errorf("%s: kept %q, not %q (%+v)", story, got, c.kept, last.Failed)
+			}
+			study := last.Needs[len(last.Needs)-1]
+			if study.Met != c.met && study.What.Code == "need-study" {
+				t.Errorf("%s: shown %+v", story, last.Needs)
+			}
+		})
 	}
 }

@@ -8,11 +8,12 @@ import (
 
 	"releve"
 	"releve/rules/licence"
+	"releve/rules/study"
 	"releve/server/order"
 )
 
-// orderLicences brings both servers' licences together: each says what it holds, and gives what
-// the other lacks.
+// orderLicences brings both servers' licences and papers together: each says what it holds, and
+// gives what the other lacks.
 const orderLicences = "licences"
 
 const (
@@ -30,38 +31,44 @@ type message struct {
 	At    time.Time `json:"at"`    // what its clock shows
 	Holds []string  `json:"holds"` // ids
 	Texts []string  `json:"texts"` // licences that the other lacks, as far as is known
+
+	Papers string        `json:"papers,omitempty"` // the id of those that it has; "": a version that knows none
+	Brings *study.Papers `json:"brings,omitempty"` // where the other has others
 }
 
 // exchange asks the other server until both hold the same.
 func (k *Keeper) exchange(ctx context.Context) error {
-	var theirs []string // ids that they hold
+	var theirs *message // what they said last
 	for range rounds {
 		ctx, cancel := context.WithTimeout(ctx, roundLimit)
-		said := k.message(theirs, theirs != nil)
+		said := k.message(theirs)
 		answer, err := order.Ask[message](ctx, k.o.Link, orderLicences, order.Args(said))
 		cancel()
 		if err != nil {
 			return err
 		}
 		gained := k.hear(answer)
-		theirs = append([]string{}, answer.Holds...)
-		if gained == 0 && len(k.message(theirs, true).Texts) == 0 {
+		theirs = &answer
+		if more := k.message(theirs); gained == 0 && len(more.Texts) == 0 && more.Brings == nil {
 			return nil
 		}
 	}
 	return nil
 }
 
-// message is what this server says to one that holds these; known is whether that is known.
-func (k *Keeper) message(theirs []string, known bool) message {
+// message is what this server says to one that said this; nil: nothing yet.
+func (k *Keeper) message(theirs *message) message {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	m := message{At: k.o.Wall(), Holds: []string{}, Texts: []string{}}
+	m := message{At: k.o.Wall(), Holds: []string{}, Texts: []string{}, Papers: k.papers.ID()}
 	for _, l := range k.held {
 		m.Holds = append(m.Holds, l.ID)
-		if known && len(m.Texts) < together && !slices.Contains(theirs, l.ID) {
+		if theirs != nil && len(m.Texts) < together && !slices.Contains(theirs.Holds, l.ID) {
 			m.Texts = append(m.Texts, string(l.text))
 		}
+	}
+	if theirs != nil && theirs.Papers != "" && theirs.Papers != m.Papers {
+		m.Brings = &k.papers
 	}
 	return m
 }
@@ -75,6 +82,9 @@ func (k *Keeper) hear(m message) (gained int) {
 	k.shared = map[string]bool{}
 	for _, id := range m.Holds {
 		k.shared[id] = true
+	}
+	if gained, k.theirs = 0, m.Papers; m.Brings != nil && k.file(k.papers.With(*m.Brings)) {
+		gained++
 	}
 	for _, text := range m.Texts {
 		l, err := k.o.Issuers.Read([]byte(text))
@@ -108,7 +118,7 @@ func (k *Keeper) Desk() order.Desk {
 			return err
 		}
 		k.answer(said)
-		return order.Line(emit, k.message(said.Holds, true))
+		return order.Line(emit, k.message(&said))
 	}}
 }
 
@@ -124,5 +134,5 @@ func (k *Keeper) answer(said message) {
 func (k *Keeper) sharedNow() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return !slices.ContainsFunc(k.held, func(l kept) bool { return !k.shared[l.ID] })
+	return k.allShared(k.licences())
 }

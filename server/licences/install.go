@@ -15,24 +15,29 @@ import (
 // tellLimit is how long whoever installs a licence waits for the other server to know it.
 const tellLimit = 3 * time.Second
 
-// InstallLicence keeps a licence on this server and tells it to the other; dryRun shows what
+// InstallLicence keeps a licence on this server and tells it to the other; a dry run shows what
 // would come of it. What is refused is in the answer; an error is this machine's.
-func (k *Keeper) InstallLicence(ctx context.Context, file []byte, dryRun bool) (view.Installed, error) {
-	answer, err := k.install(file, dryRun)
-	if err != nil || answer.Refused != nil || dryRun {
+func (k *Keeper) InstallLicence(ctx context.Context, file []byte, how view.Installing) (view.Installed, error) {
+	answer, err := k.install(file, how)
+	if err != nil || answer.Refused != nil || how.DryRun {
 		return answer, err
 	}
+	answer.After = k.tell(ctx)
+	return answer, nil
+}
+
+// tell tells the other server what is new here, and gives how the site stands then.
+func (k *Keeper) tell(ctx context.Context) view.Licences {
 	if k.o.Front.OtherHeard() {
 		ctx, cancel := context.WithTimeout(ctx, tellLimit)
 		defer cancel()
 		if err := k.exchange(ctx); err != nil { // the beat tells it when the other is back
-			k.o.Log.Info("a licence is not told to the other server yet", "err", err)
+			k.o.Log.Info("what is new of licences is not told to the other server yet", "err", err)
 		}
 		k.look()
 	}
 	k.again()
-	answer.After = k.Licences()
-	return answer, nil
+	return k.Licences()
 }
 
 // again has the other server asked at the next beat at the latest, where it does not hold all.
@@ -46,12 +51,15 @@ func (k *Keeper) again() {
 	}
 }
 
-func (k *Keeper) install(file []byte, dryRun bool) (answer view.Installed, err error) {
+func (k *Keeper) install(file []byte, how view.Installing) (answer view.Installed, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.read()
-	answer.DryRun, answer.After = dryRun, k.shown
+	answer.DryRun, answer.After = how.DryRun, k.shown
 	l, err := k.admit(file)
+	if err == nil {
+		err = k.preceded(l, how.WithoutStudy)
+	}
 	if fault, ok := errors.AsType[*releve.Fault](err); ok {
 		answer.Refused = &fault.Why
 		return answer, nil
@@ -61,13 +69,16 @@ func (k *Keeper) install(file []byte, dryRun bool) (answer view.Installed, err e
 	after, _ := k.verdict(append(k.licences(), l.Licence), wall)
 	answer.After = k.viewOf(after, wall)
 	answer.Licence = &answer.After.All[slices.IndexFunc(answer.After.All, func(v view.Licence) bool { return v.ID == l.ID })]
-	if dryRun || answer.Already {
+	if how.DryRun || answer.Already {
 		return answer, nil
 	}
 	if err := k.shelf.put(l); err != nil {
 		return answer, fmt.Errorf("the licence cannot be kept in %s: %w", k.o.Dir, err)
 	}
 	k.held = append(k.held, l)
+	if err := k.vouched(l, how.WithoutStudy); err != nil {
+		return answer, err
+	}
 	k.o.Front.Explain(releve.Info, releve.Say("licence-installed", "serial", l.Serial, "level", string(l.Level)))
 	k.weigh()
 	return answer, nil
@@ -106,7 +117,7 @@ func no(code string, pairs ...string) error {
 func (k *Keeper) viewOf(r licence.Ruling, wall time.Time) view.Licences {
 	v := view.Licences{
 		At: r.Clock.Now(), Running: r.Level, Channels: r.Channels, Licensed: r.Licensed(), ForChannels: r.ChannelsOf(r.Level),
-		Until: r.Until, Demonstration: r.Demonstration(), All: []view.Licence{}, Shared: k.allShared(r.All),
+		Until: r.Until, Demonstration: r.Demonstration(), All: []view.Licence{}, Shared: k.allShared(k.licences()),
 	}
 	if v.Licensed == nil {
 		v.Licensed = []releve.Level{}
@@ -114,17 +125,21 @@ func (k *Keeper) viewOf(r licence.Ruling, wall time.Time) view.Licences {
 	if f := r.FallsBack; f.To != "" {
 		v.FallsBack = &view.FallBack{To: f.To, At: f.At, Due: f.Due}
 	}
-	for _, n := range r.Notices(wall) {
+	for _, n := range k.notices(r, wall) {
 		v.Notices = append(v.Notices, n.What)
 	}
+	v.Levels, v.Study = k.cleared(r.Sum), adopted(k.papers, k.o.Place, v.At)
 	for _, h := range r.All {
 		v.All = append(v.All, Shown(h))
 	}
 	return v
 }
 
-func (k *Keeper) allShared(all []licence.Held) bool {
-	return !slices.ContainsFunc(all, func(h licence.Held) bool { return !k.shared[h.ID] })
+// allShared says that the other server has these, and what comes before a level, as far as its
+// version knows of that.
+func (k *Keeper) allShared(all []licence.Licence) bool {
+	lacking := slices.ContainsFunc(all, func(l licence.Licence) bool { return !k.shared[l.ID] })
+	return !lacking && (k.theirs == "" || k.theirs == k.papers.ID())
 }
 
 // Shown is a licence as screens show it.

@@ -1,6 +1,7 @@
-// Package licences keeps a site's licences on this server, says what they allow and when a level
-// falls back, and sees to it that both servers know each of them (SPEC L1, L2): one that is
-// installed on either is told to the other, at once or when that is back.
+// Package licences keeps a site's licences on this server, and the study that comes before a level
+// (SPEC V1, E4), says what they allow and when a level falls back, and sees to it that both servers
+// know each of them (SPEC L1, L2): what is handed to either is told to the other, at once or when
+// that is back.
 //
 // It keeps nobody from anything. What it finds out is shown and announced; what cannot be read
 // is said, and the server runs.
@@ -15,6 +16,7 @@ import (
 
 	"releve"
 	"releve/rules/licence"
+	"releve/rules/study"
 	"releve/screen/view"
 	"releve/server/order"
 )
@@ -34,6 +36,7 @@ type Options struct {
 	Site    string
 	Issuers licence.Issuers
 	Runs    func() licence.Running // what the site runs now
+	Place   study.Place            // of which a study has to be
 
 	Link  order.Link
 	Front Front
@@ -60,13 +63,16 @@ type Keeper struct {
 
 	mu     sync.Mutex // of all below, and of what is on the shelf
 	held   []kept
+	papers study.Papers
 	memory licence.Memory
 	ran    licence.Running // at the last look
 	looked time.Duration   // when the clock was last looked at, by CLOCK_BOOTTIME; 0: never
 	other  theirClock
 	shared map[string]bool // ids that the other server said it holds
+	theirs string          // the id of its papers; "": it said none
 	said   []licence.Notice
 	broken map[string]bool // files that cannot be read, and were told
+	unread error           // the papers could not be read at the start, or kept
 	shown  view.Licences
 }
 
@@ -90,6 +96,7 @@ func New(o Options) *Keeper {
 	}
 	k := &Keeper{o: o, shelf: shelf(o.Dir), asked: make(chan struct{}, 1), broken: map[string]bool{}}
 	k.memory, _ = k.shelf.remembered()
+	k.papers, k.unread = k.shelf.filed()
 	return k
 }
 
@@ -176,11 +183,12 @@ func (k *Keeper) weigh() {
 		look.Ran = boot - k.looked
 	}
 	k.memory.Clock, k.looked = k.memory.Clock.After(look), boot
-	k.ran = k.o.Runs()
+	k.ran = k.lowered(k.o.Runs())
 	ruling, memory := k.verdict(k.licences(), wall)
 	k.memory = memory
 	k.noteDisk("memory", k.shelf.remember(memory))
-	k.announce(ruling.Notices(wall))
+	k.noteDisk("study", k.unread)
+	k.announce(k.notices(ruling, wall))
 	k.shown = k.viewOf(ruling, wall)
 	k.o.Front.Licensed(k.shown)
 }

@@ -13,6 +13,7 @@ import (
 
 	"releve"
 	"releve/rules/licence"
+	"releve/screen/view"
 )
 
 const (
@@ -329,14 +330,14 @@ func TestBothClocksConfirmEachOther(t *testing.T) {
 func TestADiskThatTakesNothing(t *testing.T) {
 	play(t, func(t *testing.T) {
 		main := newMachine(t, releve.Main)
-		if err := os.WriteFile(main.dir, nil, 0o600); err != nil { // a file where the directory is to be
+		if err := errors.Join(os.RemoveAll(main.dir), os.WriteFile(main.dir, nil, 0o600)); err != nil { // a file where the directory is to be
 			t.Fatal(err)
 		}
 		main.start()
 		if main.notice("licences memory").Code != "licence-disk" || main.said() != "licence-lapsed" {
 			t.Errorf("it shows %v and %s", main.notice("licences memory"), main.said())
 		}
-		if _, err := main.keeper.InstallLicence(t.Context(), of(t, "1", base, 20), false); err == nil || main.serials() != "" {
+		if _, err := main.keeper.InstallLicence(t.Context(), of(t, "1", base, 20), view.Installing{WithoutStudy: "A. Durand"}); err == nil || main.serials() != "" {
 			t.Errorf("installed: %v, %s", err, main.serials())
 		}
 		if err := os.Remove(main.dir); err != nil {

@@ -20,6 +20,7 @@ import (
 
 	"releve"
 	"releve/rules/licence"
+	"releve/rules/study"
 	"releve/screen/view"
 	"releve/server/licences"
 	"releve/server/order"
@@ -76,6 +77,42 @@ func newPair(t *testing.T) (main, secondary *machine) {
 }
 
 func newMachine(t *testing.T, seat releve.Seat) *machine {
+	m := newBare(t, seat)
+	m.studied(signedStudy(time.Now()))
+	return m
+}
+
+// here is what a study of this site is of.
+var here = study.Place{Main: "192.0.2.21", Secondary: "192.0.2.22", Channels: 30}
+
+// signedStudy is one of this site that both parties signed, and that found each level feasible.
+func signedStudy(at time.Time, changes ...func(*releve.Study)) releve.Study {
+	made := releve.Study{
+		Format: releve.StudyFormat, At: at, Question: releve.StudyQuestion{Main: here.Main, Secondary: here.Secondary, Channels: here.Channels},
+		Findings: []releve.Finding{{Verdict: releve.StudyOK}},
+	}
+	for _, level := range licence.Levels {
+		made.Levels = append(made.Levels, releve.StudyLevel{Level: level, Verdict: releve.Feasible})
+	}
+	for _, change := range changes {
+		change(&made)
+	}
+	made = study.Sign(made, releve.Establishment, "Marie Duval", at)
+	return study.Sign(made, releve.Integrator, "Paul Roy", at)
+}
+
+// studied has a study lie in the directory, as it was adopted once.
+func (m *machine) studied(made releve.Study) {
+	m.t.Helper()
+	raw, err := json.Marshal(study.Papers{Adopted: made.At, Study: &made})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.put("study.json", raw)
+}
+
+// newBare is a machine that nothing was handed to yet.
+func newBare(t *testing.T, seat releve.Seat) *machine {
 	return &machine{
 		t: t, seat: seat, dir: filepath.Join(t.TempDir(), "licences"), runs: releve.HighAvailability, notices: map[string]releve.Sentence{}, changed: make(chan struct{}, 1),
 		log: slog.New(slog.NewTextHandler(t.Output(), nil)).With("seat", seat),
@@ -86,7 +123,7 @@ func newMachine(t *testing.T, seat releve.Seat) *machine {
 func (m *machine) start() *machine {
 	began := time.Now()
 	keeper := licences.New(licences.Options{
-		Dir: m.dir, Site: ours, Issuers: licence.Built(), Link: m, Front: m, Log: m.log,
+		Dir: m.dir, Site: ours, Issuers: licence.Built(), Link: m, Front: m, Log: m.log, Place: here,
 		Runs: func() licence.Running { return licence.Running{Level: m.now().runs, Channels: 30} },
 		Wall: func() time.Time { return time.Now().Add(m.now().clock) },
 		Boot: func() time.Duration { return time.Since(began) + time.Hour },
@@ -188,7 +225,12 @@ func (m *machine) install(file []byte) (view.Installed, string) {
 
 func (m *machine) try(file []byte, dryRun bool) (view.Installed, string) {
 	m.t.Helper()
-	answer, err := m.keeper.InstallLicence(m.t.Context(), file, dryRun)
+	return m.hand(file, view.Installing{DryRun: dryRun})
+}
+
+func (m *machine) hand(file []byte, how view.Installing) (view.Installed, string) {
+	m.t.Helper()
+	answer, err := m.keeper.InstallLicence(m.t.Context(), file, how)
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ type shelf string
 const (
 	ending = ".licence"
 	memory = "seen.json"
+	papers = "study.json"
 )
 
 func (s shelf) file(name string) string { return filepath.Join(string(s), name) }

@@ -51,6 +51,9 @@ func toldProcedure(p *view.Procedure) *Procedure {
 	told := &Procedure{
 		ID: p.ID, Name: p.Name, DryRun: p.DryRun, Started: p.Started, Finished: p.Finished, Costs: p.Costs, Failed: p.Failed, Next: p.Next,
 	}
+	for _, n := range p.Needs {
+		told.Needs = append(told.Needs, Need(n))
+	}
 	for _, s := range p.Steps {
 		told.Steps = append(told.Steps, Step(s))
 	}
@@ -63,6 +66,9 @@ func heardProcedure(p *Procedure) *view.Procedure {
 	}
 	heard := &view.Procedure{
 		ID: p.ID, Name: p.Name, DryRun: p.DryRun, Started: p.Started, Finished: p.Finished, Costs: p.Costs, Failed: p.Failed, Next: p.Next,
+	}
+	for _, n := range p.Needs {
+		heard.Needs = append(heard.Needs, view.Need(n))
 	}
 	for _, s := range p.Steps {
 		heard.Steps = append(heard.Steps, view.ProcedureStep(s))

@@ -203,9 +203,17 @@ type Procedure struct {
 	Started  time.Time         `json:"started"`
 	Finished time.Time         `json:"finished"`
 	Costs    []releve.Sentence `json:"costs,omitempty"`
+	Needs    []Need            `json:"needs,omitempty"`
 	Steps    []Step            `json:"steps"`
 	Failed   *releve.Sentence  `json:"failed,omitempty"`
 	Next     *releve.Sentence  `json:"next,omitempty"`
+}
+
+// Need is something that it asks for.
+type Need struct {
+	What releve.Sentence `json:"what"`
+	Met  bool            `json:"met"`
+	Is   releve.Sentence `json:"is"`
 }
 
 // Step is one step of it.

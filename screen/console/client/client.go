@@ -103,7 +103,8 @@ func (c *Client) Wish(ctx context.Context, w view.Wish, show func(view.Procedure
 			return err
 		}
 	}
-	query := url.Values{"dry-run": {strconv.FormatBool(w.DryRun)}, "other-is-off": {strconv.FormatBool(w.OtherIsOff)}}
+	query := url.Values{"dry-run": {strconv.FormatBool(w.DryRun)}, "other-is-off": {strconv.FormatBool(w.OtherIsOff)},
+		"without-study": {w.WithoutStudy}}
 	return c.follow(ctx, "/api/procedures/"+url.PathEscape(w.Name), query, word, show)
 }
 
