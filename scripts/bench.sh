@@ -35,8 +35,8 @@ rows() {
 		200 channels with sound: packets within 5 ms|Pacing200:on-time|%|worst|≥ 99.9 %|≥ 99.9 %|a ticker for each call|ticker-on-time
 		… 99th percentile of lateness|Pacing200:p99|ms|worst|–|–|a ticker for each call|ticker-p99
 		… processor time for each packet|Pacing200:cpu|µs|worst|–|–|a ticker for each call|ticker-cpu
-		idle main, share of a core|Idle:main-core|%|worst|< 1 %|< 1 %
-		idle secondary, share of a core|Idle:secondary-core|%|worst|< 1 %|< 1 %
+		idle main, share of a core|Idle:main-core|%|worst|< 0.5 %, worst < 1 %|< 0.5 %
+		idle secondary, share of a core|Idle:secondary-core|%|worst|< 0.5 %, worst < 1 %|< 0.5 %
 		idle main, memory without PostgreSQL|Idle:main-memory|MiB|worst|< 120 MiB|60 MiB
 		idle secondary, memory without PostgreSQL|Idle:secondary-memory|MiB|worst|< 120 MiB|60 MiB
 		whole site from nothing to protected|Start:start|ms|worst|–|–
