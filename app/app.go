@@ -31,6 +31,7 @@ import (
 	"releve/rules/licence"
 	"releve/rules/study"
 	"releve/rules/takeover"
+	"releve/rules/version"
 	"releve/screen/console"
 	"releve/server/agent"
 	"releve/server/comparison"
@@ -217,6 +218,7 @@ func (a *App) makeAgent(found bool) {
 		Site: agent.SiteWords{
 			Name: c.Site.Name, Levels: c.Levels, PBX: c.PBX.Address,
 			Reception: c.PBX.ReceptionNumber, Reached: c.PBX.ReceptionUser, StandbyUser: c.PBX.StandbyUser,
+			Version: func() releve.Version { return version.Own(a.cluster.Major()) },
 		},
 		Found: found, Journal: a.journal, Database: own, Ward: own, Store: a.records,
 		Link:      wire.Other{Link: a.peer, Editions: &a.editions, Ended: peer.NewAcquaintance(a.front.Explain).Note},

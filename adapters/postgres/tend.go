@@ -207,6 +207,9 @@ func (c *Cluster) installation() Installation {
 	return c.found
 }
 
+// Major is the major version of the programs in use, 0 where none was found.
+func (c *Cluster) Major() int { return c.installation().Version.Major }
+
 // programs is installation, looked for again while there is none.
 func (c *Cluster) programs() (Installation, error) {
 	if in := c.installation(); in.Bin != "" {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/rules/version"
 )
 
 // The changes of the site's level while it runs (V1). The vote is called back to the owner, which
@@ -82,12 +83,13 @@ func mayRunAt(s Site, t releve.Seat, to releve.Level) (why []releve.Sentence) {
 		why = append(why, releve.Say("before-level-seat", "seat", string(t.Other()), "level", string(to)))
 	}
 	why = append(why, unpapered(s, t, to)...)
-	why = append(why, lacks(owner, t.Other(), to)...)
+	why = append(why, unfit(owner, t.Other(), to)...)
 	switch {
 	case to != releve.Base && !other.Heard:
 		why = append(why, sayOf("before-not-heard", t)...)
 	case to != releve.Base:
-		why = append(why, lacks(other, t, to)...)
+		why = append(why, unfit(other, t, to)...)
+		why = append(why, version.ForPair(t.Other(), owner.Version, other.Version)...)
 	case !other.Heard && !owner.Alone():
 		why = append(why, releve.Say("before-vote-away", "seat", string(t.Other()), "other", string(t)))
 	}
@@ -100,6 +102,14 @@ func deaf(s Site) releve.Seat {
 		return releve.Secondary
 	}
 	return releve.Main
+}
+
+// unfit is what a server is too old for, or else lacks for a level.
+func unfit(s Server, seat releve.Seat, to releve.Level) []releve.Sentence {
+	if old := version.ForLevel(seat, s.Version, to); old != nil {
+		return old
+	}
+	return lacks(s, seat, to)
 }
 
 // lacks is what a server's configuration lacks for a level.

@@ -30,7 +30,8 @@ type Server struct {
 	// has all.
 	Lacks map[releve.Level][]string
 	// Papers are the licence and the study of each level, as the server that was asked knows them.
-	Papers map[releve.Level]Papers
+	Papers  map[releve.Level]Papers
+	Version releve.Version // that it runs
 	// Copy is that of its data, though no vote can be accepted for it any more.
 	Copy releve.DataID
 

@@ -65,6 +65,7 @@ type Server struct {
 	Doing         releve.Sentence   `json:"doing"`   // what it is about to reach, "" when at rest
 	Witness       bool              `json:"witness"` // the witness answers it
 	Levels        []releve.LevelFit `json:"levels,omitempty"`
+	Version       releve.Version    `json:"version,omitzero"`
 }
 
 // MirrorState is how the copy of the database is.

@@ -39,6 +39,7 @@ type SiteWords struct {
 	Reception   string
 	Reached     string // SIP user of the reception
 	StandbyUser string
+	Version     func() releve.Version // that runs here; nil: not told
 }
 
 // eventQueue is for a handful of watchers; full, it makes its producer wait.
@@ -78,6 +79,7 @@ type Agent struct {
 	ill      atomic.Pointer[illness]
 	data     data
 	guide    *guide.Guide
+	remarks  remarks
 
 	work sync.WaitGroup
 	life context.Context // of Run: what is begun beside a job ends with it

@@ -303,7 +303,7 @@ func (a *Agent) server(m takeover.Machine) view.Server {
 		Registered: a.registered(), ChannelsBusy: load.Busy, Channels: load.Channels,
 		WithoutDuty: a.withoutDuty(m), SpoolWaiting: a.parts.Spool.Waiting(), SpoolStands: a.board.undrained(),
 		CallsOffered: load.Offered, CallsAnswered: load.Answered, CallsRefused: load.Refused,
-		Doing: a.doing(m), Witness: m.WitnessHeard(), Levels: a.parts.Site.Levels, Notices: slices.Concat(load.Notices, a.board.notices()),
+		Doing: a.doing(m), Witness: m.WitnessHeard(), Levels: a.parts.Site.Levels, Version: a.version(), Notices: slices.Concat(load.Notices, a.board.notices()),
 	}
 }
 

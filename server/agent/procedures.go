@@ -54,7 +54,7 @@ func (a *Agent) saidBy(word Message) procedure.Server {
 		lacks[fit.Level] = fit.Lacks
 	}
 	return procedure.Server{
-		Lacks:  lacks,
+		Lacks: lacks, Version: word.Server.Version,
 		Status: word.Status, Copy: word.Status.DataID, OnStandby: slices.Contains(word.Server.Registered, a.parts.Site.StandbyUser),
 		Down: word.Server.Data.State == releve.TierDown, Witness: word.Server.Witness,
 	}

@@ -141,6 +141,7 @@ func (a *Agent) Heard(ctx context.Context, m Message) Message {
 
 func (a *Agent) hear(ctx context.Context, m Message, asked time.Duration) {
 	a.board.hear(m)
+	a.compare(m.Server.Version)
 	a.report(ctx, report{Event: takeover.Event{Peer: &m.Status}, asked: asked, life: m.Life, told: m.Told})
 }
 

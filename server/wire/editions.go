@@ -31,16 +31,18 @@ type seldom struct {
 	events           []view.Event
 	procedure, proof *view.Procedure
 	levels           []releve.LevelFit
+	version          releve.Version
 }
 
 // of is what seldom changes of a message.
 func of(m *agent.Message) seldom {
-	return seldom{m.Events, m.Procedure, m.Proof, m.Server.Levels}
+	return seldom{m.Events, m.Procedure, m.Proof, m.Server.Levels, m.Server.Version}
 }
 
 // into puts it there.
 func (s seldom) into(m *agent.Message) {
-	m.Events, m.Procedure, m.Proof, m.Server.Levels = s.events, s.procedure, s.proof, s.levels
+	m.Events, m.Procedure, m.Proof = s.events, s.procedure, s.proof
+	m.Server.Levels, m.Server.Version = s.levels, s.version
 }
 
 // tells puts a message on the wire, without what the other keeps of it.

@@ -6,6 +6,7 @@ import (
 
 	"releve"
 	"releve/rules/takeover"
+	"releve/rules/version"
 )
 
 // Version is that of what a [Word] says. A server meets one of the version before: the pair
@@ -19,7 +20,7 @@ import (
 // 1 told no number. 2 tells it, and whether the page is served, which 1 always affirmed; it
 // answers a word that came with a check by its own, and says upon which word of the other it tells one.
 // 3 tells the level of the site, and for which levels a server's configuration has what they need.
-// 4 leaves out what the other keeps: see [Editions].
+// 4 leaves out what the other keeps (see [Editions]), and tells which version a server runs.
 const Version = 4
 
 // Word is what a server tells the other of itself, again and again: how it stands to the duty
@@ -51,6 +52,9 @@ func (w Word) read() Word {
 	w.Version = cmp.Or(w.Version, 1)
 	if w.Version < 2 {
 		w.Server.Interfaces = releve.Tier{State: releve.TierUnknown}
+	}
+	if w.Server.Version.Number == "" && !w.Kept {
+		w.Server.Version = version.OfWire(w.Version)
 	}
 	return w
 }
@@ -164,6 +168,7 @@ type Server struct {
 	Doing         releve.Sentence   `json:"doing"`
 	Witness       bool              `json:"witness"`
 	Levels        []releve.LevelFit `json:"levels,omitempty"`
+	Version       releve.Version    `json:"version,omitzero"`
 }
 
 // Mirror is the copy as a server sees it.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+
+	known "releve/rules/version"
 )
 
 // The bytes of a word are held here. One that changes what is sent under a name breaks the
@@ -39,8 +41,8 @@ func TestTheWire(t *testing.T) {
 	}
 }
 
-// A word of a version before is read: 2 says nothing of the level, neither of what is kept or
-// what a procedure asks for, and of nothing else less.
+// A word of a version before is read: none tells its number, which follows from the link's, or what
+// is kept or what a procedure asks for, 2 says nothing of the level, and of nothing else less.
 func TestAWordOfAVersionBefore(t *testing.T) {
 	var now Word
 	if err := json.Unmarshal(read(t, "version4/everything.json"), &now); err != nil {
@@ -53,7 +55,7 @@ func TestAWordOfAVersionBefore(t *testing.T) {
 		if err := json.Unmarshal(read(t, fmt.Sprintf("version%d/everything.json", version)), &before); err != nil {
 			t.Fatal(err)
 		}
-		now.Version = version
+		now.Version, now.Server.Version = version, known.OfWire(version)
 		if version < 3 {
 			now.Status.Level, now.Status.Chosen, now.Server.Levels = "", false, nil
 		}
