@@ -68,7 +68,7 @@ func TestNoWordIsForACommandThatIsNotThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said struct {
-		Help map[string]struct{ Flags map[string]string }
+		Help map[string]struct{ Flags map[string]any }
 	}
 	if err := toml.Unmarshal(text, &said); err != nil || len(said.Help) < 30 {
 		t.Fatalf("the help of %d commands: %v", len(said.Help), err)

@@ -31,9 +31,16 @@ func Catalogue(lang releve.Language) map[string]string {
 	return texts
 }
 
+// gather takes {other = "…"} for the one text that it is to the library: so a code may end in
+// a name that the library has taken, as a flag's does that is called other.
 func gather(texts map[string]string, table string, held map[string]any) {
 	for key, value := range held {
 		code := table + key
+		if whole, ok := value.(map[string]any); ok && len(whole) == 1 && whole["other"] != nil {
+			if text, ok := whole["other"].(string); ok {
+				value = text
+			}
+		}
 		switch value := value.(type) {
 		case map[string]any:
 			gather(texts, code+".", value)
