@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,6 +27,7 @@ type machine struct {
 	data    string // its directory
 	file    string // its configuration
 	said    string // file with its log
+	program string // that it runs; "": the product
 	process *part  // nil before its first start
 	frozen  bool
 }
@@ -41,7 +43,7 @@ func (m *machine) log() string { return m.said }
 func (m *machine) start(t testing.TB) {
 	t.Helper()
 	var err error
-	if m.process, err = launch(m.said, exec.Command(product(), m.command, "-c", m.file)); err != nil {
+	if m.process, err = launch(m.said, exec.Command(cmp.Or(m.program, product()), m.command, "-c", m.file)); err != nil {
 		t.Fatal(err)
 	}
 	exits.watch(m.name, m.process)
