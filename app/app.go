@@ -257,7 +257,7 @@ func (a *App) makeLicences() {
 	c := a.config
 	a.licences = licences.New(licences.Options{
 		Dir: filepath.Join(c.Site.Data, "licences"), Site: c.Site.ID, Issuers: licence.Built(), Link: a.peer, Front: a.front, Log: a.log,
-		Boot: a.front.Now, Place: place(c.Config),
+		Boot: a.front.Now, Place: place(c.Config), Faller: faller{a},
 		Runs: func() licence.Running {
 			m := a.front.Machine()
 			return licence.Running{Level: m.RunsAt(), Channels: c.SIP.Channels}

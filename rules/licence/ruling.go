@@ -24,6 +24,17 @@ type Memory struct {
 	// Lapsed are the levels that ran without a licence, each with the [Clock.Ran] of when that
 	// was first seen. Running another level meanwhile does not begin it anew.
 	Lapsed map[releve.Level]time.Time `json:"lapsed,omitempty"`
+	Fallen *Fallen                    `json:"fallen,omitempty"`
+}
+
+// Fallen is a fall that was carried out. It is told for as long as the site stays where it fell to,
+// and not longer than [Grace]: who wants to stay there needs no reminder.
+type Fallen struct {
+	From releve.Level `json:"from"`
+	To   releve.Level `json:"to"`
+	At   time.Time    `json:"at"`  // by the clock that counted
+	Ran  time.Time    `json:"ran"` // [Clock.Ran] then
+	Why  string       `json:"why"` // as the argument of a sentence
 }
 
 // Running is what a site runs.
@@ -40,6 +51,7 @@ type Ruling struct {
 	Until     time.Time // when the level is not licensed any more; zero: not in sight, or now
 	Lapse     bool      // the level is not licensed now
 	FallsBack FallBack  // where it is not
+	Fallen    *Fallen   // where the level fell before, and the site stayed there
 }
 
 // FallBack is what becomes of a level that is not licensed.
@@ -47,6 +59,12 @@ type FallBack struct {
 	To  releve.Level
 	At  time.Time // by the clock that counts for licences
 	Due bool      // that moment has come
+}
+
+// Comes says whether a level is to fall at a moment: the announced one or a later one, in hours of
+// work. A server that was off when the moment came does not act on it at its start at night.
+func (f FallBack) Comes(now time.Time) bool {
+	return f.To != "" && !now.Before(f.At) && atWork(now.In(f.At.Location()))
 }
 
 // Verdict rules on what a site runs, with the memory that is to be kept. It is asked at every
@@ -76,9 +94,19 @@ func Verdict(all []Licence, runs Running, m Memory, where *time.Location) (Rulin
 			lapsed[runs.Level] = since
 		}
 		at := workday(since.Add(Grace).Add(m.Clock.Leap).In(where))
-		r.FallsBack = FallBack{To: r.below(runs.Level), At: at, Due: !now.Before(at) && atWork(now.In(where))}
+		r.FallsBack = FallBack{To: r.below(runs.Level), At: at}
+		r.FallsBack.Due = r.FallsBack.Comes(now)
 	}
-	return r, Memory{Clock: m.Clock, Lapsed: lapsed}
+	if f := m.Fallen; f != nil && f.To == runs.Level && m.Clock.Ran.Sub(f.Ran) <= Grace {
+		r.Fallen = f
+	}
+	return r, Memory{Clock: m.Clock, Lapsed: lapsed, Fallen: r.Fallen}
+}
+
+// Fell is the memory of a level that has fallen just now, as was ruled.
+func (r Ruling) Fell(m Memory) Memory {
+	m.Fallen = &Fallen{From: r.Level, To: r.FallsBack.To, At: m.Clock.Now(), Ran: m.Clock.Ran, Why: r.why()}
+	return m
 }
 
 // below is the largest level that another holds and that is licensed.
@@ -103,7 +131,6 @@ func workday(t time.Time) time.Time {
 	return at
 }
 
-// atWork: a server that was off when the moment came does not act on it at its start at night.
 func atWork(t time.Time) bool {
 	return t.Weekday() != time.Saturday && t.Weekday() != time.Sunday && t.Hour() >= workBegins && t.Hour() < workEnds
 }

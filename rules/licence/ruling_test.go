@@ -157,3 +157,40 @@ func TestHowEachLicenceStands(t *testing.T) {
 		t.Errorf("they stand as %q", got)
 	}
 }
+
+// A level that has fallen is told for as long as the site stays there and 30 days at most; a licence
+// that comes back makes it something to do, and no alarm.
+func TestALevelThatHasFallenIsTold(t *testing.T) {
+	fell := func() *watch {
+		w := newWatch(t, ha, of("1", base)).lasts(31*days + 11*hour)
+		w.memory = w.ruling.Fell(w.memory)
+		w.runs, w.codes = w.ruling.FallsBack.To, nil
+		w.look()
+		return w
+	}
+	for story, c := range map[string]struct {
+		then func(*watch)
+		said string
+	}{
+		"it stays there":           {func(*watch) {}, "licence-fell"},
+		"for 29 days":              {func(w *watch) { w.lasts(29 * days) }, "licence-fell"},
+		"for longer than 30 days":  {func(w *watch) { w.lasts(31 * days) }, ""},
+		"it is licensed again":     {func(w *watch) { w.has = all(t, of("1", base), of("2", ha)); w.look() }, "licence-raise"},
+		"and raised":               {func(w *watch) { w.has, w.runs = all(t, of("1", base), of("2", ha)), ha; w.look() }, ""},
+		"another level is chosen":  {func(w *watch) { w.has, w.runs = all(t, of("1", base), of("3", backup)), backup; w.look() }, ""},
+		"raised without a licence": {func(w *watch) { w.runs = ha; w.look() }, "licence-over"},
+	} {
+		w := fell()
+		c.then(w)
+		var said []string
+		for _, n := range w.ruling.Notices(w.memory.Clock.Now()) {
+			said = append(said, n.What.Code)
+			if n.What.Code == "licence-fell" && n.What.Args["why"] == "" {
+				t.Errorf("%s: it does not say why", story)
+			}
+		}
+		if got := strings.Join(said, " "); got != c.said {
+			t.Errorf("%s: said %q, not %q", story, got, c.said)
+		}
+	}
+}

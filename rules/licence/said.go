@@ -28,6 +28,11 @@ func (r Ruling) Notices(wall time.Time) (all []Notice) {
 	case !r.Until.IsZero() && r.Until.Sub(r.Clock.Now()) <= Warned && !r.Demonstration():
 		add(releve.Warning, releve.Say("licence-ends-soon", "level", level, "date", LastDay(r.Until)))
 	}
+	if f := r.Fallen; f != nil && r.May(f.From) {
+		add(releve.Info, releve.Say("licence-raise", "level", string(f.From), "lower", string(f.To), "at", moment(f.At.In(wall.Location())), "use", string(f.From)))
+	} else if f != nil {
+		add(releve.Major, releve.Say("licence-fell", "level", string(f.From), "lower", string(f.To), "at", moment(f.At.In(wall.Location())), "why", f.Why, "use", string(f.From)))
+	}
 	if licensed := r.ChannelsOf(r.Level); !r.Lapse && r.Channels > licensed {
 		add(releve.Warning, releve.Say("licence-channels", "configured", fmt.Sprint(r.Channels), "licensed", fmt.Sprint(licensed)))
 	}

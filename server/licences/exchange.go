@@ -34,6 +34,8 @@ type message struct {
 
 	Papers string        `json:"papers,omitempty"` // the id of those that it has; "": a version that knows none
 	Brings *study.Papers `json:"brings,omitempty"` // where the other has others
+
+	Falls fall `json:"falls,omitzero"`
 }
 
 // exchange asks the other server until both hold the same.
@@ -60,7 +62,7 @@ func (k *Keeper) exchange(ctx context.Context) error {
 func (k *Keeper) message(theirs *message) message {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	m := message{At: k.o.Wall(), Holds: []string{}, Texts: []string{}, Papers: k.papers.ID()}
+	m := message{At: k.o.Wall(), Holds: []string{}, Texts: []string{}, Papers: k.papers.ID(), Falls: k.falls()}
 	for _, l := range k.held {
 		m.Holds = append(m.Holds, l.ID)
 		if theirs != nil && len(m.Texts) < together && !slices.Contains(theirs.Holds, l.ID) {
@@ -83,6 +85,7 @@ func (k *Keeper) hear(m message) (gained int) {
 	for _, id := range m.Holds {
 		k.shared[id] = true
 	}
+	k.theirFall = m.Falls
 	if gained, k.theirs = 0, m.Papers; m.Brings != nil && k.file(k.papers.With(*m.Brings)) {
 		gained++
 	}
@@ -126,7 +129,7 @@ func (k *Keeper) Desk() order.Desk {
 // shown.
 func (k *Keeper) answer(said message) {
 	before := k.Licences().Shared
-	if k.hear(said) > 0 || before != k.sharedNow() {
+	if k.hear(said) > 0 || before != k.sharedNow() || said.Falls.Due {
 		k.look()
 	}
 }

@@ -37,6 +37,7 @@ type Options struct {
 	Issuers licence.Issuers
 	Runs    func() licence.Running // what the site runs now
 	Place   study.Place            // of which a study has to be
+	Faller  Faller                 // who carries out what is announced
 
 	Link  order.Link
 	Front Front
@@ -60,20 +61,25 @@ type Keeper struct {
 	o     Options
 	shelf shelf
 	asked chan struct{} // somebody changed something: look at the other server too
+	pause time.Duration // until when no fall is tried again, by CLOCK_BOOTTIME; of Run
 
 	mu     sync.Mutex // of all below, and of what is on the shelf
 	held   []kept
 	papers study.Papers
+	ruling licence.Ruling // of the last look
 	memory licence.Memory
 	ran    licence.Running // at the last look
 	looked time.Duration   // when the clock was last looked at, by CLOCK_BOOTTIME; 0: never
 	other  theirClock
 	shared map[string]bool // ids that the other server said it holds
 	theirs string          // the id of its papers; "": it said none
-	said   []licence.Notice
-	broken map[string]bool // files that cannot be read, and were told
-	unread error           // the papers could not be read at the start, or kept
-	shown  view.Licences
+
+	theirFall fall // what it last said that its licences have the level do
+	said      []licence.Notice
+	lapsed    releve.Level    // about which an alarm stands; "": none does
+	broken    map[string]bool // files that cannot be read, and were told
+	unread    error           // the papers could not be read at the start, or kept
+	shown     view.Licences
 }
 
 // kept is a licence with its file's text.
@@ -122,15 +128,25 @@ func (k *Keeper) Run(ctx context.Context) {
 		case <-wait.C:
 		}
 		told = k.meet(ctx, told)
-		if k.o.Boot()-k.lastLook() >= lookEach {
+		if k.ripe() || k.o.Boot()-k.lastLook() >= lookEach {
 			k.look()
 		}
-		if told < 0 {
-			wait.Reset(releve.UntilBeat(time.Now(), soon))
-		} else {
-			wait.Reset(releve.UntilBeat(time.Now(), beat))
-		}
+		k.fallBack(ctx)
+		wait.Reset(k.rest(told))
 	}
+}
+
+// rest is how long there is nothing to do: until the next beat, and not beyond an announced moment.
+func (k *Keeper) rest(told time.Duration) time.Duration {
+	each := beat
+	if told < 0 {
+		each = soon
+	}
+	next := releve.UntilBeat(time.Now(), each)
+	if left := k.untilFall(); left > 0 {
+		return min(next, left)
+	}
+	return next
 }
 
 // meet tells the other server, where that is to be done, and gives when it was told last.
@@ -183,12 +199,12 @@ func (k *Keeper) weigh() {
 		look.Ran = boot - k.looked
 	}
 	k.memory.Clock, k.looked = k.memory.Clock.After(look), boot
-	k.ran = k.lowered(k.o.Runs())
+	k.ran = k.left(k.o.Runs())
 	ruling, memory := k.verdict(k.licences(), wall)
-	k.memory = memory
+	k.ruling, k.memory = ruling, memory
 	k.noteDisk("memory", k.shelf.remember(memory))
 	k.noteDisk("study", k.unread)
-	k.announce(k.notices(ruling, wall))
+	k.announce(ruling, k.notices(ruling, wall))
 	k.shown = k.viewOf(ruling, wall)
 	k.o.Front.Licensed(k.shown)
 }
@@ -215,19 +231,29 @@ func (c theirClock) now(boot time.Duration) time.Time {
 	return c.wall.Add(boot - c.at)
 }
 
-// announce says what was not said before, and that a level is licensed again.
-func (k *Keeper) announce(now []licence.Notice) {
+// announce says what was not said before, and that the alarm about a level is over: it is licensed
+// again, or was left.
+func (k *Keeper) announce(r licence.Ruling, now []licence.Notice) {
 	for _, n := range now {
 		if !slices.ContainsFunc(k.said, same(n)) {
 			k.o.Front.Explain(n.Severity, n.What)
 		}
 	}
-	over := func(all []licence.Notice) bool {
-		return slices.ContainsFunc(all, func(n licence.Notice) bool { return n.Severity.AtLeast(releve.Major) })
+	alarm := releve.Level("")
+	switch {
+	case r.Fallen != nil && !r.May(r.Fallen.From):
+		alarm = r.Fallen.From
+	case r.Lapse && r.Level != releve.Base:
+		alarm = r.Level
 	}
-	if over(k.said) && !over(now) {
-		k.o.Front.Explain(releve.Cleared, releve.Say("licence-again", "level", string(k.o.Runs().Level)))
+	if k.lapsed != "" && alarm == "" {
+		over := "licence-left"
+		if r.May(k.lapsed) {
+			over = "licence-again"
+		}
+		k.o.Front.Explain(releve.Cleared, releve.Say(over, "level", string(k.lapsed)))
 	}
+	k.lapsed = alarm
 	k.said = now
 }
 

@@ -37,8 +37,9 @@ type machine struct {
 	dir  string
 	log  *slog.Logger
 
-	stop  func()
-	other *machine
+	stop   func()
+	other  *machine
+	faller licences.Faller
 
 	mu      sync.Mutex       // of what a test changes while the machine runs
 	keeper  *licences.Keeper // nil: it is off
@@ -114,7 +115,7 @@ func (m *machine) studied(made releve.Study) {
 // newBare is a machine that nothing was handed to yet.
 func newBare(t *testing.T, seat releve.Seat) *machine {
 	return &machine{
-		t: t, seat: seat, dir: filepath.Join(t.TempDir(), "licences"), runs: releve.HighAvailability, notices: map[string]releve.Sentence{}, changed: make(chan struct{}, 1),
+		t: t, seat: seat, faller: nobody{}, dir: filepath.Join(t.TempDir(), "licences"), runs: releve.HighAvailability, notices: map[string]releve.Sentence{}, changed: make(chan struct{}, 1),
 		log: slog.New(slog.NewTextHandler(t.Output(), nil)).With("seat", seat),
 	}
 }
@@ -123,7 +124,7 @@ func newBare(t *testing.T, seat releve.Seat) *machine {
 func (m *machine) start() *machine {
 	began := time.Now()
 	keeper := licences.New(licences.Options{
-		Dir: m.dir, Site: ours, Issuers: licence.Built(), Link: m, Front: m, Log: m.log, Place: here,
+		Dir: m.dir, Site: ours, Issuers: licence.Built(), Link: m, Front: m, Log: m.log, Place: here, Faller: m.faller,
 		Runs: func() licence.Running { return licence.Running{Level: m.now().runs, Channels: 30} },
 		Wall: func() time.Time { return time.Now().Add(m.now().clock) },
 		Boot: func() time.Duration { return time.Since(began) + time.Hour },
@@ -320,3 +321,50 @@ func (m *machine) disk() string {
 	}
 	return strings.Join(all, "\n")
 }
+
+// faller is who has the level of a pair fall: at the main, when it is ready.
+type faller struct {
+	main  *machine
+	ready atomic.Bool
+	fails atomic.Pointer[error]
+	mu    sync.Mutex
+	falls []fallen
+}
+
+// fallen is one fall that was ordered.
+type fallen struct {
+	to releve.Level
+	at time.Time
+}
+
+func (f *faller) Ready() bool { return f.ready.Load() }
+
+func (f *faller) Fall(_ context.Context, to releve.Level) error {
+	f.mu.Lock()
+	f.falls = append(f.falls, fallen{to, time.Now()})
+	f.mu.Unlock()
+	if err := f.fails.Load(); err != nil {
+		return *err
+	}
+	for _, m := range []*machine{f.main, f.main.other} {
+		m.set(func(m *machine) { m.runs = to })
+		select {
+		case m.changed <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// ordered are the falls until now.
+func (f *faller) ordered() []fallen {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.falls)
+}
+
+// nobody has a level fall: this is not the server that acts.
+type nobody struct{}
+
+func (nobody) Ready() bool                              { return false }
+func (nobody) Fall(context.Context, releve.Level) error { panic("a server acted that is not on duty") }

@@ -109,11 +109,18 @@ func (k *Keeper) Vouch(level releve.Level, name string) error {
 	return err
 }
 
-// lowered ends the word for a level that was left: to have it again, somebody says so again.
-func (k *Keeper) lowered(runs licence.Running) licence.Running {
-	left := k.ran.Level
-	if left != "" && runs.Level.Raises(left) && k.papers.Words[left].Name != "" {
-		k.file(k.papers.Vouch(left, "", k.memory.Clock.Now()))
+// left is told what runs, and sees what became of the level that ran: whether it fell as was
+// announced, and that the word for it ends, for to have it again somebody says so again.
+func (k *Keeper) left(runs licence.Running) licence.Running {
+	was := k.ran.Level
+	if was == "" || !runs.Level.Raises(was) {
+		return runs
+	}
+	if k.papers.Words[was].Name != "" {
+		k.file(k.papers.Vouch(was, "", k.memory.Clock.Now()))
+	}
+	if k.ruling.Level == was && k.ruling.FallsBack.Due && k.ruling.FallsBack.To == runs.Level {
+		k.memory = k.ruling.Fell(k.memory)
 	}
 	return runs
 }
