@@ -3,8 +3,6 @@ package acceptance
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,11 +15,7 @@ import (
 func earlier(t *testing.T, number string) string {
 	t.Helper()
 	program := filepath.Join(newDir(t), "releve-"+number)
-	compile := exec.CommandContext(t.Context(), "go", "build", "-o", program, "-ldflags", "-X releve/rules/version.number="+number, "releve/cmd/releve")
-	compile.Env = append(os.Environ(), "CGO_ENABLED=0") // as make builds it
-	if out, err := compile.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	compile(t, filepath.Join("..", ".."), program, "-ldflags", "-X releve/rules/version.number="+number)
 	return program
 }
 

@@ -1,0 +1,104 @@
+package acceptance
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"releve"
+	"releve/rules/version"
+	"releve/server/wire"
+)
+
+// versionBefore builds the program as it last was before the link's present version: what a site
+// upgrades from. The libraries are those of now, which are on this machine.
+func versionBefore(t *testing.T) string {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	sources, built := filepath.Join(newDir(t), "sources"), filepath.Join(newDir(t), "releve-before")
+	git := func(args ...string) string {
+		out, err := exec.CommandContext(t.Context(), "git", append([]string{"-C", root, "-c", "safe.directory=*"}, args...)...).Output()
+		if err != nil {
+			t.Fatalf("git %s: %v: this test builds an earlier revision, and needs git and the project's history (git fetch --unshallow)",
+				strings.Join(args, " "), err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	left := git("log", "-1", "--format=%H", "-S", fmt.Sprintf("const Version = %d", wire.Version-1), "--", "server/wire/word.go")
+	if left == "" {
+		t.Fatalf("no revision leaves version %d of the link: is the project's history here (git fetch --unshallow)?", wire.Version-1)
+	}
+	mustDo(t, os.Mkdir(sources, 0o755))
+	git("archive", "--output", sources+".tar", left+"^")
+	mustDo(t, exec.CommandContext(t.Context(), "tar", "-xf", sources+".tar", "-C", sources).Run())
+	for _, name := range []string{"go.mod", "go.sum"} {
+		mustDo(t, os.WriteFile(filepath.Join(sources, name), must(os.ReadFile(filepath.Join(root, name)))(t), 0o644))
+	}
+	compile(t, sources, built)
+	return built
+}
+
+// compile builds the program of a source tree as make does.
+func compile(t *testing.T, sources, program string, flags ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append(append([]string{"build", "-buildvcs=false", "-o", program}, flags...), "./cmd/releve")...)
+	cmd.Dir, cmd.Env = sources, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// A pair is upgraded one server after the other, under calls, each in both duties beside the other
+// version: no call is lost, no row, and nobody takes over (SPEC L3).
+func TestAPairIsUpgradedUnderCalls(t *testing.T) {
+	closeSharedSite()
+	before, number := versionBefore(t), version.OfWire(wire.Version-1).Number
+	s, err := newSite(newDir(t), plan{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	s.main.program, s.secondary.program = before, before
+	s.startBoth(t)
+	s.waitNormal(t)
+	load := s.callIn(t, callsToPhone(0, 5))
+	load.waitGreeted(t, 5, time.Time{})
+
+	s.runsAs(t, s.secondary, "")
+	if b := s.secondary.besides(t); b.Number != number || b.Fits != "beside" || b.Seat != releve.Main {
+		t.Errorf("beside the version before: %+v", b)
+	}
+	load.waitGreeted(t, 10, time.Now())
+	s.secondary.mustRun(t, "switchover")
+	s.waitProtected(t, s.secondary)
+	load.waitGreeted(t, 10, time.Now())
+	s.main.mustRun(t, "return") // … and back: the version before on duty again
+	s.waitNormal(t)
+	load.waitGreeted(t, 10, time.Now())
+
+	s.secondary.mustRun(t, "switchover")
+	s.waitProtected(t, s.secondary)
+	eventually(t, 30*time.Second, "the end of the main's last call", func() error {
+		if v, err := s.main.view(); err != nil || v.Main.ChannelsBusy > 0 {
+			return fmt.Errorf("%d calls, %v", v.Main.ChannelsBusy, err)
+		}
+		return nil
+	})
+	s.main.stop()
+	s.main.program = ""
+	s.main.start(t)
+	s.waitProtected(t, s.secondary)
+	s.main.mustRun(t, "return")
+	s.waitNormal(t)
+	load.waitGreeted(t, 10, time.Now())
+	if b := s.main.besides(t); b.Fits != "same" {
+		t.Errorf("both of this version: %+v", b)
+	}
+	calls := load.finish(t)
+	checkServed(t, calls)
+	s.checkKept(t, calls)
+}
