@@ -4,29 +4,33 @@ import (
 	"maps"
 
 	"releve"
+	"releve/rules/version"
 )
 
-// needs are what a level asks for, each with what there is of it (SPEC V1): the second server, on
-// both a version and a file that know the level, and where the site is raised its papers.
+// needs are what a level asks for, each with what there is of it (SPEC V1): the second server, of both
+// the version and the file, and where the site is raised its papers.
 func needs(s Site, t releve.Seat, to releve.Level) (all []Need) {
 	owner, other := s[t.Other()], s[t]
-	if to != releve.Base {
-		is := releve.Say("need-second-heard", "seat", string(t))
-		if !other.Heard {
-			is = sayOf("before-not-heard", t)[0]
+	add := func(what string, lacking []releve.Sentence, is releve.Sentence) {
+		n := Need{What: releve.Say(what), Met: len(lacking) == 0, Is: is}
+		if !n.Met {
+			n.Is = lacking[0]
 		}
-		all = append(all, Need{What: releve.Say("need-second"), Met: other.Heard, Is: is})
+		all = append(all, n)
 	}
-	var lacking []releve.Sentence
-	lacking = append(lacking, lacks(owner, t.Other(), to)...)
-	if to != releve.Base && other.Heard {
-		lacking = append(lacking, lacks(other, t, to)...)
+	old, files := version.ForLevel(t.Other(), owner.Version, to), lacks(owner, t.Other(), to)
+	if to != releve.Base {
+		var silent []releve.Sentence
+		if other.Heard {
+			old = append(append(old, version.ForLevel(t, other.Version, to)...), version.ForPair(t.Other(), owner.Version, other.Version)...)
+			files = append(files, lacks(other, t, to)...)
+		} else {
+			silent = sayOf("before-not-heard", t)
+		}
+		add("need-second", silent, releve.Say("need-second-heard", "seat", string(t)))
 	}
-	version := Need{What: releve.Say("need-version"), Met: len(lacking) == 0, Is: releve.Say("need-version-known")}
-	if !version.Met {
-		version.Is = lacking[0]
-	}
-	all = append(all, version)
+	add("need-version", old, releve.Say("need-version-is", "has", owner.Version.Number, "needs", version.Needs(to)))
+	add("need-configuration", files, releve.Say("need-configuration-whole"))
 	if owner.Level.Raises(to) {
 		papers := s[t].Papers[to]
 		papers.Licence.What, papers.Study.What = releve.Say("need-licence"), releve.Say("need-study")

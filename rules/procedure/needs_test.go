@@ -45,15 +45,15 @@ func TestWhatARaisedLevelAsksFor(t *testing.T) {
 		needs   int
 		rests   bool
 	}{
-		"nothing is there":      {releve.Base, procedure.ToHighAvailability, nil, "", "before-level-licence before-level-study", 4, false},
-		"a licence alone":       {releve.Base, procedure.ToHighAvailability, licensed, "", "before-level-study", 4, false},
-		"and a name":            {releve.Mirroring, procedure.ToHighAvailability, licensed, "A", "", 4, true},
-		"a name is no licence":  {releve.Base, procedure.ToMirroring, licensed, "A", "before-level-licence", 4, true},
-		"all is there":          {releve.Base, procedure.ToMirroring, papered, "", "", 4, false},
-		"… and a name too":      {releve.Base, procedure.ToMirroring, papered, "A", "", 4, false},
-		"down":                  {releve.HighAvailability, procedure.ToMirroring, nil, "", "", 2, false},
-		"down, and a name":      {releve.HighAvailability, procedure.ToBase, nil, "A", "", 1, false},
-		"it is there already":   {releve.Mirroring, procedure.ToMirroring, nil, "", "", 2, false},
+		"nothing is there":      {releve.Base, procedure.ToHighAvailability, nil, "", "before-level-licence before-level-study", 5, false},
+		"a licence alone":       {releve.Base, procedure.ToHighAvailability, licensed, "", "before-level-study", 5, false},
+		"and a name":            {releve.Mirroring, procedure.ToHighAvailability, licensed, "A", "", 5, true},
+		"a name is no licence":  {releve.Base, procedure.ToMirroring, licensed, "A", "before-level-licence", 5, true},
+		"all is there":          {releve.Base, procedure.ToMirroring, papered, "", "", 5, false},
+		"… and a name too":      {releve.Base, procedure.ToMirroring, papered, "A", "", 5, false},
+		"down":                  {releve.HighAvailability, procedure.ToMirroring, nil, "", "", 3, false},
+		"down, and a name":      {releve.HighAvailability, procedure.ToBase, nil, "A", "", 2, false},
+		"it is there already":   {releve.Mirroring, procedure.ToMirroring, nil, "", "", 3, false},
 		"no change of the kind": {releve.Base, procedure.Switchover, nil, "A", "", 0, false},
 	} {
 		s := atLevel(c.from, c.papers)
@@ -85,7 +85,12 @@ func TestWhatARaisedLevelAsksFor(t *testing.T) {
 	main := s[releve.Main]
 	main.Lacks = nil
 	s[releve.Main] = main
-	if needs := procedure.ToMirroring.Needs(s, releve.Secondary); needs[0].Met || needs[1].Met || needs[1].Is.Code != "before-level-unknown" {
+	if needs := procedure.ToMirroring.Needs(s, releve.Secondary); needs[0].Met || !needs[1].Met || needs[2].Met || needs[2].Is.Code != "before-level-unknown" {
 		t.Errorf("of a second server that is silent, and a version that does not know the level: %+v", needs)
+	}
+	main.Version.Number = "0.0.1"
+	s[releve.Main] = main
+	if needs := procedure.ToMirroring.Needs(s, releve.Secondary); needs[1].Met || needs[1].Is.Code != "before-level-version" {
+		t.Errorf("of a version that is too old: %+v", needs)
 	}
 }
