@@ -40,6 +40,7 @@ import (
 	"releve/server/order"
 	"releve/server/outbox"
 	"releve/server/salvage"
+	measuring "releve/server/study"
 	"releve/server/wire"
 )
 
@@ -77,6 +78,7 @@ type App struct {
 	prover    *comparison.Prover
 	sorting   *comparison.Sorting
 	licences  *licences.Keeper
+	night     *measuring.Night
 	console   *console.Server
 }
 
@@ -128,6 +130,7 @@ func (a *App) build(found bool) error {
 	a.makeSalvager()
 	a.makeProver()
 	a.makeLicences()
+	a.makeNight()
 	return a.forPort(a.config.Console.Listen, a.openConsole)
 }
 
@@ -294,7 +297,7 @@ func (a *App) answers() peer.Handler {
 	all := order.Desk{}
 	for _, desk := range []order.Desk{
 		copy.Desk(a.cluster), salvage.Desk(a.aside, a.salvager), a.telephony.Desk(),
-		comparison.Desk(comparison.Local{Database: ownDatabase{a.cluster.Cluster}}, a.prover, a.cluster), a.licences.Desk(),
+		comparison.Desk(comparison.Local{Database: ownDatabase{a.cluster.Cluster}}, a.prover, a.cluster), a.licences.Desk(), measuring.Desk(),
 	} {
 		maps.Copy(all, desk)
 	}
@@ -329,6 +332,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(a.prover.Run)
 	begin(a.sorting.Run)
 	begin(a.licences.Run)
+	begin(a.night.Run)
 	begin(a.watchCertificates)
 	begin(func(ctx context.Context) { a.cluster.WatchHolders(ctx, a.front.Explain) })
 	begin(func(ctx context.Context) { a.cluster.WatchLog(ctx, a.front.Explain, a.front.Notice) })

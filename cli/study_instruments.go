@@ -8,11 +8,9 @@ import (
 
 	"releve"
 	"releve/adapters/phone/trial"
-	"releve/adapters/postgres"
-	"releve/adapters/survey/disk"
-	"releve/adapters/survey/machine"
 	"releve/adapters/survey/ports"
 	"releve/adapters/survey/services"
+	"releve/app"
 	rules "releve/rules/study"
 	"releve/server/study"
 )
@@ -23,10 +21,7 @@ func instruments(own, other netip.Addr, data string) *study.Hands {
 		data = whole
 	}
 	return &study.Hands{
-		Look: func(ctx context.Context, seat releve.Seat) []releve.Measurement {
-			taken := append(machine.Here().Measure(seat), postgres.Study(seat))
-			return append(taken, disk.Measure(ctx, data, seat)...)
-		},
+		Look:     app.Survey(data),
 		Services: services.From(own).Measure,
 		PBX: func(ctx context.Context, q releve.StudyQuestion, s releve.StudySecrets, seat releve.Seat) []releve.Measurement {
 			return trial.Measure(ctx, own, q, s, seat)

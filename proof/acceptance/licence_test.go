@@ -40,7 +40,7 @@ func (s *site) license(t testing.TB, levels ...releve.Level) {
 }
 
 // studied makes a study of the site before its servers run, as people would: both ends, real calls.
-func (s *site) studied(t *testing.T) string {
+func (s *site) studied(t *testing.T, more ...string) string {
 	t.Helper()
 	code, file := filepath.Join(s.dir, "code"), filepath.Join(s.dir, "study.json")
 	if err := os.WriteFile(code, []byte("ABCDEFGHJKLMNPQR\n"), 0o600); err != nil {
@@ -49,7 +49,7 @@ func (s *site) studied(t *testing.T) string {
 	answer := exec.Command(product(), "study", "answer", "--own", secondaryHost, "--peer", mainHost, "--data", filepath.Join(s.dir, "as"), "--code-file", code)
 	end := must(launch(filepath.Join(s.dir, "answer.log"), answer))(t)
 	defer func() { end.signal(syscall.SIGKILL); <-end.gone }()
-	r := runReleve(append(passwordFiles(t, s.dir), "study", "--own", mainHost, "--peer", secondaryHost, "--pbx", pbxHost, "--domain", domain,
+	r := runReleve(append(append(passwordFiles(t, s.dir), more...), "study", "--own", mainHost, "--peer", secondaryHost, "--pbx", pbxHost, "--domain", domain,
 		"--data", filepath.Join(s.dir, "am"), "--code-file", code, "--channels", "100", "--establishment", "Hôpital", "--save", file)...)
 	if r.code != 0 {
 		t.Fatalf("the study: %d %s", r.code, r.stderr)
@@ -97,11 +97,7 @@ func TestALicenceAndAStudyComeBeforeALevel(t *testing.T) {
 	s.main.mustRun(t, "licence", "install", ha, "--without-study", "A. Durand", "--dry-run")
 	refused("Level high availability is not licensed", "level", "use", "high-availability", "--without-study", "A. Durand")
 
-	for party, name := range map[string]string{"establishment": "Marie Duval", "integrator": "Paul Roy"} {
-		if r := runReleve("study", "sign", study, "--for", party, "--name", name); r.code != 0 {
-			t.Fatalf("study sign: %+v", r)
-		}
-	}
+	sign(t, study)
 	if v := s.secondary.mustView(t); !slices.ContainsFunc(v.Licences.Notices, vouchedFor) {
 		t.Errorf("nobody says that a name stands in the place of a study: %+v", v.Licences.Notices)
 	}
@@ -126,6 +122,16 @@ func TestALicenceAndAStudyComeBeforeALevel(t *testing.T) {
 	calls := load.finish(t)
 	checkServed(t, calls, s.main)
 	s.checkKept(t, calls)
+}
+
+// sign has both parties sign a study.
+func sign(t *testing.T, study string) {
+	t.Helper()
+	for party, name := range map[string]string{"establishment": "Marie Duval", "integrator": "Paul Roy"} {
+		if r := runReleve("study", "sign", study, "--for", party, "--name", name); r.code != 0 {
+			t.Fatalf("study sign: %+v", r)
+		}
+	}
 }
 
 func vouchedFor(s releve.Sentence) bool { return s.Code == "study-vouched-for" }

@@ -116,7 +116,7 @@ func (c *catalogue) withReasons(given map[string]string, depth int) map[string]s
 // named are the arguments that are themselves codes, each with the prefix of its
 // sentences: a server's seat, the way a check went, a level.
 var named = map[string]string{
-	"seat": "seat-", "other": "seat-", "path": "path-", "procedure": "procedure-", "job": "job-", "level": "level-", "was": "level-", "lower": "level-",
+	"seat": "seat-", "other": "seat-", "path": "path-", "procedure": "procedure-", "job": "job-", "level": "level-", "was": "level-", "lower": "level-", "check": "study-check-",
 }
 
 // withNames says those arguments that are codes. What has no sentence stays as it is.

@@ -72,6 +72,13 @@ func (k *Keeper) adopting(file []byte) (study.Papers, error) {
 	return k.papers.Adopt(made, k.o.Place, k.memory.Clock.Now())
 }
 
+// Study is the study that the site adopted, nil where it adopted none.
+func (k *Keeper) Study() *releve.Study {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.papers.Study
+}
+
 // preceded says why a licence is not installed: nothing comes before what it gives. One that
 // renews what was licensed before asks for nothing.
 func (k *Keeper) preceded(l kept, without string) error {
