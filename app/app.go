@@ -29,8 +29,6 @@ import (
 	"releve/doors/account"
 	"releve/doors/identity/rotation"
 	"releve/rules/licence"
-	"releve/rules/study"
-	"releve/rules/takeover"
 	"releve/rules/version"
 	"releve/screen/console"
 	"releve/server/agent"
@@ -158,17 +156,8 @@ func (a *App) openDisk() error {
 		return fmt.Errorf("%w: %w", ErrMissing, err)
 	}
 	a.closers = append(a.closers, func() { _ = a.diary.Close() })
-	a.front = agent.NewFront(agent.FrontOptions{Settings: a.settings(), Refusal: a.config.PBX.RefusalCode, Diary: a.diary, Log: a.log})
+	a.front = agent.NewFront(agent.FrontOptions{Settings: a.config.Decides(), Refusal: a.config.PBX.RefusalCode, Diary: a.diary, Log: a.log})
 	return nil
-}
-
-func (a *App) settings() takeover.Settings {
-	c := a.config
-	return takeover.Settings{
-		Seat: c.Site.Seat, Rounds: c.Takeover.Rounds, Limit: c.Takeover.Limit.Std(),
-		Pause: c.Takeover.Pause.Std(), Watch: c.Takeover.Watch.Std(), OwnCalls: c.Takeover.OwnCalls,
-		Level: c.Site.Level, Site: c.Site.ID, Arbiter: c.Site.Arbiter,
-	}
 }
 
 func (a *App) openPeer() (err error) {
@@ -243,9 +232,10 @@ func (a *App) makeSalvager() {
 
 func (a *App) makeProver() {
 	c, other := a.config, comparison.Other{Link: a.peer}
-	a.sorting = comparison.NewSorting(a.cluster, a.peer, a.pair, a.front.Explain, a.log)
+	pair := func() comparison.Pair { return comparison.PairOf(a.front.Machine()) }
+	a.sorting = comparison.NewSorting(a.cluster, a.peer, pair, a.front.Explain, a.log)
 	a.prover = comparison.New(comparison.Options{
-		Own: ownDatabase{a.cluster.Cluster}, Other: other, Seat: c.Site.Seat, Pair: a.pair,
+		Own: ownDatabase{a.cluster.Cluster}, Other: other, Seat: c.Site.Seat, Pair: pair,
 		Hour: c.Mirror.Verify.SinceMidnight(), File: filepath.Join(c.Site.Data, "verified.json"),
 		Forward: other.Prove, Tell: a.front.Explain, Show: a.front.Proving, Log: a.log,
 		Verified: func(r comparison.Record) {
@@ -260,36 +250,12 @@ func (a *App) makeLicences() {
 	c := a.config
 	a.licences = licences.New(licences.Options{
 		Dir: filepath.Join(c.Site.Data, "licences"), Site: c.Site.ID, Issuers: licence.Built(), Link: a.peer, Front: a.front, Log: a.log,
-		Boot: a.front.Now, Place: place(c.Config), Faller: faller{a},
+		Boot: a.front.Now, Place: c.Place(), Faller: faller{a},
 		Runs: func() licence.Running {
 			m := a.front.Machine()
 			return licence.Running{Level: m.RunsAt(), Channels: c.SIP.Channels}
 		},
 	})
-}
-
-// place is of what a study has to be that comes before a level here.
-func place(c config.Config) study.Place {
-	own, other := host(c.Peer.Listen), host(c.Peer.Other)
-	if c.Site.Seat == releve.Secondary {
-		own, other = other, own
-	}
-	return study.Place{Main: own, Secondary: other, Channels: c.SIP.Channels}
-}
-
-// host is a server's address, "" where it listens at all that its machine has.
-func host(at string) string {
-	addr := config.Address(at).Addr().Unmap()
-	if !addr.IsValid() || addr.IsUnspecified() {
-		return ""
-	}
-	return addr.String()
-}
-
-// pair is how both servers stand to each other.
-func (a *App) pair() comparison.Pair {
-	m := a.front.Machine()
-	return comparison.Pair{Owner: m.Owns() && m.Phase == takeover.Serving, InSync: m.Protected(), Copy: m.Other.DataID}
 }
 
 // answers is whoever answers the other server: each room its own orders.
@@ -324,16 +290,17 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	})
 	a.telephony.run(begin)
-	begin(func(ctx context.Context) { outbox.Run(ctx, a.records, a.log, a.spools()...) })
-	begin(a.spool.RecordRuns)
+	seat := a.config.Site.Seat
+	begin(func(ctx context.Context) {
+		outbox.Run(ctx, a.records, a.log, outbox.Own(a.spool, seat), outbox.Other(a.peer, seat.Other()))
+	})
 	begin(func(ctx context.Context) { a.spool.Watch(ctx, a.front.Explain, a.front.Notice) })
-	begin(a.records.Watch)
-	begin(a.salvager.Run)
-	begin(a.prover.Run)
-	begin(a.sorting.Run)
-	begin(a.licences.Run)
-	begin(a.night.Run)
-	begin(a.watchCertificates)
+	for _, room := range []func(context.Context){
+		a.spool.RecordRuns, a.records.Watch, a.salvager.Run, a.prover.Run, a.sorting.Run, a.licences.Run, a.night.Run,
+		a.watchCertificates,
+	} {
+		begin(room)
+	}
 	begin(func(ctx context.Context) { a.cluster.WatchHolders(ctx, a.front.Explain) })
 	begin(func(ctx context.Context) { a.cluster.WatchLog(ctx, a.front.Explain, a.front.Notice) })
 	begin(func(ctx context.Context) { rotation.WatchExpiry(ctx, a.config.Peer.Files(), a.front.Explain) })
@@ -375,11 +342,6 @@ func (a *App) leave() {
 	defer cancel()
 	a.agent.Stop(ctx)
 	a.telephony.leave(ctx)
-}
-
-func (a *App) spools() []outbox.Source {
-	seat := a.config.Site.Seat
-	return []outbox.Source{outbox.Own(a.spool, seat), outbox.Other(a.peer, seat.Other())}
 }
 
 // openingWords says what was found on the disk at the start.

@@ -112,10 +112,6 @@ func (c ownDatabase) SnapshotAt(ctx context.Context, at releve.LSN) (comparison.
 	return s, nil
 }
 
-func (c ownDatabase) CheckPages(ctx context.Context, progress func(done, total int64)) ([]releve.BadPage, error) {
-	return c.Cluster.CheckPages(ctx, progress)
-}
-
 // asides are the data directories that PostgreSQL's room has set aside.
 type asides struct{ *postgres.Cluster }
 

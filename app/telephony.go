@@ -10,7 +10,6 @@ import (
 	"releve/adapters/phone"
 	"releve/adapters/phone/register"
 	"releve/config"
-	"releve/rules/attendant"
 	"releve/screen/view"
 	"releve/server/agent"
 	"releve/server/calls"
@@ -147,17 +146,14 @@ func (s *switchboard) profile() calls.Profile {
 
 func (s *switchboard) makeCalls() error {
 	c := s.config
-	plan, err := attendant.ParsePlan(c.Attendant.Extensions...)
+	script, err := c.Attendant.Script()
 	if err != nil {
 		return err
 	}
 	s.calls, err = calls.New(calls.Options{
 		Seat: c.Site.Seat, Channels: c.SIP.Channels, Duty: duty{s.front}, Spool: s.spool, Run: s.spool.Run(), Began: time.Now(), Log: s.log,
 		Profile: s.profile(),
-		Script: attendant.Script{
-			Language: c.Attendant.Language, ExtensionDigits: c.Attendant.ExtensionDigits, Operator: c.Attendant.Operator,
-			Plan: plan,
-		},
+		Script:  script,
 		Secret:  c.PBX.StandbyPassword,
 		Explain: s.front.Explain,
 	})

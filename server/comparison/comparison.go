@@ -13,9 +13,15 @@ import (
 	"time"
 
 	"releve"
+	"releve/rules/takeover"
 	"releve/screen/view"
 	"releve/server/guide"
 )
+
+// PairOf is how they stand by what a server decides.
+func PairOf(m takeover.Machine) Pair {
+	return Pair{Owner: m.Owns() && m.Phase == takeover.Serving, InSync: m.Protected(), Copy: m.Other.DataID}
+}
 
 // Database is one server's database.
 type Database interface {
