@@ -34,9 +34,11 @@ import (
 	"releve/server/agent"
 	"releve/server/comparison"
 	"releve/server/copy"
+	"releve/server/drill"
 	"releve/server/licences"
 	"releve/server/order"
 	"releve/server/outbox"
+	"releve/server/readiness"
 	"releve/server/salvage"
 	measuring "releve/server/study"
 	"releve/server/wire"
@@ -77,6 +79,8 @@ type App struct {
 	sorting   *comparison.Sorting
 	licences  *licences.Keeper
 	night     *measuring.Night
+	readiness *readiness.Keeper
+	drills    *drill.Leader
 	console   *console.Server
 }
 
@@ -129,6 +133,7 @@ func (a *App) build(found bool) error {
 	a.makeProver()
 	a.makeLicences()
 	a.makeNight()
+	a.makeDrills()
 	return a.forPort(a.config.Console.Listen, a.openConsole)
 }
 
@@ -258,12 +263,28 @@ func (a *App) makeLicences() {
 	})
 }
 
+// makeDrills: whether the standby could take over is looked at, and tried.
+func (a *App) makeDrills() {
+	c := a.config
+	begins, ends, _ := c.Drill.Hours.Span()
+	a.readiness = readiness.New(readiness.Options{
+		Seat: c.Site.Seat, Site: a.agent, Front: a.front, Link: a.peer, User: c.PBX.StandbyUser,
+		Own:      readiness.Own{Dir: c.Site.Data, Expires: rotation.FirstEnd(c.Peer.Files())},
+		Overflow: a.telephony.Seen, Within: c.Drill.Overflow.Std(),
+	})
+	a.drills = drill.New(drill.Options{
+		Seat: c.Site.Seat, Site: a.agent, Front: a.front, Link: a.peer, File: filepath.Join(c.Site.Data, "drills.json"), Log: a.log,
+		Schedule: drill.Schedule{Every: c.Drill.Every.Std(), Begins: begins, Ends: ends, Overdue: c.Drill.Overdue.Std()},
+	})
+}
+
 // answers is whoever answers the other server: each room its own orders.
 func (a *App) answers() peer.Handler {
 	all := order.Desk{}
 	for _, desk := range []order.Desk{
 		copy.Desk(a.cluster), salvage.Desk(a.aside, a.salvager), a.telephony.Desk(),
 		comparison.Desk(comparison.Local{Database: ownDatabase{a.cluster.Cluster}}, a.prover, a.cluster), a.licences.Desk(), measuring.Desk(),
+		a.readiness.Desk(), a.drills.Desk(),
 	} {
 		maps.Copy(all, desk)
 	}
@@ -296,8 +317,8 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	begin(func(ctx context.Context) { a.spool.Watch(ctx, a.front.Explain, a.front.Notice) })
 	for _, room := range []func(context.Context){
-		a.spool.RecordRuns, a.records.Watch, a.salvager.Run, a.prover.Run, a.sorting.Run, a.licences.Run, a.night.Run,
-		a.watchCertificates,
+		a.spool.RecordRuns, a.records.Watch, a.salvager.Run, a.prover.Run, a.sorting.Run, a.licences.Run, a.night.Run, a.readiness.Run,
+		a.drills.Run, a.watchCertificates,
 	} {
 		begin(room)
 	}

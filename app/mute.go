@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"releve"
 	"releve/adapters/phone"
@@ -25,6 +26,7 @@ func (mute) serve(phone.Prompts)             {}
 func (mute) run(func(func(context.Context))) {}
 func (mute) leave(context.Context)           {}
 func (mute) Known() []releve.Call            { return nil }
+func (mute) Seen() time.Time                 { return time.Time{} }
 func (mute) Desk() order.Desk                { return overflow.Closed(telephone.ErrClosed) }
 func (mute) CheckCalls(_ context.Context, emit func(view.Procedure)) error {
 	return overflow.NoStandby(emit)

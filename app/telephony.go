@@ -28,6 +28,7 @@ type telephony interface {
 	run(begin func(func(context.Context)))
 	leave(ctx context.Context) // lets callers go
 	Desk() order.Desk          // for the other server's orders
+	Seen() time.Time           // when a call last overflowed to the standby
 	CheckCalls(ctx context.Context, emit func(view.Procedure)) error
 	Known() []releve.Call // the calls in progress and those that memory still has, newest first
 }

@@ -87,12 +87,12 @@ func newRoot(asked *settings) *cobra.Command {
 	root.AddCommand(
 		newInit(s), newServe(s), newUnit(s), newCheck(s), newCertificates(s), newStatus(s), newCalls(s), newExplain(s),
 		newProcedure(s, "return"), newProcedure(s, "switchover"), newSalvage(s), newMirror(s), newWitness(s),
-		newStudy(s), newSolo(s), newAbdicate(s), newTakeover(s), newProcedure(s, "restore"), newArbiter(s), newLevel(s), newLicence(s),
+		newStudy(s), newSolo(s), newAbdicate(s), newTakeover(s), newProcedure(s, "restore"), newArbiter(s), newLevel(s), newLicence(s), newDrill(s),
 		newDemo(s), newCompletion(s), newManual(s), newVersion(s),
 	)
 	root.SetHelpCommand(newHelp(s))
 	root.InitDefaultHelpCmd()
-	for _, name := range []string{"drill", "copy"} {
+	for _, name := range []string{"copy"} {
 		root.AddCommand(s.notBuilt(name))
 	}
 	addWords(root, asked.lang())

@@ -49,6 +49,7 @@ func TestManual(t *testing.T) {
 			"up":        onScene((*scene).up),
 			"wipe":      onScene((*scene).wipe),
 			"protected": onScene((*scene).protected),
+			"ready":     onScene((*scene).ready),
 			"call":      onScene((*scene).call),
 			"taken":     onScene((*scene).take),
 			"meanwhile": onScene((*scene).meanwhile),

@@ -181,9 +181,13 @@ func newGuided(s *settings, use, path, procedure string) *cobra.Command {
 
 // follow prints what run shows, and says how it ended.
 func (s *settings) follow(c *cobra.Command, run func(*follower) error) error {
-	f := &follower{settings: s, command: c, printed: map[string]bool{}}
+	f := s.follower(c)
 	err := run(f)
 	return errors.Join(f.end(), f.ended(err))
+}
+
+func (s *settings) follower(c *cobra.Command) *follower {
+	return &follower{settings: s, command: c, printed: map[string]bool{}}
 }
 
 // follower prints each step of a procedure when it changes, one line each.

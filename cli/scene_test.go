@@ -219,12 +219,33 @@ const protectLimit = 90 * time.Second
 
 // protected OWNER waits until both servers say so, with that seat on duty.
 func (s *scene) protected(args []string) error {
+	return s.becomes(func(ctx context.Context) error { return s.notProtected(ctx, releve.Seat(args[0])) })
+}
+
+// ready waits until both servers say that the standby could take over.
+func (s *scene) ready([]string) error {
+	return s.becomes(func(ctx context.Context) error {
+		for seat := range s.servers {
+			v, err := s.client(seat).Site(ctx)
+			if err != nil {
+				return err
+			}
+			if v.Readiness == nil || !v.Readiness.Ready {
+				return fmt.Errorf("the %s says: %v", seat, v.Readiness.Wrong())
+			}
+		}
+		return nil
+	})
+}
+
+// becomes waits until nothing keeps the site from being so.
+func (s *scene) becomes(not func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), protectLimit)
 	defer cancel()
 	look := time.NewTicker(50 * time.Millisecond)
 	defer look.Stop()
 	for {
-		err := s.notProtected(ctx, releve.Seat(args[0]))
+		err := not(ctx)
 		if err == nil {
 			return nil
 		}

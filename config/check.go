@@ -28,6 +28,7 @@ func (r *reader) check(c *Config) {
 	r.rate("mirror.copy_rate", c.Mirror.CopyRate)
 	r.size("mirror.kept_log", c.Mirror.KeptLog)
 	r.checkWitness(c.Site, c.Witness)
+	r.checkDrill(c.Drill)
 	r.checkCollisions(c)
 	r.checkCertificates(c)
 	r.checkSecrets()
@@ -141,6 +142,22 @@ func (r *reader) checkTakeover(t Takeover) {
 	r.duration("takeover.limit", t.Limit, 50*time.Millisecond, 5*time.Second)
 	r.duration("takeover.pause", t.Pause, 0, 5*time.Second)
 	r.duration("takeover.watch", t.Watch, 100*time.Millisecond, time.Minute)
+}
+
+// checkDrill: drills too often would be calls and copies for nothing, and the calls by which an
+// overflow is shown are made once a day.
+func (r *reader) checkDrill(d Drill) {
+	const day, year = 24 * time.Hour, 366 * 24 * time.Hour
+	if d.Every != 0 {
+		r.duration("drill.every", d.Every, day, year)
+	}
+	if d.Overdue != 0 {
+		r.duration("drill.overdue", d.Overdue, max(day, d.Every.Std()), 2*year)
+	}
+	if _, _, ok := d.Hours.Span(); !ok {
+		r.wrong("drill.hours", "hours", "value", string(d.Hours))
+	}
+	r.duration("drill.overflow", d.Overflow, 2*day, year)
 }
 
 // checkWitness checks the way to the witness, which a site of the arbiter pair may

@@ -24,6 +24,7 @@ type Config struct {
 	Takeover  Takeover  `toml:"takeover"`
 	Mirror    Mirror    `toml:"mirror"`
 	Witness   Witness   `toml:"witness"`
+	Drill     Drill     `toml:"drill"`
 }
 
 // Site says which site and which seat this server is.
@@ -133,6 +134,14 @@ type Mirror struct {
 	KeptLog  Size  `toml:"kept_log"`  // at most, for a copy that is away (SPEC M4)
 }
 
+// Drill is when a site tries its takeover, and how old what it rests on may be (SPEC H13).
+type Drill struct {
+	Every    Duration `toml:"every"`    // by itself, when the last good one is so old; "0s": by hand alone
+	Hours    Hours    `toml:"hours"`    // in which it is made by itself
+	Overdue  Duration `toml:"overdue"`  // a good one that is older is an alarm; "0s": never
+	Overflow Duration `toml:"overflow"` // how long it counts that the PBX brought a call to the standby
+}
+
 // Witness is the way to the register on a third machine (RULES R5). With the
 // arbiter pair it may be there already, so that a site can move to it.
 type Witness struct {
@@ -150,6 +159,20 @@ func (c Clock) SinceMidnight() time.Duration {
 		return 0
 	}
 	return time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute
+}
+
+// Hours are some of each day, on the machine's own clock: "01:00-05:00", also over midnight.
+type Hours string
+
+// Span is when they begin and end, since midnight; ok: they are written as they are to be.
+func (h Hours) Span() (begins, ends time.Duration, ok bool) {
+	first, last, found := strings.Cut(string(h), "-")
+	for _, text := range []string{first, last} {
+		if _, err := time.Parse("15:04", text); err != nil {
+			return 0, 0, false
+		}
+	}
+	return Clock(first).SinceMidnight(), Clock(last).SinceMidnight(), found && first != last
 }
 
 // Rate is a number of bytes a second, written as "50MB" or "512kB", in the units

@@ -33,5 +33,6 @@ func Defaults() Config {
 			OwnCalls: true,
 		},
 		Mirror: Mirror{Verify: "03:30", CopyRate: 50 << 20},
+		Drill:  Drill{Hours: "01:00-05:00", Overdue: Duration(90 * 24 * time.Hour), Overflow: Duration(72 * time.Hour)},
 	}
 }

@@ -29,9 +29,9 @@ func (c *Config) runAt(level releve.Level) {
 func (c Config) unused() []string {
 	switch {
 	case c.Mute():
-		return []string{"pbx", "sip", "attendant", "takeover"}
+		return []string{"pbx", "sip", "attendant", "takeover", "drill"}
 	case c.oneVoice():
-		return []string{"pbx.standby_user", "pbx.standby_password", "sip.other", "takeover"}
+		return []string{"pbx.standby_user", "pbx.standby_password", "sip.other", "takeover", "drill"}
 	}
 	return nil
 }

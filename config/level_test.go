@@ -19,8 +19,8 @@ import (
 func TestTheLevelIsChangedByOneLine(t *testing.T) {
 	s := newSpoilt(t)
 	for seat, want := range map[releve.Seat][]string{
-		releve.Main:      {"pbx.standby_user", "pbx.standby_password", "sip.other", "takeover"},
-		releve.Secondary: {"pbx", "sip", "attendant", "takeover"},
+		releve.Main:      {"pbx.standby_user", "pbx.standby_password", "sip.other", "takeover", "drill"},
+		releve.Secondary: {"pbx", "sip", "attendant", "takeover", "drill"},
 	} {
 		file := filepath.Join(filepath.Dir(s.file), string(seat)+".toml")
 		s.issue(t, s.id, seat, -time.Hour, time.Hour)

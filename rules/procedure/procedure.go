@@ -74,6 +74,7 @@ const (
 	Rebuild    Order = "rebuild"
 	HandOver   Order = "hand-over"
 	TestCall   Order = "test-call"
+	FirstCall  Order = "first-call" // test calls, until one is answered
 	GoAlone    Order = "solo"
 	TakeDuty   Order = "take"
 	CarryWord  Order = "carry" // take in the mirror's word that an operator brought
@@ -210,6 +211,7 @@ var All = map[string]Procedure{
 	Return.Name: Return, Switchover.Name: Switchover, RebuildMirror.Name: RebuildMirror, ResumeMirror.Name: ResumeMirror,
 	Solo.Name: Solo, CarriedSolo.Name: CarriedSolo, Takeover.Name: Takeover, Restore.Name: Restore,
 	ToPair.Name: ToPair, ToWitness.Name: ToWitness,
+	DrillTakeover.Name: DrillTakeover, DrillReturn.Name: DrillReturn,
 	ToBase.Name: ToBase, ToMirroring.Name: ToMirroring, ToHighAvailability.Name: ToHighAvailability,
 }
 

@@ -180,6 +180,15 @@ func TestWhenAStepIsDone(t *testing.T) {
 		{"step-recalled", "the owner has it", mirror, witnessed(with(owner, func(s *procedure.Server) { s.Vote = true })), true},
 		{"step-recalled", "the owner goes by the pair already", mirror, owner, true},
 
+		{"step-drill-duty", "it is the mirror still", mirror, owner, false},
+		{"step-drill-duty", "it is on its way", owns(takeover.Promoting, func(*procedure.Server) {}), aside, true},
+		{"step-first-call", "no call was answered", owner, aside, false},
+		{"step-first-call", "a call was answered, before anything else", owns(takeover.Promoting, func(*procedure.Server) {}),
+			with(mirror, func(s *procedure.Server) { s.ProvenTest = true }), true},
+		{"step-recording", "it answers, and is promoted still", owns(takeover.Promoting, func(*procedure.Server) {}), aside, false},
+		{"step-recording", "its database takes no records yet", with(owner, func(s *procedure.Server) { s.Gate = false }), aside, false},
+		{"step-recording", "it records", owner, aside, true},
+
 		{"step-test-call", "no call was made", owner, mirror, false},
 		{"step-test-call", "a call proved it", owner, with(mirror, func(s *procedure.Server) { s.ProvenTest = true }), true},
 	} {
@@ -373,6 +382,8 @@ func obey(s procedure.Site, o procedure.Order, at releve.Seat) {
 		}
 	case procedure.TestCall:
 		own.ProvenTest = other.Reception
+	case procedure.FirstCall:
+		own.ProvenTest = other.OnDuty()
 	case procedure.GoAlone, procedure.CarryWord:
 		if own.Owns() && !own.Released && !own.Halted() {
 			own.Vote = true
@@ -561,7 +572,7 @@ func endsOrSaysWhy(t *testing.T, name string, a, b procedure.Server, here releve
 
 // ends are what each procedure is for.
 var ends = map[string]func(target, other procedure.Server) bool{
-	"return": dutyMoved, "switchover": dutyMoved, "mirror-resume": mirrored,
+	"return": dutyMoved, "switchover": dutyMoved, "drill-takeover": dutyMoved, "drill-return": dutyMoved, "mirror-resume": mirrored,
 	"mirror-rebuild": func(target, other procedure.Server) bool { return mirrored(target, other) && target.Anew },
 	"solo":           commits, "solo-carried": commits,
 	"takeover":        func(target, _ procedure.Server) bool { return target.InService() && target.Gate && target.Reception },

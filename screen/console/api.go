@@ -41,6 +41,7 @@ func (s *Server) controlRoutes() http.Handler {
 	s.mirrorRoutes(mux)
 	s.telephoneRoutes(mux)
 	s.licenceRoutes(mux)
+	s.drillRoutes(mux)
 	return mux
 }
 

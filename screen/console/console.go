@@ -39,6 +39,7 @@ type Options struct {
 	Mirror       Mirror    // nil: none to be proven
 	Telephone    Telephone // nil: no PBX to be checked
 	Licences     Licences  // nil: none are kept here
+	Drills       Drills    // nil: none are made here
 	Listen       string    // host:port of the page
 	Names        []string  // by which readers may call the page, beside its addresses
 	OtherConsole string    // host:port of the other server's page, "" when not known

@@ -114,6 +114,10 @@ func (s *sheet) Licensing() string {
 	return strings.Join(all, " ")
 }
 
+// Ready is whether the standby could take over now, and what it lacks, in few words: why, and what to
+// do, stands among the events.
+func (s *sheet) Ready() string { return text.Ready(s.Readiness, s.Lang) }
+
 // Latest are the events that fit.
 func (s *sheet) Latest() []view.Event {
 	most := eventsOnScreen

@@ -352,6 +352,9 @@ func (p *page) remarks() {
 		p.add(indent("· ", Wrap(cost, p.width-2))...)
 	}
 	p.add(indent("· ", Wrap(Promise(p.site, p.lang), p.width-2))...)
+	for i, why := range Readiness(p.site.Readiness, p.lang) {
+		p.add(indent([]string{"· ", "  ✖ "}[min(i, 1)], Wrap(why, p.width-4))...)
+	}
 	for _, l := range Licensing(p.site.Licences, p.lang) {
 		p.add(indent("· ", Wrap(l, p.width-2))...)
 	}

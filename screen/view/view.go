@@ -36,7 +36,8 @@ type Site struct {
 	Secondary Server          `json:"secondary"`
 	Mirror    Mirror          `json:"mirror"`
 	PBX       PBX             `json:"pbx"`
-	Licences  *Licences       `json:"licences,omitempty"` // as this server knows them; nil before it has looked
+	Licences  *Licences       `json:"licences,omitempty"`  // as this server knows them; nil before it has looked
+	Readiness *Readiness      `json:"readiness,omitempty"` // nil at a level where nobody takes over
 	Procedure *Procedure      `json:"procedure,omitempty"`
 	Proof     *Procedure      `json:"proof,omitempty"` // a verification of the mirror, while it runs
 	Events    []Event         `json:"events"`          // newest first, at most 50

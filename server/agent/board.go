@@ -44,6 +44,8 @@ type board struct {
 	vain     vain                       // the last job that was tried, if it failed
 	standing map[string]releve.Sentence // what lasts, by what it is about
 	licences *view.Licences
+
+	readiness *view.Readiness // nil: nobody has looked
 }
 
 func (b *board) notice(about string, what releve.Sentence) {
@@ -369,8 +371,8 @@ func (a *Agent) View() view.Site {
 	s := view.Site{
 		Name: a.parts.Site.Name, Level: m.RunsAt(), Arbiter: arbiterOf(m), Seat: m.Seat, At: time.Now().UTC(),
 		Term: max(m.Term, other.Status.Term), Owner: m.Owner, Mirror: a.siteMirror(m, other, heard),
-		PBX:       a.pbx(m),
-		Licences:  a.board.licensed(),
+		PBX:      a.pbx(m),
+		Licences: a.board.licensed(), Readiness: a.board.readied(),
 		Events:    a.board.all(),
 		Procedure: a.guide.Latest(), Proof: a.board.proving(),
 	}

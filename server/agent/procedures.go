@@ -87,6 +87,8 @@ func (g guided) Order(ctx context.Context, at releve.Seat, o procedure.Order, br
 	switch o {
 	case procedure.TestCall:
 		return g.testCallAt(ctx, at)
+	case procedure.FirstCall:
+		return g.firstCallAt(ctx, at)
 	case procedure.CarryWord:
 		g.Carry(ctx, brought)
 		return found, nil

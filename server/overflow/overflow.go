@@ -105,6 +105,10 @@ func New(o Options) *Tester {
 	return t
 }
 
+// Seen is when the PBX last brought a call of our own to the standby; zero: never. Calls of others
+// show nothing: their headers are anybody's (SPEC K3).
+func (t *Tester) Seen() time.Time { return t.Calls.Sighted().At }
+
 // Run makes tests until ctx ends.
 func (t *Tester) Run(ctx context.Context) {
 	look := time.NewTimer(releve.UntilBeat(time.Now(), time.Second))

@@ -23,6 +23,19 @@ func Lasting(f identity.Files) ([]identity.Lasting, error) {
 	return all, nil
 }
 
+// FirstEnd tells when the first of the certificates ends that a server has now.
+func FirstEnd(f identity.Files) func() (time.Time, error) {
+	return func() (first time.Time, err error) {
+		held, err := Lasting(f)
+		for _, l := range held {
+			if first.IsZero() || l.Until.Before(first) {
+				first = l.Until
+			}
+		}
+		return first, err
+	}
+}
+
 // WatchExpiry tells once a day, until ctx ends, of what ends before long in the files.
 func WatchExpiry(ctx context.Context, f identity.Files, explain func(severity releve.Severity, what releve.Sentence)) {
 	noticeCertificates(ctx, func() ([]identity.Lasting, error) { return Lasting(f) }, explain)

@@ -30,7 +30,7 @@ func States(now time.Time) []State {
 		protected(now), takingOver(now), takenOver(now), withoutDuty(now), mainAway(now), secondaryAway(now),
 		catchingUp(now), cloning(now), returning(now), returned(now),
 		failed(now), stuck(now), stopped(now), mayNotTakeOver(now), begins(now),
-		mirroring(now), base(now), databaseAway(now), alone(now), witnessSilent(now), unlicensed(now),
+		mirroring(now), base(now), databaseAway(now), alone(now), witnessSilent(now), unlicensed(now), notReady(now),
 	}
 	for i := range made {
 		made[i].Site.Events = stamped(made[i].Site.Events, now)
@@ -116,7 +116,11 @@ func stamped(events []view.Event, now time.Time) []view.Event {
 	return events
 }
 
-func protected(now time.Time) State { return State{"protected", quiet(now), calls(now, releve.Main)} }
+func protected(now time.Time) State {
+	s := quiet(now)
+	s.Readiness = ready(now)
+	return State{"protected", s, calls(now, releve.Main)}
+}
 
 func takingOver(now time.Time) State {
 	s := swapped(now)
@@ -452,4 +456,38 @@ func calls(now time.Time, seat releve.Seat) []releve.Call {
 		call(6, 9*time.Minute, "0788••••••", "abandoned", 11*time.Second, step("greeting", "")),
 		call(7, 14*time.Minute, "0493••••••", "transferred", 29*time.Second, step("greeting", ""), step("digits", "1••")),
 	}
+}
+
+// ready is the answer of a site that is well.
+func ready(now time.Time) *view.Readiness {
+	at := now.Add(-9 * time.Hour).Format("2006-01-02 15:04")
+	r := &view.Readiness{Ready: true, Standby: releve.Secondary, Since: now.Add(-31 * time.Minute)}
+	for _, reason := range []struct {
+		about string
+		pairs []string
+	}{
+		{"link", nil}, {"duty", nil}, {"procedure", nil}, {"copy", nil}, {"mirror", nil}, {"vote", nil}, {"verified", []string{"at", at}}, {"voice", nil},
+		{"telephone", []string{"user", standby}}, {"overflow", []string{"at", at}}, {"word", nil}, {"version", []string{"version", "v1.0.0"}},
+		{"prompts", nil}, {"disk", []string{"least", "1073741824"}}, {"certificate", []string{"date", "2036-01-02"}}, {"clock", nil}, {"licence", nil},
+	} {
+		pairs := append(reason.pairs, "seat", string(releve.Secondary), "other", string(releve.Main))
+		r.Reasons = append(r.Reasons, view.Reason{About: reason.about, State: "holds", What: releve.Say("ready-"+reason.about+"-holds", pairs...)})
+	}
+	return r
+}
+
+// notReady is a site that is protected, and whose standby would not be called: the PBX has not been
+// seen to let a call overflow for days.
+func notReady(now time.Time) State {
+	s := quiet(now)
+	s.Readiness = ready(now)
+	s.Readiness.Ready = false
+	for i := range s.Readiness.Reasons {
+		if r := &s.Readiness.Reasons[i]; r.About == "overflow" {
+			r.State, r.What = "broken", releve.Say("ready-overflow-broken", "at", now.AddDate(0, 0, -4).Format("2006-01-02 15:04"))
+		}
+	}
+	why := releve.Reason(releve.Known("overflow", "ready-overflow-broken", "at", now.AddDate(0, 0, -4).Format("2006-01-02 15:04")))
+	s.Events = append([]view.Event{event(6*time.Hour, releve.Main, releve.Major, "event-not-ready", "seat", "secondary", "why", why)}, s.Events...)
+	return State{"not-ready", s, calls(now, releve.Main)}
 }
