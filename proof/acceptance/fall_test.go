@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,11 +60,11 @@ func TestALevelFallsBackUnderCalls(t *testing.T) {
 	load.waitGreeted(t, 3, time.Time{})
 	ha := s.issue(t, "ha", releve.HighAvailability)
 	forged := filepath.Join(s.dir, "forged.licence")
-	changed := slices.Replace(must(os.ReadFile(ha))(t), 200, 201, 'X')
-	if err := os.WriteFile(forged, changed, 0o600); err != nil {
+	changed := strings.Replace(string(must(os.ReadFile(ha))(t)), "channels = 100", "channels = 900", 1)
+	if err := os.WriteFile(forged, []byte(changed), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r := s.main.run("licence", "install", forged, "--without-study", "A. Durand"); r.code == 0 {
+	if r := s.main.run("licence", "install", forged, "--without-study", "A. Durand"); r.code != 5 || !strings.Contains(r.stderr, "something in it was changed") {
 		t.Errorf("a forged licence is installed: %+v", r)
 	}
 	announced := s.main.mustView(t).Licences.FallsBack
