@@ -118,6 +118,42 @@ func TestADrillIsRefusedWhileTheMirrorIsAway(t *testing.T) {
 	s.main.eventSaid(t, "event-ready-again", away, 10*time.Second)
 }
 
+// The answer follows what it rests on, and says which: the PBX gone, the standby's database held up,
+// and each back.
+func TestTheReadinessFollowsTheSite(t *testing.T) {
+	s := ownSite(t, plan{})
+	s.readyNow(t)
+	for what, c := range map[string]struct {
+		breaks, mends func()
+		abouts        []string // one of them
+	}{
+		"the PBX is silent": {s.pbx.close, func() {
+			if err := s.pbx.start(); err != nil {
+				t.Fatal(err)
+			}
+			s.phoneAgain(t)
+		}, []string{"voice"}},
+		"the standby's PostgreSQL is frozen": {func() { freeze(s.secondary.postgres) }, s.secondary.thawPostgres, []string{"copy", "mirror", "vote"}},
+	} {
+		c.breaks()
+		eventually(t, 20*time.Second, what+": no", func() error {
+			v, err := s.main.view()
+			if err != nil {
+				return err
+			}
+			if v.Readiness == nil || v.Readiness.Ready || !slices.ContainsFunc(v.Readiness.Reasons, func(r view.Reason) bool {
+				return r.State == "broken" && slices.Contains(c.abouts, r.About)
+			}) {
+				return fmt.Errorf("the answer is %+v", v.Readiness)
+			}
+			return nil
+		})
+		c.mends()
+		s.waitNormal(t)
+		s.readyNow(t)
+	}
+}
+
 // A main that is killed in the middle of a drill brings the site back when it runs again; the
 // secondary says meanwhile what is open.
 func TestADrillOutlivesTheMain(t *testing.T) {

@@ -136,7 +136,7 @@ func (l *Leader) look(ctx context.Context, now time.Time) {
 // firstLook is from when a site has drills: before its first, their age counts from there.
 func (l *Leader) firstLook(now time.Time) {
 	if l.Site.View().Level == releve.HighAvailability {
-		l.keep(func(k *kept) { k.Since = now.UTC() })
+		_ = l.keep(func(k *kept) { k.Since = now.UTC() })
 	}
 }
 

@@ -3,7 +3,10 @@ package drill_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,7 +21,7 @@ func ignore(view.Procedure) {}
 func TestADrillGoesThereAndBack(t *testing.T) {
 	play(t, drill.Schedule{}, func(ctx context.Context, w *world) {
 		var last view.Procedure
-		if err := w.aside.Drill(ctx, "A. Martin", false, func(p view.Procedure) { last = p }); err != nil {
+		if err := w.aside.Drill(ctx, "A. Martin"+strings.Repeat(" ", 200), false, func(p view.Procedure) { last = p }); err != nil {
 			t.Fatal(err)
 		}
 		told, asked, standing := w.heard()
@@ -31,7 +34,7 @@ func TestADrillGoesThereAndBack(t *testing.T) {
 		}
 		time.Sleep(6 * time.Second)
 		d := w.leader.Drills()
-		if d.Open != nil || len(d.Last) != 1 || !d.Last[0].Good() || d.Last[0].By != "A. Martin" || d.Good.IsZero() {
+		if d.Open != nil || len(d.Last) != 1 || !d.Last[0].Good() || len(d.Last[0].By) != 100 || !strings.HasPrefix(d.Last[0].By, "A. Martin") || d.Good.IsZero() {
 			t.Fatalf("%+v", d)
 		}
 		want := view.Measured{Answered: 1700 * time.Millisecond, Recording: 3 * time.Second, Whole: 5 * time.Second}
@@ -71,6 +74,23 @@ func TestWhatForbidsADrill(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A drill of which nobody would know after a crash is not begun.
+func TestADrillThatCannotBeKeptIsNotBegun(t *testing.T) {
+	play(t, drill.Schedule{}, func(ctx context.Context, w *world) {
+		if err := os.RemoveAll(filepath.Dir(w.file)); err != nil {
+			t.Fatal(err)
+		}
+		var last view.Procedure
+		err := w.leader.Drill(ctx, "", false, func(p view.Procedure) { last = p })
+		if !errors.Is(err, releve.ErrForbidden) || len(last.Steps[0].Findings) != 1 || last.Steps[0].Findings[0].Code != "drill-unkept" {
+			t.Errorf("%v, %+v", err, last)
+		}
+		if _, asked, _ := w.heard(); len(asked) > 0 || w.leader.Drills().Open != nil {
+			t.Errorf("asked %q", asked)
+		}
+	})
 }
 
 // A rehearsal changes nothing.

@@ -41,19 +41,24 @@ func (l *Leader) drill(ctx context.Context, w wish) error {
 		s.rehearse(l.book.now())
 		return nil
 	}
-	l.Front.Explain(releve.Info, releve.Say("event-drill-began", "by", w.by))
-	l.keep(func(k *kept) {
+	err := l.keep(func(k *kept) {
 		k.Open = &view.Drill{ID: s.shown.ID, By: w.by, Started: s.shown.Started, Step: s.step()}
 	})
+	if err != nil { // after a crash nobody would know of it
+		_ = l.keep(func(k *kept) { k.Open = nil })
+		s.refuse([]releve.Sentence{releve.Say("drill-unkept", "why", releve.Reason(err))})
+		return errNotReady
+	}
+	l.Front.Explain(releve.Info, releve.Say("event-drill-began", "by", w.by))
 	l.tell(ctx)
 	s.done(0)
-	err := l.halves(ctx, s)
+	err = l.halves(ctx, s)
 	if ctx.Err() != nil { // this server is being stopped: the next start goes on
 		return context.Cause(ctx)
 	}
 	if err != nil {
 		why := releve.Say("drill-failed", "cause", releve.Reason(nested(s.step())), "why", s.why(err))
-		l.keep(func(k *kept) { k.Open.Failed = &why })
+		_ = l.keep(func(k *kept) { k.Open.Failed = &why })
 	}
 	return l.finish(ctx, s)
 }
@@ -75,7 +80,7 @@ func (l *Leader) halves(ctx context.Context, s *sheet) error {
 
 // reached keeps how far a drill is.
 func (l *Leader) reached(ctx context.Context, s *sheet) {
-	l.keep(func(k *kept) {
+	_ = l.keep(func(k *kept) {
 		k.Open.Step, k.Open.Steps = s.step(), s.steps()
 		k.Open.Takeover, k.Open.Return = s.measured()
 	})
@@ -168,7 +173,7 @@ func (l *Leader) close() (failed *releve.Sentence) {
 		why := releve.Say("drill-interrupted", "cause", l.openStep())
 		failed = &why
 	}
-	l.keep(func(k *kept) {
+	_ = l.keep(func(k *kept) {
 		k.Open.Failed, k.Open.Restored = failed, true
 		k.end(time.Now())
 	})
@@ -237,12 +242,14 @@ func (l *Leader) forbidden() (why []releve.Sentence) {
 func runs(p *view.Procedure) bool { return p != nil && p.Finished.IsZero() }
 
 // keep changes the book, and has the other server told. What a full disk does not keep is known
-// until this server ends, and a drill that begins is not begun without.
-func (l *Leader) keep(do func(*kept)) {
+// until this server ends; but no drill begins without.
+func (l *Leader) keep(do func(*kept)) error {
 	l.told = false
-	if err := l.book.change(do); err != nil {
+	err := l.book.change(do)
+	if err != nil {
 		l.Log.Warn("how far the drill is cannot be kept", "err", err)
 	}
+	return err
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {
@@ -256,11 +263,17 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// nameMost is how many letters of a name are kept, in each report.
+const nameMost = 100
+
 // Drill makes a drill, or with dryRun says what it would do. Either server can be asked: the main
 // leads it.
 func (l *Leader) Drill(ctx context.Context, by string, dryRun bool, emit func(view.Procedure)) error {
 	if l.Seat != releve.Main {
 		return l.forward(ctx, by, dryRun, emit)
+	}
+	if name := []rune(by); len(name) > nameMost {
+		by = string(name[:nameMost])
 	}
 	return l.order(ctx, wish{by: by, dryRun: dryRun, emit: emit})
 }
