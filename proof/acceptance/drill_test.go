@@ -94,6 +94,16 @@ func TestADrillUnderCallsLosesNone(t *testing.T) {
 	s.main.eventSaid(t, "event-drill-passed", began, 5*time.Second)
 }
 
+// A site with a witness drills in the same way: the witness names each owner.
+func TestADrillWithAWitness(t *testing.T) {
+	s := ownSite(t, plan{witness: true})
+	s.readyNow(t)
+	term := s.main.mustView(t).Term
+	s.main.mustRun(t, "drill")
+	s.waitNormal(t)
+	s.checkDuty(t, s.main, term+2)
+}
+
 // While the mirror is away no drill begins, and the reason is said; the answer is a no on the
 // screen and an alarm, until the mirror is back.
 func TestADrillIsRefusedWhileTheMirrorIsAway(t *testing.T) {
