@@ -207,7 +207,7 @@ func TestADrillGoesOnWithoutItsReader(t *testing.T) {
 // begins at midnight in UTC.
 func TestTheSchedule(t *testing.T) {
 	const day = 24 * time.Hour
-	s := drill.Schedule{Every: 3 * day, Begins: 23 * time.Hour, Ends: 2 * time.Hour, Overdue: 8 * day}
+	s := drill.Schedule{Every: 3 * day, Begins: 20 * time.Hour, Ends: 22 * time.Hour, Overdue: 8 * day}
 	play(t, s, func(ctx context.Context, w *world) {
 		time.Sleep(7 * day)
 		d := w.leader.Drills()
@@ -215,7 +215,7 @@ func TestTheSchedule(t *testing.T) {
 			t.Fatalf("%d drills: %+v", len(d.Last), d)
 		}
 		for _, one := range d.Last {
-			if hour := one.Started.Local().Hour(); hour != 23 && hour > 1 {
+			if hour := one.Started.Local().Hour(); hour != 20 && hour != 21 {
 				t.Errorf("at %v", one.Started)
 			}
 		}
@@ -229,6 +229,23 @@ func TestTheSchedule(t *testing.T) {
 		time.Sleep(day)
 		if _, _, standing := w.heard(); len(w.leader.Drills().Last) != 3 || len(standing) > 0 {
 			t.Errorf("standing %v, %d drills", standing, len(w.leader.Drills().Last))
+		}
+	})
+}
+
+// Hours may go over midnight.
+func TestHoursOverMidnight(t *testing.T) {
+	const day = 24 * time.Hour
+	play(t, drill.Schedule{Every: day, Begins: 23 * time.Hour, Ends: time.Hour}, func(ctx context.Context, w *world) {
+		time.Sleep(3 * day)
+		d := w.leader.Drills()
+		if len(d.Last) == 0 {
+			t.Fatal("no drill was made")
+		}
+		for _, one := range d.Last {
+			if hour := one.Started.Local().Hour(); hour != 23 && hour != 0 {
+				t.Errorf("at %v", one.Started)
+			}
 		}
 	})
 }
