@@ -56,8 +56,8 @@ const (
 	HighAvailability Level = "high-availability"
 )
 
-// Levels are those at which a site can run, from the ground up. Backup is not built yet.
-func Levels() []Level { return []Level{Base, Mirroring, HighAvailability} }
+// Levels are those at which a site can run, from the ground up.
+func Levels() []Level { return []Level{Base, Mirroring, Backup, HighAvailability} }
 
 // Raises says whether a change from this level to another asks for more than was there: of mirroring
 // and backup neither holds the other.

@@ -32,6 +32,7 @@ import (
 	"releve/rules/version"
 	"releve/screen/console"
 	"releve/server/agent"
+	"releve/server/backup"
 	"releve/server/comparison"
 	"releve/server/copy"
 	"releve/server/drill"
@@ -81,6 +82,7 @@ type App struct {
 	night     *measuring.Night
 	readiness *readiness.Keeper
 	drills    *drill.Leader
+	backup    *backup.Keeper
 	console   *console.Server
 }
 
@@ -134,6 +136,7 @@ func (a *App) build(found bool) error {
 	a.makeLicences()
 	a.makeNight()
 	a.makeDrills()
+	a.makeBackup()
 	return a.forPort(a.config.Console.Listen, a.openConsole)
 }
 
@@ -278,6 +281,15 @@ func (a *App) makeDrills() {
 	})
 }
 
+// makeBackup makes who keeps the copy of level backup young.
+func (a *App) makeBackup() {
+	c := a.config.Copy
+	a.backup = backup.New(backup.Options{
+		At: c.At.SinceMidnight(), Oldest: c.Oldest.Std(), Copied: a.cluster.CopiedAt, Since: a.records.CallsSince,
+		Order: a.agent.Order, Front: a.front, Log: a.log,
+	})
+}
+
 // answers is whoever answers the other server: each room its own orders.
 func (a *App) answers() peer.Handler {
 	all := order.Desk{}
@@ -317,7 +329,7 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	begin(func(ctx context.Context) { a.spool.Watch(ctx, a.front.Explain, a.front.Notice) })
 	for _, room := range []func(context.Context){
-		a.spool.RecordRuns, a.records.Watch, a.salvager.Run, a.prover.Run, a.sorting.Run, a.licences.Run, a.night.Run, a.readiness.Run,
+		a.spool.RecordRuns, a.records.Watch, a.salvager.Run, a.prover.Run, a.sorting.Run, a.licences.Run, a.backup.Run, a.night.Run, a.readiness.Run,
 		a.drills.Run, a.watchCertificates,
 	} {
 		begin(room)

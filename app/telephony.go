@@ -45,7 +45,7 @@ type switchboard struct {
 
 // openTelephony opens the sockets of SIP. Nothing is read from them before serve.
 func (a *App) openTelephony() error {
-	if a.config.Mute() && !a.config.CanRun(releve.HighAvailability) {
+	if a.config.Mute() && !a.config.CanRun(releve.HighAvailability) && !a.config.CanRun(releve.Backup) {
 		a.telephony = mute{}
 		return nil
 	}
@@ -59,7 +59,7 @@ func (a *App) openTelephony() error {
 		Calls: s.calls.Present, Explain: s.front.Explain, Notice: s.front.Notice,
 	})
 	s.closers = append(s.closers, func() { _ = s.line.Close() })
-	if a.config.Mute() {
+	if a.config.Silent() {
 		return nil
 	}
 	return s.line.Open()

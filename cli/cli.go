@@ -86,30 +86,15 @@ func newRoot(asked *settings) *cobra.Command {
 	root.SetUsageFunc(func(c *cobra.Command) error { explain(c, asked.lang()); return nil })
 	root.AddCommand(
 		newInit(s), newServe(s), newUnit(s), newCheck(s), newCertificates(s), newStatus(s), newCalls(s), newExplain(s),
-		newProcedure(s, "return"), newProcedure(s, "switchover"), newSalvage(s), newMirror(s), newWitness(s),
+		newProcedure(s, "return"), newSwitchover(s), newCopy(s), newSalvage(s), newMirror(s), newWitness(s),
 		newStudy(s), newSolo(s), newAbdicate(s), newTakeover(s), newProcedure(s, "restore"), newArbiter(s), newLevel(s), newLicence(s), newDrill(s),
 		newDemo(s), newCompletion(s), newManual(s), newVersion(s),
 	)
 	root.SetHelpCommand(newHelp(s))
 	root.InitDefaultHelpCmd()
-	for _, name := range []string{"copy"} {
-		root.AddCommand(s.notBuilt(name))
-	}
 	addWords(root, asked.lang())
 	complete(root)
 	return root
-}
-
-// notBuilt names what a later version will have, so that nobody takes its absence
-// for a mistake of his own.
-func (s *settings) notBuilt(name string) *cobra.Command {
-	return &cobra.Command{
-		Use: name, Hidden: true, Args: cobra.ArbitraryArgs,
-		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
-		RunE: func(c *cobra.Command, _ []string) error {
-			return s.complaint(codeNotBuilt, "not-built", "command", c.CommandPath())
-		},
-	}
 }
 
 func (s *settings) check() error {

@@ -33,7 +33,7 @@ const (
 	codeMissing       // the machine lacks something, or a port is in use
 	codeForbidden     // a precondition does not hold
 	codeUnreachable   // no server answers
-	codeNotBuilt      // not built yet
+	_                 // 7 was what a command said that was not built yet
 	codeBusy          // another procedure runs
 	codeDiffers       // what was proven is not as it should be: the mirror, or the PBX
 

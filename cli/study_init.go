@@ -10,7 +10,7 @@ import (
 )
 
 // built are the levels that init lays out, the highest first.
-var built = []releve.Level{releve.HighAvailability, releve.Mirroring}
+var built = []releve.Level{releve.HighAvailability, releve.Backup, releve.Mirroring}
 
 // fit gives the options of init that were not typed the values that a study was made with, and
 // the highest level that it found feasible.

@@ -27,6 +27,8 @@ func (r *reader) check(c *Config) {
 	r.clock("mirror.verify", c.Mirror.Verify)
 	r.rate("mirror.copy_rate", c.Mirror.CopyRate)
 	r.size("mirror.kept_log", c.Mirror.KeptLog)
+	r.clock("copy.at", c.Copy.At)
+	r.duration("copy.oldest", c.Copy.Oldest, time.Hour, 60*24*time.Hour)
 	r.checkWitness(c.Site, c.Witness)
 	r.checkDrill(c.Drill)
 	r.checkCollisions(c)
@@ -55,8 +57,8 @@ func (r *reader) checkSite(s Site) {
 	r.required("site.data", s.Data)
 	r.oneOf("site.seat", string(s.Seat), "main", "secondary")
 	r.oneOf("site.language", string(s.Language), "fr", "en")
-	r.built("site.level", string(s.Level), []string{string(releve.Backup)},
-		string(releve.HighAvailability), string(releve.Mirroring), string(releve.Base))
+	r.oneOf("site.level", string(s.Level),
+		string(releve.HighAvailability), string(releve.Backup), string(releve.Mirroring), string(releve.Base))
 	r.built("site.arbiter", string(s.Arbiter), []string{"etcd"}, "pair", "witness")
 	r.checkData(s.Data)
 }

@@ -23,6 +23,7 @@ type Config struct {
 	Console   Console   `toml:"console"`
 	Takeover  Takeover  `toml:"takeover"`
 	Mirror    Mirror    `toml:"mirror"`
+	Copy      Copy      `toml:"copy"`
 	Witness   Witness   `toml:"witness"`
 	Drill     Drill     `toml:"drill"`
 }
@@ -140,6 +141,12 @@ type Drill struct {
 	Hours    Hours    `toml:"hours"`    // in which it is made by itself
 	Overdue  Duration `toml:"overdue"`  // a good one that is older is an alarm; "0s": never
 	Overflow Duration `toml:"overflow"` // how long it counts that the PBX brought a call to the standby
+}
+
+// Copy is that of level backup (SPEC B1).
+type Copy struct {
+	At     Clock    `toml:"at"`     // when it is made anew, each day
+	Oldest Duration `toml:"oldest"` // it may be, before that is an alarm
 }
 
 // Witness is the way to the register on a third machine (RULES R5). With the

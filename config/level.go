@@ -6,13 +6,19 @@ import (
 	"releve"
 )
 
-// Mute says that this server takes no calls: below high availability the secondary is at most the
+// Mute says that this server takes no calls: at base and mirroring the secondary is at most the
 // second machine of the database and has no telephone (SPEC §2).
-func (c Config) Mute() bool { return c.oneVoice() && c.Site.Seat == releve.Secondary }
+func (c Config) Mute() bool {
+	return c.Site.Seat == releve.Secondary && (c.Site.Level == releve.Base || c.Site.Level == releve.Mirroring)
+}
 
-// oneVoice says that one server alone answers calls, and nobody takes over from it.
+// Silent says that this server opens no telephone by itself when it starts: it has none, or has one
+// only while it is on duty (SPEC B3).
+func (c Config) Silent() bool { return c.Mute() || c.Site.Level == releve.Backup }
+
+// oneVoice says that one server at a time answers calls, and nobody takes over from it.
 func (c Config) oneVoice() bool {
-	return c.Site.Level == releve.Base || c.Site.Level == releve.Mirroring
+	return c.Site.Level == releve.Base || c.Site.Level == releve.Mirroring || c.Site.Level == releve.Backup
 }
 
 // runAt: where one server alone answers, it decides alone, too.
@@ -62,11 +68,11 @@ func (p Prepared) CanRun(at releve.Level) bool {
 // it without a mistake. What the highest of them uses is
 // taken from the file beside what c says, where it is without a mistake.
 func Prepare(file string, c Config) Prepared {
-	p := Prepared{Config: c}
+	p, higher := Prepared{Config: c}, false
 	for _, level := range releve.Levels() {
 		fit := releve.LevelFit{Level: level}
 		if level == c.Site.Level { // the file was read for it
-			p.Levels = append(p.Levels, fit)
+			p.Levels, higher = append(p.Levels, fit), true
 			continue
 		}
 		at, mistakes := LoadAt(file, level)
@@ -76,7 +82,7 @@ func Prepare(file string, c Config) Prepared {
 				fit.Lacks = append(fit.Lacks, m.Key)
 			}
 		}
-		if level == releve.HighAvailability && len(mistakes) == 0 {
+		if higher && len(mistakes) == 0 {
 			p.Config, p.Site = at, c.Site
 		}
 		p.Levels = append(p.Levels, fit)

@@ -100,8 +100,8 @@ func TestAFileIsPreparedForOtherLevels(t *testing.T) {
 	if len(mistakes) > 0 {
 		t.Fatal(mistakes)
 	}
-	for _, level := range []releve.Level{releve.Base, releve.Mirroring, releve.HighAvailability} {
-		if p := config.Prepare(s.file, c); !p.CanRun(level) || p.CanRun(releve.Backup) {
+	for _, level := range []releve.Level{releve.Base, releve.Mirroring, releve.Backup, releve.HighAvailability} {
+		if p := config.Prepare(s.file, c); !p.CanRun(level) || p.CanRun("gold") {
 			t.Errorf("a whole file lacks for level %s: %v", level, p.Levels)
 		}
 		at, mistakes := config.LoadAt(s.file, level)
@@ -124,7 +124,8 @@ func TestAFileIsPreparedForOtherLevels(t *testing.T) {
 	}
 	low, mistakes := config.Load(s.file)
 	p := config.Prepare(s.file, low)
-	if len(mistakes) > 0 || p.CanRun(releve.HighAvailability) || !p.CanRun(releve.Base) || !slices.Contains(p.Levels[2].Lacks, "pbx.standby_user") {
+	if len(mistakes) > 0 || p.CanRun(releve.HighAvailability) || !p.CanRun(releve.Base) || !p.CanRun(releve.Backup) || p.PBX.ReceptionUser == "" ||
+		!slices.Contains(p.Levels[3].Lacks, "pbx.standby_user") {
 		t.Errorf("without its standby user, the file lacks %v (%v)", p.Levels, mistakes)
 	}
 }

@@ -52,6 +52,10 @@ func (l *Lines) Held() takeover.Users {
 	return takeover.Users{Reception: l.Reception.Held(), Standby: l.Standby.Held()}
 }
 
+// Gone says that the PBX showed this server's binding of the reception while it stood, and shows it no
+// more. One that shows none proves nothing.
+func (l *Lines) Gone() bool { return l.Reception.Gone() }
+
 // Options asks the PBX whether it lives.
 func (l *Lines) Options(ctx context.Context) error {
 	_, err := l.phone.Options(ctx)
@@ -99,9 +103,13 @@ func (l *Lines) Ask(ctx context.Context) (code int, challenged bool, err error) 
 	return l.phone.Ask(ctx)
 }
 
-// CallAsStandby is [Phone.TestCall] by the standby: where there is none, nobody is there to call.
+// CallAsStandby is [Phone.TestCall] by the standby, or by the reception where that alone is bound to
+// this server: where there is none, nobody is there to call.
 func (l *Lines) CallAsStandby(ctx context.Context, number, testID string) (releve.TestCall, error) {
 	standby := l.Standby.Account()
+	if !l.Standby.Bound() && l.Reception.Bound() {
+		standby = l.Reception.Account()
+	}
 	if standby.User == "" {
 		return releve.TestCall{}, releve.Known("at level mirroring there is no standby user to call with", "cause-no-standby")
 	}

@@ -205,20 +205,35 @@ func (c *Cluster) CatchUpWith(ctx context.Context, source netip.AddrPort) error 
 	if err != nil {
 		return err
 	}
+	return c.reach(ctx, o.received, func(p Position) releve.LSN { return p.Flush })
+}
+
+// CatchUpWithOwner waits until a copy has replayed all that the server on duty at source has flushed
+// now. It may take as long as it advances.
+func (c *Cluster) CatchUpWithOwner(ctx context.Context, source netip.AddrPort) error {
+	o, err := c.inspectOrigin(ctx, source)
+	if err != nil {
+		return err
+	}
+	return c.reach(ctx, o.received, func(p Position) releve.LSN { return min(p.Flush, p.Replay) })
+}
+
+// reach waits until what has is there.
+func (c *Cluster) reach(ctx context.Context, there releve.LSN, has func(Position) releve.LSN) error {
 	s := stall{limit: c.stallLimit()}
 	for {
 		p, err := c.Position(ctx)
 		if err != nil {
 			return err
 		}
-		if p.Flush >= o.received {
+		if has(p) >= there {
 			return nil
 		}
 		if err := s.at(time.Now(), p.Write.String()+" "+p.Replay.String()); err != nil {
-			return notThere(p.Flush, o.received, err)
+			return notThere(has(p), there, err)
 		}
 		if err := pause(ctx, replayLook); err != nil {
-			return notThere(p.Flush, o.received, err)
+			return notThere(has(p), there, err)
 		}
 	}
 }

@@ -32,6 +32,7 @@ type State struct {
 	Unusable string        // Ours: why it must not be started, "" when it may
 	DataID   releve.DataID // Ours
 	Copy     bool          // Ours: it has only followed since it was copied whole, so that no row is its own
+	Copied   time.Time     // Ours: as of when a copy is that receives no more, zero where that is not known
 	Control                // Ours, and zero when Unusable
 }
 
@@ -55,6 +56,8 @@ type identity struct {
 	Site   string        `json:"site"`
 	Data   releve.DataID `json:"data"`
 	Copy   bool          `json:"copy,omitempty"` // it has only followed since it was copied whole
+	// Copied is as of when a copy is that receives no more.
+	Copied time.Time `json:"copied,omitzero"`
 }
 
 // mark is what stands beside data that must not be started. It says whose the data is,
@@ -131,7 +134,7 @@ func (c *Cluster) judge(m mark) State {
 	case m.Site != c.opts.SiteID:
 		return c.foreign(releve.Say("data-other-site", "found", m.Site, "expected", c.opts.SiteID))
 	}
-	return State{Presence: Ours, DataID: m.Data, Unusable: m.Why, Copy: m.Copy}
+	return State{Presence: Ours, DataID: m.Data, Unusable: m.Why, Copy: m.Copy, Copied: m.Copied}
 }
 
 // ErrForeign says that the data directory holds what is not this site's.
@@ -169,8 +172,19 @@ func (c *Cluster) writeIdentity(dir string, id releve.DataID) error {
 // writeCopyIdentity is writeIdentity for a whole copy of the other server's data.
 func (c *Cluster) writeCopyIdentity(dir string, id releve.DataID) error {
 	of := c.identify(id)
-	of.Copy = true
+	of.Copy, of.Copied = true, time.Now().UTC()
 	return c.writeJSON(filepath.Join(dir, identityFile), of)
+}
+
+// writeCopied notes as of when the copy is that receives no more.
+func (c *Cluster) writeCopied(at time.Time) error {
+	state, err := c.ownership()
+	if err != nil {
+		return err
+	}
+	of := c.identify(state.DataID)
+	of.Copy, of.Copied = state.Copy, at.UTC()
+	return c.writeJSON(filepath.Join(c.dataDir(), identityFile), of)
 }
 
 // leaveCopy notes, before anything can be committed here, that rows may be this data's own.

@@ -168,6 +168,22 @@ func (r *Records) calls(ctx context.Context, after CallMark, limit int) (CallPag
 	return ReadCalls(ctx, pool, r.ownUser, after, limit)
 }
 
+const sinceQuery = `SELECT count(DISTINCT call) FROM call WHERE at >= $1`
+
+// CallsSince counts the calls that came since then, of those that the store of the term has. Without
+// one it fails: what another database has, nobody knows here.
+func (r *Records) CallsSince(ctx context.Context, at time.Time) (calls int, err error) {
+	s := r.current()
+	if s == nil {
+		return 0, ErrFenced
+	}
+	ctx, cancel := context.WithTimeout(ctx, callsLimit)
+	defer cancel()
+	return read(s, ctx, func(ctx context.Context) (n int, err error) {
+		return n, s.pool.QueryRow(ctx, sinceQuery, at).Scan(&n)
+	})
+}
+
 // Ready is closed while facts can be stored, and renewed at a fence.
 func (r *Records) Ready() <-chan struct{} {
 	r.mu.Lock()

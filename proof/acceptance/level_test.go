@@ -12,9 +12,9 @@ import (
 	"releve/screen/view"
 )
 
-// The level is changed under calls, in all directions between those that are built, by one command
-// and without a restart (SPEC V1): no call is refused, no row is lost, and the secondary has at the
-// PBX what the level gives it. At last it takes over, as if nothing had been.
+// The level is changed under calls, in all twelve directions, by one command and without a restart
+// (SPEC V1): no call is refused, no row is lost, and the secondary has at the PBX what the level gives
+// it. At last it takes over, as if nothing had been.
 func TestTheLevelIsChangedUnderCalls(t *testing.T) {
 	s := ownSite(t, plan{init: []string{"--demonstration"}})
 	s.license(t, releve.Base, releve.HighAvailability)
@@ -23,6 +23,7 @@ func TestTheLevelIsChangedUnderCalls(t *testing.T) {
 	load.waitGreeted(t, 3, time.Time{})
 	for _, to := range []releve.Level{
 		releve.Mirroring, releve.Base, releve.HighAvailability, releve.Base, releve.Mirroring, releve.HighAvailability,
+		releve.Backup, releve.Base, releve.Backup, releve.Mirroring, releve.Backup, releve.HighAvailability,
 	} {
 		was := s.main.mustView(t).Level
 		teller := []*server{s.main, s.secondary}[len(to)%2] // either can be asked
@@ -69,7 +70,13 @@ func (s *site) checkLevel(t *testing.T, level releve.Level) {
 			if err != nil || v.Level != level || v.Owner != releve.Main {
 				return errors.Join(err, fmt.Errorf("the %s says that the site runs at %s, %s on duty", teller.seat, v.Level, v.Owner))
 			}
-			want := map[releve.Level]view.Word{releve.Base: view.NotProtected, releve.Mirroring: view.Protected, releve.HighAvailability: view.Protected}
+			want := map[releve.Level]view.Word{
+				releve.Base: view.NotProtected, releve.Mirroring: view.Protected,
+				releve.Backup: view.NotProtected, releve.HighAvailability: view.Protected,
+			}
+			if level == releve.Backup && v.Why.Code != "why-backup" {
+				return fmt.Errorf("the %s says %s %v", teller.seat, v.Why.Code, v.Why.Args)
+			}
 			if v.Word != want[level] {
 				return fmt.Errorf("the %s says %s (%s %v) at level %s", teller.seat, v.Word, v.Why.Code, v.Why.Args, level)
 			}
@@ -95,7 +102,7 @@ func TestALevelThatCannotBeHadIsRefused(t *testing.T) {
 		to, says string
 	}{
 		{"high-availability", "pbx.standby_user"},
-		{"backup", "backup"},
+		{"gold", "gold"},
 	} {
 		refused := s.main.run("level", "use", c.to)
 		if refused.code == 0 || !strings.Contains(refused.stdout+refused.stderr, c.says) {

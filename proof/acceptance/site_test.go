@@ -24,6 +24,7 @@ type site struct {
 	phones          []*phone
 	ear             *ear
 	ledger          *ledger
+	heard           *wireTap // what goes over the wire; nil where nobody listens
 	main, secondary *server
 	witness         *witness   // nil in a site without one
 	replayed        testing.TB // the test that ends with a replay of the diaries

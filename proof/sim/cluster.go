@@ -354,6 +354,22 @@ func (p postgres) Rejoin(
 	if err = p.work(ctx, time.Millisecond, 20*time.Millisecond, p.wipe); err != nil {
 		return "", err
 	}
+	return p.cloned(ctx, tell)
+}
+
+// Renew makes a newer copy, which takes the place of the one that is there when it is whole.
+func (p postgres) Renew(ctx context.Context, tell func(releve.Sentence, *releve.Progress)) (id releve.DataID, err error) {
+	p.Fence()
+	if err = p.copyable(ctx); err != nil {
+		return "", err
+	}
+	return p.cloned(ctx, tell)
+}
+
+// Rest ends what a copy receives.
+func (p postgres) Rest(ctx context.Context) (time.Time, error) { return time.Time{}, p.StartCopy(ctx) }
+
+func (p postgres) cloned(ctx context.Context, tell func(releve.Sentence, *releve.Progress)) (id releve.DataID, err error) {
 	tell(releve.Say("copy-clones"), &releve.Progress{Done: 1, Total: 2, Unit: "B"})
 	err = p.lasts(ctx, 100*time.Millisecond, 1500*time.Millisecond, func() error {
 		o := &p.other().database

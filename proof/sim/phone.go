@@ -58,6 +58,9 @@ func (t telephone) BindingThere(ctx context.Context) (there bool, err error) {
 	return there, err
 }
 
+// State: no telephone of a simulated site is ever closed.
+func (t telephone) State() takeover.Line { return takeover.Line{} }
+
 // ownName is what a server's own calls bear, as if it could be forged by nobody.
 func ownName(seat releve.Seat) string { return "of the " + string(seat) }
 

@@ -78,7 +78,7 @@ func unfitWord(s Site, t releve.Seat, word takeover.Return) []releve.Sentence {
 // Takeover has a server without the vote take the duty, on the operator's word that the
 // other is off (H9). It is outside of what the vote promises.
 var Takeover = Procedure{
-	Name: "takeover", Target: toItself, Forced: true, Before: mayTake, Costs: costOfTakeover, Next: "next-salvage",
+	Name: "takeover", Target: toItself, As: takeoverAt, Forced: true, Before: mayTake, Costs: costOfTakeover, Next: "next-salvage",
 	Steps: []Step{taken, promoted, registration, answers},
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/rules/takeover"
 	"releve/rules/version"
 )
 
@@ -13,6 +14,7 @@ import (
 var (
 	ToBase             = levelProcedure("level-base", releve.Base, UseBase, left, commitsAlone)
 	ToMirroring        = levelProcedure("level-mirroring", releve.Mirroring, UseMirroring, closed, receives, inSync, protected)
+	ToBackup           = levelProcedure("level-backup", releve.Backup, UseBackup, closed, copyAtRest)
 	ToHighAvailability = levelProcedure("level-high-availability", releve.HighAvailability, UseHighAvailability,
 		receives, inSync, opened, handed, protected)
 )
@@ -32,6 +34,10 @@ var (
 		Code: "step-opened", Limit: 3 * time.Minute,
 		Done: func(s Site, t releve.Seat) bool { return s[t].OnStandby },
 	}
+	copyAtRest = Step{
+		Code: "step-copy-at-rest", Limit: 24 * time.Hour, // as large as it is, at the rate that calls leave
+		Done: func(s Site, t releve.Seat) bool { return atRest(s[t]) && s[t.Other()].Lone },
+	}
 	commitsAlone = Step{
 		Code: "step-lone", Limit: 30 * time.Second,
 		Done: func(s Site, t releve.Seat) bool { return s[t.Other()].Gate && s[t.Other()].Lone },
@@ -45,6 +51,9 @@ var (
 		Done: func(s Site, t releve.Seat) bool { return s[t].Protected || s[t.Other()].Protected },
 	}
 )
+
+// atRest: its copy is whole, and receives nothing.
+func atRest(s Server) bool { return s.Phase == takeover.Isolated && s.Whole() && !s.Receives }
 
 // silent: nothing of it is left at the PBX.
 func silent(s Server) bool { return s.Mute && !s.OnStandby && !s.Reception }
@@ -76,10 +85,13 @@ func mayRunAt(s Site, t releve.Seat, to releve.Level) (why []releve.Sentence) {
 	if other.Heard && other.StandsAside() {
 		why = append(why, sayOf("before-level-aside", t)...)
 	}
+	if to == releve.Backup && !owner.HearsPBX() {
+		why = append(why, sayOf("before-no-pbx", t.Other())...)
+	}
 	if to == releve.HighAvailability && !(owner.HearsPBX() && (other.Mute || other.HearsPBX())) {
 		why = append(why, sayOf("before-no-pbx", deaf(s))...)
 	}
-	if to != releve.HighAvailability && t == releve.Main {
+	if (to == releve.Base || to == releve.Mirroring) && t == releve.Main {
 		why = append(why, releve.Say("before-level-seat", "seat", string(t.Other()), "level", string(to)))
 	}
 	why = append(why, unpapered(s, t, to)...)

@@ -31,6 +31,9 @@ var RebuildMirror = Procedure{
 	Name: "mirror-rebuild", Target: offDuty,
 	Before: func(s Site, target releve.Seat) []releve.Sentence {
 		why := ownerServes(s, target)
+		if s[target.Other()].RunsAt(releve.Backup) {
+			why = append(why, releve.Say("before-backup-copy"))
+		}
 		if len(why) == 0 && !s[target].IsCopy() && !s[target].AwaitsCopy() {
 			why = append(why, releve.Say("before-no-mirror", "seat", string(target)))
 		}
@@ -42,7 +45,7 @@ var RebuildMirror = Procedure{
 // ResumeMirror puts mirroring back in service: whatever keeps the server that is not on duty
 // from being the mirror, it is one at the end (M5).
 var ResumeMirror = Procedure{
-	Name: "mirror-resume", Target: offDuty, Before: ownerServes,
+	Name: "mirror-resume", Target: offDuty, Before: ownerServes, As: resumeAt,
 	Steps: []Step{mirrorAgain, receives, inSync},
 }
 

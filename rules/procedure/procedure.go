@@ -19,12 +19,15 @@ import (
 type Server struct {
 	takeover.Status
 
-	Heard     bool // what is said here is no memory
-	OnStandby bool // the standby user is bound to it
-	Receives  bool // a copy that the owner's commits reach
-	Down      bool // its database is lost
-	Protected bool // it says that a failure now would lose nothing
-	Witness   bool // the witness answers it
+	Heard     bool      // what is said here is no memory
+	OnStandby bool      // the standby user is bound to it
+	Copied    time.Time // at level backup: as of when its copy is
+	SinceCopy int       // calls that its database alone holds since then
+	Now       time.Time // by the clock of the server that looks
+	Receives  bool      // a copy that the owner's commits reach
+	Down      bool      // its database is lost
+	Protected bool      // it says that a failure now would lose nothing
+	Witness   bool      // the witness answers it
 	Loss      Loss
 	// Lacks are the keys that its configuration lacks for each level that it knows, none where it
 	// has all.
@@ -84,7 +87,13 @@ const (
 
 	UseBase             Order = "use-base"
 	UseMirroring        Order = "use-mirroring"
+	UseBackup           Order = "use-backup"
 	UseHighAvailability Order = "use-high-availability"
+
+	RenewCopy    Order = "renew"
+	FollowToMove Order = "move"
+	ClearBinding Order = "clear"
+	ProveItself  Order = "prove-itself"
 )
 
 // Step is one step of a procedure. target is the seat that is to be on duty at
@@ -99,6 +108,8 @@ type Step struct {
 	Patience time.Duration // for the step to come about without its order
 	Proves   bool          // its order, carried out, is the proof: nothing else of the site shows it
 
+	// Waits says what the step waits for that only a person can do, nothing where there is none.
+	Waits func(s Site, target releve.Seat) releve.Sentence
 	// Found says what the step has shown, once it is done; nil: nothing to say.
 	Found func(s Site, target releve.Seat) releve.Sentence
 }
@@ -118,6 +129,10 @@ func (s Step) Wanted(site Site, target releve.Seat) bool {
 		return at.IsCopy()
 	case RestoreOwn:
 		return !at.Restores() && !at.restored()
+	case RenewCopy:
+		return at.Phase == takeover.Isolated
+	case HandOver:
+		return at.Phase != takeover.Silencing
 	}
 	return true
 }
@@ -125,6 +140,10 @@ func (s Step) Wanted(site Site, target releve.Seat) bool {
 // Procedure is a guided procedure.
 type Procedure struct {
 	Name string
+	// As is another procedure that is meant by this name at a site as it is, if there is one; nil: never.
+	As func(s Site, here releve.Seat) (other Procedure, meant bool)
+	// Beside: it may run while another does, which waits for it.
+	Beside bool
 	// Target is where it acts; here is the server that was asked.
 	Target func(s Site, here releve.Seat) releve.Seat
 	Before func(s Site, target releve.Seat) []releve.Sentence // what forbids it, nothing when it may begin
@@ -133,6 +152,8 @@ type Procedure struct {
 	// Level is what it changes the level of the site to, "" where it does not.
 	Level releve.Level
 
+	// Named: it rests on the word of an operator who says his name.
+	Named bool
 	// Forced: it rests on the operator's word that the other server is off.
 	Forced bool
 	Costs  func(s Site, target releve.Seat) []releve.Sentence // what it may cost, or changes, and what is known of that
@@ -189,13 +210,13 @@ var (
 // Return brings the site back to normal: the main on duty, the secondary its
 // mirror (H12).
 var Return = Procedure{
-	Name: "return", Target: toMain, Before: bothHeard,
+	Name: "return", Target: toMain, Before: bothHeard, As: returnAt,
 	Steps: []Step{copyBack, inSync, emptySpool, duty, registration, mirrorBehind, proof},
 }
 
 // Switchover moves the duty to the other server, both well.
 var Switchover = Procedure{
-	Name: "switchover", Target: offDuty,
+	Name: "switchover", Target: offDuty, As: switchoverAt,
 	Before: func(s Site, target releve.Seat) []releve.Sentence {
 		why := bothHeard(s, target)
 		if len(why) == 0 && !(s[target].Follows() && s[target].HasVote()) {
@@ -212,7 +233,8 @@ var All = map[string]Procedure{
 	Solo.Name: Solo, CarriedSolo.Name: CarriedSolo, Takeover.Name: Takeover, Restore.Name: Restore,
 	ToPair.Name: ToPair, ToWitness.Name: ToWitness,
 	DrillTakeover.Name: DrillTakeover, DrillReturn.Name: DrillReturn,
-	ToBase.Name: ToBase, ToMirroring.Name: ToMirroring, ToHighAvailability.Name: ToHighAvailability,
+	ToBase.Name: ToBase, ToMirroring.Name: ToMirroring, ToBackup.Name: ToBackup, ToHighAvailability.Name: ToHighAvailability,
+	NewerCopy.Name: NewerCopy, BindingCleared.Name: BindingCleared,
 }
 
 func toMain(Site, releve.Seat) releve.Seat          { return releve.Main }

@@ -370,7 +370,24 @@ func obey(s procedure.Site, o procedure.Order, at releve.Seat) {
 		if own.StandsAside() && other.InService() {
 			own.Phase = takeover.Waiting
 		}
+	case procedure.RenewCopy:
+		own.Anew = own.Anew || own.Phase == takeover.Isolated && other.InService()
+	case procedure.FollowToMove:
+		if own.InService() && other.Phase == takeover.Isolated && other.Whole() {
+			own.Vote, own.Lone, own.Moves = false, false, true
+			other.Phase, other.Receives, other.Vote, other.Spooled = takeover.Following, true, true, 0
+		}
+	case procedure.ClearBinding:
+		own.Line.Gone = true
+	case procedure.ProveItself:
+		other.ProvenTest = own.Reception
 	case procedure.HandOver:
+		if own.RunsAt(releve.Backup) {
+			if own.InService() && other.Follows() && other.HasVote() {
+				own.Phase, own.Mute, own.Reception, own.Line = takeover.Silencing, true, false, takeover.Line{Closed: true, Gone: true}
+			}
+			break
+		}
 		if own.InService() && other.Follows() && other.HasVote() {
 			own.Term, other.Term = own.Term+1, own.Term+1
 			own, other = becomes(own, takeover.Waiting), becomes(other, takeover.Serving)
@@ -389,7 +406,7 @@ func obey(s procedure.Site, o procedure.Order, at releve.Seat) {
 			own.Vote = true
 		}
 	case procedure.TakeDuty:
-		if own.Whole() && !own.OnDuty() {
+		if own.Whole() && (!own.OnDuty() || own.RunsAt(releve.Backup) && own.Phase == takeover.Unconfirmed) {
 			own.Term++
 			own = becomes(own, takeover.Serving)
 			own.Owner, own.Serving, own.Vote = at, true, true
@@ -402,7 +419,7 @@ func obey(s procedure.Site, o procedure.Order, at releve.Seat) {
 		if own.InService() && own.GoesBy() != arbiters[o] {
 			own.Arbiter, other.Arbiter, other.Vote = arbiters[o], arbiters[o], false
 		}
-	case procedure.UseBase, procedure.UseMirroring, procedure.UseHighAvailability:
+	case procedure.UseBase, procedure.UseMirroring, procedure.UseBackup, procedure.UseHighAvailability:
 		if want := levels[o]; own.InService() && own.Level != want {
 			own, other = taken(own, other, want)
 		}
@@ -424,11 +441,18 @@ func taken(own, other procedure.Server, want releve.Level) (procedure.Server, pr
 	if want == releve.Base && other.IsCopy() {
 		other = becomes(other, takeover.Waiting)
 	}
+	if want == releve.Backup {
+		own.Lone, other.Mute, other.Receives = true, true, false
+		if other.IsCopy() {
+			other.Phase, other.DataID = takeover.Isolated, "M"
+		}
+	}
 	return own, other
 }
 
 var levels = map[procedure.Order]releve.Level{
-	procedure.UseBase: releve.Base, procedure.UseMirroring: releve.Mirroring, procedure.UseHighAvailability: releve.HighAvailability,
+	procedure.UseBase: releve.Base, procedure.UseMirroring: releve.Mirroring, procedure.UseBackup: releve.Backup,
+	procedure.UseHighAvailability: releve.HighAvailability,
 }
 
 // becomes is a server that begins another phase: what it knows of the term and of the world
@@ -448,6 +472,19 @@ func settle(s procedure.Site) {
 		own, other := s[seat], s[seat.Other()]
 		mirrored := other.Heard && other.Follows() && (other.HasVote() || other.Mute) && own.Level != releve.Base
 		switch {
+		case own.Phase == takeover.Silencing:
+			if own.Line.Closed && own.Line.Gone && other.Follows() {
+				own.Term, other.Term = own.Term+1, own.Term+1
+				own, other = becomes(own, takeover.Waiting), becomes(other, takeover.Serving)
+				own.Owner, other.Owner, other.Serving, other.Vote, other.Mute = seat.Other(), seat.Other(), true, true, false
+				other.PBXAgo = 0
+				s[seat.Other()] = other
+			}
+		case own.RunsAt(releve.Backup) && own.AwaitsCopy() && other.InService():
+			own.Phase, own.DataID, own.Mute, own.Owner, own.Vote = takeover.Isolated, "M", true, seat.Other(), false
+		case own.RunsAt(releve.Backup) && own.InService():
+			own.Mute, own.PBXAgo, own.Gate, own.Lone, own.Spooled = false, 0, true, own.Alone(), 0
+			own.Reception = true
 		case own.Restores():
 			own.Phase, own.Restored = takeover.Promoting, true
 		case own.CopiedBack():
@@ -459,10 +496,14 @@ func settle(s procedure.Site) {
 			}
 			own.Protected = mirrored
 		case own.AwaitsCopy() && other.InService() && other.Level != releve.Base:
-			own.Level, own.Mute = other.Level, other.Level != releve.HighAvailability && seat == releve.Secondary
+			if own.Level = other.Level; own.Level == releve.Backup {
+				own.Phase, own.DataID, own.Mute = takeover.Isolated, "M", true
+				break
+			}
+			own.Mute = other.Level != releve.HighAvailability && seat == releve.Secondary
 			own.Phase, own.Receives, own.Anew = takeover.Following, true, true
 		case own.Follows() && other.InService():
-			own.Vote, own.Spooled, own.OnStandby = !own.Mute, 0, own.HearsPBX() && !own.Mute
+			own.Vote, own.Spooled, own.OnStandby = !own.Mute || other.Moves, 0, own.HearsPBX() && !own.Mute
 		}
 		s[seat] = own
 	}
@@ -474,11 +515,11 @@ var papered = map[releve.Level]procedure.Papers{releve.Mirroring: allThere, rele
 
 var allThere = procedure.Papers{Licence: procedure.Need{Met: true}, Study: procedure.Need{Met: true}}
 
-var whole = map[releve.Level][]string{releve.Base: nil, releve.Mirroring: nil, releve.HighAvailability: nil}
+var whole = map[releve.Level][]string{releve.Base: nil, releve.Mirroring: nil, releve.Backup: nil, releve.HighAvailability: nil}
 
 // roles are all that a server in a seat can be for a procedure.
 func roles(at releve.Seat, level releve.Level) []procedure.Server {
-	mute := at == releve.Secondary && level != releve.HighAvailability
+	muted := at == releve.Secondary && level != releve.HighAvailability
 	var all []procedure.Server
 	serves := func(s *procedure.Server) { s.Serving, s.Gate = true, true }
 	nothing := func(*procedure.Server) {}
@@ -494,6 +535,8 @@ func roles(at releve.Seat, level releve.Level) []procedure.Server {
 		with(aside, func(s *procedure.Server) { s.Released = true }),
 		copied,
 		heard(takeover.Isolated, nothing), // its database does not start
+		heard(takeover.Isolated, func(s *procedure.Server) { s.DataID = "M" }),
+		owns(takeover.Silencing, func(s *procedure.Server) { s.Moves, s.Line.Closed = true, true }),
 		heard(takeover.Following, follows),
 		heard(takeover.Following, func(s *procedure.Server) { follows(s); s.Receives = true }),
 		heard(takeover.Following, func(s *procedure.Server) { follows(s); s.Receives, s.Vote = true, true }),
@@ -501,14 +544,19 @@ func roles(at releve.Seat, level releve.Level) []procedure.Server {
 		for _, spooled := range []int{0, 300} {
 			for _, heard := range []bool{true, false} {
 				for _, ago := range []time.Duration{0, never} {
-					s := seated(s, at)
+					s, mute := seated(s, at), muted
+					if level == releve.Backup {
+						mute = !s.InService()
+					} else if s.Phase == takeover.Silencing {
+						continue
+					}
 					s.Heard, s.PBXAgo, s.Spooled, s.Mute = heard, ago, spooled, mute
 					s.Witness, s.Arbiter, s.Level, s.Lacks, s.Papers = ago != never, releve.Pair, level, whole, papered
 					s.OnStandby = s.OnStandby && !mute
 					if heard {
 						s.Loss.Path = "peer"
 					}
-					if !mute || !s.OnDuty() && !s.Holds() && !(level == releve.Base && s.IsCopy()) {
+					if !mute || level == releve.Backup || !s.OnDuty() && !s.Holds() && !(level == releve.Base && s.IsCopy()) {
 						all = append(all, s)
 					}
 				}
@@ -523,12 +571,12 @@ func roles(at releve.Seat, level releve.Level) []procedure.Server {
 // be (H10), nor those with two votes, nor a vote that left its owner at level mirroring.
 func TestEveryProcedureEndsOrSaysWhy(t *testing.T) {
 	ended := map[string]int{}
-	for _, level := range []releve.Level{releve.HighAvailability, releve.Mirroring, releve.Base} {
-		mute := level != releve.HighAvailability
+	for _, level := range []releve.Level{releve.HighAvailability, releve.Mirroring, releve.Base, releve.Backup} {
+		mute := level == releve.Base || level == releve.Mirroring
 		for _, a := range roles(releve.Main, level) {
 			for _, b := range roles(releve.Secondary, level) {
 				if a.InService() && b.InService() || a.Alone() && b.Holds() ||
-					a.Holds() && b.Alone() || mute && (a.Follows() || a.OnDuty() && !a.Alone()) {
+					a.Holds() && b.Alone() || level == releve.Backup && unlikeBackup(a, b) || mute && (a.Follows() || a.OnDuty() && !a.Alone()) {
 					continue
 				}
 				for name := range procedure.All {
@@ -546,9 +594,30 @@ func TestEveryProcedureEndsOrSaysWhy(t *testing.T) {
 	}
 }
 
+// unlikeBackup: at level backup one server serves alone, or leaves to the other, which follows and has
+// the vote.
+func unlikeBackup(a, b procedure.Server) bool {
+	for _, pair := range [][2]procedure.Server{{a, b}, {b, a}} {
+		leaves, other := pair[0].Phase == takeover.Silencing, pair[1]
+		follows := other.Follows() && other.HasVote() && other.Receives
+		switch {
+		case leaves && !(other.Heard && follows), !leaves && other.Follows():
+			return true
+		case pair[0].InService() && !pair[0].Alone():
+			return true
+		}
+	}
+	return false
+}
+
 func endsOrSaysWhy(t *testing.T, name string, a, b procedure.Server, here releve.Seat, ended map[string]int) {
 	t.Helper()
 	p, s := procedure.All[name], site(a, b)
+	if p.As != nil {
+		if other, meant := p.As(s, here); meant {
+			p = other
+		}
+	}
 	target := p.Target(s, here)
 	if len(p.Before(s, target)) > 0 {
 		ended[name+" refused"]++
@@ -574,7 +643,14 @@ func endsOrSaysWhy(t *testing.T, name string, a, b procedure.Server, here releve
 var ends = map[string]func(target, other procedure.Server) bool{
 	"return": dutyMoved, "switchover": dutyMoved, "drill-takeover": dutyMoved, "drill-return": dutyMoved, "mirror-resume": mirrored,
 	"mirror-rebuild": func(target, other procedure.Server) bool { return mirrored(target, other) && target.Anew },
-	"solo":           commits, "solo-carried": commits,
+	"copy":           func(target, other procedure.Server) bool { return target.Anew && target.Phase == takeover.Isolated },
+	"binding-cleared": func(target, other procedure.Server) bool {
+		return target.Phase != takeover.Silencing && other.Phase != takeover.Silencing
+	},
+	"level-backup": func(target, other procedure.Server) bool {
+		return other.InService() && other.Lone && target.Phase == takeover.Isolated && target.Mute && other.Level == releve.Backup
+	},
+	"solo": commits, "solo-carried": commits,
 	"takeover":        func(target, _ procedure.Server) bool { return target.InService() && target.Gate && target.Reception },
 	"restore":         func(target, other procedure.Server) bool { return target.InService() && target.Gate && other.IsCopy() },
 	"arbiter-pair":    changedTo(releve.Pair),
@@ -591,10 +667,16 @@ var ends = map[string]func(target, other procedure.Server) bool{
 }
 
 func dutyMoved(target, other procedure.Server) bool {
+	if target.RunsAt(releve.Backup) {
+		return target.InService() && target.Reception && (!other.Heard || other.Phase == takeover.Isolated)
+	}
 	return target.InService() && target.Reception && other.Follows() && other.HasVote()
 }
 
 func mirrored(target, other procedure.Server) bool {
+	if target.RunsAt(releve.Backup) {
+		return other.InService() && target.Phase == takeover.Isolated
+	}
 	return other.InService() && target.Follows() && (target.HasVote() || target.Mute)
 }
 

@@ -49,6 +49,9 @@ func mayRestore(s Site, t releve.Seat) []releve.Sentence {
 
 func costOfRestore(s Site, t releve.Seat) []releve.Sentence {
 	own := s[t]
+	if own.RunsAt(releve.Backup) {
+		return append(sinceCopy(s[t.Other()], own), releve.Say("cost-kept", "seat", string(t), "records", strconv.Itoa(own.Spooled)))
+	}
 	return []releve.Sentence{
 		releve.Say("cost-restored", "seat", string(t), "other", string(t.Other()),
 			"bytes", strconv.FormatInt(own.Loss.Behind, 10), "calls", strconv.Itoa(own.Loss.Calls)),

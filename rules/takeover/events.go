@@ -27,6 +27,7 @@ type Event struct {
 	Woke      time.Duration `json:"woke,omitempty"`      // how long this process did not run
 	Reception *bool         `json:"reception,omitempty"` // is our binding of the reception user in place
 	Calls     *bool         `json:"calls,omitempty"`     // can the voice side of this server take a call
+	Line      *Line         `json:"line,omitempty"`      // what became of this server's way to the PBX
 }
 
 // Boot is what a server finds when it starts.
@@ -126,7 +127,13 @@ const (
 
 	UseBase             Command = "use-base"              // the level of the site is to be base
 	UseMirroring        Command = "use-mirroring"         // … mirroring
+	UseBackup           Command = "use-backup"            // … backup
 	UseHighAvailability Command = "use-high-availability" // … high availability
+
+	Renew Command = "renew" // have a newer copy take the place of this one (B1)
+	Move  Command = "move"  // the copy is to follow, for the duty is to move (B2)
+	Clear Command = "clear" // an operator has seen at the PBX that our binding is gone (B3)
+	Stay  Command = "stay"  // the duty is to stay after all
 )
 
 // Job is slow work that the agent carries out; its end comes back as Done.
@@ -145,6 +152,8 @@ const (
 	JobRejoin  Job = "rejoin"  // rewind or clone, then start as a copy
 	JobFollow  Job = "follow"  // stream from the owner
 	JobRestore Job = "restore" // set the data aside and copy the mirror's
+	JobRest    Job = "rest"    // stop receiving, and remember as of when the copy is
+	JobCopy    Job = "copy"    // clone beside the copy that is there, and start the new one in its place
 )
 
 // Done is the end of a job.

@@ -20,11 +20,16 @@ func (m *Machine) oneVoice() bool { return m.RunsAt() != releve.HighAvailability
 func (m *Machine) mirrorsOnly() bool { return m.RunsAt() == releve.Mirroring }
 
 // Mute says that this server has no telephone at its level: the secondary's is closed where the
-// main alone answers (SPEC §2).
-func (m *Machine) Mute() bool { return m.oneVoice() && m.Seat == releve.Secondary }
+// main alone answers (SPEC §2), and at level backup that of whoever is not on duty (B3).
+func (m *Machine) Mute() bool {
+	if m.backsUp() {
+		return !m.speaks()
+	}
+	return m.oneVoice() && m.Seat == releve.Secondary
+}
 
 // soleVoice: an owner that stands still, and nobody else could answer its callers (M5).
-func (m *Machine) soleVoice() bool { return m.oneVoice() && m.Known && m.Owns() }
+func (m *Machine) soleVoice() bool { return m.oneVoice() && !m.backsUp() && m.Known && m.Owns() }
 
 // leftOut: at level base the site is one server, and this one has no part in it.
 func (m *Machine) leftOut() bool {
@@ -42,6 +47,8 @@ func (m *Machine) wantedLevel() (releve.Level, bool) {
 		return releve.Base, true
 	case UseMirroring:
 		return releve.Mirroring, true
+	case UseBackup:
+		return releve.Backup, true
 	case UseHighAvailability:
 		return releve.HighAvailability, true
 	}
@@ -52,7 +59,7 @@ func (m *Machine) wantedLevel() (releve.Level, bool) {
 // that has no telephone there cannot be its owner.
 func (m *Machine) canChangeLevel() bool {
 	want, asked := m.wantedLevel()
-	voice := m.Seat == releve.Main || want == releve.HighAvailability
+	voice := m.Seat == releve.Main || want == releve.HighAvailability || want == releve.Backup
 	return asked && m.Owns() && m.Phase == Serving && want != m.RunsAt() && voice
 }
 

@@ -15,10 +15,12 @@ const (
 	Founding    Phase = "founding"    // the database of a new site is being made
 	Unconfirmed Phase = "unconfirmed" // owner after a restart, not yet confirmed (R6)
 	Serving     Phase = "serving"     // on duty
+	Silencing   Phase = "silencing"   // the duty is to move; its telephone is being closed
 	Handing     Phase = "handing"     // on its way to release the duty
 	Handed      Phase = "handed"      // released; the other takes it
 	Waiting     Phase = "waiting"     // no copy yet; waits for an owner to copy from
 	Rejoining   Phase = "rejoining"   // the copy is being made
+	Copying     Phase = "copying"     // a newer copy is being made beside the one that is there
 	Restoring   Phase = "restoring"   // the owner's lost database is being copied back from the mirror
 	Isolated    Phase = "isolated"    // a copy that streams from nobody
 	Following   Phase = "following"   // the mirror
@@ -30,8 +32,8 @@ const (
 // Phases are all of them.
 func Phases() []Phase {
 	return []Phase{
-		Starting, Founding, Unconfirmed, Serving, Handing, Handed, Promoting,
-		Waiting, Rejoining, Isolated, Following, Deposed, Restoring, Stuck,
+		Starting, Founding, Unconfirmed, Serving, Silencing, Handing, Handed, Promoting,
+		Waiting, Rejoining, Copying, Isolated, Following, Deposed, Restoring, Stuck,
 	}
 }
 
@@ -97,6 +99,7 @@ type Machine struct {
 	waiting
 	telephone
 	dutyState
+	backupState
 }
 
 // New is a server before it has looked at its disk.
@@ -194,6 +197,8 @@ func (m *Machine) observe(e Event) {
 		m.FormerStandby = m.FormerStandby && !m.Reception
 	case e.Calls != nil:
 		m.observeVoice(*e.Calls)
+	case e.Line != nil:
+		m.Line = *e.Line
 	case e.Command == Forget:
 		m.Order = ""
 	case e.Command != "":
@@ -284,7 +289,7 @@ func (m *Machine) observeVoice(well bool) {
 // takes no call before it has heard otherwise (H10).
 func (m *Machine) observeSleep() {
 	m.WokeAt = m.Now
-	if m.Owns() && !m.Vote && (m.Phase == Serving || m.Phase == Unconfirmed) {
+	if m.Owns() && (!m.Vote || m.backsUp()) && (m.Phase == Serving || m.Phase == Unconfirmed) {
 		m.Suspended = true
 	}
 }
@@ -319,10 +324,10 @@ func (m *Machine) observeDone(d Done) {
 		m.observeDatabase(*d.Database)
 	}
 	switch d.Job {
-	case JobCreate, JobRejoin, JobRestore:
+	case JobCreate, JobRejoin, JobRestore, JobCopy:
 		m.DataID = d.DataID
 		m.Boot.Disk, m.Boot.DataID = DiskOurs, d.DataID
-	case JobStart:
+	case JobStart, JobRest:
 		m.Need, m.Mirror = m.DB.Flush, Mirror{} // what was seen before was told by another PostgreSQL
 		m.MirrorAt, m.MovedAt = m.Now, m.Now    // its mirror has time to come back
 	case JobOpen:
@@ -463,7 +468,7 @@ func (m *Machine) Status() Status {
 		Upstream: m.Upstream, Phase: m.Phase, Serving: m.isServing(),
 		Gate: m.Gate, PBXAgo: ago, PBXFor: unbrokenFor, Reception: m.Reception,
 		Standby: m.Users().Standby,
-		Mute:    m.Mute(),
+		Mute:    m.Mute(), Moves: m.Moves, Line: m.Line,
 		Arbiter: m.Arbiter, Incarnation: m.Incarnation, Recall: m.needsVote(), Lone: m.Gate && m.Lone,
 		Level: m.RunsAt(), Chosen: m.Level != "",
 		Lost: m.Owns() && m.Gate && m.Mirror.Lost, Restored: m.Restored, Bereft: m.isBereft(),
@@ -538,6 +543,9 @@ type Users struct {
 // It does so over a restart of its own: what that life has bound is kept then, and not
 // taken ([Machine.OnlyKeepsStandby]), until the reception is bound.
 func (m *Machine) Users() Users {
+	if m.Mute() {
+		return Users{}
+	}
 	switch m.Phase {
 	case Serving, Promoting:
 		return Users{Reception: !m.Suspended, Standby: (m.KeepStandby || m.FormerStandby) && !m.oneVoice()}
@@ -566,7 +574,7 @@ func (m *Machine) Duty() releve.Duty {
 	switch m.Phase {
 	case Serving, Promoting, Restoring:
 		return releve.Active
-	case Isolated, Following:
+	case Isolated, Following, Copying:
 		return releve.Passive
 	}
 	return releve.OutOfService

@@ -39,6 +39,8 @@ type Status struct {
 	Chosen      bool           `json:"chosen,omitempty"`   // … since an operator changed it, and not by its configuration
 	Recall      bool           `json:"recall,omitempty"`   // the owner asks for the vote: the arbiter or the level is to change
 	Mute        bool           `json:"mute,omitempty"`     // it has no telephone, and could not use a vote
+	Line        Line           `json:"line,omitzero"`      // what became of its way to the PBX
+	Moves       bool           `json:"moves,omitempty"`    // an operator moves the duty of this owner: the copy is to follow
 	Lone        bool           `json:"lone,omitempty"`     // the owner's commits wait for no mirror
 	Lost        bool           `json:"lost,omitempty"`     // the owner no longer has the log that the mirror needs (M4)
 	Bereft      bool           `json:"bereft,omitempty"`   // what the owner restored is lost again: the mirror's copy is needed
@@ -81,7 +83,9 @@ func (s Status) Halted() bool { return s.Phase == Stuck }
 func (s Status) AwaitsCopy() bool { return s.Phase == Rejoining || s.Phase == Waiting }
 
 // IsCopy says that its data is a copy, whether it streams or not.
-func (s Status) IsCopy() bool { return s.Phase == Following || s.Phase == Isolated }
+func (s Status) IsCopy() bool {
+	return s.Phase == Following || s.Phase == Isolated || s.Phase == Copying
+}
 
 // Follows says that its copy streams from the owner.
 func (s Status) Follows() bool { return s.Phase == Following }

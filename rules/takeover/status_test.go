@@ -13,7 +13,7 @@ func TestAStatusSaysWhatItsServerIsFor(t *testing.T) {
 	says := map[Phase]string{
 		Unconfirmed: "on-duty", Serving: "on-duty in-service", Promoting: "on-duty copied-back", Restoring: "on-duty restores",
 		Deposed: "aside", Stuck: "aside halted",
-		Waiting: "awaits", Rejoining: "awaits", Following: "copy follows", Isolated: "copy",
+		Waiting: "awaits", Rejoining: "awaits", Following: "copy follows", Isolated: "copy", Copying: "copy",
 	}
 	for _, p := range Phases() {
 		s := Status{Seat: releve.Main, Known: true, Owner: releve.Main, Phase: p, Serving: true, Restored: true}

@@ -66,6 +66,7 @@ var table = []row{
 	{"owner-starts", in(Starting), to(Unconfirmed), found((*Machine).ownerPromoted), start(true)},
 	{"promotion-goes-on", in(Starting), to(Promoting), found((*Machine).knownOwner), say},
 	{"mirror-starts", in(Starting), to(Isolated), found((*Machine).copyWhole), say},
+	{"copy-replaced", in(Starting), to(Isolated), found((*Machine).copyReplaced), (*Machine).takeReplaced},
 	{"mirror-without-copy", in(Starting), to(Waiting), found((*Machine).knows), (*Machine).strikeCopy},
 	{"site-founded", in(Starting, Founding), to(Founding), (*Machine).canFound, begin(JobCreate)},
 	{"copy-wanted", in(Starting), to(Waiting), found((*Machine).isSecondary), say},
@@ -92,6 +93,8 @@ var table = []row{
 	{"solo-by-order", in(Serving, Unconfirmed), stays, (*Machine).soloOrdered, (*Machine).solo},
 	{"arbiter-change-asked", in(Serving), stays, (*Machine).witnessFirstHeard, (*Machine).orderWitness},
 	{"arbiter-changed", in(Serving), stays, (*Machine).mayChangeArbiter, (*Machine).changeArbiter},
+	{"move-begins", in(Serving), stays, (*Machine).moveOrdered, (*Machine).beginMove},
+	{"move-ends", in(Serving), stays, (*Machine).moveOver, (*Machine).endMove},
 	{"level-changed", in(Serving), stays, (*Machine).mayChangeLevel, (*Machine).changeLevel},
 	{"register-updated", anywhere, stays, (*Machine).registerBehind, (*Machine).updateRegister},
 	{"vote-lodged", anywhere, stays, (*Machine).canLodge, (*Machine).lodge},
@@ -101,10 +104,16 @@ var table = []row{
 	{"database-lost", in(Serving), to(Handed), (*Machine).databaseGone, (*Machine).releaseTerm},
 	{"pbx-lost", in(Serving), to(Handed), (*Machine).pbxGone, (*Machine).releaseTerm},
 	{"voice-lost", in(Serving), to(Handed), (*Machine).voiceGone, (*Machine).releaseTerm},
+	{"telephone-left", in(Serving), to(Silencing), (*Machine).leaveOrdered, (*Machine).closeLine},
 	{"duty-given", in(Serving), to(Handing), (*Machine).handOverOrdered, (*Machine).giveDuty},
+	{"binding-cleared", in(Silencing), stays, (*Machine).bindingCleared, (*Machine).noteCleared},
+	{"duty-given-unregistered", in(Silencing), to(Handing), (*Machine).silenced, (*Machine).giveDuty},
+	{"telephone-taken-up", in(Silencing), to(Serving), (*Machine).silentInVain, (*Machine).speakAgain},
+	{"lingering-calls-ended", in(Silencing), stays, (*Machine).lingering, (*Machine).letCallsGo},
 	{"duty-kept", anywhere, stays, (*Machine).handOverVain, forget},
 	{"duty-released", in(Handing), to(Handed, Unconfirmed), (*Machine).idle, (*Machine).releaseTerm},
 	{"term-reopened", in(Handed), to(Unconfirmed), (*Machine).canReopen, (*Machine).reopenTerm},
+	{"duty-confirmed", in(Unconfirmed), stays, (*Machine).dutyConfirmed, (*Machine).confirmDuty},
 	{"owner-confirmed", in(Unconfirmed), to(Serving), (*Machine).ownerConfirmed, say},
 	{"owner-database-starts", in(Unconfirmed, Serving), stays, (*Machine).databaseDown, startAgain(true)},
 	{"gate-opened", in(Serving), stays, (*Machine).gateReady, (*Machine).openGate},
@@ -129,6 +138,11 @@ var table = []row{
 	{"copy-finished", in(Rejoining), to(Isolated), ended(JobRejoin), (*Machine).save},
 	{"copy-failed", in(Rejoining), to(Waiting), (*Machine).idle, say},
 	{"mirror-database-starts", onCopy, to(Isolated), (*Machine).copyDown, startAgain(false)},
+	{"copy-renewal-begins", in(Isolated), to(Copying), (*Machine).copyOrdered, (*Machine).renewCopy},
+	{"copy-renewed", in(Copying), to(Isolated), ended(JobCopy), (*Machine).copyRenewed},
+	{"copy-renewal-abandoned", in(Copying), to(Isolated), (*Machine).copyAbandoned, (*Machine).abandonCopy},
+	{"copy-not-renewed", in(Copying), to(Isolated), (*Machine).idle, say},
+	{"copy-rests", onCopy, to(Isolated), (*Machine).needsRest, (*Machine).restCopy},
 	{"mirror-follows", onCopy, to(Following), (*Machine).canFollow, begin(JobFollow)},
 	{"stop-asked", anywhere, stays, (*Machine).stopOrdered, saving(Durable.Abdicate)},
 	{"abdication-asked", anywhere, stays, (*Machine).abdicationOrdered, (*Machine).abdicateByOrder},
@@ -296,6 +310,7 @@ func (m *Machine) fence() []Action {
 func (m *Machine) loseDuty() {
 	m.Job, m.Failed, m.Gate, m.Lone, m.Unsafe = NoJob, NoJob, false, false, false
 	m.Suspended, m.WithoutDuty, m.KeepStandby, m.FormerStandby = false, false, false, false
+	m.Moves = false
 	m.DB, m.Confirmed, m.Regained = Database{}, false, 0
 }
 
@@ -500,7 +515,7 @@ func (m *Machine) broken() bool {
 	if !m.canGiveBack() || m.Job != NoJob {
 		return false
 	}
-	if m.Phase == Waiting || m.Phase == Stuck || m.oneVoice() {
+	if m.Phase == Waiting || m.Phase == Stuck || m.keepsVote() {
 		return true // it could not use the vote
 	}
 	if !m.isMirror() || m.otherGone() {
@@ -520,7 +535,7 @@ func (m *Machine) otherGone() bool { return !m.otherHeard() || m.Other.Released 
 func (m *Machine) canHandVote() bool {
 	o := m.Other
 	ready := !m.Witnessed() || m.registerMine() && m.Register.Alone && m.Confirmed
-	return m.mirrorFollowing() && !m.oneVoice() && !o.Mute && m.Vote && !m.Released && !m.changing() && ready &&
+	return m.mirrorFollowing() && !m.keepsVote() && (!o.Mute || m.moving()) && m.Vote && !m.Released && !m.changing() && ready &&
 		o.Owner == m.Seat && o.Incarnation == m.Incarnation
 }
 
@@ -562,18 +577,20 @@ func (m *Machine) handOverFailed() bool {
 
 // canHandOver: the mirror holds the vote and is there to take the duty (R17).
 func (m *Machine) canHandOver() bool {
-	return m.Phase == Serving && !m.Suspended && m.Known && !m.Vote && m.otherVotes()
+	return m.Phase == Serving && !m.Suspended && m.mirrorHolds()
 }
+
+func (m *Machine) mirrorHolds() bool { return m.Known && !m.Vote && m.otherVotes() }
 
 // Relievable: a database that is only slow is still better than none, unless there is
 // another that has all of it: an owner can hand over, and a mirror can give the vote back.
-func (m *Machine) Relievable() bool { return !m.Owns() || m.canHandOver() }
+func (m *Machine) Relievable() bool { return !m.Owns() || m.canHandOver() && !m.backsUp() }
 
 // pbxGone: the PBX is silent to us and answers the other, for as long. A silence that was
 // the other's too is that of a PBX which restarts, and somebody is the first to hear it again.
 // Both clocks measure it: one that stood still took a silence that the other knows of for none.
 func (m *Machine) pbxGone() bool {
-	if !m.canHandOver() {
+	if !m.canHandOver() || m.backsUp() {
 		return false
 	}
 	told := m.Other.PBXAgo + m.Now - m.OtherAt // what the other told has an age of its own
@@ -586,14 +603,14 @@ func (m *Machine) pbxSilent() bool {
 	return m.PBXAt > 0 && !m.PBX.Heard && m.PBX.Ago+m.Now-m.PBXAt >= pbxLost && m.Now-m.WokeAt >= pbxLost
 }
 
-func (m *Machine) databaseGone() bool { return m.canHandOver() && !m.DB.Up }
+func (m *Machine) databaseGone() bool { return m.canHandOver() && !m.backsUp() && !m.DB.Up }
 
 func (m *Machine) voiceGone() bool {
-	return m.canHandOver() && m.VoiceDown && m.Now-m.VoiceAt >= time.Second
+	return m.canHandOver() && !m.backsUp() && m.VoiceDown && m.Now-m.VoiceAt >= time.Second
 }
 
 func (m *Machine) handOverVain() bool    { return m.Order == HandOver && m.Job == NoJob }
-func (m *Machine) handOverOrdered() bool { return m.handOverVain() && m.canHandOver() }
+func (m *Machine) handOverOrdered() bool { return m.handOverVain() && m.canHandOver() && !m.backsUp() }
 
 // giveDuty is the orderly way: the store is closed and PostgreSQL stopped, so
 // that the mirror has everything and no rewind is needed afterwards.
@@ -638,7 +655,7 @@ func (m *Machine) reopenTerm() []Action {
 // ownerConfirmed: with the vote the owner is alone and may open; without it, only
 // once the mirror has flushed past the end of our recovery (R6).
 func (m *Machine) ownerConfirmed() bool {
-	return !m.Suspended && m.mayOpen()
+	return !m.Suspended && m.mayOpen() && (!m.backsUp() || m.confirmedByPeer())
 }
 
 // mayOpen holds for the gate of each start of PostgreSQL: what it recovered can be
@@ -717,7 +734,7 @@ func (m *Machine) rebuildOrdered() bool {
 // it is copied anew by itself (M4). What the owner said before the copy was finished it said
 // of the one before; and for a moment afterwards, for it looks now and then.
 func (m *Machine) tooOld() bool {
-	idle := m.isMirror() && m.Job == NoJob && !m.Holds() && !m.stopping() && !m.DB.Streaming
+	idle := m.isMirror() && m.Job == NoJob && !m.Holds() && !m.stopping() && !m.DB.Streaming && !m.backsUp()
 	lost := m.otherOwns() && m.Other.Serving && m.Other.Gate && m.Other.Lost
 	return idle && lost && m.OtherAt > m.CopiedAt && m.Now-m.StreamLost > streamGone
 }
@@ -763,7 +780,7 @@ func (m *Machine) copyDown() bool { return !m.Owns() && m.databaseDown() }
 func (m *Machine) canFollow() bool {
 	o := m.Other
 	idle := m.Phase == Isolated || m.Phase == Following && m.Failed == JobFollow
-	return idle && m.DB.Up && m.retryable(JobFollow) && m.otherHeard() && o.Known &&
+	return idle && (!m.backsUp() || m.moving()) && m.DB.Up && m.retryable(JobFollow) && m.otherHeard() && o.Known &&
 		o.Owner == o.Seat && o.Term == m.Term && o.Promotion.Done && o.Promotion.ID == m.Upstream && !o.Released
 }
 
@@ -1004,15 +1021,21 @@ func (m *Machine) orderVain() bool {
 	case Solo:
 		return !m.soloOrdered()
 	case Take:
-		return !m.takeOrdered() && !m.promotionOrdered()
+		return !m.takeOrdered() && !m.promotionOrdered() && !m.copyAbandoned() && !m.dutyConfirmed()
 	case Abdicate:
 		return !m.canGiveBack()
 	case Restore:
 		return !m.restoreOrdered()
 	case UsePair, UseWitness:
 		return !m.canChangeArbiter()
-	case UseBase, UseMirroring, UseHighAvailability:
+	case UseBase, UseMirroring, UseBackup, UseHighAvailability:
 		return !m.canChangeLevel()
+	case Renew:
+		return !m.copyOrdered()
+	case Move:
+		return !m.moveOrdered()
+	case Clear, Stay:
+		return m.Phase != Silencing
 	}
 	return false
 }

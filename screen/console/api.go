@@ -170,7 +170,7 @@ func (s *Server) procedure(w http.ResponseWriter, r *http.Request) {
 	wish := view.Wish{
 		Name:   r.PathValue("name"),
 		DryRun: query.Get("dry-run") == "true", OtherIsOff: query.Get("other-is-off") == "true",
-		WithoutStudy: query.Get("without-study"),
+		WithoutStudy: query.Get("without-study"), By: query.Get("by"),
 	}
 	if r.ContentLength != 0 {
 		if err := json.NewDecoder(r.Body).Decode(&wish.Abdication); err != nil {

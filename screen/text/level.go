@@ -32,7 +32,6 @@ func Levels(l view.Levels, lang releve.Language) string {
 	if len(l.Papers) > 0 {
 		b.WriteString("\n" + Papers(l.Papers, lang))
 	}
-	fmt.Fprintf(&b, "\n%s\n", say(releve.Say("level-not-built")))
 	return b.String()
 }
 

@@ -14,6 +14,7 @@ type Wish struct {
 	OtherIsOff bool // his word that the other server is off
 	// WithoutStudy is his name, where he answers for a level that no study comes before.
 	WithoutStudy string
+	By           string      // his name, where his word is kept with it
 	Abdication   *Abdication // the other's word, which he brought; nil: none
 }
 

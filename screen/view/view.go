@@ -67,6 +67,8 @@ type Server struct {
 	Witness       bool              `json:"witness"` // the witness answers it
 	Levels        []releve.LevelFit `json:"levels,omitempty"`
 	Version       releve.Version    `json:"version,omitzero"`
+	Copied        time.Time         `json:"copied,omitzero"`      // at level backup: as of when its copy is, zero: not known, or it has none
+	SinceCopy     int               `json:"since_copy,omitempty"` // at level backup: calls that only this server's database holds
 }
 
 // MirrorState is how the copy of the database is.
@@ -79,6 +81,7 @@ const (
 	MirrorCloning    MirrorState = "cloning"
 	MirrorAway       MirrorState = "away"
 	MirrorNone       MirrorState = "none" // the level has none
+	MirrorCopy       MirrorState = "copy" // at rest: what it holds is as of its server's Copied
 )
 
 // Mirror is the copy and its distance.

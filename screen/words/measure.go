@@ -30,6 +30,18 @@ func Number(lang releve.Language, n int64) string {
 	return sign + digits
 }
 
+// moment writes a time of RFC 3339 by the machine's own clock, to the minute; what is none, as it is.
+func moment(lang releve.Language, s string) string {
+	at, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return s
+	}
+	if lang == releve.French {
+		return at.Local().Format("02/01/2006 à 15:04")
+	}
+	return at.Local().Format("2 January 2006, 15:04")
+}
+
 // decimal writes one digit after the point, none where it is 0.
 func decimal(lang releve.Language, x float64) string {
 	s := strings.TrimSuffix(strconv.FormatFloat(x, 'f', 1, 64), ".0")

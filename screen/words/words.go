@@ -23,6 +23,7 @@ func helpers(lang releve.Language) template.FuncMap {
 	return template.FuncMap{
 		"duration": func(s string) string { return duration(lang, s) },
 		"bytes":    func(s string) string { return size(lang, s) },
+		"moment":   func(s string) string { return moment(lang, s) },
 		"count":    func(n, one, many string) string { return count(lang, n, one, many) },
 	}
 }

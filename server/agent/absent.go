@@ -46,6 +46,9 @@ func (Absent) RegisterNow() {}
 // BindingThere is not known.
 func (a Absent) BindingThere(context.Context) (bool, error) { return false, a.Why }
 
+// State is closed, and nothing of it was ever at the PBX.
+func (a Absent) State() takeover.Line { return takeover.Line{Closed: true, Gone: true} }
+
 // TestCall is not possible.
 func (a Absent) TestCall(context.Context, string, bool) (releve.TestCall, error) {
 	return releve.TestCall{}, a.Why

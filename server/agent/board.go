@@ -44,6 +44,8 @@ type board struct {
 	vain     vain                       // the last job that was tried, if it failed
 	standing map[string]releve.Sentence // what lasts, by what it is about
 	licences *view.Licences
+	copied   time.Time // as of when the copy is that lies here at rest
+	since    int       // calls that are not in the other's copy
 
 	readiness *view.Readiness // nil: nobody has looked
 }
@@ -147,6 +149,57 @@ func (b *board) licensed() *view.Licences {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.licences
+}
+
+// CopyAt is told as of when the copy is that lies here at rest, the zero time where there is none.
+func (f *Front) CopyAt(at time.Time) {
+	if f.board.keepCopied(at) {
+		f.changed.announce()
+	}
+}
+
+func (b *board) keepCopied(at time.Time) (other bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	other = !b.copied.Equal(at)
+	b.copied = at
+	return other
+}
+
+func (b *board) copiedAt() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.copied
+}
+
+// SinceCopy is told how many calls this server's database has since the other's copy.
+func (f *Front) SinceCopy(calls int) {
+	if f.board.keepSince(calls) {
+		f.changed.announce()
+	}
+}
+
+func (b *board) keepSince(calls int) (other bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	other = b.since != calls
+	b.since = calls
+	return other
+}
+
+func (b *board) sinceCopy() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.since
+}
+
+// OtherCopyAt is as of when the other server's copy is, as it last said; zero while it is not heard.
+func (f *Front) OtherCopyAt() time.Time {
+	m, _, heard := f.board.theirs()
+	if !heard {
+		return time.Time{}
+	}
+	return m.Server.Copied
 }
 
 func (b *board) add(e view.Event) {
@@ -305,7 +358,8 @@ func (a *Agent) server(m takeover.Machine) view.Server {
 		Registered: a.registered(), ChannelsBusy: load.Busy, Channels: load.Channels,
 		WithoutDuty: a.withoutDuty(m), SpoolWaiting: a.parts.Spool.Waiting(), SpoolStands: a.board.undrained(),
 		CallsOffered: load.Offered, CallsAnswered: load.Answered, CallsRefused: load.Refused,
-		Doing: a.doing(m), Witness: m.WitnessHeard(), Levels: a.parts.Site.Levels, Version: a.version(), Notices: slices.Concat(load.Notices, a.board.notices()),
+		Doing: a.doing(m), Witness: m.WitnessHeard(), Levels: a.parts.Site.Levels, Version: a.version(),
+		Copied: a.board.copiedAt(), SinceCopy: a.board.sinceCopy(), Notices: slices.Concat(load.Notices, a.board.notices()),
 	}
 }
 
@@ -315,8 +369,16 @@ func (a *Agent) withoutDuty(m takeover.Machine) bool {
 	return m.WithoutDuty || m.RunsAt() != releve.HighAvailability && m.Phase != takeover.Starting && m.Stance() == takeover.NoDuty
 }
 
-// mute says that a seat has no telephone: the secondary below high availability (SPEC §2).
+// mute says that a seat has no telephone: the secondary below high availability (SPEC §2), and at level
+// backup whoever is not on duty.
 func mute(m takeover.Machine, seat releve.Seat) bool {
+	switch {
+	case m.RunsAt() != releve.Backup:
+	case seat == m.Seat:
+		return m.Mute()
+	default:
+		return m.Other.Mute
+	}
 	return m.RunsAt() != releve.HighAvailability && seat == releve.Secondary
 }
 
@@ -432,7 +494,7 @@ func (a *Agent) mirrorView(m takeover.Machine) view.Mirror {
 	if last := a.board.verified; last.Data != "" && last.Data == m.Other.DataID {
 		v.VerifiedAt, v.Differences = last.At, last.Differences
 	}
-	if m.Phase == takeover.Rejoining {
+	if m.Phase == takeover.Rejoining || m.Phase == takeover.Copying {
 		v.Progress = a.board.progress // told to the owner too: both screens show the copy (U1)
 	}
 	if !m.Gate || !m.Mirror.Streaming {
@@ -466,16 +528,18 @@ func (a *Agent) siteMirror(m takeover.Machine, other Message, heard bool) view.M
 	if v.State == "" {
 		v.State = view.MirrorAway
 	}
-	switch takeover.Rejoining {
-	case m.Phase:
+	switch {
+	case copies(m.Phase):
 		v.State, v.Progress = view.MirrorCloning, a.mirrorView(m).Progress
-	case other.Status.Phase:
-		if heard {
-			v.State, v.Progress = view.MirrorCloning, other.Mirror.Progress
-		}
+	case copies(other.Status.Phase) && heard:
+		v.State, v.Progress = view.MirrorCloning, other.Mirror.Progress
+	case m.RunsAt() == releve.Backup && v.State == view.MirrorAway:
+		v.State = view.MirrorCopy
 	}
 	return v
 }
+
+func copies(p takeover.Phase) bool { return p == takeover.Rejoining || p == takeover.Copying }
 
 // word is the one word on the screen with its reason (V2).
 func word(m takeover.Machine, s view.Site) (view.Word, releve.Sentence) {
@@ -484,6 +548,8 @@ func word(m takeover.Machine, s view.Site) (view.Word, releve.Sentence) {
 		return wordOfOneVoice(m, s)
 	case releve.Base:
 		return wordOfOneServer(s)
+	case releve.Backup:
+		return wordOfBackup(m, s)
 	}
 	active, passive := s.Main, s.Secondary
 	if s.Owner == releve.Secondary {
@@ -581,6 +647,34 @@ func wordOfOneServer(s view.Site) (view.Word, releve.Sentence) {
 		return view.NotProtected, s.Main.Processing.Why
 	}
 	return view.NotProtected, releve.Say("why-base", "seat", string(s.Main.Seat))
+}
+
+// wordOfBackup is the word where the second server has a copy at rest: the service could go on there,
+// and what came since the copy could not (SPEC §2).
+func wordOfBackup(m takeover.Machine, s view.Site) (view.Word, releve.Sentence) {
+	active, passive := s.Main, s.Secondary
+	if s.Owner == releve.Secondary {
+		active, passive = passive, active
+	}
+	word, why := wordOfMain(active, passive.SpoolWaiting)
+	switch {
+	case word == view.Stopped && m.Phase == takeover.Unconfirmed && !passive.Heard:
+		return word, releve.Say("why-stopped-unconfirmed", "seat", string(active.Seat), "other", string(passive.Seat))
+	case word == view.Stopped:
+		return word, releve.Say("why-stopped-backup", "seat", string(active.Seat), "other", string(passive.Seat))
+	case word != "":
+		return word, why
+	case !passive.Heard:
+		return view.NotProtected, releve.Say("why-other-silent", "seat", string(passive.Seat))
+	case passive.Data.State == releve.TierDegraded:
+		return view.NotProtected, passive.Data.Why
+	case active.Processing.State != releve.TierWell:
+		return view.NotProtected, active.Processing.Why
+	case passive.Copied.IsZero() || s.Mirror.State != view.MirrorCopy:
+		return view.NotProtected, releve.Say("why-backup-no-copy", "seat", string(passive.Seat))
+	}
+	return view.NotProtected, releve.Say("why-backup", "seat", string(active.Seat), "other", string(passive.Seat),
+		"at", passive.Copied.Format(time.RFC3339), "calls", itoa(active.SinceCopy))
 }
 
 // wordOfMain is what comes before all else where the main alone answers: whether it does, and where

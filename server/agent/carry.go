@@ -177,6 +177,15 @@ func (a *Agent) perform(ctx context.Context, act takeover.Action, m takeover.Mac
 		if err == nil {
 			done.Database, err = a.look(ctx)
 		}
+	case takeover.JobCopy:
+		if done.DataID, err = a.parts.Database.Renew(ctx, a.progress); err == nil {
+			var restless error
+			if done.Database, restless = a.rest(ctx); restless != nil { // the copy is there, and is started again
+				a.Log.Warn("the newer copy was not put to rest", "err", restless)
+			}
+		}
+	case takeover.JobRest:
+		done.Database, err = a.rest(ctx)
 	case takeover.JobRestore:
 		done.DataID, err = a.parts.Ward.Restore(ctx, a.progress)
 		if err == nil {
@@ -184,6 +193,16 @@ func (a *Agent) perform(ctx context.Context, act takeover.Action, m takeover.Mac
 		}
 	}
 	return done, err
+}
+
+// rest puts the copy to rest.
+func (a *Agent) rest(ctx context.Context) (*takeover.Database, error) {
+	at, err := a.parts.Database.Rest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.board.keepCopied(at)
+	return a.look(ctx)
 }
 
 var errSlept = releve.Known("this process was stopped in the middle: whether the duty is still here must be heard first", "cause-slept")

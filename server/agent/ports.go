@@ -37,6 +37,11 @@ type Database interface {
 	// Rejoin makes the data a copy of the other's, by rewinding or cloning, and
 	// leaves it running and consistent. What would be lost is set aside and said.
 	Rejoin(context.Context, takeover.Promotion, func(releve.Sentence, *releve.Progress)) (releve.DataID, error)
+	// Renew makes a newer copy of the other's data beside the one that is there, and starts it in its
+	// place. When it fails, the one that was there is there again, stopped.
+	Renew(context.Context, func(releve.Sentence, *releve.Progress)) (releve.DataID, error)
+	// Rest has the copy receive no more, and remembers as of when it is; zero where that is not known.
+	Rest(context.Context) (time.Time, error)
 	Checkpoint(context.Context) error
 }
 
@@ -94,8 +99,14 @@ type Link interface {
 	Command(ctx context.Context, name string, args map[string]string, emit func(view.Procedure)) error
 }
 
-// Telephone is this server's link to the PBX.
+// Telephone is this server's link to the PBX, open or closed.
 type Telephone interface {
+	Way
+	State() takeover.Line
+}
+
+// Way is an open link to the PBX.
+type Way interface {
 	Options(context.Context) error                                            // the PBX answered
 	CheckOther(context.Context, releve.CheckQuestion) (takeover.Reply, error) // over SIP, past the PBX
 	Keep(takeover.Users)                                                      // bound from now on; never waits

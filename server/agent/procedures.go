@@ -56,6 +56,7 @@ func (a *Agent) saidBy(word Message) procedure.Server {
 	return procedure.Server{
 		Lacks: lacks, Version: word.Server.Version,
 		Status: word.Status, Copy: word.Status.DataID, OnStandby: slices.Contains(word.Server.Registered, a.parts.Site.StandbyUser),
+		Copied: word.Server.Copied, SinceCopy: word.Server.SinceCopy, Now: time.Now().UTC(),
 		Down: word.Server.Data.State == releve.TierDown, Witness: word.Server.Witness,
 	}
 }
@@ -89,6 +90,8 @@ func (g guided) Order(ctx context.Context, at releve.Seat, o procedure.Order, br
 		return g.testCallAt(ctx, at)
 	case procedure.FirstCall:
 		return g.firstCallAt(ctx, at)
+	case procedure.ProveItself:
+		return g.proveAt(ctx, at)
 	case procedure.CarryWord:
 		g.Carry(ctx, brought)
 		return found, nil
@@ -130,7 +133,8 @@ func (a *Agent) orderAt(ctx context.Context, at releve.Seat, order string) error
 func (a *Agent) Order(ctx context.Context, order string) error {
 	switch takeover.Command(order) {
 	case takeover.Rejoin, takeover.Rebuild, takeover.HandOver, takeover.Restore, takeover.Solo, takeover.Take, takeover.UsePair, takeover.UseWitness,
-		takeover.UseBase, takeover.UseMirroring, takeover.UseHighAvailability:
+		takeover.UseBase, takeover.UseMirroring, takeover.UseBackup, takeover.UseHighAvailability,
+		takeover.Renew, takeover.Move, takeover.Clear, takeover.Stay:
 		a.send(ctx, takeover.Event{Command: takeover.Command(order)})
 		return nil
 	}
@@ -143,6 +147,20 @@ func (a *Agent) testCallAt(ctx context.Context, at releve.Seat) (releve.Sentence
 	}
 	var found releve.Sentence
 	err := a.parts.Link.Command(ctx, string(procedure.TestCall), nil, func(p view.Procedure) {
+		if len(p.Steps) > 0 && p.Steps[0].Found != nil {
+			found = *p.Steps[0].Found
+		}
+	})
+	return found, err
+}
+
+// proveAt has a server that is on duty call the reception itself: at level backup nobody else has a
+// telephone (B4).
+func (a *Agent) proveAt(ctx context.Context, at releve.Seat) (found releve.Sentence, err error) {
+	if at == a.Settings.Seat {
+		return a.Prove(ctx)
+	}
+	err = a.parts.Link.Command(ctx, string(procedure.ProveItself), nil, func(p view.Procedure) {
 		if len(p.Steps) > 0 && p.Steps[0].Found != nil {
 			found = *p.Steps[0].Found
 		}
@@ -163,7 +181,23 @@ func (a *Agent) TestCall(ctx context.Context) (releve.Sentence, error) {
 	if err != nil {
 		return releve.Sentence{}, fmt.Errorf("the test call to %s failed: %w", a.parts.Site.Reception, err)
 	}
-	if must := a.Settings.Seat.Other(); call.Known && call.By != must {
+	return a.answeredBy(call, a.Settings.Seat.Other())
+}
+
+// Prove calls the reception as the reception's own user, and says what it heard: this server must
+// have answered.
+func (a *Agent) Prove(ctx context.Context) (releve.Sentence, error) {
+	ctx, cancel := context.WithTimeout(ctx, testLimit)
+	defer cancel()
+	call, err := a.parts.Telephone.TestCall(ctx, rand.Text(), true)
+	if err != nil {
+		return releve.Sentence{}, fmt.Errorf("the test call to %s failed: %w", a.parts.Site.Reception, err)
+	}
+	return a.answeredBy(call, a.Settings.Seat)
+}
+
+func (a *Agent) answeredBy(call releve.TestCall, must releve.Seat) (releve.Sentence, error) {
+	if call.Known && call.By != must {
 		return releve.Sentence{}, releve.Known(fmt.Sprintf(
 			"the test call to %s was answered by %s, and the %s server took none", a.parts.Site.Reception, call.AnsweredBy, must),
 			"cause-test-elsewhere", "number", a.parts.Site.Reception, "by", call.AnsweredBy, "seat", string(must))

@@ -20,6 +20,12 @@ func (a *Agent) Carried(ctx context.Context, order string, show func(view.Proced
 			show(view.Procedure{Name: order, Steps: []view.ProcedureStep{{State: "done", Found: &found}}})
 		}
 		return err
+	case takeover.Command(procedure.ProveItself):
+		found, err := a.Prove(ctx)
+		if err == nil {
+			show(view.Procedure{Name: order, Steps: []view.ProcedureStep{{State: "done", Found: &found}}})
+		}
+		return err
 	case takeover.Solo, takeover.Take:
 		return fmt.Errorf("%w: %q rests on an operator's word, which is given on the server itself", guide.ErrUnknown, order)
 	}

@@ -345,6 +345,9 @@ func (a *Agent) watchVoice(ctx context.Context) {
 			there := now
 			a.send(ctx, takeover.Event{Reception: &there})
 		}
+		if now := a.parts.Telephone.State(); now != a.Machine().Line {
+			a.send(ctx, takeover.Event{Line: &now})
+		}
 		a.board.spooled(a.parts.Spool.Waiting())
 		a.afterSleep(ctx)
 		a.changed.announce()

@@ -37,12 +37,20 @@ type PostgreSQL interface {
 	Clone(ctx context.Context, source netip.AddrPort, id releve.DataID, progress func(done, total int64)) error
 	DropReplaced() error // what earlier clones replaced
 
+	// CloneBeside clones and verifies beside the data that is there; Exchange puts one in the other's
+	// place in one step, and back again; DropBeside removes what is not in place.
+	CloneBeside(ctx context.Context, source netip.AddrPort, id releve.DataID, progress func(done, total int64)) error
+	Exchange() error
+	DropBeside() error
+	Rest(context.Context) (time.Time, error) // it receives no more; as of when it is
+
 	// RestoreBeside copies the mirror and keeps the old data; RestoreOver removes it.
 	RestoreBeside(
 		ctx context.Context, mirror netip.AddrPort, id releve.DataID, progress func(done, total int64),
 	) (aside string, err error)
 	RestoreOver(ctx context.Context, mirror netip.AddrPort, id releve.DataID, progress func(done, total int64)) error
 	CatchUpWith(ctx context.Context, mirror netip.AddrPort) error
+	CatchUpWithOwner(ctx context.Context, owner netip.AddrPort) error
 }
 
 // Say is told what is done, and how far it is.

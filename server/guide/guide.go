@@ -97,16 +97,26 @@ func (g *Guide) Run(ctx context.Context, w view.Wish, brought takeover.Return, e
 	if !known {
 		return fmt.Errorf("%w: %q", ErrUnknown, w.Name)
 	}
-	if g.server.OtherRuns() || !g.take() {
-		return ErrRunning
+	if p.As != nil {
+		if other, meant := p.As(g.server.Site(), g.server.Seat()); meant {
+			p = other
+		}
 	}
-	defer g.leave()
+	if !p.Beside {
+		if g.server.OtherRuns() || !g.take() {
+			return ErrRunning
+		}
+		defer g.leave()
+	}
 	r := run{server: g.server, p: p, wish: w, brought: brought}
 	if w.DryRun {
 		r.show = emit
 		return r.run(ctx)
 	}
 	r.show = func(v view.Procedure) { g.keep(v); emit(v) }
+	if p.Beside {
+		r.show = emit
+	}
 	g.server.Explain(releve.Info, releve.Say("event-procedure-began", "procedure", w.Name))
 	err := r.run(ctx)
 	if err != nil {
@@ -153,6 +163,13 @@ func (r *run) run(ctx context.Context) error {
 	if r.p.Forced && !r.wish.DryRun && !r.wish.OtherIsOff {
 		why := r.say("before-word-needed")
 		return r.end(&why, ErrNotAllowed)
+	}
+	if r.p.Named && !r.wish.DryRun {
+		if r.wish.By == "" {
+			why := r.say("before-name-needed")
+			return r.end(&why, ErrNotAllowed)
+		}
+		r.server.Explain(releve.Info, releve.Say("event-word-given", "procedure", r.p.Name, "by", r.wish.By))
 	}
 	if !r.wish.DryRun {
 		r.server.Warned(r.sheet.shown.Costs)
@@ -286,6 +303,9 @@ func (r *run) carry(ctx context.Context, i int, s procedure.Step) error {
 			if err := r.order(ctx, i, s); err != nil {
 				return err
 			}
+		}
+		if s.Waits != nil {
+			r.sheet.Waits(i, s.Waits(r.site(), r.target))
 		}
 		if p := r.server.Progress(r.p.OwnCopy); p != nil {
 			r.sheet.Advance(i, p)

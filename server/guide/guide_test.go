@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +23,7 @@ import (
 
 // world is the main of a site that makes its copy anew a second after an order.
 type world struct {
+	mu        sync.Mutex // of what several procedures change
 	site      procedure.Site
 	otherRuns bool
 	orders    []procedure.Order
@@ -48,6 +50,8 @@ func mirrored() *world {
 func (w *world) Seat() releve.Seat { return releve.Main }
 func (w *world) Site() procedure.Site {
 	site := procedure.Site{releve.Main: w.site[releve.Main], releve.Secondary: w.site[releve.Secondary]}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if mirror := site[releve.Secondary]; !w.obeyed.IsZero() && time.Since(w.obeyed) >= 0 {
 		mirror.Copy = "anew"
 		site[releve.Secondary] = mirror
@@ -66,10 +70,14 @@ func (w *world) Vouched(level releve.Level, name string) error {
 }
 func (w *world) Shown() {}
 func (w *world) Explain(severity releve.Severity, what releve.Sentence) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.explained = append(w.explained, string(severity)+" "+what.Code)
 }
 
 func (w *world) Order(_ context.Context, _ releve.Seat, o procedure.Order, _ takeover.Return) (releve.Sentence, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.orders = append(w.orders, o)
 	if w.refuses != nil {
 		return releve.Sentence{}, w.refuses
@@ -78,7 +86,11 @@ func (w *world) Order(_ context.Context, _ releve.Seat, o procedure.Order, _ tak
 	return w.found, nil
 }
 
-func (w *world) Withdraw(_ context.Context, o procedure.Order) { w.withdrawn = append(w.withdrawn, o) }
+func (w *world) Withdraw(_ context.Context, o procedure.Order) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.withdrawn = append(w.withdrawn, o)
+}
 
 // A procedure gives its orders where they belong, once each, and shows each step as it goes.
 // While it runs no other does, and what was shown of it does not change any more.

@@ -47,6 +47,19 @@ func (s *Sheet) Advance(i int, p *releve.Progress) {
 // Found says what the i-th step has shown. It is shown with the step's end.
 func (s *Sheet) Found(i int, what releve.Sentence) { s.shown.Steps[i].Found = &what }
 
+// Waits says what the i-th step waits for that only a person can do, nothing where there is none.
+func (s *Sheet) Waits(i int, what releve.Sentence) {
+	step := &s.shown.Steps[i]
+	if now := step.Found; what.Code == "" && now == nil || now != nil && now.Code == what.Code {
+		return
+	}
+	step.Found = nil
+	if what.Code != "" {
+		step.Found = &what
+	}
+	s.Show()
+}
+
 // Finding adds something that is wrong to the i-th step.
 func (s *Sheet) Finding(i int, what releve.Sentence) {
 	step := &s.shown.Steps[i]

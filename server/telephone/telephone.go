@@ -19,9 +19,10 @@ var ErrClosed = releve.Known("this server has no telephone at the level of the s
 
 // Line is an open telephone.
 type Line interface {
-	agent.Telephone
+	agent.Way
 	overflow.Telephone
 	Held() takeover.Users // whose bindings the PBX may still have
+	Gone() bool           // the PBX showed the binding of the reception, and shows it no more
 	Serve()               // begins to hear what comes
 	Run(context.Context)  // keeps the users bound until the context ends, then gives back what is still ours
 	Close() error
@@ -42,6 +43,7 @@ type Switch struct {
 	parts   Parts
 	mu      sync.Mutex
 	line    Line           // nil while it is closed
+	gone    bool           // what the last one that was closed said of its binding
 	users   takeover.Users // what the agent wants bound
 	serving bool
 
@@ -62,7 +64,7 @@ func (s *Switch) Open() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.line = line
+	s.line, s.gone = line, false
 	line.Keep(s.users)
 	if s.serving {
 		line.Serve()
@@ -189,8 +191,12 @@ func (s *Switch) close(line Line) time.Duration {
 	if bound || s.parts.Calls() > 0 {
 		return closeLook
 	}
+	gone := line.Gone()
 	s.end()
 	s.end = func() {}
+	s.mu.Lock()
+	s.gone = gone
+	s.mu.Unlock()
 	if err := s.Close(); err != nil {
 		s.parts.Explain(releve.Warning, releve.Say("event-telephone-close", "why", releve.Reason(err)))
 	}
@@ -206,7 +212,7 @@ func (s *Switch) current() Line {
 }
 
 // way is the open line, or nobody.
-func (s *Switch) way() agent.Telephone {
+func (s *Switch) way() agent.Way {
 	if line := s.current(); line != nil {
 		return line
 	}
@@ -238,6 +244,14 @@ func (s *Switch) Bound() takeover.Users {
 		return line.Held()
 	}
 	return s.way().Bound()
+}
+
+// State is whether it is closed, and what the PBX showed of its binding then. One that was never open
+// since this process began has seen nothing.
+func (s *Switch) State() takeover.Line {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return takeover.Line{Closed: s.line == nil, Gone: s.line == nil && s.gone}
 }
 
 // RegisterNow is for users that are wanted.

@@ -22,13 +22,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // fakeLine is an open telephone, which tells what becomes of it.
 type fakeLine struct {
 	agent.Absent
-	held                    atomic.Bool
+	held, gone              atomic.Bool
 	served, running, closed atomic.Bool
 	kept                    atomic.Value
 }
 
 func (l *fakeLine) Keep(u takeover.Users)                             { l.kept.Store(u) }
 func (l *fakeLine) Held() takeover.Users                              { return takeover.Users{Standby: l.held.Load()} }
+func (l *fakeLine) Gone() bool                                        { return l.gone.Load() }
 func (l *fakeLine) Serve()                                            { l.served.Store(true) }
 func (l *fakeLine) Ask(context.Context) (code int, c bool, err error) { return 200, false, nil }
 func (l *fakeLine) Call(context.Context, string) (releve.TestCall, error) {
@@ -217,6 +218,31 @@ func TestATelephoneThatCannotBeOpened(t *testing.T) {
 		synctest.Wait()
 		if said, shown := w.told(); len(w.opened()) != 1 || shown.Code != "" || len(said) != 2 {
 			t.Errorf("%d lines, told %v, shown %v", len(w.opened()), said, shown)
+		}
+	})
+}
+
+// What became of a telephone is known when it is closed, and forgotten when it is opened again.
+func TestWhatBecameOfATelephone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.mute.Store(true)
+		s := w.run(t)
+		if got := s.State(); got != (takeover.Line{Closed: true}) {
+			t.Errorf("of one that was never open: %+v", got)
+		}
+		for _, gone := range []bool{true, false} {
+			w.level(false)
+			if got := s.State(); got != (takeover.Line{}) {
+				t.Errorf("of an open one: %+v", got)
+			}
+			line := w.opened()[len(w.opened())-1]
+			line.held.Store(false)
+			line.gone.Store(gone)
+			w.level(true)
+			if got := s.State(); got != (takeover.Line{Closed: true, Gone: gone}) {
+				t.Errorf("of a closed one, whose binding was seen gone (%v): %+v", gone, got)
+			}
 		}
 	})
 }

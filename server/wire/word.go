@@ -100,6 +100,14 @@ type Status struct {
 	Lost        bool           `json:"lost,omitempty"`
 	Bereft      bool           `json:"bereft,omitempty"`
 	Restored    bool           `json:"restored,omitempty"`
+	Moves       bool           `json:"moves,omitempty"`
+	Line        Line           `json:"line,omitzero"`
+}
+
+// Line is a [takeover.Line].
+type Line struct {
+	Closed bool `json:"closed"`
+	Gone   bool `json:"gone"`
 }
 
 // Candidate is a [takeover.Candidate].
@@ -126,7 +134,7 @@ func statusOf(s takeover.Status) Status {
 		Serving: s.Serving, Gate: s.Gate, PBXAgo: s.PBXAgo, PBXFor: s.PBXFor, Reception: s.Reception,
 		Standby: s.Standby, Spooled: s.Spooled,
 		Arbiter: s.Arbiter, Incarnation: s.Incarnation, Level: s.Level, Chosen: s.Chosen, Recall: s.Recall,
-		Mute: s.Mute, Lone: s.Lone, Lost: s.Lost,
+		Mute: s.Mute, Moves: s.Moves, Line: Line(s.Line), Lone: s.Lone, Lost: s.Lost,
 		Bereft: s.Bereft, Restored: s.Restored,
 	}
 }
@@ -140,7 +148,7 @@ func (s Status) meant() takeover.Status {
 		Serving: s.Serving, Gate: s.Gate, PBXAgo: s.PBXAgo, PBXFor: s.PBXFor, Reception: s.Reception,
 		Standby: s.Standby, Spooled: s.Spooled,
 		Arbiter: s.Arbiter, Incarnation: s.Incarnation, Level: s.Level, Chosen: s.Chosen, Recall: s.Recall,
-		Mute: s.Mute, Lone: s.Lone, Lost: s.Lost,
+		Mute: s.Mute, Moves: s.Moves, Line: takeover.Line(s.Line), Lone: s.Lone, Lost: s.Lost,
 		Bereft: s.Bereft, Restored: s.Restored,
 	}
 }
@@ -169,6 +177,8 @@ type Server struct {
 	Witness       bool              `json:"witness"`
 	Levels        []releve.LevelFit `json:"levels,omitempty"`
 	Version       releve.Version    `json:"version,omitzero"`
+	Copied        time.Time         `json:"copied,omitzero"`
+	SinceCopy     int               `json:"since_copy,omitempty"`
 }
 
 // Mirror is the copy as a server sees it.

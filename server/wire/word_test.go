@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+	"time"
 
 	known "releve/rules/version"
 )
@@ -50,6 +51,7 @@ func TestAWordOfAVersionBefore(t *testing.T) {
 	}
 	now.Edition, now.Kept, now.Upon.Edition = 0, false, 0
 	now.Procedure.Needs, now.Proof.Needs = nil, nil
+	now.Status.Moves, now.Status.Line, now.Server.Copied, now.Server.SinceCopy = false, Line{}, time.Time{}, 0 // of level backup
 	for version := 3; version >= 2; version-- {
 		var before Word
 		if err := json.Unmarshal(read(t, fmt.Sprintf("version%d/everything.json", version)), &before); err != nil {

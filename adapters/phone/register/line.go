@@ -24,6 +24,8 @@ type Line struct {
 	mu      sync.Mutex
 	current *Registration
 	held    bool   // the PBX may have a binding of ours
+	shown   bool   // it showed the last one that was made
+	gone    bool   // … and shows it no more, since it was taken away
 	refused string // the refusal last said, owned by the registration's goroutine
 }
 
@@ -112,9 +114,10 @@ func (l *Line) away(ctx context.Context, leave func(context.Context, Registrar, 
 	defer stop()
 	left.Go(func() {
 		leave(leaving, l.pbx, l.account, l.log)
+		gone := l.shownGone(leaving)
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.held = l.held && leaving.Err() != nil
+		l.held, l.gone = l.held && leaving.Err() != nil, gone
 	})
 	return l.until(ctx, true)
 }
@@ -128,7 +131,7 @@ func (l *Line) registration() *Registration {
 func (l *Line) begin() *Registration {
 	r := NewRegistration(l.pbx, l.account, RegistrationOptions{May: l.allowed, On: l.said, Log: l.log})
 	l.mu.Lock()
-	l.current, l.held = r, true
+	l.current, l.held, l.shown, l.gone = r, true, false, false
 	l.mu.Unlock()
 	r.Start()
 	return r
@@ -165,6 +168,27 @@ func (l *Line) Held() bool {
 	return l.held
 }
 
+// Gone says that the PBX showed our binding while it stood, and shows it no more (RFC 3261 §10.2.3).
+func (l *Line) Gone() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.gone
+}
+
+// shownGone looks once more, at a PBX that shows what it holds.
+func (l *Line) shownGone(ctx context.Context) bool {
+	l.mu.Lock()
+	shown := l.shown
+	l.mu.Unlock()
+	if !shown {
+		return false
+	}
+	limit, done := context.WithTimeout(ctx, attemptLimit)
+	defer done()
+	all, err := l.pbx.Bindings(limit, l.account)
+	return err == nil && !slices.ContainsFunc(all, isOwn)
+}
+
 // Doubt says that the PBX may have forgotten the binding.
 func (l *Line) Doubt() {
 	if r := l.registration(); r != nil {
@@ -174,6 +198,11 @@ func (l *Line) Doubt() {
 
 // said tells the operator of the first refusal of a kind, and of its end.
 func (l *Line) said(e RegistrationEvent) {
+	if e.Outcome == Bound {
+		l.mu.Lock()
+		l.shown = e.shown
+		l.mu.Unlock()
+	}
 	kind := fmt.Sprint(e.Code, e.Asks)
 	switch {
 	case e.Outcome == Refused && kind != l.refused:

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"releve"
 )
 
 // wishes is a PBX that takes what a line sends, and tells in which order.
@@ -83,6 +85,79 @@ func TestALineLeavesNothingBehind(t *testing.T) {
 				if got := pbx.told(); got != c.want {
 					t.Errorf("%q, not %q", got, c.want)
 				}
+			})
+		})
+	}
+}
+
+// showing is a PBX with one binding of ours, which it shows or does not.
+type showing struct {
+	mu                   sync.Mutex
+	bound                bool
+	hides, keeps, silent bool // shows nobody; answers a removal and removes nothing; refuses to show
+}
+
+func (r *showing) Bindings(context.Context, Account) ([]Binding, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.silent && !r.bound:
+		return nil, &StatusError{Code: 500, Request: "REGISTER"}
+	case r.hides || !r.bound:
+		return nil, nil
+	}
+	return []Binding{{URI: "sip:reception@127.0.0.1", Own: true}}, nil
+}
+
+func (r *showing) Register(ctx context.Context, a Account) (Registered, error) {
+	r.mu.Lock()
+	r.bound = true
+	r.mu.Unlock()
+	all, err := r.Bindings(ctx, a)
+	return Registered{Expires: a.Expires, At: time.Now(), Bindings: all}, err
+}
+
+func (r *showing) Unregister(context.Context, Account) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bound = r.keeps
+	return nil
+}
+
+// A binding is gone when a PBX that showed it shows it no more. What a PBX never showed, or still
+// shows, or will not say, proves nothing (SPEC B3).
+func TestABindingIsSeenGone(t *testing.T) {
+	for name, c := range map[string]struct {
+		pbx    *showing
+		wishes []bool
+		gone   bool
+	}{
+		"it shows what it holds":     {&showing{}, []bool{true, false}, true},
+		"it was never to be bound":   {&showing{}, []bool{false}, false},
+		"it is bound":                {&showing{}, []bool{true}, false},
+		"it is bound again":          {&showing{}, []bool{true, false, true}, false},
+		"it shows nobody":            {&showing{hides: true}, []bool{true, false}, false},
+		"it removes nothing":         {&showing{keeps: true}, []bool{true, false}, false},
+		"it will not show it now":    {&showing{silent: true}, []bool{true, false}, false},
+		"it was bound and left once": {&showing{}, []bool{true, false, true, false}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				explain := func(releve.Severity, releve.Sentence) {}
+				always := func(bool, bool) bool { return true }
+				l := NewLine(c.pbx, Account{User: "reception", Expires: time.Minute}, always, explain, slog.New(slog.DiscardHandler))
+				ctx, cancel := context.WithCancel(t.Context())
+				var ended sync.WaitGroup
+				ended.Go(func() { l.Run(ctx) })
+				for _, on := range c.wishes {
+					l.Want(on)
+					time.Sleep(10 * time.Second)
+				}
+				if l.Gone() != c.gone {
+					t.Errorf("seen gone: %v", l.Gone())
+				}
+				cancel()
+				ended.Wait()
 			})
 		})
 	}

@@ -104,7 +104,7 @@ func (c *Client) Wish(ctx context.Context, w view.Wish, show func(view.Procedure
 		}
 	}
 	query := url.Values{"dry-run": {strconv.FormatBool(w.DryRun)}, "other-is-off": {strconv.FormatBool(w.OtherIsOff)},
-		"without-study": {w.WithoutStudy}}
+		"without-study": {w.WithoutStudy}, "by": {w.By}}
 	return c.follow(ctx, "/api/procedures/"+url.PathEscape(w.Name), query, word, show)
 }
 
