@@ -15,6 +15,7 @@ import (
 
 const (
 	lookEach  = time.Second
+	idleEach  = 5 * time.Second // at another level, which may change
 	countEach = 5 * time.Second
 
 	// again is the pause after a copy that came to nothing, doubled each time.
@@ -69,8 +70,11 @@ func New(o Options) *Keeper {
 // Run keeps the copy until ctx ends.
 func (k *Keeper) Run(ctx context.Context) {
 	for {
-		k.look(ctx)
-		timer := time.NewTimer(releve.UntilBeat(time.Now(), lookEach))
+		each := idleEach
+		if k.look(ctx) {
+			each = lookEach
+		}
+		timer := time.NewTimer(releve.UntilBeat(time.Now(), each))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -80,12 +84,14 @@ func (k *Keeper) Run(ctx context.Context) {
 	}
 }
 
-func (k *Keeper) look(ctx context.Context) {
+// look does what is to be done now, and says whether the site runs at level backup.
+func (k *Keeper) look(ctx context.Context) bool {
 	m := k.Front.Machine()
 	switch {
 	case m.RunsAt() != releve.Backup:
 		k.none()
 		k.Front.SinceCopy(0)
+		return false
 	case m.Owns():
 		k.none()
 		k.count(ctx)
@@ -93,6 +99,7 @@ func (k *Keeper) look(ctx context.Context) {
 		k.Front.SinceCopy(0)
 		k.tend(ctx, m)
 	}
+	return true
 }
 
 // none: there is no copy here to be kept.
