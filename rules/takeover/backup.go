@@ -63,9 +63,11 @@ func (m *Machine) speaks() bool {
 }
 
 // confirmedByPeer: at level backup a server goes on with the duty that it remembers once the other
-// says that it has none, or an operator says that it is off (B3).
+// says that it has none and its telephone is closed, or an operator says that it is off (B3). One that
+// was relieved remembers a duty too, of a term before.
 func (m *Machine) confirmedByPeer() bool {
-	return m.Confirmed || m.otherHeard() && m.Other.Level == releve.Backup && !m.Other.Owns()
+	o := m.Other
+	return m.Confirmed || m.otherHeard() && o.Level == releve.Backup && !o.OnDuty() && o.Line.Closed
 }
 
 // moveOrdered: an operator wants the copy to follow, for the duty is to move.

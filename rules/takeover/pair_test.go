@@ -188,6 +188,17 @@ func (p *pair) job(s *simulated, a Action) {
 		done.DataID, done.Database = s.dataID, s.look()
 	case JobFollow:
 		s.joined, s.follows = true, true
+	case JobCopy:
+		if !p.link || o.pg != "primary" {
+			done.Failed = "there is nothing to copy from"
+			break
+		}
+		s.dataID, s.rows, s.tl = releve.NewDataID(), o.rows, o.tl
+		s.pg, s.joined, s.follows = "copy", false, false
+		done.DataID, done.Database = s.dataID, s.look()
+	case JobRest:
+		s.pg, s.joined, s.follows = "copy", false, false
+		done.Database = s.look()
 	}
 	p.event(s, Event{Done: &done})
 }
