@@ -43,7 +43,7 @@ var (
 	}
 	dutyTaken = Step{ // one that remembers a duty is not on it before an operator says so
 		Code: "step-taken", Order: TakeDuty, At: itself, Limit: time.Minute,
-		Done: func(s Site, t releve.Seat) bool { return s[t].OnDuty() && s[t].Phase != takeover.Unconfirmed },
+		Done: func(s Site, t releve.Seat) bool { return s[t].OnDuty() && !s[t].Mute },
 	}
 	dutyThere = Step{
 		Code: "step-duty", Limit: time.Minute,

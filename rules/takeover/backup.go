@@ -53,21 +53,24 @@ func (m *Machine) moving() bool {
 }
 
 // speaks says that this server has the telephone of level backup: the one on duty has it, and a
-// server has the duty by its peer's word, or an operator's.
+// server has the duty by what was decided in this life of it, by its peer's word, or an operator's.
 func (m *Machine) speaks() bool {
 	switch m.Phase {
 	case Serving, Promoting, Restoring:
-		return m.Owns()
+		return m.Owns() && m.Confirmed
 	}
 	return false
 }
+
+// unconfirmed: at level backup it went on with a duty that it remembers, and nobody has confirmed it yet.
+func (m *Machine) unconfirmed() bool { return m.backsUp() && m.Owns() && !m.Confirmed }
 
 // confirmedByPeer: at level backup a server goes on with the duty that it remembers once the other
 // says that it has none and its telephone is closed, or an operator says that it is off (B3). One that
 // was relieved remembers a duty too, of a term before.
 func (m *Machine) confirmedByPeer() bool {
 	o := m.Other
-	return m.Confirmed || m.otherHeard() && o.Level == releve.Backup && !o.OnDuty() && o.Line.Closed
+	return m.backsUp() && m.Owns() && m.Vote && m.otherHeard() && o.Level == releve.Backup && !o.OnDuty() && o.Line.Closed
 }
 
 // moveOrdered: an operator wants the copy to follow, for the duty is to move.
@@ -182,8 +185,18 @@ func (m *Machine) speakAgain() []Action {
 	return []Action{{Kind: Tell}}
 }
 
+// dutyKnown: the peer confirms what this server went on with after a start.
+func (m *Machine) dutyKnown() bool { return !m.Confirmed && m.confirmedByPeer() }
+
+func (m *Machine) knowDuty() []Action {
+	m.Confirmed = m.Confirmed || m.backsUp()
+	return say(m)
+}
+
 // dutyConfirmed: an operator says that the other server is off, and that this one is to go on.
-func (m *Machine) dutyConfirmed() bool { return m.canForce(Take) && m.backsUp() && m.Owns() && m.Vote }
+func (m *Machine) dutyConfirmed() bool {
+	return m.canForce(Take) && m.backsUp() && m.Owns() && m.Vote && !m.Confirmed
+}
 
 func (m *Machine) confirmDuty() []Action {
 	m.Order, m.Confirmed = "", true

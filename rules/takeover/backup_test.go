@@ -199,7 +199,7 @@ func TestLevelBackupNeedsEachOfItsRules(t *testing.T) {
 	}{
 		"the telephone is closed first":       {"duty-given-unregistered", func(m *Machine) bool { return m.Job == NoJob && m.mirrorHolds() }},
 		"the binding is seen gone":            {"duty-given-unregistered", func(m *Machine) bool { return m.Line.Closed && m.Job == NoJob && m.mirrorHolds() }},
-		"the peer confirms a remembered duty": {"owner-confirmed", func(m *Machine) bool { return !m.Suspended && m.mayOpen() }},
+		"the peer confirms a remembered duty": {"owner-confirmed", func(m *Machine) bool { return !m.Suspended && m.Vote }},
 		"who was relieved gives way":          {"duty-lost", func(*Machine) bool { return false }},
 	} {
 		t.Run(without, func(t *testing.T) {

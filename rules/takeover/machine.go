@@ -476,7 +476,7 @@ func (m *Machine) Status() Status {
 }
 
 func (m *Machine) isServing() bool {
-	return (m.Phase == Serving || m.Phase == Promoting) && !m.Suspended
+	return (m.Phase == Serving || m.Phase == Promoting) && !m.Suspended && !m.unconfirmed()
 }
 
 // StanceKind is what this server does with a call.
@@ -571,6 +571,9 @@ func (m *Machine) OnlyKeepsStandby() bool {
 
 // Duty is the word of SPEC §1 for what this server does.
 func (m *Machine) Duty() releve.Duty {
+	if m.unconfirmed() {
+		return releve.OutOfService
+	}
 	switch m.Phase {
 	case Serving, Promoting, Restoring:
 		return releve.Active

@@ -113,8 +113,9 @@ var table = []row{
 	{"duty-kept", anywhere, stays, (*Machine).handOverVain, forget},
 	{"duty-released", in(Handing), to(Handed, Unconfirmed), (*Machine).idle, (*Machine).releaseTerm},
 	{"term-reopened", in(Handed), to(Unconfirmed), (*Machine).canReopen, (*Machine).reopenTerm},
-	{"duty-confirmed", in(Unconfirmed), stays, (*Machine).dutyConfirmed, (*Machine).confirmDuty},
-	{"owner-confirmed", in(Unconfirmed), to(Serving), (*Machine).ownerConfirmed, say},
+	{"duty-confirmed", in(Unconfirmed, Promoting, Serving), stays, (*Machine).dutyConfirmed, (*Machine).confirmDuty},
+	{"duty-confirmed-by-peer", in(Promoting, Serving), stays, (*Machine).dutyKnown, (*Machine).knowDuty},
+	{"owner-confirmed", in(Unconfirmed), to(Serving), (*Machine).ownerConfirmed, (*Machine).knowDuty},
 	{"owner-database-starts", in(Unconfirmed, Serving), stays, (*Machine).databaseDown, startAgain(true)},
 	{"gate-opened", in(Serving), stays, (*Machine).gateReady, (*Machine).openGate},
 	{"gate-opened-alone", in(Serving), stays, (*Machine).opensInVain, (*Machine).openGate},
@@ -655,14 +656,14 @@ func (m *Machine) reopenTerm() []Action {
 // ownerConfirmed: with the vote the owner is alone and may open; without it, only
 // once the mirror has flushed past the end of our recovery (R6).
 func (m *Machine) ownerConfirmed() bool {
-	return !m.Suspended && m.mayOpen() && (!m.backsUp() || m.confirmedByPeer())
+	return !m.Suspended && (m.mayOpen() || m.confirmedByPeer())
 }
 
 // mayOpen holds for the gate of each start of PostgreSQL: what it recovered can be
 // read at once, and must not be seen before the mirror has it (R6).
 func (m *Machine) mayOpen() bool {
 	if m.Vote {
-		return !m.Witnessed() || m.Confirmed
+		return !m.Witnessed() && !m.backsUp() || m.Confirmed
 	}
 	return m.Issued && m.DB.Up && !m.DB.InRecovery && m.Job == NoJob && m.mirrorStreaming() && m.Mirror.Flush >= m.Need &&
 		m.otherHeard() && m.Other.Term == m.Term && m.Other.Owner == m.Seat && m.Other.DataID == m.Candidate.DataID
@@ -836,6 +837,7 @@ func (m *Machine) become(d Durable, err error) []Action {
 	}
 	took := m.Waiters > 0
 	m.Durable, m.KeepStandby = d, true
+	m.Confirmed = m.Confirmed || m.backsUp()
 	m.Gate, m.WithoutDuty, m.Waiters = false, false, 0
 	return append(m.save(), Action{Kind: Answer, Took: took})
 }
@@ -1067,7 +1069,9 @@ func (m *Machine) keptCopyNeeded() bool {
 // beginRestore strikes the lost data out before anything happens to it (R2).
 func (m *Machine) beginRestore() []Action {
 	m.Order = ""
+	known := m.Confirmed
 	m.loseDuty()
+	m.Confirmed = known && m.backsUp() // the telephone goes on answering
 	m.Durable = m.Strike()
 	actions := append([]Action{{Kind: Fence}}, m.save()...)
 	return append(actions, begin(JobRestore)(m)...)

@@ -658,7 +658,7 @@ func wordOfBackup(m takeover.Machine, s view.Site) (view.Word, releve.Sentence) 
 	}
 	word, why := wordOfMain(active, passive.SpoolWaiting)
 	switch {
-	case word == view.Stopped && m.Phase == takeover.Unconfirmed && !passive.Heard:
+	case word == view.Stopped && m.Owns() && m.Mute() && !passive.Heard:
 		return word, releve.Say("why-stopped-unconfirmed", "seat", string(active.Seat), "other", string(passive.Seat))
 	case word == view.Stopped:
 		return word, releve.Say("why-stopped-backup", "seat", string(active.Seat), "other", string(passive.Seat))
