@@ -258,7 +258,7 @@ func (a *App) makeLicences() {
 	c := a.config
 	a.licences = licences.New(licences.Options{
 		Dir: filepath.Join(c.Site.Data, "licences"), Site: c.Site.ID, Issuers: licence.Built(), Link: a.peer, Front: a.front, Log: a.log,
-		Boot: a.front.Now, Place: c.Place(), Faller: faller{a},
+		Boot: a.front.Now, Place: c.Place(), Faller: agent.Faller{Agent: a.agent},
 		Runs: func() licence.Running {
 			m := a.front.Machine()
 			return licence.Running{Level: m.RunsAt(), Channels: c.SIP.Channels}

@@ -64,6 +64,12 @@ func (c *Cluster) DropBeside() error {
 	return nil
 }
 
+// Replayed is how far a copy has come.
+func (c *Cluster) Replayed(ctx context.Context) (releve.LSN, error) {
+	p, err := c.Position(ctx)
+	return p.Replay, err
+}
+
 // CopiedAt is as of when a copy at rest is, zero where nobody has written it. It is read from beside
 // the data, PostgreSQL running or not.
 func (c *Cluster) CopiedAt() (time.Time, error) {

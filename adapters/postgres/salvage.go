@@ -71,11 +71,25 @@ func (c *Cluster) AdvanceSalvageSlot(ctx context.Context) error {
 	if err != nil || !m.InSync() {
 		return err
 	}
-	to := m.Flush - min(m.Flush, slotMargin)
+	return c.advanceSalvageSlot(ctx, m.Flush)
+}
+
+// CopyRests moves the slot to where a copy that rests has come, forward only: what the copy lacks is
+// what salvage would look for.
+func (c *Cluster) CopyRests(ctx context.Context, at releve.LSN) error {
+	p, err := c.Position(ctx)
+	if err != nil || p.InRecovery {
+		return err
+	}
+	return c.advanceSalvageSlot(ctx, min(at, p.Flush))
+}
+
+func (c *Cluster) advanceSalvageSlot(ctx context.Context, has releve.LSN) error {
+	to := has - min(has, slotMargin)
 	if releve.LSN(c.advanced.Load()) == to {
 		return nil
 	}
-	err = c.inDatabase(ctx, advanceLimit, func(ctx context.Context, conn *pgx.Conn) error {
+	err := c.inDatabase(ctx, advanceLimit, func(ctx context.Context, conn *pgx.Conn) error {
 		moved, err := conn.Exec(ctx, `
 SELECT pg_replication_slot_advance(slot_name, least($2::text::pg_lsn, confirmed_flush_lsn + $3::bigint::numeric))
 FROM pg_replication_slots

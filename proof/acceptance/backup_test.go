@@ -83,6 +83,8 @@ func hostOf(seat releve.Seat) string {
 func copyRenewed(t *testing.T, s *site) {
 	load := s.callIn(t, listeners(5))
 	load.waitGreeted(t, 10, time.Time{})
+	s.main.execute(t, "SET synchronous_commit = local; "+ // nobody follows, and this session has no right to be alone
+		"CREATE TABLE much AS SELECT repeat(md5(g::text), 60) AS t FROM generate_series(1, 2000) AS g; DROP TABLE much")
 	before := s.main.mustView(t).Secondary.Copied
 	said := s.secondary.mustRun(t, "copy")
 	s.waitBackup(t, s.main)
@@ -92,6 +94,10 @@ func copyRenewed(t *testing.T, s *site) {
 	}
 	calls := load.finish(t)
 	checkGreeted(t, calls, s.main)
+	kept, err := s.main.query("SELECT (pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn) < 2000000)::text FROM pg_replication_slots WHERE slot_name = 'releve_salvage'")
+	if err != nil || len(kept) != 1 || kept[0] != "true" {
+		t.Errorf("the log that a salvage would read begins before the copy: %v, %v", kept, err)
+	}
 }
 
 func dutyPermuted(t *testing.T, s *site) {
@@ -123,6 +129,12 @@ func mainDead(t *testing.T, s *site) {
 	since := load.finish(t)
 	checkGreeted(t, since, s.main)
 	s.checkRecorded(t, s.main, since)
+	eventually(t, 10*time.Second, "the page says what the copy lacks", func() error {
+		if n := s.secondary.mustView(t).Main.SinceCopy; n < len(since) {
+			return fmt.Errorf("%d calls of %d", n, len(since))
+		}
+		return nil
+	})
 	if err := s.main.kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -154,6 +166,9 @@ func mainDead(t *testing.T, s *site) {
 		}
 		return s.closed(s.main)
 	})
+	s.secondary.stop() // it remembers a duty, and so does the main, of a term before
+	s.secondary.start(t)
+	eventually(t, 20*time.Second, "the secondary goes on with its duty", func() error { return s.pbx.registered("reception", secondaryHost) })
 	said = s.main.mustRun(t, "return")
 	t.Logf("back:\n%s", said)
 	s.waitBackup(t, s.main)

@@ -16,7 +16,7 @@ import (
 const (
 	lookEach  = time.Second
 	idleEach  = 5 * time.Second // at another level, which may change
-	countEach = 5 * time.Second
+	countEach = 2 * time.Second
 
 	// again is the pause after a copy that came to nothing, doubled each time.
 	again   = 10 * time.Minute

@@ -42,7 +42,8 @@ type PostgreSQL interface {
 	CloneBeside(ctx context.Context, source netip.AddrPort, id releve.DataID, progress func(done, total int64)) error
 	Exchange() error
 	DropBeside() error
-	Rest(context.Context) (time.Time, error) // it receives no more; as of when it is
+	Rest(context.Context) (time.Time, error)      // it receives no more; as of when it is
+	Replayed(context.Context) (releve.LSN, error) // how far a copy has come
 
 	// RestoreBeside copies the mirror and keeps the old data; RestoreOver removes it.
 	RestoreBeside(

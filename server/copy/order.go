@@ -14,8 +14,17 @@ import (
 // and the history of that timeline.
 const prepareCopy = "prepare-copy"
 
+// copyRests is the word that a copy receives no more, and how far it has come (SPEC B6).
+const copyRests = "copy-at-rest"
+
+// Rested is that word.
+type Rested struct {
+	At releve.LSN `json:"at"`
+}
+
 // Source is the PostgreSQL that is copied from.
 type Source interface {
+	CopyRests(context.Context, releve.LSN) error
 	RoomToBeCopied() error
 	RenewSlot(context.Context) error
 	Checkpoint(context.Context) error
@@ -39,9 +48,16 @@ func readPrepared(line json.RawMessage, forks *[]releve.Fork) error {
 
 // Desk prepares this server for the other's copy.
 func Desk(own Source) order.Desk {
-	return order.Desk{prepareCopy: func(ctx context.Context, _ json.RawMessage, emit order.Emit) error {
-		return prepared(ctx, own, emit)
-	}}
+	return order.Desk{
+		prepareCopy: func(ctx context.Context, _ json.RawMessage, emit order.Emit) error { return prepared(ctx, own, emit) },
+		copyRests: func(ctx context.Context, args json.RawMessage, _ order.Emit) error {
+			var rested Rested
+			if err := json.Unmarshal(args, &rested); err != nil {
+				return err
+			}
+			return own.CopyRests(ctx, rested.At)
+		},
+	}
 }
 
 func prepared(ctx context.Context, own Source, emit order.Emit) error {

@@ -2,11 +2,13 @@ package copy
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"releve"
+	"releve/server/order"
 )
 
 // Renew makes a newer copy of the other's data beside the one that is there (SPEC B1). That one keeps
@@ -53,6 +55,13 @@ func (c *Copier) Rest(ctx context.Context) (time.Time, error) {
 	}
 	if err != nil {
 		c.Log.Warn("the copy rests with what it has", "err", err)
+	}
+	has, err := c.PostgreSQL.Replayed(limit)
+	if err == nil {
+		err = c.Link.Command(limit, copyRests, order.Args(Rested{At: has}), func(json.RawMessage) error { return nil })
+	}
+	if err != nil {
+		c.Log.Info("the other server keeps more log than this copy lacks", "err", err)
 	}
 	return c.PostgreSQL.Rest(ctx)
 }

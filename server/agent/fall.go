@@ -1,4 +1,4 @@
-package app
+package agent
 
 import (
 	"context"
@@ -8,26 +8,27 @@ import (
 	"releve/screen/view"
 )
 
-// faller has the level of the site fall to what is licensed, by the procedure with which an operator
+// Faller has the level of the site fall to what is licensed, by the procedure with which an operator
 // changes it.
-type faller struct{ *App }
+type Faller struct{ *Agent }
 
 // Ready: the main is on duty here, the site is well, and no procedure runs on either server. So a
 // fall is in nobody's way: a takeover, a return or a repair comes first.
-func (f faller) Ready() bool {
-	m := f.front.Machine()
-	if !m.Owns() || m.Phase != takeover.Serving || !f.front.OtherHeard() {
+func (f Faller) Ready() bool {
+	m := f.Machine()
+	if !m.Owns() || m.Phase != takeover.Serving || !f.OtherHeard() {
 		return false
 	}
-	site := f.agent.View()
+	site := f.View()
 	running := site.Procedure != nil && site.Procedure.Finished.IsZero()
 	return !running && (site.Word == view.Protected || site.Level == releve.Backup)
 }
 
-func (f faller) Fall(ctx context.Context, to releve.Level) error {
+// Fall changes the level, and gives the sentence of what keeps it from that.
+func (f Faller) Fall(ctx context.Context, to releve.Level) error {
 	wish := view.Wish{Name: "level-" + string(to)}
 	var last view.Procedure
-	err := f.agent.Wish(ctx, wish, takeover.Return{}, func(p view.Procedure) { last = p })
+	err := f.Wish(ctx, wish, takeover.Return{}, func(p view.Procedure) { last = p })
 	if err != nil && last.Failed != nil {
 		return &releve.Fault{Cause: err, Why: *last.Failed}
 	}
