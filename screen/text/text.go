@@ -121,11 +121,14 @@ func (p *page) servers() {
 // wires are the lines from the PBX to those servers that have a telephone, their middles
 // at left and right.
 func (p *page) wires(left, right int) string {
-	end, to := "┐", right
-	if mute(p.site.Secondary) { // the main always has one
-		end, to = "┘", (left+right)/2
+	begin, end, from, to := "┌", "┐", left, right
+	switch middle := (left + right) / 2; {
+	case mute(p.site.Secondary):
+		end, to = "┘", middle
+	case mute(p.site.Main):
+		begin, from = "└", middle
 	}
-	return strings.Repeat(" ", left) + "┌" + strings.Repeat("─", to-left-1) + end
+	return strings.Repeat(" ", from) + begin + strings.Repeat("─", to-from-1) + end
 }
 
 // mute says that a server has no telephone.

@@ -407,6 +407,10 @@ func (a *Agent) doing(m takeover.Machine) releve.Sentence {
 	switch m.Phase {
 	case takeover.Serving, takeover.Following:
 		return releve.Sentence{}
+	case takeover.Isolated:
+		if m.RunsAt() == releve.Backup && m.DB.Up {
+			return releve.Sentence{} // that is what a copy does there
+		}
 	case takeover.Waiting:
 		if apart(m, m.Seat) {
 			return releve.Say("phase-apart")

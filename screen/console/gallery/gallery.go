@@ -30,7 +30,7 @@ func States(now time.Time) []State {
 		protected(now), takingOver(now), takenOver(now), withoutDuty(now), mainAway(now), secondaryAway(now),
 		catchingUp(now), cloning(now), returning(now), returned(now),
 		failed(now), stuck(now), stopped(now), mayNotTakeOver(now), begins(now),
-		mirroring(now), base(now), databaseAway(now), alone(now), witnessSilent(now), unlicensed(now), notReady(now),
+		mirroring(now), base(now), backup(now), databaseAway(now), alone(now), witnessSilent(now), unlicensed(now), notReady(now),
 	}
 	for i := range made {
 		made[i].Site.Events = stamped(made[i].Site.Events, now)
@@ -388,6 +388,23 @@ func base(now time.Time) State {
 		event(4*time.Minute, releve.Main, releve.Warning, "rule-level-changed", "other", "secondary"),
 	}
 	return State{"base", s, calls(now, releve.Main)}
+}
+
+// backup is a site of that level after a switchover: the secondary answers, and the main has the copy.
+func backup(now time.Time) State {
+	s := mirroring(now).Site
+	s.Main, s.Secondary = s.Secondary, s.Main
+	s.Main.Seat, s.Secondary.Seat = releve.Main, releve.Secondary
+	s.Level, s.Seat, s.Owner, s.Word, s.Term = releve.Backup, releve.Secondary, releve.Secondary, view.NotProtected, 4
+	s.Secondary.Registered = []string{reception}
+	s.Main.Copied, s.Secondary.SinceCopy = now.Add(-5*time.Hour), 212
+	s.Why = releve.Say("why-backup", "seat", "secondary", "other", "main", "at", s.Main.Copied.Format(time.RFC3339), "calls", "212")
+	s.Mirror = view.Mirror{State: view.MirrorCopy}
+	s.Events = []view.Event{
+		event(5*time.Hour, releve.Main, releve.Info, "rule-copy-renewed"),
+		event(30*time.Hour, releve.Main, releve.Info, "rule-telephone-left"),
+	}
+	return State{"backup", s, calls(now, releve.Secondary)}
 }
 
 // databaseAway is the main's database lost at level mirroring: callers do not notice.
