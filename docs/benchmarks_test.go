@@ -23,6 +23,7 @@ BenchmarkMainKilledAtNight-2 7 1 ns/op 444 relieved-median-ms 480 relieved-worst
 BenchmarkMirrorAbdicates-2 7 1 ns/op 39 commits-again-median-ms 44 commits-again-worst-ms
 BenchmarkSecondaryKilledWithWitness-2 7 1 ns/op 928 commits-again-median-ms 1100 commits-again-worst-ms
 BenchmarkMainKilledWhileAlone-2 7 1 ns/op 1.8 answer-median-ms 2.7 answer-worst-ms
+BenchmarkBackupSwitchover-2 7 1 ns/op 1500 well-median-ms 2000 well-worst-ms 300 dead-median-ms 500 dead-worst-ms
 BenchmarkIdle-2 7 1 ns/op 0.4 main-core-median-% 0.49 main-core-worst-% 0.4 secondary-core-median-% 0.45 secondary-core-worst-% 39 main-memory-median-MiB 40 main-memory-worst-MiB 29 secondary-memory-median-MiB 30 secondary-memory-worst-MiB
 BenchmarkStart-2 3 1 ns/op 4070 start-median-ms 4330 start-worst-ms
 `

@@ -30,6 +30,8 @@ rows() {
 		active killed while alone: overflow → 200 OK without the duty|MainKilledWhileAlone:answer|ms|worst|0.7 s, worst 2 s|0.25 s
 		return to normal, from the command to protected|MainKilled:return|ms|worst|–|–
 		… callers refused or not answered in one return|MainKilled:return-refused|calls|worst|0|0
+		level backup, both well: the command → first call answered by the other|BackupSwitchover:well|ms|worst|10 s|3 s
+		… the main dead: confirmed → first call answered by the secondary|BackupSwitchover:dead|ms|worst|10 s|1 s
 		one row a commit, eight writers|MirroredCommit:commits|/s|worst|≥ 0.95 × PostgreSQL|≥ 1 ×|PostgreSQL's synchronous commit|postgresql
 		facts stored as the product does, 64 a commit|MirroredDrain:facts|/s|worst|≥ 0.95 × PostgreSQL|≥ 1 ×|PostgreSQL's synchronous commit, a row each|postgresql
 		200 channels with sound: packets within 5 ms|Pacing200:on-time|%|worst|≥ 99.9 %|≥ 99.9 %|a ticker for each call|ticker-on-time
