@@ -156,8 +156,9 @@ type CheckAnswer struct {
 }
 
 // EntryFormat counts the ways in which entries have been written, and with them what went
-// into a decision. A diary keeps those of months, over changes of version.
-const EntryFormat = 2
+// into a decision. A diary keeps those of months, over changes of version. The third has what level
+// backup decides by, left out elsewhere.
+const EntryFormat = 3
 
 // Entry is one decision, or decision not to act, with its evidence (SPEC H14).
 type Entry struct {

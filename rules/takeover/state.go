@@ -124,11 +124,11 @@ type dutyState struct {
 
 // backupState is what level backup adds.
 type backupState struct {
-	Line    Line               `json:"Line"`    // what became of this server's way to the PBX
-	Moves   bool               `json:"Moves"`   // an operator moves our duty: the copy is to follow
-	MoveAt  time.Duration      `json:"MoveAt"`  // when he last said so
-	LeftAt  time.Duration      `json:"LeftAt"`  // when the telephone began to be closed
-	LetGo   bool               `json:"LetGo"`   // … and the calls that held it open were ended
-	Cleared bool               `json:"Cleared"` // … and an operator saw that our binding is gone
-	CopyOf  releve.PromotionID `json:"CopyOf"`  // what the copy that is being made descends from
+	Line    Line               `json:"Line,omitzero"`     // what became of this server's way to the PBX
+	Moves   bool               `json:"Moves,omitempty"`   // an operator moves our duty: the copy is to follow
+	MoveAt  time.Duration      `json:"MoveAt,omitempty"`  // when he last said so
+	LeftAt  time.Duration      `json:"LeftAt,omitempty"`  // when the telephone began to be closed
+	LetGo   bool               `json:"LetGo,omitempty"`   // … and the calls that held it open were ended
+	Cleared bool               `json:"Cleared,omitempty"` // … and an operator saw that our binding is gone
+	CopyOf  releve.PromotionID `json:"CopyOf,omitempty"`  // what the copy that is being made descends from
 }
