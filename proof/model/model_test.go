@@ -214,7 +214,7 @@ var beyond = map[string]string{
 // and, at level mirroring, orders and failures of which the smaller walks have one too few.
 var beyondPhase = map[string][]takeover.Phase{
 	"duty-lost": {
-		takeover.Starting, takeover.Founding, takeover.Promoting, takeover.Isolated, takeover.Following, takeover.Restoring,
+		takeover.Starting, takeover.Founding, takeover.Promoting, takeover.Silencing, takeover.Isolated, takeover.Following, takeover.Restoring,
 	},
 	"owner-database-starts": {takeover.Unconfirmed},
 	"restore-begins":        {takeover.Serving, takeover.Unconfirmed},

@@ -48,7 +48,7 @@ func except(p ...Phase) (rest phases) {
 // stands before what goes on with it, and what moves the vote before what uses it.
 var table = []row{
 	// A server that is no longer on duty.
-	{"duty-lost", except(Deposed, Handed, Waiting, Rejoining, Stuck), to(Deposed), (*Machine).superseded, (*Machine).fence},
+	{"duty-lost", except(Deposed, Handed, Waiting, Rejoining, Copying, Stuck), to(Deposed), (*Machine).superseded, (*Machine).fence},
 	{"journal-lacks", except(Stuck), to(Stuck), (*Machine).forgetful, (*Machine).halt},
 	{"duty-handed-over", in(Handed), to(Deposed), (*Machine).successorReady, say},
 	{"mirror-superseded", onCopy, to(Waiting, Deposed), (*Machine).outdated, (*Machine).outdate},
