@@ -19,7 +19,8 @@ func (c Config) Program() account.Program {
 		Dir: c.Site.Data, Accounts: []string{c.Database.Account},
 		Keep: account.Keep{
 			Entries: []string{"journal", "spool", "diary", "postgres", "control.sock",
-				"overflow.json", ".overflow.json*", "verified.json", ".verified.json*", "licences"},
+				"overflow.json", ".overflow.json*", "verified.json", ".verified.json*", "drills.json", ".drills.json*",
+				"replayed.json", ".replayed.json*", "licences"},
 			Closed: []string{"postgres/data", "postgres/data.*"},
 		},
 		Files: account.Files{
