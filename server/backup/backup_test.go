@@ -185,7 +185,7 @@ func TestWhatACopyLacksIsCounted(t *testing.T) {
 		w := passive()
 		w.machine.Owner, w.other = releve.Secondary, time.Now().Add(-5*time.Hour)
 		w.run(t)
-		pass(2 * time.Second)
+		pass(1500 * time.Millisecond)
 		if w.since != 5 || w.counted != 1 {
 			t.Errorf("%d calls, counted %d times", w.since, w.counted)
 		}
