@@ -47,7 +47,9 @@ func TestAPBXIsBackAfterASilence(t *testing.T) {
 
 // At level mirroring nobody is there to call as.
 func TestWithoutAStandbyNoTestCallIsMade(t *testing.T) {
-	nobody := func() *register.Line { return register.NewLine(nil, Account{}, nil, nil, slog.New(slog.DiscardHandler)) }
+	nobody := func() *register.Line {
+		return register.NewLine(nil, Account{}, nil, nil, slog.New(slog.DiscardHandler))
+	}
 	l := NewLines(nil, nobody(), nobody())
 	_, err := l.CallAsStandby(t.Context(), "9", "x")
 	if cause, told := errors.AsType[*releve.Cause](err); !told || cause.Sentence().Code != "cause-no-standby" {
