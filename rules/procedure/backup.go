@@ -28,11 +28,11 @@ var (
 		Done: func(s Site, t releve.Seat) bool { return moved(s, t) || s[t].Spooled == 0 },
 	}
 	lineClosed = Step{
-		Code: "step-line-closed", Order: HandOver, At: former, Limit: 3 * time.Minute,
+		Code: "step-line-closed", Order: HandOver, At: former, Undo: KeepDuty, Limit: 3 * time.Minute,
 		Done: func(s Site, t releve.Seat) bool { return moved(s, t) || s[t.Other()].Mute && s[t.Other()].Line.Closed },
 	}
 	bindingGone = Step{
-		Code: "step-binding-gone", Limit: 10 * time.Minute,
+		Code: "step-binding-gone", At: former, Undo: KeepDuty, Limit: 10 * time.Minute, // nobody answers meanwhile
 		Done: func(s Site, t releve.Seat) bool { return moved(s, t) || s[t.Other()].Phase != takeover.Silencing },
 		Waits: func(s Site, t releve.Seat) releve.Sentence {
 			if o := s[t.Other()]; o.Phase == takeover.Silencing && o.Line.Closed && !o.Line.Gone {

@@ -93,6 +93,7 @@ const (
 	RenewCopy    Order = "renew"
 	FollowToMove Order = "move"
 	ClearBinding Order = "clear"
+	KeepDuty     Order = "stay"
 	ProveItself  Order = "prove-itself"
 )
 
@@ -104,6 +105,10 @@ type Step struct {
 	Order Order
 	At    func(s Site, target releve.Seat) releve.Seat
 	Limit time.Duration // after which the step has failed
+
+	// Undo is ordered of the same server where the step does not come to its end: what it had begun
+	// must not go on by itself. Nothing: what was reached stays, and the next run goes on from there.
+	Undo Order
 
 	Patience time.Duration // for the step to come about without its order
 	Proves   bool          // its order, carried out, is the proof: nothing else of the site shows it

@@ -1,6 +1,7 @@
 package guide_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -97,5 +98,26 @@ func TestAWordIsTakenByNameWhileAProcedureWaitsForIt(t *testing.T) {
 		time.Sleep(15 * time.Minute) // nothing comes of either in this world
 		<-ended
 		<-given
+	})
+}
+
+// Who leaves a switchover while nobody answers has the telephone taken up again.
+func TestASwitchoverThatIsLeftDoesNotLeaveTheTelephoneClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := leaving()
+		ctx, leave := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- guide.New(w).Run(ctx, view.Wish{Name: "switchover"}, takeover.Return{}, func(view.Procedure) {})
+		}()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if slices.Contains(w.orders, procedure.KeepDuty) {
+			t.Errorf("while it waits it orders %v", w.orders)
+		}
+		leave()
+		if err := <-ended; !errors.Is(err, guide.ErrInterrupted) || w.orders[len(w.orders)-1] != procedure.KeepDuty {
+			t.Errorf("it ends with %v and orders %v", err, w.orders)
+		}
 	})
 }

@@ -260,6 +260,7 @@ func (r *run) step(ctx context.Context, i int, s procedure.Step) error {
 	err := r.carry(ctx, i, s)
 	r.server.Withdraw(ctx, s.Order)
 	if err != nil {
+		r.undo(ctx, s)
 		r.sheet.Fail(i)
 		why := releve.Say("step-failed", "step", s.Code, "why", releve.Reason(err))
 		return r.end(&why, fmt.Errorf("%s: %w", s.Code, err))
@@ -267,6 +268,21 @@ func (r *run) step(ctx context.Context, i int, s procedure.Step) error {
 	r.find(i, s)
 	r.sheet.Done(i)
 	return nil
+}
+
+// undoLimit is how long a server may take to take back what was begun.
+const undoLimit = 2 * time.Second
+
+// undo takes back what a step began that does not come to its end, whoever has left.
+func (r *run) undo(ctx context.Context, s procedure.Step) {
+	if s.Undo == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
+	defer cancel()
+	if _, err := r.server.Order(ctx, s.At(r.site(), r.target), s.Undo, r.brought); err != nil {
+		r.server.Explain(releve.Warning, releve.Say("event-not-undone", "why", releve.Reason(err)))
+	}
 }
 
 // find says what a step has shown.
@@ -296,7 +312,7 @@ func (r *run) carry(ctx context.Context, i int, s procedure.Step) error {
 			sound = time.Now()
 		} else if time.Since(sound) > undoneFor {
 			return releve.Explained(ErrInterrupted, fmt.Sprintf("%v (what %s had reached holds no longer)", ErrInterrupted, lost),
-				"cause-undone", "why", releve.Reason(releve.Known(lost, lost)))
+				"cause-undone", "why", releve.Inside(releve.Say(lost)))
 		}
 		if time.Since(began) >= s.Patience && time.Since(ordered) > orderAgain && s.Wanted(r.site(), r.target) {
 			ordered = time.Now()
