@@ -151,6 +151,9 @@ func Reason(err error) string {
 	return foreign(err).Error()
 }
 
+// Inside is a sentence as an argument of another, as [Reason] makes one of an error.
+func Inside(s Sentence) string { return written(s, namedMost) }
+
 // written is a sentence as JSON of so many bytes at most: cut by the sentence that it stands
 // in, it would be none. What its values say is cut instead, and of sentences what theirs say.
 func written(s Sentence, most int) string {

@@ -233,27 +233,35 @@ func (c *Cluster) Clone(ctx context.Context, source netip.AddrPort, newID releve
 		return err
 	}
 	defer end()
-	o, err := c.readyToClone(ctx, source)
+	fresh, err := c.cloneFresh(ctx, source, newID, progress)
 	if err != nil {
-		return err
-	}
-	if err := c.roomFor(o.bytes + copyLog); err != nil {
-		return err
-	}
-	fresh, err := c.freshDir()
-	if err != nil {
-		return err
-	}
-	if err := c.copyFrom(ctx, source, fresh, linesOf(progress)); err != nil {
-		return fmt.Errorf("cannot clone the other server's data: %w", err)
-	}
-	if err := c.writeCopyIdentity(fresh, newID); err != nil {
 		return err
 	}
 	if _, err := c.setAside(replacedBy + source.String()); err != nil {
 		return err
 	}
 	return c.swapIn(fresh)
+}
+
+// cloneFresh makes a verified copy of source's data where data is made that is not the data yet. The
+// caller has the turn, and PostgreSQL is stopped.
+func (c *Cluster) cloneFresh(
+	ctx context.Context, source netip.AddrPort, newID releve.DataID, progress Progress,
+) (fresh string, err error) {
+	o, err := c.readyToClone(ctx, source)
+	if err != nil {
+		return "", err
+	}
+	if err := c.roomFor(o.bytes + copyLog); err != nil {
+		return "", err
+	}
+	if fresh, err = c.freshDir(); err != nil {
+		return "", err
+	}
+	if err := c.copyFrom(ctx, source, fresh, linesOf(progress)); err != nil {
+		return "", fmt.Errorf("cannot clone the other server's data: %w", err)
+	}
+	return fresh, c.writeCopyIdentity(fresh, newID)
 }
 
 // readyToClone asks the source first. What an earlier attempt left only takes up room.

@@ -77,7 +77,7 @@ func (c *Cluster) freshDir() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	fresh := c.path("data.new")
+	fresh := c.beside()
 	if err := os.RemoveAll(fresh); err != nil {
 		return "", fmt.Errorf("cannot remove an unfinished copy: %w", err)
 	}

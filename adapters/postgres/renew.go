@@ -25,21 +25,8 @@ func (c *Cluster) CloneBeside(ctx context.Context, source netip.AddrPort, newID 
 		return err
 	}
 	defer end()
-	o, err := c.readyToClone(ctx, source)
-	if err != nil {
-		return err
-	}
-	if err := c.roomFor(o.bytes + copyLog); err != nil {
-		return err
-	}
-	fresh, err := c.freshDir()
-	if err != nil {
-		return err
-	}
-	if err := c.copyFrom(ctx, source, fresh, linesOf(progress)); err != nil {
-		return fmt.Errorf("cannot clone the other server's data: %w", err)
-	}
-	return c.writeCopyIdentity(fresh, newID)
+	_, err = c.cloneFresh(ctx, source, newID, progress)
+	return err
 }
 
 // Exchange puts what was made beside the data in its place, and the data beside it, in one step

@@ -581,17 +581,21 @@ func (m *Machine) canHandOver() bool {
 	return m.Phase == Serving && !m.Suspended && m.mirrorHolds()
 }
 
+// canRelease: nothing else has to come first. At level backup the telephone is closed before, by an
+// operator's order.
+func (m *Machine) canRelease() bool { return m.canHandOver() && !m.backsUp() }
+
 func (m *Machine) mirrorHolds() bool { return m.Known && !m.Vote && m.otherVotes() }
 
 // Relievable: a database that is only slow is still better than none, unless there is
 // another that has all of it: an owner can hand over, and a mirror can give the vote back.
-func (m *Machine) Relievable() bool { return !m.Owns() || m.canHandOver() && !m.backsUp() }
+func (m *Machine) Relievable() bool { return !m.Owns() || m.canRelease() }
 
 // pbxGone: the PBX is silent to us and answers the other, for as long. A silence that was
 // the other's too is that of a PBX which restarts, and somebody is the first to hear it again.
 // Both clocks measure it: one that stood still took a silence that the other knows of for none.
 func (m *Machine) pbxGone() bool {
-	if !m.canHandOver() || m.backsUp() {
+	if !m.canRelease() {
 		return false
 	}
 	told := m.Other.PBXAgo + m.Now - m.OtherAt // what the other told has an age of its own
@@ -604,14 +608,14 @@ func (m *Machine) pbxSilent() bool {
 	return m.PBXAt > 0 && !m.PBX.Heard && m.PBX.Ago+m.Now-m.PBXAt >= pbxLost && m.Now-m.WokeAt >= pbxLost
 }
 
-func (m *Machine) databaseGone() bool { return m.canHandOver() && !m.backsUp() && !m.DB.Up }
+func (m *Machine) databaseGone() bool { return m.canRelease() && !m.DB.Up }
 
 func (m *Machine) voiceGone() bool {
-	return m.canHandOver() && !m.backsUp() && m.VoiceDown && m.Now-m.VoiceAt >= time.Second
+	return m.canRelease() && m.VoiceDown && m.Now-m.VoiceAt >= time.Second
 }
 
 func (m *Machine) handOverVain() bool    { return m.Order == HandOver && m.Job == NoJob }
-func (m *Machine) handOverOrdered() bool { return m.handOverVain() && m.canHandOver() && !m.backsUp() }
+func (m *Machine) handOverOrdered() bool { return m.handOverVain() && m.canRelease() }
 
 // giveDuty is the orderly way: the store is closed and PostgreSQL stopped, so
 // that the mirror has everything and no rewind is needed afterwards.

@@ -135,6 +135,9 @@ type Need struct {
 	Is   releve.Sentence `json:"is"` // what there is of it, or that it is not there
 }
 
+// Runs says that it has not come to its end; nil is none, and does not run.
+func (p *Procedure) Runs() bool { return p != nil && p.Finished.IsZero() }
+
 // ProcedureStep is one step with its times and what it found.
 type ProcedureStep struct {
 	What     releve.Sentence  `json:"what"`

@@ -20,8 +20,7 @@ func (f Faller) Ready() bool {
 		return false
 	}
 	site := f.View()
-	running := site.Procedure != nil && site.Procedure.Finished.IsZero()
-	return !running && (site.Word == view.Protected || site.Level == releve.Backup)
+	return !site.Procedure.Runs() && (site.Word == view.Protected || site.Level == releve.Backup)
 }
 
 // Fall changes the level, and gives the sentence of what keeps it from that.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/rules/procedure"
 )
 
 // callAgain is how long after a test call in vain the next one is made: the duty is on its way.
@@ -15,7 +16,7 @@ const callAgain = 200 * time.Millisecond
 func (g guided) firstCallAt(ctx context.Context, at releve.Seat) (releve.Sentence, error) {
 	for {
 		placed := time.Now()
-		found, err := g.testCallAt(ctx, at)
+		found, err := g.provenAt(ctx, at, procedure.TestCall)
 		if err == nil {
 			answered, _ := time.ParseDuration(found.Args["answered"]) // 0 of a server that does not say it
 			return releve.Say("found-first-call", "at", placed.Add(answered).UTC().Format(time.RFC3339Nano),

@@ -80,18 +80,16 @@ func (b *board) papers() map[releve.Level]procedure.Papers {
 // OtherRuns is told by the other.
 func (g guided) OtherRuns() bool {
 	other, _, heard := g.board.theirs()
-	return heard && other.Procedure != nil && other.Procedure.Finished.IsZero()
+	return heard && other.Procedure.Runs()
 }
 
 // Order is carried out here, or over the link.
 func (g guided) Order(ctx context.Context, at releve.Seat, o procedure.Order, brought takeover.Return) (found releve.Sentence, err error) {
 	switch o {
-	case procedure.TestCall:
-		return g.testCallAt(ctx, at)
+	case procedure.TestCall, procedure.ProveItself:
+		return g.provenAt(ctx, at, o)
 	case procedure.FirstCall:
 		return g.firstCallAt(ctx, at)
-	case procedure.ProveItself:
-		return g.proveAt(ctx, at)
 	case procedure.CarryWord:
 		g.Carry(ctx, brought)
 		return found, nil
@@ -141,12 +139,12 @@ func (a *Agent) Order(ctx context.Context, order string) error {
 	return fmt.Errorf("%w: %q", guide.ErrUnknown, order)
 }
 
-func (a *Agent) testCallAt(ctx context.Context, at releve.Seat) (releve.Sentence, error) {
+// provenAt has a proof made by one of the servers, and gives what it heard.
+func (a *Agent) provenAt(ctx context.Context, at releve.Seat, o procedure.Order) (found releve.Sentence, err error) {
 	if at == a.Settings.Seat {
-		return a.TestCall(ctx)
+		return a.prove(ctx, o)
 	}
-	var found releve.Sentence
-	err := a.parts.Link.Command(ctx, string(procedure.TestCall), nil, func(p view.Procedure) {
+	err = a.parts.Link.Command(ctx, string(o), nil, func(p view.Procedure) {
 		if len(p.Steps) > 0 && p.Steps[0].Found != nil {
 			found = *p.Steps[0].Found
 		}
@@ -154,18 +152,13 @@ func (a *Agent) testCallAt(ctx context.Context, at releve.Seat) (releve.Sentence
 	return found, err
 }
 
-// proveAt has a server that is on duty call the reception itself: at level backup nobody else has a
-// telephone (B4).
-func (a *Agent) proveAt(ctx context.Context, at releve.Seat) (found releve.Sentence, err error) {
-	if at == a.Settings.Seat {
-		return a.Prove(ctx)
+// prove calls the reception: the other server must answer, or at level backup, where nobody else has a
+// telephone, this one itself (B4).
+func (a *Agent) prove(ctx context.Context, o procedure.Order) (releve.Sentence, error) {
+	if o == procedure.ProveItself {
+		return a.testCall(ctx, a.Settings.Seat)
 	}
-	err = a.parts.Link.Command(ctx, string(procedure.ProveItself), nil, func(p view.Procedure) {
-		if len(p.Steps) > 0 && p.Steps[0].Found != nil {
-			found = *p.Steps[0].Found
-		}
-	})
-	return found, err
+	return a.TestCall(ctx)
 }
 
 // testLimit is how long a proof by a test call may take: somebody is on duty and
@@ -175,28 +168,17 @@ const testLimit = 15 * time.Second
 // TestCall calls the reception as the standby user and says what it heard. It proves the
 // other server, which is on duty: somebody else who answers proves nothing.
 func (a *Agent) TestCall(ctx context.Context) (releve.Sentence, error) {
+	return a.testCall(ctx, a.Settings.Seat.Other())
+}
+
+// testCall calls the reception as a user that this server has bound; must is who is to answer.
+func (a *Agent) testCall(ctx context.Context, must releve.Seat) (releve.Sentence, error) {
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
 	call, err := a.parts.Telephone.TestCall(ctx, rand.Text(), true)
 	if err != nil {
 		return releve.Sentence{}, fmt.Errorf("the test call to %s failed: %w", a.parts.Site.Reception, err)
 	}
-	return a.answeredBy(call, a.Settings.Seat.Other())
-}
-
-// Prove calls the reception as the reception's own user, and says what it heard: this server must
-// have answered.
-func (a *Agent) Prove(ctx context.Context) (releve.Sentence, error) {
-	ctx, cancel := context.WithTimeout(ctx, testLimit)
-	defer cancel()
-	call, err := a.parts.Telephone.TestCall(ctx, rand.Text(), true)
-	if err != nil {
-		return releve.Sentence{}, fmt.Errorf("the test call to %s failed: %w", a.parts.Site.Reception, err)
-	}
-	return a.answeredBy(call, a.Settings.Seat)
-}
-
-func (a *Agent) answeredBy(call releve.TestCall, must releve.Seat) (releve.Sentence, error) {
 	if call.Known && call.By != must {
 		return releve.Sentence{}, releve.Known(fmt.Sprintf(
 			"the test call to %s was answered by %s, and the %s server took none", a.parts.Site.Reception, call.AnsweredBy, must),

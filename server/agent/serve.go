@@ -14,14 +14,8 @@ import (
 // rests on an operator's word is not taken from there.
 func (a *Agent) Carried(ctx context.Context, order string, show func(view.Procedure)) error {
 	switch takeover.Command(order) {
-	case takeover.Command(procedure.TestCall):
-		found, err := a.TestCall(ctx)
-		if err == nil {
-			show(view.Procedure{Name: order, Steps: []view.ProcedureStep{{State: "done", Found: &found}}})
-		}
-		return err
-	case takeover.Command(procedure.ProveItself):
-		found, err := a.Prove(ctx)
+	case takeover.Command(procedure.TestCall), takeover.Command(procedure.ProveItself):
+		found, err := a.prove(ctx, procedure.Order(order))
 		if err == nil {
 			show(view.Procedure{Name: order, Steps: []view.ProcedureStep{{State: "done", Found: &found}}})
 		}

@@ -57,7 +57,7 @@ func (l *Leader) drill(ctx context.Context, w wish) error {
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		why := releve.Say("drill-failed", "cause", releve.Reason(nested(s.step())), "why", s.why(err))
+		why := releve.Say("drill-failed", "cause", releve.Inside(s.step()), "why", s.why(err))
 		_ = l.keep(func(k *kept) { k.Open.Failed = &why })
 	}
 	return l.finish(ctx, s)
@@ -139,7 +139,7 @@ func (l *Leader) restored() bool {
 	site := l.Site.View()
 	paired := site.Secondary.Heard && site.Secondary.Vote && site.Mirror.State == view.MirrorInSync
 	return site.Level != releve.HighAvailability ||
-		site.Owner == releve.Main && site.Main.Duty == releve.Active && paired && !runs(site.Procedure)
+		site.Owner == releve.Main && site.Main.Duty == releve.Active && paired && !site.Procedure.Runs()
 }
 
 // restore brings the site back to normal, by the same procedure as an operator.
@@ -197,7 +197,7 @@ func (l *Leader) sayOpen() {
 // openStep is the step at which the open drill stands, as an argument.
 func (l *Leader) openStep() string {
 	if open := l.book.now().Open; open != nil {
-		return releve.Reason(nested(open.Step))
+		return releve.Inside(open.Step)
 	}
 	return ""
 }
@@ -233,13 +233,11 @@ func (l *Leader) forbidden() (why []releve.Sentence) {
 		return site.Readiness.Wrong()
 	case site.Word != view.Protected:
 		return []releve.Sentence{site.Why}
-	case runs(site.Procedure):
+	case site.Procedure.Runs():
 		return []releve.Sentence{releve.Say("ready-procedure-pending", "procedure", site.Procedure.Name)}
 	}
 	return nil
 }
-
-func runs(p *view.Procedure) bool { return p != nil && p.Finished.IsZero() }
 
 // keep changes the book, and has the other server told. What a full disk does not keep is known
 // until this server ends; but no drill begins without.

@@ -1,7 +1,6 @@
 package drill
 
 import (
-	"cmp"
 	"crypto/rand"
 	"slices"
 	"time"
@@ -80,7 +79,7 @@ func (s *sheet) take(half string, p view.Procedure) (moved bool) {
 // why is why a half stopped: what forbade it, or what its step failed with.
 func (s *sheet) why(err error) string {
 	if s.barred != nil && s.barred.Code != "step-failed" {
-		return releve.Reason(nested(*s.barred))
+		return releve.Inside(*s.barred)
 	}
 	return releve.Reason(err)
 }
@@ -148,13 +147,4 @@ func (s *sheet) measure(half string, steps int) (m view.Measured) {
 		}
 	}
 	return m
-}
-
-// nested makes a sentence the argument of another.
-func nested(s releve.Sentence) error {
-	var pairs []string
-	for name, value := range s.Args {
-		pairs = append(pairs, name, value)
-	}
-	return releve.Known(cmp.Or(s.Code, "nothing"), s.Code, pairs...)
 }

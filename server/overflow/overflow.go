@@ -136,7 +136,7 @@ func (t *Tester) stands() bool {
 		return false
 	}
 	site := t.Site.View()
-	running := site.Procedure != nil && site.Procedure.Finished.IsZero()
+	running := site.Procedure.Runs()
 	return site.Word == view.Protected && site.Level == releve.HighAvailability && !running
 }
 

@@ -32,7 +32,7 @@ func (k *Keeper) facts(site view.Site, now time.Time) rules.Facts {
 			f.Silent = s.Seat
 		}
 	}
-	if p := site.Procedure; runs(p) {
+	if p := site.Procedure; p.Runs() {
 		f.Procedure = p.Name
 	}
 	if l := site.Licences; l != nil {

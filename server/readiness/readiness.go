@@ -119,7 +119,7 @@ func (k *Keeper) show(v rules.Verdict, standby releve.Seat, now time.Time) {
 
 // alarm tells of each reason that does not hold, once it has lasted, and that all hold again.
 func (k *Keeper) alarm(v rules.Verdict, site view.Site, now time.Time) {
-	if runs(site.Procedure) {
+	if site.Procedure.Runs() {
 		return // it moves what is looked at, and is looked at itself
 	}
 	speaks := k.speaks(site)
@@ -130,7 +130,7 @@ func (k *Keeper) alarm(v rules.Verdict, site view.Site, now time.Time) {
 		k.alarmed[reason.About] = true
 		if speaks {
 			k.Front.Explain(releve.Major, releve.Say("event-not-ready", "seat", string(k.last.Standby),
-				"why", releve.Reason(releve.Known(reason.About, reason.What.Code, pairs(reason.What)...))))
+				"why", releve.Inside(reason.What)))
 		}
 	}
 	if v.Ready && len(k.alarmed) > 0 {
@@ -172,14 +172,4 @@ func (k *Keeper) other(site view.Site) view.Server {
 		return site.Secondary
 	}
 	return site.Main
-}
-
-func runs(p *view.Procedure) bool { return p != nil && p.Finished.IsZero() }
-
-// pairs are a sentence's values as [releve.Say] takes them.
-func pairs(s releve.Sentence) (all []string) {
-	for name, value := range s.Args {
-		all = append(all, name, value)
-	}
-	return all
 }
