@@ -89,14 +89,15 @@ func (l *Leader) forward(ctx context.Context, by string, dryRun bool, emit func(
 		l.Log.Info("no drill can be made", "err", err)
 		return refused(emit, releve.Say("ready-link-broken", "seat", string(releve.Main)), errNotReady)
 	}
-	for code, cause := range map[string]error{
-		"drill-runs": errRuns, "drill-refused": errNotReady, "drill-open": errOpen, "drill-failed": errFailed, "drill-interrupted": errFailed,
-	} {
-		if code == failed {
-			return cause
-		}
+	if cause, known := causes[failed]; known {
+		return cause
 	}
 	return err
+}
+
+// causes are those of what a drill that did not come to a good end says of itself.
+var causes = map[string]error{
+	"drill-runs": errRuns, "drill-refused": errNotReady, "drill-open": errOpen, "drill-failed": errFailed, "drill-interrupted": errFailed,
 }
 
 func days(d time.Duration) string { return strconv.Itoa(int(d / (24 * time.Hour))) }
