@@ -73,7 +73,8 @@ type App struct {
 	peer      *peer.Peer
 	editions  wire.Editions
 	telephony telephony
-	witness   *witness.Client // nil where the site has none
+	witness   *witness.Client   // nil where the site has none
+	shown     []rotation.Shower // who else shows this server's certificates
 	agent     *agent.Agent
 	salvager  *salvage.Salvager
 	prover    *comparison.Prover
@@ -118,7 +119,7 @@ func (a *App) build(found bool) error {
 		return fmt.Errorf("%w: %w", ErrBarred, err)
 	}
 	a.openDatabase(cluster) // not before the disk's lock is ours: it may be another's that runs
-	a.aside = salvage.NewOwnDisk(asides{a.cluster.Cluster}, a.config.Site.Seat)
+	a.aside = salvage.NewOwnDisk(a.cluster.Cluster, a.config.Site.Seat)
 	a.closers = append(a.closers, a.aside.Wait)
 	if err := a.forPort(a.config.Peer.Listen, a.openPeer); err != nil {
 		return err
@@ -194,7 +195,7 @@ func (a *App) openWitness() (err error) {
 	if err != nil {
 		return missing(err)
 	}
-	a.closers = append(a.closers, a.witness.Close)
+	a.shown, a.closers = []rotation.Shower{a.witness}, append(a.closers, a.witness.Close)
 	return nil
 }
 
@@ -243,7 +244,7 @@ func (a *App) makeProver() {
 	pair := func() comparison.Pair { return comparison.PairOf(a.front.Machine()) }
 	a.sorting = comparison.NewSorting(a.cluster, a.peer, pair, a.front.Explain, a.log)
 	a.prover = comparison.New(comparison.Options{
-		Own: ownDatabase{a.cluster.Cluster}, Other: other, Seat: c.Site.Seat, Pair: pair,
+		Own: comparison.Of(a.cluster.Cluster), Other: other, Seat: c.Site.Seat, Pair: pair,
 		Hour: c.Mirror.Verify.SinceMidnight(), File: filepath.Join(c.Site.Data, "verified.json"),
 		Forward: other.Prove, Tell: a.front.Explain, Show: a.front.Proving, Log: a.log,
 		Verified: func(r comparison.Record) {
@@ -295,7 +296,7 @@ func (a *App) answers() peer.Handler {
 	all := order.Desk{}
 	for _, desk := range []order.Desk{
 		copy.Desk(a.cluster), salvage.Desk(a.aside, a.salvager), a.telephony.Desk(),
-		comparison.Desk(comparison.Local{Database: ownDatabase{a.cluster.Cluster}}, a.prover, a.cluster), a.licences.Desk(), measuring.Desk(),
+		comparison.Desk(comparison.Local{Database: comparison.Of(a.cluster.Cluster)}, a.prover, a.cluster), a.licences.Desk(), measuring.Desk(),
 		a.readiness.Desk(), a.drills.Desk(),
 	} {
 		maps.Copy(all, desk)
@@ -330,16 +331,19 @@ func (a *App) Run(ctx context.Context) error {
 	begin(func(ctx context.Context) { a.spool.Watch(ctx, a.front.Explain, a.front.Notice) })
 	for _, room := range []func(context.Context){
 		a.spool.RecordRuns, a.records.Watch, a.salvager.Run, a.prover.Run, a.sorting.Run, a.licences.Run, a.backup.Run, a.night.Run, a.readiness.Run,
-		a.drills.Run, a.watchCertificates,
+		a.drills.Run,
 	} {
 		begin(room)
 	}
 	begin(func(ctx context.Context) { a.cluster.WatchHolders(ctx, a.front.Explain) })
 	begin(func(ctx context.Context) { a.cluster.WatchLog(ctx, a.front.Explain, a.front.Notice) })
+	begin(func(ctx context.Context) { a.keys.Run(ctx, a.peer, a.cluster, a.front.Explain, a.shown...) })
 	begin(func(ctx context.Context) { rotation.WatchExpiry(ctx, a.config.Peer.Files(), a.front.Explain) })
 	begin(func(ctx context.Context) { a.console.Prove(ctx, a.front.Interfaces) })
 	begin(func(ctx context.Context) { account.WatchSecrets(ctx, a.secrets, a.front.Explain, a.front.Notice) })
-	a.openingWords()
+	if a.rooted != nil {
+		a.front.Explain(releve.Warning, *a.rooted)
+	}
 	a.console.Start()
 	manager := systemd.New(a.log)
 	begin(func(ctx context.Context) { manager.Feed(ctx, a.agent.Turned) })
@@ -356,16 +360,6 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
-// watchCertificates goes on with other certificates when somebody puts them in the files'
-// place.
-func (a *App) watchCertificates(ctx context.Context) {
-	var witness rotation.Shower
-	if a.witness != nil {
-		witness = a.witness
-	}
-	a.keys.Run(ctx, a.peer, witness, a.cluster, a.front.Explain)
-}
-
 // leaveLimit is how long a server that is stopped tries to be heard giving the
 // vote back, and to let callers go.
 const leaveLimit = 3 * time.Second
@@ -375,16 +369,6 @@ func (a *App) leave() {
 	defer cancel()
 	a.agent.Stop(ctx)
 	a.telephony.leave(ctx)
-}
-
-// openingWords says what was found on the disk at the start.
-func (a *App) openingWords() {
-	if cut := a.spool.Opened().CutBytes; cut > 0 {
-		a.front.Explain(releve.Warning, releve.Say("event-spool-cut", "bytes", fmt.Sprint(cut)))
-	}
-	if a.rooted != nil {
-		a.front.Explain(releve.Warning, *a.rooted)
-	}
 }
 
 func (a *App) close() {

@@ -13,10 +13,8 @@ import (
 	"releve/config"
 	"releve/doors/identity"
 	"releve/doors/identity/rotation"
-	"releve/server/comparison"
 	"releve/server/copy"
 	"releve/server/outbox"
-	"releve/server/salvage"
 )
 
 // findPostgres finds its programs and looks at whose the data is. It changes nothing.
@@ -91,34 +89,4 @@ func (a *App) closePostgres() {
 type database struct {
 	postgres.Takeover
 	*copy.Copier
-}
-
-// ownDatabase is this server's PostgreSQL as a comparison needs it.
-type ownDatabase struct{ *postgres.Cluster }
-
-func (c ownDatabase) Freeze(ctx context.Context, table string) (comparison.Frozen, error) {
-	f, err := c.Cluster.Freeze(ctx, table)
-	if err != nil {
-		return comparison.Frozen{}, err
-	}
-	return comparison.Frozen{At: f.At, Own: f.Own, Release: f.Release}, nil
-}
-
-func (c ownDatabase) SnapshotAt(ctx context.Context, at releve.LSN) (comparison.Snapshot, error) {
-	s, err := c.Cluster.SnapshotAt(ctx, at)
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
-// asides are the data directories that PostgreSQL's room has set aside.
-type asides struct{ *postgres.Cluster }
-
-func (a asides) OpenAside(ctx context.Context, directory string) (salvage.Opened, error) {
-	aside, err := a.Cluster.OpenAside(ctx, directory)
-	if err != nil {
-		return nil, err
-	}
-	return aside, nil
 }

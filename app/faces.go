@@ -16,7 +16,7 @@ import (
 func (a *App) openConsole() (err error) {
 	c := a.config.Console
 	a.console, err = console.New(console.Options{
-		Site: faces{a.agent, a}, Salvage: a.salvager, Mirror: a.prover, Telephone: a.telephony, Licences: a.licences, Drills: a.drills,
+		Site: faces{a.agent, a}, Guide: guide.Courier{Site: a.config.Site.ID, Server: a.agent, Seal: a.peer}, Salvage: a.salvager, Mirror: a.prover, Telephone: a.telephony, Licences: a.licences, Drills: a.drills,
 		Listen: c.Listen, Names: c.Names, OtherConsole: c.Other, Socket: a.config.Socket(), Log: a.log,
 	})
 	if err != nil {
@@ -47,20 +47,6 @@ func (f faces) Diary(ctx context.Context, from, to time.Time, limit int) ([]rele
 		return nil, err
 	}
 	return f.app.diary.Read(from, to, limit)
-}
-
-// Procedure runs a guided procedure.
-func (f faces) Procedure(ctx context.Context, w view.Wish, emit func(view.Procedure)) error {
-	return f.courier().Procedure(ctx, w, emit)
-}
-
-// Abdicate gives this mirror's vote back and returns its word, signed (R3).
-func (f faces) Abdicate(ctx context.Context) (view.Abdication, error) {
-	return f.courier().Abdicate(ctx)
-}
-
-func (f faces) courier() guide.Courier {
-	return guide.Courier{Site: f.app.config.Site.ID, Server: f.Agent, Seal: f.app.peer}
 }
 
 // Arbiter is by what this server decides.

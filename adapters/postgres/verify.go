@@ -93,6 +93,9 @@ func (c *Cluster) mark(ctx context.Context) (releve.LSN, error) {
 	return releve.LSN(at), nil
 }
 
+// Held is where the log was when the writers were held up, and what was visible then.
+func (f *Frozen) Held() (at releve.LSN, own *Snapshot) { return f.At, f.Own }
+
 // Release lets the writers go on. An error says that they went on before.
 func (f *Frozen) Release(ctx context.Context) error {
 	defer closeSession(f.lock)

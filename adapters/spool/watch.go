@@ -3,6 +3,7 @@ package spool
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"releve"
@@ -13,11 +14,14 @@ import (
 const calmFor = 5 * time.Second
 
 // Watch tells, until ctx ends, of a spool that takes no more facts: explain once, notice for as
-// long as it lasts (R14).
+// long as it lasts (R14). What was cut off when it was opened is said first.
 func (s *Spool) Watch(
 	ctx context.Context,
 	explain func(severity releve.Severity, what releve.Sentence), notice func(about string, what releve.Sentence),
 ) {
+	if cut := s.opened.CutBytes; cut > 0 {
+		explain(releve.Warning, releve.Say("event-spool-cut", "bytes", strconv.FormatInt(cut, 10)))
+	}
 	s.watch(ctx, explain, notice, calmFor)
 }
 

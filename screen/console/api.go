@@ -36,7 +36,7 @@ func (s *Server) controlRoutes() http.Handler {
 	mux.HandleFunc("GET /api/diary", s.diary)
 	mux.HandleFunc("POST /api/procedures/{name}", s.procedure)
 	mux.HandleFunc("POST /api/abdication",
-		answering(func(r *http.Request) (any, error) { return s.options.Site.Abdicate(r.Context()) }))
+		answering(func(r *http.Request) (any, error) { return s.options.Guide.Abdicate(r.Context()) }))
 	s.salvageRoutes(mux)
 	s.mirrorRoutes(mux)
 	s.telephoneRoutes(mux)
@@ -179,7 +179,7 @@ func (s *Server) procedure(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.stream(w, func(ctx context.Context, emit func(view.Procedure)) error {
-		return s.options.Site.Procedure(ctx, wish, emit)
+		return s.options.Guide.Procedure(ctx, wish, emit)
 	})
 }
 

@@ -26,15 +26,20 @@ type Site interface {
 	Watch(context.Context) <-chan view.Site                               // the latest after each change
 	Calls(ctx context.Context, limit int) iter.Seq2[[]releve.Call, error] // newest first, in pages that fit in memory
 	Diary(ctx context.Context, from, to time.Time, limit int) ([]releve.Entry, error)
-	Procedure(context.Context, view.Wish, func(view.Procedure)) error
-	Abdicate(context.Context) (view.Abdication, error) // gives the mirror's vote back (R3)
 	Arbiter() view.Arbiter
 	Stored(context.Context) <-chan []releve.Fact // each acknowledged fact, once
+}
+
+// Guide carries out what an operator orders.
+type Guide interface {
+	Procedure(context.Context, view.Wish, func(view.Procedure)) error
+	Abdicate(context.Context) (view.Abdication, error) // gives the mirror's vote back (R3)
 }
 
 // Options say where to serve.
 type Options struct {
 	Site         Site
+	Guide        Guide
 	Salvage      Salvage   // nil: nothing is salvaged here
 	Mirror       Mirror    // nil: none to be proven
 	Telephone    Telephone // nil: no PBX to be checked

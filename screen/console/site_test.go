@@ -153,7 +153,7 @@ func served(t *testing.T, s console.Site, o console.Options) *console.Server {
 	if o.Socket == "" {
 		o.Socket = filepath.Join(t.TempDir(), "control.sock")
 	}
-	o.Site, o.Log = s, slog.New(slog.NewTextHandler(io.Discard, nil))
+	o.Site, o.Guide, o.Log = s, s.(console.Guide), slog.New(slog.NewTextHandler(io.Discard, nil))
 	server, err := console.New(o)
 	if err != nil {
 		t.Fatal(err)

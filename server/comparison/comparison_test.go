@@ -27,7 +27,7 @@ func prove(t *testing.T, owner, mirror *server) proof {
 	var p proof
 	var err error
 	p.Result, err = comparison.Comparison{
-		Owner: owner, Mirror: comparison.Local{Database: mirror}, Seat: releve.Main,
+		Owner: comparison.Of(owner.Cluster), Mirror: comparison.Local{Database: comparison.Of(mirror.Cluster)}, Seat: releve.Main,
 		Show:  func(v view.Procedure) { p.shown = append(p.shown, v) },
 		Found: func(s releve.Sentence) { p.found = append(p.found, s) },
 	}.Run(within(t))
@@ -230,7 +230,7 @@ func TestAMirrorThatIsAwayEndsTheComparison(t *testing.T) {
 	main, secondary := newSite(t)
 	main.do(`CREATE TABLE fact (id bigint PRIMARY KEY)`)
 	_, err := comparison.Comparison{
-		Owner: main, Mirror: comparison.Local{Database: secondary}, Seat: releve.Main,
+		Owner: comparison.Of(main.Cluster), Mirror: comparison.Local{Database: comparison.Of(secondary.Cluster)}, Seat: releve.Main,
 		Show: func(view.Procedure) {}, Found: func(releve.Sentence) {},
 	}.Run(within(t))
 	if err == nil || !strings.Contains(err.Error(), "step-verify-promotions") {

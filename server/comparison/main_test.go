@@ -20,7 +20,6 @@ import (
 	"releve"
 	"releve/adapters/postgres"
 	"releve/proof/sitetest"
-	"releve/server/comparison"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -29,27 +28,11 @@ const limit = sitetest.Limit(2 * time.Minute)
 
 var within, must, until = limit.Within, sitetest.Must, limit.Until
 
-// server is one of the two, a real PostgreSQL as a [comparison.Database].
+// server is one of the two, a real PostgreSQL.
 type server struct {
 	sitetest.Server
 	t    *testing.T
 	pool *pgxpool.Pool
-}
-
-func (s *server) Freeze(ctx context.Context, table string) (comparison.Frozen, error) {
-	f, err := s.Cluster.Freeze(ctx, table)
-	if err != nil {
-		return comparison.Frozen{}, err
-	}
-	return comparison.Frozen{At: f.At, Own: f.Own, Release: f.Release}, nil
-}
-
-func (s *server) SnapshotAt(ctx context.Context, at releve.LSN) (comparison.Snapshot, error) {
-	return s.Cluster.SnapshotAt(ctx, at)
-}
-
-func (s *server) CheckPages(ctx context.Context, progress func(done, total int64)) ([]releve.BadPage, error) {
-	return s.Cluster.CheckPages(ctx, progress)
 }
 
 // newSite is a main on duty, and a secondary that has no data yet.

@@ -6,10 +6,10 @@ import (
 	"releve"
 )
 
-// Data is PostgreSQL as the salvage of this server's disk needs it.
-type Data interface {
+// Data is PostgreSQL as the salvage of this server's disk needs it, with its own type of what is opened.
+type Data[O Opened] interface {
 	Unsalvaged() (directories []string, err error)
-	OpenAside(ctx context.Context, directory string) (Opened, error)
+	OpenAside(ctx context.Context, directory string) (O, error)
 	MarkSalvaged(directory string) error
 }
 
@@ -21,14 +21,20 @@ type Opened interface {
 
 // OwnDisk is this server's [Disk]. One data directory runs at a time.
 type OwnDisk struct {
-	data Data
+	data Data[Opened]
 	seat releve.Seat
 	busy chan struct{}
 }
 
 // NewOwnDisk makes it.
-func NewOwnDisk(data Data, seat releve.Seat) OwnDisk {
-	return OwnDisk{data, seat, make(chan struct{}, 1)}
+func NewOwnDisk[O Opened](data Data[O], seat releve.Seat) OwnDisk {
+	return OwnDisk{opener[O]{data}, seat, make(chan struct{}, 1)}
+}
+
+type opener[O Opened] struct{ Data[O] }
+
+func (o opener[O]) OpenAside(ctx context.Context, directory string) (Opened, error) {
+	return o.Data.OpenAside(ctx, directory)
 }
 
 // Pending implements [Disk].

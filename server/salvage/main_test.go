@@ -110,22 +110,6 @@ func call(t *testing.T, id string) releve.Fact {
 	return f
 }
 
-// Pending, Extract and Salvaged are the server's disk, as the application joins it.
-func (s *server) Pending(context.Context) ([]string, error) { return s.cluster.Unsalvaged() }
-
-func (s *server) Extract(ctx context.Context, directory string) (releve.Salvage, error) {
-	aside, err := s.cluster.OpenAside(ctx, directory)
-	if err != nil {
-		return releve.Salvage{}, err
-	}
-	defer aside.Close()
-	return salvage.Extract(ctx, s.seat, directory, aside)
-}
-
-func (s *server) Salvaged(_ context.Context, directory string) error {
-	return s.cluster.MarkSalvaged(directory)
-}
-
 // OnDuty and the rest are the server's database.
 func (s *server) OnDuty() bool { return s.store != nil }
 
@@ -179,10 +163,12 @@ func (b *board) codes() (codes []string) {
 	return codes
 }
 
+func (s *server) disk() salvage.OwnDisk { return salvage.NewOwnDisk(s.cluster, s.seat) }
+
 // salvager of a server that has the other's disk at hand instead of over a link.
-func (s *server) salvager(other *server, b *board) *salvage.Salvager {
+func (s *server) salvager(other salvage.Disk, b *board) *salvage.Salvager {
 	return salvage.New(salvage.Options{
-		Own: s, Other: other, Book: s, Tell: b.tell, Log: slog.New(slog.NewTextHandler(s.t.Output(), nil)),
+		Own: s.disk(), Other: other, Book: s, Tell: b.tell, Log: slog.New(slog.NewTextHandler(s.t.Output(), nil)),
 		Forward: func(context.Context, salvage.Order) ([]releve.Salvage, error) { return nil, errForwarded },
 	})
 }

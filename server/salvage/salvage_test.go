@@ -111,7 +111,7 @@ func TestRowsThatTheMainCommittedAloneComeBack(t *testing.T) {
 			secondary.direct(extension{"201", "Ward 1"}, extension{"202", "Ward 2, closed"}, extension{"203", "Ward 3"})
 		})
 	b := &board{}
-	s := secondary.salvager(main, b)
+	s := secondary.salvager(main.disk(), b)
 	found, err := s.Do(ctx, salvage.Order{Verb: salvage.VerbExtract})
 	must(t, err)
 	if len(found) != 1 {
@@ -166,7 +166,7 @@ func TestWithoutALogRowsAreComparedAndThatIsSaid(t *testing.T) {
 		},
 		func() {})
 	b := &board{}
-	s := secondary.salvager(main, b)
+	s := secondary.salvager(main.disk(), b)
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {

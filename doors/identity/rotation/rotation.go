@@ -44,7 +44,7 @@ type Rotation struct {
 	who      identity.Identity
 	current  *identity.Credentials
 	link     Link
-	witness  Shower // nil where the site has none
+	others   []Shower
 	database Certified
 	explain  func(severity releve.Severity, what releve.Sentence)
 	log      *slog.Logger
@@ -77,13 +77,13 @@ func Begin(files identity.Files, who identity.Identity, log *slog.Logger) (*Rota
 // ForPostgres is what PostgreSQL is made with.
 func (k *Rotation) ForPostgres() identity.PostgresFiles { return k.given }
 
-// Run goes on with what is put in the files' place until ctx ends, and explains it. The witness
-// is nil where the site has none.
+// Run goes on with what is put in the files' place until ctx ends, and explains it. Others, beside
+// the link and the database, are whatever else shows them: the way to a witness.
 func (k *Rotation) Run(
-	ctx context.Context, link Link, witness Shower, database Certified,
-	explain func(severity releve.Severity, what releve.Sentence),
+	ctx context.Context, link Link, database Certified,
+	explain func(severity releve.Severity, what releve.Sentence), others ...Shower,
 ) {
-	k.link, k.witness, k.database, k.explain = link, witness, database, explain
+	k.link, k.database, k.explain, k.others = link, database, explain, others
 	k.run(ctx)
 }
 
@@ -127,8 +127,8 @@ func (k *Rotation) fit(held *identity.Credentials) error {
 func (k *Rotation) take(held *identity.Credentials) {
 	k.current = held
 	k.link.Use(held)
-	if k.witness != nil {
-		k.witness.Use(held)
+	for _, other := range k.others {
+		other.Use(held)
 	}
 	k.explain(releve.Info, releve.Say("event-certificates-taken"))
 }
