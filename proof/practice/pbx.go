@@ -45,6 +45,8 @@ type PBXOptions struct {
 	Hidden     bool          // a registration is answered without the list of contacts
 	Wary       bool          // who sends OPTIONS as nobody is heard no more
 	Diversion  bool          // overflowed calls say so (RFC 5806)
+	History    bool          // overflowed calls say so (RFC 7044)
+	Rewrites   bool          // To names whom it calls, as a back-to-back agent's does; a proxy leaves it
 	AuthCalls  bool          // calls need digest authentication (407)
 
 	Log     *slog.Logger

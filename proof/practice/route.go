@@ -120,7 +120,7 @@ var (
 )
 
 func (c *call) tryMain(ctx context.Context, kind Kind) attempt {
-	a := c.offer(ctx, ReceptionUser, kind, c.pbx.serverLimits(), "")
+	a := c.offer(ctx, ReceptionUser, kind, c.pbx.serverLimits(), nil)
 	if failed, ok := mainFailed[a.ending]; ok {
 		c.tell(failed, a)
 	}
@@ -128,15 +128,25 @@ func (c *call) tryMain(ctx context.Context, kind Kind) attempt {
 }
 
 func (c *call) tryStandby(ctx context.Context, reason string) attempt {
-	diversion := ""
-	if c.pbx.options.Diversion {
-		diversion = fmt.Sprintf("<sip:%s@%s>;reason=%s;counter=1", ReceptionUser, c.pbx.options.Realm, reason)
-	}
-	a := c.offer(ctx, StandbyUser, Overflow, c.pbx.serverLimits(), diversion)
+	a := c.offer(ctx, StandbyUser, Overflow, c.pbx.serverLimits(), func(invite *sip.Message) { c.pbx.mark(invite, reason) })
 	if failed, ok := standbyFailed[a.ending]; ok {
 		c.tell(failed, a)
 	}
 	return a
+}
+
+// causes are the words of RFC 5806 as RFC 7044 has them, by the code of RFC 4458 §2.1.
+var causes = map[string]int{"unavailable": 503, "user-busy": 486, "no-answer": 408}
+
+// mark has an overflowed call say that it did, as this kind of PBX does.
+func (p *PBX) mark(invite *sip.Message, reason string) {
+	if p.options.Diversion {
+		invite.Add("Diversion", fmt.Sprintf("<sip:%s@%s>;reason=%s;counter=1", ReceptionUser, p.options.Realm, reason))
+	}
+	if p.options.History {
+		invite.Add("History-Info", fmt.Sprintf("<sip:%s@%s?Reason=SIP%%3Bcause%%3D%d>;index=1", ReceptionUser, p.options.Realm, causes[reason]))
+		invite.Add("History-Info", fmt.Sprintf("<sip:%s@%s>;index=1.1", StandbyUser, p.options.Realm))
+	}
 }
 
 func (p *PBX) serverLimits() limits {
@@ -147,7 +157,7 @@ func (p *PBX) serverLimits() limits {
 var phoneLimits = limits{reply: 4 * time.Second, answer: time.Minute}
 
 func (c *call) toUser(ctx context.Context, user string) {
-	a := c.offer(ctx, user, CallUser, phoneLimits, "")
+	a := c.offer(ctx, user, CallUser, phoneLimits, nil)
 	switch a.ending {
 	case unregistered:
 		c.caller.Answer(480)
@@ -173,8 +183,8 @@ func (c *call) pause(ctx context.Context) bool {
 	}
 }
 
-// offer sends the call to a user's contact and waits for what comes of it.
-func (c *call) offer(ctx context.Context, user string, kind Kind, lim limits, diversion string) attempt {
+// offer sends the call to a user's contact, with a mark where it has one, and waits for what comes of it.
+func (c *call) offer(ctx context.Context, user string, kind Kind, lim limits, mark func(*sip.Message)) attempt {
 	binding, ok := c.pbx.registrar.find(user)
 	if !ok {
 		return attempt{ending: unregistered}
@@ -189,8 +199,11 @@ func (c *call) offer(ctx context.Context, user string, kind Kind, lim limits, di
 	invite := c.pbx.forwarded(c.caller.Request, uri)
 	invite.Remove("Proxy-Authorization")
 	invite.Prepend("Record-Route", fmt.Sprintf("<sip:%s;lr>", c.pbx.Addr()))
-	if diversion != "" {
-		invite.Add("Diversion", diversion)
+	if c.pbx.options.Rewrites {
+		invite.Set("To", fmt.Sprintf("<sip:%s@%s>", user, c.pbx.options.Realm))
+	}
+	if mark != nil {
+		mark(invite)
 	}
 	c.tell(kind, a)
 	a.ending, a.refusal = c.await(ctx, &branch{pbx: c.pbx, tx: c.pbx.endpoint.Send(invite, to)}, lim)
