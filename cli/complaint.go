@@ -21,6 +21,7 @@ import (
 	"releve/config"
 	"releve/config/site"
 	"releve/rules/licence"
+	"releve/rules/pbx"
 	"releve/screen/words"
 )
 
@@ -79,6 +80,7 @@ var causes = []struct {
 	{releve.ErrNoVote, codeForbidden, "no-vote"},
 	{releve.ErrVoteAsked, codeForbidden, "vote-asked"},
 	{licence.ErrRefused, codeForbidden, "licence-refused"},
+	{pbx.ErrUnknown, codeUsage, "pbx-unknown"},
 	{releve.ErrForbidden, codeForbidden, "not-allowed"},
 	{releve.ErrBusy, codeBusy, "running"},
 	{releve.ErrUnreachable, codeUnreachable, "unreachable"},

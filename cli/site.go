@@ -12,7 +12,7 @@ import (
 )
 
 // places are the addresses of a new site as they were typed.
-type places struct{ pbx, main, secondary, witness string }
+type places struct{ pbx, address, main, secondary, witness string }
 
 func newInit(s *settings) *cobra.Command {
 	o := site.Defaults()
@@ -26,10 +26,14 @@ func newInit(s *settings) *cobra.Command {
 			"      --main-host 192.0.2.21 --secondary-host 192.0.2.22 --reception-number 9 \\\n" +
 			"      --reception-password-file reception.txt --standby-password-file standby.txt --operator 1001",
 		RunE: func(c *cobra.Command, _ []string) error {
+			var err error
 			if from != "" {
 				if err := s.fit(c, from); err != nil {
 					return err
 				}
+			}
+			if o.Type, err = s.suit(c, &p); err != nil {
+				return err
 			}
 			o.Language = s.lang()
 			o.Evidence, o.Level = releve.Evidence(evidence), releve.Level(level)
@@ -58,6 +62,7 @@ func newInit(s *settings) *cobra.Command {
 	f.StringVar(&level, "level", string(o.Level), "")
 	f.BoolVar(&o.Demonstration, "demonstration", false, "")
 	f.StringVar(&p.pbx, "pbx", "", "")
+	f.StringVar(&p.address, "pbx-address", "", "")
 	f.StringVar(&o.Domain, "domain", "", "")
 	f.StringSliceVar(&o.Networks, "networks", nil, "")
 	f.StringVar(&p.main, "main-host", "", "")
@@ -98,7 +103,7 @@ func serverFlags(c *cobra.Command, seat string, s *site.Server) {
 // place reads the addresses, and says of all at once which are wrong.
 func (s *settings) place(o *site.Options, p places) error {
 	var errPBX, errMain, errSecondary error
-	o.PBX, errPBX = pbxAddress(p.pbx)
+	o.PBX, errPBX = pbxAddress(p.address)
 	o.Main.Host, errMain = netip.ParseAddr(p.main)
 	o.Secondary.Host, errSecondary = netip.ParseAddr(p.secondary)
 	var text []string
@@ -106,7 +111,7 @@ func (s *settings) place(o *site.Options, p places) error {
 		flag, value, form string
 		err               error
 	}{
-		{"--pbx", p.pbx, "form-address-port", errPBX},
+		{p.pbx, p.address, "form-address-port", errPBX},
 		{"--main-host", p.main, "form-address", errMain},
 		{"--secondary-host", p.secondary, "form-address", errSecondary},
 	} {
@@ -127,14 +132,6 @@ func (s *settings) place(o *site.Options, p places) error {
 	at, err := s.addressPort("--witness", p.witness)
 	o.Witness.At = at
 	return err
-}
-
-// pbxAddress reads an address whose port may be left to SIP's own (RFC 3261 §19.1.2).
-func pbxAddress(typed string) (netip.AddrPort, error) {
-	if host, err := netip.ParseAddr(typed); err == nil {
-		return netip.AddrPortFrom(host, 5060), nil
-	}
-	return netip.ParseAddrPort(typed)
 }
 
 func (s *settings) addressPort(flag, value string) (netip.AddrPort, error) {

@@ -52,7 +52,7 @@ func feasible(made releve.Study) (releve.Level, bool) {
 func studied(q releve.StudyQuestion) map[string]string {
 	port := func(n uint16) string { return strconv.Itoa(int(n)) }
 	values := map[string]string{
-		"name": q.Establishment, "pbx": q.PBX, "domain": q.Domain, "main-host": q.Main, "secondary-host": q.Secondary,
+		"name": q.Establishment, "pbx-address": q.PBX, "domain": q.Domain, "main-host": q.Main, "secondary-host": q.Secondary,
 		"reception-number": q.ReceptionNumber, "reception-user": q.ReceptionUser, "standby-user": q.StandbyUser,
 		"channels": strconv.Itoa(q.Channels), "witness": q.Witness,
 	}

@@ -11,6 +11,7 @@ import (
 
 	"releve"
 	"releve/doors/identity"
+	"releve/rules/pbx"
 )
 
 // check reports what cannot be right. Each function is one table of the file;
@@ -79,6 +80,7 @@ func (r *reader) checkData(dir string) {
 // checkPBX checks the PBX and its users: the standby's only where one server answers
 // for the other.
 func (r *reader) checkPBX(p PBX, oneVoice bool) {
+	r.oneOf("pbx.type", p.Type, pbx.Types()...)
 	r.address("pbx.address", p.Address)
 	r.required("pbx.domain", p.Domain)
 	r.required("pbx.reception_number", p.ReceptionNumber)

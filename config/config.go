@@ -41,6 +41,7 @@ type Site struct {
 
 // PBX is the establishment's switch and its profile.
 type PBX struct {
+	Type              string          `toml:"type"`    // of which `releve pbx guide` tells
 	Address           string          `toml:"address"` // host:port, UDP
 	Domain            string          `toml:"domain"`  // of the SIP users
 	ReceptionNumber   string          `toml:"reception_number"`

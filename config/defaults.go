@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/rules/pbx"
 )
 
 // Defaults is what a file that says nothing means. Whatever has no default here
@@ -16,6 +17,7 @@ func Defaults() Config {
 			Language: releve.French,
 		},
 		PBX: PBX{
+			Type:        string(pbx.Generic),
 			Expires:     Duration(60 * time.Second),
 			Evidence:    releve.EvidenceAuto,
 			RefusalCode: 486,

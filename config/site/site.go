@@ -14,6 +14,7 @@ import (
 	"releve/config"
 	"releve/rules/attendant"
 	"releve/rules/licence"
+	"releve/rules/pbx"
 )
 
 // Options are what a site has of its own. Start from [Defaults].
@@ -29,6 +30,7 @@ type Options struct {
 
 	Main, Secondary Server
 
+	Type              pbx.Type // of the PBX
 	PBX               netip.AddrPort
 	Domain            string // "": the PBX's address
 	ReceptionNumber   string
@@ -91,7 +93,7 @@ func Defaults() Options {
 	}
 	o := Options{
 		Language: c.Site.Language, Level: c.Site.Level, Main: server, Secondary: server,
-		ReceptionUser: "reception", StandbyUser: "standby",
+		Type: pbx.Generic, ReceptionUser: "reception", StandbyUser: "standby",
 		Expires: c.PBX.Expires, Evidence: c.PBX.Evidence,
 		Channels: c.SIP.Channels, ExtensionDigits: c.Attendant.ExtensionDigits,
 		Account: c.Database.Account, Witness: Witness{Data: "data/witness"},

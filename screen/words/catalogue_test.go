@@ -215,7 +215,7 @@ func literal(n ast.Node) (string, bool) {
 
 // coded are the beginnings of codes that are kept in constants and tables before
 // they are said.
-var coded = regexp.MustCompile(`^(study|why|tier|phase|rule|round|evidence|step|before|cost|next|found|check|` +
+var coded = regexp.MustCompile(`^(study|guide|why|tier|phase|rule|round|evidence|step|before|cost|next|found|check|` +
 	`event|cause|calls|notice|account|callstep|difference|job|outcome|procedure|promise|spool|state|ui|word)-[a-z-]*[a-z]$`)
 
 // sayers are the functions that make a sentence, and which of their arguments is its code.

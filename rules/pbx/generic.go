@@ -1,0 +1,3 @@
+package pbx
+
+func generic() Profile { return Profile{Type: Generic, Name: "SIP"} }
