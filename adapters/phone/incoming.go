@@ -217,10 +217,7 @@ func (in *Incoming) Answer(ctx context.Context) (*Leg, error) {
 	if in.ctx.Err() != nil {
 		return nil, context.Cause(in.ctx)
 	}
-	stream, err := in.phone.media.Open()
-	if errors.Is(err, media.ErrNoPort) {
-		return nil, ErrNoMediaPort
-	}
+	stream, err := in.phone.openStream()
 	if err != nil {
 		return nil, err
 	}

@@ -42,6 +42,7 @@ type Leg struct {
 
 	confirmed chan struct{} // closed at the first ACK
 	keyless   atomic.Bool   // no telephone events were agreed on
+	offering  atomic.Bool   // a re-INVITE of ours is not answered yet
 	confirm   sync.Once
 
 	came *Incoming // as what the call came; nil: it is one of ours
@@ -262,6 +263,10 @@ func (l *Leg) settle(a *acceptance, ack *sip.Request) error {
 func (l *Leg) reinvited(req *sip.Request, t *sip.Transaction) {
 	if l.ctx.Err() != nil {
 		l.phone.reply(t, 481)
+		return
+	}
+	if l.offering.Load() {
+		l.phone.reply(t, 491) // RFC 3261 §14.2
 		return
 	}
 	a, code := l.renegotiate(req, t)

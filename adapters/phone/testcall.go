@@ -90,10 +90,7 @@ func hostPort(u sip.URI) string {
 
 // call places a call and returns when it is answered and acknowledged.
 func (p *Phone) call(ctx context.Context, a Account, number string, headers ...string) (*Leg, error) {
-	stream, err := p.media.Open()
-	if errors.Is(err, media.ErrNoPort) {
-		return nil, ErrNoMediaPort
-	}
+	stream, err := p.openStream()
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +101,7 @@ func (p *Phone) call(ctx context.Context, a Account, number string, headers ...s
 		stream.Close()
 		return nil, err
 	}
-	res, err := p.place(ctx, a, req)
+	res, err := p.place(ctx, p.registrar.Credentials(a), req)
 	if err != nil {
 		stream.Close()
 		return nil, err
@@ -145,7 +142,7 @@ func (p *Phone) newInvite(a Account, number string, offer []byte, headers []stri
 
 // place sends an INVITE, and again for each challenge, and waits for its final
 // response. When ctx ends before that, the call is cancelled in the background.
-func (p *Phone) place(ctx context.Context, a Account, req *sip.Request) (*sip.Response, error) {
+func (p *Phone) place(ctx context.Context, who sip.Credentials, req *sip.Request) (*sip.Response, error) {
 	var challenges sip.Authorizer
 	for {
 		tx, sent, err := p.endpoint.Start(ctx, req)
@@ -161,7 +158,7 @@ func (p *Phone) place(ctx context.Context, a Account, req *sip.Request) (*sip.Re
 			return res, nil // the transaction stays to hear the 200 again
 		}
 		p.endpoint.Refused(tx, sent, res)
-		again, err := challenges.Again(req, res, p.registrar.Credentials(a))
+		again, err := challenges.Again(req, res, who)
 		if err != nil {
 			return nil, err
 		}
@@ -207,7 +204,9 @@ func (p *Phone) giveUp(tx *sip.ClientTransaction, sent *sip.Request, ringing boo
 			tx.Terminate()
 			return
 		case res.IsSuccess():
-			p.dismiss(res)
+			if !p.acknowledgeAgain(res) { // of a re-INVITE: the call goes on
+				p.dismiss(res)
+			}
 			return
 		case !res.IsProvisional():
 			p.endpoint.Refused(tx, sent, res)

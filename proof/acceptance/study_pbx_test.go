@@ -26,9 +26,9 @@ func passwordFiles(t *testing.T, dir string) []string {
 }
 
 // ofAnyProxy are the findings of a PBX that keeps one binding at a time and passes on what is said
-// inside a call, and what is never tried.
+// inside a call.
 func ofAnyProxy(line string) bool {
-	return strings.HasSuffix(line, "study-pbx-untried") || strings.HasSuffix(line, "study-pbx-refer-passed") || strings.HasPrefix(line, "pbx-removal ")
+	return strings.HasSuffix(line, "study-pbx-refer-passed") || strings.HasPrefix(line, "pbx-removal ")
 }
 
 // A site on which nothing is missing can have each level, and its configuration is made of the

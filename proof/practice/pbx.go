@@ -48,6 +48,7 @@ type PBXOptions struct {
 	History    bool          // overflowed calls say so (RFC 7044)
 	Rewrites   bool          // To names whom it calls, as a back-to-back agent's does; a proxy leaves it
 	AuthCalls  bool          // calls need digest authentication (407)
+	Fixed      bool          // nothing changes within a call: a re-INVITE is refused (488)
 
 	Log     *slog.Logger
 	OnEvent func(Event) // called in the order of events of one call; must not wait
@@ -146,6 +147,8 @@ func (p *PBX) handle(tx *sip.ServerTx) {
 		return
 	}
 	switch {
+	case sip.Param(req.Get("To"), "tag") != "" && req.Method == "INVITE" && p.options.Fixed:
+		tx.Answer(488)
 	case sip.Param(req.Get("To"), "tag") != "":
 		p.relayInDialog(tx)
 	case req.Method == "REGISTER":

@@ -39,8 +39,9 @@ type State struct {
 	Source       netip.AddrPort `json:"source"` // where the other side's requests come from
 	LocalSDP     string         `json:"local_sdp"`
 	RemoteSDP    string         `json:"remote_sdp"`
-	Session      uint64         `json:"session"` // of our o= line; constant
-	Version      uint64         `json:"version"` // of our o= line; rises with each new description
+	Session      uint64         `json:"session"`          // of our o= line; constant
+	Version      uint64         `json:"version"`          // of our o= line; rises with each new description
+	Placed       bool           `json:"placed,omitempty"` // by our INVITE: the Call-ID is ours
 }
 
 // ID is the dialog's identity.
@@ -102,7 +103,32 @@ func Placed(res *sip.Response, contact string, source netip.AddrPort) (State, er
 		LocalSeq:     res.CSeq().SeqNo,
 		Transport:    "UDP",
 		Source:       source,
+		Placed:       true,
 	}, nil
+}
+
+// leap is how far above what was written down of a call another server goes on with its CSeq: the
+// last requests of the one before may not have been written any more.
+const leap = 100
+
+// Elsewhere is the dialog as another of our telephones goes on with it, at a Contact of its own.
+func (s State) Elsewhere(contact string) State {
+	s.LocalTarget, s.LocalSeq = contact, s.LocalSeq+leap
+	return s
+}
+
+// Agreed takes note of the 2xx to a re-INVITE of ours: its CSeq, and the target that it names (RFC
+// 3261 §12.2.1.2).
+func (s *State) Agreed(res *sip.Response) {
+	s.LocalSeq = max(s.LocalSeq, res.CSeq().SeqNo)
+	s.refresh(sip.Contacts(res))
+}
+
+// refresh takes a new target, where there is one that can be called back.
+func (s *State) refresh(contacts []sip.Address) {
+	if len(contacts) == 1 && exact(contacts[0].Text) == nil {
+		s.RemoteTarget = contacts[0].Text
+	}
 }
 
 // Reinvite takes over what a re-INVITE says of the dialog: its CSeq, where it came
@@ -112,9 +138,7 @@ func (s *State) Reinvite(req *sip.Request, source netip.AddrPort) error {
 		return ErrOrder
 	}
 	s.RemoteSeq, s.Source = req.CSeq().SeqNo, source
-	if contacts := sip.Contacts(req); len(contacts) == 1 && exact(contacts[0].Text) == nil {
-		s.RemoteTarget = contacts[0].Text
-	}
+	s.refresh(sip.Contacts(req))
 	return nil
 }
 

@@ -50,6 +50,7 @@ func (t *trial) calls(ctx context.Context) (stopped releve.Sentence) {
 	defer t.leave(standby, t.standby) // also where the study is given up
 	t.busy(ctx, main, standby)
 	t.refer(ctx, main, standby)
+	t.moves(ctx, main, standby)
 	main = t.silent(ctx, main, standby)
 	t.leave(main, t.reception)
 	t.unregistered(ctx, standby)

@@ -49,6 +49,55 @@ func (t *trial) refer(ctx context.Context, main, standby *desk) {
 	}
 }
 
+// moves answers a call at the reception and goes on with it from another port, as the other server
+// would after a takeover: its sound is to follow.
+func (t *trial) moves(ctx context.Context, main, standby *desk) {
+	c := t.call(ctx, standby)
+	defer c.stop()
+	o, came := main.next(ctx, c.at, soon)
+	if !came {
+		return
+	}
+	leg, err := o.in.Answer(ctx)
+	if err != nil {
+		return
+	}
+	defer leg.Leave()
+	hears(ctx, leg)
+	heard := leg.Stats().Received > 0
+	other, err := t.open(netip.AddrPortFrom(t.own.Addr(), 0), t.reception, phone.Handler{Invite: refuse})
+	if err != nil {
+		return
+	}
+	defer other.Close()
+	moved, err := other.TakeUp(leg.Dialog())
+	if err != nil {
+		return
+	}
+	bounded, done := context.WithTimeout(ctx, soon)
+	defer done()
+	begin := time.Now()
+	err = moved.Reinvite(bounded)
+	after := time.Since(begin)
+	if err == nil {
+		hears(ctx, moved)
+	}
+	follows := moved.Stats().Received > 0
+	hung, over := context.WithTimeout(ctx, soon)
+	defer over()
+	_ = moved.Hangup(hung)
+	switch {
+	case err != nil:
+		t.lacks("pbx-reinvite", "", releve.Say("study-pbx-no-reinvite", "cause", releve.Reason(err)))
+	case !heard:
+		t.leaves("pbx-reinvite", releve.Say("study-pbx-reinvite-unheard"))
+	case !follows:
+		t.lacks("pbx-reinvite", "", releve.Say("study-pbx-reinvite-silent"))
+	default:
+		t.has("pbx-reinvite", "", after.Seconds(), "")
+	}
+}
+
 // hears waits until the caller is heard: before that some PBXs have not joined the two, and transfer
 // nobody. A call without sound is tried all the same.
 func hears(ctx context.Context, leg *phone.Leg) {

@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 	"time"
 
 	"releve"
@@ -54,9 +53,6 @@ func Measure(
 	return append([]releve.Measurement{m}, t.users(ctx, m)...)
 }
 
-// untried are the checks that no version yet makes.
-var untried = []string{"pbx-reinvite"}
-
 // users tries what needs the two users, once the PBX answers at all.
 func (t *trial) users(ctx context.Context, answers releve.Measurement) (all []releve.Measurement) {
 	var why releve.Sentence
@@ -76,9 +72,6 @@ func (t *trial) users(ctx context.Context, answers releve.Measurement) (all []re
 		m, tried := t.found[item]
 		if !tried {
 			m = releve.Measurement{State: releve.Unmeasured, Why: why}
-		}
-		if slices.Contains(untried, item.Check) {
-			m.Why = releve.Say("study-pbx-untried")
 		}
 		m.Check, m.Seat, m.About = item.Check, item.Seat, item.About
 		all = append(all, m)

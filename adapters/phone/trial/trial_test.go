@@ -76,17 +76,15 @@ func well() map[string]string {
 		"pbx-answers": "seen", "pbx-register": "seen", "pbx-bindings": "shown", "pbx-second": "replaces", "pbx-removal": "unmeasured study-pbx-one-binding",
 		"pbx-expiry": "seen", "pbx-silence": "seen", "pbx-busy": "seen", "pbx-unregistered": "seen", "pbx-return 486": "seen",
 		"pbx-return-other 480": "seen", "pbx-return-other 503": "seen", "pbx-return-other 603": "seen", "pbx-origin": "to", "pbx-keys": "telephone-event",
-		"pbx-userless": "seen", "pbx-refer": "unmeasured study-pbx-refer-passed", "pbx-reinvite": "unmeasured study-pbx-untried",
+		"pbx-userless": "seen", "pbx-refer": "unmeasured study-pbx-refer-passed", "pbx-reinvite": "seen",
 	}
 }
 
 // all sets the same for every check but those that need no user.
 func all(text string, but map[string]string) map[string]string {
 	found := well()
-	for check, was := range found {
-		if !strings.Contains(was, "untried") {
-			found[check] = text
-		}
+	for check := range found {
+		found[check] = text
 	}
 	maps.Copy(found, but)
 	return found
@@ -126,12 +124,16 @@ func TestEachThingThatAPBXDoesNotDoIsFoundAndNothingElse(t *testing.T) {
 			change: func(o *practice.PBXOptions) { o.Wary = true },
 			want:   func(f map[string]string) { f["pbx-userless"] = "broken study-pbx-userless" },
 		},
+		"one that lets nothing change within a call": {
+			change: func(o *practice.PBXOptions) { o.Fixed = true },
+			want:   func(f map[string]string) { f["pbx-reinvite"] = "broken study-pbx-no-reinvite" },
+		},
 		"one that asks for passwords in calls": {change: func(o *practice.PBXOptions) { o.AuthCalls = true }},
 		"one whose number is another": {
 			ask: func(q *releve.StudyQuestion, _ *releve.StudySecrets) { q.ReceptionNumber = "8" },
 			want: func(f map[string]string) {
 				for check := range f {
-					if strings.HasPrefix(check, "pbx-return") || slices.Contains([]string{"pbx-origin", "pbx-keys", "pbx-refer"}, check) {
+					if strings.HasPrefix(check, "pbx-return") || slices.Contains([]string{"pbx-origin", "pbx-keys", "pbx-refer", "pbx-reinvite"}, check) {
 						f[check] = "unmeasured study-pbx-not-seen"
 					}
 				}

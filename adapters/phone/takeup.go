@@ -1,0 +1,148 @@
+package phone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"releve"
+
+	"releve/adapters/phone/dialog"
+	"releve/adapters/phone/media"
+	"releve/adapters/phone/register"
+	"releve/adapters/phone/sip"
+)
+
+// errTakenUp is why a call is over for the telephone that left it to another.
+var errTakenUp = releve.Known("another server went on with the call", "cause-taken-up")
+
+// TakeUp goes on with a call from what another telephone of ours wrote down of it: what is played is
+// heard at once, where the sound went before. The other side sends its own to where it did, until a
+// [Leg.Reinvite] has told it otherwise.
+func (p *Phone) TakeUp(state dialog.State) (*Leg, error) {
+	was, err := sip.ParseURI(state.LocalTarget)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := p.openStream()
+	if err != nil {
+		return nil, err
+	}
+	life, end := context.WithCancelCause(p.ctx)
+	l := p.newLeg(state.Elsewhere(p.contact(sip.User(was))), stream, life, end)
+	l.confirm.Do(func() { close(l.confirmed) })
+	if err := l.goOn(); err != nil {
+		end(err)
+		stream.Close()
+		return nil, err
+	}
+	p.keep(l)
+	p.begin(l.watchOver)
+	return l, nil
+}
+
+// Leave ends a call here and nowhere else, for another telephone has taken it up: not even BYE is said.
+func (l *Leg) Leave() { l.end(errTakenUp) }
+
+// goOn speaks as was agreed, to where the sound was sent before.
+func (l *Leg) goOn() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, remote, format, err := l.terms().Answer([]byte(l.state.RemoteSDP), l.state.Session, l.state.Version)
+	if err != nil {
+		return err
+	}
+	l.agree(remote, format)
+	l.stream.Speak()
+	return nil
+}
+
+// Reinvite has the other side send to where this one hears (RFC 3261 §14.1), and returns when that is
+// agreed. Where both ask at once, each waits for a moment and asks again.
+//
+// After [ErrLost] the call is over: nobody has it any more. After any other error, a refusal is a
+// [*register.StatusError], it is as it was before.
+func (l *Leg) Reinvite(ctx context.Context) error {
+	for {
+		err := l.offerAgain(ctx)
+		refused, is := errors.AsType[*register.StatusError](err)
+		switch {
+		case is && refused.Code == 491:
+		case is && (refused.Code == 481 || refused.Code == 408), errors.Is(err, sip.ErrTimeout):
+			err = fmt.Errorf("re-INVITE: %w: %w", err, ErrLost)
+			l.end(err)
+			return err
+		default:
+			return err
+		}
+		select {
+		case <-time.After(l.glare()):
+		case <-l.ctx.Done():
+			return context.Cause(l.ctx)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// glare is how long a re-INVITE that crossed another waits: he whose Call-ID it is, longer.
+func (l *Leg) glare() time.Duration {
+	if l.Dialog().Placed {
+		return 2100*time.Millisecond + rand.N(1900*time.Millisecond)
+	}
+	return rand.N(2 * time.Second)
+}
+
+// offerAgain sends one re-INVITE and takes over the answer.
+func (l *Leg) offerAgain(ctx context.Context) error {
+	req, offer, err := l.newReinvite()
+	if err != nil {
+		return err
+	}
+	defer l.offering.Store(false)
+	res, err := l.phone.place(ctx, l.phone.credentials(l.Dialog().LocalTarget), req)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.state.Agreed(res)
+	l.mu.Unlock()
+	if err := l.ack(res); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	remote, format, err := l.terms().ParseAnswer(res.Body())
+	if err != nil {
+		return err
+	}
+	l.state.LocalSDP, l.state.RemoteSDP = string(offer), string(res.Body())
+	l.agree(remote, format)
+	return nil
+}
+
+func (l *Leg) newReinvite() (*sip.Request, []byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	offer := l.offer()
+	req, err := l.state.Request("INVITE")
+	if err != nil {
+		return nil, nil, err
+	}
+	sip.Set(req, "Allow", sip.Methods)
+	sip.Set(req, "Content-Type", "application/sdp")
+	req.SetBody(offer)
+	l.offering.Store(true)
+	return req, offer, nil
+}
+
+// openStream takes a port for the sound of a call, or fails with [ErrNoMediaPort].
+func (p *Phone) openStream() (*media.Stream, error) {
+	stream, err := p.media.Open()
+	if errors.Is(err, media.ErrNoPort) {
+		return nil, ErrNoMediaPort
+	}
+	return stream, err
+}
