@@ -10,6 +10,7 @@ import (
 	"releve/adapters/phone"
 	"releve/adapters/phone/register"
 	"releve/config"
+	"releve/rules/takeover"
 	"releve/screen/view"
 	"releve/server/agent"
 	"releve/server/calls"
@@ -55,7 +56,7 @@ func (a *App) openTelephony() error {
 		return err
 	}
 	s.line = telephone.New(telephone.Parts{
-		Open: s.open, Mute: func() bool { m := s.front.Machine(); return m.Mute() }, Changed: s.front.Changed,
+		Open: s.open, Ask: s.askPBX, Mute: func() bool { m := s.front.Machine(); return m.Mute() }, Changed: s.front.Changed,
 		Calls: s.calls.Present, Explain: s.front.Explain, Notice: s.front.Notice,
 	})
 	s.closers = append(s.closers, func() { _ = s.line.Close() })
@@ -99,6 +100,16 @@ func (s *switchboard) open() (telephone.Line, error) {
 		return nil, missing(err)
 	}
 	return s.join(p, names), nil
+}
+
+// askPBX asks the PBX once, while the telephone is closed, who has the reception.
+func (s *switchboard) askPBX(ctx context.Context) (takeover.Shown, error) {
+	c := s.config
+	reception, _ := s.accounts()
+	bindings, err := phone.AskBindings(ctx, phone.Options{
+		Listen: config.Address(c.SIP.Listen), PBX: config.Address(c.PBX.Address), Domain: c.PBX.Domain, Log: s.log,
+	}, reception)
+	return phone.OfOthers(bindings), err
 }
 
 // join gives a telephone its users, and the ways on which it asks and is asked.

@@ -56,6 +56,9 @@ func (l *Lines) Held() takeover.Users {
 // more. One that shows none proves nothing.
 func (l *Lines) Gone() bool { return l.Reception.Gone() }
 
+// Granted is for how long the PBX last granted the reception to this server, and whether it shows that.
+func (l *Lines) Granted() (granted time.Duration, shown bool) { return l.Reception.Granted() }
+
 // Options asks the PBX whether it lives.
 func (l *Lines) Options(ctx context.Context) error {
 	_, err := l.phone.Options(ctx)

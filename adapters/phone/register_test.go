@@ -12,6 +12,7 @@ import (
 
 	"releve/adapters/phone"
 	"releve/adapters/phone/register"
+	"releve/rules/takeover"
 )
 
 func TestRegisterAndQuery(t *testing.T) {
@@ -242,5 +243,48 @@ func TestTwoChallenges(t *testing.T) {
 	registrar.send(p.Addr(), registrar.reply(both, 200, ""))
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// A server whose telephone is closed asks the PBX once who is bound, and is itself bound nowhere.
+func TestAClosedTelephoneAsksWhoIsBound(t *testing.T) {
+	pbx := startKamailio(t)
+	ctx := limit(t, 20*time.Second)
+	closed := phone.Options{Listen: freeAddr(t), PBX: pbx.addr, Domain: pbx.addr.String(), Log: slog.New(slog.DiscardHandler)}
+	ask := func() takeover.Shown {
+		all, err := phone.AskBindings(ctx, closed, reception())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return phone.OfOthers(all)
+	}
+	if got := ask(); got != (takeover.Shown{}) {
+		t.Errorf("nobody is bound: %+v", got)
+	}
+	main, _ := newPhone(t, pbx.addr)
+	if _, err := main.Register(ctx, reception()); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(); !got.There || !got.Any || got.Left <= 50*time.Second || got.Left > time.Minute {
+		t.Errorf("the other is bound for a minute: %+v", got)
+	}
+	if err := main.Unregister(ctx, reception()); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(); got != (takeover.Shown{}) {
+		t.Errorf("nobody is bound any more: %+v", got)
+	}
+	again, err := phone.New(phone.Options{Listen: closed.Listen, PBX: pbx.addr, Domain: pbx.addr.String(), RTPFirst: 40000, RTPLast: 40100, Log: closed.Log})
+	if err != nil {
+		t.Fatal("the address is not free afterwards:", err)
+	}
+	again.Serve(phone.Handler{})
+	defer again.Close()
+	if _, err := again.Register(ctx, reception()); err != nil {
+		t.Fatal(err)
+	}
+	all, err := again.Bindings(ctx, reception())
+	if got := phone.OfOthers(all); err != nil || got.There || !got.Any {
+		t.Errorf("its own is another's: %+v, %v", got, err)
 	}
 }

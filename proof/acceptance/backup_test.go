@@ -138,15 +138,7 @@ func mainDead(t *testing.T, s *site) {
 	if err := s.main.kill(); err != nil {
 		t.Fatal(err)
 	}
-	if refused := s.secondary.run("switchover"); refused.code == 0 {
-		t.Errorf("without a word it is not refused: %+v", refused)
-	}
-	eventually(t, 10*time.Second, "the other is silent", func() error {
-		if v, err := s.secondary.view(); err != nil || v.Main.Heard {
-			return fmt.Errorf("%w: heard", errors.Join(err))
-		}
-		return nil
-	})
+	s.waitSilent(t)
 	began := time.Now()
 	said := s.secondary.mustRun(t, "switchover", "--other-is-off", "--by", "A. Martin")
 	t.Logf("the secondary after %v:\n%s", time.Since(began).Round(time.Millisecond), said)
@@ -259,9 +251,11 @@ func mainWithoutPeer(t *testing.T, s *site) {
 		return err
 	})
 	s.heard.checkSilent(t, s.main, began, time.Now())
+	s.registrar(t, "hide")
 	if refused := s.main.run("switchover"); refused.code == 0 {
-		t.Errorf("without a word it opens: %+v", refused)
+		t.Errorf("without a word, and where nothing is shown, it opens: %+v", refused)
 	}
+	s.registrar(t, "replace")
 	s.main.mustRun(t, "switchover", "--other-is-off", "--by", "A. Martin")
 	eventually(t, 10*time.Second, "the main answers", func() error { return s.pbx.registered("reception", mainHost) })
 	s.secondary.start(t)

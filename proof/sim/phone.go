@@ -61,6 +61,9 @@ func (t telephone) BindingThere(ctx context.Context) (there bool, err error) {
 // State: no telephone of a simulated site is ever closed.
 func (t telephone) State() takeover.Line { return takeover.Line{} }
 
+// Theirs is asked at level backup, which no simulated site runs.
+func (t telephone) Theirs(context.Context) (takeover.Shown, error) { return takeover.Shown{}, nil }
+
 // ownName is what a server's own calls bear, as if it could be forged by nobody.
 func ownName(seat releve.Seat) string { return "of the " + string(seat) }
 

@@ -43,7 +43,18 @@ var (
 	}
 	dutyTaken = Step{ // one that remembers a duty is not on it before an operator says so
 		Code: "step-taken", Order: TakeDuty, At: itself, Limit: time.Minute,
-		Done: func(s Site, t releve.Seat) bool { return s[t].OnDuty() && !s[t].Mute },
+		Done: hasDuty,
+	}
+	leaseOver = Step{
+		Code: "step-lease-over", Order: AskPBX, At: itself, Limit: leaseLasts,
+		Done:  func(s Site, t releve.Seat) bool { return hasDuty(s, t) || s[t].Lease.Gone },
+		Waits: waitsForLease, Fails: leaseNever,
+		Found: func(_ Site, t releve.Seat) releve.Sentence {
+			return releve.Say("found-lease-over", "other", string(t.Other()))
+		},
+	}
+	dutyRelieved = Step{
+		Code: "step-taken", Order: Relieve, At: itself, Limit: time.Minute, Done: hasDuty,
 	}
 	dutyThere = Step{
 		Code: "step-duty", Limit: time.Minute,
@@ -85,7 +96,15 @@ func permutation(name string, target func(Site, releve.Seat) releve.Seat) Proced
 // relief takes the duty from a server that is dead, with the copy that is there.
 var relief = Procedure{
 	Name: "switchover", Target: toItself, Forced: true, Before: mayRelieve, Costs: costOfRelief, Next: "next-backup-return",
-	Steps: []Step{dutyTaken, promoted, registration, answers, proofByItself},
+	Steps:    []Step{dutyTaken, promoted, registration, answers, proofByItself},
+	Wordless: &reliefBySight,
+}
+
+// reliefBySight takes it without anybody's word that the other is off: once the PBX shows that its
+// registration is gone, and nobody has heard it meanwhile.
+var reliefBySight = Procedure{
+	Name: "switchover", Target: toItself, Silent: true, Before: mayRelieve, Costs: costOfReliefBySight, Next: "next-backup-return",
+	Steps: []Step{leaseOver, dutyRelieved, promoted, registration, answers, proofByItself},
 }
 
 // switchoverAt is the one procedure of permutation: it looks which of the two it is.
@@ -99,7 +118,7 @@ func switchoverAt(s Site, here releve.Seat) (Procedure, bool) {
 // takeoverAt: a server takes the duty by the same procedure, whatever it is called.
 func takeoverAt(s Site, here releve.Seat) (Procedure, bool) {
 	p := relief
-	p.Name = "takeover"
+	p.Name, p.Wordless = "takeover", nil
 	return p, s[here].RunsAt(releve.Backup)
 }
 
@@ -224,4 +243,12 @@ func sinceCopy(copied, other Server) []releve.Sentence {
 	}
 	return []releve.Sentence{releve.Say("cost-since-copy", "seat", string(copied.Seat), "other", string(copied.Seat.Other()),
 		"at", copied.Copied.UTC().Format(time.RFC3339), "age", rounded(copied.Now.Sub(copied.Copied)), "calls", strconv.Itoa(other.SinceCopy))}
+}
+
+func costOfReliefBySight(s Site, t releve.Seat) []releve.Sentence {
+	costs := append(costOfRelief(s, t), sayOf("cost-lease", t)...)
+	if left := s[t].Lease.Left; left > 0 {
+		costs = append(costs, releve.Say("cost-lease-left", "other", string(t.Other()), "left", rounded(left)))
+	}
+	return costs
 }

@@ -19,15 +19,16 @@ import (
 type Server struct {
 	takeover.Status
 
-	Heard     bool      // what is said here is no memory
-	OnStandby bool      // the standby user is bound to it
-	Copied    time.Time // at level backup: as of when its copy is
-	SinceCopy int       // calls that its database alone holds since then
-	Now       time.Time // by the clock of the server that looks
-	Receives  bool      // a copy that the owner's commits reach
-	Down      bool      // its database is lost
-	Protected bool      // it says that a failure now would lose nothing
-	Witness   bool      // the witness answers it
+	Heard     bool           // what is said here is no memory
+	OnStandby bool           // the standby user is bound to it
+	Copied    time.Time      // at level backup: as of when its copy is
+	SinceCopy int            // calls that its database alone holds since then
+	Now       time.Time      // by the clock of the server that looks
+	Lease     takeover.Lease // at level backup: how the other server's registration stands while it is not heard
+	Receives  bool           // a copy that the owner's commits reach
+	Down      bool           // its database is lost
+	Protected bool           // it says that a failure now would lose nothing
+	Witness   bool           // the witness answers it
 	Loss      Loss
 	// Lacks are the keys that its configuration lacks for each level that it knows, none where it
 	// has all.
@@ -94,6 +95,8 @@ const (
 	FollowToMove Order = "move"
 	ClearBinding Order = "clear"
 	KeepDuty     Order = "stay"
+	AskPBX       Order = "ask-pbx" // who has the reception
+	Relieve      Order = "relieve"
 	ProveItself  Order = "prove-itself"
 )
 
@@ -113,8 +116,11 @@ type Step struct {
 	Patience time.Duration // for the step to come about without its order
 	Proves   bool          // its order, carried out, is the proof: nothing else of the site shows it
 
-	// Waits says what the step waits for that only a person can do, nothing where there is none.
+	// Waits says what the step waits for that its order does not bring about, what only a person can do
+	// or what takes its time; nothing where there is none.
 	Waits func(s Site, target releve.Seat) releve.Sentence
+	// Fails says why the step cannot come to its end, nothing where it may; nil: its time passes.
+	Fails func(s Site, target releve.Seat) releve.Sentence
 	// Found says what the step has shown, once it is done; nil: nothing to say.
 	Found func(s Site, target releve.Seat) releve.Sentence
 }
@@ -161,6 +167,10 @@ type Procedure struct {
 	Named bool
 	// Forced: it rests on the operator's word that the other server is off.
 	Forced bool
+	// Wordless is what is meant where he does not give it; nil: nothing is.
+	Wordless *Procedure
+	// Silent: it rests on that the other server answers by no way.
+	Silent bool
 	Costs  func(s Site, target releve.Seat) []releve.Sentence // what it may cost, or changes, and what is known of that
 	// Needs are what it asks for, each with what there is of it; nil: it has no list.
 	Needs func(s Site, target releve.Seat) []Need

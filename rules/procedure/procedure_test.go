@@ -379,6 +379,8 @@ func obey(s procedure.Site, o procedure.Order, at releve.Seat) {
 		}
 	case procedure.ClearBinding:
 		own.Line.Gone = true
+	case procedure.AskPBX:
+		own.Lease = takeover.Lease{Gone: true}
 	case procedure.ProveItself:
 		other.ProvenTest = own.Reception
 	case procedure.HandOver:
@@ -405,7 +407,7 @@ func obey(s procedure.Site, o procedure.Order, at releve.Seat) {
 		if own.Owns() && !own.Released && !own.Halted() {
 			own.Vote = true
 		}
-	case procedure.TakeDuty:
+	case procedure.TakeDuty, procedure.Relieve:
 		if own.Whole() && (!own.OnDuty() || own.RunsAt(releve.Backup) && own.Phase == takeover.Unconfirmed) {
 			own.Term++
 			own = becomes(own, takeover.Serving)
@@ -618,7 +620,16 @@ func endsOrSaysWhy(t *testing.T, name string, a, b procedure.Server, here releve
 			p = other
 		}
 	}
-	target := p.Target(s, here)
+	if p.Wordless != nil {
+		endsOrSays(t, *p.Wordless, site(a, b), here, ended)
+	}
+	endsOrSays(t, p, s, here, ended)
+}
+
+func endsOrSays(t *testing.T, p procedure.Procedure, s procedure.Site, here releve.Seat, ended map[string]int) {
+	t.Helper()
+	name, target := p.Name, p.Target(s, here)
+	a, b := s[releve.Main], s[releve.Secondary]
 	if len(p.Before(s, target)) > 0 {
 		ended[name+" refused"]++
 		return

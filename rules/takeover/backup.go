@@ -30,6 +30,10 @@ type Line struct {
 	Closed bool `json:"closed"` // no socket is bound
 	// Gone: the PBX showed our binding of the reception while it stood, and shows it no more.
 	Gone bool `json:"gone"`
+	// Granted is for how long the PBX last granted our binding of the reception, and Shown that it shows
+	// it to who asks; nothing while there is none.
+	Granted time.Duration `json:"granted,omitempty"`
+	Shown   bool          `json:"shown,omitempty"`
 }
 
 func (m *Machine) backsUp() bool { return m.RunsAt() == releve.Backup }
@@ -122,7 +126,9 @@ func (m *Machine) copyRenewed() []Action {
 }
 
 // copyAbandoned: the owner is gone for good, says the operator, and the copy that is there is needed.
-func (m *Machine) copyAbandoned() bool { return m.Order == Take && m.Job == JobCopy && !m.otherHeard() }
+func (m *Machine) copyAbandoned() bool {
+	return (m.Order == Take || m.Order == Relieve) && m.Job == JobCopy && !m.otherHeard()
+}
 
 func (m *Machine) abandonCopy() []Action {
 	m.Job = NoJob
@@ -193,12 +199,12 @@ func (m *Machine) knowDuty() []Action {
 	return say(m)
 }
 
-// dutyConfirmed: an operator says that the other server is off, and that this one is to go on.
+// dutyConfirmed: the other server is off, and an operator wants this one to go on.
 func (m *Machine) dutyConfirmed() bool {
-	return m.canForce(Take) && m.backsUp() && m.Owns() && m.Vote && !m.Confirmed
+	return m.mayForce() && m.backsUp() && m.Owns() && m.Vote && !m.Confirmed
 }
 
 func (m *Machine) confirmDuty() []Action {
-	m.Order, m.Confirmed = "", true
+	m.Order, m.Confirmed, m.WasBound = "", true, false
 	return say(m)
 }

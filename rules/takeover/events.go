@@ -28,6 +28,7 @@ type Event struct {
 	Reception *bool         `json:"reception,omitempty"` // is our binding of the reception user in place
 	Calls     *bool         `json:"calls,omitempty"`     // can the voice side of this server take a call
 	Line      *Line         `json:"line,omitempty"`      // what became of this server's way to the PBX
+	Shown     *Shown        `json:"shown,omitempty"`     // who has the reception, by the PBX
 }
 
 // Boot is what a server finds when it starts.
@@ -134,6 +135,8 @@ const (
 	Move  Command = "move"  // the copy is to follow, for the duty is to move (B2)
 	Clear Command = "clear" // an operator has seen at the PBX that our binding is gone (B3)
 	Stay  Command = "stay"  // the duty is to stay after all
+
+	Relieve Command = "relieve" // take the duty of a silent server whose binding the PBX shows gone (B3)
 )
 
 // Job is slow work that the agent carries out; its end comes back as Done.

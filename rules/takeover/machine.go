@@ -194,11 +194,14 @@ func (m *Machine) observe(e Event) {
 		m.observeSleep()
 	case e.Reception != nil:
 		m.Reception, m.ReceptionAt = *e.Reception, e.Now
+		m.WasBound = m.backsUp() && (m.WasBound || m.Reception)
 		m.FormerStandby = m.FormerStandby && !m.Reception
 	case e.Calls != nil:
 		m.observeVoice(*e.Calls)
 	case e.Line != nil:
 		m.Line = *e.Line
+	case e.Shown != nil:
+		m.observeShown(*e.Shown)
 	case e.Command == Forget:
 		m.Order = ""
 	case e.Command != "":
@@ -215,7 +218,7 @@ func (m *Machine) observe(e Event) {
 func (m *Machine) observeOther(s Status) {
 	answered, before := m.Now-s.PBXAgo, m.OtherAt-m.Other.PBXAgo
 	m.OtherHears = unbroken(m.OtherHears, before, answered, s.PBXAgo >= 0 && s.PBXAgo < pbxLost)
-	m.Other, m.OtherAt = s, m.Now
+	m.Other, m.OtherAt, m.Look = s, m.Now, Look{}
 }
 
 // observePBX takes in what became of a question to the PBX.

@@ -124,11 +124,14 @@ type dutyState struct {
 
 // backupState is what level backup adds.
 type backupState struct {
-	Line    Line               `json:"Line,omitzero"`     // what became of this server's way to the PBX
-	Moves   bool               `json:"Moves,omitempty"`   // an operator moves our duty: the copy is to follow
-	MoveAt  time.Duration      `json:"MoveAt,omitempty"`  // when he last said so
-	LeftAt  time.Duration      `json:"LeftAt,omitempty"`  // when the telephone began to be closed
-	LetGo   bool               `json:"LetGo,omitempty"`   // … and the calls that held it open were ended
-	Cleared bool               `json:"Cleared,omitempty"` // … and an operator saw that our binding is gone
-	CopyOf  releve.PromotionID `json:"CopyOf,omitempty"`  // what the copy that is being made descends from
+	Line    Line          `json:"Line,omitzero"`     // what became of this server's way to the PBX
+	Moves   bool          `json:"Moves,omitempty"`   // an operator moves our duty: the copy is to follow
+	MoveAt  time.Duration `json:"MoveAt,omitempty"`  // when he last said so
+	LeftAt  time.Duration `json:"LeftAt,omitempty"`  // when the telephone began to be closed
+	LetGo   bool          `json:"LetGo,omitempty"`   // … and the calls that held it open were ended
+	Cleared bool          `json:"Cleared,omitempty"` // … and an operator saw that our binding is gone
+	// WasBound: the PBX has granted us the reception since the duty was confirmed.
+	WasBound bool               `json:"WasBound,omitempty"`
+	Look     Look               `json:"Look,omitzero"`    // what the PBX shows of the other's binding
+	CopyOf   releve.PromotionID `json:"CopyOf,omitempty"` // what the copy that is being made descends from
 }

@@ -311,7 +311,7 @@ func (m *Machine) fence() []Action {
 func (m *Machine) loseDuty() {
 	m.Job, m.Failed, m.Gate, m.Lone, m.Unsafe = NoJob, NoJob, false, false, false
 	m.Suspended, m.WithoutDuty, m.KeepStandby, m.FormerStandby = false, false, false, false
-	m.Moves = false
+	m.Moves, m.WasBound = false, false
 	m.DB, m.Confirmed, m.Regained = Database{}, false, 0
 }
 
@@ -840,7 +840,7 @@ func (m *Machine) become(d Durable, err error) []Action {
 		return m.halt()
 	}
 	took := m.Waiters > 0
-	m.Durable, m.KeepStandby = d, true
+	m.Durable, m.KeepStandby, m.WasBound = d, true, false
 	m.Confirmed = m.Confirmed || m.backsUp()
 	m.Gate, m.WithoutDuty, m.Waiters = false, false, 0
 	return append(m.save(), Action{Kind: Answer, Took: took})
@@ -978,7 +978,7 @@ func (m *Machine) solo() []Action {
 // takeOrdered: a mirror without the vote, or a server that had the duty once and has its
 // data, takes it because the other is off.
 func (m *Machine) takeOrdered() bool {
-	return m.canForce(Take) && m.DataID != "" && (m.isMirror() && m.DB.Up || m.standsAside())
+	return m.mayForce() && m.DataID != "" && (m.isMirror() && m.DB.Up || m.standsAside())
 }
 
 // standsAside: it had the duty once, its database is stopped, and its data is whole.
@@ -1026,7 +1026,7 @@ func (m *Machine) orderVain() bool {
 	switch m.Order {
 	case Solo:
 		return !m.soloOrdered()
-	case Take:
+	case Take, Relieve:
 		return !m.takeOrdered() && !m.promotionOrdered() && !m.copyAbandoned() && !m.dutyConfirmed()
 	case Abdicate:
 		return !m.canGiveBack()

@@ -49,6 +49,9 @@ func (a Absent) BindingThere(context.Context) (bool, error) { return false, a.Wh
 // State is closed, and nothing of it was ever at the PBX.
 func (a Absent) State() takeover.Line { return takeover.Line{Closed: true, Gone: true} }
 
+// Theirs is not known.
+func (a Absent) Theirs(context.Context) (takeover.Shown, error) { return takeover.Shown{}, a.Why }
+
 // TestCall is not possible.
 func (a Absent) TestCall(context.Context, string, bool) (releve.TestCall, error) {
 	return releve.TestCall{}, a.Why

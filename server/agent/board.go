@@ -664,6 +664,9 @@ func wordOfBackup(m takeover.Machine, s view.Site) (view.Word, releve.Sentence) 
 	switch {
 	case word == view.Stopped && m.Owns() && m.Mute() && !passive.Heard:
 		return word, releve.Say("why-stopped-unconfirmed", "seat", string(active.Seat), "other", string(passive.Seat))
+	case word == view.Stopped && m.Lease().Stands && !m.Owns():
+		return word, releve.Say("why-stopped-lease", "seat", string(active.Seat), "other", string(passive.Seat),
+			"until", active.HeardAt.Add(m.Other.Line.Granted).Format(time.RFC3339))
 	case word == view.Stopped:
 		return word, releve.Say("why-stopped-backup", "seat", string(active.Seat), "other", string(passive.Seat))
 	case word != "":

@@ -103,6 +103,9 @@ type Link interface {
 type Telephone interface {
 	Way
 	State() takeover.Line
+	// Theirs is what the PBX shows of who has the reception. The one question that a closed telephone
+	// puts to it, once and of an operator's order.
+	Theirs(context.Context) (takeover.Shown, error)
 }
 
 // Way is an open link to the PBX.

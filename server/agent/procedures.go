@@ -38,6 +38,7 @@ func (g guided) Site() procedure.Site {
 	m := g.Machine()
 	other, at, heard := g.board.theirs()
 	own, theirs := g.saidBy(g.Message()), g.saidBy(other)
+	own.Lease = m.Lease()
 	own.Heard, own.Protected, own.Copy, own.Loss = true, m.Protected(), m.DataID, g.ownLoss(m)
 	theirs.Heard, theirs.Loss = heard, theirLoss(other, at, heard)
 	receives := m.DB.Streaming || m.Gate && m.Mirror.Streaming
@@ -93,8 +94,28 @@ func (g guided) Order(ctx context.Context, at releve.Seat, o procedure.Order, br
 	case procedure.CarryWord:
 		g.Carry(ctx, brought)
 		return found, nil
+	case procedure.AskPBX:
+		g.askPBX(ctx)
+		return found, nil
+	case procedure.Relieve: // what was seen last may be old by now
+		g.askPBX(ctx)
 	}
 	return found, g.orderAt(ctx, at, string(o))
+}
+
+// askLimit is how long the PBX may take to say who has the reception.
+const askLimit = 2 * time.Second
+
+// askPBX looks who has the reception. A PBX that does not say so is no reason to go on without.
+func (g guided) askPBX(ctx context.Context) {
+	limit, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	shown, err := g.parts.Telephone.Theirs(limit)
+	if err != nil {
+		g.Log.Info("the PBX does not say who has the reception", "err", err)
+		shown = takeover.Shown{Silent: true}
+	}
+	g.send(ctx, takeover.Event{Shown: &shown})
 }
 
 // Withdraw: whether the step was reached without its order or not, what an operator forced
@@ -132,7 +153,7 @@ func (a *Agent) Order(ctx context.Context, order string) error {
 	switch takeover.Command(order) {
 	case takeover.Rejoin, takeover.Rebuild, takeover.HandOver, takeover.Restore, takeover.Solo, takeover.Take, takeover.UsePair, takeover.UseWitness,
 		takeover.UseBase, takeover.UseMirroring, takeover.UseBackup, takeover.UseHighAvailability,
-		takeover.Renew, takeover.Move, takeover.Clear, takeover.Stay:
+		takeover.Renew, takeover.Move, takeover.Clear, takeover.Stay, takeover.Relieve:
 		a.send(ctx, takeover.Event{Command: takeover.Command(order)})
 		return nil
 	}

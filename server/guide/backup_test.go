@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,7 +34,7 @@ func TestOneNameIsTheProcedureThatTheSiteNeeds(t *testing.T) {
 		first  string
 	}{
 		"both well":         {func(*world) {}, "step-copy"},
-		"the other is dead": {func(w *world) { dead := w.site[releve.Secondary]; dead.Heard = false; w.site[releve.Secondary] = dead }, "step-taken"},
+		"the other is dead": {func(w *world) { dead := w.site[releve.Secondary]; dead.Heard = false; w.site[releve.Secondary] = dead }, "step-lease-over"},
 		"high availability": {func(w *world) {
 			for seat, s := range w.site {
 				s.Level, s.Mute = releve.HighAvailability, false
@@ -118,6 +119,70 @@ func TestASwitchoverThatIsLeftDoesNotLeaveTheTelephoneClosed(t *testing.T) {
 		leave()
 		if err := <-ended; !errors.Is(err, guide.ErrInterrupted) || w.orders[len(w.orders)-1] != procedure.KeepDuty {
 			t.Errorf("it ends with %v and orders %v", err, w.orders)
+		}
+	})
+}
+
+// dead is a site of level backup whose secondary, which had the duty, is not heard.
+func dead() *world {
+	w := leaving()
+	main, other := w.site[releve.Main], w.site[releve.Secondary]
+	main.Owner, main.Phase, main.Line = releve.Secondary, takeover.Isolated, takeover.Line{Closed: true}
+	other.Owner, other.Heard = releve.Secondary, false
+	w.site[releve.Main], w.site[releve.Secondary] = main, other
+	return w
+}
+
+// With the other server silent, and without an operator's word, the PBX is asked until it shows that the
+// registration is gone: what is left is counted down, and one that was renewed ends it (B3).
+func TestTheRegistrationOfADeadServerIsCountedDown(t *testing.T) {
+	for name, c := range map[string]struct {
+		then   takeover.Lease // five seconds on
+		orders procedure.Order
+		failed string
+	}{
+		"it is gone":    {takeover.Lease{Gone: true}, procedure.Relieve, "cause-not-done"},
+		"it is renewed": {takeover.Lease{Stands: true, Renewed: true, Left: time.Minute}, procedure.AskPBX, "fails-lease-renewed"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := dead()
+			began := time.Now()
+			w.lease = func() takeover.Lease {
+				if past := time.Since(began); past < 5*time.Second {
+					return takeover.Lease{Stands: true, Left: 13*time.Second - past}
+				}
+				return c.then
+			}
+			var counted []string
+			var last view.Procedure
+			err := guide.New(w).Run(t.Context(), view.Wish{Name: "switchover"}, takeover.Return{}, func(p view.Procedure) {
+				if f := p.Steps[0].Found; f != nil && f.Code == "waits-lease" {
+					counted = append(counted, f.Args["left"])
+				}
+				last = p
+			})
+			if counted = slices.Compact(counted); !slices.Equal(counted, []string{"15s", "10s", "9s"}) {
+				t.Errorf("%s: it counts %q", name, counted)
+			}
+			if w.orders[len(w.orders)-1] != c.orders || slices.Contains(w.orders, procedure.TakeDuty) {
+				t.Errorf("%s: it orders %v", name, w.orders)
+			}
+			if err == nil || last.Failed == nil || !strings.Contains(last.Failed.Args["why"], c.failed) {
+				t.Errorf("%s: it ends with %v, shown as %+v", name, err, last.Failed)
+			}
+		})
+	}
+}
+
+// A server that answers by whichever way is not dead, and no PBX is asked about it.
+func TestNoPBXIsAskedAboutAServerThatAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := dead()
+		w.path = "past the PBX"
+		var last view.Procedure
+		err := guide.New(w).Run(t.Context(), view.Wish{Name: "switchover"}, takeover.Return{}, func(p view.Procedure) { last = p })
+		if !errors.Is(err, guide.ErrNotAllowed) || last.Failed == nil || last.Failed.Code != "before-other-on" || len(w.orders) > 0 {
+			t.Errorf("%v, %+v, orders %v", err, last.Failed, w.orders)
 		}
 	})
 }

@@ -83,6 +83,27 @@ func (g *Guide) take() bool {
 	return free
 }
 
+// otherEnds is how long it may take to hear that the other server's procedure has ended: the last of it
+// is told with the next word.
+const otherEnds = time.Second
+
+// otherRuns says that a procedure runs that was asked of the other server, once that has had the time to
+// say that it is over.
+func (g *Guide) otherRuns(ctx context.Context) bool {
+	limit, done := context.WithTimeout(ctx, otherEnds)
+	defer done()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for g.server.OtherRuns() {
+		select {
+		case <-limit.Done():
+			return true
+		case <-look.C:
+		}
+	}
+	return false
+}
+
 func (g *Guide) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -102,8 +123,11 @@ func (g *Guide) Run(ctx context.Context, w view.Wish, brought takeover.Return, e
 			p = other
 		}
 	}
+	if p.Wordless != nil && !w.OtherIsOff {
+		p = *p.Wordless
+	}
 	if !p.Beside {
-		if g.server.OtherRuns() || !g.take() {
+		if g.otherRuns(ctx) || !g.take() {
 			return ErrRunning
 		}
 		defer g.leave()
@@ -145,7 +169,7 @@ func (r *run) run(ctx context.Context) error {
 	r.target = r.p.Target(r.site(), r.server.Seat())
 	r.copied = r.site()[r.target].Copy
 	r.sheet = r.newSheet()
-	if r.p.Forced {
+	if r.p.Forced || r.p.Silent {
 		r.path = r.server.OtherAnswers(ctx)
 	}
 	why := r.forbidden(ctx)
@@ -318,6 +342,11 @@ func (r *run) carry(ctx context.Context, i int, s procedure.Step) error {
 			ordered = time.Now()
 			if err := r.order(ctx, i, s); err != nil {
 				return err
+			}
+		}
+		if s.Fails != nil {
+			if why := s.Fails(r.site(), r.target); why.Code != "" {
+				return &releve.Fault{Cause: ErrNotAllowed, Why: why}
 			}
 		}
 		if s.Waits != nil {

@@ -26,13 +26,17 @@ type world struct {
 	mu        sync.Mutex // of what several procedures change
 	site      procedure.Site
 	otherRuns bool
-	orders    []procedure.Order
-	withdrawn []procedure.Order
-	explained []string
-	vouched   []string
-	refuses   error // each order
-	found     releve.Sentence
-	obeyed    time.Time
+
+	otherUntil time.Time // one runs at the other until then
+	orders     []procedure.Order
+	withdrawn  []procedure.Order
+	explained  []string
+	vouched    []string
+	refuses    error // each order
+	found      releve.Sentence
+	obeyed     time.Time
+	lease      func() takeover.Lease // of the other's registration; nil: nothing is known
+	path       string                // by which the other answers
 }
 
 // mirrored is a site at level mirroring whose main is on duty, and its mirror follows.
@@ -50,6 +54,11 @@ func mirrored() *world {
 func (w *world) Seat() releve.Seat { return releve.Main }
 func (w *world) Site() procedure.Site {
 	site := procedure.Site{releve.Main: w.site[releve.Main], releve.Secondary: w.site[releve.Secondary]}
+	if w.lease != nil {
+		main := site[releve.Main]
+		main.Lease = w.lease()
+		site[releve.Main] = main
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if mirror := site[releve.Secondary]; !w.obeyed.IsZero() && time.Since(w.obeyed) >= 0 {
@@ -58,8 +67,8 @@ func (w *world) Site() procedure.Site {
 	}
 	return site
 }
-func (w *world) OtherAnswers(context.Context) string { return "" }
-func (w *world) OtherRuns() bool                     { return w.otherRuns }
+func (w *world) OtherAnswers(context.Context) string { return w.path }
+func (w *world) OtherRuns() bool                     { return w.otherRuns || time.Now().Before(w.otherUntil) }
 func (w *world) Progress(bool) *releve.Progress {
 	return &releve.Progress{Done: 1, Total: 2, Unit: "B"}
 }
@@ -251,6 +260,19 @@ func TestAWordForALevelIsKept(t *testing.T) {
 			study := last.Needs[len(last.Needs)-1]
 			if study.Met != c.met && study.What.Code == "need-study" {
 				t.Errorf("%s: shown %+v", story, last.Needs)
+			}
+		})
+	}
+}
+
+// The end of the other server's procedure is heard a moment after it: who comes then is not told that one runs.
+func TestAProcedureWaitsForTheEndOfTheOtherServers(t *testing.T) {
+	for ends, want := range map[time.Duration]error{500 * time.Millisecond: nil, 5 * time.Second: guide.ErrRunning} {
+		synctest.Test(t, func(t *testing.T) {
+			w := mirrored()
+			w.otherUntil = time.Now().Add(ends)
+			if err := guide.New(w).Run(t.Context(), view.Wish{Name: "mirror-rebuild"}, takeover.Return{}, func(view.Procedure) {}); !errors.Is(err, want) {
+				t.Errorf("one that ends after %v: %v", ends, err)
 			}
 		})
 	}

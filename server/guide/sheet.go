@@ -2,6 +2,7 @@ package guide
 
 import (
 	"crypto/rand"
+	"maps"
 	"slices"
 	"time"
 
@@ -47,10 +48,10 @@ func (s *Sheet) Advance(i int, p *releve.Progress) {
 // Found says what the i-th step has shown. It is shown with the step's end.
 func (s *Sheet) Found(i int, what releve.Sentence) { s.shown.Steps[i].Found = &what }
 
-// Waits says what the i-th step waits for that only a person can do, nothing where there is none.
+// Waits says what the i-th step waits for that no order brings about, nothing where there is none.
 func (s *Sheet) Waits(i int, what releve.Sentence) {
 	step := &s.shown.Steps[i]
-	if now := step.Found; what.Code == "" && now == nil || now != nil && now.Code == what.Code {
+	if now := step.Found; what.Code == "" && now == nil || now != nil && now.Code == what.Code && maps.Equal(now.Args, what.Args) {
 		return
 	}
 	step.Found = nil

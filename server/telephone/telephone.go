@@ -17,20 +17,28 @@ import (
 // ErrClosed is what a closed telephone answers whoever asks for it.
 var ErrClosed = releve.Known("this server has no telephone at the level of the site", "cause-mute")
 
+// ErrOpen is what an open telephone answers to who asks for what only a closed one may.
+var ErrOpen = releve.Known("this server's telephone is open", "cause-telephone-open")
+
 // Line is an open telephone.
 type Line interface {
 	agent.Way
 	overflow.Telephone
 	Held() takeover.Users // whose bindings the PBX may still have
 	Gone() bool           // the PBX showed the binding of the reception, and shows it no more
-	Serve()               // begins to hear what comes
-	Run(context.Context)  // keeps the users bound until the context ends, then gives back what is still ours
+	// Granted is for how long the PBX granted the binding of the reception that stands, and whether it
+	// shows it; 0: there is none.
+	Granted() (granted time.Duration, shown bool)
+	Serve()              // begins to hear what comes
+	Run(context.Context) // keeps the users bound until the context ends, then gives back what is still ours
 	Close() error
 }
 
 // Parts are what a Switch is made of.
 type Parts struct {
-	Open    func() (Line, error)                   // binds the sockets
+	Open func() (Line, error) // binds the sockets
+	// Ask asks the PBX once who has the reception, through a socket that is closed again.
+	Ask     func(context.Context) (takeover.Shown, error)
 	Mute    func() bool                            // the level gives this server no telephone now
 	Changed func(context.Context) <-chan struct{}  // Mute may say something else
 	Calls   func() int                             // calls in progress
@@ -41,6 +49,7 @@ type Parts struct {
 // Switch is a telephone that is opened and closed as the level says.
 type Switch struct {
 	parts   Parts
+	asking  sync.Mutex // who has the address of SIP to himself; taken before mu
 	mu      sync.Mutex
 	line    Line           // nil while it is closed
 	gone    bool           // what the last one that was closed said of its binding
@@ -58,6 +67,8 @@ func New(p Parts) *Switch { return &Switch{parts: p, end: func() {}} }
 
 // Open binds the sockets. Nothing is read from them before [Switch.Serve].
 func (s *Switch) Open() error {
+	s.asking.Lock()
+	defer s.asking.Unlock()
 	line, err := s.parts.Open()
 	if err != nil {
 		return err
@@ -251,7 +262,22 @@ func (s *Switch) Bound() takeover.Users {
 func (s *Switch) State() takeover.Line {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return takeover.Line{Closed: s.line == nil, Gone: s.line == nil && s.gone}
+	if s.line == nil {
+		return takeover.Line{Closed: true, Gone: s.gone}
+	}
+	granted, shown := s.line.Granted()
+	return takeover.Line{Granted: granted, Shown: shown}
+}
+
+// Theirs asks the PBX who has the reception. It is for a server that an operator would have take it,
+// and whose telephone is closed: an open one knows.
+func (s *Switch) Theirs(ctx context.Context) (takeover.Shown, error) {
+	s.asking.Lock() // the sockets are not opened meanwhile
+	defer s.asking.Unlock()
+	if s.current() != nil {
+		return takeover.Shown{}, ErrOpen
+	}
+	return s.parts.Ask(ctx)
 }
 
 // RegisterNow is for users that are wanted.

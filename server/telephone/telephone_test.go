@@ -30,6 +30,7 @@ type fakeLine struct {
 func (l *fakeLine) Keep(u takeover.Users)                             { l.kept.Store(u) }
 func (l *fakeLine) Held() takeover.Users                              { return takeover.Users{Standby: l.held.Load()} }
 func (l *fakeLine) Gone() bool                                        { return l.gone.Load() }
+func (l *fakeLine) Granted() (time.Duration, bool)                    { return time.Minute, true }
 func (l *fakeLine) Serve()                                            { l.served.Store(true) }
 func (l *fakeLine) Ask(context.Context) (code int, c bool, err error) { return 200, false, nil }
 func (l *fakeLine) Call(context.Context, string) (releve.TestCall, error) {
@@ -61,6 +62,7 @@ type world struct {
 	said    []string
 	shown   releve.Sentence
 	notices int
+	asked   int
 }
 
 func (w *world) opened() []*fakeLine {
@@ -94,6 +96,10 @@ func (w *world) parts() Parts {
 			l.held.Store(true)
 			w.locked(func() { w.lines = append(w.lines, l) })
 			return l, nil
+		},
+		Ask: func(context.Context) (takeover.Shown, error) {
+			w.locked(func() { w.asked++ })
+			return takeover.Shown{Any: true}, nil
 		},
 		Mute:    w.mute.Load,
 		Changed: func(context.Context) <-chan struct{} { return w.changed },
@@ -233,7 +239,7 @@ func TestWhatBecameOfATelephone(t *testing.T) {
 		}
 		for _, gone := range []bool{true, false} {
 			w.level(false)
-			if got := s.State(); got != (takeover.Line{}) {
+			if got := s.State(); got != (takeover.Line{Granted: time.Minute, Shown: true}) {
 				t.Errorf("of an open one: %+v", got)
 			}
 			line := w.opened()[len(w.opened())-1]
@@ -243,6 +249,27 @@ func TestWhatBecameOfATelephone(t *testing.T) {
 			if got := s.State(); got != (takeover.Line{Closed: true, Gone: gone}) {
 				t.Errorf("of a closed one, whose binding was seen gone (%v): %+v", gone, got)
 			}
+		}
+	})
+}
+
+// The PBX is asked for the other's registration while the telephone is closed, and by nobody else's order.
+func TestAClosedTelephoneAsksThePBXWhenItIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.mute.Store(true)
+		s := w.run(t)
+		time.Sleep(time.Hour)
+		asked := func() (n int) { w.locked(func() { n = w.asked }); return n }
+		if n := asked(); n != 0 {
+			t.Errorf("it asked %d times by itself", n)
+		}
+		if got, err := s.Theirs(t.Context()); err != nil || !got.Any || asked() != 1 {
+			t.Errorf("%+v, %v, asked %d times", got, err, asked())
+		}
+		w.level(false)
+		if _, err := s.Theirs(t.Context()); !errors.Is(err, ErrOpen) || asked() != 1 {
+			t.Errorf("an open one: %v, asked %d times", err, asked())
 		}
 	})
 }

@@ -108,6 +108,9 @@ type Status struct {
 type Line struct {
 	Closed bool `json:"closed"`
 	Gone   bool `json:"gone"`
+
+	Granted time.Duration `json:"granted_ns,omitempty"`
+	Shown   bool          `json:"shown,omitempty"`
 }
 
 // Candidate is a [takeover.Candidate].

@@ -23,10 +23,11 @@ type Line struct {
 
 	mu      sync.Mutex
 	current *Registration
-	held    bool   // the PBX may have a binding of ours
-	shown   bool   // it showed the last one that was made
-	gone    bool   // … and shows it no more, since it was taken away
-	refused string // the refusal last said, owned by the registration's goroutine
+	held    bool          // the PBX may have a binding of ours
+	shown   bool          // it showed the last one that was made
+	granted time.Duration // … which it granted for so long
+	gone    bool          // … and shows it no more, since it was taken away
+	refused string        // the refusal last said, owned by the registration's goroutine
 }
 
 // NewLine makes the line of a user. may is asked before each REGISTER: may this server bind
@@ -131,7 +132,7 @@ func (l *Line) registration() *Registration {
 func (l *Line) begin() *Registration {
 	r := NewRegistration(l.pbx, l.account, RegistrationOptions{May: l.allowed, On: l.said, Log: l.log})
 	l.mu.Lock()
-	l.current, l.held, l.shown, l.gone = r, true, false, false
+	l.current, l.held, l.shown, l.granted, l.gone = r, true, false, 0, false
 	l.mu.Unlock()
 	r.Start()
 	return r
@@ -175,6 +176,17 @@ func (l *Line) Gone() bool {
 	return l.gone
 }
 
+// Granted is for how long the PBX last granted the binding that stands, and whether it shows it to who
+// asks; 0 while there is none.
+func (l *Line) Granted() (granted time.Duration, shown bool) {
+	if !l.Bound() {
+		return 0, false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.granted, l.shown
+}
+
 // shownGone looks once more, at a PBX that shows what it holds.
 func (l *Line) shownGone(ctx context.Context) bool {
 	l.mu.Lock()
@@ -200,7 +212,7 @@ func (l *Line) Doubt() {
 func (l *Line) said(e RegistrationEvent) {
 	if e.Outcome == Bound {
 		l.mu.Lock()
-		l.shown = e.shown
+		l.shown, l.granted = e.shown, e.Expires
 		l.mu.Unlock()
 	}
 	kind := fmt.Sprint(e.Code, e.Asks)

@@ -1,0 +1,128 @@
+package takeover
+
+import (
+	"testing"
+	"time"
+
+	"releve"
+)
+
+// look is what the PBX shows, some time after the main fell silent.
+type look struct {
+	after time.Duration
+	shown Shown
+}
+
+// What a secondary of level backup makes of the bindings that the PBX shows while the main is silent.
+func TestWhatTheLookAtThePBXTells(t *testing.T) {
+	const s = time.Second
+	there := func(left time.Duration) Shown { return Shown{Any: true, There: true, Left: left} }
+	minute := Line{Granted: time.Minute, Shown: true}
+	for name, c := range map[string]struct {
+		told   Line // by the main, before
+		looks  []look
+		asked  time.Duration // when the verdict is wanted
+		want   Lease
+		taken  bool // the order to relieve it is carried out
+		silent bool // nothing was ever heard
+	}{
+		"before anybody looks": {told: minute, asked: 20 * s, want: Lease{Stands: true, Left: 40 * s}},
+		"long after":           {told: minute, asked: 90 * s, want: Lease{}},
+		"it runs out": {told: minute, looks: []look{{20 * s, there(25 * s)}, {23 * s, there(22 * s)}}, asked: 24 * s,
+			want: Lease{Stands: true, Left: 21 * s}},
+		"it has run out": {told: minute, looks: []look{{20 * s, there(25 * s)}, {46 * s, Shown{}}}, asked: 46 * s, want: Lease{Gone: true}, taken: true},
+		"it was given back by one that was stopped": {told: minute, looks: []look{{2 * s, Shown{}}}, asked: 2 * s, want: Lease{Gone: true}, taken: true},
+		"that was a while ago": {told: minute, looks: []look{{2 * s, Shown{}}}, asked: 9 * s,
+			want: Lease{Stands: true, Left: 51 * s}},
+		"it is renewed after the silence": {told: minute, looks: []look{{31 * s, there(59 * s)}, {34 * s, there(56 * s)}}, asked: 34 * s,
+			want: Lease{Renewed: true, Stands: true, Left: 56 * s}},
+		"it is renewed between two looks": {told: minute, looks: []look{{20 * s, there(12 * s)}, {23 * s, there(9 * s)}, {35 * s, there(58 * s)}}, asked: 35 * s,
+			want: Lease{Renewed: true, Stands: true, Left: 58 * s}},
+		"it was renewed, and is gone now": {told: minute, looks: []look{{31 * s, there(59 * s)}, {34 * s, there(56 * s)}, {37 * s, Shown{}}}, asked: 37 * s,
+			want: Lease{Gone: true}, taken: true},
+		"with the main's last breath": {told: minute, looks: []look{{1 * s, there(61 * s)}, {4 * s, there(58 * s)}}, asked: 4 * s,
+			want: Lease{Stands: true, Left: 56 * s}},
+		"a PBX that shows what it granted, always": {told: minute, looks: []look{{31 * s, there(60 * s)}, {34 * s, there(60 * s)}, {37 * s, there(60 * s)}}, asked: 37 * s,
+			want: Lease{Stands: true, Left: 23 * s}},
+		"a PBX that says no time":              {told: minute, looks: []look{{61 * s, there(0)}}, asked: 61 * s, want: Lease{Stands: true}},
+		"a PBX that shows nothing":             {told: Line{Granted: time.Minute}, looks: []look{{70 * s, Shown{}}}, asked: 70 * s, want: Lease{Hidden: true}},
+		"a PBX that shows this server's own":   {silent: true, looks: []look{{70 * s, Shown{Any: true}}}, asked: 70 * s, want: Lease{Gone: true}, taken: true},
+		"after a restart, the main registered": {silent: true, looks: []look{{70 * s, there(20 * s)}}, asked: 70 * s, want: Lease{Stands: true, Left: 20 * s}},
+		"after a restart, it runs out": {silent: true, looks: []look{{70 * s, there(2 * s)}, {73 * s, Shown{}}}, asked: 73 * s,
+			want: Lease{Gone: true}, taken: true},
+		"after a restart, it is renewed": {silent: true, looks: []look{{70 * s, there(20 * s)}, {73 * s, there(17 * s)}, {76 * s, there(59 * s)}}, asked: 76 * s,
+			want: Lease{Renewed: true, Stands: true, Left: 59 * s}},
+		"after a restart, nothing":   {silent: true, looks: []look{{70 * s, Shown{}}}, asked: 70 * s, want: Lease{Hidden: true}},
+		"the PBX does not answer":    {told: minute, looks: []look{{5 * s, Shown{Silent: true}}}, asked: 5 * s, want: Lease{Silent: true, Stands: true, Left: 55 * s}},
+		"it answered once, and none": {told: minute, looks: []look{{5 * s, Shown{}}, {6 * s, Shown{Silent: true}}}, asked: 6 * s, want: Lease{Silent: true, Stands: true, Left: 54 * s}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := New(Settings{Seat: releve.Secondary, Level: releve.Backup})
+			m.Durable, m.Known, m.Phase = Durable{Seat: releve.Secondary, Term: 1, Owner: releve.Main, DataID: "S", Level: releve.Backup}, true, Isolated
+			m.DB = Database{Up: true, InRecovery: true}
+			const fell = time.Hour
+			if !c.silent {
+				m.Step(Event{Now: fell, Peer: &Status{Seat: releve.Main, Known: true, Term: 1, Owner: releve.Main, Line: c.told}})
+			}
+			for _, l := range c.looks {
+				m.Step(Event{Now: fell + l.after, Shown: &l.shown})
+			}
+			m.Now = fell + c.asked
+			if got := m.Lease(); got != c.want {
+				t.Errorf("%+v, not %+v", got, c.want)
+			}
+			m.Step(Event{Now: m.Now, Command: Relieve})
+			if taken := m.Owns(); taken != c.taken {
+				t.Errorf("the duty is taken: %v", taken)
+			}
+			if m.Order != "" {
+				t.Errorf("the order waits: %s", m.Order)
+			}
+		})
+	}
+}
+
+// A main that is heard again was not dead: what the PBX showed before is forgotten, and nothing is taken.
+func TestAMainThatIsHeardAgainIsNotRelieved(t *testing.T) {
+	m := New(Settings{Seat: releve.Secondary, Level: releve.Backup})
+	m.Durable, m.Known, m.Phase = Durable{Seat: releve.Secondary, Term: 1, Owner: releve.Main, DataID: "S", Level: releve.Backup}, true, Isolated
+	m.DB = Database{Up: true, InRecovery: true}
+	word := Status{Seat: releve.Main, Known: true, Term: 1, Owner: releve.Main, Line: Line{Granted: time.Minute, Shown: true}}
+	m.Step(Event{Now: time.Hour, Peer: &word})
+	m.Step(Event{Now: time.Hour + 2*time.Second, Shown: &Shown{}})
+	if !m.Lease().Gone {
+		t.Fatalf("%+v", m.Lease())
+	}
+	m.Step(Event{Now: time.Hour + 3*time.Second, Peer: &word})
+	m.Step(Event{Now: time.Hour + 3*time.Second, Command: Relieve})
+	if m.Owns() || m.Look != (Look{}) {
+		t.Errorf("owner %s, %+v", m.Owner, m.Look)
+	}
+}
+
+// At level backup a server that had the reception, and hears nobody, does not take it from another whom
+// the PBX shows; one that has just got the duty does, for that is the one before.
+func TestWhoYieldsTheReception(t *testing.T) {
+	m := New(Settings{Seat: releve.Main, Level: releve.Backup})
+	m.Durable, m.Known, m.Phase, m.Confirmed = Found("D"), true, Serving, true
+	m.Level, m.Promotion.Done = releve.Backup, true
+	bound := func(is bool) { m.Step(Event{Now: m.Now + time.Second, Reception: &is}) }
+	if m.Yields() {
+		t.Error("one that was never bound")
+	}
+	bound(true)
+	bound(false)
+	if !m.Yields() {
+		t.Error("one that lost it")
+	}
+	m.Phase, m.Confirmed, m.Order, m.Job = Unconfirmed, false, Take, NoJob
+	m.Step(Event{Now: m.Now + time.Second})
+	if !m.Confirmed || m.Yields() {
+		t.Errorf("one to whom an operator gave the duty: confirmed %v, yields %v", m.Confirmed, m.Yields())
+	}
+	bound(true)
+	m.Level = releve.HighAvailability
+	if m.Yields() {
+		t.Error("at another level")
+	}
+}
