@@ -375,10 +375,12 @@ func (l *Leg) Hangup(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	done := make(chan error, 1)
-	go func() { done <- l.drop(errors.New("this server hung up")) }()
+	l.phone.errand(func() { done <- l.drop(errors.New("this server hung up")) })
 	select {
 	case err := <-done:
 		return err
+	case <-l.phone.ctx.Done():
+		return context.Cause(l.phone.ctx)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

@@ -110,6 +110,8 @@ type Phone struct {
 	accounts map[string]Account  // that were registered here
 	bound    []string            // users registered now, in the order in which they came
 	overdue  int                 // calls whose ACK is
+
+	errands sync.WaitGroup // what is said to the PBX and nobody waits for
 }
 
 // New binds the SIP address. Nobody is heard before [Phone.Serve].
@@ -191,8 +193,11 @@ func (p *Phone) Addr() netip.AddrPort { return p.endpoint.Addr() }
 // and all of them are gone. It may be called more than once.
 func (p *Phone) Close() error {
 	err := p.endpoint.Close()
+	p.mu.Lock()
 	p.end(ErrClosed)
+	p.mu.Unlock()
 	p.media.Close()
+	p.errands.Wait()
 	return err
 }
 
@@ -245,6 +250,19 @@ func (p *Phone) begin(f func()) {
 		defer p.survive()
 		f()
 	}()
+}
+
+// errand runs f as begin does: something that is said to the PBX and that nobody waits for, but Close.
+func (p *Phone) errand(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ctx.Err() != nil {
+		return // there is nothing to say it with
+	}
+	p.errands.Go(func() {
+		defer p.survive()
+		f()
+	})
 }
 
 // survive is to be deferred.

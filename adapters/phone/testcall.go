@@ -179,7 +179,7 @@ func (p *Phone) final(ctx context.Context, tx *sip.ClientTransaction, sent *sip.
 	for {
 		res, err := sip.Next(ctx, tx)
 		if err != nil && ctx.Err() != nil {
-			go p.giveUp(tx, sent, ringing)
+			p.errand(func() { p.giveUp(tx, sent, ringing) })
 			return nil, err
 		}
 		if err != nil || !res.IsProvisional() {
@@ -195,7 +195,7 @@ func (p *Phone) giveUp(tx *sip.ClientTransaction, sent *sip.Request, ringing boo
 	ctx, stop := context.WithTimeout(p.ctx, 64*sip.T1)
 	defer stop()
 	if ringing {
-		go p.cancel(ctx, sent)
+		p.errand(func() { p.cancel(ctx, sent) })
 	}
 	for {
 		res, err := sip.Next(ctx, tx)
@@ -213,7 +213,7 @@ func (p *Phone) giveUp(tx *sip.ClientTransaction, sent *sip.Request, ringing boo
 			return
 		case !ringing:
 			ringing = true
-			go p.cancel(ctx, sent)
+			p.errand(func() { p.cancel(ctx, sent) })
 		}
 	}
 }
@@ -268,7 +268,7 @@ func (l *Leg) ack(res *sip.Response) error {
 // a fork has answered too and must be let go (RFC 3261 §13.2.2.4).
 func (p *Phone) answeredAgain(res *sip.Response) {
 	if !p.acknowledgeAgain(res) {
-		go p.dismiss(res)
+		p.errand(func() { p.dismiss(res) })
 	}
 }
 

@@ -79,11 +79,11 @@ func (l *Leg) lose() {
 	if bye == nil || err != nil {
 		return
 	}
-	go func() {
+	l.phone.errand(func() {
 		if _, err := l.do(l.phone.ctx, bye); err != nil {
 			l.phone.log.Debug("BYE of a lost call not answered", "error", err)
 		}
-	}()
+	})
 }
 
 // silent says that the caller's sound, which never stopped before the REFER, has not come
