@@ -80,10 +80,7 @@ func (s *settings) otherVersion(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	own, other := site.Main, site.Secondary
-	if site.Seat == releve.Secondary {
-		own, other = other, own
-	}
+	own, other := site.Own(), site.Other()
 	switch {
 	case !other.Heard:
 		return s.complaint(codeUnreachable, "version-unheard", "seat", words.Seat(s.lang(), other.Seat))

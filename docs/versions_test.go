@@ -15,27 +15,31 @@ import (
 
 // The tables of the page are those of the program, and the newest version is what the program is.
 func TestTheVersionsAreThoseOfTheCode(t *testing.T) {
-	const page = "versions.md"
-	text := read(t, page)
-	head, rest, _ := strings.Cut(text, "<!-- table -->\n")
+	tabled(t, "versions.md", versionTables(), "TheVersions")
+	all := version.Table()
+	newest := all[len(all)-1]
+	migrations, err := filepath.Glob("../adapters/store/migrations/*.sql")
+	if err != nil || newest.Wire != wire.Version || newest.Schema != len(migrations) || newest.Number != version.Own(0).Number {
+		t.Errorf("%+v, and the program is %+v, with version %d of the link and %d migrations (%v)", newest, version.Own(0), wire.Version, len(migrations), err)
+	}
+}
+
+// tabled holds the place that a page keeps for a table to what the code says.
+func tabled(t *testing.T, page, table, test string) {
+	t.Helper()
+	head, rest, _ := strings.Cut(read(t, page), "<!-- table -->\n")
 	_, tail, marked := strings.Cut(rest, "<!-- end -->")
 	if !marked {
 		t.Fatalf("%s has no place for its table", page)
 	}
-	made := head + "<!-- table -->\n\n" + versionTables() + "\n<!-- end -->" + tail
+	made := head + "<!-- table -->\n\n" + table + "\n<!-- end -->" + tail
 	if *write {
 		if err := os.WriteFile(page, []byte(made), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if read(t, page) != made {
-		t.Errorf("%s is not what the table says: go test ./docs -run TheVersions -args -write", page)
-	}
-	all := version.Table()
-	newest := all[len(all)-1]
-	migrations, err := filepath.Glob("../adapters/store/migrations/*.sql")
-	if err != nil || newest.Wire != wire.Version || newest.Schema != len(migrations) || newest.Number != version.Own(0).Number {
-		t.Errorf("%+v, and the program is %+v, with version %d of the link and %d migrations (%v)", newest, version.Own(0), wire.Version, len(migrations), err)
+		t.Errorf("%s is not what the table says: go test ./docs -run %s -args -write", page, test)
 	}
 }
 

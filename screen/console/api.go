@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/screen/metrics"
 	"releve/screen/view"
 )
 
@@ -25,7 +26,9 @@ func (s *Server) apiRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/calls", s.calls)
 	mux.HandleFunc("GET /api/stored", s.stored)
 	mux.HandleFunc("GET /api/arbiter", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.options.Site.Arbiter()) })
+	mux.Handle("GET /metrics", metrics.Handler(s.options.Site.View))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /-/ready", s.ready)
 	mux.HandleFunc("GET /-/active", s.is(releve.Active))
 	mux.HandleFunc("GET /-/standby", s.is(releve.Passive))
 }
@@ -47,13 +50,24 @@ func (s *Server) controlRoutes() http.Handler {
 
 func (s *Server) site(w http.ResponseWriter, r *http.Request) { answer(w, s.options.Site.View()) }
 
+// ready says whether each layer that the level gives this server serves, be it with less than all.
+func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
+	own := s.options.Site.View().Own()
+	for _, tier := range []releve.Tier{own.Data, own.Interfaces, own.Processing} {
+		switch tier.State {
+		case releve.TierWell, releve.TierDegraded, releve.TierNone:
+		default:
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintln(w, tier.State)
+			return
+		}
+	}
+	fmt.Fprintln(w, "ok")
+}
+
 func (s *Server) is(duty releve.Duty) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		v := s.options.Site.View()
-		own := v.Main
-		if v.Seat == releve.Secondary {
-			own = v.Secondary
-		}
+		own := s.options.Site.View().Own()
 		if own.Duty != duty {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}

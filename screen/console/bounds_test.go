@@ -88,7 +88,7 @@ func TestFortyReadersWhoDoNotReadHoldLittle(t *testing.T) {
 	if n := pages.Load(); n > readers*10000/80/2 {
 		t.Errorf("%d pages of the list were read for nobody", n)
 	}
-	for _, path := range []string{"/", "/-/healthy", "/api/calls?limit=1"} {
+	for _, path := range []string{"/", "/-/healthy", "/metrics", "/api/calls?limit=1"} {
 		if response, _ := ask(t, "GET", "http://"+server.Address()+path); response.StatusCode != http.StatusOK {
 			t.Errorf("%s meanwhile: %s", path, response.Status)
 		}
@@ -336,7 +336,7 @@ func TestTheHostIsOurs(t *testing.T) {
 		"0x7f000001":                      http.StatusMisdirectedRequest,
 		"x":                               http.StatusMisdirectedRequest,
 	} {
-		for _, path := range []string{"/", "/api/calls?limit=1", "/api/site", "/events", "/-/healthy", "/nothing"} {
+		for _, path := range []string{"/", "/api/calls?limit=1", "/api/site", "/events", "/-/healthy", "/metrics", "/nothing"} {
 			version := "HTTP/1.1\r\nHost: " + host
 			if host == "" {
 				version = "HTTP/1.0"

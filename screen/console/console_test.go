@@ -67,15 +67,20 @@ func TestTheAPIShowsTheSite(t *testing.T) {
 }
 
 func TestProbesTellTheDuty(t *testing.T) {
-	for name, want := range map[string]struct{ active, standby int }{
-		"protected":   {http.StatusOK, http.StatusServiceUnavailable},
-		"taking-over": {http.StatusServiceUnavailable, http.StatusOK}, // seen from the secondary, which is still passive
-		"stopped":     {http.StatusServiceUnavailable, http.StatusServiceUnavailable},
+	for name, want := range map[string]struct{ active, standby, ready int }{
+		"protected":     {http.StatusOK, http.StatusServiceUnavailable, http.StatusOK},
+		"taking-over":   {http.StatusServiceUnavailable, http.StatusOK, http.StatusServiceUnavailable}, // seen from the secondary, which is still passive
+		"stopped":       {http.StatusServiceUnavailable, http.StatusServiceUnavailable, http.StatusServiceUnavailable},
+		"database-away": {http.StatusOK, http.StatusServiceUnavailable, http.StatusServiceUnavailable},
 	} {
 		url := "http://" + served(t, newSite(t, name), console.Options{}).Address()
 		active, _ := ask(t, "GET", url+"/-/active")
 		standby, _ := ask(t, "GET", url+"/-/standby")
 		healthy, _ := ask(t, "GET", url+"/-/healthy")
+		ready, _ := ask(t, "GET", url+"/-/ready")
+		if ready.StatusCode != want.ready {
+			t.Errorf("%s: ready %d", name, ready.StatusCode)
+		}
 		if active.StatusCode != want.active || standby.StatusCode != want.standby || healthy.StatusCode != http.StatusOK {
 			t.Errorf("%s: active %d, standby %d, healthy %d", name, active.StatusCode, standby.StatusCode, healthy.StatusCode)
 		}

@@ -43,6 +43,19 @@ type Site struct {
 	Events    []Event         `json:"events"`          // newest first, at most 50
 }
 
+// Own is the server that says this.
+func (s Site) Own() Server { return s.of(s.Seat) }
+
+// Other is the one beside it.
+func (s Site) Other() Server { return s.of(s.Seat.Other()) }
+
+func (s Site) of(seat releve.Seat) Server {
+	if seat == releve.Secondary {
+		return s.Secondary
+	}
+	return s.Main
+}
+
 // Server is what is known of one server.
 type Server struct {
 	Seat          releve.Seat       `json:"seat"`
