@@ -167,6 +167,18 @@ func (a *acceptance) answer() error { return a.t.Respond(200, a.body, a.with...)
 // repeat sends the 200 again and again until the ACK is here, and gives the call up when
 // it does not come: soon where many such calls hold channels (SPEC K4).
 func (l *Leg) repeat(a *acceptance) {
+	if why := l.untilAcknowledged(a); why != "" {
+		l.phone.log.Warn("the call is ended: "+why, "call", l.Dialog().CallID)
+		_ = l.drop(ErrNoAck) // over, whether it is heard or not
+	}
+}
+
+// untilAcknowledged waits for the ACK or the end of the call, and says why the call is given up.
+func (l *Leg) untilAcknowledged(a *acceptance) (why string) {
+	if a.first {
+		l.phone.unacknowledged.Add(1)
+		defer l.phone.unacknowledged.Add(-1)
+	}
 	t1 := l.phone.timers.t1
 	end, late := time.NewTimer(patience*t1), time.NewTimer(overdue*t1)
 	defer end.Stop()
@@ -176,19 +188,17 @@ func (l *Leg) repeat(a *acceptance) {
 	for wait := t1; ; {
 		select {
 		case <-a.acked:
-			return
+			return ""
 		case <-l.ctx.Done():
-			return
+			return ""
 		case <-late.C:
 			if a.first && !l.phone.mayWait() {
-				l.unacknowledged("many calls are not acknowledged")
-				return
+				return "many calls are not acknowledged"
 			} else if a.first {
 				defer l.phone.waited()
 			}
 		case <-end.C:
-			l.unacknowledged("no ACK")
-			return
+			return "no ACK"
 		case <-again.C:
 			if err := a.t.Repeat(); err != nil {
 				l.phone.log.Debug("200 not repeated", "error", err)
@@ -197,11 +207,6 @@ func (l *Leg) repeat(a *acceptance) {
 			again.Reset(wait)
 		}
 	}
-}
-
-func (l *Leg) unacknowledged(why string) {
-	l.phone.log.Warn("the call is ended: "+why, "call", l.Dialog().CallID)
-	_ = l.drop(ErrNoAck) // over, whether it is heard or not
 }
 
 // mayWait takes one of the few places for calls whose ACK is overdue.

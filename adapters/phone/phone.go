@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"releve"
@@ -77,6 +78,9 @@ type Options struct {
 
 // Handler takes what comes.
 type Handler struct {
+	// Full is asked of each new call before anything is done for it, one after the other: it must not
+	// block. Other than 0, it is the code with which the call is turned away. Nil: 0.
+	Full func(Opening) int
 	// Invite has each new call, in a goroutine of its own. 100 Trying has been
 	// sent, and never 180 or 183: those stop the overflow of several PBXs (H6). A
 	// call that it returns from without answer or refusal is refused with 500.
@@ -88,6 +92,14 @@ type Handler struct {
 	// back in X-Releve-Answer, with 200 or, not ok, 503; "" is 403, for a question that is
 	// not the other's. Nil: 503.
 	Check func(ctx context.Context, nonce string) (answer string, ok bool)
+}
+
+// Opening is a new call that nothing was done for yet, and what it comes upon.
+type Opening struct {
+	sip.Opening
+	Late           time.Duration // of the sound of the calls in progress
+	Present        int           // calls that were offered before, and are not over
+	Unacknowledged int           // calls that are answered, and whose caller has not said yet that he heard
 }
 
 // Phone is one telephone on one address.
@@ -111,7 +123,8 @@ type Phone struct {
 	bound    []string            // users registered now, in the order in which they came
 	overdue  int                 // calls whose ACK is
 
-	errands sync.WaitGroup // what is said to the PBX and nobody waits for
+	errands        sync.WaitGroup // what is said to the PBX and nobody waits for
+	unacknowledged atomic.Int64   // calls
 }
 
 // New binds the SIP address. Nobody is heard before [Phone.Serve].
@@ -135,6 +148,7 @@ func New(o Options) (*Phone, error) {
 		Listen: o.Listen, Log: o.Log, Sources: o.sources(o.Sources),
 		OnPanic: p.broken,
 		Handle:  p.receive,
+		Full:    p.full,
 		Stray:   func(res *sip.Response) { _ = p.acknowledgeAgain(res) },
 	})
 	if err != nil {
@@ -151,6 +165,17 @@ func New(o Options) (*Phone, error) {
 func (p *Phone) Serve(h Handler) {
 	p.handler = h
 	p.endpoint.Serve()
+}
+
+// full says with which code a new call is to be turned away.
+func (p *Phone) full(o sip.Opening) int {
+	if p.handler.Full == nil {
+		return 0
+	}
+	p.mu.Lock()
+	present := len(p.offers)
+	p.mu.Unlock()
+	return p.handler.Full(Opening{Opening: o, Late: p.media.Late(), Present: present, Unacknowledged: int(p.unacknowledged.Load())})
 }
 
 // sources are the PBX and what is given beside it, and the other server for OPTIONS.

@@ -40,7 +40,7 @@ func Outcome(c releve.Call, lang releve.Language) string {
 	if c.Outcome == "" {
 		return words.Say(lang, releve.Say("outcome-none"))
 	}
-	said := words.Say(lang, releve.Say("outcome-"+c.Outcome))
+	said := words.Say(lang, releve.Say("outcome-"+c.Outcome, "calls", c.Detail)) // a crowd is told by its number
 	if c.Outcome == failed && c.Detail != "" {
 		said += " (" + releve.Quote(lang, cut(strings.TrimSpace(releve.Plain(c.Detail)), reasonShown)) + ")"
 	}

@@ -81,6 +81,13 @@ func (b *board) leave(k *call) {
 	}
 }
 
+// note keeps what was no call of its own.
+func (b *board) note(c releve.Call) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.keep(c)
+}
+
 func (b *board) keep(c releve.Call) {
 	if len(b.ended) == recentMax {
 		b.ended = slices.Delete(b.ended, 0, 1)
@@ -123,6 +130,21 @@ func (b *board) refused() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.figures.Refused++
+}
+
+// turnedAway counts a call of a crowd.
+func (b *board) turnedAway(at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.figures.Offered++
+	b.figures.Refused++
+	b.figures.TurnedAway++
+	b.figures.LastInvite = at
+	if at.Sub(b.figures.CrowdedAt) > unacceptableFor {
+		b.figures.Crowded = 0
+	}
+	b.figures.Crowded++
+	b.figures.CrowdedAt = at
 }
 
 // unacceptable counts calls that were refused for what they offer: the way to them is open,
@@ -177,6 +199,9 @@ func (b *board) snapshot() Snapshot {
 	}
 	if b.now().Sub(s.KeylessAt) > unacceptableFor {
 		s.Keyless = 0
+	}
+	if b.now().Sub(s.CrowdedAt) > unacceptableFor {
+		s.Crowded = 0
 	}
 	return s
 }

@@ -90,7 +90,9 @@ func (k *call) decide(ctx context.Context) bool {
 	before, _ := k.duty.Stance()
 	d, verify := k.profile.admit(before, k.offer)
 	if verify {
-		d = k.duty.Verify(ctx, k.offer)
+		if d = k.duty.Verify(ctx, k.offer); !d.Answer && ctx.Err() == nil {
+			k.crowd.givesBack(k.now())
+		}
 	}
 	k.decision = d
 	// Read again: a verification changes the term, and a fence may have come

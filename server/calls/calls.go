@@ -111,6 +111,7 @@ type Calls struct {
 	recorder *recorder
 	own      *own
 	chains   *chains
+	crowd    crowd
 	spool    Spool
 	offered  chan Incoming
 	explain  func(severity releve.Severity, what releve.Sentence)
@@ -229,6 +230,7 @@ type Snapshot struct {
 	Busy, Channels             int
 	Deciding                   int // calls on 100 Trying
 	Offered, Answered, Refused int64
+	TurnedAway                 int64 // of the refused, those of a crowd: before anything was done for them
 	OwnAnswered                int64 // of the answered, those that the site itself made
 	LastInvite                 time.Time
 	SaturatedSince             time.Time // all channels busy since; zero: one is free
@@ -239,6 +241,10 @@ type Snapshot struct {
 	Unacceptable    int
 	UnacceptableAt  time.Time
 	UnacceptableWhy string
+
+	// Calls that were lately turned away because too many came at once.
+	Crowded   int
+	CrowdedAt time.Time
 
 	// Calls that were lately answered and in which no key could be heard.
 	Keyless   int

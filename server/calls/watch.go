@@ -20,6 +20,7 @@ func (c *Calls) Watch(ctx context.Context) {
 	look := time.NewTimer(releve.UntilBeat(time.Now(), watchPeriod))
 	defer look.Stop()
 	saturated, lost := false, int64(0)
+	var crowd turned
 	for {
 		select {
 		case <-ctx.Done():
@@ -36,6 +37,7 @@ func (c *Calls) Watch(ctx context.Context) {
 			saturated = false
 		}
 		saturated = saturated || now
+		crowd.look(c, seen.TurnedAway, c.now())
 		if seen.RecordsLost > lost {
 			lost = seen.RecordsLost
 			c.explain(releve.Major, releve.Say("event-records-lost", "count", fmt.Sprint(lost)))
@@ -49,6 +51,9 @@ func (c *Calls) Notices() (all []releve.Sentence) {
 	s := c.Snapshot()
 	if c.profile.StandbyUser != "" {
 		all = append(all, c.profile.notice(c.Sighted()))
+	}
+	if s.Crowded > 0 {
+		all = append(all, releve.Say("notice-crowd", "calls", strconv.Itoa(s.Crowded), "at", s.CrowdedAt.Local().Format(time.TimeOnly)))
 	}
 	if s.Keyless > 0 {
 		all = append(all, releve.Say("notice-keyless",

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 var (
@@ -72,6 +73,9 @@ func NewEngine(o Options) (*Engine, error) {
 	e.SetNetworks(o.Networks)
 	return e, nil
 }
+
+// Late is how late the sound of all calls left in the last 100 ms, or is now; 0 where there is none.
+func (e *Engine) Late() time.Duration { return e.pacer.lately() }
 
 // Networks are where sound may go.
 func (e *Engine) Networks() []netip.Prefix { return *e.networks.Load() }

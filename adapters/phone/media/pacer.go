@@ -33,6 +33,7 @@ type pacer struct {
 	mu      sync.Mutex // held by those who change slots, never by the loop
 	slots   [slots]atomic.Pointer[[]*Stream]
 	streams atomic.Int64
+	late    delay
 	wake    chan struct{} // one token: look at streams again
 	quit    chan struct{}
 	done    chan struct{}
@@ -108,7 +109,7 @@ func (p *pacer) run(asked chan<- struct{}) {
 	// Never unlocked: a thread with these rights ends with its goroutine.
 	runtime.LockOSThread()
 	if class, err := preferThread(); err != nil {
-		p.log.Info("media thread runs at ordinary priority; grant CAP_SYS_NICE for even sound on a loaded machine", "error", err)
+		p.log.Info("media thread runs at ordinary priority; grant LimitRTPRIO (as the unit of `releve unit` does) or CAP_SYS_NICE for even sound on a loaded machine", "error", err)
 	} else {
 		p.log.Debug("media thread", "scheduling", class)
 	}
@@ -125,15 +126,45 @@ func (p *pacer) run(asked chan<- struct{}) {
 
 // pace sends, tick by tick, until the last stream has left.
 func (p *pacer) pace() {
+	defer p.late.due.Store(0)
 	tick := int64(p.clock.now()/tickTime) + 1
 	for ; p.streams.Load() > 0; tick++ {
 		tick += stalled(p.clock.now() - time.Duration(tick)*tickTime)
 		due := time.Duration(tick) * tickTime
+		p.late.due.Store(int64(due))
 		p.clock.sleepUntil(due)
+		p.late.woke(tick, p.clock.now()-due)
 		for _, s := range *p.slots[tick%int64(slots)].Load() {
 			s.send(tick, p.clock.now()-due)
 		}
 	}
+}
+
+// delay is how late the loop was lately: the share of the processor that it gets.
+type delay struct {
+	due           atomic.Int64 // the next tick, by the loop's clock; 0: the loop sleeps
+	worst, before atomic.Int64 // of this span of ticks and of the one before
+}
+
+// lately is a span of ticks: 100 ms.
+const lately = 5 * int64(slots)
+
+// woke takes in how late a tick was.
+func (l *delay) woke(tick int64, late time.Duration) {
+	if tick%lately == 0 {
+		l.before.Store(l.worst.Swap(int64(late)))
+	} else if int64(late) > l.worst.Load() {
+		l.worst.Store(int64(late))
+	}
+}
+
+// lately is how late the loop was in the last 100 to 200 ms, or is now; 0: it has nothing to send.
+func (p *pacer) lately() time.Duration {
+	due := p.late.due.Load()
+	if due == 0 {
+		return 0
+	}
+	return max(time.Duration(p.late.worst.Load()), time.Duration(p.late.before.Load()), p.clock.now()-time.Duration(due))
 }
 
 // stalled is how many ticks to leave out when the loop is late: none while the packets

@@ -119,6 +119,7 @@ func indexOutside(text, chars string) int {
 
 // split cuts a text at a separator outside quotes. It gives one part at least.
 func split(text string, separator byte) (parts []string, err error) {
+	parts = make([]string, 0, strings.Count(text, string(separator))+1)
 	for {
 		i := indexOutside(text, string(separator))
 		if i == quoteOpen {

@@ -8,16 +8,19 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"maps"
 	"net"
 	"net/netip"
 	"releve"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
 
 	gosip "github.com/emiago/sipgo/sip"
+	"golang.org/x/sys/unix"
 )
 
 // ErrClosed is returned by everything that would send after Close.
@@ -38,6 +41,9 @@ type Options struct {
 	Handle func(*Request, *Transaction)
 	// OnPanic hears of a panic that ended one message and nothing else (SPEC K9).
 	OnPanic func(what string)
+	// Full is asked before anything is done for a new call, by the reader: it must not block. Other than
+	// 0, it is the code with which the call is turned away, without a transaction. Nil: 0.
+	Full func(Opening) int
 	// Stray takes responses that belong to no transaction: a 2xx to INVITE that
 	// comes again must be acknowledged again (RFC 3261 §13.2.2.4).
 	Stray func(*Response)
@@ -51,17 +57,21 @@ type Endpoint struct {
 	socket       *net.UDPConn
 	transport    *gosip.TransportLayer
 	transactions *gosip.TransactionLayer
-	secret       []byte // of the tags
-	buffer       []byte // of the one reader
+	secret       []byte       // of the tags
+	seed         maphash.Seed // of the tags of calls that are turned away
+	scrap        []byte       // of the one reader: what it writes
 	refusals     bucket
 	onPanic      func(what string)
 	invites      *table
 	others       *table
 	early        map[string]*Transaction // CANCELs that wait for their INVITE, of the reader
+	inlet        *inlet
 	readers      sync.WaitGroup
+	serve        chan struct{} // closed by Serve
 	done         chan struct{} // closed by Close
 	door         door
 	stray        func(*Response)
+	full         func(Opening) int
 	probes       probes
 	wary         wary
 	refused      refused
@@ -82,6 +92,9 @@ const (
 	// others apart: at 64 requests a second all are remembered as long as RFC 3261 asks.
 	maxTransactions = 2048
 	maxBytes        = 8 << 20
+	// readerNice is the reader's priority, where the kernel grants one: before ordinary processes, and
+	// behind the sound.
+	readerNice = -10
 	// strayCancel is how long a CANCEL waits for its INVITE, which it may have overtaken,
 	// and strays how many may.
 	strayCancel = 200 * time.Millisecond
@@ -102,20 +115,22 @@ func Listen(o Options) (*Endpoint, error) {
 	}
 	// A burst waits here and not at the senders, who would repeat it after 500 ms. The
 	// kernel may grant less, which is no reason not to serve.
-	_ = socket.SetReadBuffer(1 << 20)
+	_ = socket.SetReadBuffer(4 << 20)
 	e := &Endpoint{
 		listen:   socket.LocalAddr().(*net.UDPAddr).AddrPort(),
 		log:      slog.New(newLimiter(o.Log.Handler())),
 		handle:   o.Handle,
 		socket:   socket,
 		secret:   []byte(rand.Text()),
-		buffer:   make([]byte, maxDatagram),
+		seed:     maphash.MakeSeed(),
 		refusals: bucket{each: refusalsPerSecond},
 		onPanic:  o.OnPanic,
 		invites:  newTable(maxTransactions, maxBytes),
 		others:   newTable(maxTransactions, maxBytes),
+		serve:    make(chan struct{}),
 		done:     make(chan struct{}),
 		stray:    o.Stray,
+		full:     o.Full,
 		early:    make(map[string]*Transaction),
 	}
 	e.SetSources(o.Sources)
@@ -123,6 +138,8 @@ func Listen(o Options) (*Endpoint, error) {
 	e.transactions = gosip.NewTransactionLayer(e.transport,
 		gosip.WithTransactionLayerLogger(e.log),
 		gosip.WithTransactionLayerUnhandledResponseHandler(e.astray))
+	e.inlet = newInlet(e)
+	e.startReader()
 	return e, nil
 }
 
@@ -132,9 +149,29 @@ func (e *Endpoint) Addr() netip.AddrPort { return e.listen }
 // Serve begins to read: it hands the socket to the library and returns when that reads.
 // It is called once, before anything is sent.
 func (e *Endpoint) Serve() {
-	in := &inlet{UDPConn: e.socket, endpoint: e, ready: make(chan struct{}), senders: make(map[netip.Addr]struct{})}
-	e.readers.Go(func() { _ = e.transport.ServeUDP(in) }) // it ends with the socket
-	<-in.ready
+	close(e.serve)
+	select {
+	case <-e.inlet.ready:
+	case <-e.done:
+	}
+}
+
+// startReader makes the one reader, on a thread of its own that comes before other work: what waits behind
+// it waits in the kernel, and is lost when there is too much. It returns when the thread has asked for
+// its right to, which whoever called may be about to give up.
+func (e *Endpoint) startReader() {
+	asked := make(chan struct{})
+	e.readers.Go(func() {
+		runtime.LockOSThread() // never unlocked: a thread with this right ends with its goroutine
+		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), readerNice)
+		close(asked)
+		select {
+		case <-e.serve:
+			_ = e.transport.ServeUDP(e.inlet) // it ends with the socket
+		case <-e.done:
+		}
+	})
+	<-asked
 }
 
 // Close closes the socket first and at once, then ends all transactions.

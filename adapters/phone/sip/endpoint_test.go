@@ -212,6 +212,33 @@ func FuzzScreen(f *testing.F) {
 	})
 }
 
+// Whatever arrives, what is written after a glance is an answer that the screen can read, to whom the
+// screen would have sent its own.
+func FuzzGlance(f *testing.F) {
+	f.Add([]byte("INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1;rport, SIP/2.0/UDP i\r\nv: SIP/2.0/UDP j\r\n" +
+		"From: <sip:a@b>;tag=1\r\nt: <sip:c@d>\r\nCALL-ID: x\r\nCSeq: 1 INVITE\r\n\r\nTo: nobody"))
+	f.Add([]byte("ACK sip:a@b SIP/2.0\r\nTo: <sip:c@d>;tag=away-1\r\n\r\n"))
+	f.Add([]byte("INVITE \r\n:\r\n To"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		from := netip.MustParseAddrPort("192.0.2.7:5060")
+		g, s := glance(data), screen(data)
+		if !g.newCall || !g.plain || s.request == nil {
+			return
+		}
+		top, key, ok := g.transaction()
+		if !ok {
+			return
+		}
+		if want := keyOf(s, "INVITE"); key != want {
+			t.Errorf("the transaction is %q, and at a glance %q", want, key)
+		}
+		answer := screen(g.refusal(nil, 486, top, from, 1))
+		if answer.clean == nil {
+			t.Errorf("the answer to %q cannot be read: %s", data, answer.why)
+		}
+	})
+}
+
 // Whatever a name, a URI and parameters are made of: what is read is written again as it
 // came, and a tag is a parameter of the header and of nothing else.
 func FuzzAddress(f *testing.F) {

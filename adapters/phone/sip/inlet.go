@@ -7,9 +7,14 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
 )
 
 const (
+	// batchMax datagrams are taken from the kernel at once.
+	batchMax = 16
 	// maxDatagram is the largest UDP payload over IPv4.
 	maxDatagram = 65507
 	// maxMessage is the longest message that is read; longer ones get 513.
@@ -25,31 +30,105 @@ const (
 // nothing else.
 type inlet struct {
 	*net.UDPConn
-	endpoint *Endpoint
-	ready    chan struct{} // closed when the library reads, and so knows the socket
-	first    sync.Once
-	senders  map[netip.Addr]struct{}
+	endpoint  *Endpoint
+	packets   *ipv4.PacketConn // the same socket, of either family, by several datagrams at a time
+	batch     []ipv4.Message
+	line      line          // of new calls
+	responses []received    // that the library has not had yet
+	ready     chan struct{} // closed when the library reads, and so knows the socket
+	first     sync.Once
+	senders   map[netip.Addr]struct{}
 }
 
-// ReadFrom takes requests itself, in the order of their arrival, and returns the next
-// response.
+// received is a response, and whose it is.
+type received struct {
+	text []byte
+	from netip.Addr
+}
+
+func newInlet(e *Endpoint) *inlet {
+	in := &inlet{
+		UDPConn: e.socket, endpoint: e, packets: ipv4.NewPacketConn(e.socket), batch: make([]ipv4.Message, batchMax),
+		ready: make(chan struct{}), senders: make(map[netip.Addr]struct{}),
+	}
+	for i := range in.batch {
+		in.batch[i].Buffers = [][]byte{make([]byte, maxDatagram)}
+	}
+	return in
+}
+
+// ReadFrom takes requests itself, in the order of their arrival but for new calls, which come after all
+// else that is there, and returns the next response.
 func (in *inlet) ReadFrom(b []byte) (int, net.Addr, error) {
 	in.first.Do(func() { close(in.ready) })
-	buf := in.endpoint.buffer
 	for {
-		n, from, err := in.ReadFromUDPAddrPort(buf)
+		if len(in.responses) > 0 {
+			r := in.responses[0]
+			in.responses = in.responses[1:]
+			return copy(b, r.text), in.sender(r.from), nil
+		}
+		n, err := in.read()
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return 0, nil, err
 		case err != nil:
 			in.endpoint.log.Warn("SIP socket", "error", err)
 			time.Sleep(10 * time.Millisecond) // a brake: the error may come at once again
-			continue
 		}
-		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-		if response := in.endpoint.admit(buf[:n], from); response != nil {
-			return copy(b, response), in.sender(from.Addr()), nil
+		for _, m := range in.batch[:n] {
+			in.take(m.Buffers[0][:m.N], m.Addr)
 		}
+		in.admitCalls(n)
+	}
+}
+
+// read takes what is there, and waits for it only while no call waits.
+func (in *inlet) read() (n int, err error) {
+	if len(in.line.calls) == 0 {
+		return in.packets.ReadBatch(in.batch, 0)
+	}
+	n, err = in.packets.ReadBatch(in.batch, unix.MSG_DONTWAIT)
+	if errors.Is(err, unix.EAGAIN) {
+		return 0, nil
+	}
+	return n, err
+}
+
+// take screens a datagram, takes it or refuses it where it is a request, has a new call wait in
+// line, and keeps a response. A panic in it ends the datagram and nothing else (SPEC K9).
+func (in *inlet) take(data []byte, addr net.Addr) {
+	e := in.endpoint
+	defer e.survive("datagram")
+	udp, ok := addr.(*net.UDPAddr)
+	if !ok {
+		return
+	}
+	from := udp.AddrPort()
+	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+	if !e.door.admits(from.Addr(), data) {
+		return
+	}
+	switch g := glance(data); {
+	case g.away:
+	case g.newCall:
+		in.line.join(data, from)
+	default:
+		if response := e.admit(data, from); response != nil {
+			in.responses = append(in.responses, received{response, from.Addr()})
+		}
+	}
+}
+
+// admitCalls takes calls out of the line: a few where other messages may wait behind those that
+// came, and as many as came at least, so that the line stays short.
+func (in *inlet) admitCalls(came int) {
+	for range max(fewCalls, min(came, len(in.line.calls)-lineMax)) {
+		w, ok := in.line.next()
+		if !ok {
+			return
+		}
+		in.endpoint.admitCall(w, len(in.line.calls))
+		in.line.done(w)
 	}
 }
 
@@ -64,13 +143,8 @@ func (in *inlet) sender(from netip.Addr) net.Addr {
 	return &net.UDPAddr{IP: from.AsSlice(), Port: 5060}
 }
 
-// admit screens a datagram, takes it or refuses it where it is a request, and returns a
-// response. A panic in it ends the datagram and nothing else (SPEC K9).
+// admit screens a message, takes it or refuses it where it is a request, and returns a response.
 func (e *Endpoint) admit(data []byte, from netip.AddrPort) []byte {
-	defer e.survive("datagram")
-	if !e.door.admits(from.Addr(), data) {
-		return nil
-	}
 	s := screen(data)
 	switch {
 	case s.why != "":

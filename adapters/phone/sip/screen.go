@@ -55,7 +55,7 @@ var singles = []string{"from", "to", "call-id", "cseq", "max-forwards", "content
 
 // screen looks at one datagram. It never panics, whatever it is given.
 func screen(data []byte) (s screened) {
-	data = bytes.TrimLeft(data, "\r\n\x00")
+	data = bytes.TrimLeft(data, blank)
 	if len(data) == 0 {
 		return screened{} // a keep-alive (RFC 5626 §3.5.1)
 	}
@@ -85,6 +85,9 @@ func screen(data []byte) (s screened) {
 	}
 	return screenRequest(start, lines, body)
 }
+
+// blank is what may stand before a message.
+const blank = "\r\n\x00"
 
 func screenResponse(start string, lines []field, body []byte) screened {
 	if !statusLine(start) {

@@ -241,11 +241,17 @@ func keyOf(s screened, method string) string {
 	if method == "ACK" || method == "CANCEL" {
 		method = "INVITE"
 	}
-	if rest, ok := strings.CutPrefix(s.top.branch, magicCookie); ok && rest != "" {
-		return strings.Join([]string{s.top.branch, strings.ToLower(s.top.host), s.top.port, method}, "\n")
+	if key, ok := s.top.key(method); ok {
+		return key
 	}
 	number, _, _ := strings.Cut(value(s.lines, "cseq"), " ")
 	return strings.Join([]string{value(s.lines, "via"), value(s.lines, "from"), value(s.lines, "call-id"), number, method}, "\n")
+}
+
+// key is that of a request whose branch says something (RFC 3261 §8.1.1.7).
+func (h hop) key(method string) (string, bool) {
+	rest, ok := strings.CutPrefix(h.branch, magicCookie)
+	return strings.Join([]string{h.branch, strings.ToLower(h.host), h.port, method}, "\n"), ok && rest != ""
 }
 
 const magicCookie = "z9hG4bK"
