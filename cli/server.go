@@ -42,6 +42,7 @@ func newServe(s *settings) *cobra.Command {
 			if unused := config.Unused(s.file, conf); len(unused) > 0 {
 				log.Info("not used at this level", "level", conf.Site.Level, "settings", strings.Join(unused, ", "))
 			}
+			takePrecedence(log)
 			a, err := app.NewUnrooted(config.Prepare(s.file, conf), found, log)
 			if err != nil {
 				return err

@@ -48,6 +48,7 @@ func TestAUnitTakesTheRightsThatItsServerNeedsAndNoMore(t *testing.T) {
 	}{
 		{"as init writes it", func(*site.Options) {}, "\nCapabilityBoundingSet=\n", "AmbientCapabilities"},
 		{"its page at a port of root's", func(o *site.Options) { o.Main.ConsolePort = 443 }, "\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n", "\nCapabilityBoundingSet=\n"},
+		{"so that sound leaves on time", func(*site.Options) {}, "\nNice=-5\nLimitNICE=-15\nLimitRTPRIO=10\n", "RestrictRealtime"},
 		{"away from all homes", func(*site.Options) {}, "\nProtectHome=yes\n", "root"},
 		{"its data in a home", func(o *site.Options) { o.Main.Data = "/home/releve/data" }, "\nReadWritePaths=/home/releve/data\n", "ProtectHome"},
 	}
