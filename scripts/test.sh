@@ -67,6 +67,9 @@ if [ $# -eq 0 ]; then
 	# shellcheck disable=SC2012 # their names are ours
 	ls -S proof/acceptance/*_test.go | xargs -P 2 -n 1 scripts/acceptance.sh "$work/acceptance" "$events" || failed=1
 
+	echo "== a flood of calls, with the machine to itself"
+	tests flood standard-verbose -count=1 -timeout 5m -run '^TestEightThousandCallsASecondAreOffered$' ./proof/acceptance || failed=1
+
 	# The ten schedules without a witness and the ten with one likewise.
 	echo "== chaos, at a site without a witness and at one with"
 	for first in 1 11; do

@@ -116,6 +116,9 @@ func (e *ear) packet(at time.Time, from, to netip.AddrPort, payload []byte) {
 		call.hear(at, from.Addr(), payload)
 		return
 	}
+	if from.Port() == floodPort || to.Port() == floodPort {
+		return
+	}
 	if from.Port() == 5060 || to.Port() == 5060 {
 		e.message(at, from, to, string(payload))
 	}
