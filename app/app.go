@@ -32,6 +32,7 @@ import (
 	"releve/rules/version"
 	"releve/screen/console"
 	"releve/server/agent"
+	"releve/server/alarms"
 	"releve/server/backup"
 	"releve/server/comparison"
 	"releve/server/copy"
@@ -84,6 +85,7 @@ type App struct {
 	readiness *readiness.Keeper
 	drills    *drill.Leader
 	backup    *backup.Keeper
+	alarms    *alarms.Keeper
 	console   *console.Server
 }
 
@@ -138,6 +140,7 @@ func (a *App) build(found bool) error {
 	a.makeNight()
 	a.makeDrills()
 	a.makeBackup()
+	a.alarms.Join(a.agent, a.front, a.peer)
 	return a.forPort(a.config.Console.Listen, a.openConsole)
 }
 
@@ -165,7 +168,10 @@ func (a *App) openDisk() error {
 		return fmt.Errorf("%w: %w", ErrMissing, err)
 	}
 	a.closers = append(a.closers, func() { _ = a.diary.Close() })
-	a.front = agent.NewFront(agent.FrontOptions{Settings: a.config.Decides(), Refusal: a.config.PBX.RefusalCode, Diary: a.diary, Log: a.log})
+	a.alarms = alarms.New(alarms.Options{Seat: site.Seat, File: filepath.Join(site.Data, "alarms.json"), Log: a.log})
+	a.front = agent.NewFront(agent.FrontOptions{
+		Settings: a.config.Decides(), Refusal: a.config.PBX.RefusalCode, Diary: a.diary, Alarms: a.alarms, Log: a.log,
+	})
 	return nil
 }
 
@@ -297,7 +303,7 @@ func (a *App) answers() peer.Handler {
 	for _, desk := range []order.Desk{
 		copy.Desk(a.cluster), salvage.Desk(a.aside, a.salvager), a.telephony.Desk(),
 		comparison.Desk(comparison.Local{Database: comparison.Of(a.cluster.Cluster)}, a.prover, a.cluster), a.licences.Desk(), measuring.Desk(),
-		a.readiness.Desk(), a.drills.Desk(),
+		a.readiness.Desk(), a.drills.Desk(), a.alarms.Desk(),
 	} {
 		maps.Copy(all, desk)
 	}
@@ -331,7 +337,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(func(ctx context.Context) { a.spool.Watch(ctx, a.front.Explain, a.front.Notice) })
 	for _, room := range []func(context.Context){
 		a.spool.RecordRuns, a.records.Watch, a.salvager.Run, a.prover.Run, a.sorting.Run, a.licences.Run, a.backup.Run, a.night.Run, a.readiness.Run,
-		a.drills.Run,
+		a.drills.Run, a.alarms.Run,
 	} {
 		begin(room)
 	}
@@ -342,7 +348,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(func(ctx context.Context) { a.console.Prove(ctx, a.front.Interfaces) })
 	begin(func(ctx context.Context) { account.WatchSecrets(ctx, a.secrets, a.front.Explain, a.front.Notice) })
 	if a.rooted != nil {
-		a.front.Explain(releve.Warning, *a.rooted)
+		a.front.Explain(*a.rooted)
 	}
 	a.console.Start()
 	manager := systemd.New(a.log)

@@ -50,6 +50,7 @@ func TestManual(t *testing.T) {
 			"wipe":      onScene((*scene).wipe),
 			"protected": onScene((*scene).protected),
 			"ready":     onScene((*scene).ready),
+			"alarm":     onScene((*scene).alarm),
 			"call":      onScene((*scene).call),
 			"taken":     onScene((*scene).take),
 			"meanwhile": onScene((*scene).meanwhile),

@@ -238,6 +238,26 @@ func (s *scene) ready([]string) error {
 	})
 }
 
+// alarm SEAT ALARM STATE: that server lists the alarm in that state, before long; state gone: not at all.
+func (s *scene) alarm(args []string) error {
+	return s.becomes(func(ctx context.Context) error {
+		v, err := s.client(args[0]).Site(ctx)
+		if err != nil {
+			return err
+		}
+		state := "gone"
+		for _, a := range v.Alarms {
+			if a.Alarm == args[1] {
+				state = a.State
+			}
+		}
+		if state != args[2] {
+			return fmt.Errorf("at the %s server, %s is %s", args[0], args[1], state)
+		}
+		return nil
+	})
+}
+
 // becomes waits until nothing keeps the site from being so.
 func (s *scene) becomes(not func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), protectLimit)

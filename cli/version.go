@@ -95,15 +95,15 @@ func besides(own, other view.Server, owner releve.Seat) beside {
 	b := beside{Seat: other.Seat, Version: other.Version, Own: own.Version, Fits: "same"}
 	at := map[releve.Seat]releve.Version{own.Seat: own.Version, other.Seat: other.Version}
 	for _, seat := range []releve.Seat{own.Seat, other.Seat} {
-		if f := rules.Programs(seat, at[seat], at[seat.Other()]); f.What.Code != "" {
-			b.Fits, b.Why = "beside", append(b.Why, f.What)
+		if f := rules.Programs(seat, at[seat], at[seat.Other()]); f.Code != "" {
+			b.Fits, b.Why = "beside", append(b.Why, f)
 		}
 	}
 	database := rules.Databases(owner, at[owner], at[owner.Other()])
-	if database.What.Code != "" {
-		b.Why = append(b.Why, database.What)
+	if database.Code != "" {
+		b.Why = append(b.Why, database)
 	}
-	if database.What.Code != "" || rules.Apart(own.Version, other.Version) {
+	if database.Code != "" || rules.Apart(own.Version, other.Version) {
 		b.Fits = "apart"
 	}
 	return b

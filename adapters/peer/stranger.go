@@ -13,12 +13,12 @@ import (
 // address that is another site's. Silence would look like a dead server. It is for one
 // goroutine.
 type Acquaintance struct {
-	explain func(severity releve.Severity, what releve.Sentence)
+	explain func(what releve.Sentence)
 	said    *releve.Sentence // the last, until an exchange goes well
 }
 
 // NewAcquaintance makes one.
-func NewAcquaintance(explain func(severity releve.Severity, what releve.Sentence)) *Acquaintance {
+func NewAcquaintance(explain func(what releve.Sentence)) *Acquaintance {
 	return &Acquaintance{explain: explain}
 }
 
@@ -28,12 +28,12 @@ func (a *Acquaintance) Note(err error) {
 	switch {
 	case err == nil && a.said != nil:
 		a.said = nil
-		a.explain(releve.Cleared, releve.Say("event-other-known"))
+		a.explain(releve.Say("event-other-known"))
 	case ok && strange.Kind == Foreign:
 		what := strangeness(strange)
 		if a.said == nil || a.said.Code != what.Code || !maps.Equal(a.said.Args, what.Args) {
 			a.said = &what
-			a.explain(releve.Major, what)
+			a.explain(what)
 		}
 	}
 }

@@ -393,7 +393,7 @@ func TestPanicIsNotTheEnd(t *testing.T) {
 	told := make(chan releve.Sentence, 1)
 	p, _ := newPhone(t, caller.addr, func(o *setup) {
 		o.Invite = func(*phone.Incoming) { panic("on purpose") }
-		o.Explain = func(_ releve.Severity, what releve.Sentence) { told <- what }
+		o.Explain = func(what releve.Sentence) { told <- what }
 	})
 	caller.invite(p.Addr(), nil)
 	if code := caller.final("1 INVITE").code(); code != 500 {

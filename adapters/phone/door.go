@@ -26,7 +26,7 @@ const (
 // WatchDoor looks up the names among the sources of SIP, beside those that are addresses, and
 // tells of strangers (SPEC K1), until ctx ends. A resolver that does not answer keeps what
 // was known: no call waits for it.
-func (p *Phone) WatchDoor(ctx context.Context, names []string, explain func(severity releve.Severity, what releve.Sentence)) {
+func (p *Phone) WatchDoor(ctx context.Context, names []string, explain func(what releve.Sentence)) {
 	look := time.NewTimer(releve.UntilBeat(time.Now(), doorLook))
 	defer look.Stop()
 	var seen strangers
@@ -42,8 +42,8 @@ func (p *Phone) WatchDoor(ctx context.Context, names []string, explain func(seve
 			next = time.Now().Add(pause)
 		}
 		now := p.Strangers()
-		if what, severity := seen.judge(now.Dropped, now.Last, time.Now()); what != nil {
-			explain(severity, *what)
+		if what := seen.judge(now.Dropped, now.Last, time.Now()); what != nil {
+			explain(*what)
 		}
 		select {
 		case <-ctx.Done():
@@ -91,22 +91,22 @@ type strangers struct {
 
 // judge says when strangers begin to knock, and when they have stopped: in between
 // there may be thousands.
-func (k *strangers) judge(count int64, from netip.Addr, now time.Time) (what *releve.Sentence, severity releve.Severity) {
+func (k *strangers) judge(count int64, from netip.Addr, now time.Time) *releve.Sentence {
 	more := count > k.count
 	k.count = count
 	switch {
 	case more:
 		k.last = now
 		if k.begun {
-			return nil, ""
+			return nil
 		}
 		k.begun = true
 		said := releve.Say("event-strangers", "address", from.String())
-		return &said, releve.Warning
+		return &said
 	case k.begun && now.Sub(k.last) >= doorQuiet:
 		k.begun = false
 		said := releve.Say("event-no-strangers", "count", fmt.Sprint(count))
-		return &said, releve.Cleared
+		return &said
 	}
-	return nil, ""
+	return nil
 }

@@ -20,7 +20,7 @@ func TestStrangersAreToldOfOnce(t *testing.T) {
 		{time.Hour, 9001, ""}, {time.Second, 9002, "event-strangers"},
 	} {
 		at = at.Add(step.after)
-		what, _ := k.judge(step.count, from, at)
+		what := k.judge(step.count, from, at)
 		got := ""
 		if what != nil {
 			got = what.Code

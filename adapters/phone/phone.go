@@ -70,7 +70,7 @@ type Options struct {
 	RTPLast  int
 	Log      *slog.Logger
 	// Explain tells the operator a fact; nil: nobody is told.
-	Explain func(severity releve.Severity, what releve.Sentence)
+	Explain func(what releve.Sentence)
 	// Unacknowledged is how many answered calls may wait for an overdue ACK at a time;
 	// 0: 4 (SPEC K4).
 	Unacknowledged int
@@ -130,7 +130,7 @@ type Phone struct {
 // New binds the SIP address. Nobody is heard before [Phone.Serve].
 func New(o Options) (*Phone, error) {
 	if o.Explain == nil {
-		o.Explain = func(releve.Severity, releve.Sentence) {}
+		o.Explain = func(releve.Sentence) {}
 	}
 	engine, err := media.NewEngine(media.Options{
 		Address: o.Listen.Addr(), First: o.RTPFirst, Last: o.RTPLast, Networks: o.networks(o.Sources), Log: o.Log,
@@ -301,7 +301,7 @@ func (p *Phone) survive() {
 // broken tells of a fault of this program that ended one message or one call and nothing
 // else (K9).
 func (p *Phone) broken(what string) {
-	p.options.Explain(releve.Major, releve.Say("event-message-broken", "cause", what))
+	p.options.Explain(releve.Say("event-message-broken", "cause", what))
 }
 
 func unknown(req *sip.Request) int {

@@ -13,7 +13,7 @@ import (
 // longer, and from the second on the operator is told why.
 type attempts struct {
 	seat    releve.Seat
-	explain func(severity releve.Severity, what releve.Sentence)
+	explain func(what releve.Sentence)
 	now     func() time.Time
 
 	mu   sync.Mutex
@@ -33,7 +33,7 @@ const (
 	mostWait  = 15 * time.Second
 )
 
-func newAttempts(seat releve.Seat, explain func(severity releve.Severity, what releve.Sentence)) *attempts {
+func newAttempts(seat releve.Seat, explain func(what releve.Sentence)) *attempts {
 	return &attempts{seat: seat, explain: explain, now: time.Now, last: map[Mode]*vain{}}
 }
 
@@ -62,14 +62,14 @@ func (a *attempts) try(ctx context.Context, mode Mode, start func() error) error
 	row.until = a.now().Add(min(firstWait<<min(row.times-1, 10), mostWait))
 	if row.times > 1 && a.said != err.Error() {
 		a.said = err.Error()
-		a.explain(releve.Critical, a.sentence(err))
+		a.explain(a.sentence(err))
 	}
 	return row.err
 }
 
 func (a *attempts) succeeded() {
 	if a.said != "" {
-		a.explain(releve.Cleared, releve.Say("event-database-well", "seat", string(a.seat)))
+		a.explain(releve.Say("event-database-well", "seat", string(a.seat)))
 	}
 	a.said, a.last = "", map[Mode]*vain{}
 }

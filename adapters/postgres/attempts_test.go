@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/rules/alarm"
 )
 
 // operator is what an operator was told, and a clock that only the test moves.
@@ -18,8 +19,8 @@ type operator struct {
 
 func watchedStarts() (*attempts, *operator) {
 	w := &operator{clock: time.Unix(0, 0)}
-	a := newAttempts(releve.Main, func(severity releve.Severity, what releve.Sentence) {
-		w.words = append(w.words, string(severity)+" "+what.Code)
+	a := newAttempts(releve.Main, func(what releve.Sentence) {
+		w.words = append(w.words, string(alarm.Of(releve.Main, what).Severity)+" "+what.Code)
 	})
 	a.now = func() time.Time { return w.clock }
 	return a, w

@@ -29,7 +29,7 @@ type holding interface {
 type holders struct {
 	database holding
 	seat     releve.Seat
-	explain  func(severity releve.Severity, what releve.Sentence)
+	explain  func(what releve.Sentence)
 	log      *slog.Logger
 	known    map[string]*held // by pid and start
 }
@@ -42,11 +42,11 @@ type held struct {
 
 // WatchHolders names those who keep our sessions waiting, and ends their sessions, until ctx
 // ends.
-func (c *Cluster) WatchHolders(ctx context.Context, explain func(severity releve.Severity, what releve.Sentence)) {
+func (c *Cluster) WatchHolders(ctx context.Context, explain func(what releve.Sentence)) {
 	newHolders(c, c.opts.Seat, explain, c.log).run(ctx)
 }
 
-func newHolders(database holding, seat releve.Seat, explain func(releve.Severity, releve.Sentence), log *slog.Logger) *holders {
+func newHolders(database holding, seat releve.Seat, explain func(releve.Sentence), log *slog.Logger) *holders {
 	return &holders{database: database, seat: seat, explain: explain, log: log, known: map[string]*held{}}
 }
 
@@ -81,7 +81,7 @@ func (h *holders) look(ctx context.Context, seen []Holder, now time.Time) {
 			continue
 		}
 		if one.named {
-			h.explain(releve.Cleared, releve.Say("event-held-up-no-more", h.words(one.Holder)...))
+			h.explain(releve.Say("event-held-up-no-more", h.words(one.Holder)...))
 		}
 		delete(h.known, key)
 	}
@@ -91,7 +91,7 @@ func (h *holders) judge(ctx context.Context, one *held, now time.Time) {
 	lasted := now.Sub(one.first)
 	if lasted >= holdersNamed && !one.named {
 		one.named = true
-		h.explain(releve.Major, releve.Say("event-held-up", h.words(one.Holder)...))
+		h.explain(releve.Say("event-held-up", h.words(one.Holder)...))
 	}
 	if lasted < holdersEnded {
 		return

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/rules/alarm"
 )
 
 type endings struct{ ended []int }
@@ -22,8 +23,8 @@ func (e *endings) EndHolder(_ context.Context, h Holder) error {
 func TestWhoHoldsRecordsUpIsNamedAndThenEnded(t *testing.T) {
 	end := new(endings)
 	var said []string
-	h := newHolders(end, releve.Main, func(severity releve.Severity, what releve.Sentence) {
-		said = append(said, string(severity)+" "+what.Code+" "+what.Args["pid"])
+	h := newHolders(end, releve.Main, func(what releve.Sentence) {
+		said = append(said, string(alarm.Of(releve.Main, what).Severity)+" "+what.Code+" "+what.Args["pid"])
 	}, slog.New(slog.DiscardHandler))
 	forgotten, brief := Holder{PID: 7, Started: "a"}, Holder{PID: 8, Started: "a"}
 	now := time.Unix(0, 0)

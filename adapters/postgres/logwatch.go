@@ -35,7 +35,7 @@ type roomy interface {
 type rooms struct {
 	database roomy
 	seat     releve.Seat
-	explain  func(severity releve.Severity, what releve.Sentence)
+	explain  func(what releve.Sentence)
 	notice   func(about string, what releve.Sentence)
 	log      *slog.Logger
 
@@ -59,7 +59,7 @@ const (
 // notice as long as it stands, about each thing; a sentence without a code takes it back.
 func (c *Cluster) WatchLog(
 	ctx context.Context,
-	explain func(severity releve.Severity, what releve.Sentence),
+	explain func(what releve.Sentence),
 	notice func(about string, what releve.Sentence),
 ) {
 	newRooms(c, c.opts.Seat, explain, notice, c.log).run(ctx)
@@ -67,7 +67,7 @@ func (c *Cluster) WatchLog(
 
 func newRooms(
 	database roomy, seat releve.Seat,
-	explain func(releve.Severity, releve.Sentence), notice func(string, releve.Sentence),
+	explain func(releve.Sentence), notice func(string, releve.Sentence),
 	log *slog.Logger,
 ) *rooms {
 	return &rooms{database: database, seat: seat, explain: explain, notice: notice, log: log, low: map[string]bool{}}
@@ -100,7 +100,7 @@ func (r *rooms) calm(found LogRoom) bool {
 func (r *rooms) compare() {
 	err := r.database.ExamineKept()
 	if fault, ok := errors.AsType[*releve.Fault](err); ok {
-		r.explain(releve.Warning, fault.Why)
+		r.explain(fault.Why)
 	}
 }
 
@@ -130,11 +130,11 @@ func (r *rooms) lookAtDisk(d Disk) {
 	switch told := r.low[d.Directory]; {
 	case d.Low() && !told:
 		r.low[d.Directory] = true
-		r.explain(releve.Warning, releve.Say("event-disk-low", words...))
+		r.explain(releve.Say("event-disk-low", words...))
 		r.notice("disk "+d.Directory, releve.Say("event-disk-low", words...))
 	case d.Roomy() && told:
 		delete(r.low, d.Directory)
-		r.explain(releve.Cleared, releve.Say("event-disk-roomy", words...))
+		r.explain(releve.Say("event-disk-roomy", words...))
 		r.notice("disk "+d.Directory, releve.Sentence{})
 	}
 }
@@ -147,13 +147,13 @@ func (r *rooms) lookAtLog(found LogRoom) {
 	step := found.Kept * roomSteps / max(found.Bound, 1)
 	switch {
 	case r.state == logGivenUp && before != logGivenUp:
-		r.tell(releve.Major, releve.Say("event-kept-log-given-up", r.givenUp(found)...))
+		r.tell(releve.Say("event-kept-log-given-up", r.givenUp(found)...))
 	case r.state == logGrows && before != logGrows:
-		r.tell(releve.Warning, r.grows(found))
+		r.tell(r.grows(found))
 	case r.state == logGrows && (step != r.step || found.Stranger != r.last.Stranger):
 		r.notice("log", r.grows(found))
 	case r.state == logWell && before != logWell:
-		r.explain(releve.Cleared, releve.Say("event-kept-log-well", "seat", string(r.seat)))
+		r.explain(releve.Say("event-kept-log-well", "seat", string(r.seat)))
 		r.notice("log", releve.Sentence{})
 	}
 	r.last, r.step = found, step
@@ -170,8 +170,8 @@ func (r *rooms) judge(found LogRoom) logState {
 	return logWell
 }
 
-func (r *rooms) tell(severity releve.Severity, what releve.Sentence) {
-	r.explain(severity, what)
+func (r *rooms) tell(what releve.Sentence) {
+	r.explain(what)
 	r.notice("log", what)
 }
 

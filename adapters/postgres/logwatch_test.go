@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"releve"
+	"releve/rules/alarm"
 )
 
 // disksAt is a PostgreSQL whose disks are what a test says.
@@ -26,8 +27,8 @@ type screens struct {
 
 func watchedRooms(database roomy) (*rooms, *screens) {
 	w := &screens{standing: map[string]releve.Sentence{}}
-	return newRooms(database, releve.Main, func(severity releve.Severity, what releve.Sentence) {
-		w.said = append(w.said, string(severity)+" "+what.Code)
+	return newRooms(database, releve.Main, func(what releve.Sentence) {
+		w.said = append(w.said, string(alarm.Of(releve.Main, what).Severity)+" "+what.Code)
 	}, func(about string, what releve.Sentence) {
 		w.standing[about] = what
 		if what.Code == "" {

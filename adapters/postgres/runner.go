@@ -15,14 +15,14 @@ type Runner struct {
 	*Cluster
 	starts   *attempts
 	recovers func() Progress
-	explain  func(severity releve.Severity, what releve.Sentence)
+	explain  func(what releve.Sentence)
 	slot     atomic.Bool // the mirror's slot was made since this database became the owner's
 	owner    atomic.Bool // it was the owner's when it was looked at last
 }
 
 // NewRunner makes the runner of a cluster. recovers gives what is told of one start's
 // progress; it may be nil.
-func NewRunner(c *Cluster, recovers func() Progress, explain func(severity releve.Severity, what releve.Sentence)) *Runner {
+func NewRunner(c *Cluster, recovers func() Progress, explain func(what releve.Sentence)) *Runner {
 	if recovers == nil {
 		recovers = func() Progress { return nil }
 	}
@@ -108,7 +108,7 @@ func (r *Runner) slotAgain(ctx context.Context) error {
 	if err := r.EnsureSlot(ctx); err != nil {
 		return err
 	}
-	r.explain(releve.Warning, releve.Say("event-slot-made-again", "seat", string(r.opts.Seat)))
+	r.explain(releve.Say("event-slot-made-again", "seat", string(r.opts.Seat)))
 	return nil
 }
 

@@ -6,14 +6,15 @@ import (
 	"testing"
 
 	"releve"
+	"releve/rules/alarm"
 )
 
 // Until a start has made the mirror's slot, the watch finds none and leaves it to the start;
 // one that somebody drops afterwards is made again, and said.
 func TestTheWatchLeavesTheSlotToTheStart(t *testing.T) {
 	var said []string
-	main := NewRunner(alone(t), nil, func(severity releve.Severity, what releve.Sentence) {
-		said = append(said, string(severity)+" "+what.Code)
+	main := NewRunner(alone(t), nil, func(what releve.Sentence) {
+		said = append(said, string(alarm.Of(releve.Main, what).Severity)+" "+what.Code)
 	})
 	must(t, main.start(within(t), Primary))
 	must(t, main.DropSlots(within(t)))
@@ -39,7 +40,7 @@ func TestTheWatchLeavesTheSlotToTheStart(t *testing.T) {
 func TestAPromotionWhoseSlotCannotBeMadeIsMadeAgain(t *testing.T) {
 	ctx := within(t)
 	main, copied := pair(t)
-	secondary := NewRunner(copied, nil, func(releve.Severity, releve.Sentence) {})
+	secondary := NewRunner(copied, nil, func(releve.Sentence) {})
 	if own, m, err := secondary.Look(ctx); err != nil || !own.InRecovery || m != nil {
 		t.Errorf("a copy is %+v, with the mirror %+v (%v)", own, m, err)
 	}

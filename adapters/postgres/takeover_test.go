@@ -15,7 +15,7 @@ import (
 // Nothing is started that is another's, or that nobody can tell whose it is.
 func TestADiskInTheWordsOfTheTakeover(t *testing.T) {
 	c := alone(t)
-	runs := Takeover{NewRunner(c, nil, func(releve.Severity, releve.Sentence) {})}
+	runs := Takeover{NewRunner(c, nil, func(releve.Sentence) {})}
 	disk, id, err := runs.Disk()
 	if err != nil || disk != takeover.DiskOurs || id == "" {
 		t.Errorf("our own is %q %q, %v", disk, id, err)
@@ -41,7 +41,7 @@ func TestADiskInTheWordsOfTheTakeover(t *testing.T) {
 // A busy disk is not yet a lost database.
 func TestALateProofOfHealthIsSlow(t *testing.T) {
 	c := alone(t)
-	runs := Takeover{NewRunner(c, nil, func(releve.Severity, releve.Sentence) {})}
+	runs := Takeover{NewRunner(c, nil, func(releve.Sentence) {})}
 	if err := runs.Health(within(t)); err != nil {
 		t.Error(err)
 	}

@@ -17,15 +17,15 @@ const calmFor = 5 * time.Second
 // long as it lasts (R14). What was cut off when it was opened is said first.
 func (s *Spool) Watch(
 	ctx context.Context,
-	explain func(severity releve.Severity, what releve.Sentence), notice func(about string, what releve.Sentence),
+	explain func(what releve.Sentence), notice func(about string, what releve.Sentence),
 ) {
 	if cut := s.opened.CutBytes; cut > 0 {
-		explain(releve.Warning, releve.Say("event-spool-cut", "bytes", strconv.FormatInt(cut, 10)))
+		explain(releve.Say("event-spool-cut", "bytes", strconv.FormatInt(cut, 10)))
 	}
 	s.watch(ctx, explain, notice, calmFor)
 }
 
-func (s *Spool) watch(ctx context.Context, explain func(releve.Severity, releve.Sentence), notice func(string, releve.Sentence), calm time.Duration) {
+func (s *Spool) watch(ctx context.Context, explain func(releve.Sentence), notice func(string, releve.Sentence), calm time.Duration) {
 	told := ""
 	for {
 		turned, err := s.state()
@@ -35,7 +35,7 @@ func (s *Spool) watch(ctx context.Context, explain func(releve.Severity, releve.
 			over = time.After(calm)
 		case err != nil && what.Code != told:
 			told = what.Code
-			explain(releve.Critical, what)
+			explain(what)
 			notice("spool", what)
 		}
 		select {
@@ -44,7 +44,7 @@ func (s *Spool) watch(ctx context.Context, explain func(releve.Severity, releve.
 		case <-turned:
 		case <-over:
 			told = ""
-			explain(releve.Cleared, releve.Say("event-spool-takes", "seat", string(s.seat)))
+			explain(releve.Say("event-spool-takes", "seat", string(s.seat)))
 			notice("spool", releve.Sentence{})
 		}
 	}

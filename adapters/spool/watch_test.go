@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/rules/alarm"
 )
 
 // A spool that is full is said and shown until it takes facts again; one whose disk failed, until
@@ -23,7 +24,7 @@ func TestASpoolThatTakesNothingIsSaid(t *testing.T) {
 	said, shown, left := make(chan string, 10), make(chan string, 10), make(chan struct{})
 	go func() {
 		defer close(left)
-		s.watch(ctx, func(severity releve.Severity, what releve.Sentence) { said <- string(severity) + " " + what.Code },
+		s.watch(ctx, func(what releve.Sentence) { said <- string(alarm.Of(releve.Main, what).Severity) + " " + what.Code },
 			func(about string, what releve.Sentence) { shown <- about + " " + what.Code }, time.Millisecond)
 	}()
 	defer func() { cancel(); <-left }()

@@ -51,7 +51,7 @@ func doubtfulRecords(seat releve.Seat, incarnation string, records []releve.Spoo
 // leaves what it sent in doubt, until a later commit is acknowledged here or this data is made a
 // copy of the other server's (R7).
 type doubts struct {
-	explain func(severity releve.Severity, what releve.Sentence)
+	explain func(what releve.Sentence)
 	notice  func(about string, what releve.Sentence)
 
 	mu     sync.Mutex
@@ -103,11 +103,11 @@ func (d *doubts) set(change func()) {
 	d.notice("doubt more", more)
 	for _, s := range now[:min(len(now), doubtsListed)] {
 		if !slices.ContainsFunc(before, func(b releve.Sentence) bool { return reflect.DeepEqual(b, s) }) {
-			d.explain(releve.Warning, s)
+			d.explain(s)
 		}
 	}
 	if len(before) > 0 && len(now) == 0 {
-		d.explain(releve.Cleared, releve.Say("doubt-settled"))
+		d.explain(releve.Say("doubt-settled"))
 	}
 }
 
@@ -161,7 +161,7 @@ func ReadAside(ctx context.Context, q Querier, since time.Time) (refused, missin
 
 // aside tells of records that were set aside, or never came, for a day after the last (R14).
 type aside struct {
-	explain func(severity releve.Severity, what releve.Sentence)
+	explain func(what releve.Sentence)
 	notice  func(about string, what releve.Sentence)
 	told    map[string]bool
 }
@@ -187,7 +187,7 @@ func (a *aside) tell(kind trouble, counts map[releve.Seat]int, over bool) {
 			delete(a.told, about)
 			a.notice(about, releve.Sentence{})
 			if over {
-				a.explain(releve.Cleared, releve.Say(kind.over, "seat", string(seat)))
+				a.explain(releve.Say(kind.over, "seat", string(seat)))
 			}
 		}
 	}

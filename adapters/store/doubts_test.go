@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"releve"
+	"releve/rules/alarm"
 )
 
 // What is in doubt is listed on the screens as long as nobody knows its fate, a bound of it one
@@ -17,8 +18,8 @@ func TestWhatIsInDoubtIsListed(t *testing.T) {
 	var said []string
 	d := doubts{
 		open: map[int][]releve.Sentence{},
-		explain: func(severity releve.Severity, what releve.Sentence) {
-			said = append(said, string(severity)+" "+what.Code)
+		explain: func(what releve.Sentence) {
+			said = append(said, string(alarm.Of(releve.Main, what).Severity)+" "+what.Code)
 		},
 		notice: func(about string, what releve.Sentence) {
 			if shown[about] = what; what.Code == "" {

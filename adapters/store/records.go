@@ -31,7 +31,7 @@ type Records struct {
 	ownUser  string
 	log      *slog.Logger
 	onStored func([]releve.Fact)
-	explain  func(severity releve.Severity, what releve.Sentence)
+	explain  func(what releve.Sentence)
 	notice   func(about string, what releve.Sentence)
 	doubts   doubts
 	found    chan struct{} // a record was set aside, or is missing
@@ -56,7 +56,7 @@ type Database interface {
 func NewRecords(
 	database Database, seat releve.Seat, ownUser string,
 	onStored func([]releve.Fact),
-	explain func(severity releve.Severity, what releve.Sentence),
+	explain func(what releve.Sentence),
 	notice func(about string, what releve.Sentence),
 	log *slog.Logger,
 ) *Records {
@@ -200,10 +200,10 @@ func (r *Records) Drain(ctx context.Context, seat releve.Seat, page releve.Spool
 	}
 	d, err := current.Drain(ctx, seat, page.Incarnation, page.Records)
 	if err == nil && d.Refused > 0 {
-		r.explain(releve.Major, releve.Say("event-records-refused", "count", strconv.Itoa(d.Refused), "seat", string(seat)))
+		r.explain(releve.Say("event-records-refused", "count", strconv.Itoa(d.Refused), "seat", string(seat)))
 	}
 	if err == nil && d.Missing > 0 {
-		r.explain(releve.Major, releve.Say("event-records-missing", "count", strconv.Itoa(d.Missing), "seat", string(seat)))
+		r.explain(releve.Say("event-records-missing", "count", strconv.Itoa(d.Missing), "seat", string(seat)))
 	}
 	if err == nil && d.Refused+d.Missing > 0 {
 		r.looksAside()

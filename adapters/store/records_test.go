@@ -13,6 +13,7 @@ import (
 	"releve/adapters/postgres"
 	"releve/adapters/store"
 	"releve/proof/sitetest"
+	"releve/rules/alarm"
 )
 
 // What the database refuses for its own fault stops nothing, and the operator hears of it (R14).
@@ -26,10 +27,10 @@ func TestARecordThatIsSetAsideIsSaid(t *testing.T) {
 	shown := map[string]string{}
 	var mu sync.Mutex
 	r := store.NewRecords(main.Cluster, releve.Main, "", func(facts []releve.Fact) { stored += len(facts) },
-		func(severity releve.Severity, what releve.Sentence) {
+		func(what releve.Sentence) {
 			mu.Lock()
 			defer mu.Unlock()
-			said = append(said, string(severity)+" "+what.Code+" "+what.Args["count"]+" "+what.Args["seat"])
+			said = append(said, string(alarm.Of(releve.Main, what).Severity)+" "+what.Code+" "+what.Args["count"]+" "+what.Args["seat"])
 		}, func(about string, what releve.Sentence) {
 			mu.Lock()
 			defer mu.Unlock()

@@ -14,7 +14,7 @@ const secretsPeriod = 5 * time.Second
 // that cannot be looked at is as it was last seen.
 func WatchSecrets(
 	ctx context.Context, files []string,
-	explain func(severity releve.Severity, what releve.Sentence), notice func(about string, what releve.Sentence),
+	explain func(what releve.Sentence), notice func(about string, what releve.Sentence),
 ) {
 	open := map[string]bool{}
 	ticks := time.NewTicker(secretsPeriod)
@@ -27,11 +27,11 @@ func WatchSecrets(
 			}
 			switch is := info.Mode().Perm()&0o077 != 0; {
 			case is && !open[file]:
-				explain(releve.Warning, releve.Say("event-secret-open", "file", file))
+				explain(releve.Say("event-secret-open", "file", file))
 				notice("secret "+file, releve.Say("event-secret-open", "file", file))
 				open[file] = true
 			case !is && open[file]:
-				explain(releve.Cleared, releve.Say("event-secret-closed", "file", file))
+				explain(releve.Say("event-secret-closed", "file", file))
 				notice("secret "+file, releve.Sentence{})
 				open[file] = false
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/rules/alarm"
 )
 
 // A file that others can read is said while it is so, and withdrawn when it is closed.
@@ -23,10 +24,10 @@ func TestAFileThatOthersCanReadIsSaidUntilItIsClosed(t *testing.T) {
 		var mu sync.Mutex
 		var said []string
 		standing := map[string]string{}
-		explain := func(severity releve.Severity, what releve.Sentence) {
+		explain := func(what releve.Sentence) {
 			mu.Lock()
 			defer mu.Unlock()
-			said = append(said, string(severity)+" "+what.Code)
+			said = append(said, string(alarm.Of(releve.Main, what).Severity)+" "+what.Code)
 		}
 		notice := func(about string, what releve.Sentence) {
 			mu.Lock()

@@ -30,6 +30,7 @@ type Desk struct {
 
 	began  time.Time
 	before map[Key]bool // claimed by the life before this one, and neither seen nor told again
+	over   map[Key]bool // told to be over soon after the start
 	looked map[Key]Want
 	told   map[Key]Want
 	moved  map[Key]time.Time // since when what is so differs from what is claimed
@@ -38,7 +39,7 @@ type Desk struct {
 // NewDesk begins a server's life with the book that was kept.
 func NewDesk(seat releve.Seat, kept Book, now time.Time) *Desk {
 	d := &Desk{
-		Seat: seat, Book: Merge(kept, Book{}), began: now, before: map[Key]bool{},
+		Seat: seat, Book: Merge(kept, Book{}), began: now, before: map[Key]bool{}, over: map[Key]bool{},
 		looked: map[Key]Want{}, told: map[Key]Want{}, moved: map[Key]time.Time{},
 	}
 	for key, a := range d.Book.Alarms {
@@ -60,7 +61,13 @@ func (d *Desk) Look(now time.Time, shown []Want) {
 
 // Hear takes in the other server's book.
 func (d *Desk) Hear(now time.Time, theirs Book) {
+	own := d.Book
 	d.Book = Merge(d.Book, theirs).tidy(now)
+	for key, a := range d.Book.Alarms { // of a life whose disk was lost
+		if was := own.Alarms[key]; a.up(d.Seat) && a.Claims[d.Seat].Stamp != was.Claims[d.Seat].Stamp && !d.over[key] {
+			d.before[key] = true
+		}
+	}
 	for key := range d.told { // the other may have told the end of what is the site's
 		if a := d.Book.Alarms[key]; a.Claims[d.Seat].Up && !a.up(d.Seat) {
 			delete(d.told, key)
@@ -75,13 +82,14 @@ func (d *Desk) Tell(now time.Time, what releve.Sentence) Meaning {
 	switch t.Effect {
 	case Rises:
 		d.told[t.Key] = Want{Key: t.Key, Severity: t.Severity, What: what}
+		delete(d.over, t.Key)
 		if d.Book.Alarms[t.Key].up(d.Seat) {
 			d.rewrite(now, d.told[t.Key])
 		}
 	case Falls:
 		d.fell(now, Want{Key: t.Key, Severity: t.Severity, What: what})
 	case Ends:
-		d.end(t)
+		d.end(now, t)
 	}
 	d.Pass(now)
 	return t
@@ -89,8 +97,11 @@ func (d *Desk) Tell(now time.Time, what releve.Sentence) Meaning {
 
 // end ends one alarm, or all of a kind there. Of one that is the site's it ends the other server's
 // claim too: that server may not be the one any more that looks.
-func (d *Desk) end(t Meaning) {
+func (d *Desk) end(now time.Time, t Meaning) {
 	ends := func(key Key) bool { return key == t.Key || t.All && key.Code == t.Key.Code && key.Seat == t.Key.Seat }
+	if now.Sub(d.began) < toldWithin { // after that nothing of an earlier life comes back
+		d.over[t.Key] = true
+	}
 	maps.DeleteFunc(d.told, func(key Key, _ Want) bool { return ends(key) })
 	maps.DeleteFunc(d.before, func(key Key, _ bool) bool { return ends(key) })
 	for key, a := range d.Book.Alarms {

@@ -1,6 +1,7 @@
 package alarm
 
 import (
+	"slices"
 	"time"
 
 	"releve"
@@ -54,6 +55,8 @@ func (a Alarm) refuses(now time.Time, o Order, there bool) error {
 		return &releve.Fault{Cause: cause, Why: releve.Say(code, "alarm", o.Key.String(), "by", o.By)}
 	}
 	switch {
+	case !slices.Contains([]Act{Acknowledge, Close, Shelve, Unshelve}, o.Act):
+		return refused(releve.ErrUnknown, "alarm-act")
 	case !there || a.Done(now):
 		return refused(releve.ErrUnknown, "alarm-not-there")
 	case o.By == "" || len(o.By) > NameMost:

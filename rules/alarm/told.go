@@ -37,8 +37,8 @@ const over = "event-over"
 // news are no alarm. What a room tells and stands neither here nor in the rules has failed, in the words
 // of whoever found it: the faults of jobs and disks are many.
 var news = []string{
-	"event-drill-began", "event-own-call", "event-overflow-returned", "event-procedure-began", "event-procedure-ended", "event-salvage-settled",
-	"event-telephone-closed", "event-word-given", "licence-installed", "licence-raise", "licence-received",
+	"event-alarm-ack", "event-alarm-close", "event-alarm-shelve", "event-alarm-unshelve", "event-drill-began", "event-own-call", "event-overflow-returned", "event-procedure-began", "event-procedure-ended",
+	"event-salvage-settled", "event-telephone-closed", "event-word-given", "licence-installed", "licence-raise", "licence-received",
 	"copy-clones", "copy-no-room", "copy-rewinds", "copy-set-aside", "copy-starts",
 }
 
@@ -84,7 +84,7 @@ var rules = map[string]Rule{
 	"study-vouched-for":   {"licence", Rises, "", "=study"}, "study-adopted": {"licence", Ends, "", "=study"},
 	"study-prerequisite-lost": {"study", Rises, "", "check"}, "study-prerequisite-back": {"study", Ends, "", "check"},
 	"version-apart": {"version", Rises, "", "=programs"}, "version-postgresql": {"version", Rises, "", "=postgresql"},
-	"version-together": {"version", Ends, "", all}, "version-differs": {"version", Ends, releve.Info, "=programs"},
+	"version-together": {"version", Ends, "", "about"}, "version-differs": {"version", Ends, releve.Info, "=programs"},
 
 	"event-mirror-differs": {"mirror-untrue", Tells, "", ""}, "event-verified": {"unverified", Ends, "", ""},
 	"event-verify-failed": {"unverified", Rises, "", ""}, "event-order-aged": {"unverified", Falls, "", "=order"},
@@ -109,6 +109,7 @@ var rules = map[string]Rule{
 // families are faults in the words of who found them, by the beginning of their codes.
 var families = map[string]Rule{
 	"database-": {"database-lost", Rises, "", "=ill"}, "account-": {"secret-open", Rises, "", "=root"},
+	"difference-": {"mirror-untrue", Tells, "", ""},
 }
 
 // ofTakeover are the rows of the takeover's table that tell of an alarm: a look at the site raises it.

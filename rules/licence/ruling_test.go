@@ -29,7 +29,7 @@ func newWatch(t *testing.T, runs releve.Level, has ...licence.Licence) *watch {
 func (w *watch) look() {
 	w.ruling, w.memory = licence.Verdict(w.has, licence.Running{Level: w.runs, Channels: 30}, w.memory, time.UTC)
 	for _, n := range w.ruling.Notices(w.memory.Clock.Now()) {
-		if code := n.What.Code; len(w.codes) == 0 || w.codes[len(w.codes)-1] != code {
+		if code := n.Code; len(w.codes) == 0 || w.codes[len(w.codes)-1] != code {
 			w.codes = append(w.codes, code)
 		}
 	}
@@ -138,7 +138,7 @@ func TestWhyALevelIsNotLicensed(t *testing.T) {
 	} {
 		w := newWatch(t, c.runs, c.has...)
 		notices := w.ruling.Notices(day(0))
-		if inner, ok := releve.Inner(notices[0].What.Args["why"]); !ok || inner.Code != c.why {
+		if inner, ok := releve.Inner(notices[0].Args["why"]); !ok || inner.Code != c.why {
 			t.Errorf("%s: %+v", story, notices)
 		}
 	}
@@ -184,8 +184,8 @@ func TestALevelThatHasFallenIsTold(t *testing.T) {
 		c.then(w)
 		var said []string
 		for _, n := range w.ruling.Notices(w.memory.Clock.Now()) {
-			said = append(said, n.What.Code)
-			if n.What.Code == "licence-fell" && n.What.Args["why"] == "" {
+			said = append(said, n.Code)
+			if n.Code == "licence-fell" && n.Args["why"] == "" {
 				t.Errorf("%s: it does not say why", story)
 			}
 		}

@@ -7,42 +7,36 @@ import (
 	"releve"
 )
 
-// Notice is something that is said for as long as it lasts.
-type Notice struct {
-	Severity releve.Severity
-	What     releve.Sentence
-}
-
-// Notices are what people are told of a ruling, the gravest first. wall is what the machine's
-// clock shows.
-func (r Ruling) Notices(wall time.Time) (all []Notice) {
-	add := func(severity releve.Severity, what releve.Sentence) { all = append(all, Notice{severity, what}) }
+// Notices are what is said of a ruling for as long as it is so, the gravest first. wall is what the
+// machine's clock shows.
+func (r Ruling) Notices(wall time.Time) (all []releve.Sentence) {
+	add := func(what releve.Sentence) { all = append(all, what) }
 	level := string(r.Level)
 	switch {
 	case r.Lapse && r.Level == releve.Base:
-		add(releve.Warning, releve.Say("licence-base-only", "why", r.why()))
+		add(releve.Say("licence-base-only", "why", r.why()))
 	case r.Lapse && !r.Clock.Now().Before(r.FallsBack.At):
-		add(releve.Major, releve.Say("licence-over", "level", level, "lower", string(r.FallsBack.To), "why", r.why()))
+		add(releve.Say("licence-over", "level", level, "lower", string(r.FallsBack.To), "why", r.why()))
 	case r.Lapse:
-		add(releve.Major, releve.Say("licence-lapsed", "level", level, "lower", string(r.FallsBack.To), "why", r.why(), "at", moment(r.FallsBack.At)))
+		add(releve.Say("licence-lapsed", "level", level, "lower", string(r.FallsBack.To), "why", r.why(), "at", moment(r.FallsBack.At)))
 	case !r.Until.IsZero() && r.Until.Sub(r.Clock.Now()) <= Warned && !r.Demonstration():
-		add(releve.Warning, releve.Say("licence-ends-soon", "level", level, "date", LastDay(r.Until)))
+		add(releve.Say("licence-ends-soon", "level", level, "date", LastDay(r.Until)))
 	}
 	if f := r.Fallen; f != nil && r.May(f.From) {
-		add(releve.Info, releve.Say("licence-raise", "level", string(f.From), "lower", string(f.To), "at", moment(f.At.In(wall.Location())), "use", string(f.From)))
+		add(releve.Say("licence-raise", "level", string(f.From), "lower", string(f.To), "at", moment(f.At.In(wall.Location())), "use", string(f.From)))
 	} else if f != nil {
-		add(releve.Major, releve.Say("licence-fell", "level", string(f.From), "lower", string(f.To), "at", moment(f.At.In(wall.Location())), "why", f.Why, "use", string(f.From)))
+		add(releve.Say("licence-fell", "level", string(f.From), "lower", string(f.To), "at", moment(f.At.In(wall.Location())), "why", f.Why, "use", string(f.From)))
 	}
 	if licensed := r.ChannelsOf(r.Level); !r.Lapse && r.Channels > licensed {
-		add(releve.Warning, releve.Say("licence-channels", "configured", fmt.Sprint(r.Channels), "licensed", fmt.Sprint(licensed)))
+		add(releve.Say("licence-channels", "configured", fmt.Sprint(r.Channels), "licensed", fmt.Sprint(licensed)))
 	}
 	for _, h := range r.All {
 		if h.State == Contradicts {
-			add(releve.Warning, releve.Say("licence-contradicts", "serial", h.Serial, "issuer", h.Issuer))
+			add(releve.Say("licence-contradicts", "serial", h.Serial, "issuer", h.Issuer))
 		}
 	}
 	if len(r.All) > 0 && r.Clock.Wrong(wall) {
-		add(releve.Warning, releve.Say("licence-clock", "at", moment(wall), "counts", moment(r.Clock.Now().In(wall.Location()))))
+		add(releve.Say("licence-clock", "at", moment(wall), "counts", moment(r.Clock.Now().In(wall.Location()))))
 	}
 	return all
 }

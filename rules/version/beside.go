@@ -6,12 +6,6 @@ import (
 	"releve"
 )
 
-// Finding is something to say of two servers' versions, and how grave it is; zero: nothing.
-type Finding struct {
-	Severity releve.Severity
-	What     releve.Sentence
-}
-
 // Apart says that two versions may not stand side by side. It is for the newer to know: it tells
 // which is the oldest beside it. Where one of them is not known nothing is said.
 func Apart(x, y releve.Version) bool {
@@ -24,26 +18,26 @@ func Apart(x, y releve.Version) bool {
 
 // Programs is what the server of a seat says of its program beside the other's: the newer one
 // speaks, for the older cannot know.
-func Programs(seat releve.Seat, own, other releve.Version) Finding {
+func Programs(seat releve.Seat, own, other releve.Version) releve.Sentence {
 	if other.Number == "" || !Older(other.Number, own.Number) {
-		return Finding{}
+		return releve.Sentence{}
 	}
-	severity, code := releve.Info, "version-differs"
+	code := "version-differs"
 	if Apart(own, other) {
-		severity, code = releve.Major, "version-apart"
+		code = "version-apart"
 	}
-	return Finding{severity, releve.Say(code, "seat", string(seat.Other()), "number", other.Number,
-		"other", string(seat), "newer", own.Number, "beside", own.Beside)}
+	return releve.Say(code, "seat", string(seat.Other()), "number", other.Number,
+		"other", string(seat), "newer", own.Number, "beside", own.Beside)
 }
 
 // Databases is what the owner says of the other's PostgreSQL: a server can be no copy of data of another
 // major version.
-func Databases(owner releve.Seat, own, other releve.Version) Finding {
+func Databases(owner releve.Seat, own, other releve.Version) releve.Sentence {
 	if own.PostgreSQL == 0 || other.PostgreSQL == 0 || own.PostgreSQL == other.PostgreSQL {
-		return Finding{}
+		return releve.Sentence{}
 	}
-	return Finding{releve.Major, releve.Say("version-postgresql", "seat", string(owner.Other()), "has", strconv.Itoa(other.PostgreSQL),
-		"other", string(owner), "major", strconv.Itoa(own.PostgreSQL))}
+	return releve.Say("version-postgresql", "seat", string(owner.Other()), "has", strconv.Itoa(other.PostgreSQL),
+		"other", string(owner), "major", strconv.Itoa(own.PostgreSQL))
 }
 
 // ForLevel is why a server's version keeps the site from a level, none where it does not. One that
@@ -63,10 +57,10 @@ func ForPair(owner releve.Seat, own, other releve.Version) (why []releve.Sentenc
 		newer, newest, older = owner.Other(), other, own
 	}
 	if Apart(newest, older) {
-		why = append(why, Programs(newer, newest, older).What)
+		why = append(why, Programs(newer, newest, older))
 	}
-	if f := Databases(owner, own, other); f.What.Code != "" {
-		why = append(why, f.What)
+	if f := Databases(owner, own, other); f.Code != "" {
+		why = append(why, f)
 	}
 	return why
 }

@@ -45,6 +45,7 @@ func (s *Server) controlRoutes() http.Handler {
 	s.telephoneRoutes(mux)
 	s.licenceRoutes(mux)
 	s.drillRoutes(mux)
+	s.alarmRoutes(mux)
 	return mux
 }
 

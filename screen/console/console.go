@@ -43,6 +43,7 @@ type Options struct {
 	Salvage      Salvage   // nil: nothing is salvaged here
 	Mirror       Mirror    // nil: none to be proven
 	Telephone    Telephone // nil: no PBX to be checked
+	Alarms       Alarms    // nil: none are kept here
 	Licences     Licences  // nil: none are kept here
 	Drills       Drills    // nil: none are made here
 	Listen       string    // host:port of the page

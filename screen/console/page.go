@@ -25,7 +25,7 @@ var pages = template.Must(template.ParseFS(files, "page/*.tmpl"))
 
 // parts are the pieces of the page that change by themselves, each a template and
 // the element "part-NAME".
-var parts = []string{"about", "word", "drawing", "remarks", "procedure", "calls", "events"}
+var parts = []string{"about", "word", "drawing", "remarks", "alarms", "procedure", "calls", "events"}
 
 // The style sheet is one file to the browser; the drawing's half of it also goes
 // into the drawing that is fetched alone.

@@ -17,6 +17,8 @@ import (
 const (
 	callsOnScreen  = 8
 	callsBeside    = 3 // a procedure that runs or failed
+	alarmsOnScreen = 5
+	alarmsBeside   = 2 // a procedure that runs or ended just now
 	eventsOnScreen = 12
 	eventsBeside   = 4 // what a procedure may cost
 )
@@ -117,6 +119,33 @@ func (s *sheet) Licensing() string {
 // Ready is whether the standby could take over now, and what it lacks, in few words: why, and what to
 // do, stands among the events.
 func (s *sheet) Ready() string { return text.Ready(s.Readiness, s.Lang) }
+
+// Alarming are the alarms that fit, those that wait for somebody first; what follows from another is
+// counted.
+func (s *sheet) Alarming() []view.Alarm {
+	var first []view.Alarm
+	for _, a := range s.Alarms {
+		if a.Under == "" {
+			first = append(first, a)
+		}
+	}
+	most := alarmsOnScreen
+	if s.Guide() != nil {
+		most = alarmsBeside
+	}
+	return first[:min(most, len(first))]
+}
+
+// AlarmState says how long it has been so, and who has it in hand.
+func (s *sheet) AlarmState(a view.Alarm) string { return text.AlarmState(a, s.At, s.Lang) }
+
+// AlarmsMore says how many do not stand there.
+func (s *sheet) AlarmsMore() string {
+	if more := len(s.Alarms) - len(s.Alarming()); more > 0 {
+		return s.Say("ui-alarms-more", "count", strconv.Itoa(more))
+	}
+	return ""
+}
 
 // Latest are the events that fit.
 func (s *sheet) Latest() []view.Event {

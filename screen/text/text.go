@@ -45,6 +45,7 @@ func Status(site view.Site, lang releve.Language, colour bool, width int) string
 	p.add("")
 	p.remarks()
 	p.procedure()
+	p.alarms()
 	p.events()
 	return strings.Join(p.lines, "\n") + "\n"
 }

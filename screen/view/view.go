@@ -40,6 +40,7 @@ type Site struct {
 	Readiness *Readiness      `json:"readiness,omitempty"` // nil at a level where nobody takes over
 	Procedure *Procedure      `json:"procedure,omitempty"`
 	Proof     *Procedure      `json:"proof,omitempty"` // a verification of the mirror, while it runs
+	Alarms    []Alarm         `json:"alarms"`          // those that stand or wait for somebody, these first
 	Events    []Event         `json:"events"`          // newest first, at most 50
 }
 

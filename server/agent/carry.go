@@ -250,7 +250,7 @@ func (a *Agent) look(ctx context.Context) (*takeover.Database, error) {
 // figure is news.
 func (a *Agent) progress(what releve.Sentence, p *releve.Progress) {
 	if p == nil {
-		a.Explain(releve.Info, what)
+		a.Explain(what)
 	}
 	a.board.advance(p)
 	a.changed.announce()

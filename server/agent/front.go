@@ -31,6 +31,7 @@ type FrontOptions struct {
 	Settings takeover.Settings
 	Refusal  int // SIP code of a refusal to the PBX
 	Diary    Diary
+	Alarms   Alarms // none: nobody keeps them
 	Log      *slog.Logger
 	Now      func() time.Duration // CLOCK_BOOTTIME when nil (R19)
 }
@@ -49,6 +50,9 @@ func NewFront(o FrontOptions) *Front {
 		offers:       make(chan *offer, offerQueue),
 		gone:         make(chan *offer, offerQueue),
 		changed:      newBroadcast(),
+	}
+	if f.Alarms == nil {
+		f.Alarms = unkept{o.Settings.Seat}
 	}
 	f.publish(takeover.New(o.Settings))
 	return f
@@ -88,15 +92,16 @@ func (f *Front) Notice(about string, what releve.Sentence) {
 	f.changed.announce()
 }
 
-// Explain adds a fact of another room to the diary and the board: a bad password
-// at the PBX, a saturation.
-func (f *Front) Explain(severity releve.Severity, what releve.Sentence) {
+// Explain adds a fact of another room to the diary and the board: a bad password at the PBX, a saturation.
+// What it means for the alarms, and how grave it is, their rule book says.
+func (f *Front) Explain(what releve.Sentence) {
 	m := f.Machine()
+	told := f.Alarms.Tell(what)
 	now := time.Now().UTC()
 	f.Diary.Write(releve.Entry{At: now, Seat: m.Seat, Term: m.Term, Kind: "fact", What: what, Routine: true})
-	f.board.add(view.Event{At: now, Seat: m.Seat, Term: m.Term, Severity: severity, What: what})
+	f.board.add(view.Event{At: now, Seat: m.Seat, Term: m.Term, Severity: told.Severity, What: what})
 	level := slog.LevelInfo
-	if severity.AtLeast(releve.Warning) {
+	if told.Severity.AtLeast(releve.Warning) {
 		level = slog.LevelWarn
 	}
 	f.Log.Log(context.Background(), level, "noticed", "what", what.Code, "said", what)

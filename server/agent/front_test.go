@@ -17,7 +17,7 @@ func TestWhatIsToldBeforeTheAgentIsMadeIsKept(t *testing.T) {
 	var written pages
 	front := agent.NewFront(agent.FrontOptions{Settings: takeover.Settings{Seat: releve.Main}, Refusal: 486, Diary: &written, Log: slog.New(slog.DiscardHandler)})
 	what := releve.Say("event-saturated", "channels", "30")
-	front.Explain(releve.Warning, what)
+	front.Explain(what)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	if d := front.Verify(ctx, "early@pbx", releve.OverflowReason(""), false); d.Answer || d.Code != 486 || !errors.Is(ctx.Err(), context.DeadlineExceeded) {

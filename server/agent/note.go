@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -78,8 +79,8 @@ func (a *Agent) noteRule(act takeover.Action, input json.RawMessage) releve.Entr
 	a.Log.Info("decided", "rule", act.Rule, "term", m.Term, "from", act.From, "phase", act.To, "call", entry.Call)
 	// What only says the newest event again is no news: a database that does not start is
 	// tried every second.
-	if severity, shown := shownRules[act.Rule]; shown && !a.board.newest(what) {
-		a.board.add(view.Event{At: entry.At, Seat: m.Seat, Term: m.Term, Severity: severity, What: what, Call: entry.Call})
+	if slices.Contains(shownRules, act.Rule) && !a.board.newest(what) {
+		a.board.add(view.Event{At: entry.At, Seat: m.Seat, Term: m.Term, Severity: a.Alarms.Tell(what).Severity, What: what, Call: entry.Call})
 	}
 	return entry
 }
@@ -114,27 +115,16 @@ var verdictRules = map[string]bool{
 	"duty-taken-from-released": true, "answered-on-duty": true, "duty-asked": true, "duty-granted": true,
 }
 
-// shownRules are the rows that an operator sees, with their severity.
-var shownRules = map[string]releve.Severity{
-	"duty-lost": releve.Major, "journal-lacks": releve.Critical, "duty-handed-over": releve.Info,
-	"data-foreign": releve.Critical, "data-missing": releve.Critical, "data-unknown": releve.Critical,
-	"site-begins": releve.Info, "vote-returned": releve.Major, "mirror-abdicates": releve.Warning,
-	"vote-issued": releve.Info, "database-lost": releve.Major, "pbx-lost": releve.Major, "voice-lost": releve.Major,
-	"duty-given": releve.Info, "term-reopened": releve.Warning, "owner-confirmed": releve.Info,
-	"alone": releve.Major, "return-begins": releve.Info, "journal-takes-again": releve.Warning,
-	"duty-ours-after-all": releve.Major, "copy-begins": releve.Info, "copy-finished": releve.Info,
-	"copy-failed": releve.Warning, "mirror-follows": releve.Info, "duty-taken-from-released": releve.Major,
-	"takeover": releve.Major, "answered-without-duty": releve.Critical, "owner-well-again": releve.Cleared,
-	"promoted": releve.Info, "halted": releve.Critical, "vote-accepted": releve.Info, "vote-refused": releve.Warning,
-	"duty-still-ours": releve.Info, "own-call": releve.Warning, "call-unseen": releve.Warning,
-	"duty-granted": releve.Major, "vote-regained": releve.Major, "vote-returned-by-hand": releve.Major,
-	"vote-void": releve.Warning, "register-void": releve.Warning, "vote-recalled": releve.Info,
-	"arbiter-changed": releve.Info, "arbiter-adopted": releve.Info, "level-changed": releve.Warning, "level-adopted": releve.Info,
-	"copy-left": releve.Info, "abdication-asked": releve.Warning,
-	"solo-by-order": releve.Critical, "duty-taken-by-order": releve.Critical, "mirrored": releve.Info,
-	"copy-too-old": releve.Warning, "owner-database-starts": releve.Critical, "gate-opened": releve.Info,
-	"gate-opened-alone": releve.Warning, "restore-begins": releve.Info, "restored": releve.Info,
-	"restore-failed": releve.Critical, "promotion-unsafe": releve.Critical,
+// shownRules are the rows that an operator sees. How grave each is, the rule book of alarms says.
+var shownRules = []string{
+	"duty-lost", "journal-lacks", "duty-handed-over", "data-foreign", "data-missing", "data-unknown", "site-begins", "vote-returned",
+	"mirror-abdicates", "vote-issued", "database-lost", "pbx-lost", "voice-lost", "duty-given", "term-reopened", "owner-confirmed", "alone",
+	"return-begins", "journal-takes-again", "duty-ours-after-all", "copy-begins", "copy-finished", "copy-failed", "mirror-follows",
+	"duty-taken-from-released", "takeover", "answered-without-duty", "owner-well-again", "promoted", "halted", "vote-accepted",
+	"vote-refused", "duty-still-ours", "own-call", "call-unseen", "duty-granted", "vote-regained", "vote-returned-by-hand", "vote-void",
+	"register-void", "vote-recalled", "arbiter-changed", "arbiter-adopted", "level-changed", "level-adopted", "copy-left", "abdication-asked",
+	"solo-by-order", "duty-taken-by-order", "mirrored", "copy-too-old", "owner-database-starts", "gate-opened", "gate-opened-alone",
+	"restore-begins", "restored", "restore-failed", "promotion-unsafe",
 }
 
 // noteRound keeps decisions not to act: a round while a call waits, or one that

@@ -92,10 +92,10 @@ func (a *Agent) probe(ctx context.Context) {
 	call, err := a.parts.Telephone.TestCall(ctx, rand.Text(), false)
 	a.send(a.life, takeover.Event{OwnEnd: &takeover.OwnEnd{Answered: err == nil}})
 	if err != nil {
-		a.Explain(releve.Warning, releve.Say("event-own-call-failed", "number", a.parts.Site.Reception, "cause", releve.Reason(err)))
+		a.Explain(releve.Say("event-own-call-failed", "number", a.parts.Site.Reception, "cause", releve.Reason(err)))
 		return
 	}
-	a.Explain(releve.Info, releve.Say("event-own-call", "number", a.parts.Site.Reception, "by", call.AnsweredBy,
+	a.Explain(releve.Say("event-own-call", "number", a.parts.Site.Reception, "by", call.AnsweredBy,
 		"answered", call.AnsweredAfter.Round(time.Millisecond).String()))
 }
 

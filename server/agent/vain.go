@@ -22,7 +22,7 @@ const inVain = "job-in-vain"
 func (a *Agent) ended(job takeover.Job, err error) {
 	v, news := a.board.inVain(job, err)
 	if news && job != takeover.JobStart {
-		a.Explain(releve.Warning, v.why)
+		a.Explain(v.why)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"releve"
+	"releve/rules/alarm"
 	"releve/rules/version"
 )
 
@@ -23,38 +24,36 @@ func (a *Agent) compare(other releve.Version) {
 		return
 	}
 	own, m := a.version(), a.Machine()
-	a.remark("versions of the programs", version.Programs(m.Seat, own, other))
-	database := version.Finding{}
+	a.remark("programs", version.Programs(m.Seat, own, other))
+	database := releve.Sentence{}
 	if m.Owns() {
 		database = version.Databases(m.Seat, own, other)
 	}
-	a.remark("versions of PostgreSQL", database)
+	a.remark("postgresql", database)
 }
 
-func (a *Agent) remark(about string, now version.Finding) {
+func (a *Agent) remark(about string, now releve.Sentence) {
 	before, news := a.remarks.take(about, now)
 	if !news {
 		return
 	}
-	a.Notice(about, now.What)
+	a.Notice("versions "+about, now)
 	switch {
-	case before.Severity.AtLeast(releve.Warning) && now.What.Code == "":
-		a.Explain(releve.Cleared, releve.Say("version-together"))
-	case before.Severity.AtLeast(releve.Warning) && !now.Severity.AtLeast(releve.Warning):
-		a.Explain(releve.Cleared, now.What)
-	case now.What.Code != "":
-		a.Explain(now.Severity, now.What)
+	case now.Code != "":
+		a.Explain(now)
+	case alarm.Of(a.Settings.Seat, before).Effect == alarm.Rises:
+		a.Explain(releve.Say("version-together", "about", about))
 	}
 }
 
 // remarks is what is said of both servers' versions, by what it is about, for as long as it is so.
 type remarks struct {
 	mu   sync.Mutex
-	said map[string]version.Finding
+	said map[string]releve.Sentence
 }
 
 // take gives what was said before, and whether this is other than that.
-func (r *remarks) take(about string, now version.Finding) (before version.Finding, news bool) {
+func (r *remarks) take(about string, now releve.Sentence) (before releve.Sentence, news bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before = r.said[about]
@@ -62,7 +61,7 @@ func (r *remarks) take(about string, now version.Finding) (before version.Findin
 		return before, false
 	}
 	if r.said == nil {
-		r.said = map[string]version.Finding{}
+		r.said = map[string]releve.Sentence{}
 	}
 	r.said[about] = now
 	return before, true

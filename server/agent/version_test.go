@@ -32,7 +32,7 @@ func TestWhatIsSaidOfTheOtherServersVersion(t *testing.T) {
 		{"0.2.0", told{}, "version-apart"},
 		{"", told{}, "version-apart"},
 		{"0.1.0", told{releve.Major, "version-apart"}, "version-apart"},
-		{"0.3.0", told{releve.Cleared, "version-differs"}, "version-differs"},
+		{"0.3.0", told{releve.Info, "version-differs"}, "version-differs"},
 		{"0.4.0", told{}, ""},
 		{"0.2.0", told{releve.Major, "version-apart"}, "version-apart"},
 		{"0.4.0", told{releve.Cleared, "version-together"}, ""},

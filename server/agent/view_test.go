@@ -297,7 +297,7 @@ func TestANoticeStandsForAsLongAsItLasts(t *testing.T) {
 func TestViewersAreToldOfChanges(t *testing.T) {
 	playProtected(t, func(t *testing.T, s *sim.Site) {
 		changed := s.Main().Agent().Changed(t.Context())
-		s.Secondary().Agent().Explain(releve.Warning, releve.Say("event-saturated", "channels", "30"))
+		s.Secondary().Agent().Explain(releve.Say("event-saturated", "channels", "30"))
 		s.Until("the main shows it", time.Second, func() bool {
 			<-changed
 			events := s.Main().Agent().View().Events
@@ -310,7 +310,7 @@ func TestViewersAreToldOfChanges(t *testing.T) {
 			}
 		}
 		for range 200 {
-			s.Main().Agent().Explain(releve.Warning, releve.Say("event-saturated", "channels", "30"))
+			s.Main().Agent().Explain(releve.Say("event-saturated", "channels", "30"))
 		}
 		if n := len(s.Main().Agent().View().Events); n != 50 {
 			t.Errorf("%d events are kept", n)

@@ -235,7 +235,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 			continue
 		case err == nil && since > 0:
 			a.data.sicken(releve.Sentence{})
-			a.Explain(releve.Cleared, releve.Say("event-database-well", "seat", string(a.Settings.Seat)))
+			a.Explain(releve.Say("event-database-well", "seat", string(a.Settings.Seat)))
 			since = 0
 			continue
 		case err == nil:
@@ -244,7 +244,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 		why := a.illnessOf(err)
 		a.data.sicken(why)
 		if since == 0 {
-			a.Explain(releve.Critical, why)
+			a.Explain(why)
 			since = began
 		}
 		m := a.Machine()

@@ -44,7 +44,7 @@ type Front interface {
 	OtherCopyAt() time.Time
 	CopyAt(time.Time)
 	SinceCopy(calls int)
-	Explain(severity releve.Severity, what releve.Sentence)
+	Explain(what releve.Sentence)
 	Notice(about string, what releve.Sentence)
 }
 
@@ -106,7 +106,8 @@ func (k *Keeper) look(ctx context.Context) bool {
 func (k *Keeper) none() {
 	k.Front.CopyAt(time.Time{})
 	k.young()
-	k.vain, k.began = 0, time.Time{}
+	k.succeeded()
+	k.began = time.Time{}
 }
 
 // count is what would be lost.
@@ -149,9 +150,17 @@ func (k *Keeper) tend(ctx context.Context, m takeover.Machine) {
 // due: the last time of the schedule is later than the copy, and nothing came lately of asking.
 func (k *Keeper) due(at, now time.Time) bool {
 	if !at.Equal(k.was) {
-		k.vain = 0
+		k.succeeded()
 	}
 	return at.Before(scheduled(now, k.At)) && (k.vain == 0 || now.Sub(k.began) >= again<<min(k.vain-1, doubled))
+}
+
+// succeeded: what was said of attempts that came to nothing is over.
+func (k *Keeper) succeeded() {
+	if k.vain > 1 {
+		k.Front.Explain(releve.Say("event-over", "why", releve.Inside(releve.Say("event-copy-in-vain", "times", strconv.Itoa(k.vain-1)))))
+	}
+	k.vain = 0
 }
 
 // scheduled is the last time of the schedule that has come, by the hands of the machine's clock.
@@ -169,7 +178,7 @@ func scheduled(now time.Time, sinceMidnight time.Duration) time.Time {
 func (k *Keeper) renew(ctx context.Context, at, now time.Time) {
 	k.began, k.was, k.vain = now, at, k.vain+1
 	if k.vain > 1 {
-		k.Front.Explain(releve.Major, releve.Say("event-copy-in-vain", "times", strconv.Itoa(k.vain-1)))
+		k.Front.Explain(releve.Say("event-copy-in-vain", "times", strconv.Itoa(k.vain-1)))
 	}
 	if err := k.Order(ctx, string(takeover.Renew)); err != nil {
 		k.Log.Warn("the copy could not be ordered", "err", err)
@@ -182,7 +191,7 @@ func (k *Keeper) aged(seat releve.Seat, at, now time.Time) {
 		"age", now.Sub(at).Truncate(time.Hour).String(), "oldest", k.Oldest.String())
 	if !k.old {
 		k.old = true
-		k.Front.Explain(releve.Major, what)
+		k.Front.Explain(what)
 	}
 	k.Front.Notice(about, what)
 }
@@ -190,7 +199,7 @@ func (k *Keeper) aged(seat releve.Seat, at, now time.Time) {
 func (k *Keeper) young() {
 	if k.old {
 		k.old = false
-		k.Front.Explain(releve.Cleared, releve.Say("event-copy-young"))
+		k.Front.Explain(releve.Say("event-copy-young"))
 		k.Front.Notice(about, releve.Sentence{})
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"releve"
+	"releve/rules/alarm"
 	"releve/rules/takeover"
 	"releve/server/backup"
 )
@@ -47,8 +48,8 @@ func (w *world) OtherCopyAt() (at time.Time)        { w.locked(func() { at = w.o
 func (w *world) CopyAt(at time.Time)                { w.locked(func() { w.shown = at }) }
 func (w *world) SinceCopy(calls int)                { w.locked(func() { w.since = calls }) }
 func (w *world) Notice(_ string, s releve.Sentence) { w.locked(func() { w.notice = s.Code }) }
-func (w *world) Explain(severity releve.Severity, s releve.Sentence) {
-	w.locked(func() { w.told = append(w.told, string(severity)+" "+s.Code) })
+func (w *world) Explain(s releve.Sentence) {
+	w.locked(func() { w.told = append(w.told, string(alarm.Of(releve.Main, s).Severity)+" "+s.Code) })
 }
 
 // said takes what was told since it was last asked.

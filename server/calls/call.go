@@ -123,7 +123,7 @@ func (k *call) survive() {
 	}
 	cause, _, _ := strings.Cut(fmt.Sprint(fault), "\n")
 	k.log.Error("a fault of this program ended a call", "cause", fault, "stack", string(debug.Stack()))
-	k.explain(releve.Major, releve.Say("event-call-broken", "call", string(k.offer.Invite.Call), "cause", cause))
+	k.explain(releve.Say("event-call-broken", "call", string(k.offer.Invite.Call), "cause", cause))
 	if c := k.shown.Load(); c != nil {
 		if c.Outcome == "" {
 			k.end(Failed, "a fault of this program")

@@ -93,7 +93,7 @@ type Options struct {
 	Began    time.Time        // when the PBX could first reach this server; zero: long ago
 
 	// Explain tells the operator a fact; nil: nobody is told.
-	Explain func(severity releve.Severity, what releve.Sentence)
+	Explain func(what releve.Sentence)
 }
 
 // Calls is all the calls of a server.
@@ -114,7 +114,7 @@ type Calls struct {
 	crowd    crowd
 	spool    Spool
 	offered  chan Incoming
-	explain  func(severity releve.Severity, what releve.Sentence)
+	explain  func(what releve.Sentence)
 }
 
 // offeredMax calls wait to be taken up: more at once than any PBX sends.
@@ -134,7 +134,7 @@ func New(o Options) (*Calls, error) {
 		o.Clock = time.Now
 	}
 	if o.Explain == nil {
-		o.Explain = func(releve.Severity, releve.Sentence) {}
+		o.Explain = func(releve.Sentence) {}
 	}
 	return &Calls{
 		seat: o.Seat, run: o.Run, began: o.Began, profile: o.Profile, script: o.Script, duty: o.Duty, log: o.Log, now: o.Clock,

@@ -576,7 +576,7 @@ func TestAFaultOfTheProgramEndsOneCall(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newServer(t, takeover.OnDuty, 2)
 			var told []releve.CallID
-			s.explain = func(_ releve.Severity, what releve.Sentence) {
+			s.explain = func(what releve.Sentence) {
 				if cause := what.Args["cause"]; what.Code != "event-call-broken" ||
 					!strings.Contains(cause, "a fault") || strings.Contains(cause, "goroutine") {
 					t.Errorf("%s: told as %q, %q", story, what.Code, cause)

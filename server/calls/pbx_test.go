@@ -122,7 +122,7 @@ func newExchange(t *testing.T, way func(*practice.PBXOptions)) *exchange {
 	standby := phone.Account{User: practice.StandbyUser, Password: "b", Expires: time.Minute}
 	tel, err := phone.New(phone.Options{
 		Listen: here, PBX: p.Addr(), Domain: o.Realm, RTPFirst: 20000, RTPLast: 20099, Unacknowledged: 1, User: standby,
-		Explain: func(releve.Severity, releve.Sentence) {}, Log: o.Log,
+		Explain: func(releve.Sentence) {}, Log: o.Log,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -31,16 +31,16 @@ func (c *Calls) Watch(ctx context.Context) {
 		seen := c.Snapshot()
 		now := !seen.SaturatedSince.IsZero() && time.Since(seen.SaturatedSince) > saturatedAfter
 		if now && !saturated {
-			c.explain(releve.Warning, releve.Say("event-saturated", "channels", fmt.Sprint(seen.Channels)))
+			c.explain(releve.Say("event-saturated", "channels", fmt.Sprint(seen.Channels)))
 		} else if saturated && seen.SaturatedSince.IsZero() {
-			c.explain(releve.Cleared, releve.Say("event-unsaturated"))
+			c.explain(releve.Say("event-unsaturated"))
 			saturated = false
 		}
 		saturated = saturated || now
 		crowd.look(c, seen.TurnedAway, c.now())
 		if seen.RecordsLost > lost {
 			lost = seen.RecordsLost
-			c.explain(releve.Major, releve.Say("event-records-lost", "count", fmt.Sprint(lost)))
+			c.explain(releve.Say("event-records-lost", "count", fmt.Sprint(lost)))
 		}
 	}
 }

@@ -43,7 +43,7 @@ type Options struct {
 	File  string        // where the last Record is kept
 
 	Forward  func(ctx context.Context, emit func(view.Procedure)) error // has the other server prove it
-	Tell     func(severity releve.Severity, what releve.Sentence)
+	Tell     func(what releve.Sentence)
 	Show     func(*view.Procedure) // nil: none runs
 	Verified func(Record)
 	Log      *slog.Logger
@@ -158,11 +158,11 @@ func (p *Prover) ProveHere(ctx context.Context, emit func(view.Procedure)) error
 	defer p.Show(nil)
 	found, err := Comparison{
 		Owner: p.Own, Mirror: p.Other, Seat: p.Seat,
-		Found: func(what releve.Sentence) { p.Tell(releve.Critical, what) },
+		Found: func(what releve.Sentence) { p.Tell(what) },
 		Show:  func(v view.Procedure) { p.Show(&v); emit(v) },
 	}.Run(ctx)
 	if err != nil {
-		p.Tell(releve.Warning, releve.Say("event-verify-failed", "why", releve.Reason(err)))
+		p.Tell(releve.Say("event-verify-failed", "why", releve.Reason(err)))
 		return err
 	}
 	return p.keep(Record{Data: pair.Copy, At: time.Now(), Rows: found.Rows, Differences: found.Differences})
@@ -199,9 +199,9 @@ func (p *Prover) keep(r Record) error {
 	p.Verified(r)
 	other := string(p.Seat.Other())
 	if r.Differences > 0 {
-		p.Tell(releve.Critical, releve.Say("event-mirror-differs", "other", other, "differences", strconv.Itoa(r.Differences)))
+		p.Tell(releve.Say("event-mirror-differs", "other", other, "differences", strconv.Itoa(r.Differences)))
 	} else {
-		p.Tell(releve.Cleared, releve.Say("event-verified", "other", other, "rows", strconv.FormatInt(r.Rows, 10)))
+		p.Tell(releve.Say("event-verified", "other", other, "rows", strconv.FormatInt(r.Rows, 10)))
 	}
 	raw, err := json.Marshal(r)
 	if err == nil {

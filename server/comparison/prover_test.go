@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/rules/alarm"
 	"releve/screen/view"
 	"releve/server/comparison"
 )
@@ -43,8 +44,8 @@ func (p *pairOf) prover() *comparison.Prover {
 		Own: side{p, nil}, Other: comparison.Local{Database: side{p, &p.wrong}},
 		Seat: releve.Main, Hour: 3*time.Hour + 30*time.Minute, File: p.file,
 		Pair: func() comparison.Pair { p.mu.Lock(); defer p.mu.Unlock(); return p.pair },
-		Tell: func(severity releve.Severity, what releve.Sentence) {
-			p.with(func() { p.told = append(p.told, string(severity)+" "+what.Code) })
+		Tell: func(what releve.Sentence) {
+			p.with(func() { p.told = append(p.told, string(alarm.Of(releve.Main, what).Severity)+" "+what.Code) })
 		},
 		Show:     func(v *view.Procedure) { p.with(func() { p.shown = v != nil }) },
 		Verified: func(r comparison.Record) { p.with(func() { p.proven = append(p.proven, r.At) }) },

@@ -16,7 +16,7 @@ type Sorting struct {
 	own   Sorted
 	other func(context.Context) (releve.SortOrder, error)
 	pair  func() Pair
-	tell  func(severity releve.Severity, what releve.Sentence)
+	tell  func(what releve.Sentence)
 	log   *slog.Logger
 	again chan struct{} // at most one waits
 }
@@ -36,7 +36,7 @@ const (
 // NewSorting makes the comparison of one server. Its functions do not wait.
 func NewSorting(
 	own Sorted, link order.Link, pair func() Pair,
-	tell func(severity releve.Severity, what releve.Sentence), log *slog.Logger,
+	tell func(what releve.Sentence), log *slog.Logger,
 ) *Sorting {
 	return &Sorting{own: own, other: Other{link}.SortOrder, pair: pair, tell: tell, log: log, again: make(chan struct{}, 1)}
 }
@@ -79,12 +79,12 @@ func (s *Sorting) compare(ctx context.Context) error {
 		return err
 	}
 	if own.Aged() {
-		s.tell(releve.Warning, releve.Say("event-order-aged",
+		s.tell(releve.Say("event-order-aged",
 			"collation", own.Collation, "made", own.Made, "now", own.Rules(), "command", s.own.Reindex()))
 	}
 	theirs, err := s.other(ctx)
 	if err == nil && own.Differs(theirs) {
-		s.tell(releve.Warning, releve.Say("event-order-differs",
+		s.tell(releve.Say("event-order-differs",
 			"collation", own.Collation, "own", own.Rules(), "theirs", theirs.Rules(), "command", s.own.Reindex()))
 	}
 	return err

@@ -39,7 +39,7 @@ func TestServersThatSortOtherwiseAreSaid(t *testing.T) {
 			o := Sorting{
 				own:   sortedAs(tt.own),
 				other: func(context.Context) (releve.SortOrder, error) { return tt.theirs, nil },
-				tell:  func(_ releve.Severity, what releve.Sentence) { said = append(said, what.Code) },
+				tell:  func(what releve.Sentence) { said = append(said, what.Code) },
 			}
 			if err := o.compare(t.Context()); err != nil || !slices.Equal(said, tt.said) {
 				t.Errorf("%v (%v), want %v", said, err, tt.said)

@@ -53,7 +53,7 @@ func databaseOf(made, other sitetest.Server) home {
 		return takeover.DiskOurs, state.DataID, nil
 	}
 	return home{
-		postgres.NewRunner(made.Cluster, nil, func(releve.Severity, releve.Sentence) {}),
+		postgres.NewRunner(made.Cluster, nil, func(releve.Sentence) {}),
 		New(Options{PostgreSQL: made.Cluster, Disk: disk, Other: o.Upstream, Link: linkTo{Desk(other.Cluster)}, Log: o.Log}),
 		o.Dir,
 	}

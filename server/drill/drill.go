@@ -42,7 +42,7 @@ type Site interface {
 
 // Front is who this server tells.
 type Front interface {
-	Explain(severity releve.Severity, what releve.Sentence)
+	Explain(what releve.Sentence)
 	Notice(about string, what releve.Sentence)
 	OtherHeard() bool
 }

@@ -49,7 +49,7 @@ func (l *Leader) drill(ctx context.Context, w wish) error {
 		s.refuse([]releve.Sentence{releve.Say("drill-unkept", "why", releve.Reason(err))})
 		return errNotReady
 	}
-	l.Front.Explain(releve.Info, releve.Say("event-drill-began", "by", w.by))
+	l.Front.Explain(releve.Say("event-drill-began", "by", w.by))
 	l.tell(ctx)
 	s.done(0)
 	err = l.halves(ctx, s)
@@ -180,11 +180,11 @@ func (l *Leader) close() (failed *releve.Sentence) {
 	l.pause, l.again = 0, time.Time{}
 	l.Front.Notice(Name, releve.Sentence{})
 	if failed != nil {
-		l.Front.Explain(releve.Major, *failed)
+		l.Front.Explain(*failed)
 		return failed
 	}
 	d := l.book.now().Last[0]
-	l.Front.Explain(releve.Cleared, releve.Say("event-drill-passed",
+	l.Front.Explain(releve.Say("event-drill-passed",
 		"there", d.Takeover.Answered.String(), "back", d.Return.Answered.String(), "lasted", d.Finished.Sub(d.Started).String()))
 	return nil
 }

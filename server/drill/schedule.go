@@ -46,7 +46,7 @@ func (l *Leader) sayOverdue(k kept, now time.Time) {
 		what = releve.Say("event-drill-overdue", "date", good.Local().Format(time.DateOnly), "days", days(l.Schedule.Overdue))
 	}
 	l.Front.Notice(aboutOverdue, what)
-	l.Front.Explain(releve.Major, what)
+	l.Front.Explain(what)
 }
 
 const aboutOverdue = "drill-overdue"

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"releve"
+	"releve/rules/alarm"
 	"releve/rules/procedure"
 	"releve/rules/takeover"
 	"releve/screen/view"
@@ -118,8 +119,8 @@ func shown(p view.Procedure) view.Procedure {
 	return p
 }
 
-func (w *world) Explain(severity releve.Severity, what releve.Sentence) {
-	w.locked(func() { w.told = append(w.told, string(severity)+" "+what.Code) })
+func (w *world) Explain(what releve.Sentence) {
+	w.locked(func() { w.told = append(w.told, string(alarm.Of(releve.Main, what).Severity)+" "+what.Code) })
 }
 
 func (w *world) Notice(about string, what releve.Sentence) {

@@ -45,7 +45,7 @@ type Server interface {
 	Vouched(level releve.Level, name string) error
 	// Warned keeps what an operator was told that he may lose.
 	Warned([]releve.Sentence)
-	Explain(severity releve.Severity, what releve.Sentence)
+	Explain(what releve.Sentence)
 	Shown() // the latest procedure has changed
 }
 
@@ -141,12 +141,12 @@ func (g *Guide) Run(ctx context.Context, w view.Wish, brought takeover.Return, e
 	if p.Beside {
 		r.show = emit
 	}
-	g.server.Explain(releve.Info, releve.Say("event-procedure-began", "procedure", w.Name))
+	g.server.Explain(releve.Say("event-procedure-began", "procedure", w.Name))
 	err := r.run(ctx)
 	if err != nil {
-		g.server.Explain(releve.Warning, releve.Say("event-procedure-failed", "procedure", w.Name, "why", releve.Reason(err)))
+		g.server.Explain(releve.Say("event-procedure-failed", "procedure", w.Name, "why", releve.Reason(err)))
 	} else {
-		g.server.Explain(releve.Info, releve.Say("event-procedure-ended", "procedure", w.Name))
+		g.server.Explain(releve.Say("event-procedure-ended", "procedure", w.Name))
 	}
 	return err
 }
@@ -193,7 +193,7 @@ func (r *run) run(ctx context.Context) error {
 			why := r.say("before-name-needed")
 			return r.end(&why, ErrNotAllowed)
 		}
-		r.server.Explain(releve.Info, releve.Say("event-word-given", "procedure", r.p.Name, "by", r.wish.By))
+		r.server.Explain(releve.Say("event-word-given", "procedure", r.p.Name, "by", r.wish.By))
 	}
 	if !r.wish.DryRun {
 		r.server.Warned(r.sheet.shown.Costs)
@@ -305,7 +305,7 @@ func (r *run) undo(ctx context.Context, s procedure.Step) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
 	defer cancel()
 	if _, err := r.server.Order(ctx, s.At(r.site(), r.target), s.Undo, r.brought); err != nil {
-		r.server.Explain(releve.Warning, releve.Say("event-not-undone", "why", releve.Reason(err)))
+		r.server.Explain(releve.Say("event-not-undone", "why", releve.Reason(err)))
 	}
 }
 

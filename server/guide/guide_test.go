@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/rules/alarm"
 	"releve/rules/procedure"
 	"releve/rules/takeover"
 	"releve/screen/view"
@@ -78,10 +79,10 @@ func (w *world) Vouched(level releve.Level, name string) error {
 	return nil
 }
 func (w *world) Shown() {}
-func (w *world) Explain(severity releve.Severity, what releve.Sentence) {
+func (w *world) Explain(what releve.Sentence) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.explained = append(w.explained, string(severity)+" "+what.Code)
+	w.explained = append(w.explained, string(alarm.Of(releve.Main, what).Severity)+" "+what.Code)
 }
 
 func (w *world) Order(_ context.Context, _ releve.Seat, o procedure.Order, _ takeover.Return) (releve.Sentence, error) {

@@ -108,7 +108,7 @@ func (k *Keeper) hear(m message) (gained int) {
 		}
 		k.held = append(k.held, new)
 		gained++
-		k.o.Front.Explain(releve.Info, releve.Say("licence-received", "serial", l.Serial, "level", string(l.Level)))
+		k.o.Front.Explain(releve.Say("licence-received", "serial", l.Serial, "level", string(l.Level)))
 	}
 	return gained
 }

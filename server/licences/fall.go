@@ -103,10 +103,10 @@ func (k *Keeper) fallBack(ctx context.Context) {
 	k.mu.Lock()
 	why := releve.Reason(k.ruling.Lacks(f.From))
 	k.mu.Unlock()
-	k.o.Front.Explain(releve.Major, releve.Say("licence-falls", "level", string(f.From), "lower", string(f.To), "why", why))
+	k.o.Front.Explain(releve.Say("licence-falls", "level", string(f.From), "lower", string(f.To), "why", why))
 	err := k.o.Faller.Fall(ctx, f.To)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, releve.ErrBusy) {
-		k.o.Front.Explain(releve.Warning, releve.Say("licence-fall-failed", "level", string(f.From), "lower", string(f.To), "why", releve.Reason(err)))
+		k.o.Front.Explain(releve.Say("licence-fall-failed", "level", string(f.From), "lower", string(f.To), "why", releve.Reason(err)))
 	}
 	k.pause = 0
 	if err != nil {

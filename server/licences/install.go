@@ -79,7 +79,7 @@ func (k *Keeper) install(file []byte, how view.Installing) (answer view.Installe
 	if err := k.vouched(l, how.WithoutStudy); err != nil {
 		return answer, err
 	}
-	k.o.Front.Explain(releve.Info, releve.Say("licence-installed", "serial", l.Serial, "level", string(l.Level)))
+	k.o.Front.Explain(releve.Say("licence-installed", "serial", l.Serial, "level", string(l.Level)))
 	k.weigh()
 	return answer, nil
 }
@@ -125,9 +125,7 @@ func (k *Keeper) viewOf(r licence.Ruling, wall time.Time) view.Licences {
 	if f := r.FallsBack; f.To != "" {
 		v.FallsBack = &view.FallBack{To: f.To, At: f.At, Due: f.Due}
 	}
-	for _, n := range k.notices(r, wall) {
-		v.Notices = append(v.Notices, n.What)
-	}
+	v.Notices = append(v.Notices, k.notices(r, wall)...)
 	v.Levels, v.Study = k.cleared(r.Sum), adopted(k.papers, k.o.Place, v.At)
 	for _, h := range r.All {
 		v.All = append(v.All, Shown(h))

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/rules/alarm"
 	"releve/rules/licence"
 	"releve/rules/study"
 	"releve/screen/view"
@@ -49,7 +50,7 @@ type Options struct {
 
 // Front is who this server tells, and who knows whether the other is there to be told.
 type Front interface {
-	Explain(severity releve.Severity, what releve.Sentence)
+	Explain(what releve.Sentence)
 	Notice(about string, what releve.Sentence)
 	Licensed(view.Licences)
 	OtherHeard() bool
@@ -75,7 +76,7 @@ type Keeper struct {
 	theirs string          // the id of its papers; "": it said none
 
 	theirFall fall // what it last said that its licences have the level do
-	said      []licence.Notice
+	said      []releve.Sentence
 	lapsed    releve.Level    // about which an alarm stands; "": none does
 	broken    map[string]bool // files that cannot be read, and were told
 	unread    error           // the papers could not be read at the start, or kept
@@ -231,32 +232,46 @@ func (c theirClock) now(boot time.Duration) time.Time {
 	return c.wall.Add(boot - c.at)
 }
 
-// announce says what was not said before, and that the alarm about a level is over: it is licensed
-// again, or was left.
-func (k *Keeper) announce(r licence.Ruling, now []licence.Notice) {
+// announce says what was not said before, and what is over: of an alarm about a level, that it is licensed
+// again or was left.
+func (k *Keeper) announce(r licence.Ruling, now []releve.Sentence) {
 	for _, n := range now {
 		if !slices.ContainsFunc(k.said, same(n)) {
-			k.o.Front.Explain(n.Severity, n.What)
+			k.o.Front.Explain(n)
 		}
 	}
-	alarm := releve.Level("")
+	lapsed := releve.Level("")
 	switch {
 	case r.Fallen != nil && !r.May(r.Fallen.From):
-		alarm = r.Fallen.From
+		lapsed = r.Fallen.From
 	case r.Lapse && r.Level != releve.Base:
-		alarm = r.Level
+		lapsed = r.Level
 	}
-	if k.lapsed != "" && alarm == "" {
+	if k.lapsed != "" && lapsed == "" {
 		over := "licence-left"
 		if r.May(k.lapsed) {
 			over = "licence-again"
 		}
-		k.o.Front.Explain(releve.Cleared, releve.Say(over, "level", string(k.lapsed)))
+		k.o.Front.Explain(releve.Say(over, "level", string(k.lapsed)))
 	}
-	k.lapsed = alarm
+	for _, n := range k.said {
+		if !slices.ContainsFunc(now, raises(n)) && !(k.lapsed != "" && raises(releve.Say("licence-lapsed"))(n)) {
+			k.o.Front.Explain(releve.Say("event-over", "why", releve.Inside(n)))
+		}
+	}
+	k.lapsed = lapsed
 	k.said = now
 }
 
-func same(as licence.Notice) func(licence.Notice) bool {
-	return func(n licence.Notice) bool { return sentence(n.What) == sentence(as.What) }
+func same(as releve.Sentence) func(releve.Sentence) bool {
+	return func(s releve.Sentence) bool { return sentence(s) == sentence(as) }
+}
+
+// raises says of a sentence that it is about the same alarm as another, or of one that raises none.
+func raises(as releve.Sentence) func(releve.Sentence) bool {
+	before := alarm.Of(releve.Main, as)
+	return func(s releve.Sentence) bool {
+		now := alarm.Of(releve.Main, s)
+		return before.Effect != alarm.Rises || now.Effect == alarm.Rises && now.Key == before.Key
+	}
 }

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"releve"
+	"releve/rules/alarm"
 	"releve/rules/licence"
 	"releve/rules/study"
 	"releve/screen/view"
@@ -171,8 +172,8 @@ func (m *machine) now() state {
 	return state{m.keeper, m.cut, m.foreign, m.clock, m.runs}
 }
 
-func (m *machine) Explain(s releve.Severity, what releve.Sentence) {
-	m.set(func(m *machine) { m.told = append(m.told, string(s)+" "+what.Code) })
+func (m *machine) Explain(what releve.Sentence) {
+	m.set(func(m *machine) { m.told = append(m.told, string(alarm.Of(releve.Main, what).Severity)+" "+what.Code) })
 }
 
 func (m *machine) Notice(about string, what releve.Sentence) {

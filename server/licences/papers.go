@@ -55,7 +55,7 @@ func (k *Keeper) adopt(file []byte, dryRun bool) (answer view.Adoption, err erro
 	if err := k.keep(papers); err != nil {
 		return answer, err
 	}
-	k.o.Front.Explain(releve.Info, releve.Say("study-adopted", "date", papers.Study.At.UTC().Format(time.DateOnly)))
+	k.o.Front.Explain(releve.Say("study-adopted", "date", papers.Study.At.UTC().Format(time.DateOnly)))
 	k.weigh()
 	return answer, nil
 }
@@ -133,7 +133,7 @@ func (k *Keeper) left(runs licence.Running) licence.Running {
 }
 
 // notices are what people are told of licences, and of what stands in the place of a study.
-func (k *Keeper) notices(r licence.Ruling, wall time.Time) []licence.Notice {
+func (k *Keeper) notices(r licence.Ruling, wall time.Time) []releve.Sentence {
 	all := r.Notices(wall)
 	for _, level := range releve.Levels() {
 		by, err := k.papers.Clears(level, k.o.Place, r.Clock.Now())
@@ -141,7 +141,7 @@ func (k *Keeper) notices(r licence.Ruling, wall time.Time) []licence.Notice {
 			continue
 		}
 		day := k.papers.Words[level].At.UTC().Format(time.DateOnly)
-		all = append(all, licence.Notice{Severity: releve.Warning, What: releve.Say("study-vouched-for", "level", string(level), "name", by, "date", day)})
+		all = append(all, releve.Say("study-vouched-for", "level", string(level), "name", by, "date", day))
 	}
 	return all
 }

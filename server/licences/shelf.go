@@ -106,7 +106,7 @@ func (k *Keeper) read() {
 		if err != nil {
 			broken[name] = true
 			if !k.broken[name] {
-				k.o.Front.Explain(releve.Warning, releve.Say("licence-unreadable", "file", k.shelf.file(name), "why", releve.Reason(err)))
+				k.o.Front.Explain(releve.Say("licence-unreadable", "file", k.shelf.file(name), "why", releve.Reason(err)))
 			}
 			continue
 		}

@@ -76,7 +76,7 @@ type Options struct {
 	Calls     Calls
 	Site      Site
 	Link      order.Link
-	Explain   func(severity releve.Severity, what releve.Sentence)
+	Explain   func(what releve.Sentence)
 	Log       *slog.Logger
 }
 
@@ -170,7 +170,7 @@ func (t *Tester) give(ctx context.Context) {
 	}
 	t.next = time.Now().Add(min(testPauseFirst<<min(t.tried, 10), testPauseMost))
 	if t.tried++; t.tried == 1 || t.tried%10 == 2 {
-		t.Explain(releve.Warning, releve.Say("event-overflow-unseen", "why", o.why()))
+		t.Explain(releve.Say("event-overflow-unseen", "why", o.why()))
 	}
 }
 
@@ -179,9 +179,9 @@ func (t *Tester) tell(o outcome) bool {
 	if !o.came {
 		return false
 	}
-	t.Explain(releve.Info, releve.Say("event-overflow-seen", "evidence", string(o.seen.Evidence), "to", o.seen.To))
+	t.Explain(releve.Say("event-overflow-seen", "evidence", string(o.seen.Evidence), "to", o.seen.To))
 	if o.err == nil {
-		t.Explain(releve.Info, releve.Say("event-overflow-returned", "by", o.call.AnsweredBy))
+		t.Explain(releve.Say("event-overflow-returned", "by", o.call.AnsweredBy))
 	}
 	return true
 }

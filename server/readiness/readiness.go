@@ -38,7 +38,7 @@ type Site interface{ View() view.Site }
 // Front is who this server tells.
 type Front interface {
 	Readied(*view.Readiness)
-	Explain(severity releve.Severity, what releve.Sentence)
+	Explain(what releve.Sentence)
 }
 
 // Options are what a Keeper is made of.
@@ -129,14 +129,14 @@ func (k *Keeper) alarm(v rules.Verdict, site view.Site, now time.Time) {
 		}
 		k.alarmed[reason.About] = true
 		if speaks {
-			k.Front.Explain(releve.Major, releve.Say("event-not-ready", "seat", string(k.last.Standby),
+			k.Front.Explain(releve.Say("event-not-ready", "seat", string(k.last.Standby),
 				"why", releve.Inside(reason.What)))
 		}
 	}
 	if v.Ready && len(k.alarmed) > 0 {
 		clear(k.alarmed)
 		if speaks {
-			k.Front.Explain(releve.Cleared, releve.Say("event-ready-again", "seat", string(k.last.Standby)))
+			k.Front.Explain(releve.Say("event-ready-again", "seat", string(k.last.Standby)))
 		}
 	}
 }

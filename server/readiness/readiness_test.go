@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"releve"
+	"releve/rules/alarm"
 	"releve/rules/version"
 	"releve/screen/view"
 	"releve/server/order"
@@ -46,10 +47,10 @@ func (d *desk) Readied(r *view.Readiness) {
 	d.times++
 }
 
-func (d *desk) Explain(severity releve.Severity, what releve.Sentence) {
+func (d *desk) Explain(what releve.Sentence) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.told = append(d.told, string(severity)+" "+what.Code)
+	d.told = append(d.told, string(alarm.Of(releve.Main, what).Severity)+" "+what.Code)
 }
 
 var errCut = errors.New("the link is cut")

@@ -148,7 +148,7 @@ type board struct {
 	told []releve.Sentence
 }
 
-func (b *board) tell(_ releve.Severity, what releve.Sentence) {
+func (b *board) tell(what releve.Sentence) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.told = append(b.told, what)

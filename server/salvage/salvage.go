@@ -40,7 +40,7 @@ type Options struct {
 	Own, Other Disk
 	Book       Book
 	Forward    func(context.Context, Order) ([]releve.Salvage, error) // to the server on duty
-	Tell       func(severity releve.Severity, what releve.Sentence)
+	Tell       func(what releve.Sentence)
 	Log        *slog.Logger
 }
 
@@ -170,7 +170,7 @@ func (s *Salvager) failed(ctx context.Context, directory string, err error) {
 	s.Log.Warn("data set aside was not salvaged", "directory", directory, "err", err)
 	if !s.told[directory] {
 		s.told[directory] = true
-		s.Tell(releve.Major, releve.Say("event-salvage-failed", "directory", directory, "why", releve.Reason(err)))
+		s.Tell(releve.Say("event-salvage-failed", "directory", directory, "why", releve.Reason(err)))
 	}
 }
 
@@ -182,14 +182,14 @@ func (s *Salvager) say(kept releve.Salvage) {
 	}
 	switch {
 	case kept.Method == releve.SalvageCompared:
-		s.Tell(releve.Warning, releve.Say("event-salvage-compared", pairs...))
+		s.Tell(releve.Say("event-salvage-compared", pairs...))
 	case !kept.Agree():
-		s.Tell(releve.Warning, releve.Say("event-salvage-differs", pairs...))
+		s.Tell(releve.Say("event-salvage-differs", pairs...))
 	}
 	if kept.State == releve.SalvageOpen {
-		s.Tell(releve.Major, releve.Say("event-salvaged", pairs...))
+		s.Tell(releve.Say("event-salvaged", pairs...))
 	} else {
-		s.Tell(releve.Info, releve.Say("event-salvage-settled", pairs...))
+		s.Tell(releve.Say("event-salvage-settled", pairs...))
 	}
 }
 
@@ -225,7 +225,7 @@ func (s *Salvager) Carry(ctx context.Context, o Order) ([]releve.Salvage, error)
 		return nil, err
 	}
 	if !o.DryRun {
-		s.Tell(releve.Info, releve.Say(event,
+		s.Tell(releve.Say(event,
 			"id", fmt.Sprint(o.ID), "rows", fmt.Sprint(after.Counts.Applied), "left", fmt.Sprint(after.Counts.Undecided())))
 	}
 	return []releve.Salvage{after}, nil

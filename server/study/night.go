@@ -45,7 +45,7 @@ type NightOptions struct {
 
 // Front is who is told.
 type Front interface {
-	Explain(severity releve.Severity, what releve.Sentence)
+	Explain(what releve.Sentence)
 	Notice(about string, what releve.Sentence)
 }
 
@@ -156,13 +156,13 @@ func (n *Night) settle(r Replayed) {
 		what := n.sentence("study-prerequisite-lost", f)
 		n.Front.Notice(name, what)
 		if _, known := before[name]; !known {
-			n.Front.Explain(releve.Major, what)
+			n.Front.Explain(what)
 		}
 	}
 	for name, f := range before {
 		if _, still := now[name]; !still {
 			n.Front.Notice(name, releve.Sentence{})
-			n.Front.Explain(releve.Cleared, n.sentence("study-prerequisite-back", f))
+			n.Front.Explain(n.sentence("study-prerequisite-back", f))
 		}
 	}
 	if n.last.At.Equal(r.At) && maps.EqualFunc(before, now, func(_, _ releve.Finding) bool { return true }) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/rules/alarm"
 	rules "releve/rules/study"
 	"releve/server/study"
 )
@@ -129,8 +130,10 @@ func (n *nightly) Command(ctx context.Context, name string, args json.RawMessage
 	})
 }
 
-func (n *nightly) Explain(s releve.Severity, what releve.Sentence) {
-	n.set(func() { n.told = append(n.told, string(s)+" "+what.Code+" "+what.Args["check"]) })
+func (n *nightly) Explain(what releve.Sentence) {
+	n.set(func() {
+		n.told = append(n.told, string(alarm.Of(releve.Main, what).Severity)+" "+what.Code+" "+what.Args["check"])
+	})
 }
 
 func (n *nightly) Notice(about string, what releve.Sentence) {

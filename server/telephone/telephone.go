@@ -39,10 +39,10 @@ type Parts struct {
 	Open func() (Line, error) // binds the sockets
 	// Ask asks the PBX once who has the reception, through a socket that is closed again.
 	Ask     func(context.Context) (takeover.Shown, error)
-	Mute    func() bool                            // the level gives this server no telephone now
-	Changed func(context.Context) <-chan struct{}  // Mute may say something else
-	Calls   func() int                             // calls in progress
-	Explain func(releve.Severity, releve.Sentence) // to the operator
+	Mute    func() bool                           // the level gives this server no telephone now
+	Changed func(context.Context) <-chan struct{} // Mute may say something else
+	Calls   func() int                            // calls in progress
+	Explain func(releve.Sentence)                 // to the operator
 	Notice  func(about string, what releve.Sentence)
 }
 
@@ -160,14 +160,14 @@ func (s *Switch) open(ctx context.Context) time.Duration {
 		s.vain, s.next = s.vain+1, time.Now().Add(pause)
 		what := releve.Say("event-telephone-not-opened", "why", releve.Reason(err), "pause", pause.String())
 		if s.vain == 1 {
-			s.parts.Explain(releve.Major, what)
+			s.parts.Explain(what)
 		}
 		s.parts.Notice(about, what)
 		return pause
 	}
 	s.opened()
 	s.begin(ctx)
-	s.parts.Explain(releve.Info, releve.Say("event-telephone-opened"))
+	s.parts.Explain(releve.Say("event-telephone-opened"))
 	return 0
 }
 
@@ -209,10 +209,10 @@ func (s *Switch) close(line Line) time.Duration {
 	s.gone = gone
 	s.mu.Unlock()
 	if err := s.Close(); err != nil {
-		s.parts.Explain(releve.Warning, releve.Say("event-telephone-close", "why", releve.Reason(err)))
+		s.parts.Explain(releve.Say("event-telephone-close", "why", releve.Reason(err)))
 	}
 	s.leaving = time.Time{}
-	s.parts.Explain(releve.Info, releve.Say("event-telephone-closed"))
+	s.parts.Explain(releve.Say("event-telephone-closed"))
 	return 0
 }
 

@@ -104,7 +104,7 @@ func (w *world) parts() Parts {
 		Mute:    w.mute.Load,
 		Changed: func(context.Context) <-chan struct{} { return w.changed },
 		Calls:   func() int { return int(w.calls.Load()) },
-		Explain: func(_ releve.Severity, s releve.Sentence) { w.locked(func() { w.said = append(w.said, s.Code) }) },
+		Explain: func(s releve.Sentence) { w.locked(func() { w.said = append(w.said, s.Code) }) },
 		Notice: func(_ string, s releve.Sentence) { // it is news, as at the agent's front
 			w.locked(func() { w.shown, w.notices = s, w.notices+1 })
 			select {

@@ -17,7 +17,7 @@ type Line struct {
 	pbx     Registrar
 	account Account
 	may     func(own, any bool) bool
-	explain func(severity releve.Severity, what releve.Sentence)
+	explain func(what releve.Sentence)
 	log     *slog.Logger
 	wanted  chan bool // the latest wish, at most one waits
 
@@ -34,7 +34,7 @@ type Line struct {
 // him, where the PBX shows our own binding, or any? explain tells the operator.
 func NewLine(
 	pbx Registrar, a Account, may func(own, any bool) bool,
-	explain func(releve.Severity, releve.Sentence), log *slog.Logger,
+	explain func(releve.Sentence), log *slog.Logger,
 ) *Line {
 	return &Line{pbx: pbx, account: a, may: may, explain: explain, log: log, wanted: make(chan bool, 1)}
 }
@@ -219,10 +219,10 @@ func (l *Line) said(e RegistrationEvent) {
 	switch {
 	case e.Outcome == Refused && kind != l.refused:
 		l.refused = kind
-		l.explain(releve.Warning, refusalOf(e))
+		l.explain(refusalOf(e))
 	case e.Outcome == Bound && l.refused != "":
 		l.refused = ""
-		l.explain(releve.Cleared, releve.Say("event-registered", "user", l.account.User))
+		l.explain(releve.Say("event-registered", "user", l.account.User))
 	}
 }
 

@@ -143,7 +143,7 @@ func TestABindingIsSeenGone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				explain := func(releve.Severity, releve.Sentence) {}
+				explain := func(releve.Sentence) {}
 				always := func(bool, bool) bool { return true }
 				l := NewLine(c.pbx, Account{User: "reception", Expires: time.Minute}, always, explain, slog.New(slog.DiscardHandler))
 				ctx, cancel := context.WithCancel(t.Context())

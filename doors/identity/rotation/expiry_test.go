@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"releve"
 	"releve/doors/identity"
 	"releve/doors/identity/identitytest"
+	"releve/rules/alarm"
 	"releve/screen/words"
 )
 
@@ -26,13 +28,13 @@ func TestTheEndOfACertificateIsSaidOnceADayForThirtyDays(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var days []int
 		var said []releve.Sentence
-		go noticeCertificates(ctx, func() ([]identity.Lasting, error) { return slices.Clone(held), nil }, func(severity releve.Severity, what releve.Sentence) {
+		go noticeCertificates(ctx, func() ([]identity.Lasting, error) { return slices.Clone(held), nil }, func(what releve.Sentence) {
 			want := releve.Warning
 			if time.Now().After(held[1].Until) {
 				want = releve.Major
 			}
-			if severity != want {
-				t.Errorf("its severity is %q, want %q", severity, want)
+			if got := alarm.Of(releve.Main, what).Severity; got != want {
+				t.Errorf("its severity is %q, want %q", got, want)
 			}
 			days = append(days, int(time.Since(begun)/day))
 			said = append(said, what)
@@ -42,7 +44,7 @@ func TestTheEndOfACertificateIsSaidOnceADayForThirtyDays(t *testing.T) {
 		cancel()
 		synctest.Wait()
 		var want []int
-		for d := 11; d <= 42; d++ {
+		for d := 10; d <= 42; d++ {
 			want = append(want, d)
 		}
 		if !slices.Equal(days, want) {
@@ -86,4 +88,24 @@ func TestTheCertificatesThatAServerIsStartedWith(t *testing.T) {
 	if _, err := Lasting(p); err == nil {
 		t.Error("a file that is not there is taken")
 	}
+}
+
+// Once others are in the files' place, what was said is over within the hour.
+func TestANewCertificateEndsWhatWasSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		held := []identity.Lasting{{Name: "main", Until: time.Now().Add(10 * 24 * time.Hour)}}
+		ctx, cancel := context.WithCancel(t.Context())
+		var said []string
+		go noticeCertificates(ctx, func() ([]identity.Lasting, error) { return slices.Clone(held), nil }, func(what releve.Sentence) {
+			said = append(said, string(alarm.Of(releve.Main, what).Effect)+" "+alarm.Of(releve.Main, what).Key.String())
+		})
+		time.Sleep(2 * time.Hour)
+		held = []identity.Lasting{{Name: "main", Until: time.Now().Add(1000 * 24 * time.Hour)}}
+		time.Sleep(2 * time.Hour)
+		cancel()
+		synctest.Wait()
+		if got := strings.Join(said, "; "); got != "rises certificate/main:dates; ends certificate/main:dates" {
+			t.Errorf("said %q", got)
+		}
+	})
 }

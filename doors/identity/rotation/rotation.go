@@ -46,7 +46,7 @@ type Rotation struct {
 	link     Link
 	others   []Shower
 	database Certified
-	explain  func(severity releve.Severity, what releve.Sentence)
+	explain  func(what releve.Sentence)
 	log      *slog.Logger
 
 	generation string // that the other believed when it was last asked
@@ -81,7 +81,7 @@ func (k *Rotation) ForPostgres() identity.PostgresFiles { return k.given }
 // the link and the database, are whatever else shows them: the way to a witness.
 func (k *Rotation) Run(
 	ctx context.Context, link Link, database Certified,
-	explain func(severity releve.Severity, what releve.Sentence), others ...Shower,
+	explain func(what releve.Sentence), others ...Shower,
 ) {
 	k.link, k.database, k.explain, k.others = link, database, explain, others
 	k.run(ctx)
@@ -130,7 +130,7 @@ func (k *Rotation) take(held *identity.Credentials) {
 	for _, other := range k.others {
 		other.Use(held)
 	}
-	k.explain(releve.Info, releve.Say("event-certificates-taken"))
+	k.explain(releve.Say("event-certificates-taken"))
 }
 
 // note tells the operator of files that do not go together, once they had the time to.
@@ -147,7 +147,7 @@ func (k *Rotation) note(err error) {
 	k.told = &fault.Why
 	what := releve.Say("event-certificates-unfit", "fault", fault.Why.Code)
 	maps.Copy(what.Args, fault.Why.Args)
-	k.explain(releve.Warning, what)
+	k.explain(what)
 }
 
 // certify gives PostgreSQL what it has not yet; what fails is tried again at the next look.

@@ -44,7 +44,7 @@ func keysIn(t *testing.T, dir string) (*Rotation, *believer, *keptCertificates, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.link, k.database, k.explain = link, database, func(_ releve.Severity, what releve.Sentence) { *told = append(*told, what) }
+	k.link, k.database, k.explain = link, database, func(what releve.Sentence) { *told = append(*told, what) }
 	return k, link, database, told
 }
 

@@ -30,7 +30,7 @@ func States(now time.Time) []State {
 		protected(now), takingOver(now), takenOver(now), withoutDuty(now), mainAway(now), secondaryAway(now),
 		catchingUp(now), cloning(now), returning(now), returned(now),
 		failed(now), stuck(now), stopped(now), mayNotTakeOver(now), begins(now),
-		mirroring(now), base(now), backup(now), databaseAway(now), alone(now), witnessSilent(now), unlicensed(now), notReady(now),
+		mirroring(now), base(now), backup(now), databaseAway(now), alone(now), witnessSilent(now), unlicensed(now), notReady(now), alarming(now),
 	}
 	for i := range made {
 		made[i].Site.Events = stamped(made[i].Site.Events, now)

@@ -1,0 +1,41 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"releve"
+	"releve/screen/view"
+)
+
+// Alarms are taken in hand on either server (SPEC A2).
+type Alarms interface {
+	Shown() []view.Alarm
+	// Handle does what a person orders. What it refuses is a [releve.Fault].
+	Handle(ctx context.Context, h view.Handling) error
+}
+
+func (s *Server) alarmRoutes(mux *http.ServeMux) {
+	keeper := s.options.Alarms
+	if keeper == nil {
+		return
+	}
+	mux.HandleFunc("POST /api/alarms", answering(func(r *http.Request) (any, error) {
+		var h view.Handling
+		if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, handlingMost)).Decode(&h); err != nil {
+			return nil, badRequest{err}
+		}
+		err := keeper.Handle(r.Context(), h)
+		answer := view.Handled{Alarms: keeper.Shown()}
+		if fault, refused := errors.AsType[*releve.Fault](err); refused {
+			answer.Refused, answer.Unknown = &fault.Why, errors.Is(err, releve.ErrUnknown)
+			return answer, nil
+		}
+		return answer, err
+	}))
+}
+
+// handlingMost bounds an order: a name, a remark and the name of an alarm.
+const handlingMost = 4 << 10

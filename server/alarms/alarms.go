@@ -1,0 +1,171 @@
+// Package alarms owns the alarms on one server: it hears what rooms tell, looks at the site every two
+// seconds, and writes down what package rules/alarm makes of that, on its disk and at the other server. A
+// takeover, a restart or a cut between both loses no alarm, and not who has it in hand.
+//
+// It says nothing to the other server while nothing has changed: an idle pair stays idle.
+package alarms
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"releve"
+	"releve/rules/alarm"
+	"releve/screen/view"
+	"releve/server/order"
+)
+
+// lookEach is how often the site is looked at.
+const lookEach = 2 * time.Second
+
+// Site is how the site stands, as this server knows it.
+type Site interface{ View() view.Site }
+
+// Front is whom this server tells what people do, and that there is something new to see.
+type Front interface {
+	Explain(what releve.Sentence)
+	Alarmed()
+}
+
+// Options are what a Keeper is made of.
+type Options struct {
+	Seat releve.Seat
+	File string // where the alarms are kept
+	Log  *slog.Logger
+}
+
+// Keeper keeps the alarms on one server. It is made before the rooms that tell it something, and [Join]ed
+// with those that it works with after.
+//
+// [Join]: Keeper.Join
+type Keeper struct {
+	Options
+	site  Site
+	front Front
+	link  order.Link
+	news  chan struct{} // something changed that is not yet kept
+	seen  string        // the book as the screens have it; of Run alone
+
+	mu    sync.Mutex
+	desk  *alarm.Desk
+	saved string    // the book as it is on the disk
+	told  string    // … and as both servers have it
+	again time.Time // when the other server is told again, after that came to nothing
+	heard bool      // the other server is
+	why   string    // the last that kept the book from the disk
+}
+
+// New makes a keeper of what was kept on the disk.
+func New(o Options) *Keeper {
+	k := &Keeper{Options: o, news: make(chan struct{}, 1)}
+	k.desk = alarm.NewDesk(o.Seat, k.read(), time.Now())
+	return k
+}
+
+// Join gives it those whom it looks at and tells. Before, it listens.
+func (k *Keeper) Join(site Site, front Front, link order.Link) {
+	k.site, k.front, k.link = site, front, link
+}
+
+// Tell takes in what a room says.
+func (k *Keeper) Tell(what releve.Sentence) alarm.Meaning {
+	k.mu.Lock()
+	meaning := k.desk.Tell(time.Now().UTC(), what)
+	k.mu.Unlock()
+	if meaning.Effect != alarm.News {
+		k.announce()
+	}
+	return meaning
+}
+
+func (k *Keeper) announce() {
+	select {
+	case k.news <- struct{}{}:
+	default: // it is awaited already
+	}
+}
+
+// Run looks until ctx ends, and keeps what changes.
+func (k *Keeper) Run(ctx context.Context) {
+	look := time.NewTimer(releve.UntilBeat(time.Now(), lookEach))
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			_ = k.save() // it is in the log
+			return
+		case <-k.news:
+		case <-look.C:
+			look.Reset(releve.UntilBeat(time.Now(), lookEach))
+			k.look()
+		}
+		k.show()
+		_ = k.save() // it is in the log, and tried again
+		k.exchange(ctx)
+	}
+}
+
+// show has the screens look when the alarms are other ones.
+func (k *Keeper) show() {
+	if own, _ := k.written(); own != k.seen {
+		k.seen = own
+		k.front.Alarmed()
+	}
+}
+
+func (k *Keeper) look() {
+	site := k.site.View()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	seen := facts(site)
+	k.heard = seen.Other.Heard
+	k.desk.Look(time.Now().UTC(), seen.Look())
+}
+
+// Handle carries out what a person orders. It is on this server's disk when it returns, and at the other
+// one if that can be reached. It fails with a [releve.Fault].
+func (k *Keeper) Handle(ctx context.Context, h view.Handling) error {
+	key, err := alarm.ParseKey(h.Alarm)
+	if err != nil {
+		return &releve.Fault{Cause: releve.ErrUnknown, Why: releve.Say("alarm-not-there", "alarm", h.Alarm)}
+	}
+	k.mu.Lock()
+	err = k.desk.Handle(time.Now().UTC(), alarm.Order{Act: alarm.Act(h.Act), Key: key, By: h.By, Remark: h.Remark, For: h.For})
+	k.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := k.save(); err != nil {
+		return &releve.Fault{Cause: err, Why: releve.Say("alarm-unkept", "why", releve.Reason(err))}
+	}
+	k.front.Explain(releve.Say("event-alarm-"+h.Act, "alarm", key.String(), "by", h.By, "remark", h.Remark))
+	k.exchange(ctx)
+	return nil
+}
+
+// Shown are the alarms that stand or wait for somebody, those that wait first.
+func (k *Keeper) Shown() []view.Alarm {
+	all := []view.Alarm{}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, e := range k.desk.Book.List(time.Now().UTC()) {
+		all = append(all, shown(e))
+	}
+	return all
+}
+
+func shown(e alarm.Entry) view.Alarm {
+	kind, _ := alarm.Find(e.Key.Code)
+	a := view.Alarm{
+		Alarm: e.Key.String(), Code: string(e.Key.Code), Seat: e.Key.Seat, Severity: e.Severity, State: string(e.State), What: e.What,
+		Since: e.Since, Ended: e.Ended, Rises: e.Rises, Flaps: e.Flaps(),
+		By: e.Hand.By, Remark: e.Hand.Remark, At: e.Hand.At, Until: e.Hand.Until, Calls: e.Calls,
+		Callers: kind.Callers(), First: kind.First(), Command: kind.Command,
+	}
+	if e.Folded() {
+		a.Under = e.Under.String()
+	}
+	return a
+}
