@@ -66,6 +66,7 @@ var rules = map[string]Rule{
 	"event-telephone-not-opened": {"telephone", Rises, "", "=closed"}, "event-telephone-opened": {"telephone", Ends, "", "=closed"},
 	"event-overflow-unseen": {"overflow", Rises, "", ""}, "event-overflow-seen": {"overflow", Ends, "", ""},
 	"event-strangers": {"stranger", Rises, "", ""}, "event-no-strangers": {"stranger", Ends, "", ""},
+	"event-crowd": {"saturated", Rises, "", "=crowd"}, "event-crowd-over": {"saturated", Ends, "", "=crowd"},
 	"event-saturated": {"saturated", Rises, "", ""}, "event-unsaturated": {"saturated", Ends, "", ""},
 
 	"event-certificate": {"certificate", Rises, "", "=dates"}, "event-certificates-unfit": {"certificate", Rises, "", "=files"},

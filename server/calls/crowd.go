@@ -70,12 +70,12 @@ func (w *turned) look(c *Calls, count int64, now time.Time) {
 	case more > 0:
 		if w.last.IsZero() {
 			w.begun = w.before
-			c.explain(releve.Warning, releve.Say("event-crowd"))
+			c.explain(releve.Say("event-crowd"))
 		}
 		w.before, w.last = count, now
 		c.recordCrowd(more, now)
 	case !w.last.IsZero() && now.Sub(w.last) >= crowdOver:
-		c.explain(releve.Cleared, releve.Say("event-crowd-over", "calls", strconv.FormatInt(count-w.begun, 10)))
+		c.explain(releve.Say("event-crowd-over", "calls", strconv.FormatInt(count-w.begun, 10)))
 		w.last = time.Time{}
 	}
 }

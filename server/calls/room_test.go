@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/rules/alarm"
 	"releve/rules/takeover"
 )
 
@@ -110,8 +111,8 @@ func TestACrowdHasOneRow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, takeover.OnDuty, 1)
 		var told []string
-		s.explain = func(severity releve.Severity, what releve.Sentence) {
-			told = append(told, string(severity)+" "+what.Code+" "+what.Args["calls"])
+		s.explain = func(what releve.Sentence) {
+			told = append(told, string(alarm.Of(releve.Main, what).Severity)+" "+what.Code+" "+what.Args["calls"])
 		}
 		s.board.enter(&call{Calls: s.Calls})
 		var w turned
