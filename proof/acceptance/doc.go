@@ -1,6 +1,6 @@
 // Package acceptance proves the product on parts that we did not write: Kamailio
-// as the PBX, SIPp as callers and telephones, PostgreSQL, and nftables for the
-// cables that are pulled. The product itself is the binary of cmd/releve, started
+// as the PBX, Asterisk in one whole run, SIPp as callers and telephones, PostgreSQL,
+// and nftables for the cables that are pulled. The product itself is the binary of cmd/releve, started
 // as an operator starts it.
 //
 // Everything runs in a network and process namespace of its own, so that no port

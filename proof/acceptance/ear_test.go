@@ -25,11 +25,13 @@ import (
 type ear struct {
 	socket *os.File
 	done   chan struct{}
+	relays bool // the PBX carries the sound itself, and callers hear it from there; set before the first call
 
 	mu    sync.Mutex
 	calls map[releve.CallID]*heard
 	media map[netip.AddrPort]*heard // where each caller listens
 	sent  []message                 // of the two servers
+	said  []diversion               // of the PBX, when it brought them calls
 }
 
 // heard is what passed on the wire of one call.
@@ -53,6 +55,13 @@ type message struct {
 	method string // of CSeq
 	call   releve.CallID
 	isTest bool // a procedure's own call
+}
+
+// diversion is why the PBX says that a call which it brings to a server was sent on (RFC 5806), "" where it says nothing.
+type diversion struct {
+	at     time.Time
+	to     netip.Addr
+	header string
 }
 
 // soundNeeded is how many packets of 20 ms of sound make a greeting: a click or the
@@ -113,7 +122,9 @@ func (e *ear) packet(at time.Time, from, to netip.AddrPort, payload []byte) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if call := e.media[to]; call != nil {
-		call.hear(at, from.Addr(), payload)
+		if isServer(from.Addr()) || e.relays && from.Addr() == pbxAddr {
+			call.hear(at, from.Addr(), payload)
+		}
 		return
 	}
 	if from.Port() == floodPort || to.Port() == floodPort {
@@ -127,7 +138,7 @@ func (e *ear) packet(at time.Time, from, to netip.AddrPort, payload []byte) {
 // hear counts a packet of sound. What comes before the answer is not a greeting, nor
 // is the voice of whoever the caller was transferred to.
 func (h *heard) hear(at time.Time, from netip.Addr, rtp []byte) {
-	if h.answeredAt.IsZero() || !isServer(from) || len(rtp) < 12 || !audible(rtp[1]&0x7f, rtp[12:]) {
+	if h.answeredAt.IsZero() || len(rtp) < 12 || !audible(rtp[1]&0x7f, rtp[12:]) {
 		return
 	}
 	if h.sound == 0 {
@@ -168,6 +179,9 @@ func (e *ear) message(at time.Time, from, to netip.AddrPort, text string) {
 		if call := e.calls[id]; call != nil && answersCall(sent) && !call.takenUpBy.IsValid() {
 			call.takenUpBy = sent.from
 		}
+	}
+	if from.Addr() == pbxAddr && isServer(to.Addr()) && strings.HasPrefix(first, "INVITE ") {
+		e.said = append(e.said, diversion{at, to.Addr(), headers["diversion"]})
 	}
 	switch {
 	case strings.HasPrefix(first, "INVITE ") && to.Addr() == pbxAddr && isCaller(from.Addr()) && !strings.Contains(headers["to"], "tag="):
@@ -242,6 +256,18 @@ func (e *ear) sentBy(server string, since time.Time, wanted func(message) bool) 
 		}
 	}
 	return found
+}
+
+// diverted are the diversions of the calls that the PBX has brought to a server since a moment.
+func (e *ear) diverted(server string, since time.Time) (headers []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, d := range e.said {
+		if d.to == netip.MustParseAddr(server) && !d.at.Before(since) {
+			headers = append(headers, d.header)
+		}
+	}
+	return headers
 }
 
 // answersCall says whether a message takes up a call.

@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,6 +21,8 @@ import (
 const (
 	envDir        = "RELEVE_ACCEPTANCE_DIR"         // holds everything the tests write
 	envBuildError = "RELEVE_ACCEPTANCE_BUILD_ERROR" // why there is no product to test
+	envAsterisk   = "RELEVE_ACCEPTANCE_ASTERISK"    // the directory that it was unpacked to
+	envNoAsterisk = "RELEVE_ACCEPTANCE_NO_ASTERISK" // why there is none
 	envKeep       = "RELEVE_ACCEPTANCE_KEEP"        // set by hand: the directory stays, to be read
 	envRace       = "RELEVE_ACCEPTANCE_RACE"        // set by hand: the product has the race detector in it (see doc.go)
 )
@@ -50,7 +53,8 @@ func enter() int {
 	if os.Geteuid() != 0 {
 		cmd = exec.Command("sudo", append([]string{"-n", "-E", "unshare"}, cmd.Args[1:]...)...)
 	}
-	cmd.Env = append(os.Environ(), envDir+"="+dir, envBuildError+"="+build(dir))
+	asterisk, none := unpackAsterisk()
+	cmd.Env = append(os.Environ(), envDir+"="+dir, envBuildError+"="+build(dir), envAsterisk+"="+asterisk, envNoAsterisk+"="+none)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	signals := make(chan os.Signal, 1) // the namespace gets Ctrl-C as well; we stay to clean up
@@ -96,6 +100,19 @@ func build(dir string) string {
 		return strings.TrimSpace(string(out) + "\n" + err.Error())
 	}
 	return ""
+}
+
+// unpackAsterisk has Asterisk beside the system, outside, where the mirror is. Without it its story fails, and
+// no other.
+func unpackAsterisk() (dir, none string) {
+	var said bytes.Buffer
+	script := exec.Command(filepath.Join("..", "..", "scripts", "asterisk.sh"))
+	script.Stderr = &said
+	out, err := script.Output()
+	if err != nil {
+		return "", strings.TrimSpace(said.String() + "\n" + err.Error())
+	}
+	return strings.TrimSpace(string(out)), ""
 }
 
 // inside runs the tests, stops the site they shared and looks for what was left.

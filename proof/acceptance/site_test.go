@@ -20,7 +20,8 @@ import (
 // an ear on the wire and a ledger of what the servers said they stored.
 type site struct {
 	dir             string
-	pbx             *pbx
+	exchange        exchange // the PBX, whichever it is
+	pbx             *pbx     // nil where that is not Kamailio
 	phones          []*phone
 	ear             *ear
 	ledger          *ledger
@@ -32,10 +33,17 @@ type site struct {
 
 // plan is what a site is made with.
 type plan struct {
-	init     []string          // more flags of `releve init`
-	witness  bool              // a third machine keeps the register (R5)
-	settings map[string]string // of both configuration files: "section.key" to TOML value
-	pbx      map[string]string // of the PBX, by its environment
+	init     []string                      // more flags of `releve init`
+	witness  bool                          // a third machine keeps the register (R5)
+	settings map[string]string             // of both configuration files: "section.key" to TOML value
+	pbx      map[string]string             // of the PBX, by its environment
+	exchange func(*site) (exchange, error) // another PBX than Kamailio, started once the site is laid out
+}
+
+// exchange is what every story needs of a PBX.
+type exchange interface {
+	registered(user, host string) error // says whether the contact of a user is at a host
+	close()
 }
 
 // shared is the site that tests use one after the other when they can.
@@ -139,7 +147,7 @@ func (s *site) startParts(p plan) error {
 	if s.ear, err = listen(); err != nil {
 		return err
 	}
-	if s.pbx, err = startPBX(s.dir, p.pbx); err != nil {
+	if err := s.startExchange(p); err != nil {
 		return err
 	}
 	for i, user := range []string{"1001", "1002"} {
@@ -151,6 +159,17 @@ func (s *site) startParts(p plan) error {
 	}
 	s.ledger = openLedger(s.main, s.secondary)
 	return nil
+}
+
+func (s *site) startExchange(p plan) (err error) {
+	if p.exchange != nil {
+		s.exchange, err = p.exchange(s)
+		return err
+	}
+	if s.pbx, err = startPBX(s.dir, p.pbx); err == nil {
+		s.exchange = s.pbx
+	}
+	return err
 }
 
 // close stops everything, in the reverse of the order of its start: a mirror that is
@@ -165,8 +184,8 @@ func (s *site) close() {
 	for _, p := range s.phones {
 		p.close()
 	}
-	if s.pbx != nil {
-		s.pbx.close()
+	if s.exchange != nil {
+		s.exchange.close()
 	}
 	if s.ear != nil {
 		s.ear.close()
@@ -207,7 +226,7 @@ func (s *site) protectedUnder(active *server) error {
 			return fmt.Errorf("the %s server says %s (%s %v), %s on duty, mirror %s", teller.seat, v.Word, v.Why.Code, v.Why.Args, v.Owner, v.Mirror.State)
 		}
 	}
-	return errors.Join(s.pbx.registered("reception", active.host), s.pbx.registered("standby", passive.host), s.lodgedUnder(active))
+	return errors.Join(s.exchange.registered("reception", active.host), s.exchange.registered("standby", passive.host), s.lodgedUnder(active))
 }
 
 // lodgedUnder says why the witness would not grant a takeover from that server, at a

@@ -1,6 +1,7 @@
 package pbx
 
-// asterisk is tried as its files stand. FreePBX is Asterisk with files of its own.
+// asterisk is tried whole, as its files stand: proof/acceptance runs a site on it. FreePBX is Asterisk with files of
+// its own.
 func asterisk() Profile {
 	tried := Source{Measured, "Asterisk 22.10, chan_pjsip"}
 	return Profile{
