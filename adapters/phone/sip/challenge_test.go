@@ -206,7 +206,7 @@ func TestTheOwnOfSeveralChallengesIsAnswered(t *testing.T) {
 		realms []string
 		split  bool // each has a header of its own
 		dialog bool
-		answer []string // in turn, each refused
+		answer []string // at once: each may be of a proxy of its own (RFC 3261 §22.3)
 	}{
 		{"a stranger's first, inside a call", []string{"x", "pbx.example"}, false, true, []string{"pbx.example"}},
 		{"in headers of their own", []string{"x", "pbx.example"}, true, true, []string{"pbx.example"}},
@@ -230,24 +230,126 @@ func TestTheOwnOfSeveralChallengesIsAnswered(t *testing.T) {
 			}
 			var a Authorizer
 			var answered []string
-			for len(answered) < 5 {
-				again, err := a.Again(req, res, who)
-				if err != nil {
-					t.Fatal(err)
+			again, err := a.Again(req, res, who)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again != nil {
+				for _, given := range credentialsIn(again, "Proxy-Authorization") {
+					answered = append(answered, given["realm"])
 				}
-				if again == nil {
-					break
-				}
-				answered = append(answered, challenges(Value(again, "Proxy-Authorization"))[0].params["realm"])
 			}
 			if !slices.Equal(answered, c.answer) {
 				t.Errorf("answered %q, not %q", answered, c.answer)
+			}
+			if again, err := a.Again(req, res, who); again != nil || err != nil {
+				t.Errorf("refused, the same is tried again: %v", err)
 			}
 			if slices.Contains(c.realms, "pbx.example") && len(who.Trust.realms) > 0 {
 				t.Errorf("learned %q", who.Trust.realms)
 			}
 		})
 	}
+}
+
+// credentialsIn are those that a request bears, in their order.
+func credentialsIn(req *Request, header string) (all []map[string]string) {
+	for _, h := range req.GetHeaders(header) {
+		all = append(all, challenges(h.Value())[0].params)
+	}
+	return all
+}
+
+// A registrar that speaks more than MD5 says so in several challenges, the one that it likes best on top (RFC 8760 §2.4); a
+// nonce that has become too old is no refusal, and a realm that asks again without saying so is one.
+func TestTheBestOfSeveralAlgorithmsIsTaken(t *testing.T) {
+	const header = "WWW-Authenticate"
+	sha, md := `Digest realm="r", nonce="s", algorithm=SHA-256, qop="auth"`, `Digest realm="r", nonce="m", algorithm=MD5, qop="auth"`
+	for _, c := range []struct {
+		name   string
+		asked  [][]string // headers, round by round
+		answer []string   // nonce and algorithm of each round; "" refused
+	}{
+		{"SHA-256 on top", [][]string{{sha, md}}, []string{"s SHA-256"}},
+		{"MD5 on top", [][]string{{md, sha}}, []string{"m MD5"}},
+		{"in one header", [][]string{{sha + ", " + md}}, []string{"s SHA-256"}},
+		{"one on top that nobody speaks", [][]string{{`Digest realm="r", nonce="x", algorithm=SHA-1`, `Digest realm="r", nonce="y", algorithm=SHA-256-sess`, sha, md}}, []string{"s SHA-256"}},
+		{"SHA-512-256", [][]string{{`Digest realm="r", nonce="t", algorithm=SHA-512-256, qop="auth"`, md}}, []string{"t SHA-512-256"}},
+		{"refused", [][]string{{sha, md}, {sha, md}}, []string{"s SHA-256", ""}},
+		{"too old", [][]string{{sha, md}, {sha + ", stale=true", md + ", stale=true"}}, []string{"s SHA-256", "s SHA-256"}},
+		{"too old, with a nonce of its own", [][]string{{sha}, {`Digest realm="r", nonce="s2", algorithm=SHA-256, stale=TRUE`}, {sha}}, []string{"s SHA-256", "s2 SHA-256", ""}},
+		{"too old for ever", [][]string{{sha + ", stale=true"}, {sha + ", stale=true"}, {sha + ", stale=true"}, {sha + ", stale=true"}, {sha + ", stale=true"}},
+			[]string{"s SHA-256", "s SHA-256", "s SHA-256", "s SHA-256", ""}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var a Authorizer
+			req, _, who := challenged(t, 401)
+			for i, round := range c.asked {
+				var headers []string
+				for _, value := range round {
+					headers = append(headers, header, value)
+				}
+				_, res, _ := challenged(t, 401, headers...)
+				again, err := a.Again(req, res, who)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := ""
+				if again != nil {
+					given := credentialsIn(again, "Authorization")
+					if got = given[0]["nonce"] + " " + given[0]["algorithm"]; len(given) != 1 {
+						t.Errorf("round %d: %d credentials of one realm", i+1, len(given))
+					}
+					req = again
+				}
+				if got != c.answer[i] {
+					t.Errorf("round %d is answered %q, not %q", i+1, got, c.answer[i])
+				}
+			}
+		})
+	}
+}
+
+// Two proxies on the way ask one after the other: what the first was given stays when the second asks, and each nonce that
+// became too old is exchanged alone (RFC 3261 §22.3).
+func TestEachProxyFindsItsOwnCredentials(t *testing.T) {
+	var a Authorizer
+	req, _, who := challenged(t, 407)
+	ask := func(code int, values ...string) {
+		t.Helper()
+		name := map[int]string{401: "WWW-Authenticate", 407: "Proxy-Authenticate"}[code]
+		var headers []string
+		for _, v := range values {
+			headers = append(headers, name, v)
+		}
+		_, res, _ := challenged(t, code, headers...)
+		again, err := a.Again(req, res, who)
+		if err != nil || again == nil {
+			t.Fatalf("%q is not answered: %v", values, err)
+		}
+		req = again
+	}
+	bears := func(header string, want ...string) {
+		t.Helper()
+		var got []string
+		for _, given := range credentialsIn(req, header) {
+			got = append(got, given["realm"]+" "+given["nonce"])
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s is for %q, not %q", header, got, want)
+		}
+	}
+	who.Trust.realms = []string{"first", "second"}
+	ask(407, `Digest realm="first", nonce="1"`)
+	bears("Proxy-Authorization", "first 1")
+	ask(407, `Digest realm="second", nonce="2"`)
+	bears("Proxy-Authorization", "first 1", "second 2")
+	ask(407, `Digest realm="first", nonce="3", stale=true`)
+	bears("Proxy-Authorization", "first 3", "second 2")
+	ask(401, `Digest realm="pbx.example", nonce="4"`)
+	bears("Proxy-Authorization", "first 3", "second 2")
+	bears("Authorization", "pbx.example 4")
 }
 
 // Whatever a challenge says, the answer is one header line that names what was read.

@@ -126,34 +126,60 @@ func (a *Authorizer) Again(req *Request, res *Response, who Credentials) (*Reque
 	if err != nil {
 		return nil, err
 	}
-	challenge := a.choose(asks, who.Trust.allowed(req, res, all))
-	if challenge == nil {
+	chosen := a.choose(asks, who.Trust.allowed(req, res, all))
+	if len(chosen) == 0 {
 		return nil, nil
 	}
-	cred, err := digest.Digest(challenge, digest.Options{
-		Method: string(req.Method), URI: req.Recipient.String(), Username: who.User, Password: who.Password,
-		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(req.Body())), nil },
-	})
-	if err != nil {
-		return nil, fmt.Errorf("answering the challenge of realm %q: %w", challenge.Realm, err)
-	}
 	again := req.Clone()
-	again.RemoveHeader(answers) // of the nonce before; those of another kind stay (401 after 407)
-	again.AppendHeader(gosip.NewHeader(answers, authorization(cred)))
+	for _, challenge := range chosen {
+		cred, err := digest.Digest(challenge, digest.Options{
+			Method: string(req.Method), URI: req.Recipient.String(), Username: who.User, Password: who.Password,
+			GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(req.Body())), nil },
+		})
+		if err != nil {
+			return nil, fmt.Errorf("answering the challenge of realm %q: %w", challenge.Realm, err)
+		}
+		giveUp(again, answers, challenge.Realm)
+		again.AppendHeader(gosip.NewHeader(answers, authorization(cred)))
+	}
 	return again, nil
 }
 
-// choose takes the first challenge that is worth an answer, and notes it: a realm that asks
-// again has refused the credentials, unless only its nonce was too old.
-func (a *Authorizer) choose(header string, all []*digest.Challenge) *digest.Challenge {
-	i := slices.IndexFunc(all, func(c *digest.Challenge) bool { return c.Stale || !a.answered[header+c.Realm] })
-	if i < 0 || a.rounds >= maxChallenges {
+// giveUp takes the credentials of a realm, which are of a nonce before, out of a request. Those of another realm stay, for
+// each proxy on the way looks for its own (RFC 3261 §22.3), and so do those of another kind.
+func giveUp(req *Request, header, realm string) {
+	var kept []string
+	for _, h := range req.GetHeaders(header) {
+		if own := challenges(h.Value()); len(own) != 1 || own[0].params["realm"] != realm {
+			kept = append(kept, h.Value())
+		}
+	}
+	for req.RemoveHeader(header) {
+	}
+	for _, value := range kept {
+		req.AppendHeader(gosip.NewHeader(header, value))
+	}
+}
+
+// choose takes of each realm the first challenge that is worth an answer, and notes it: who puts several below each
+// other likes the topmost best (RFC 8760 §2.4), and several proxies may ask in one response (RFC 3261 §22.3). A realm
+// that asks again has refused the credentials, unless only its nonce was too old.
+func (a *Authorizer) choose(header string, all []*digest.Challenge) (chosen []*digest.Challenge) {
+	if a.rounds >= maxChallenges {
 		return nil
 	}
-	a.rounds++
-	if a.answered == nil {
+	now := map[string]bool{}
+	for _, c := range all {
+		if !now[c.Realm] && (c.Stale || !a.answered[header+c.Realm]) {
+			now[c.Realm], chosen = true, append(chosen, c)
+		}
+	}
+	if len(chosen) > 0 && a.answered == nil {
 		a.answered = make(map[string]bool)
 	}
-	a.answered[header+all[i].Realm] = true
-	return all[i]
+	for realm := range now {
+		a.answered[header+realm] = true
+	}
+	a.rounds++
+	return chosen
 }
