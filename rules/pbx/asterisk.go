@@ -10,6 +10,7 @@ func asterisk() Profile {
 		Files:    []File{{"pjsip.conf", "asterisk/pjsip.conf"}, {"extensions.conf", "asterisk/extensions.conf"}},
 		Notes: []Note{
 			{Users, "guide-asterisk-identify", tried},
+			{Users, "guide-asterisk-algorithms", tried},
 			{Binding, "guide-asterisk-contacts", Source{Code, "Asterisk 22, res/res_pjsip_registrar.c"}},
 			{Overflow, "guide-asterisk-qualify", tried},
 			{Back, "guide-asterisk-back", Source{Code, "Asterisk 22, res/res_pjsip.c, apps/app_dial.c"}},
