@@ -12,9 +12,12 @@ fi
 fresh=$(mktemp -d "$dest.XXXXXX")
 trap 'rm -rf "$fresh"' EXIT
 trap 'exit 130' INT TERM
-(cd "$fresh" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download prometheus >&2)
+mkdir -p "$fresh/lists/partial"
+get() { apt-get -qq -o APT::Sandbox::User="$(id -un)" -o Dir::State::lists="$fresh/lists" "$@" >&2; }
+get update # lists of its own: those of the system may be old, or gone
+(cd "$fresh" && get download prometheus)
 dpkg-deb --fsys-tarfile "$fresh"/prometheus_*.deb | tar -x -C "$fresh" --no-same-owner ./usr/bin/promtool
-rm "$fresh"/prometheus_*.deb
+rm -r "$fresh"/prometheus_*.deb "$fresh/lists"
 "$fresh/usr/bin/promtool" --version >/dev/null
 chmod a+rx "$fresh"
 mv -T "$fresh" "$dest" 2>/dev/null || "$dest/usr/bin/promtool" --version >/dev/null # another test was quicker
