@@ -231,6 +231,7 @@ func (a *App) makeAgent(found bool) {
 		Link:      wire.Other{Link: a.peer, Editions: &a.editions, Ended: peer.NewAcquaintance(a.front.Explain).Note},
 		Telephone: telephone, Voice: voice, Spool: a.spool,
 		Vouch: func(level releve.Level, name string) error { return a.licences.Vouch(level, name) }, // made later
+		Past:  filepath.Join(c.Site.Data, "procedures.json"),
 	}
 	if a.witness != nil {
 		o.Arbiter = a.witness

@@ -20,6 +20,7 @@ func (c Config) Program() account.Program {
 		Keep: account.Keep{
 			Entries: []string{"journal", "spool", "diary", "postgres", "control.sock",
 				"overflow.json", ".overflow.json*", "verified.json", ".verified.json*", "drills.json", ".drills.json*",
+				"procedures.json", ".procedures.json*",
 				"replayed.json", ".replayed.json*", "alarms.json", ".alarms.json*", "licences"},
 			Closed: []string{"postgres/data", "postgres/data.*"},
 		},

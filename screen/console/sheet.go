@@ -262,6 +262,9 @@ func (s *sheet) GuideEnd() string {
 	return s.Say("ui-procedure-done", "lasted", p.Finished.Sub(p.Started).String())
 }
 
+// GuideLeft is how much longer the procedure is to take.
+func (s *sheet) GuideLeft() string { return text.Left(s.Guide(), s.At, s.Lang) }
+
 // StepRows are the procedure's steps; of one that went well only its proof.
 func (s *sheet) StepRows() []stepRow {
 	var rows []stepRow

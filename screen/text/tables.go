@@ -138,6 +138,9 @@ func Steps(p view.Procedure, lang releve.Language) []string {
 	for _, c := range p.Costs {
 		lines = append(lines, "· "+words.Say(lang, c))
 	}
+	if lasts := p.Expected(); lasts > 0 {
+		lines = append(lines, "· "+say("ui-procedure-expected", "lasts", lasts.String()))
+	}
 	for i, s := range p.Steps {
 		if s.State == "waiting" && !p.DryRun {
 			continue
@@ -160,6 +163,14 @@ func Steps(p view.Procedure, lang releve.Language) []string {
 		lines = append(lines, words.Say(lang, *p.Next))
 	}
 	return lines
+}
+
+// Left is how much longer a procedure that runs is to take, "" where nobody knows.
+func Left(p *view.Procedure, now time.Time, lang releve.Language) string {
+	if left := p.Left(now); p.Runs() && left > 0 {
+		return words.Say(lang, releve.Say("ui-procedure-left", "left", left.String()))
+	}
+	return ""
 }
 
 // needLine is something that a procedure asks for, with what there is of it.
@@ -191,8 +202,11 @@ func StepMark(state string) string {
 func stepLine(n, of int, s view.ProcedureStep, lang releve.Language) string {
 	line := fmt.Sprintf("%s %d/%d  %s · %s",
 		StepMark(s.State), n, of, words.Say(lang, s.What), words.Say(lang, releve.Say("state-"+s.State)))
-	if !s.Started.IsZero() && !s.Finished.IsZero() {
+	switch {
+	case !s.Started.IsZero() && !s.Finished.IsZero():
 		line += " (" + words.Duration(lang, s.Finished.Sub(s.Started)) + ")"
+	case s.Expected > 0:
+		line += " (" + words.Say(lang, releve.Say("ui-step-expected", "lasts", s.Lasts().String())) + ")"
 	}
 	if s.Progress != nil && s.Progress.Total > 0 {
 		tenths := min(10, 10*s.Progress.Done/s.Progress.Total)

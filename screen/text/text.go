@@ -373,6 +373,9 @@ func (p *page) procedure() {
 		for _, line := range Steps(*running, p.lang) {
 			p.add(Wrap(line, p.width)...)
 		}
+		if left := Left(running, p.site.At, p.lang); left != "" {
+			p.add(left)
+		}
 	}
 }
 

@@ -160,6 +160,31 @@ type ProcedureStep struct {
 	Finished time.Time        `json:"finished"`
 	Found    *releve.Sentence `json:"found,omitempty"`
 	Progress *releve.Progress `json:"progress,omitempty"`
+	Expected float64          `json:"expected_s,omitempty"` // seconds that it took before, of one that is to be done; 0: not known
 
 	Findings []releve.Sentence `json:"findings,omitempty"` // what is wrong, found by a verification
 }
+
+// Expected is how long the whole took before, as far as it is to be done; 0: not known.
+func (p *Procedure) Expected() (lasts time.Duration) {
+	for _, s := range p.Steps {
+		lasts += s.Lasts()
+	}
+	return lasts
+}
+
+// Left is how much of that is left; 0 where it is not known, or is over and the procedure is not.
+func (p *Procedure) Left(now time.Time) (left time.Duration) {
+	for _, s := range p.Steps {
+		switch s.State {
+		case "waiting":
+			left += s.Lasts()
+		case "running":
+			left += max(0, s.Lasts()-now.Sub(s.Started))
+		}
+	}
+	return left
+}
+
+// Lasts is what the step took before; 0: not known.
+func (s ProcedureStep) Lasts() time.Duration { return time.Duration(s.Expected * float64(time.Second)) }

@@ -29,6 +29,8 @@ type Options struct {
 
 	// Vouch keeps an operator's word, by his name, for a level that no study comes before.
 	Vouch func(level releve.Level, name string) error
+	// Past is the file in which it is kept how long procedures took, "" for none.
+	Past string
 }
 
 // SiteWords are what the view repeats of the configuration.
@@ -105,7 +107,7 @@ func New(f *Front, o Options) *Agent {
 		unheard: time.NewTimer(exchangePeriod),
 		lifeID:  rand.Text(),
 	}
-	a.guide = guide.New(guided{a})
+	a.guide = guide.New(guided{a}, guide.OpenPast(o.Past))
 	return a
 }
 

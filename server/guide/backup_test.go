@@ -46,7 +46,7 @@ func TestOneNameIsTheProcedureThatTheSiteNeeds(t *testing.T) {
 			w := leaving()
 			c.change(w)
 			var shown view.Procedure
-			_ = guide.New(w).Run(t.Context(), view.Wish{Name: "switchover", DryRun: true}, takeover.Return{}, func(p view.Procedure) { shown = p })
+			_ = guide.New(w, guide.OpenPast("")).Run(t.Context(), view.Wish{Name: "switchover", DryRun: true}, takeover.Return{}, func(p view.Procedure) { shown = p })
 			if len(shown.Steps) == 0 || shown.Steps[0].What.Code != c.first {
 				t.Errorf("%s: %+v", name, shown.Steps)
 			}
@@ -58,7 +58,7 @@ func TestOneNameIsTheProcedureThatTheSiteNeeds(t *testing.T) {
 func TestAWordIsTakenByNameWhileAProcedureWaitsForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := leaving()
-		g := guide.New(w)
+		g := guide.New(w, guide.OpenPast(""))
 		ended := make(chan error, 1)
 		go func() {
 			ended <- g.Run(t.Context(), view.Wish{Name: "switchover"}, takeover.Return{}, func(view.Procedure) {})
@@ -109,7 +109,7 @@ func TestASwitchoverThatIsLeftDoesNotLeaveTheTelephoneClosed(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() {
-			ended <- guide.New(w).Run(ctx, view.Wish{Name: "switchover"}, takeover.Return{}, func(view.Procedure) {})
+			ended <- guide.New(w, guide.OpenPast("")).Run(ctx, view.Wish{Name: "switchover"}, takeover.Return{}, func(view.Procedure) {})
 		}()
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -155,7 +155,7 @@ func TestTheRegistrationOfADeadServerIsCountedDown(t *testing.T) {
 			}
 			var counted []string
 			var last view.Procedure
-			err := guide.New(w).Run(t.Context(), view.Wish{Name: "switchover"}, takeover.Return{}, func(p view.Procedure) {
+			err := guide.New(w, guide.OpenPast("")).Run(t.Context(), view.Wish{Name: "switchover"}, takeover.Return{}, func(p view.Procedure) {
 				if f := p.Steps[0].Found; f != nil && f.Code == "waits-lease" {
 					counted = append(counted, f.Args["left"])
 				}
@@ -180,7 +180,7 @@ func TestNoPBXIsAskedAboutAServerThatAnswers(t *testing.T) {
 		w := dead()
 		w.path = "past the PBX"
 		var last view.Procedure
-		err := guide.New(w).Run(t.Context(), view.Wish{Name: "switchover"}, takeover.Return{}, func(p view.Procedure) { last = p })
+		err := guide.New(w, guide.OpenPast("")).Run(t.Context(), view.Wish{Name: "switchover"}, takeover.Return{}, func(p view.Procedure) { last = p })
 		if !errors.Is(err, guide.ErrNotAllowed) || last.Failed == nil || last.Failed.Code != "before-other-on" || len(w.orders) > 0 {
 			t.Errorf("%v, %+v, orders %v", err, last.Failed, w.orders)
 		}

@@ -52,14 +52,15 @@ type Server interface {
 // Guide runs procedures on one server.
 type Guide struct {
 	server Server
+	past   *Past
 
 	mu   sync.Mutex
 	last *view.Procedure
 	busy bool
 }
 
-// New makes a guide.
-func New(s Server) *Guide { return &Guide{server: s} }
+// New makes a guide that knows how long procedures took before.
+func New(s Server, past *Past) *Guide { return &Guide{server: s, past: past} }
 
 // Latest is the procedure that runs, or ran last, nil when none did.
 func (g *Guide) Latest() *view.Procedure {
@@ -132,7 +133,7 @@ func (g *Guide) Run(ctx context.Context, w view.Wish, brought takeover.Return, e
 		}
 		defer g.leave()
 	}
-	r := run{server: g.server, p: p, wish: w, brought: brought}
+	r := run{server: g.server, past: g.past, p: p, wish: w, brought: brought}
 	if w.DryRun {
 		r.show = emit
 		return r.run(ctx)
@@ -154,6 +155,7 @@ func (g *Guide) Run(ctx context.Context, w view.Wish, brought takeover.Return, e
 // run is one run of a procedure.
 type run struct {
 	server  Server
+	past    *Past
 	p       procedure.Procedure
 	wish    view.Wish
 	brought takeover.Return
@@ -201,16 +203,35 @@ func (r *run) run(ctx context.Context) error {
 			return r.end(failed("before-level-word", err), err)
 		}
 	}
+	r.expect()
 	for i, s := range r.p.Steps {
 		if err := r.step(ctx, i, s); err != nil {
 			return err
 		}
+	}
+	if !r.wish.DryRun {
+		_ = r.past.Remember(r.sheet.shown) // a disk that takes nothing more is told by those who need it
 	}
 	if r.p.Next != "" && !r.wish.DryRun {
 		next := r.say(r.p.Next)
 		r.sheet.shown.Next = &next
 	}
 	return r.end(nil, nil)
+}
+
+// expect says how long what is to be done took before.
+func (r *run) expect() {
+	var ahead []string
+	for _, s := range r.p.Steps {
+		if !s.Done(r.site(), r.target) {
+			ahead = append(ahead, s.Code)
+		}
+	}
+	expected := r.past.Expected(r.p.Name, ahead)
+	for i := range r.sheet.shown.Steps {
+		step := &r.sheet.shown.Steps[i]
+		step.Expected = expected[step.What.Code].Seconds()
+	}
 }
 
 // vouch keeps the operator's word for a level, where the procedure rests on that.

@@ -107,7 +107,7 @@ func (w *world) Withdraw(_ context.Context, o procedure.Order) {
 func TestOneProcedureGoesStepByStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := mirrored()
-		g := guide.New(w)
+		g := guide.New(w, guide.OpenPast(""))
 		var shown []view.Procedure
 		var beside error
 		err := g.Run(t.Context(), view.Wish{Name: "mirror-rebuild"}, takeover.Return{}, func(p view.Procedure) {
@@ -141,7 +141,7 @@ func TestAStepThatFailsEndsTheProcedure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := mirrored()
 		w.refuses = errors.New("the link is cut")
-		g := guide.New(w)
+		g := guide.New(w, guide.OpenPast(""))
 		err := g.Run(t.Context(), view.Wish{Name: "mirror-rebuild"}, takeover.Return{}, func(view.Procedure) {})
 		if !errors.Is(err, w.refuses) || !slices.Equal(w.withdrawn, w.orders) || len(w.orders) != 1 {
 			t.Errorf("%v, ordered %q and withdrew %q", err, w.orders, w.withdrawn)
@@ -163,7 +163,7 @@ func TestATestCallIsMadeOnce(t *testing.T) {
 			main.Vote, main.Reception = false, true
 			standby.Mute, standby.Vote, standby.OnStandby = false, true, true
 			w.site = procedure.Site{releve.Main: main, releve.Secondary: standby}
-			g := guide.New(w)
+			g := guide.New(w, guide.OpenPast(""))
 			err := g.Run(t.Context(), view.Wish{Name: "return"}, takeover.Return{}, func(view.Procedure) {})
 			if err != nil || !slices.Equal(w.orders, []procedure.Order{procedure.TestCall}) {
 				t.Errorf("found %q: %v, ordered %q", found, err, w.orders)
@@ -185,7 +185,7 @@ func TestWhatMayNotBegin(t *testing.T) {
 			cause error
 		}{"nothing-such": {false, guide.ErrUnknown}, "mirror-rebuild": {true, guide.ErrRunning}, "return": {false, guide.ErrNotAllowed}} {
 			w.otherRuns = c.other
-			if err := guide.New(w).Run(t.Context(), view.Wish{Name: name}, takeover.Return{}, func(view.Procedure) {}); !errors.Is(err, c.cause) {
+			if err := guide.New(w, guide.OpenPast("")).Run(t.Context(), view.Wish{Name: name}, takeover.Return{}, func(view.Procedure) {}); !errors.Is(err, c.cause) {
 				t.Errorf("%s is refused with %v, expected %v", name, err, c.cause)
 			}
 		}
@@ -254,7 +254,7 @@ func TestAWordForALevelIsKept(t *testing.T) {
 			}
 			var last view.Procedure
 			w.refuses = errors.New("enough")
-			_ = guide.New(w).Run(t.Context(), c.wish, takeover.Return{}, func(p view.Procedure) { last = p })
+			_ = guide.New(w, guide.OpenPast("")).Run(t.Context(), c.wish, takeover.Return{}, func(p view.Procedure) { last = p })
 			if got := strings.Join(w.vouched, ", "); got != c.kept {
 				t.Errorf("%s: kept %q, not %q (%+v)", story, got, c.kept, last.Failed)
 			}
@@ -272,7 +272,7 @@ func TestAProcedureWaitsForTheEndOfTheOtherServers(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := mirrored()
 			w.otherUntil = time.Now().Add(ends)
-			if err := guide.New(w).Run(t.Context(), view.Wish{Name: "mirror-rebuild"}, takeover.Return{}, func(view.Procedure) {}); !errors.Is(err, want) {
+			if err := guide.New(w, guide.OpenPast("")).Run(t.Context(), view.Wish{Name: "mirror-rebuild"}, takeover.Return{}, func(view.Procedure) {}); !errors.Is(err, want) {
 				t.Errorf("one that ends after %v: %v", ends, err)
 			}
 		})

@@ -43,7 +43,7 @@ func TestTheWire(t *testing.T) {
 }
 
 // A word of a version before is read: none tells its number, which follows from the link's, or what
-// is kept or what a procedure asks for, 2 says nothing of the level, and of nothing else less.
+// is kept or what a procedure asks for and how long it took, 2 says nothing of the level, and of nothing else less.
 func TestAWordOfAVersionBefore(t *testing.T) {
 	var now Word
 	if err := json.Unmarshal(read(t, "version4/everything.json"), &now); err != nil {
@@ -51,6 +51,7 @@ func TestAWordOfAVersionBefore(t *testing.T) {
 	}
 	now.Edition, now.Kept, now.Upon.Edition = 0, false, 0
 	now.Procedure.Needs, now.Proof.Needs = nil, nil
+	now.Procedure.Steps[0].Expected, now.Proof.Steps[0].Expected = 0, 0
 	now.Status.Moves, now.Status.Line, now.Server.Copied, now.Server.SinceCopy = false, Line{}, time.Time{}, 0 // of level backup
 	for version := 3; version >= 2; version-- {
 		var before Word
