@@ -50,6 +50,8 @@ type Keeper struct {
 
 	mu    sync.Mutex
 	desk  *alarm.Desk
+	own   string    // the book written out, as of a stamp; "": it was merged since
+	count uint64    // that stamp
 	saved string    // the book as it is on the disk
 	told  string    // … and as both servers have it
 	again time.Time // when the other server is told again, after that came to nothing

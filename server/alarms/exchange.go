@@ -59,6 +59,7 @@ func (k *Keeper) due(own string) bool {
 // hear takes the other server's book in.
 func (k *Keeper) hear(theirs alarm.Book) {
 	k.desk.Hear(time.Now().UTC(), theirs)
+	k.own = ""
 	k.announce()
 }
 

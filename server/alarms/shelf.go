@@ -46,11 +46,14 @@ func (k *Keeper) save() error {
 	return nil
 }
 
-// written is the book as it stands now.
+// written is the book as it stands now. It is written out when it has changed, and not at each look.
 func (k *Keeper) written() (string, alarm.Book) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return text(k.desk.Book), k.desk.Book
+	if k.own == "" || k.count != k.desk.Book.Count {
+		k.own, k.count = text(k.desk.Book), k.desk.Book.Count
+	}
+	return k.own, k.desk.Book
 }
 
 func text(book alarm.Book) string {
