@@ -5,7 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"releve"
 	"releve/rules/alarm"
@@ -101,7 +100,7 @@ func codes(all []alarm.Code) string {
 
 func patience(lang releve.Language, s releve.Severity) string {
 	if p := alarm.Patience(s); p > 0 {
-		return words.Duration(lang, p.Round(time.Minute))
+		return words.Age(lang, p)
 	}
 	return "–"
 }

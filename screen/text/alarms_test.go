@@ -16,7 +16,7 @@ func TestAlarmsAreAListThatSaysWhoHasThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	for lang, wanted := range map[releve.Language][]string{
-		releve.English: {"▲ server-silent/main", "For 47 min 00 s; nobody has it in hand. Called 3 times without an answer.", "It comes and goes: 7 times.",
+		releve.English: {"▲ server-silent/main", "For 47 min; nobody has it in hand. Called 3 times without an answer.", "It comes and goes: 7 times.",
 			"Over for 5 h", "A. Martin has had it in hand for 40 min", "put aside by C. Durand until", "C. Durand: disque commandé", "Follows from server-silent/main."},
 		releve.French: {"personne ne l'a en main.", "Rappelée 3 fois sans réponse.", "personne ne l'a acquittée.", "A. Martin l'a en main depuis", "Découle de server-silent/main."},
 	} {

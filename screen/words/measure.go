@@ -88,6 +88,14 @@ func Duration(lang releve.Language, d time.Duration) string {
 	return fmt.Sprintf("%d%s%s %d%sh", seconds/86400, nbsp, day, seconds/3600%24, nbsp)
 }
 
+// Age is how long something has lasted: a duration without the seconds that nobody counts any more.
+func Age(lang releve.Language, d time.Duration) string {
+	if d < time.Minute || d >= time.Hour {
+		return Duration(lang, d)
+	}
+	return fmt.Sprintf("%d%smin", int(d/time.Minute), nbsp)
+}
+
 // Clock writes the time of day at this machine, with the day where it is not
 // now's.
 func Clock(lang releve.Language, t, now time.Time) string {
@@ -114,6 +122,15 @@ func duration(lang releve.Language, s string) string {
 		return Duration(lang, time.Duration(x*float64(time.Second)))
 	}
 	return s
+}
+
+// age writes an argument that is how long something has lasted.
+func age(lang releve.Language, s string) string {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return s
+	}
+	return Age(lang, d)
 }
 
 // size writes an argument that counts bytes.

@@ -22,6 +22,7 @@ import (
 func helpers(lang releve.Language) template.FuncMap {
 	return template.FuncMap{
 		"duration": func(s string) string { return duration(lang, s) },
+		"age":      func(s string) string { return age(lang, s) },
 		"bytes":    func(s string) string { return size(lang, s) },
 		"moment":   func(s string) string { return moment(lang, s) },
 		"count":    func(n, one, many string) string { return count(lang, n, one, many) },
