@@ -33,6 +33,7 @@ type Desk struct {
 	over   map[Key]bool // told to be over soon after the start
 	looked map[Key]Want
 	told   map[Key]Want
+	heard  map[Key]time.Time // when what a look can see as well was told
 	moved  map[Key]time.Time // since when what is so differs from what is claimed
 }
 
@@ -40,7 +41,7 @@ type Desk struct {
 func NewDesk(seat releve.Seat, kept Book, now time.Time) *Desk {
 	d := &Desk{
 		Seat: seat, Book: Merge(kept, Book{}), began: now, before: map[Key]bool{}, over: map[Key]bool{},
-		looked: map[Key]Want{}, told: map[Key]Want{}, moved: map[Key]time.Time{},
+		looked: map[Key]Want{}, told: map[Key]Want{}, heard: map[Key]time.Time{}, moved: map[Key]time.Time{},
 	}
 	for key, a := range d.Book.Alarms {
 		if a.up(seat) {
@@ -55,6 +56,12 @@ func (d *Desk) Look(now time.Time, shown []Want) {
 	d.looked = map[Key]Want{}
 	for _, w := range shown {
 		d.looked[w.Key] = w
+	}
+	for key, at := range d.heard { // what a look can see, the look ends
+		if _, still := d.looked[key]; !still && now.Sub(at) >= lookedWithin {
+			delete(d.told, key)
+			delete(d.heard, key)
+		}
 	}
 	d.Pass(now)
 }
@@ -83,6 +90,9 @@ func (d *Desk) Tell(now time.Time, what releve.Sentence) Meaning {
 	case Rises:
 		d.told[t.Key] = Want{Key: t.Key, Severity: t.Severity, What: what}
 		delete(d.over, t.Key)
+		if kind, _ := Find(t.Key.Code); kind.Source == Looked && t.Key.About == "" {
+			d.heard[t.Key] = now
+		}
 		if d.Book.Alarms[t.Key].up(d.Seat) {
 			d.rewrite(now, d.told[t.Key])
 		}

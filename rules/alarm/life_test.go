@@ -219,3 +219,20 @@ func TestOrdersThatAreRefused(t *testing.T) {
 	}
 	s.want("raised drill")
 }
+
+// What a room tells and a look shows is one alarm; when the look shows it no more, it is over, whether
+// somebody tells that or not.
+func TestWhatIsToldAndSeenIsOneAlarm(t *testing.T) {
+	s := newServer(t, releve.Main)
+	s.after(2 * time.Minute)
+	s.tells("database-no-answer", "directory", "/srv")
+	s.sees("database-lost/main")
+	s.after(time.Minute)
+	s.want("raised database-lost/main")
+	if got := s.Book.List(s.now)[0].What.Code; got != "database-no-answer" {
+		t.Errorf("it says %s, and not what was found", got)
+	}
+	s.sees()
+	s.after(10 * time.Second)
+	s.want("returned database-lost/main")
+}

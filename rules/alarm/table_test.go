@@ -97,7 +97,7 @@ func TestWhatSentencesMean(t *testing.T) {
 		{releve.Say("rule-owner-well-again"), alarm.Settled, "without-duty/main", releve.Cleared},
 		{releve.Say("rule-vote-issued"), alarm.News, "", releve.Info},
 		{releve.Say("event-own-call"), alarm.News, "", releve.Info},
-		{releve.Say("database-pages-damaged", "pages", "3"), alarm.Rises, "database-lost/main:ill", releve.Critical},
+		{releve.Say("database-pages-damaged", "pages", "3"), alarm.Rises, "database-lost/main", releve.Critical},
 		{releve.Say("nobody-wrote-this-down"), alarm.Falls, "act-failed/main:nobody-wrote-this-down", releve.Warning},
 	} {
 		got := alarm.Of(releve.Main, c.what)

@@ -44,8 +44,8 @@ var news = []string{
 
 // rules are what rooms tell, by the code of the sentence.
 var rules = map[string]Rule{
-	"event-database-ill": {"database-lost", Rises, "", "=ill"}, "event-database-not-started": {"database-lost", Rises, "", "=start"},
-	"event-database-well": {"database-lost", Ends, "", all},
+	"event-database-ill": {"database-lost", Rises, "", ""}, "event-database-not-started": {"database-lost", Rises, "", ""},
+	"event-database-well": {"database-lost", Ends, "", ""},
 
 	"event-disk-low": {"disk-low", Rises, "", "directory"}, "event-disk-roomy": {"disk-low", Ends, "", "directory"},
 	"event-kept-log-grows": {"disk-low", Rises, "", "=kept-log"}, "event-kept-log-stranger": {"disk-low", Rises, "", "=kept-log"},
@@ -109,7 +109,7 @@ var rules = map[string]Rule{
 
 // families are faults in the words of who found them, by the beginning of their codes.
 var families = map[string]Rule{
-	"database-": {"database-lost", Rises, "", "=ill"}, "account-": {"secret-open", Rises, "", "=root"},
+	"database-": {"database-lost", Rises, "", ""}, "account-": {"secret-open", Rises, "", "=root"},
 	"difference-": {"mirror-untrue", Tells, "", ""},
 }
 
