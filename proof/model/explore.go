@@ -191,6 +191,9 @@ func (x *explorer) inStep(from *state, m move) string {
 		if a.kind == takeover.PutClaim && from.servers[m.who].claim != 0 && m.what != claimAnswered && m.what != claimGivenUp {
 			return "a claim is put while another is out: " + a.rule
 		}
+		if m.what == toldRelieve && a.kind == takeover.Save && from.servers[1-m.who].phone.bound {
+			return "the duty was taken from a server that is bound"
+		}
 		if a.rule == "duty-taken-from-released" && !x.journals.values[from.servers[1-m.who].journal].Released {
 			return "the duty was taken from a server that has not released it"
 		}
@@ -229,6 +232,9 @@ func (x *explorer) grow() {
 
 // wrong says which promise a state breaks.
 func (x *explorer) wrong(s *state) string {
+	if broken := x.confused(s); broken != "" || x.forced() {
+		return broken
+	}
 	decide := [2]bool{x.decides(s, 0), x.decides(s, 1)}
 	for i := range s.servers {
 		v, o := &s.servers[i], &s.servers[1-i]
@@ -276,6 +282,9 @@ func (x *explorer) acknowledges(s *state, i int) bool {
 // the duty from the witness, or is waited for where the vote never leaves the owner. At level base
 // the owner serves alone, and there is no more to be had.
 func (x *explorer) protected(s *state) bool {
+	if x.backsUp() {
+		return x.backedUp(s)
+	}
 	for i := range s.servers {
 		m := &x.machines[s.servers[i].machine]
 		if !s.servers[i].up || !m.Owns() {

@@ -24,11 +24,14 @@ const (
 	ordered       // an operator's command
 	witness       // a word of the witness
 	carried       // an operator brings the other's abdication
+	lineTold      // what became of its telephone
+	relieves      // it asks the PBX for the other's binding, and is to take the duty if that is gone
 )
 
 // input is an event for a machine, small and comparable.
 type input struct {
 	kind     kind
+	unasked  bool // the other said it by itself, at any time before
 	unheard  bool // the other was last heard long ago
 	late     bool // all that the machine waits for took long
 	failed   bool
@@ -46,6 +49,9 @@ type input struct {
 	seen     seen
 	command  takeover.Command
 	word     uint16
+	line     takeover.Line
+	bound    bool
+	shown    takeover.Shown
 }
 
 // age makes the machine's clocks as old as the input wants them.
@@ -55,6 +61,7 @@ func (in input) age(m *takeover.Machine) {
 	}
 	if in.late {
 		m.MirrorAt, m.MovedAt, m.PreparedAt, m.StreamLost, m.FailedAt = old, old, old, old, old
+		m.MoveAt, m.LeftAt = min(m.MoveAt, longAgo), min(m.LeftAt, longAgo)
 	}
 }
 
@@ -67,7 +74,7 @@ func (n *interned) events(m *takeover.Machine, in input) []takeover.Event {
 		}}}
 	case hears:
 		status := n.statuses.values[in.status]
-		return []takeover.Event{{Peer: &status}}
+		return []takeover.Event{{Peer: &status, Unasked: in.unasked}}
 	case database:
 		return []takeover.Event{{Database: in.database()}}
 	case mirror:
@@ -99,6 +106,12 @@ func (n *interned) events(m *takeover.Machine, in input) []takeover.Event {
 		d := n.journals.values[in.journal]
 		return []takeover.Event{{Returned: &takeover.Return{Seat: d.Seat, Term: d.Term, Number: d.Abdicated}}}
 	}
+	switch in.kind {
+	case lineTold:
+		return []takeover.Event{{Line: &in.line}, {Reception: &in.bound}}
+	case relieves:
+		return []takeover.Event{{Shown: &in.shown}, {Command: takeover.Relieve}}
+	}
 	return []takeover.Event{{}}
 }
 
@@ -126,7 +139,7 @@ func (in input) done() *takeover.Done {
 			return &takeover.Done{Job: d.Job, Failed: "rows are missing", Unsafe: true}
 		}
 		d.Promotion = takeover.Promotion{Timeline: releve.Timeline(in.timeline)}
-	case start, rejoin, restore:
+	case start, rejoin, restore, rest, renew:
 		d.Database = in.database()
 	}
 	return d

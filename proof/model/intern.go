@@ -38,6 +38,9 @@ type identity struct {
 	asking, confirmed  bool
 	regained           uint64
 	told               takeover.Return
+
+	line                             takeover.Line
+	moves, letGo, cleared, displaces bool
 }
 
 func identify(m *takeover.Machine) identity {
@@ -48,6 +51,7 @@ func identify(m *takeover.Machine) identity {
 		suspended: m.Suspended, leaving: m.Leaving, asked: m.Order,
 		register: m.Register, registerHeard: m.RegisterAt > 0, asking: m.ClaimTurn > 0,
 		confirmed: m.Confirmed, regained: m.Regained, told: m.Carried,
+		line: m.Line, moves: m.Moves, letGo: m.LetGo, cleared: m.Cleared, displaces: m.Displaces,
 	}
 }
 
@@ -70,6 +74,7 @@ func settle(m *takeover.Machine) {
 	m.Waiters, m.FirstWaited, m.Arrived, m.NoAnswer, m.Own = 0, 0, takeover.Overflow{}, false, takeover.OwnCall{}
 	m.WithoutDuty, m.KeepStandby, m.FormerStandby, m.VoiceDown, m.PBX, m.Hears = false, false, false, false, takeover.PBX{}, 0
 	m.Reception = m.Users().Reception
+	settleBackup(m)
 	m.Mirror.Own = 0
 	if m.Phase != takeover.Starting {
 		m.Boot = takeover.Boot{}
@@ -101,7 +106,7 @@ func (n *interned) settleWitness(m *takeover.Machine) {
 	}
 	m.ClaimTurn = min(m.ClaimTurn, 1)
 	m.Claims = m.ClaimTurn
-	m.Confirmed = m.Confirmed && m.Owns() && m.Witnessed()
+	m.Confirmed = m.Confirmed && m.Owns() && (m.Witnessed() || n.backsUp())
 	if m.Carried.Term < m.Term || m.Carried.Number < m.Number || !m.Issued {
 		m.Carried = takeover.Return{}
 	}
@@ -139,6 +144,8 @@ func quiet(s takeover.Status) takeover.Status {
 	s.PBXAgo, s.PBXFor, s.Standby, s.Spooled, s.Lone, s.Promotion.Fork = 0, time.Minute, false, 0, false, 0
 	s.Promotion.ID, s.Upstream = promotion(s.Promotion.ID), promotion(s.Upstream)
 	switch {
+	case s.Owner == s.Seat && s.Level == releve.Backup && s.OnDuty():
+		s.Phase, s.DataID = takeover.Serving, ""
 	case s.Owner == s.Seat:
 		s.Phase, s.DataID = "", ""
 	case s.Phase != takeover.Following:

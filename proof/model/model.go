@@ -25,7 +25,7 @@
 //     looked at: nothing, to an owner that says that it is well).
 //   - Crashes fall between any two actions; what a Save wrote is then on disk.
 //
-// Not modelled: what an operator forces, lost journals, a register that was put back
+// Not modelled: what an operator forces above level backup (see backup.go), lost journals, a register that was put back
 // from an older copy, the spool, calls.
 package model
 
@@ -62,6 +62,7 @@ type Site struct {
 	Told    []takeover.Command // the orders that its operator may give
 	Wiped   bool               // the witness may lose its memory
 	Aged    bool               // a mirror may be away until its owner no longer keeps what it needs
+	Shows   bool               // at level backup, the PBX shows its bindings to who asks
 	Torn    bool               // what a copy had received may be damaged where its promotion ends
 }
 
@@ -94,6 +95,7 @@ type job uint8
 var jobs = [...]takeover.Job{
 	takeover.NoJob, takeover.JobCreate, takeover.JobStart, takeover.JobOpen, takeover.JobBarrier, takeover.JobLone,
 	takeover.JobPromote, takeover.JobRetire, takeover.JobRejoin, takeover.JobFollow, takeover.JobRestore,
+	takeover.JobRest, takeover.JobCopy,
 }
 
 const (
@@ -108,6 +110,8 @@ const (
 	rejoin
 	follow
 	restore
+	rest
+	renew
 )
 
 func jobOf(j takeover.Job) job {
@@ -203,7 +207,8 @@ type server struct {
 	work     work
 	look     seen // measured, not yet told
 	ending   ending
-	slow     bool   // what happens around it is told late
+	slow     bool // what happens around it is told late
+	phone    phone
 	aged     bool   // its owner no longer keeps what its copy needs next
 	torn     bool   // its promotion ended short of what it had: what is kept of the old timeline shows it
 	claim    uint16 // see interned: out, and waited for; 0: none
@@ -237,7 +242,7 @@ func (s *state) crash(i int) {
 	}
 	*v = server{
 		journal: v.journal, wire: v.wire, known: v.known, disk: v.disk, data: v.data, log: v.log, timeline: v.timeline,
-		aged: v.aged, torn: v.torn, late: late,
+		aged: v.aged, torn: v.torn, late: late, phone: phone{bound: v.phone.bound},
 	}
 }
 

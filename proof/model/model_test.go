@@ -81,11 +81,11 @@ var deep = []Options{
 func walks() []Options {
 	switch {
 	case os.Getenv("RELEVE_MODEL") == "deep":
-		return slices.Concat(everyDay, deep)
+		return slices.Concat(everyDay, everyBackup, deep)
 	case raced:
 		return withDetector
 	}
-	return everyDay
+	return slices.Concat(everyDay, everyBackup)
 }
 
 // together collects the rows of the table that walks carried out.
@@ -168,45 +168,28 @@ func TestAPromotionThatLacksRowsIsNeverServed(t *testing.T) {
 	}
 }
 
-// atBackup: that level is walked with its telephones by rules/takeover, TestLevelBackupKeepsItsPromises.
-const atBackup = "level backup, which has walks of its own"
-
 // beyond are the rows that need what the model leaves out, and what that is.
 var beyond = map[string]string{
-	"journal-lacks":           "a journal put back from an older copy",
-	"journal-empty":           "a lost journal",
-	"data-unknown":            "a lost journal",
-	"journal-tried-again":     "a journal that cannot be written",
-	"journal-takes-again":     "a journal that cannot be written",
-	"duty-ours-after-all":     "a witness wiped after it granted a term: two terms and a wipe are in the deep walks",
-	"data-foreign":            "a foreign database",
-	"data-missing":            "an owner that lost its data where it cannot have it back",
-	"voice-lost":              "a voice side that can take no call",
-	"standby-user-left":       "SIP users",
-	"busy-refused":            "calls",
-	"own-call":                "calls",
-	"in-service":              "calls",
-	"call-unseen":             "calls",
-	"call-not-held":           "calls",
-	"owner-well-again":        "calls",
-	"solo-by-order":           "what an operator forces is outside what the vote promises",
-	"duty-taken-by-order":     "what an operator forces is outside what the vote promises",
-	"copy-replaced":           atBackup,
-	"move-begins":             atBackup,
-	"move-ends":               atBackup,
-	"telephone-left":          atBackup,
-	"binding-cleared":         atBackup,
-	"duty-given-unregistered": atBackup,
-	"telephone-taken-up":      atBackup,
-	"lingering-calls-ended":   atBackup,
-	"duty-confirmed":          atBackup,
-	"duty-confirmed-by-peer":  atBackup,
-	"copy-renewal-begins":     atBackup,
-	"copy-renewed":            atBackup,
-	"copy-renewal-abandoned":  atBackup,
-	"copy-not-renewed":        atBackup,
-	"copy-rests":              atBackup,
-	"promotion-unsafe":        "a damaged log, that nothing mends but an operator's word: [TestAPromotionThatLacksRowsIsNeverServed]",
+	"journal-lacks":         "a journal put back from an older copy",
+	"journal-empty":         "a lost journal",
+	"data-unknown":          "a lost journal",
+	"journal-tried-again":   "a journal that cannot be written",
+	"journal-takes-again":   "a journal that cannot be written",
+	"duty-ours-after-all":   "a witness wiped after it granted a term: two terms and a wipe are in the deep walks",
+	"data-foreign":          "a foreign database",
+	"data-missing":          "an owner that lost its data where it cannot have it back",
+	"voice-lost":            "a voice side that can take no call",
+	"standby-user-left":     "SIP users",
+	"busy-refused":          "calls",
+	"own-call":              "calls",
+	"in-service":            "calls",
+	"call-unseen":           "calls",
+	"call-not-held":         "calls",
+	"owner-well-again":      "calls",
+	"solo-by-order":         "what an operator forces is outside what the vote promises",
+	"duty-taken-by-order":   "what an operator forces is outside what the vote promises",
+	"lingering-calls-ended": "calls",
+	"promotion-unsafe":      "a damaged log, that nothing mends but an operator's word: [TestAPromotionThatLacksRowsIsNeverServed]",
 }
 
 // beyondPhase are phases in which a row may be carried out by the table, and no walk is sure to

@@ -68,6 +68,19 @@ const (
 	claimArrives
 	witnessSilent
 	registerWiped
+	toldMove
+	toldStay
+	toldClear
+	toldRenew
+	toldTake
+	toldRelieve
+	telephoneOpens
+	telephoneCloses
+	userBound
+	userGivenBack
+	bindingLapses
+	cutFromPBX
+	learnsOfTelephone
 )
 
 // walk makes the moves of one state.
@@ -87,6 +100,7 @@ func (w *walk) from(s state) {
 	}
 	for i := range s.servers {
 		w.arrives(s, i)
+		w.telephones(s, i)
 		if !s.servers[i].up {
 			w.boot(s, i)
 			continue
@@ -180,15 +194,33 @@ func (w *walk) boot(s state, i int) {
 	w.step(s, i, in, move{what: boots})
 }
 
+// asksOther: a question is heard before it is answered.
+func (w *walk) asksOther(s state, i int) state {
+	o := &s.servers[1-i]
+	id := w.interned.step(o.machine, input{kind: hears, status: w.said[s.servers[i].machine]})
+	actions := w.outcomes[id].actions
+	if o.machine = w.outcomes[id].machine; w.outcomes[id].silent {
+		return s
+	}
+	for _, a := range actions {
+		w.carry(&s, 1-i, a)
+	}
+	return s
+}
+
 func (w *walk) messages(s state, i int) {
 	if !s.link {
 		return
 	}
 	if o := s.servers[1-i]; o.up {
+		if m := &w.machines[s.servers[i].machine]; w.backsUp() && m.Owns() && !m.Confirmed {
+			s = w.asksOther(s, i)
+			o = s.servers[1-i]
+		}
 		w.step(s, i, input{kind: hears, status: w.said[o.machine]}, move{what: hearsNow})
 	}
 	if late := s.servers[1-i].wire; late != 0 {
-		w.step(s, i, input{kind: hears, status: late}, move{what: hearsLate})
+		w.step(s, i, input{kind: hears, status: late, unasked: true}, move{what: hearsLate})
 	}
 }
 
@@ -270,7 +302,7 @@ func (w *walk) work(s state, i int) {
 		s.faults++
 	}
 	s.servers[i].work = work{}
-	if v.work.job == rejoin {
+	if v.work.job == rejoin || v.work.job == renew {
 		s.servers[i].postgres = down
 	}
 	w.either(s, i, input{kind: ended, work: v.work, failed: true}, move{what: jobFails})
@@ -298,6 +330,8 @@ func (w *walk) orders(s state, i int) {
 	w.repairs(s, i)
 	w.stopping(s, i)
 	w.carries(s, i)
+	w.takesOnWord(s, i)
+	w.clears(s, i)
 	if s.orders >= uint8(w.bounds.Orders) {
 		return
 	}
@@ -323,7 +357,12 @@ var orders = []struct {
 	what    what
 	sense   func(*takeover.Machine) bool
 }{
-	{takeover.HandOver, toldHandOver, func(m *takeover.Machine) bool { return m.Phase == takeover.Serving }},
+	{takeover.HandOver, toldHandOver, func(m *takeover.Machine) bool {
+		return m.Phase == takeover.Serving && (m.RunsAt() != releve.Backup || m.Moves && !m.Vote)
+	}},
+	{takeover.Move, toldMove, func(m *takeover.Machine) bool { return m.Phase == takeover.Serving }},
+	{takeover.Stay, toldStay, func(m *takeover.Machine) bool { return m.Phase == takeover.Silencing }},
+	{takeover.Renew, toldRenew, func(m *takeover.Machine) bool { return m.Phase == takeover.Isolated }},
 	{takeover.Rebuild, toldRebuild, func(m *takeover.Machine) bool { return m.Phase == takeover.Following }},
 	{takeover.Stop, toldStop, func(m *takeover.Machine) bool { return m.Holds() }},
 	{takeover.Abdicate, toldAbdicate, func(m *takeover.Machine) bool { return m.Holds() }},
@@ -355,6 +394,16 @@ func (w *walk) carries(s state, i int) {
 	o := &s.servers[1-i]
 	if d := &w.journals.values[o.journal]; slices.Contains(w.site.Told, takeover.Abdicate) && o.known && d.Abdicated > 0 {
 		w.step(s, i, input{kind: carried, journal: o.journal}, move{what: abdicationCarried})
+	}
+}
+
+// clears: an operator looks at a PBX that shows nobody its bindings, and says that the one of the server that
+// leaves is gone, where it is.
+func (w *walk) clears(s state, i int) {
+	v := &s.servers[i]
+	m := &w.machines[v.machine]
+	if w.backsUp() && !w.site.Shows && m.Phase == takeover.Silencing && !m.Cleared && !v.phone.open && !v.phone.bound {
+		w.step(s, i, input{kind: ordered, command: takeover.Clear}, move{what: toldClear})
 	}
 }
 

@@ -58,6 +58,19 @@ var sentences = [...]string{
 	registerWiped:     "the witness loses its memory",
 	rowWritten:        "the %[1]s writes a row",
 	rowMirrored:       "a row reaches the %[1]s",
+	toldMove:          "the operator has the duty of the %[1]s move, and the copy follow",
+	toldStay:          "the operator has the duty stay at the %[1]s",
+	toldClear:         "the operator has seen at the PBX that the binding of the %[1]s is gone",
+	toldRenew:         "the operator has a newer copy made at the %[1]s",
+	toldTake:          "the operator, who knows that the %[2]s is off, has the %[1]s take the duty",
+	toldRelieve:       "the operator has the %[1]s take the duty if the PBX shows the binding of the %[2]s gone",
+	telephoneOpens:    "the %[1]s opens its telephone",
+	telephoneCloses:   "the %[1]s closes its telephone",
+	userBound:         "the %[1]s is bound at the PBX",
+	userGivenBack:     "the %[1]s gives its binding back",
+	bindingLapses:     "the binding of the %[1]s lapses",
+	cutFromPBX:        "the %[1]s is cut off from the PBX, which forgets it",
+	learnsOfTelephone: "the %[1]s learns of its telephone",
 }
 
 // page tells how a state comes about, a line a move.

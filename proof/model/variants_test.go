@@ -161,7 +161,7 @@ func anyCarried(m *takeover.Machine, e *takeover.Event) {
 }
 
 func TestEachRuleTakenOutBreaksAPromise(t *testing.T) {
-	for _, v := range slices.Concat(without, withoutWitness) {
+	for _, v := range slices.Concat(without, withoutWitness, withoutBackup) {
 		t.Run(v.Name, func(t *testing.T) {
 			r := Explore(Options{Site: v.site, Bounds: v.bounds, Variant: v.Variant, InSync: true, Liveness: v.breaks == ""})
 			page, broken := r.Page, r.Broken

@@ -32,8 +32,13 @@ func (w *walk) perform(s *state, i int, j work) bool {
 			o.log = v.log
 		}
 		v.postgres, v.store, v.lone, v.reported = down, false, false, 0
-	case rejoin:
+	case rejoin, renew:
 		return w.copy(s, i)
+	case rest:
+		if v.postgres == down {
+			return false
+		}
+		v.postgres = isolated
 	case follow:
 		if v.postgres != isolated {
 			return false
@@ -102,7 +107,7 @@ func (w *walk) interrupted(s state, i int) []state {
 		half.servers[i].disk = unusable
 		all = append(all, half)
 		fallthrough
-	case create, promote:
+	case create, promote, renew:
 		if done := s; w.perform(&done, i, j) {
 			all = append(all, done)
 		}

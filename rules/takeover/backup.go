@@ -101,7 +101,7 @@ func (m *Machine) endMove() []Action {
 // waits no more. One with the vote gives it back first.
 func (m *Machine) needsRest() bool {
 	receives := m.Phase == Following || m.DB.Streaming
-	return m.backsUp() && !m.moving() && !m.Owns() && !m.Holds() && m.Job == NoJob && m.DB.Up && receives
+	return m.backsUp() && !m.moving() && !m.Owns() && !m.Holds() && m.DB.Up && receives && m.retryable(JobRest)
 }
 
 func (m *Machine) restCopy() []Action {
@@ -205,6 +205,7 @@ func (m *Machine) dutyConfirmed() bool {
 }
 
 func (m *Machine) confirmDuty() []Action {
-	m.Order, m.Confirmed, m.WasBound = "", true, false
+	m.Displaces = m.Order == Take
+	m.Order, m.Confirmed = "", true
 	return say(m)
 }

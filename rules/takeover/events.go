@@ -12,6 +12,7 @@ type Event struct {
 	Now       time.Duration `json:"now"`
 	Boot      *Boot         `json:"boot,omitempty"`
 	Peer      *Status       `json:"peer,omitempty"`
+	Unasked   bool          `json:"unasked,omitempty"` // of Peer: it is no answer to a question of ours, and may be old
 	Database  *Database     `json:"database,omitempty"`
 	Mirror    *Mirror       `json:"mirror,omitempty"`
 	Overflow  *Overflow     `json:"overflow,omitempty"`

@@ -105,7 +105,20 @@ func (m *Machine) unbound() bool {
 // mayForce: the other is off, says an operator, or its registration has been seen gone.
 func (m *Machine) mayForce() bool { return m.canForce(Take) || m.unbound() }
 
-// Yields says that this server binds the reception at level backup only where the PBX shows nobody else's
-// binding beside it: it lost its own while it heard no peer, which an operator may have given the duty
-// since. Who has just got the duty finds the binding of the one before, and does not wait for its end.
-func (m *Machine) Yields() bool { return m.backsUp() && m.WasBound }
+// MayDisplace says that this server may bind the reception although the PBX shows another's binding and not
+// its own; heard: the other was heard this moment. At level backup one that is on duty may have been
+// relieved without knowing it, and one that relieved the other by what the PBX showed may find it alive: it
+// displaces nobody but a server that is off, on an operator's word, or whose telephone is closed and stays so.
+func (m *Machine) MayDisplace(heard bool) bool {
+	if m.backsUp() {
+		return m.Displaces || heard && m.Other.Mute && m.Other.Line.Closed
+	}
+	return m.Vote || heard
+}
+
+// unproven: it went on with a duty that it remembers, and waits for its peer to confirm it. What the peer
+// says by itself may be from before an operator gave it the duty: only an answer to a question proves
+// something, or a later term.
+func (m *Machine) unproven(said Status, unasked bool) bool {
+	return unasked && m.unconfirmed() && said.Term <= m.Term
+}

@@ -100,29 +100,67 @@ func TestAMainThatIsHeardAgainIsNotRelieved(t *testing.T) {
 	}
 }
 
-// At level backup a server that had the reception, and hears nobody, does not take it from another whom
-// the PBX shows; one that has just got the duty does, for that is the one before.
-func TestWhoYieldsTheReception(t *testing.T) {
+// At level backup nobody takes the reception from a server that the PBX shows, unless that is off, on an
+// operator's word, or has closed its telephone.
+func TestWhoMayTakeTheReceptionFromAnother(t *testing.T) {
 	m := New(Settings{Seat: releve.Main, Level: releve.Backup})
-	m.Durable, m.Known, m.Phase, m.Confirmed = Found("D"), true, Serving, true
+	m.Durable, m.Known, m.Phase, m.Order = Found("D"), true, Unconfirmed, Take
 	m.Level, m.Promotion.Done = releve.Backup, true
-	bound := func(is bool) { m.Step(Event{Now: m.Now + time.Second, Reception: &is}) }
-	if m.Yields() {
-		t.Error("one that was never bound")
+	may := func(when string, unheard, heard bool) {
+		t.Helper()
+		if m.MayDisplace(false) != unheard || m.MayDisplace(true) != heard {
+			t.Errorf("%s: %v, and of one that is heard %v", when, m.MayDisplace(false), m.MayDisplace(true))
+		}
 	}
-	bound(true)
-	bound(false)
-	if !m.Yields() {
-		t.Error("one that lost it")
+	may("one that remembers a duty", false, false)
+	m.Step(Event{Now: time.Hour})
+	if !m.Confirmed {
+		t.Errorf("an operator's word does not give the duty: %+v", m.Order)
 	}
-	m.Phase, m.Confirmed, m.Order, m.Job = Unconfirmed, false, Take, NoJob
-	m.Step(Event{Now: m.Now + time.Second})
-	if !m.Confirmed || m.Yields() {
-		t.Errorf("one to whom an operator gave the duty: confirmed %v, yields %v", m.Confirmed, m.Yields())
-	}
-	bound(true)
+	may("one to whom an operator gave the duty", true, true)
+	bound := true
+	m.Step(Event{Now: time.Hour, Reception: &bound})
+	may("one that was bound since", false, false)
+	m.Other.Line.Closed = true
+	may("the other's telephone is about to be opened", false, false)
+	m.Other.Mute = true
+	may("the other's telephone is closed", false, true)
 	m.Level = releve.HighAvailability
-	if m.Yields() {
-		t.Error("at another level")
+	may("at another level, with the vote", true, true)
+}
+
+// A server of level backup that remembers a duty is confirmed by what its peer answers, and not by what that
+// said by itself, which may be from before an operator gave the peer the duty.
+func TestARememberedDutyIsConfirmedByAnAnswer(t *testing.T) {
+	for unasked, confirmed := range map[bool]bool{true: false, false: true} {
+		m := New(Settings{Seat: releve.Main, Level: releve.Backup})
+		m.Durable, m.Known, m.Phase = Found("D"), true, Unconfirmed
+		m.Level, m.Promotion.Done = releve.Backup, true
+		word := Status{Seat: releve.Secondary, Known: true, Term: m.Term, Owner: releve.Main, Level: releve.Backup, Mute: true,
+			Line: Line{Closed: true}, Phase: Isolated}
+		m.Step(Event{Now: time.Hour, Peer: &word, Unasked: unasked})
+		if m.Confirmed != confirmed {
+			t.Errorf("a word that came by itself (%v) confirms it: %v", unasked, m.Confirmed)
+		}
+		word.Term, word.Owner = m.Term+1, releve.Secondary
+		if m.Step(Event{Now: time.Hour, Peer: &word, Unasked: unasked}); m.Phase != Deposed {
+			t.Errorf("a later term is passed over: %s", m.Phase)
+		}
+	}
+}
+
+// An order that rests on the other's being off, and waits for a job, is void once the other is heard.
+func TestAnOrderThatWaitsIsVoidOnceTheOtherIsHeard(t *testing.T) {
+	m := New(Settings{Seat: releve.Secondary, Level: releve.Backup})
+	m.Durable, m.Known, m.Phase = Durable{Seat: releve.Secondary, Term: 1, Owner: releve.Main, DataID: "S", Level: releve.Backup}, true, Isolated
+	m.Job = JobStart
+	m.Step(Event{Now: time.Hour, Command: Take})
+	if m.Order != Take {
+		t.Fatalf("it does not wait: %q", m.Order)
+	}
+	m.Step(Event{Now: time.Hour + time.Second, Peer: &Status{Seat: releve.Main, Known: true, Term: 1, Owner: releve.Main}})
+	m.Step(Event{Now: time.Hour + time.Minute, Done: &Done{Job: JobStart, Database: &Database{Up: true, InRecovery: true}}})
+	if m.Order != "" || m.Owns() {
+		t.Errorf("order %q, owner %s", m.Order, m.Owner)
 	}
 }

@@ -75,6 +75,6 @@ func (m *Machine) mayChangeLevel() bool { return m.canChangeLevel() && m.Alone()
 func (m *Machine) changeLevel() []Action {
 	want, _ := m.wantedLevel()
 	actions := saving(func(d Durable) (Durable, error) { return d.ChooseLevel(want) })(m)
-	m.Order, m.Confirmed, m.WasBound = "", !m.Witnessed(), want == releve.Backup && m.Reception
+	m.Order, m.Confirmed = "", !m.Witnessed()
 	return actions
 }

@@ -167,6 +167,7 @@ func (m *Machine) observe(e Event) {
 			m.Durable = e.Boot.Durable
 		}
 		m.FormerStandby = e.Boot.Known && m.Owns()
+	case e.Peer != nil && m.unproven(*e.Peer, e.Unasked):
 	case e.Peer != nil:
 		m.observeOther(*e.Peer)
 	case e.Database != nil:
@@ -194,7 +195,7 @@ func (m *Machine) observe(e Event) {
 		m.observeSleep()
 	case e.Reception != nil:
 		m.Reception, m.ReceptionAt = *e.Reception, e.Now
-		m.WasBound = m.backsUp() && (m.WasBound || m.Reception)
+		m.Displaces = m.Displaces && !m.Reception
 		m.FormerStandby = m.FormerStandby && !m.Reception
 	case e.Calls != nil:
 		m.observeVoice(*e.Calls)

@@ -130,8 +130,8 @@ type backupState struct {
 	LeftAt  time.Duration `json:"LeftAt,omitempty"`  // when the telephone began to be closed
 	LetGo   bool          `json:"LetGo,omitempty"`   // … and the calls that held it open were ended
 	Cleared bool          `json:"Cleared,omitempty"` // … and an operator saw that our binding is gone
-	// WasBound: the PBX has granted us the reception since the duty was confirmed.
-	WasBound bool               `json:"WasBound,omitempty"`
-	Look     Look               `json:"Look,omitzero"`    // what the PBX shows of the other's binding
-	CopyOf   releve.PromotionID `json:"CopyOf,omitempty"` // what the copy that is being made descends from
+	// Displaces: we got the duty on an operator's word that the other is off, and were not bound since.
+	Displaces bool               `json:"Displaces,omitempty"`
+	Look      Look               `json:"Look,omitzero"`    // what the PBX shows of the other's binding
+	CopyOf    releve.PromotionID `json:"CopyOf,omitempty"` // what the copy that is being made descends from
 }

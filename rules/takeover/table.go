@@ -311,7 +311,8 @@ func (m *Machine) fence() []Action {
 func (m *Machine) loseDuty() {
 	m.Job, m.Failed, m.Gate, m.Lone, m.Unsafe = NoJob, NoJob, false, false, false
 	m.Suspended, m.WithoutDuty, m.KeepStandby, m.FormerStandby = false, false, false, false
-	m.Moves, m.WasBound = false, false
+	m.Moves, m.Displaces = false, false
+	m.Line = Line{} // what was seen of the telephone was before it is to be closed
 	m.DB, m.Confirmed, m.Regained = Database{}, false, 0
 }
 
@@ -840,7 +841,7 @@ func (m *Machine) become(d Durable, err error) []Action {
 		return m.halt()
 	}
 	took := m.Waiters > 0
-	m.Durable, m.KeepStandby, m.WasBound = d, true, false
+	m.Durable, m.KeepStandby = d, true
 	m.Confirmed = m.Confirmed || m.backsUp()
 	m.Gate, m.WithoutDuty, m.Waiters = false, false, 0
 	return append(m.save(), Action{Kind: Answer, Took: took})
@@ -1009,6 +1010,7 @@ func (m *Machine) takeDutyAgain() []Action {
 
 // openAnyway opens the term after all that this server has heard of.
 func (m *Machine) openAnyway() (Durable, error) {
+	m.Displaces = m.backsUp() && m.Order == Take
 	m.Order, m.Confirmed = "", true
 	after := max(m.Term, m.Other.Term)
 	if m.Witnessed() {
@@ -1020,7 +1022,11 @@ func (m *Machine) openAnyway() (Durable, error) {
 // orderVain: an order that cannot be carried out now is forgotten. Kept, it would be
 // carried out on a later day, when nobody means it any more.
 func (m *Machine) orderVain() bool {
-	if m.Job != NoJob {
+	forced := m.Order == Take || m.Order == Relieve || m.Order == Solo
+	switch {
+	case forced && m.otherHeard():
+		return true // also of one that waits for a job: whoever was heard meanwhile is not off
+	case m.Job != NoJob:
 		return false
 	}
 	switch m.Order {

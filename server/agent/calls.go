@@ -82,15 +82,14 @@ func (a *Agent) decide(call releve.CallID, d releve.Decision) {
 
 // MayRegister says whether this server may bind the reception user now. Before
 // each refresh it must know that it is still on duty: it holds the vote, or has
-// heard the other, or the PBX still shows its own binding, or none at all. At level backup, where
-// the vote is no proof of that, it is one of the latter (B3).
+// heard the other, or the PBX still shows its own binding, or none at all.
 func (f *Front) MayRegister(own, anyBinding bool) bool {
 	s := f.snapshot.Load()
 	if f.Now()-s.Now > asleep || !s.Users().Reception {
 		return false
 	}
 	heard := s.OtherAt > 0 && f.Now()-s.OtherAt < asleep
-	return s.Vote && !s.Yields() || heard || own || !anyBinding
+	return own || !anyBinding || s.MayDisplace(heard)
 }
 
 // MayStandBy says whether this server may bind the standby user now. What an earlier life

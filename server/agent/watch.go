@@ -142,7 +142,7 @@ func (a *Agent) Heard(ctx context.Context, m Message) Message {
 func (a *Agent) hear(ctx context.Context, m Message, asked time.Duration) {
 	a.board.hear(m)
 	a.compare(m.Server.Version)
-	a.report(ctx, report{Event: takeover.Event{Peer: &m.Status}, asked: asked, life: m.Life, told: m.Told})
+	a.report(ctx, report{Event: takeover.Event{Peer: &m.Status, Unasked: asked == 0}, asked: asked, life: m.Life, told: m.Told})
 }
 
 // heard is up to where the other was heard.
