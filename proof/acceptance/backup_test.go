@@ -269,14 +269,7 @@ func mainWithoutPeer(t *testing.T, s *site) {
 // same time: all of the one's comes before all of the other's.
 func (s *site) checkOneAtATime(t *testing.T, since time.Time) {
 	t.Helper()
-	said := s.heard.toPBX(since, time.Now())
-	changes := 0
-	for i := 1; i < len(said); i++ {
-		if said[i].from != said[i-1].from {
-			changes++
-		}
-	}
-	if len(said) == 0 || changes != 1 {
+	if said, changes := s.heard.turns(since); len(said) == 0 || changes != 1 {
 		t.Errorf("of %d packets to the PBX, the sender changed %d times: %v", len(said), changes, said[:min(len(said), 20)])
 	}
 }

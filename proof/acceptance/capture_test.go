@@ -84,6 +84,17 @@ func (w *wireTap) toPBX(since, until time.Time) (all []packet) {
 	return all
 }
 
+// turns is what both servers sent to the PBX since a moment, and how often the sender changed.
+func (w *wireTap) turns(since time.Time) (said []packet, changes int) {
+	said = w.toPBX(since, time.Now())
+	for i := 1; i < len(said); i++ {
+		if said[i].from != said[i-1].from {
+			changes++
+		}
+	}
+	return said, changes
+}
+
 // checkSilent checks that a server sent the PBX nothing, and that the capture hears at all.
 func (w *wireTap) checkSilent(t *testing.T, quiet *server, since, until time.Time) {
 	t.Helper()
