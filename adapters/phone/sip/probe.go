@@ -247,13 +247,8 @@ func reason(ctx context.Context, err error) error {
 
 // final reads a datagram as the final response to the request of that branch.
 func final(data []byte, want string) *Response {
-	s := screen(data)
-	if s.clean == nil {
-		return nil
-	}
-	msg, err := parser.ParseSIP(s.clean)
-	res, ok := msg.(*Response)
-	if err != nil || !ok || res.IsProvisional() || res.Via().Params.GetOr("branch", "") != want {
+	res := screen(data).response
+	if res == nil || res.IsProvisional() || res.Via().Params.GetOr("branch", "") != want {
 		return nil
 	}
 	return res

@@ -69,9 +69,6 @@ func isRefusal(res *Response) bool {
 // astray takes the responses that belong to no transaction of the library's.
 func (e *Endpoint) astray(res *Response) {
 	defer e.survive("response")
-	if e.probes.answered(res) {
-		return
-	}
 	if ack := e.refused.find(res); ack != nil {
 		_ = e.Send(ack) // as unreliable as UDP itself: the refusal comes again
 		return

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -28,12 +29,13 @@ const (
 // screened is what came of a datagram: a request, or a response for the library to read;
 // or code is the answer to give; or none of them, and it is dropped.
 type screened struct {
-	request *Request
-	top     hop    // of its topmost Via
-	clean   []byte // a response
-	code    int
-	why     string
-	lines   []field // as they came, unfolded
+	request  *Request
+	top      hop // of its topmost Via
+	response *Response
+	clean    []byte // its text, for the library
+	code     int
+	why      string
+	lines    []field // as they came, unfolded
 }
 
 // field is one header line, unfolded, under its long name in lower case.
@@ -98,10 +100,11 @@ func screenResponse(start string, lines []field, body []byte) screened {
 		return refuse(400, err.Error())
 	}
 	text := compose(start, lines, body)
-	if err := parses(text); err != nil {
+	response, err := parse(text)
+	if err != nil {
 		return refuse(400, err.Error())
 	}
-	return screened{clean: text}
+	return screened{response: response, clean: text}
 }
 
 func screenRequest(start string, lines []field, body []byte) screened {
@@ -378,20 +381,20 @@ func readVia(_ []byte, text string) (gosip.Header, error) {
 	}, err
 }
 
-// parses tries the library on a message, so that what it refuses, or dies of, is
-// found where it can still be answered.
-func parses(message []byte) (err error) {
+// parse tries the library on a response, so that what it refuses, or dies of, is found here.
+func parse(message []byte) (res *Response, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("the parser panics: %v", p)
+			res, err = nil, fmt.Errorf("the parser panics: %v", p)
 		}
 	}()
 	msg, err := parser.ParseSIP(message)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if msg.Via() == nil || msg.CallID() == nil || msg.CSeq() == nil {
-		return fmt.Errorf("a mandatory header is empty")
+	res, ok := msg.(*Response)
+	if !ok || res.Via() == nil || res.CallID() == nil || res.CSeq() == nil {
+		return nil, errors.New("a mandatory header is empty")
 	}
-	return nil
+	return res, nil
 }
