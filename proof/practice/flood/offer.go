@@ -1,6 +1,7 @@
 package flood
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -145,7 +146,7 @@ func (f *flood) listen() error {
 		var out []ipv4.Message
 		f.mu.Lock()
 		for _, m := range in[:n] {
-			if r, ok := read(m.Buffers[0][:m.N]); ok && r.call < len(f.calls) {
+			if r, ok := f.words.read(m.Buffers[0][:m.N]); ok && r.call < len(f.calls) {
 				out = append(out, f.hear(r, stamped(m.OOB[:m.NN]))...)
 			}
 		}
@@ -182,18 +183,15 @@ func (f *flood) hear(r response, at time.Time) (out []ipv4.Message) {
 	}
 	ack := of(f.words.ack, r.call, c.tag)
 	if r.code >= 300 { // of the same transaction (RFC 3261 §17.1.1.3)
-		ack = bytesOfRefusal(ack)
+		ack = f.words.ofRefusal(ack)
 	}
 	return []ipv4.Message{f.message(ack)}
 }
 
-// bytesOfRefusal makes an ACK one of the INVITE's own transaction.
-func bytesOfRefusal(ack []byte) []byte {
-	for i := range len(ack) - len(branch) {
-		if string(ack[i:i+len(branch)]) == branch {
-			ack[i+len(branch)] = 'i'
-			break
-		}
+// ofRefusal makes an ACK one of the INVITE's own transaction.
+func (w words) ofRefusal(ack []byte) []byte {
+	if i := bytes.Index(ack, w.branch); i >= 0 {
+		ack[i+len(w.branch)] = 'i'
 	}
 	return ack
 }
