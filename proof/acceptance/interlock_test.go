@@ -139,6 +139,8 @@ func (s *site) watchInterlock(t *testing.T) (end func()) {
 // brought to its end. It returns who has the duty then.
 func crashWhileBothAreWell(t *testing.T, s *site, c crash, from *server) *server {
 	to, victim, asked := s.other(from), s.role(c.whose, from), s.role(c.asked, from)
+	callers := s.callIn(t, listeners(3)) // whoever is on a call holds the telephone open, and the next step waits for it
+	callers.waitGreeted(t, 3, time.Time{})
 	began, term := time.Now(), from.mustView(t).Term
 	ended := make(chan result, 1)
 	go func() { ended <- asked.run("switchover") }()
@@ -148,6 +150,7 @@ func crashWhileBothAreWell(t *testing.T, s *site, c crash, from *server) *server
 	victim.start(t)
 	s.settle(t, from, to)
 	r := <-ended
+	callers.finish(t)
 	s.checkAlternation(t, began, int(to.mustView(t).Term-term))
 	t.Logf("the command ended with %d", r.code)
 	return to
