@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,7 @@ func TestAPairIsUpgradedUnderCalls(t *testing.T) {
 	t.Cleanup(s.close)
 	s.main.program, s.secondary.program = before, before
 	s.forgetTables(t, "drill", "copy")
+	s.forgetKey(t, "type") // of the PBX
 	s.startBoth(t)
 	s.waitNormal(t)
 	load := s.callIn(t, callsToPhone(0, 5))
@@ -105,6 +107,24 @@ func TestAPairIsUpgradedUnderCalls(t *testing.T) {
 	calls := load.finish(t)
 	checkServed(t, calls)
 	s.checkKept(t, calls)
+}
+
+// forgetKey takes the one line that sets a key out of both files.
+func (s *site) forgetKey(t *testing.T, key string) {
+	t.Helper()
+	line := regexp.MustCompile(`(?m)^` + key + ` = .*\n`)
+	for _, server := range []*server{s.main, s.secondary} {
+		text, err := os.ReadFile(server.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(line.FindAll(text, -1)); n != 1 {
+			t.Fatalf("%s sets %s %d times", server.file, key, n)
+		}
+		if err := os.WriteFile(server.file, line.ReplaceAll(text, nil), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // forgetTables takes what the version before did not know out of both files: it would refuse them.
