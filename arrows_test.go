@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -233,4 +234,29 @@ func lastName(e ast.Expr) string {
 		return e.Sel.Name
 	}
 	return ""
+}
+
+// mostAssembly is how many lines the assembly of a server may have: who reads it reads the story of a
+// server, and what decides or translates stands in the room whose it is.
+const mostAssembly = 900
+
+func TestTheAssemblyIsShort(t *testing.T) {
+	files, err := filepath.Glob("app/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines += strings.Count(string(text), "\n")
+	}
+	if lines > mostAssembly || lines == 0 {
+		t.Errorf("app has %d lines, and may have %d", lines, mostAssembly)
+	}
 }

@@ -74,7 +74,7 @@ type App struct {
 	peer      *peer.Peer
 	editions  wire.Editions
 	telephony telephony
-	witness   *witness.Client   // nil where the site has none
+	witness   agent.Arbiter     // nil where the site has none
 	shown     []rotation.Shower // who else shows this server's certificates
 	agent     *agent.Agent
 	salvager  *salvage.Salvager
@@ -189,19 +189,19 @@ func (a *App) openPeer() (err error) {
 }
 
 // openWitness is the way to the witness. It connects when it is first asked.
-func (a *App) openWitness() (err error) {
+func (a *App) openWitness() error {
 	c := a.config
 	if c.Witness.Address == "" {
 		return nil
 	}
 	at, from := c.Witness.At()
-	a.witness, err = witness.NewClient(witness.Options{
+	client, err := witness.NewClient(witness.Options{
 		Address: at, From: from, Site: c.Site.ID, CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
 	})
 	if err != nil {
 		return missing(err)
 	}
-	a.shown, a.closers = []rotation.Shower{a.witness}, append(a.closers, a.witness.Close)
+	a.witness, a.shown, a.closers = client, []rotation.Shower{client}, append(a.closers, client.Close)
 	return nil
 }
 
@@ -229,12 +229,9 @@ func (a *App) makeAgent(found bool) {
 		},
 		Found: found, Journal: a.journal, Database: own, Ward: own, Store: a.records,
 		Link:      wire.Other{Link: a.peer, Editions: &a.editions, Ended: peer.NewAcquaintance(a.front.Explain).Note},
-		Telephone: telephone, Voice: voice, Spool: a.spool,
+		Telephone: telephone, Voice: voice, Spool: a.spool, Arbiter: a.witness,
 		Vouch: func(level releve.Level, name string) error { return a.licences.Vouch(level, name) }, // made later
 		Past:  filepath.Join(c.Site.Data, "procedures.json"),
-	}
-	if a.witness != nil {
-		o.Arbiter = a.witness
 	}
 	a.agent = agent.New(a.front, o)
 }

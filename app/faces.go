@@ -16,7 +16,8 @@ import (
 func (a *App) openConsole() (err error) {
 	c := a.config.Console
 	a.console, err = console.New(console.Options{
-		Site: faces{a.agent, a}, Guide: guide.Courier{Site: a.config.Site.ID, Server: a.agent, Seal: a.peer}, Salvage: a.salvager, Mirror: a.prover, Telephone: a.telephony, Alarms: a.alarms, Licences: a.licences, Drills: a.drills,
+		Site: faces{a.agent, a}, Guide: guide.Courier{Site: a.config.Site.ID, Server: a.agent, Seal: a.peer}, Salvage: a.salvager,
+		Mirror: a.prover, Telephone: a.telephony, Alarms: a.alarms, Licences: a.licences, Drills: a.drills,
 		Listen: c.Listen, Names: c.Names, OtherConsole: c.Other, Socket: a.config.Socket(), Log: a.log,
 	})
 	if err != nil {
@@ -43,11 +44,5 @@ func (f faces) Stored(ctx context.Context) <-chan []releve.Fact { return f.app.l
 
 // Diary are the decisions between two times, newest last.
 func (f faces) Diary(ctx context.Context, from, to time.Time, limit int) ([]releve.Entry, error) {
-	if err := f.app.diary.Flush(ctx); err != nil {
-		return nil, err
-	}
-	return f.app.diary.Read(from, to, limit)
+	return f.app.diary.Now(ctx, from, to, limit)
 }
-
-// Arbiter is by what this server decides.
-func (f faces) Arbiter() view.Arbiter { return f.ArbiterNow() }

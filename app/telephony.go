@@ -106,10 +106,9 @@ func (s *switchboard) open() (telephone.Line, error) {
 func (s *switchboard) askPBX(ctx context.Context) (takeover.Shown, error) {
 	c := s.config
 	reception, _ := s.accounts()
-	bindings, err := phone.AskBindings(ctx, phone.Options{
+	return phone.AskBindings(ctx, phone.Options{
 		Listen: config.Address(c.SIP.Listen), PBX: config.Address(c.PBX.Address), Domain: c.PBX.Domain, Log: s.log,
 	}, reception)
-	return phone.OfOthers(bindings), err
 }
 
 // join gives a telephone its users, and the ways on which it asks and is asked.
@@ -197,7 +196,8 @@ func (s *switchboard) serve(prompts phone.Prompts) {
 	hold := string(s.config.Attendant.Language) + "/transfer"
 	s.called = phone.Handler{
 		Full: func(o phone.Opening) int {
-			return s.calls.Full(calls.Opening{User: o.User, Test: o.Test, Waited: o.Waited, Late: o.Late, Present: o.Present, Unacknowledged: o.Unacknowledged})
+			return s.calls.Full(calls.Opening{
+				User: o.User, Test: o.Test, Waited: o.Waited, Late: o.Late, Present: o.Present, Unacknowledged: o.Unacknowledged})
 		},
 		Invite: func(in *phone.Incoming) { s.calls.Offered(incoming{in, prompts, hold}) },
 		Unfit: func(u phone.Unfit) {

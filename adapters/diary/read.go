@@ -2,6 +2,7 @@ package diary
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,14 @@ import (
 	"strconv"
 	"time"
 )
+
+// Now is Read, with all that was written until now.
+func (d *Diary) Now(ctx context.Context, from, to time.Time, limit int) ([]releve.Entry, error) {
+	if err := d.Flush(ctx); err != nil {
+		return nil, err
+	}
+	return d.Read(from, to, limit)
+}
 
 // Read returns the last limit entries whose time lies in [from, to], newest
 // last. A zero time is no bound.

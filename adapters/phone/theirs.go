@@ -8,20 +8,21 @@ import (
 	"releve/rules/takeover"
 )
 
-// AskBindings asks the PBX once for all contacts of a user, for a server whose telephone is closed (SPEC
+// AskBindings asks the PBX once who has a user, for a server whose telephone is closed (SPEC
 // B3). Its address of SIP is bound for that one question, for many PBXs answer no other; what else comes
 // there meanwhile is left without an answer, as it is while nothing is bound.
-func AskBindings(ctx context.Context, o Options, a Account) ([]Binding, error) {
+func AskBindings(ctx context.Context, o Options, a Account) (takeover.Shown, error) {
 	endpoint, err := sip.Listen(sip.Options{
 		Listen: o.Listen, Log: o.Log, Sources: o.sources(nil), Handle: func(*sip.Request, *sip.Transaction) {},
 		OnPanic: func(string) {}, Stray: func(*sip.Response) {},
 	})
 	if err != nil {
-		return nil, err
+		return takeover.Shown{}, err
 	}
 	defer endpoint.Close()
 	endpoint.Serve()
-	return register.NewClient(endpoint, o.PBX, o.Domain).Bindings(ctx, a)
+	all, err := register.NewClient(endpoint, o.PBX, o.Domain).Bindings(ctx, a)
+	return OfOthers(all), err
 }
 
 // OfOthers is what a list of bindings says of servers other than this one.

@@ -14,7 +14,7 @@ import (
 	"releve/screen/view"
 )
 
-var everyCrash = flag.Bool("every-crash", false, "TestTheInterlockUnderCrash runs its whole table, six minutes, and not the cases of each day")
+var everyCrash = flag.Bool("every-crash", false, "TestTheInterlockUnderCrash runs its whole table, some nine minutes, and not the cases of each day")
 
 // crash is a server that is killed while the duty of level backup moves.
 type crash struct {

@@ -66,8 +66,8 @@ func theirLoss(last Message, at time.Time, heard bool) procedure.Loss {
 	return loss
 }
 
-// ArbiterNow is by what this server decides, and what its witness last said.
-func (a *Agent) ArbiterNow() view.Arbiter {
+// Arbiter is by what this server decides, and what its witness last said.
+func (a *Agent) Arbiter() view.Arbiter {
 	m := a.Machine()
 	now := view.Arbiter{Arbiter: arbiterOf(m), Incarnation: m.Incarnation}
 	if a.parts.Arbiter == nil {

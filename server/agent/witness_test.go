@@ -72,8 +72,8 @@ func TestWithoutItsWitnessTheSiteWaits(t *testing.T) {
 		s.Until("the screen says so", 5*time.Second, func() bool {
 			return s.Main().Agent().View().Why.Code == "why-witness-silent"
 		})
-		if why, ok := releve.Inner(s.Main().Agent().ArbiterNow().Witness.Why); !ok || why.Code != "cause-late" {
-			t.Errorf("of its witness it shows %+v", s.Main().Agent().ArbiterNow().Witness)
+		if why, ok := releve.Inner(s.Main().Agent().Arbiter().Witness.Why); !ok || why.Code != "cause-late" {
+			t.Errorf("of its witness it shows %+v", s.Main().Agent().Arbiter().Witness)
 		}
 		if !s.Main().Commit() {
 			t.Error("in sync, the main needs no witness to acknowledge")
