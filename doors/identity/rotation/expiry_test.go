@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,14 +94,18 @@ func TestTheCertificatesThatAServerIsStartedWith(t *testing.T) {
 // Once others are in the files' place, what was said is over within the hour.
 func TestANewCertificateEndsWhatWasSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		held := []identity.Lasting{{Name: "main", Until: time.Now().Add(10 * 24 * time.Hour)}}
+		var held atomic.Value
+		lasts := func(days int) {
+			held.Store([]identity.Lasting{{Name: "main", Until: time.Now().Add(time.Duration(days) * 24 * time.Hour)}})
+		}
+		lasts(10)
 		ctx, cancel := context.WithCancel(t.Context())
 		var said []string
-		go noticeCertificates(ctx, func() ([]identity.Lasting, error) { return slices.Clone(held), nil }, func(what releve.Sentence) {
+		go noticeCertificates(ctx, func() ([]identity.Lasting, error) { return held.Load().([]identity.Lasting), nil }, func(what releve.Sentence) {
 			said = append(said, string(alarm.Of(releve.Main, what).Effect)+" "+alarm.Of(releve.Main, what).Key.String())
 		})
 		time.Sleep(2 * time.Hour)
-		held = []identity.Lasting{{Name: "main", Until: time.Now().Add(1000 * 24 * time.Hour)}}
+		lasts(1000)
 		time.Sleep(2 * time.Hour)
 		cancel()
 		synctest.Wait()
