@@ -74,7 +74,10 @@ func (p page) options(flags *pflag.FlagSet) string {
 				short = "-" + f.Shorthand + ", "
 			}
 			value, usage := pflag.UnquoteUsage(f)
-			if f.DefValue != "" && f.DefValue != "false" {
+			if f.Value.Type() == "bool" {
+				value, usage = "", f.Usage // what it has in backquotes is no value
+			}
+			if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" {
 				usage += " (" + p.heading("default") + " " + f.DefValue + ")"
 			}
 			fmt.Fprintf(table, "  %s%s\t%s\n", short, strings.TrimSpace("--"+f.Name+" "+value), usage)

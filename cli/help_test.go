@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -35,7 +36,11 @@ func TestEveryCommandIsExplainedInBothLanguages(t *testing.T) {
 			if c.Short == "" || c.Long == "" || c.Example == "" {
 				t.Errorf("%s: %s has no help, or no example", language, c.CommandPath())
 			}
+			shown := page{nil, language}.options(c.Flags())
 			c.Flags().VisitAll(func(f *pflag.Flag) {
+				if f.Value.Type() == "bool" && !regexp.MustCompile(`(?m)^ +(-., )?--`+f.Name+`  `).MatchString(shown) {
+					t.Errorf("%s: %s --%s is shown with a value:\n%s", language, c.CommandPath(), f.Name, shown)
+				}
 				value, _ := pflag.UnquoteUsage(f)
 				if f.Usage == "" || f.Value.Type() != "bool" && !strings.Contains(f.Usage, "`"+value+"`") {
 					t.Errorf("%s: %s --%s does not say what it takes: %q", language, c.CommandPath(), f.Name, f.Usage)
