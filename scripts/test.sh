@@ -38,8 +38,9 @@ joined() {
 echo "== go vet"
 go vet ./... || failed=1
 echo "== rooms"
+# One room more at a time than a small machine has processors: two wait for their PostgreSQL.
 # shellcheck disable=SC2086 # one word a package
-tests rooms standard-quiet -race -timeout 25m "$@" $rooms || failed=1
+tests rooms standard-quiet -race -p "$(($(nproc) + 1))" -timeout 25m "$@" $rooms || failed=1
 
 # The life of a pair, from its creation to its salvage, on each version that is accepted and can be had.
 pair='CreatedClusterIsOurs|KilledPostmaster|FollowsCommitByCommit|UnderLoadKeeps|ToldApartInRealWAL|KilledInsideAPromotion|CountedBeforeARewind'
