@@ -24,6 +24,16 @@ type Invite struct {
 	ReceivedAt time.Time
 }
 
+// Opening is a new call for which nothing was done yet, and what it comes upon at the telephone.
+type Opening struct {
+	User           string        // of its Request-URI
+	TestID         string        // its X-Releve-Test
+	Waited         time.Duration // to be looked at
+	Late           time.Duration // of the sound of the calls in progress
+	Present        int           // calls that were offered before, and are not over; some are still on their way
+	Unacknowledged int           // calls that are answered, and whose caller has not said yet that he heard
+}
+
 // Sound is what a call's description offers (RFC 3264).
 type Sound struct {
 	Codecs []string `json:"codecs,omitempty"` // of its audio, as the description names them

@@ -195,10 +195,7 @@ func (d duty) Verify(ctx context.Context, o calls.Offer) releve.Decision {
 func (s *switchboard) serve(prompts phone.Prompts) {
 	hold := string(s.config.Attendant.Language) + "/transfer"
 	s.called = phone.Handler{
-		Full: func(o phone.Opening) int {
-			return s.calls.Full(calls.Opening{
-				User: o.User, Test: o.Test, Waited: o.Waited, Late: o.Late, Present: o.Present, Unacknowledged: o.Unacknowledged})
-		},
+		Full:   s.calls.Full,
 		Invite: func(in *phone.Incoming) { s.calls.Offered(incoming{in, prompts, hold}) },
 		Unfit: func(u phone.Unfit) {
 			s.calls.Unacceptable(u.Invite, &calls.Unacceptable{Code: u.Code, Why: u.Why}, u.Answered)

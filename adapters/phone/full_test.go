@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"releve/adapters/phone"
+	"releve"
 )
 
 // A call that is turned away leaves nothing behind, and behaves as others that are refused: what comes
@@ -13,9 +13,9 @@ import (
 // each Via comes back.
 func TestTurnedAway(t *testing.T) {
 	peer := newPeer(t)
-	var seen atomic.Pointer[phone.Opening]
+	var seen atomic.Pointer[releve.Opening]
 	p, calls := newPhone(t, peer.addr, func(o *setup) {
-		o.Full = func(opening phone.Opening) int {
+		o.Full = func(opening releve.Opening) int {
 			seen.Store(&opening)
 			return 486
 		}
@@ -27,7 +27,7 @@ func TestTurnedAway(t *testing.T) {
 		!strings.Contains(first.header("Via"), "rport="+portOf(peer.addr)) {
 		t.Fatalf("it is answered with %s", first)
 	}
-	if o := seen.Load(); o.User != "reception" || o.Test != "signed" {
+	if o := seen.Load(); o.User != "reception" || o.TestID != "signed" {
 		t.Errorf("asked about %+v", o)
 	}
 	peer.send(p.Addr(), string(c.invite))
@@ -53,7 +53,7 @@ func TestWhoIsThereIsNotTurnedAway(t *testing.T) {
 	peer := newPeer(t)
 	var full atomic.Bool
 	p, calls := newPhone(t, peer.addr, func(o *setup) {
-		o.Full = func(phone.Opening) int {
+		o.Full = func(releve.Opening) int {
 			if full.Load() {
 				return 486
 			}
@@ -85,7 +85,7 @@ func TestWhoIsThereIsNotTurnedAway(t *testing.T) {
 // What is written in an odd way is read by the screen, which knows the rules, and so is what is bad.
 func TestTurningAwayIsForPlainCalls(t *testing.T) {
 	peer := newPeer(t)
-	p, calls := newPhone(t, peer.addr, func(o *setup) { o.Full = func(phone.Opening) int { return 486 } })
+	p, calls := newPhone(t, peer.addr, func(o *setup) { o.Full = func(releve.Opening) int { return 486 } })
 	for name, c := range map[string]struct {
 		with map[string]string
 		code int // 0: it is offered

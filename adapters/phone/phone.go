@@ -80,7 +80,7 @@ type Options struct {
 type Handler struct {
 	// Full is asked of each new call before anything is done for it, one after the other: it must not
 	// block. Other than 0, it is the code with which the call is turned away. Nil: 0.
-	Full func(Opening) int
+	Full func(releve.Opening) int
 	// Invite has each new call, in a goroutine of its own. 100 Trying has been
 	// sent, and never 180 or 183: those stop the overflow of several PBXs (H6). A
 	// call that it returns from without answer or refusal is refused with 500.
@@ -92,14 +92,6 @@ type Handler struct {
 	// back in X-Releve-Answer, with 200 or, not ok, 503; "" is 403, for a question that is
 	// not the other's. Nil: 503.
 	Check func(ctx context.Context, nonce string) (answer string, ok bool)
-}
-
-// Opening is a new call that nothing was done for yet, and what it comes upon.
-type Opening struct {
-	sip.Opening
-	Late           time.Duration // of the sound of the calls in progress
-	Present        int           // calls that were offered before, and are not over
-	Unacknowledged int           // calls that are answered, and whose caller has not said yet that he heard
 }
 
 // Phone is one telephone on one address.
@@ -168,14 +160,15 @@ func (p *Phone) Serve(h Handler) {
 }
 
 // full says with which code a new call is to be turned away.
-func (p *Phone) full(o sip.Opening) int {
+func (p *Phone) full(o releve.Opening) int {
 	if p.handler.Full == nil {
 		return 0
 	}
 	p.mu.Lock()
-	present := len(p.offers)
+	o.Present = len(p.offers)
 	p.mu.Unlock()
-	return p.handler.Full(Opening{Opening: o, Late: p.media.Late(), Present: present, Unacknowledged: int(p.unacknowledged.Load())})
+	o.Late, o.Unacknowledged = p.media.Late(), int(p.unacknowledged.Load())
+	return p.handler.Full(o)
 }
 
 // sources are the PBX and what is given beside it, and the other server for OPTIONS.

@@ -7,16 +7,6 @@ import (
 	"releve/rules/takeover"
 )
 
-// Opening is a new call for which nothing was done yet, and what it comes upon at the telephone.
-type Opening struct {
-	User           string        // of its Request-URI
-	Test           string        // its X-Releve-Test
-	Waited         time.Duration // to be looked at
-	Late           time.Duration // of the sound of the calls in progress
-	Present        int           // calls that were offered before, and are not over; some are still on their way here
-	Unacknowledged int           // calls that are answered, and whose caller has not said yet that he heard
-}
-
 // What a server that is offered crowds takes on at a time. Few of them are met on a busy day: a call is
 // decided in some milliseconds, and acknowledged as soon.
 const (
@@ -39,12 +29,12 @@ const (
 // Full says with which code a new call is to be turned away before anything is done for it; 0: it is not.
 // What is done for a call costs a hundred times as much, so that of a crowd those who can be taken
 // are taken, and the others get an answer. No call of the site's own is turned away.
-func (c *Calls) Full(o Opening) (code int) {
+func (c *Calls) Full(o releve.Opening) (code int) {
 	now := c.now()
 	if !c.crowd.came(now) {
 		return 0
 	}
-	if _, own := c.own.sealed(o.Test); own {
+	if _, own := c.own.sealed(o.TestID); own {
 		return 0
 	}
 	stance, _ := c.duty.Stance()
@@ -55,7 +45,7 @@ func (c *Calls) Full(o Opening) (code int) {
 }
 
 // noRoom is the code for a call of a crowd that cannot be taken.
-func (c *Calls) noRoom(stance takeover.StanceKind, o Opening, now time.Time) int {
+func (c *Calls) noRoom(stance takeover.StanceKind, o releve.Opening, now time.Time) int {
 	here := c.board.snapshot()
 	switch stance {
 	case takeover.OnDuty, takeover.NoDuty:
@@ -74,17 +64,17 @@ func (c *Calls) noRoom(stance takeover.StanceKind, o Opening, now time.Time) int
 }
 
 // deciding are the calls on 100 Trying, with those that are still on their way to here.
-func (s Snapshot) deciding(o Opening) int { return max(s.Deciding, o.Present-s.Busy) }
+func (s Snapshot) deciding(o releve.Opening) int { return max(s.Deciding, o.Present-s.Busy) }
 
 // noRoom says whether a server that answers has no room for another call.
-func (s Snapshot) noRoom(o Opening) bool {
+func (s Snapshot) noRoom(o releve.Opening) bool {
 	deciding := s.deciding(o)
 	return s.Busy+deciding >= s.Channels || deciding >= decidedMost || o.Unacknowledged >= answeredMost ||
 		o.Waited > waitedMost || o.Late > lateMost
 }
 
 // back is the code that gives a call back to the PBX.
-func (c *Calls) back(o Opening, stance takeover.StanceKind) int {
+func (c *Calls) back(o releve.Opening, stance takeover.StanceKind) int {
 	offer := c.profile.offer(releve.Invite{Target: o.User}, stance)
 	refused, _ := c.profile.admit(takeover.Closed, offer)
 	return refused.Code

@@ -13,7 +13,7 @@ import (
 )
 
 // crowded has so many calls asked about at one moment, and gives the codes that they got.
-func (s *server) crowded(n int, o Opening) (codes map[int]int) {
+func (s *server) crowded(n int, o releve.Opening) (codes map[int]int) {
 	codes = map[int]int{}
 	for range n {
 		codes[s.Full(o)]++
@@ -26,7 +26,7 @@ func TestABusyDayIsNoCrowd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, takeover.OnDuty, 1)
 		for range 20 {
-			if codes := s.crowded(crowdCalls/2, Opening{User: "reception", Late: time.Second, Waited: time.Second}); codes[0] != crowdCalls/2 {
+			if codes := s.crowded(crowdCalls/2, releve.Opening{User: "reception", Late: time.Second, Waited: time.Second}); codes[0] != crowdCalls/2 {
 				t.Fatalf("turned away: %v", codes)
 			}
 			time.Sleep(crowdSpan)
@@ -37,28 +37,30 @@ func TestABusyDayIsNoCrowd(t *testing.T) {
 // Of a crowd those are turned away for whom there is nothing left, each with the code by which
 // a PBX gives the call to who can take it.
 func TestACrowd(t *testing.T) {
-	own := func(s *server) Opening { return Opening{User: "standby", Test: s.Seal("1"), Late: time.Second} }
+	own := func(s *server) releve.Opening {
+		return releve.Opening{User: "standby", TestID: s.Seal("1"), Late: time.Second}
+	}
 	for name, c := range map[string]struct {
 		stance   takeover.StanceKind
 		channels int
 		deciding int // calls
-		opening  func(*server) Opening
+		opening  func(*server) releve.Opening
 		code     int
 	}{
 		"there is room":                     {takeover.OnDuty, 50, 0, nil, 0},
 		"every channel is spoken for":       {takeover.OnDuty, 2, 2, nil, profile.BusyCode},
 		"too many are decided on":           {takeover.OnDuty, 50, decidedMost, nil, profile.BusyCode},
-		"they are on their way here":        {takeover.OnDuty, 50, 0, func(*server) Opening { return Opening{Present: decidedMost} }, profile.BusyCode},
-		"too many have not acknowledged":    {takeover.OnDuty, 50, 0, func(*server) Opening { return Opening{Unacknowledged: answeredMost} }, profile.BusyCode},
-		"sound is late":                     {takeover.OnDuty, 50, 0, func(*server) Opening { return Opening{Late: lateMost + 1} }, profile.BusyCode},
-		"it waited long":                    {takeover.OnDuty, 50, 0, func(*server) Opening { return Opening{Waited: waitedMost + 1} }, profile.BusyCode},
+		"they are on their way here":        {takeover.OnDuty, 50, 0, func(*server) releve.Opening { return releve.Opening{Present: decidedMost} }, profile.BusyCode},
+		"too many have not acknowledged":    {takeover.OnDuty, 50, 0, func(*server) releve.Opening { return releve.Opening{Unacknowledged: answeredMost} }, profile.BusyCode},
+		"sound is late":                     {takeover.OnDuty, 50, 0, func(*server) releve.Opening { return releve.Opening{Late: lateMost + 1} }, profile.BusyCode},
+		"it waited long":                    {takeover.OnDuty, 50, 0, func(*server) releve.Opening { return releve.Opening{Waited: waitedMost + 1} }, profile.BusyCode},
 		"without the duty, room":            {takeover.NoDuty, 50, 0, nil, 0},
 		"a call of our own":                 {takeover.OnDuty, 50, decidedMost, own, 0},
-		"who waits for a verdict":           {takeover.Verifying, 5, waitingMost - 1, func(*server) Opening { return Opening{User: "standby", Late: time.Second} }, 0},
-		"too many wait for it":              {takeover.Verifying, 5, waitingMost, func(*server) Opening { return Opening{User: "standby"} }, profile.RefusalCode},
-		"as many as channels may":           {takeover.Verifying, 50, waitingMost, func(*server) Opening { return Opening{User: "standby"} }, 0},
-		"fenced, dialled as the reception":  {takeover.Closed, 50, 0, func(*server) Opening { return Opening{User: profile.ReceptionUser} }, elsewhere},
-		"fenced, overflowed to the standby": {takeover.Closed, 50, 0, func(*server) Opening { return Opening{User: "standby"} }, profile.RefusalCode},
+		"who waits for a verdict":           {takeover.Verifying, 5, waitingMost - 1, func(*server) releve.Opening { return releve.Opening{User: "standby", Late: time.Second} }, 0},
+		"too many wait for it":              {takeover.Verifying, 5, waitingMost, func(*server) releve.Opening { return releve.Opening{User: "standby"} }, profile.RefusalCode},
+		"as many as channels may":           {takeover.Verifying, 50, waitingMost, func(*server) releve.Opening { return releve.Opening{User: "standby"} }, 0},
+		"fenced, dialled as the reception":  {takeover.Closed, 50, 0, func(*server) releve.Opening { return releve.Opening{User: profile.ReceptionUser} }, elsewhere},
+		"fenced, overflowed to the standby": {takeover.Closed, 50, 0, func(*server) releve.Opening { return releve.Opening{User: "standby"} }, profile.RefusalCode},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -66,7 +68,7 @@ func TestACrowd(t *testing.T) {
 				for range c.deciding {
 					s.board.enter(&call{Calls: s.Calls})
 				}
-				o := Opening{User: profile.ReceptionUser}
+				o := releve.Opening{User: profile.ReceptionUser}
 				if c.opening != nil {
 					o = c.opening(s)
 				}
@@ -90,7 +92,7 @@ func TestAVerdictIsForTheCrowd(t *testing.T) {
 		s := newServer(t, takeover.Verifying, 50)
 		close(s.post.verdict)
 		s.post.decision = releve.Decision{Code: 486}
-		o := Opening{User: "standby"}
+		o := releve.Opening{User: "standby"}
 		if codes := s.crowded(2*crowdCalls, o); codes[0] != 2*crowdCalls {
 			t.Errorf("turned away before any verdict: %v", codes)
 		}
@@ -117,7 +119,7 @@ func TestACrowdHasOneRow(t *testing.T) {
 		s.board.enter(&call{Calls: s.Calls})
 		var w turned
 		for range 3 {
-			s.crowded(200, Opening{User: profile.ReceptionUser})
+			s.crowded(200, releve.Opening{User: profile.ReceptionUser})
 			w.look(s.Calls, s.Snapshot().TurnedAway, time.Now())
 			time.Sleep(watchPeriod)
 		}

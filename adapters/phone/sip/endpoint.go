@@ -43,7 +43,7 @@ type Options struct {
 	OnPanic func(what string)
 	// Full is asked before anything is done for a new call, by the reader: it must not block. Other than
 	// 0, it is the code with which the call is turned away, without a transaction. Nil: 0.
-	Full func(Opening) int
+	Full func(releve.Opening) int
 	// Stray takes responses that belong to no transaction: a 2xx to INVITE that
 	// comes again must be acknowledged again (RFC 3261 §13.2.2.4).
 	Stray func(*Response)
@@ -71,7 +71,7 @@ type Endpoint struct {
 	done         chan struct{} // closed by Close
 	door         door
 	stray        func(*Response)
-	full         func(Opening) int
+	full         func(releve.Opening) int
 	probes       probes
 	wary         wary
 	refused      refused

@@ -127,7 +127,7 @@ func (in *inlet) admitCalls(came int) {
 		if !ok {
 			return
 		}
-		in.endpoint.admitCall(w, len(in.line.calls))
+		in.endpoint.admitCall(w)
 		in.line.done(w)
 	}
 }

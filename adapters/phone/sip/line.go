@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+
+	"releve"
 )
 
 // New calls wait in a line of their own: an ACK, a BYE, the other server's question and the PBX's answer
@@ -20,14 +22,6 @@ const (
 	// spareMax is how long a datagram may be whose memory is kept for the next.
 	spareMax = 4096
 )
-
-// Opening is a new call that nothing was done for yet.
-type Opening struct {
-	User   string        // of its Request-URI
-	Test   string        // its X-Releve-Test
-	Waited time.Duration // in the line
-	Behind int           // how many calls wait behind it
-}
 
 // line is the calls that wait, the first first, and the memory of those that waited before.
 type line struct {
@@ -72,9 +66,9 @@ func (l *line) done(w waiting) {
 const away = "away-"
 
 // admitCall takes a new call, unless it is to be turned away.
-func (e *Endpoint) admitCall(w waiting, behind int) {
+func (e *Endpoint) admitCall(w waiting) {
 	defer e.survive("call")
-	if !e.turnedAway(w, behind) {
+	if !e.turnedAway(w) {
 		e.admit(w.data, w.from)
 	}
 }
@@ -83,7 +77,7 @@ func (e *Endpoint) admitCall(w waiting, behind int) {
 // costs a hundredth of what a call costs, and leaves nothing behind. What comes again gets the same
 // answer, tag and all, and the ACK is absorbed. A call that is known already, and was only sent again, is
 // not refused, and one whose form is bad is refused for that.
-func (e *Endpoint) turnedAway(w waiting, behind int) bool {
+func (e *Endpoint) turnedAway(w waiting) bool {
 	g := glance(w.data)
 	if e.full == nil || !g.plain {
 		return false
@@ -93,7 +87,7 @@ func (e *Endpoint) turnedAway(w waiting, behind int) bool {
 	if !ok || err != nil || e.invites.get(key) != nil {
 		return false
 	}
-	code := e.full(Opening{User: User(uri), Test: string(g.test), Waited: time.Since(w.since), Behind: behind})
+	code := e.full(releve.Opening{User: User(uri), TestID: string(g.test), Waited: time.Since(w.since)})
 	to, err := top.address(w.from)
 	if code == 0 || err != nil {
 		return false

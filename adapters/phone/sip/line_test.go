@@ -6,12 +6,14 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+
+	"releve"
 )
 
 // BenchmarkTurnedAway is what a call costs that is turned away, without the kernel's part in its coming.
 func BenchmarkTurnedAway(b *testing.B) {
 	e, err := Listen(Options{Listen: netip.MustParseAddrPort("127.0.0.1:0"), Log: slog.New(slog.DiscardHandler),
-		Sources: Sources{Calls: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Full: func(Opening) int { return 486 }})
+		Sources: Sources{Calls: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Full: func(releve.Opening) int { return 486 }})
 	if err != nil {
 		b.Fatal(err)
 	}
