@@ -12,18 +12,12 @@ import (
 // refer answers a call at the reception and has the PBX put it through to the published number:
 // of all numbers that one is known to be there, and the call comes back to where it can be seen.
 func (t *trial) refer(ctx context.Context, main, standby *desk) {
-	c := t.call(ctx, standby)
-	defer c.stop()
-	o, came := main.next(ctx, c.at, soon)
-	if !came {
+	leg, in, end := t.answered(ctx, main, standby)
+	defer end()
+	if leg == nil {
 		return
 	}
-	passed := o.in.Invite().TestID == testID
-	leg, err := o.in.Answer(ctx)
-	if err != nil {
-		return
-	}
-	hears(ctx, leg)
+	passed := in.TestID == testID
 	at, ended := time.Now(), make(chan int, 1)
 	bounded, done := context.WithTimeout(ctx, soon)
 	go func() {
@@ -52,18 +46,12 @@ func (t *trial) refer(ctx context.Context, main, standby *desk) {
 // moves answers a call at the reception and goes on with it from another port, as the other server
 // would after a takeover: its sound is to follow.
 func (t *trial) moves(ctx context.Context, main, standby *desk) {
-	c := t.call(ctx, standby)
-	defer c.stop()
-	o, came := main.next(ctx, c.at, soon)
-	if !came {
-		return
-	}
-	leg, err := o.in.Answer(ctx)
-	if err != nil {
+	leg, _, end := t.answered(ctx, main, standby)
+	defer end()
+	if leg == nil {
 		return
 	}
 	defer leg.Leave()
-	hears(ctx, leg)
 	heard := leg.Stats().Received > 0
 	other, err := t.open(netip.AddrPortFrom(t.own.Addr(), 0), t.reception, phone.Handler{Invite: refuse})
 	if err != nil {
@@ -96,6 +84,22 @@ func (t *trial) moves(ctx context.Context, main, standby *desk) {
 	default:
 		t.has("pbx-reinvite", "", after.Seconds(), "")
 	}
+}
+
+// answered is a call that the reception has taken, and in which the caller is heard where sound comes;
+// nil where none came. It is ended by end.
+func (t *trial) answered(ctx context.Context, main, standby *desk) (leg *phone.Leg, in releve.Invite, end func()) {
+	c := t.call(ctx, standby)
+	o, came := main.next(ctx, c.at, soon)
+	if !came {
+		return nil, in, c.stop
+	}
+	leg, err := o.in.Answer(ctx)
+	if err != nil {
+		return nil, in, c.stop
+	}
+	hears(ctx, leg)
+	return leg, o.in.Invite(), c.stop
 }
 
 // hears waits until the caller is heard: before that some PBXs have not joined the two, and transfer
