@@ -2,7 +2,6 @@ package docs_test
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -14,15 +13,7 @@ import (
 // The page of the alarms is made from their table, in both languages.
 func TestTheAlarmsAreThoseOfTheCode(t *testing.T) {
 	for page, lang := range map[string]releve.Language{"alarms.md": releve.English, "alarms.fr.md": releve.French} {
-		made := alarmsPage(lang)
-		if *write {
-			if err := os.WriteFile(page, []byte(made), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if read(t, page) != made {
-			t.Errorf("%s is not what the table says: go test ./docs -run TheAlarms -args -write", page)
-		}
+		holds(t, page, alarmsPage(lang), "TheAlarms")
 	}
 }
 

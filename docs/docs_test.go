@@ -39,6 +39,20 @@ func pages(t *testing.T) []string {
 	return all
 }
 
+// holds that a file is what the code makes of it, or writes it where that is wanted. test is the beginning
+// of the test's name.
+func holds(t *testing.T, file, made, test string) {
+	t.Helper()
+	if *write {
+		if err := os.WriteFile(file, []byte(made), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if read(t, file) != made {
+		t.Errorf("%s is not what is made of the code: go test ./docs -run %s -args -write", file, test)
+	}
+}
+
 func read(t *testing.T, path string) string {
 	t.Helper()
 	file, err := os.ReadFile(path)

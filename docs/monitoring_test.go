@@ -1,7 +1,6 @@
 package docs_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
@@ -224,7 +223,7 @@ var panels = []panel{
 	{"timeseries", "Memory", "Mémoire", `process_resident_memory_bytes{job="releve"}`, "bytes", "{{instance}}", 12, 28, 12},
 }
 
-func dashboard(title string, say func(panel) string) []byte {
+func dashboard(title string, say func(panel) string) string {
 	type object = map[string]any
 	var drawn []object
 	for i, p := range panels {
@@ -243,23 +242,16 @@ func dashboard(title string, say func(panel) string) []byte {
 	if err != nil {
 		panic(err)
 	}
-	return append(text, '\n')
+	return string(text) + "\n"
 }
 
 // The dashboards are made of one table, and each of their questions can be asked.
 func TestTheDashboardsAskWhatThereIs(t *testing.T) {
-	for file, made := range map[string][]byte{
+	for file, made := range map[string]string{
 		"monitoring/grafana.en.json": dashboard("Relève", func(p panel) string { return p.en }),
 		"monitoring/grafana.fr.json": dashboard("Relève (français)", func(p panel) string { return p.fr }),
 	} {
-		if *write {
-			if err := os.WriteFile(file, made, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if !bytes.Equal([]byte(read(t, file)), made) {
-			t.Errorf("%s is not what its table says: go test ./docs -run TheDashboards -args -write", file)
-		}
+		holds(t, file, made, "TheDashboards")
 	}
 	known := []string{"process_cpu_seconds_total", "process_resident_memory_bytes", "up"}
 	for _, m := range metrics.Table() {

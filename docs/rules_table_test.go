@@ -3,7 +3,6 @@ package docs_test
 import (
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -17,16 +16,7 @@ var write = flag.Bool("write", false, "write the pages that are made from the co
 
 // The page of the rules is made from the table, so that its drawing cannot lie.
 func TestTheRulesTableIsThatOfTheCode(t *testing.T) {
-	const page = "rules-table.md"
-	made := rulesPage(takeover.Table())
-	if *write {
-		if err := os.WriteFile(page, []byte(made), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if read(t, page) != made {
-		t.Errorf("%s is not what the table says: go test ./docs -run TheRulesTable -args -write", page)
-	}
+	holds(t, "rules-table.md", rulesPage(takeover.Table()), "TheRulesTable")
 }
 
 func rulesPage(rows []takeover.Row) string {

@@ -2,7 +2,6 @@ package docs_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -32,15 +31,7 @@ func tabled(t *testing.T, page, table, test string) {
 	if !marked {
 		t.Fatalf("%s has no place for its table", page)
 	}
-	made := head + "<!-- table -->\n\n" + table + "\n<!-- end -->" + tail
-	if *write {
-		if err := os.WriteFile(page, []byte(made), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if read(t, page) != made {
-		t.Errorf("%s is not what the table says: go test ./docs -run %s -args -write", page, test)
-	}
+	holds(t, page, head+"<!-- table -->\n\n"+table+"\n<!-- end -->"+tail, test)
 }
 
 func versionTables() string {
