@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"releve/rules/alarm"
 )
 
 // arrows are what the rooms of each floor may import beside the words, which stand at the
@@ -115,6 +117,18 @@ func packages(t *testing.T) (all []listed) {
 	}
 }
 
+// each gives every file of a package, read.
+func (p listed) each(t *testing.T, look func(name string, file *ast.File)) {
+	t.Helper()
+	for _, name := range p.GoFiles {
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		look(p.ImportPath+"/"+name, file)
+	}
+}
+
 // pure is all that a rule may need of others: of the standard library no clock, no disk, no
 // network, no logger; and three libraries that are values in and values out as well.
 var pure = []string{
@@ -135,16 +149,12 @@ func TestRulesHaveNoClockAndNoHands(t *testing.T) {
 				t.Errorf("%s imports %s", p.ImportPath, imported)
 			}
 		}
-		for _, name := range p.GoFiles {
-			file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
-			if err != nil {
-				t.Fatal(err)
-			}
+		p.each(t, func(name string, file *ast.File) {
 			for _, what := range hands(file) {
-				t.Errorf("%s/%s: %s", p.ImportPath, name, what)
+				t.Errorf("%s: %s", name, what)
 			}
 			read++
-		}
+		})
 	}
 	if read < 10 {
 		t.Errorf("only %d files of rules were read", read)
@@ -186,16 +196,12 @@ func hands(file *ast.File) (found []string) {
 func TestNobodyWritesASeverityAsText(t *testing.T) {
 	read := 0
 	for _, p := range packages(t) {
-		for _, name := range p.GoFiles {
-			file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
-			if err != nil {
-				t.Fatal(err)
-			}
+		p.each(t, func(name string, file *ast.File) {
 			for _, what := range spelled(file) {
-				t.Errorf("%s/%s: %s", p.ImportPath, name, what)
+				t.Errorf("%s: %s", name, what)
 			}
 			read++
-		}
+		})
 	}
 	if read < 200 {
 		t.Errorf("only %d files were read", read)
@@ -224,6 +230,47 @@ func spelled(file *ast.File) (found []string) {
 		return true
 	})
 	return found
+}
+
+// Whatever a room tells has its place in the rule book, as an alarm or as news: nobody is woken, or left
+// to sleep, because a sentence was forgotten there.
+func TestWhatRoomsTellIsInTheRuleBook(t *testing.T) {
+	found := 0
+	for _, p := range packages(t) {
+		floor, _, _ := strings.Cut(strings.TrimPrefix(p.ImportPath, "releve/"), "/")
+		if !slices.Contains([]string{"adapters", "app", "doors", "server"}, floor) {
+			continue
+		}
+		p.each(t, func(name string, file *ast.File) {
+			for _, code := range told(file) {
+				found++
+				if !alarm.Knows(code) {
+					t.Errorf("%s tells %s, which the rule book of alarms does not know", name, code)
+				}
+			}
+		})
+	}
+	if found < 50 {
+		t.Errorf("only %d sentences were found: the search is broken", found)
+	}
+}
+
+// told are the codes of the sentences that a file makes where it tells them.
+func told(file *ast.File) (codes []string) {
+	ast.Inspect(file, func(n ast.Node) bool {
+		call, is := n.(*ast.CallExpr)
+		if !is || len(call.Args) != 1 || !slices.Contains([]string{"explain", "tell"}, strings.ToLower(lastName(call.Fun))) {
+			return true
+		}
+		if made, is := call.Args[0].(*ast.CallExpr); is && lastName(made.Fun) == "Say" {
+			if code, is := made.Args[0].(*ast.BasicLit); is {
+				text, _ := strconv.Unquote(code.Value)
+				codes = append(codes, text)
+			}
+		}
+		return true
+	})
+	return codes
 }
 
 func lastName(e ast.Expr) string {
