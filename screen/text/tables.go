@@ -206,7 +206,7 @@ func stepLine(n, of int, s view.ProcedureStep, lang releve.Language) string {
 	case !s.Started.IsZero() && !s.Finished.IsZero():
 		line += " (" + words.Duration(lang, s.Finished.Sub(s.Started)) + ")"
 	case s.Expected > 0:
-		line += " (" + words.Say(lang, releve.Say("ui-step-expected", "lasts", s.Lasts().String())) + ")"
+		line += " (" + words.Say(lang, releve.Say("ui-step-expected", "lasts", s.Expected.String())) + ")"
 	}
 	if s.Progress != nil && s.Progress.Total > 0 {
 		tenths := min(10, 10*s.Progress.Done/s.Progress.Total)

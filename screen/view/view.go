@@ -160,7 +160,7 @@ type ProcedureStep struct {
 	Finished time.Time        `json:"finished"`
 	Found    *releve.Sentence `json:"found,omitempty"`
 	Progress *releve.Progress `json:"progress,omitempty"`
-	Expected float64          `json:"expected_s,omitempty"` // seconds that it took before, of one that is to be done; 0: not known
+	Expected time.Duration    `json:"expected_ns,omitempty"` // what it took before, of one that is to be done; 0: not known
 
 	Findings []releve.Sentence `json:"findings,omitempty"` // what is wrong, found by a verification
 }
@@ -168,7 +168,7 @@ type ProcedureStep struct {
 // Expected is how long the whole took before, as far as it is to be done; 0: not known.
 func (p *Procedure) Expected() (lasts time.Duration) {
 	for _, s := range p.Steps {
-		lasts += s.Lasts()
+		lasts += s.Expected
 	}
 	return lasts
 }
@@ -178,13 +178,10 @@ func (p *Procedure) Left(now time.Time) (left time.Duration) {
 	for _, s := range p.Steps {
 		switch s.State {
 		case "waiting":
-			left += s.Lasts()
+			left += s.Expected
 		case "running":
-			left += max(0, s.Lasts()-now.Sub(s.Started))
+			left += max(0, s.Expected-now.Sub(s.Started))
 		}
 	}
 	return left
 }
-
-// Lasts is what the step took before; 0: not known.
-func (s ProcedureStep) Lasts() time.Duration { return time.Duration(s.Expected * float64(time.Second)) }

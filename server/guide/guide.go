@@ -230,7 +230,7 @@ func (r *run) expect() {
 	expected := r.past.Expected(r.p.Name, ahead)
 	for i := range r.sheet.shown.Steps {
 		step := &r.sheet.shown.Steps[i]
-		step.Expected = expected[step.What.Code].Seconds()
+		step.Expected = expected[step.What.Code]
 	}
 }
 

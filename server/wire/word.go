@@ -242,6 +242,6 @@ type Step struct {
 	Finished time.Time         `json:"finished"`
 	Found    *releve.Sentence  `json:"found,omitempty"`
 	Progress *releve.Progress  `json:"progress,omitempty"`
-	Expected float64           `json:"expected_s,omitempty"`
+	Expected time.Duration     `json:"expected_ns,omitempty"`
 	Findings []releve.Sentence `json:"findings,omitempty"`
 }

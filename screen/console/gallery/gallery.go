@@ -217,8 +217,8 @@ func returning(now time.Time) State {
 	s.Mirror = view.Mirror{State: view.MirrorCloning, Progress: copied()}
 	s.Procedure = guide(now.Add(-71*time.Second), "running")
 	s.Procedure.Steps[0].Progress = copied()
-	for i, lasts := range []float64{220, 4.1, 0.6, 1.2, 0.4, 8.5, 0.3} {
-		s.Procedure.Steps[i].Expected = lasts
+	for i, lasts := range []time.Duration{220_000, 4_100, 600, 1_200, 400, 8_500, 300} {
+		s.Procedure.Steps[i].Expected = lasts * time.Millisecond
 	}
 	s.Events = append([]view.Event{
 		event(71*time.Second, releve.Main, releve.Info, "rule-copy-begins", "other", "secondary"),
