@@ -61,7 +61,7 @@ func TestASiteWhoseCertificatesExpiredIsBroughtBack(t *testing.T) {
 	}
 	for _, name := range made.Files {
 		held, err := identity.Look(filepath.Join(o.Dir, "tls", filepath.Base(name)))
-		if err != nil || len(held) != 1 || !held[0].Believed(time.Now()) {
+		if err != nil || len(held) != 1 || held[0].Ending(time.Now()) != nil {
 			t.Errorf("%s is still not believed: %+v, %v", name, held, err)
 		}
 	}

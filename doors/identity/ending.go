@@ -56,9 +56,6 @@ func nameOf(cert *x509.Certificate) (name, site string, err error) {
 	return string(who.Seat), who.Site, err
 }
 
-// Believed says whether its dates hold at the moment now.
-func (l Lasting) Believed(now time.Time) bool { return !now.Before(l.From) && !now.After(l.Until) }
-
 // Ending is what is to be said of it at the moment now: that it expired, that it will
 // before long, that it is not believed yet, of an authority that what it makes is good for
 // everything, or nothing.

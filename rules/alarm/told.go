@@ -205,21 +205,6 @@ func (t Meaning) graded(r Rule, what releve.Sentence) Meaning {
 // disbelieved are the faults of certificates for which the servers do not hear each other.
 var disbelieved = []string{"certificate.expired", "certificate.authority-expired", "certificate.not-yet-valid"}
 
-// ToldOf are the codes of the sentences by which rooms tell of a kind.
-func ToldOf(code Code) (sentences []string) {
-	for name, r := range rules {
-		if r.Code == code {
-			sentences = append(sentences, name)
-		}
-	}
-	for row, r := range ofTakeover {
-		if r.Code == code {
-			sentences = append(sentences, "rule-"+row)
-		}
-	}
-	return slices.Sorted(slices.Values(sentences))
-}
-
 // Knows says whether what a sentence of a room means is written here.
 func Knows(code string) bool {
 	_, ruled := rules[code]

@@ -90,9 +90,6 @@ const (
 	Reported Kind = "reported" // somebody else says so
 )
 
-// Kinds are all of them.
-func Kinds() []Kind { return []Kind{Measured, Standard, Manual, Code, Reported} }
-
 // Source is who says something, and where.
 type Source struct {
 	Kind  Kind
@@ -133,14 +130,4 @@ func (p Profile) Of(t Topic) (notes []Note) {
 		}
 	}
 	return notes
-}
-
-// Value is what a key of a server's file is set to for this type; ok: not its default.
-func (p Profile) Value(key string) (value string, ok bool) {
-	for _, s := range p.Settings {
-		if s.Key == key {
-			return s.Value, true
-		}
-	}
-	return "", false
 }

@@ -33,7 +33,10 @@ func Table() []Metric {
 			of: func(s view.Site) []sample { return only(s.Arbiter == releve.Witness, flag(s.Own().Witness)) }},
 		{Name: "releve_ready", Help: "Whether the standby could take over now, at a level where it would.",
 			of: func(s view.Site) []sample {
-				return only(s.Readiness != nil, flag(s.Readiness != nil && s.Readiness.Ready))
+				if s.Readiness == nil {
+					return nil
+				}
+				return flag(s.Readiness.Ready)
 			}},
 
 		{Name: "releve_pbx_heard", Help: "Whether the PBX answers this server.",

@@ -33,16 +33,6 @@ type Alarm struct {
 // Waits says that nobody has it in hand.
 func (a Alarm) Waits() bool { return a.State == "raised" || a.State == "returned" }
 
-// Waiting is how many alarms wait for somebody, those apart that follow from others.
-func Waiting(all []Alarm) (n int) {
-	for _, a := range all {
-		if a.Waits() && a.Under == "" {
-			n++
-		}
-	}
-	return n
-}
-
 // Handling is what a person orders about an alarm.
 type Handling struct {
 	Act    string        `json:"act"` // ack, close, shelve, unshelve

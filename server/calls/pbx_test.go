@@ -86,8 +86,10 @@ func profileOf(t *testing.T, p pbx.Profile) Profile {
 	profile := Profile{
 		Evidence: releve.EvidenceAuto, ReceptionUser: practice.ReceptionUser, ReceptionNumber: "9", StandbyUser: practice.StandbyUser, RefusalCode: 486, BusyCode: 486,
 	}
-	if v, ok := p.Value("pbx.overflow_evidence"); ok {
-		profile.Evidence = releve.Evidence(strings.Trim(v, `"`))
+	for _, s := range p.Settings {
+		if s.Key == "pbx.overflow_evidence" {
+			profile.Evidence = releve.Evidence(strings.Trim(s.Value, `"`))
+		}
 	}
 	if err := profile.Check(); err != nil {
 		t.Fatal(err)
