@@ -154,20 +154,24 @@ func (s *settings) issued(c *cobra.Command, i issuing, file []byte, signed licen
 	})
 }
 
-// writeNew writes a file whole, and over nothing.
+// writeNew writes a file whole, and over nothing, and says in the reader's language why it could not.
 func (s *settings) writeNew(path string, content []byte, mode os.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if errors.Is(err, os.ErrExist) {
+	switch err := writeNew(path, content, mode); {
+	case errors.Is(err, os.ErrExist):
 		return s.complaint(codeForbidden, "licence-there", "file", path)
-	}
-	if err == nil {
-		_, err = f.Write(content)
-		err = errors.Join(err, f.Sync(), f.Close())
-	}
-	if err != nil {
+	case err != nil:
 		return s.complaint(codeMissing, "licence-unwritten", "file", path, "detail", s.detail(err))
 	}
 	return nil
+}
+
+func writeNew(path string, content []byte, mode os.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // issuerKey is a new issuer, for programs: nothing of it is secret.

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -142,7 +141,7 @@ func (s *settings) saveGuide(c *cobra.Command, p pbx.Profile, site pbx.Site, dir
 	names := []string{}
 	for _, f := range p.Files {
 		name := filepath.Join(dir, f.Name)
-		if err := writeNew(name, f.Fill(site)); err != nil {
+		if err := writeNew(name, []byte(f.Fill(site)), 0o600); err != nil {
 			return err
 		}
 		names = append(names, name)
@@ -150,13 +149,4 @@ func (s *settings) saveGuide(c *cobra.Command, p pbx.Profile, site pbx.Site, dir
 	return shown(s, c, names, nil, func(names []string) string {
 		return fmt.Sprintln(words.Text(s.lang(), "guide-saved", "files", strings.Join(names, ", ")))
 	})
-}
-
-func writeNew(name, text string) error {
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteString(text)
-	return errors.Join(err, file.Close())
 }
