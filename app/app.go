@@ -31,6 +31,7 @@ import (
 	"releve/rules/licence"
 	"releve/rules/version"
 	"releve/screen/console"
+	"releve/server/accounts"
 	"releve/server/agent"
 	"releve/server/alarms"
 	"releve/server/backup"
@@ -86,6 +87,7 @@ type App struct {
 	drills    *drill.Leader
 	backup    *backup.Keeper
 	alarms    *alarms.Keeper
+	accounts  *accounts.Keeper
 	console   *console.Server
 }
 
@@ -141,6 +143,7 @@ func (a *App) build(found bool) error {
 	a.makeDrills()
 	a.makeBackup()
 	a.alarms.Join(a.agent, a.front, a.peer)
+	a.accounts = accounts.New(accounts.Options{Seat: a.config.Site.Seat, Dir: a.config.Site.Data, Link: a.peer, Front: a.front, Log: a.log})
 	return a.forPort(a.config.Console.Listen, a.openConsole)
 }
 
@@ -301,7 +304,7 @@ func (a *App) answers() peer.Handler {
 	for _, desk := range []order.Desk{
 		copy.Desk(a.cluster), salvage.Desk(a.aside, a.salvager), a.telephony.Desk(),
 		comparison.Desk(comparison.Local{Database: comparison.Of(a.cluster.Cluster)}, a.prover, a.cluster), a.licences.Desk(), measuring.Desk(),
-		a.readiness.Desk(), a.drills.Desk(), a.alarms.Desk(),
+		a.readiness.Desk(), a.drills.Desk(), a.alarms.Desk(), a.accounts.Desk(),
 	} {
 		maps.Copy(all, desk)
 	}
@@ -335,7 +338,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(func(ctx context.Context) { a.spool.Watch(ctx, a.front.Explain, a.front.Notice) })
 	for _, room := range []func(context.Context){
 		a.spool.RecordRuns, a.records.Watch, a.salvager.Run, a.prover.Run, a.sorting.Run, a.licences.Run, a.backup.Run, a.night.Run, a.readiness.Run,
-		a.drills.Run, a.alarms.Run,
+		a.drills.Run, a.alarms.Run, a.accounts.Run,
 	} {
 		begin(room)
 	}

@@ -51,6 +51,7 @@ func TestManual(t *testing.T) {
 			"protected": onScene((*scene).protected),
 			"ready":     onScene((*scene).ready),
 			"alarm":     onScene((*scene).alarm),
+			"account":   onScene((*scene).account),
 			"call":      onScene((*scene).call),
 			"taken":     onScene((*scene).take),
 			"meanwhile": onScene((*scene).meanwhile),

@@ -258,6 +258,26 @@ func (s *scene) alarm(args []string) error {
 	})
 }
 
+// account SEAT NAME ROLE: that server knows the account with that role before long, or that it is gone.
+func (s *scene) account(args []string) error {
+	return s.becomes(func(ctx context.Context) error {
+		all, err := s.client(args[0]).Accounts(ctx)
+		if err != nil {
+			return err
+		}
+		role := "gone"
+		for _, a := range all {
+			if a.Name == args[1] {
+				role = a.Role
+			}
+		}
+		if role != args[2] {
+			return fmt.Errorf("at the %s server, %s is %s", args[0], args[1], role)
+		}
+		return nil
+	})
+}
+
 // becomes waits until nothing keeps the site from being so.
 func (s *scene) becomes(not func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), protectLimit)

@@ -21,7 +21,8 @@ func (c Config) Program() account.Program {
 			Entries: []string{"journal", "spool", "diary", "postgres", "control.sock",
 				"overflow.json", ".overflow.json*", "verified.json", ".verified.json*", "drills.json", ".drills.json*",
 				"procedures.json", ".procedures.json*",
-				"replayed.json", ".replayed.json*", "alarms.json", ".alarms.json*", "licences"},
+				"replayed.json", ".replayed.json*", "alarms.json", ".alarms.json*", "licences",
+				"accounts.json*", ".accounts.json*"},
 			Closed: []string{"postgres/data", "postgres/data.*"},
 		},
 		Files: account.Files{

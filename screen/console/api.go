@@ -46,6 +46,7 @@ func (s *Server) controlRoutes() http.Handler {
 	s.licenceRoutes(mux)
 	s.drillRoutes(mux)
 	s.alarmRoutes(mux)
+	s.accountRoutes(mux)
 	return mux
 }
 

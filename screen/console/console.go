@@ -45,6 +45,7 @@ type Options struct {
 	Telephone    Telephone // nil: no PBX to be checked
 	Alarms       Alarms    // nil: none are kept here
 	Licences     Licences  // nil: none are kept here
+	Accounts     Accounts  // nil: nobody logs in here
 	Drills       Drills    // nil: none are made here
 	Listen       string    // host:port of the page
 	Names        []string  // by which readers may call the page, beside its addresses

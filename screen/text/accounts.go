@@ -1,0 +1,27 @@
+package text
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"releve"
+	"releve/screen/view"
+	"releve/screen/words"
+)
+
+// Accounts is a table of those who may log in.
+func Accounts(all []view.Account, lang releve.Language) string {
+	say := func(code string) string { return words.Say(lang, releve.Say(code)) }
+	if len(all) == 0 {
+		return say("ui-no-users") + "\n"
+	}
+	var b strings.Builder
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "%s\t%s\n", strings.ToUpper(say("ui-user")), strings.ToUpper(say("ui-role")))
+	for _, a := range all {
+		fmt.Fprintf(table, "%s\t%s\n", releve.Plain(a.Name), say("role-"+a.Role))
+	}
+	_ = table.Flush() // into memory
+	return b.String()
+}
