@@ -175,7 +175,7 @@ type SalvageClass string
 // The classes of SPEC M6, and one for rows that a server keeps about itself.
 const (
 	SalvageSame        SalvageClass = "same"        // the transactions left the row as it was
-	SalvageAlready     SalvageClass = "already"     // the site has the same row, or neither has it
+	SalvageAlready     SalvageClass = "already"     // the site has the same row, neither has it, or its time is over (SPEC C8)
 	SalvageConflict    SalvageClass = "conflict"    // the site has another row under this key
 	SalvageNew         SalvageClass = "new"         // can be applied
 	SalvageBookkeeping SalvageClass = "bookkeeping" // a term, a position: never applied

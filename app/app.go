@@ -42,6 +42,7 @@ import (
 	"releve/server/order"
 	"releve/server/outbox"
 	"releve/server/readiness"
+	"releve/server/retention"
 	"releve/server/salvage"
 	measuring "releve/server/study"
 	"releve/server/wire"
@@ -88,6 +89,7 @@ type App struct {
 	backup    *backup.Keeper
 	alarms    *alarms.Keeper
 	accounts  *accounts.Keeper
+	retention *retention.Keeper
 	console   *console.Server
 }
 
@@ -267,11 +269,9 @@ func (a *App) makeLicences() {
 	a.licences = licences.New(licences.Options{
 		Dir: filepath.Join(c.Site.Data, "licences"), Site: c.Site.ID, Issuers: licence.Built(), Link: a.peer, Front: a.front, Log: a.log,
 		Boot: a.front.Now, Place: c.Place(), Faller: agent.Faller{Agent: a.agent},
-		Runs: func() licence.Running {
-			m := a.front.Machine()
-			return licence.Running{Level: m.RunsAt(), Channels: c.SIP.Channels}
-		},
+		Runs: func() licence.Running { return licence.Running{Level: a.front.RunsAt(), Channels: c.SIP.Channels} },
 	})
+	a.retention = retention.New(c.Records.Kept(), a.licences, a.front, a.records, a.log)
 }
 
 // makeDrills: whether the standby could take over is looked at, and tried.
@@ -338,7 +338,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(func(ctx context.Context) { a.spool.Watch(ctx, a.front.Explain, a.front.Notice) })
 	for _, room := range []func(context.Context){
 		a.spool.RecordRuns, a.records.Watch, a.salvager.Run, a.prover.Run, a.sorting.Run, a.licences.Run, a.backup.Run, a.night.Run, a.readiness.Run,
-		a.drills.Run, a.alarms.Run, a.accounts.Run,
+		a.drills.Run, a.alarms.Run, a.accounts.Run, a.retention.Run,
 	} {
 		begin(room)
 	}

@@ -26,7 +26,7 @@ func (a *App) makeNight() {
 	c := a.config
 	a.night = study.NewNight(study.NightOptions{
 		Seat: c.Site.Seat, Hour: c.Mirror.Verify.SinceMidnight(), File: filepath.Join(c.Site.Data, "replayed.json"),
-		Adopted: a.licences.Study, Runs: func() releve.Level { m := a.front.Machine(); return m.RunsAt() },
+		Adopted: a.licences.Study, Runs: a.front.RunsAt,
 		Look: Survey(c.Site.Data), Services: services.From(config.Address(c.Peer.Listen).Addr()).Measure,
 		Link: a.peer, Front: a.front, Log: a.log,
 	})

@@ -30,6 +30,7 @@ func (r *reader) check(c *Config) {
 	r.size("mirror.kept_log", c.Mirror.KeptLog)
 	r.clock("copy.at", c.Copy.At)
 	r.duration("copy.oldest", c.Copy.Oldest, time.Hour, 60*24*time.Hour)
+	r.between("records.keep_days", c.Records.KeepDays, 7, 3660)
 	r.checkWitness(c.Site, c.Witness)
 	r.checkDrill(c.Drill)
 	r.checkCollisions(c)

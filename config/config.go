@@ -24,6 +24,7 @@ type Config struct {
 	Takeover  Takeover  `toml:"takeover"`
 	Mirror    Mirror    `toml:"mirror"`
 	Copy      Copy      `toml:"copy"`
+	Records   Records   `toml:"records"`
 	Witness   Witness   `toml:"witness"`
 	Drill     Drill     `toml:"drill"`
 }
@@ -149,6 +150,14 @@ type Copy struct {
 	At     Clock    `toml:"at"`     // when it is made anew, each day
 	Oldest Duration `toml:"oldest"` // it may be, before that is an alarm
 }
+
+// Records are those of calls (SPEC C8).
+type Records struct {
+	KeepDays int `toml:"keep_days"` // they are deleted after that
+}
+
+// Kept is for how long.
+func (r Records) Kept() time.Duration { return time.Duration(r.KeepDays) * 24 * time.Hour }
 
 // Witness is the way to the register on a third machine (RULES R5). With the
 // arbiter pair it may be there already, so that a site can move to it.

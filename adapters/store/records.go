@@ -36,6 +36,8 @@ type Records struct {
 	doubts   doubts
 	found    chan struct{} // a record was set aside, or is missing
 
+	keptSince func() time.Time // nil: all are kept
+
 	readers chan struct{} // those that read calls now
 
 	mu    sync.Mutex
@@ -87,7 +89,7 @@ func (r *Records) Open(ctx context.Context, term releve.Term, lone bool, promoti
 	}
 	s, err := Open(ctx, pool, Options{
 		Term: term, Seat: r.seat, Lone: lone, Promotion: promotion, OwnUser: r.ownUser,
-		OnStored: r.onStored, OnDoubt: r.doubts.ofNext(), Log: r.log,
+		OnStored: r.onStored, OnDoubt: r.doubts.ofNext(), KeptSince: r.keptSince, Log: r.log,
 	})
 	if err != nil {
 		go pool.Close() // it waits for sessions that may hang until PostgreSQL is stopped

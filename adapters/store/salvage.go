@@ -28,7 +28,7 @@ func (s *Store) KeepSalvage(ctx context.Context, found releve.Salvage) (kept rel
 			return err
 		}
 		if !there {
-			if id, err = insertSalvage(ctx, tx, found); err != nil {
+			if id, err = s.insertSalvage(ctx, tx, found); err != nil {
 				return err
 			}
 		}
@@ -50,8 +50,8 @@ func keptBefore(ctx context.Context, tx pgx.Tx, found releve.Salvage) (id int64,
 	return id, err == nil, err
 }
 
-func insertSalvage(ctx context.Context, tx pgx.Tx, found releve.Salvage) (id int64, err error) {
-	if _, err := judge(ctx, tx, found.Changes, false); err != nil {
+func (s *Store) insertSalvage(ctx context.Context, tx pgx.Tx, found releve.Salvage) (id int64, err error) {
+	if _, err := s.judge(ctx, tx, found.Changes, false); err != nil {
 		return 0, err
 	}
 	state := releve.SalvageSettled
@@ -106,7 +106,7 @@ func (s *Store) ApplySalvage(ctx context.Context, id int64, choice SalvageChoice
 		if err := lockSalvage(ctx, tx, id); err != nil {
 			return err
 		}
-		if err := applyRows(ctx, tx, id, choice); err != nil {
+		if err := s.applyRows(ctx, tx, id, choice); err != nil {
 			return err
 		}
 		if err := decide(ctx, tx, id, releve.SalvageApplied); err != nil {
@@ -123,8 +123,8 @@ func (s *Store) ApplySalvage(ctx context.Context, id int64, choice SalvageChoice
 	return after, err
 }
 
-// DiscardSalvage records that a salvage is not to be applied. Its rows stay readable, and
-// so does the data directory that they were found in.
+// DiscardSalvage records that a salvage is not to be applied. Its rows stay readable for as long
+// as records are kept, and the data directory that they were found in stays.
 func (s *Store) DiscardSalvage(ctx context.Context, id int64) (after releve.Salvage, err error) {
 	err = s.Write(ctx, func(tx pgx.Tx) error {
 		if err := lockSalvage(ctx, tx, id); err != nil {

@@ -48,7 +48,7 @@ func sameText(a, b *string) bool { return a == b || a != nil && b != nil && *a =
 
 // judge looks each row up and classifies it, and returns the tables that it found. lock
 // keeps the site's rows as they are until the transaction ends.
-func judge(ctx context.Context, tx pgx.Tx, changes []releve.SalvageChange, lock bool) (map[string]table, error) {
+func (s *Store) judge(ctx context.Context, tx pgx.Tx, changes []releve.SalvageChange, lock bool) (map[string]table, error) {
 	byTable := map[string][]*releve.SalvageChange{}
 	for i := range changes {
 		byTable[changes[i].Table] = append(byTable[changes[i].Table], &changes[i])
@@ -61,7 +61,11 @@ func judge(ctx context.Context, tx pgx.Tx, changes []releve.SalvageChange, lock 
 		}
 		tables[name] = t
 		for some := range slices.Chunk(byTable[name], lookUpMost) {
-			if err := t.judge(ctx, tx, some, lock); err != nil {
+			err := t.judge(ctx, tx, some, lock)
+			if err == nil {
+				err = t.spare(ctx, tx, s.opt.KeptSince(), some)
+			}
+			if err != nil {
 				return nil, fmt.Errorf("table %s: %w", name, err)
 			}
 		}
@@ -235,7 +239,7 @@ var errMoved = releve.Known("the site's rows changed meanwhile: run it again", "
 const applyMost = 1000
 
 // applyRows judges and applies all rows of a salvage that were not applied before.
-func applyRows(ctx context.Context, tx pgx.Tx, id int64, choice SalvageChoice) error {
+func (s *Store) applyRows(ctx context.Context, tx pgx.Tx, id int64, choice SalvageChoice) error {
 	for after := 0; ; {
 		rows, err := tx.Query(ctx,
 			changeQuery+`WHERE salvage = $1 AND applied_at IS NULL AND number > $2 ORDER BY number LIMIT $3`,
@@ -248,7 +252,7 @@ func applyRows(ctx context.Context, tx pgx.Tx, id int64, choice SalvageChoice) e
 			return err
 		}
 		after = changes[len(changes)-1].Number
-		tables, err := judge(ctx, tx, changes, true)
+		tables, err := s.judge(ctx, tx, changes, true)
 		if err != nil {
 			return err
 		}

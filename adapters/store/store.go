@@ -47,7 +47,10 @@ type Options struct {
 	OnStored func([]releve.Fact)
 	// OnDoubt is told of the commits in doubt whenever they change. It must not wait.
 	OnDoubt func([]releve.Sentence)
-	Log     *slog.Logger
+	// KeptSince is since when records are kept (SPEC C8), zero or nil: all are. What is older is
+	// neither missed nor brought back by a salvage.
+	KeptSince func() time.Time
+	Log       *slog.Logger
 }
 
 // Store writes and reads for one term. Its methods may be called from any
@@ -71,6 +74,9 @@ func Open(ctx context.Context, pool *pgxpool.Pool, opt Options) (*Store, error) 
 	}
 	if opt.OnDoubt == nil {
 		opt.OnDoubt = func([]releve.Sentence) {}
+	}
+	if opt.KeptSince == nil {
+		opt.KeptSince = func() time.Time { return time.Time{} }
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)

@@ -44,6 +44,7 @@ var kinds = []Kind{
 	{"saturated", releve.Warning, OfServer, Told, nil, 0, calms, "releve status"},
 	{"unverified", releve.Warning, OfSite, Told, under("mirror-away", "server-silent"), 0, 0, "releve mirror verify"},
 	{"copy-old", releve.Major, OfSite, Told, under("server-silent"), 0, 0, "releve copy"},
+	{"records-old", releve.Warning, OfSite, Told, under("mirror-away", "server-silent"), 0, 0, "releve status"},
 	{"drill", releve.Major, OfSite, Told, under("not-ready"), 0, 0, "releve drill"},
 	{"study", releve.Major, OfServer, Kept, nil, 0, 0, "releve study replay"},
 	{"licence", releve.Warning, OfSite, Told, nil, 0, 0, "releve licence install"},

@@ -38,6 +38,7 @@ const over = "event-over"
 // of whoever found it: the faults of jobs and disks are many.
 var news = []string{
 	"event-alarm-ack", "event-alarm-close", "event-alarm-shelve", "event-alarm-unshelve", "event-drill-began", "event-own-call", "event-overflow-returned", "event-procedure-began", "event-procedure-ended",
+	"event-records-forgotten",
 	"event-salvage-settled", "event-telephone-closed", "event-user-add", "event-user-password", "event-user-remove", "event-user-role", "event-word-given", "licence-installed", "licence-raise", "licence-received",
 	"copy-clones", "copy-no-room", "copy-rewinds", "copy-set-aside", "copy-starts",
 }
@@ -60,6 +61,8 @@ var rules = map[string]Rule{
 	"event-records-lost": {"records-lost", Falls, "", ""}, "event-records-refused": {"records-lost", Falls, "", "=refused"},
 	"event-records-missing": {"records-lost", Falls, "", "=missing"}, "event-spool-cut": {"records-lost", Falls, releve.Warning, "=cut"},
 	"event-records-missing-over": {"records-lost", Ends, "", "=missing"}, "event-records-refused-over": {"records-lost", Ends, "", "=refused"},
+
+	"event-records-old": {"records-old", Rises, "", ""}, "event-records-old-over": {"records-old", Ends, "", ""},
 
 	"event-register-refused": {"telephone", Rises, releve.Warning, "user"}, "event-register-challenge": {"telephone", Rises, releve.Warning, "user"},
 	"event-registered":           {"telephone", Ends, "", "user"},

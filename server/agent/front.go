@@ -76,6 +76,12 @@ func (f *Front) publish(m takeover.Machine) { f.snapshot.Store(&snapshot{m}) }
 // Machine is the latest snapshot, for those who look and do not decide.
 func (f *Front) Machine() takeover.Machine { return f.snapshot.Load().Machine }
 
+// RunsAt is at what level the site runs.
+func (f *Front) RunsAt() releve.Level {
+	m := f.Machine()
+	return m.RunsAt()
+}
+
 // Protected says that both servers have all that is acknowledged, as far as this one knows.
 func (f *Front) Protected() bool {
 	m := f.Machine()

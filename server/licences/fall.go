@@ -64,6 +64,17 @@ func (k *Keeper) untilFall() time.Duration {
 	return max(0, k.ruling.FallsBack.At.Sub(k.now()))
 }
 
+// Now is what time it is: what this server has seen pass, and what its clock adds to that as far
+// as it is believed ([licence.Clock]). Zero before the first look.
+func (k *Keeper) Now() time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.looked == 0 {
+		return time.Time{}
+	}
+	return k.now()
+}
+
 // now is the time for licences, with what has run since the last look.
 func (k *Keeper) now() time.Time { return k.memory.Clock.Now().Add(k.o.Boot() - k.looked) }
 
