@@ -152,7 +152,7 @@ func (l *Leg) offer() []byte {
 func (l *Leg) accept(req *sip.Request, t *sip.Transaction, late bool) *acceptance {
 	a := &acceptance{
 		t: t, body: []byte(l.state.LocalSDP), late: late, first: t.Initial(), acked: make(chan struct{}),
-		with: []string{"Contact", "<" + l.state.LocalTarget + ">", "Allow", sip.Methods, "Content-Type", "application/sdp"},
+		with: []string{"Contact", "<" + l.state.LocalTarget + ">", "Allow", l.phone.methods(), "Content-Type", "application/sdp"},
 	}
 	if late {
 		a.body = l.offer()

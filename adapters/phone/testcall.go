@@ -130,7 +130,7 @@ func (p *Phone) newInvite(a Account, number string, offer []byte, headers []stri
 		return nil, err
 	}
 	sip.Set(req, "Contact", "<"+p.contact(a.User)+">")
-	sip.Set(req, "Allow", sip.Methods)
+	sip.Set(req, "Allow", p.methods())
 	sip.Set(req, "Content-Type", "application/sdp")
 	for i := 0; i+1 < len(headers); i += 2 {
 		sip.Set(req, headers[i], headers[i+1])

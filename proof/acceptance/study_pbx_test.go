@@ -26,9 +26,10 @@ func passwordFiles(t *testing.T, dir string) []string {
 }
 
 // ofAnyProxy are the findings of a PBX that keeps one binding at a time and passes on what is said
-// inside a call.
+// inside a call: keys, too, arrive as they were sent.
 func ofAnyProxy(line string) bool {
-	return strings.HasSuffix(line, "study-pbx-refer-passed") || strings.HasPrefix(line, "pbx-removal ")
+	return strings.HasSuffix(line, "study-pbx-refer-passed") || strings.HasSuffix(line, "poor study-pbx-keys-as-sent") ||
+		strings.HasPrefix(line, "pbx-removal ")
 }
 
 // A site on which nothing is missing can have each level, and its configuration is made of the
@@ -102,6 +103,11 @@ func TestAStudyFindsWhatAPBXDoesNotDo(t *testing.T) {
 			if err := json.Unmarshal([]byte(r.stdout), &made); err != nil {
 				t.Fatal(err)
 			}
+			for check, way := range map[string]string{"pbx-keys": "telephone-event", "pbx-keys-info": "info", "pbx-keys-tone": "tone"} {
+				if got := textOf(made, check); got != way { // sound goes straight here, and what is said in a call is passed on
+					t.Errorf("%s: a key arrives by %q, not %s", check, got, way)
+				}
+			}
 			found := slices.DeleteFunc(withoutLoaded(wrong(made)), func(line string) bool {
 				return !strings.HasPrefix(line, "pbx-") || strings.Contains(line, " secondary") || ofAnyProxy(line)
 			})
@@ -110,4 +116,14 @@ func TestAStudyFindsWhatAPBXDoesNotDo(t *testing.T) {
 			}
 		})
 	}
+}
+
+// textOf is what a study found of one check.
+func textOf(made releve.Study, check string) string {
+	for _, f := range made.Findings {
+		if f.Check == check {
+			return f.Text
+		}
+	}
+	return ""
 }

@@ -49,6 +49,11 @@ type PBXOptions struct {
 	Rewrites   bool          // To names whom it calls, as a back-to-back agent's does; a proxy leaves it
 	AuthCalls  bool          // calls need digest authentication (407)
 	Fixed      bool          // nothing changes within a call: a re-INVITE is refused (488)
+	DropsInfo  bool          // an INFO within a call is answered, and goes no further
+
+	// Relay has sound go through the PBX, where what it says false of is lost; nil: it goes straight between
+	// telephones.
+	Relay func(packet []byte) bool
 
 	Log     *slog.Logger
 	OnEvent func(Event) // called in the order of events of one call; must not wait
@@ -63,6 +68,7 @@ type PBX struct {
 	endpoint  *sip.Endpoint
 	registrar *registrar
 	gate      *sip.Gate
+	relay     *relay   // nil: there is none
 	banned    sync.Map // addresses that are heard no more
 }
 
@@ -85,6 +91,9 @@ func NewPBX(o PBXOptions) (*PBX, error) {
 		registrar: &registrar{
 			extra: o.Extra, refuseCode: o.RefuseCode, minExpires: o.MinExpires, bindings: map[string]Binding{},
 		},
+	}
+	if o.Relay != nil {
+		p.relay = newRelay(o.Listen.Addr(), o.Relay)
 	}
 	endpoint.Serve(p.handle)
 	return p, nil
@@ -122,7 +131,11 @@ func (o PBXOptions) passwords() map[string]string {
 }
 
 // Close forgets every call and binding, at once, as a power cut would.
-func (p *PBX) Close() error { return p.endpoint.Close() }
+func (p *PBX) Close() error {
+	err := p.endpoint.Close()
+	p.relay.close()
+	return err
+}
 
 // Addr is where the PBX listens.
 func (p *PBX) Addr() netip.AddrPort { return p.endpoint.Addr() }
@@ -149,6 +162,8 @@ func (p *PBX) handle(tx *sip.ServerTx) {
 	switch {
 	case sip.Param(req.Get("To"), "tag") != "" && req.Method == "INVITE" && p.options.Fixed:
 		tx.Answer(488)
+	case req.Method == "INFO" && p.options.DropsInfo:
+		tx.Answer(200)
 	case sip.Param(req.Get("To"), "tag") != "":
 		p.relayInDialog(tx)
 	case req.Method == "REGISTER":

@@ -248,7 +248,7 @@ func (c *call) await(ctx context.Context, b *branch, lim limits) (ending, *sip.M
 				clock.Reset(lim.answer)
 			}
 			if res.Status > 100 {
-				c.caller.Respond(withoutOwnVia(res))
+				c.caller.Respond(c.pbx.back(res))
 			}
 		}
 	}
@@ -257,17 +257,17 @@ func (c *call) await(ctx context.Context, b *branch, lim limits) (ending, *sip.M
 // connect passes an answer to the caller, and each repetition of it, since only
 // the caller's ACK ends them (RFC 6026).
 func (c *call) connect(b *branch, res *sip.Message) {
-	c.caller.Respond(withoutOwnVia(res))
+	c.caller.Respond(c.pbx.back(res))
 	c.pbx.endpoint.Go(func(context.Context) {
 		for again := range b.tx.Responses() {
-			c.caller.Respond(withoutOwnVia(again))
+			c.caller.Respond(c.pbx.back(again))
 		}
 	})
 }
 
 func (c *call) passRefusal(a attempt) {
 	c.tell(Refused, a)
-	c.caller.Respond(withoutOwnVia(a.refusal))
+	c.caller.Respond(c.pbx.back(a.refusal))
 }
 
 func (c *call) cancelled(a attempt) {
@@ -340,13 +340,15 @@ func (p *PBX) forwarded(req *sip.Message, uri sip.URI) *sip.Message {
 	f.URI = uri.String()
 	f.Set("Max-Forwards", strconv.Itoa(max(hops(req)-1, 0)))
 	p.endpoint.PrependVia(f)
+	p.relay.describe(f)
 	return f
 }
 
-// withoutOwnVia is a response as the PBX passes it back.
-func withoutOwnVia(res *sip.Message) *sip.Message {
+// back is a response as the PBX passes it back.
+func (p *PBX) back(res *sip.Message) *sip.Message {
 	back := res.Clone()
 	back.RemoveFirst("Via")
+	p.relay.describe(back)
 	return back
 }
 
@@ -380,7 +382,7 @@ func (p *PBX) relayInDialog(tx *sip.ServerTx) {
 	p.tellInDialog(req)
 	down := p.endpoint.SendFunc(f, to, func(res *sip.Message) {
 		if res.Status > 100 {
-			tx.Respond(withoutOwnVia(res))
+			tx.Respond(p.back(res))
 		}
 	})
 	p.endpoint.Go(func(ctx context.Context) { superviseRelay(ctx, tx, down) })

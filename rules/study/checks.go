@@ -126,7 +126,9 @@ func Table() []Check {
 		{ID: "pbx-origin", Main: highest, Where: once, Weigh: poorAt(noOrigin, "study-pbx-no-origin"), Who: releve.PBXMaintainer},
 		{ID: "pbx-userless", Where: once, Who: releve.PBXMaintainer},
 		{ID: "pbx-refer", Where: once, Who: releve.PBXMaintainer},
-		{ID: "pbx-keys", Main: all, Where: once, Weigh: keys, Who: releve.PBXMaintainer},
+		{ID: "pbx-keys", Main: all, Where: once, Who: releve.PBXMaintainer},
+		{ID: "pbx-keys-info", Where: once, Weigh: keys, Who: releve.PBXMaintainer},
+		{ID: "pbx-keys-tone", Where: once, Weigh: keys, Who: releve.PBXMaintainer},
 		{ID: "pbx-reinvite", Where: once, Who: releve.PBXMaintainer},
 	}
 }

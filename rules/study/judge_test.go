@@ -31,7 +31,7 @@ func good(q releve.StudyQuestion) (all []releve.Measurement) {
 			m.Text = study.ShowsAll
 		case "pbx-origin":
 			m.Text = string(releve.EvidenceTo)
-		case "pbx-keys":
+		case "pbx-keys", "pbx-keys-info", "pbx-keys-tone":
 			m.Text = study.KeysEvent
 		}
 		all = append(all, m)

@@ -72,12 +72,17 @@ const (
 	RemovesAll = "all"
 )
 
-// KeysEvent is the way of keys that the attendant hears (RFC 4733).
-const KeysEvent = "telephone-event"
+// The ways by which a key may reach the attendant, which hears events alone (RFC 4733).
+const (
+	KeysEvent = "telephone-event"
+	KeysInfo  = "info"
+	KeysTone  = "tone"
+)
 
+// keys says of a way by which a telephone may send them what the PBX makes of it.
 func keys(_ releve.StudyQuestion, m releve.Measurement) (releve.StudyVerdict, releve.Sentence) {
 	if m.Text != KeysEvent {
-		return releve.StudyFailed, releve.Say("study-pbx-no-keys")
+		return releve.StudyPoor, releve.Say("study-pbx-keys-as-sent")
 	}
 	return releve.StudyOK, releve.Sentence{}
 }

@@ -56,6 +56,7 @@ func (s *Stream) hear(from netip.AddrPort, packet *rtp.Packet) {
 	s.life.sound(packet, s.format, now)
 	s.stats.Lost = s.in.sequence.lost(packet.SSRC, packet.SequenceNumber)
 	if !s.format.reports(packet.PayloadType) {
+		s.overhear(packet)
 		return
 	}
 	if key, pressed := s.in.keypad.press(packet); pressed {

@@ -10,7 +10,7 @@
 // longer and the timestamps leave the clock for good. BenchmarkPacing200 shows both.
 //
 // What is absent: RTCP of our own (the other end's is only a sign of life), SRTP,
-// recording, in-band keys, and codecs other than G.711.
+// recording, keys as sound ([ToneEar] hears them where nobody speaks), and codecs other than G.711.
 package media
 
 import "time"

@@ -18,7 +18,9 @@ type outgoing struct {
 	tick    int64  // of the last packets; 0: none yet
 	clock   uint32 // the timestamp of that tick
 	packet  [headerSize + packetSamples]byte
-	size    int // samples of the packet that was filled in
+	size    int        // samples of the packet that was filled in
+	body    int        // its bytes behind the header
+	press   *keystroke // what it reports; nil: it is sound
 	to      netip.AddrPort
 	address unix.Sockaddr // to, as the kernel takes it
 }
@@ -75,8 +77,12 @@ func (s *Stream) fill(most int) (done chan struct{}, sends bool) {
 	if s.out.address == nil || !s.format.Direction.Sends() {
 		return nil, false
 	}
-	s.out.header.PayloadType = s.format.PayloadType
+	if s.pressing != nil && most == packetSamples {
+		return s.reportKey()
+	}
+	s.out.header.PayloadType, s.out.press = s.format.PayloadType, nil
 	s.out.size = min(most, s.format.samples())
+	s.out.body = s.out.size
 	payload := s.out.packet[headerSize : headerSize+s.out.size]
 	p := s.playing
 	if p == nil {
@@ -110,9 +116,12 @@ func (o *outgoing) send(tick int64, at int) error {
 	}
 	o.tick = tick
 	o.header.Timestamp = o.clock + uint32(at)
+	if o.press != nil {
+		o.header.Timestamp, o.header.Marker = o.press.stamp(o.header.Timestamp)
+	}
 	o.header.SequenceNumber++
 	if _, err := o.header.MarshalTo(o.packet[:]); err != nil {
 		return err
 	}
-	return o.sender.send(o.packet[:headerSize+o.size], o.address)
+	return o.sender.send(o.packet[:headerSize+o.body], o.address)
 }

@@ -40,14 +40,16 @@ type Stream struct {
 	out      outgoing       // of the engine's loop alone
 	in       incoming       // of the receiving goroutine alone
 
-	mu      sync.Mutex
-	speaks  bool // the engine's loop has it
-	format  Format
-	source  source
-	life    life
-	playing *playback
-	stats   Stats
-	failure error // the last one of Stats.Failed
+	mu        sync.Mutex
+	speaks    bool // the engine's loop has it
+	format    Format
+	source    source
+	life      life
+	playing   *playback
+	pressing  *keystroke // a key of ours; meanwhile no sound is sent
+	overhears func(payload []byte, aLaw bool)
+	stats     Stats
+	failure   error // the last one of Stats.Failed
 }
 
 // playback is a clip while it is played.

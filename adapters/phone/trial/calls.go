@@ -3,7 +3,6 @@ package trial
 import (
 	"context"
 	"net/netip"
-	"strings"
 	"time"
 
 	"releve"
@@ -49,6 +48,7 @@ func (t *trial) calls(ctx context.Context) (stopped releve.Sentence) {
 	}
 	defer t.leave(standby, t.standby) // also where the study is given up
 	t.busy(ctx, main, standby)
+	t.keys(ctx, main, standby)
 	t.refer(ctx, main, standby)
 	t.moves(ctx, main, standby)
 	main = t.silent(ctx, main, standby)
@@ -151,9 +151,6 @@ func (t *trial) refused(ctx context.Context, main, standby *desk, refusal int, f
 		}
 		return false
 	}
-	if first {
-		t.offers(o.in.Invite())
-	}
 	at := time.Now()
 	_ = o.in.Refuse(486)
 	over, came := standby.next(ctx, at, soon)
@@ -186,17 +183,6 @@ func (t *trial) returns(ctx context.Context, main *desk, over offer, refusal int
 	}
 	t.has(check, code(refusal), again.at.Sub(at).Seconds(), "")
 	_ = again.in.Refuse(603)
-}
-
-// offers is what the PBX offers to hear and to say.
-func (t *trial) offers(in releve.Invite) {
-	switch {
-	case in.Sound.Late:
-	case in.Sound.Keys:
-		t.has("pbx-keys", "", 0, study.KeysEvent)
-	default:
-		t.has("pbx-keys", "", 0, strings.Join(in.Sound.Codecs, " "))
-	}
 }
 
 // silent has the main hang while a call comes, and gives a desk that works again.

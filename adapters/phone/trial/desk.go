@@ -23,15 +23,16 @@ type offer struct {
 type desk struct {
 	phone *phone.Phone
 	calls chan offer
+	infos chan byte // keys that came by INFO, in whatever call
 }
 
 // waiting is how many calls may lie on a desk.
 const waiting = 16
 
 func (t *trial) desk(ctx context.Context, at netip.AddrPort) (*desk, error) {
-	d := &desk{calls: make(chan offer, waiting)}
+	d := &desk{calls: make(chan offer, waiting), infos: make(chan byte, unheard)}
 	var err error
-	d.phone, err = t.open(at, t.asker(), phone.Handler{Invite: func(in *phone.Incoming) {
+	d.phone, err = t.open(at, t.asker(), phone.Handler{Info: d.told, Invite: func(in *phone.Incoming) {
 		select {
 		case d.calls <- offer{in, time.Now()}:
 		default: // who floods a study is none of its calls
@@ -69,6 +70,7 @@ func (d *desk) next(ctx context.Context, since time.Time, limit time.Duration) (
 // placed is a call of the standby to the published number.
 type placed struct {
 	at   time.Time
+	leg  <-chan *phone.Leg // once it is answered
 	stop func()
 }
 
@@ -79,13 +81,15 @@ const testID = "study"
 // call makes one. It is ended by its stop and not before.
 func (t *trial) call(ctx context.Context, from *desk) placed {
 	ctx, stop := context.WithCancel(ctx)
-	c := placed{at: time.Now()}
+	answered := make(chan *phone.Leg, 1)
+	c := placed{at: time.Now(), leg: answered}
 	var ended sync.WaitGroup
 	ended.Go(func() {
 		leg, err := from.phone.Call(ctx, t.standby, t.q.ReceptionNumber, testID)
 		if err != nil {
 			return // refused, or given up: what was to be seen was seen by those who were called
 		}
+		answered <- leg
 		select {
 		case <-ctx.Done():
 		case <-leg.Gone():

@@ -76,9 +76,12 @@ func well() map[string]string {
 		"pbx-answers": "seen", "pbx-register": "seen", "pbx-bindings": "shown", "pbx-second": "replaces", "pbx-removal": "unmeasured study-pbx-one-binding",
 		"pbx-expiry": "seen", "pbx-silence": "seen", "pbx-busy": "seen", "pbx-unregistered": "seen", "pbx-return 486": "seen",
 		"pbx-return-other 480": "seen", "pbx-return-other 503": "seen", "pbx-return-other 603": "seen", "pbx-origin": "to", "pbx-keys": "telephone-event",
-		"pbx-userless": "seen", "pbx-refer": "unmeasured study-pbx-refer-passed", "pbx-reinvite": "seen",
+		"pbx-keys-info": "info", "pbx-keys-tone": "tone", "pbx-userless": "seen", "pbx-refer": "unmeasured study-pbx-refer-passed", "pbx-reinvite": "seen",
 	}
 }
+
+// isEvent tells telephone events by the payload type of the study's own offer.
+func isEvent(packet []byte) bool { return len(packet) > 1 && packet[1]&0x7f == 101 }
 
 // all sets the same for every check but those that need no user.
 func all(text string, but map[string]string) map[string]string {
@@ -128,12 +131,28 @@ func TestEachThingThatAPBXDoesNotDoIsFoundAndNothingElse(t *testing.T) {
 			change: func(o *practice.PBXOptions) { o.Fixed = true },
 			want:   func(f map[string]string) { f["pbx-reinvite"] = "broken study-pbx-no-reinvite" },
 		},
+		"one that keeps what is said by INFO to itself": {
+			change: func(o *practice.PBXOptions) { o.DropsInfo = true },
+			want:   func(f map[string]string) { f["pbx-keys-info"] = "broken study-pbx-keys-gone" },
+		},
+		"one through which the sound goes": {change: func(o *practice.PBXOptions) { o.Relay = func([]byte) bool { return true } }},
+		"one that loses telephone events": {
+			change: func(o *practice.PBXOptions) { o.Relay = func(packet []byte) bool { return !isEvent(packet) } },
+			want:   func(f map[string]string) { f["pbx-keys"] = "broken study-pbx-keys-lost" },
+		},
+		"one that lets no sound but telephone events pass": {
+			change: func(o *practice.PBXOptions) { o.Relay = isEvent },
+			want: func(f map[string]string) {
+				f["pbx-keys-tone"], f["pbx-reinvite"] = "broken study-pbx-keys-gone", "unmeasured study-pbx-reinvite-unheard"
+			},
+		},
 		"one that asks for passwords in calls": {change: func(o *practice.PBXOptions) { o.AuthCalls = true }},
 		"one whose number is another": {
 			ask: func(q *releve.StudyQuestion, _ *releve.StudySecrets) { q.ReceptionNumber = "8" },
 			want: func(f map[string]string) {
 				for check := range f {
-					if strings.HasPrefix(check, "pbx-return") || slices.Contains([]string{"pbx-origin", "pbx-keys", "pbx-refer", "pbx-reinvite"}, check) {
+					if strings.HasPrefix(check, "pbx-return") || slices.Contains([]string{"pbx-origin", "pbx-refer", "pbx-reinvite"}, check) ||
+						strings.HasPrefix(check, "pbx-keys") {
 						f[check] = "unmeasured study-pbx-not-seen"
 					}
 				}
