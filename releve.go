@@ -69,6 +69,15 @@ type LevelFit struct {
 	Lacks []string `json:"lacks,omitempty"` // keys of the configuration, none where it has all
 }
 
+// Outlet is a way by which a server sends alarms to people who look at no screen, or to programs, as it is.
+type Outlet struct {
+	Name   string    `json:"name"`             // mail …
+	SentAt time.Time `json:"sent_at,omitzero"` // the last that was taken
+	WellAt time.Time `json:"well_at,omitzero"` // … or would have been: it is tried each hour
+	Since  time.Time `json:"since,omitzero"`   // it takes nothing
+	Failed *Sentence `json:"failed,omitempty"` // … and why
+}
+
 // Arbiter is who decides where the vote lies.
 type Arbiter string
 

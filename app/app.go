@@ -25,6 +25,7 @@ import (
 	"releve/adapters/store"
 	"releve/adapters/systemd"
 	"releve/adapters/witness"
+	"releve/app/outlets"
 	"releve/config"
 	"releve/doors/account"
 	"releve/doors/identity/rotation"
@@ -90,6 +91,7 @@ type App struct {
 	alarms    *alarms.Keeper
 	accounts  *accounts.Keeper
 	retention *retention.Keeper
+	post      outlets.Post
 	console   *console.Server
 }
 
@@ -146,6 +148,7 @@ func (a *App) build(found bool) error {
 	a.makeBackup()
 	a.alarms.Join(a.agent, a.front, a.peer)
 	a.accounts = accounts.New(accounts.Options{Seat: a.config.Site.Seat, Dir: a.config.Site.Data, Link: a.peer, Front: a.front, Log: a.log})
+	a.post = outlets.New(a.config.Config, a.alarms, a.agent, a.front, a.peer, a.log)
 	return a.forPort(a.config.Console.Listen, a.openConsole)
 }
 
@@ -200,9 +203,7 @@ func (a *App) openWitness() error {
 		return nil
 	}
 	at, from := c.Witness.At()
-	client, err := witness.NewClient(witness.Options{
-		Address: at, From: from, Site: c.Site.ID, CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key,
-	})
+	client, err := witness.NewClient(witness.Options{Address: at, From: from, Site: c.Site.ID, CA: c.Peer.CA, Cert: c.Peer.Certificate, Key: c.Peer.Key})
 	if err != nil {
 		return missing(err)
 	}
@@ -304,7 +305,7 @@ func (a *App) answers() peer.Handler {
 	for _, desk := range []order.Desk{
 		copy.Desk(a.cluster), salvage.Desk(a.aside, a.salvager), a.telephony.Desk(),
 		comparison.Desk(comparison.Local{Database: comparison.Of(a.cluster.Cluster)}, a.prover, a.cluster), a.licences.Desk(), measuring.Desk(),
-		a.readiness.Desk(), a.drills.Desk(), a.alarms.Desk(), a.accounts.Desk(),
+		a.readiness.Desk(), a.drills.Desk(), a.alarms.Desk(), a.accounts.Desk(), a.post.Desk(),
 	} {
 		maps.Copy(all, desk)
 	}
@@ -338,7 +339,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(func(ctx context.Context) { a.spool.Watch(ctx, a.front.Explain, a.front.Notice) })
 	for _, room := range []func(context.Context){
 		a.spool.RecordRuns, a.records.Watch, a.salvager.Run, a.prover.Run, a.sorting.Run, a.licences.Run, a.backup.Run, a.night.Run, a.readiness.Run,
-		a.drills.Run, a.alarms.Run, a.accounts.Run, a.retention.Run,
+		a.drills.Run, a.alarms.Run, a.accounts.Run, a.retention.Run, a.post.Run,
 	} {
 		begin(room)
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"maps"
+	"net/mail"
 	"net/netip"
 	"os"
 	"slices"
@@ -33,6 +34,7 @@ func (r *reader) check(c *Config) {
 	r.between("records.keep_days", c.Records.KeepDays, 7, 3660)
 	r.checkWitness(c.Site, c.Witness)
 	r.checkDrill(c.Drill)
+	r.checkMail(c.Mail)
 	r.checkCollisions(c)
 	r.checkCertificates(c)
 	r.checkSecrets()
@@ -45,7 +47,8 @@ func (r *reader) checkSecrets() {
 	if err != nil || info.Mode().Perm()&0o077 == 0 {
 		return
 	}
-	for _, key := range slices.Sorted(maps.Keys(r.lines)) {
+	inFile := func(x, y string) int { return r.lines[x] - r.lines[y] }
+	for _, key := range slices.SortedFunc(maps.Keys(r.lines), inFile) {
 		if strings.HasSuffix(key, "_password") {
 			r.wrong(key, "secret.open", "file", r.file)
 			return
@@ -163,6 +166,39 @@ func (r *reader) checkDrill(d Drill) {
 		r.wrong("drill.hours", "hours", "value", string(d.Hours))
 	}
 	r.duration("drill.overflow", d.Overflow, 2*day, year)
+}
+
+// checkMail checks how alarms are sent, where they are.
+func (r *reader) checkMail(m Mail) {
+	r.oneOf("mail.security", m.Security, "none", "starttls", "tls")
+	r.oneOf("mail.least", string(m.Least), string(releve.Warning), string(releve.Major), string(releve.Critical))
+	if m.Server == "" {
+		return
+	}
+	if _, _, ok := m.Relay(); !ok {
+		r.wrong("mail.server", "mail.server", "value", m.Server)
+	}
+	if r.required("mail.from", m.From) {
+		r.mailbox("mail.from", m.From)
+	}
+	if len(m.To) == 0 {
+		r.required("mail.to", "")
+	}
+	r.each("mail.to", func(value string) (code string, pairs []string) {
+		if _, err := mail.ParseAddress(value); err != nil {
+			return "mailbox", []string{"value", value}
+		}
+		return "", nil
+	})
+	if m.User != "" {
+		r.required("mail.user_password", m.Password)
+	}
+}
+
+func (r *reader) mailbox(key, value string) {
+	if _, err := mail.ParseAddress(value); err != nil {
+		r.wrong(key, "mailbox", "value", value)
+	}
 }
 
 // checkWitness checks the way to the witness, which a site of the arbiter pair may

@@ -3,7 +3,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +29,7 @@ type Config struct {
 	Records   Records   `toml:"records"`
 	Witness   Witness   `toml:"witness"`
 	Drill     Drill     `toml:"drill"`
+	Mail      Mail      `toml:"mail"`
 }
 
 // Site says which site and which seat this server is.
@@ -158,6 +161,30 @@ type Records struct {
 
 // Kept is for how long.
 func (r Records) Kept() time.Duration { return time.Duration(r.KeepDays) * 24 * time.Hour }
+
+// Mail is how alarms are sent by mail (SPEC A3).
+type Mail struct {
+	Server   string          `toml:"server"`   // host:port of the relay; "": nothing is sent
+	Security string          `toml:"security"` // none, starttls, tls
+	CA       string          `toml:"ca"`       // who signs the relay's certificate; "": those whom the machine believes
+	From     string          `toml:"from"`
+	To       []string        `toml:"to"`
+	Least    releve.Severity `toml:"least"` // what is less grave stays on the screens
+	User     string          `toml:"user"`  // "": the relay asks for no password
+	Password string          `toml:"user_password"`
+	Page     string          `toml:"page"` // where readers find the site's page; "": of this server's console
+}
+
+// Relay is the server with its port: 465 over TLS, 587 with STARTTLS and 25 without, where none is said.
+func (m Mail) Relay() (host string, port int, ok bool) {
+	host, said, err := net.SplitHostPort(m.Server)
+	if err != nil {
+		host, said = m.Server, map[string]string{"tls": "465", "starttls": "587"}[m.Security]
+		said = cmp.Or(said, "25")
+	}
+	n, err := strconv.ParseUint(said, 10, 16)
+	return host, int(n), err == nil && n > 0 && host != "" && !strings.ContainsAny(host, " /@")
+}
 
 // Witness is the way to the register on a third machine (RULES R5). With the
 // arbiter pair it may be there already, so that a site can move to it.

@@ -38,6 +38,7 @@ type Alarm struct {
 	Claims map[releve.Seat]Claim `json:"claims"`         // each server's own
 	Over   uint64                `json:"over,omitempty"` // claims up to this stamp are ended, of one that is the site's
 	Hand   Hand                  `json:"hand,omitzero"`
+	Sent   map[Outlet]Sent       `json:"sent,omitempty"`
 }
 
 // Claim is what one server says: only it writes this.
@@ -101,7 +102,14 @@ func mergeAlarms(x, y Alarm) Alarm {
 		}
 		claims[seat] = theirs
 	}
-	return Alarm{claims, max(x.Over, y.Over), newest(x.Hand, y.Hand, x.Hand.Stamp.compare(y.Hand.Stamp))}
+	sent := maps.Clone(x.Sent)
+	for by, theirs := range y.Sent {
+		if sent == nil {
+			sent = map[Outlet]Sent{}
+		}
+		sent[by] = mergeSent(sent[by], theirs)
+	}
+	return Alarm{claims, max(x.Over, y.Over), newest(x.Hand, y.Hand, x.Hand.Stamp.compare(y.Hand.Stamp)), sent}
 }
 
 // newest is the later of two. A server that lost its disk may give a stamp a second time: then the
@@ -149,14 +157,18 @@ func (a Alarm) Up() bool {
 	return len(up) > 0
 }
 
-// covered says that whoever dealt with it last knew of all that there is: he saw each claim, or one
-// that was still standing, or had just ended, when another server began to say the same.
+// covered says that whoever dealt with it last knew of all that there is.
 func (a Alarm) covered() bool {
+	return a.known(func(seat releve.Seat, c Claim) bool { return c.Rose <= a.Hand.Seen[seat] })
+}
+
+// known says that whoever saw some claims knows of all that there is: he saw each, or one that was still
+// standing, or had just ended, when another server began to say the same.
+func (a Alarm) known(seen func(releve.Seat, Claim) bool) bool {
 	now, ended := a.claims()
 	if len(now) == 0 {
 		now = ended
 	}
-	seen := func(seat releve.Seat, c Claim) bool { return c.Rose <= a.Hand.Seen[seat] }
 	joins := func(c Claim) bool {
 		for seat, before := range a.Claims {
 			if seen(seat, before) && (before.Up || before.Changed.Add(Regain).After(c.Since)) {

@@ -49,6 +49,7 @@ var kinds = []Kind{
 	{"study", releve.Major, OfServer, Kept, nil, 0, 0, "releve study replay"},
 	{"licence", releve.Warning, OfSite, Told, nil, 0, 0, "releve licence install"},
 	{"clock", releve.Warning, OfServer, Told, nil, 0, 0, "releve status"},
+	{Unsent, releve.Major, OfServer, Told, nil, 0, 0, "releve notify test"},
 	{"stranger", releve.Warning, OfServer, Told, nil, 0, 0, "releve status"},
 	{"secret-open", releve.Warning, OfServer, Told, nil, 0, 0, "releve check"},
 }

@@ -76,6 +76,7 @@ var rules = map[string]Rule{
 	"event-certificates-taken": {"certificate", Ends, releve.Info, "=files"},
 	"event-other-refused":      {"certificate", Rises, releve.Major, "=link"}, "event-other-refuses": {"certificate", Rises, releve.Major, "=link"},
 	"event-other-stranger": {"certificate", Rises, releve.Major, "=link"}, "event-other-known": {"certificate", Ends, "", "=link"},
+	"event-unsent": {Unsent, Rises, "", "outlet"}, "event-sent-again": {Unsent, Ends, "", "outlet"},
 	"event-secret-open": {"secret-open", Rises, "", "file"}, "event-secret-closed": {"secret-open", Ends, "", "file"},
 
 	"licence-base-only": {"licence", Rises, "", "=level"}, "licence-lapsed": {"licence", Rises, releve.Major, "=level"},

@@ -47,6 +47,7 @@ func (s *Server) controlRoutes() http.Handler {
 	s.drillRoutes(mux)
 	s.alarmRoutes(mux)
 	s.accountRoutes(mux)
+	s.outletRoutes(mux)
 	return mux
 }
 

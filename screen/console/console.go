@@ -44,6 +44,7 @@ type Options struct {
 	Mirror       Mirror    // nil: none to be proven
 	Telephone    Telephone // nil: no PBX to be checked
 	Alarms       Alarms    // nil: none are kept here
+	Post         Post      // nil: no alarms are sent from here
 	Licences     Licences  // nil: none are kept here
 	Accounts     Accounts  // nil: nobody logs in here
 	Drills       Drills    // nil: none are made here

@@ -321,6 +321,9 @@ func Remarks(site view.Site, lang releve.Language) []Remark {
 		for _, n := range s.Notices {
 			add(s.Seat, n)
 		}
+		for _, o := range s.Outlets {
+			all = append(all, Remark{s.Seat, Outlet(o, site.At, lang)})
+		}
 	}
 	return all
 }

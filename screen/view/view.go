@@ -83,6 +83,7 @@ type Server struct {
 	Version       releve.Version    `json:"version,omitzero"`
 	Copied        time.Time         `json:"copied,omitzero"`      // at level backup: as of when its copy is, zero: not known, or it has none
 	SinceCopy     int               `json:"since_copy,omitempty"` // at level backup: calls that only this server's database holds
+	Outlets       []releve.Outlet   `json:"outlets,omitempty"`    // by which it sends alarms
 }
 
 // MirrorState is how the copy of the database is.

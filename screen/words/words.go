@@ -119,6 +119,7 @@ func (c *catalogue) withReasons(given map[string]string, depth int) map[string]s
 // sentences: a server's seat, the way a check went, a level.
 var named = map[string]string{
 	"seat": "seat-", "other": "seat-", "path": "path-", "procedure": "procedure-", "job": "job-", "level": "level-", "was": "level-", "lower": "level-", "check": "study-check-",
+	"outlet": "outlet-",
 }
 
 // withNames says those arguments that are codes. What has no sentence stays as it is.

@@ -48,6 +48,7 @@ type board struct {
 	since    int       // calls that are not in the other's copy
 
 	readiness *view.Readiness // nil: nobody has looked
+	outlets   []releve.Outlet // that send alarms; never changed, but replaced
 }
 
 func (b *board) notice(about string, what releve.Sentence) {
@@ -191,6 +192,20 @@ func (b *board) sinceCopy() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.since
+}
+
+// Outlets is told how those are by which this server sends alarms. What was told is not changed any more.
+func (f *Front) Outlets(all []releve.Outlet) {
+	f.board.mu.Lock()
+	f.board.outlets = all
+	f.board.mu.Unlock()
+	f.changed.announce()
+}
+
+func (b *board) sends() []releve.Outlet {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.outlets
 }
 
 // OtherCopyAt is as of when the other server's copy is, as it last said; zero while it is not heard.
@@ -360,6 +375,7 @@ func (a *Agent) server(m takeover.Machine) view.Server {
 		CallsOffered: load.Offered, CallsAnswered: load.Answered, CallsRefused: load.Refused,
 		Doing: a.doing(m), Witness: m.WitnessHeard(), Levels: a.parts.Site.Levels, Version: a.version(),
 		Copied: a.board.copiedAt(), SinceCopy: a.board.sinceCopy(), Notices: slices.Concat(load.Notices, a.board.notices()),
+		Outlets: a.board.sends(),
 	}
 }
 

@@ -158,6 +158,31 @@ func (k *Keeper) Shown() []view.Alarm {
 	return all
 }
 
+// Due is what this server is to send by an outlet, of alarms as grave as least.
+func (k *Keeper) Due(by alarm.Outlet, least releve.Severity) []alarm.Notice {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.desk.Book.Due(time.Now().UTC(), k.Seat, by, least)
+}
+
+// Sent writes down that it was. That is on this server's disk when it returns, and at the other one if that
+// can be reached: nobody sends it again.
+func (k *Keeper) Sent(ctx context.Context, by alarm.Outlet, all []alarm.Notice) {
+	k.mu.Lock()
+	for _, n := range all {
+		k.desk.Send(time.Now().UTC(), by, n)
+	}
+	k.mu.Unlock()
+	_ = k.save() // it is in the log, and tried again
+	k.exchange(ctx)
+	k.announce()
+}
+
+// Told is a notice for people.
+func Told(n alarm.Notice) view.Notice {
+	return view.Notice{Alarm: shown(n.Entry), Message: string(n.Message)}
+}
+
 func shown(e alarm.Entry) view.Alarm {
 	kind, _ := alarm.Find(e.Key.Code)
 	a := view.Alarm{

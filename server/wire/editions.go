@@ -32,17 +32,18 @@ type seldom struct {
 	procedure, proof *view.Procedure
 	levels           []releve.LevelFit
 	version          releve.Version
+	outlets          []releve.Outlet
 }
 
 // of is what seldom changes of a message.
 func of(m *agent.Message) seldom {
-	return seldom{m.Events, m.Procedure, m.Proof, m.Server.Levels, m.Server.Version}
+	return seldom{m.Events, m.Procedure, m.Proof, m.Server.Levels, m.Server.Version, m.Server.Outlets}
 }
 
 // into puts it there.
 func (s seldom) into(m *agent.Message) {
 	m.Events, m.Procedure, m.Proof = s.events, s.procedure, s.proof
-	m.Server.Levels, m.Server.Version = s.levels, s.version
+	m.Server.Levels, m.Server.Version, m.Server.Outlets = s.levels, s.version, s.outlets
 }
 
 // tells puts a message on the wire, without what the other keeps of it.

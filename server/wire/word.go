@@ -20,7 +20,8 @@ import (
 // 1 told no number. 2 tells it, and whether the page is served, which 1 always affirmed; it
 // answers a word that came with a check by its own, and says upon which word of the other it tells one.
 // 3 tells the level of the site, and for which levels a server's configuration has what they need.
-// 4 leaves out what the other keeps (see [Editions]), and tells which version a server runs.
+// 4 leaves out what the other keeps (see [Editions]), and tells which version a server runs, and by what it
+// sends alarms.
 const Version = 4
 
 // Word is what a server tells the other of itself, again and again: how it stands to the duty
@@ -182,6 +183,7 @@ type Server struct {
 	Version       releve.Version    `json:"version,omitzero"`
 	Copied        time.Time         `json:"copied,omitzero"`
 	SinceCopy     int               `json:"since_copy,omitempty"`
+	Outlets       []releve.Outlet   `json:"outlets,omitempty"`
 }
 
 // Mirror is the copy as a server sees it.

@@ -1,0 +1,74 @@
+// Package outlets makes the ways by which a server sends alarms out of its configuration, and writes what is
+// sent in the site's language.
+package outlets
+
+import (
+	"cmp"
+	"crypto/rand"
+	"log/slog"
+	"strings"
+
+	"releve"
+	"releve/adapters/mail"
+	"releve/config"
+	"releve/rules/alarm"
+	"releve/screen/text"
+	"releve/screen/view"
+	"releve/screen/words"
+	"releve/server/alarms"
+	"releve/server/notify"
+	"releve/server/order"
+)
+
+// Post sends alarms from a server.
+type Post struct{ *notify.Post }
+
+// New makes it, with the outlets that a configuration sets up.
+func New(c config.Config, keeper *alarms.Keeper, site notify.Site, front notify.Front, link order.Link, log *slog.Logger) Post {
+	return Post{notify.New(notify.Options{
+		Seat: c.Site.Seat, Outlets: of(c), Alarms: keeper, Site: site, Front: front, Link: link, Writer: writer{c}, Log: log,
+	})}
+}
+
+func of(c config.Config) (all []notify.Wanted) {
+	if m := c.Mail; m.Server != "" {
+		host, port, _ := m.Relay()
+		all = append(all, notify.Wanted{Least: m.Least, Outlet: mail.Sender{Options: mail.Options{
+			Host: host, Port: port, Security: mail.Security(m.Security), CA: m.CA, User: m.User, Password: m.Password, From: m.From, To: m.To,
+		}}})
+	}
+	return all
+}
+
+// writer writes the letters of one server.
+type writer struct{ config.Config }
+
+// Letter tells of alarms.
+func (w writer) Letter(all []alarm.Notice, site view.Site) alarm.Letter {
+	l := w.letter(site)
+	say := func(what releve.Sentence) string { return words.Say(w.Site.Language, what) }
+	told, ids := make([]view.Notice, 0, len(all)), make([]string, 0, len(all))
+	for _, n := range all {
+		shown := alarms.Told(n)
+		told, ids = append(told, shown), append(ids, n.ID())
+		l.Alarms = append(l.Alarms, alarm.Item{Notice: n, What: say(shown.What), Callers: say(shown.Callers), First: say(shown.First)})
+	}
+	l.ID = w.Site.ID + " " + strings.Join(ids, " ")
+	l.Subject, l.Text = text.Notice(told, site, w.page(), w.Site.Language)
+	return l
+}
+
+// Test is a letter that says that it is a test.
+func (w writer) Test(site view.Site) alarm.Letter {
+	l := w.letter(site)
+	l.ID = w.Site.ID + " test " + rand.Text()
+	l.Subject, l.Text = text.Test(site, w.Site.Language)
+	return l
+}
+
+func (w writer) letter(site view.Site) alarm.Letter {
+	return alarm.Letter{Site: site.Name, Seat: site.Seat, At: site.At}
+}
+
+// page is where its readers find the site's page.
+func (w writer) page() string { return cmp.Or(w.Mail.Page, "http://"+w.Console.Listen+"/") }
