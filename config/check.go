@@ -2,6 +2,7 @@ package config
 
 import (
 	"maps"
+	"net"
 	"net/mail"
 	"net/netip"
 	"os"
@@ -35,6 +36,7 @@ func (r *reader) check(c *Config) {
 	r.checkWitness(c.Site, c.Witness)
 	r.checkDrill(c.Drill)
 	r.checkMail(c.Mail)
+	r.checkSyslog(c.Syslog)
 	r.checkCollisions(c)
 	r.checkCertificates(c)
 	r.checkSecrets()
@@ -192,6 +194,17 @@ func (r *reader) checkMail(m Mail) {
 	})
 	if m.User != "" {
 		r.required("mail.user_password", m.Password)
+	}
+}
+
+// checkSyslog checks how a log server is told of them.
+func (r *reader) checkSyslog(s Syslog) {
+	r.oneOf("syslog.transport", s.Transport, "udp", "tcp", "tls")
+	r.oneOf("syslog.facility", s.Facility, "daemon", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7")
+	r.oneOf("syslog.least", string(s.Least), string(releve.Warning), string(releve.Major), string(releve.Critical))
+	host, port, err := net.SplitHostPort(s.Server)
+	if n, wrong := strconv.ParseUint(port, 10, 16); s.Server != "" && (err != nil || wrong != nil || n == 0 || host == "" || strings.ContainsAny(host, " /@")) {
+		r.wrong("syslog.server", "log.server", "value", s.Server)
 	}
 }
 

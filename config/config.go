@@ -30,6 +30,7 @@ type Config struct {
 	Witness   Witness   `toml:"witness"`
 	Drill     Drill     `toml:"drill"`
 	Mail      Mail      `toml:"mail"`
+	Syslog    Syslog    `toml:"syslog"`
 }
 
 // Site says which site and which seat this server is.
@@ -184,6 +185,15 @@ func (m Mail) Relay() (host string, port int, ok bool) {
 	}
 	n, err := strconv.ParseUint(said, 10, 16)
 	return host, int(n), err == nil && n > 0 && host != "" && !strings.ContainsAny(host, " /@")
+}
+
+// Syslog is how a log server is told of alarms (SPEC A3).
+type Syslog struct {
+	Server    string          `toml:"server"`    // host:port; "": none is told
+	Transport string          `toml:"transport"` // udp, tcp, tls
+	CA        string          `toml:"ca"`        // who signs the server's certificate; "": those whom the machine believes
+	Facility  string          `toml:"facility"`  // daemon, local0 … local7
+	Least     releve.Severity `toml:"least"`     // what is less grave is not told
 }
 
 // Witness is the way to the register on a third machine (RULES R5). With the

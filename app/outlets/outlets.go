@@ -6,10 +6,12 @@ import (
 	"cmp"
 	"crypto/rand"
 	"log/slog"
+	"os"
 	"strings"
 
 	"releve"
 	"releve/adapters/mail"
+	"releve/adapters/syslog"
 	"releve/config"
 	"releve/rules/alarm"
 	"releve/screen/text"
@@ -35,6 +37,12 @@ func of(c config.Config) (all []notify.Wanted) {
 		host, port, _ := m.Relay()
 		all = append(all, notify.Wanted{Least: m.Least, Outlet: mail.Sender{Options: mail.Options{
 			Host: host, Port: port, Security: mail.Security(m.Security), CA: m.CA, User: m.User, Password: m.Password, From: m.From, To: m.To,
+		}}})
+	}
+	if l := c.Syslog; l.Server != "" {
+		host, _ := os.Hostname() // one without a name has none in the log
+		all = append(all, notify.Wanted{Least: l.Least, Outlet: syslog.Sender{Options: syslog.Options{
+			Server: l.Server, Transport: syslog.Transport(l.Transport), CA: l.CA, Facility: l.Facility, Host: host,
 		}}})
 	}
 	return all

@@ -111,8 +111,7 @@ func Start(t testing.TB, plan Plan) *Relay {
 	if plan.Port == 0 {
 		plan.Port = FreePort(t)
 	}
-	r := &Relay{dir: dir, Port: plan.Port, CA: filepath.Join(dir, "relay.pem")}
-	r.certify(t)
+	r := &Relay{dir: dir, Port: plan.Port, CA: Certify(t, dir)}
 	text := strings.NewReplacer("MORE", plan.More, "RCPT", plan.Rcpt).Replace(exim)
 	text = strings.NewReplacer("DIR", dir, "PORT", strconv.Itoa(r.Port)).Replace(text)
 	if err := os.WriteFile(filepath.Join(dir, "exim4.conf"), []byte(text), 0o644); err != nil {
@@ -120,6 +119,7 @@ func Start(t testing.TB, plan Plan) *Relay {
 	}
 	script := `mount -t tmpfs tmpfs /etc/exim4 && cp "$0/exim4.conf" /etc/exim4/ && exec exim4 -bdf`
 	cmd := exec.Command("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script, dir)
+	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = &said, &said
@@ -141,8 +141,9 @@ func Start(t testing.TB, plan Plan) *Relay {
 	return r
 }
 
-// certify makes it a certificate for its address.
-func (r *Relay) certify(t testing.TB) {
+// Certify makes a certificate for this machine's own address, which signs itself: relay.pem in a directory,
+// and its key, relay.key.
+func Certify(t testing.TB, dir string) (file string) {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -160,13 +161,15 @@ func (r *Relay) certify(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	file = filepath.Join(dir, "relay.pem")
 	for name, block := range map[string]*pem.Block{
-		r.CA: {Type: "CERTIFICATE", Bytes: cert}, filepath.Join(r.dir, "relay.key"): {Type: "PRIVATE KEY", Bytes: private},
+		file: {Type: "CERTIFICATE", Bytes: cert}, filepath.Join(dir, "relay.key"): {Type: "PRIVATE KEY", Bytes: private},
 	} {
 		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return file
 }
 
 // Stop ends it. What was delivered stays.
