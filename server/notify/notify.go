@@ -20,7 +20,8 @@ import (
 // Outlet sends by one way. Again says of an error that the same may be taken later.
 type Outlet interface {
 	Name() string
-	// Notify sends a letter, and returns when it was taken.
+	// Notify sends a letter, and returns when it was taken. An error with a Taken that says so is of one
+	// that was, though not for everybody.
 	Notify(ctx context.Context, l alarm.Letter) (again bool, err error)
 	// Probe goes as far as one can without sending.
 	Probe(ctx context.Context) (again bool, err error)

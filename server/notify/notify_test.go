@@ -97,7 +97,7 @@ func (s *server) Notify(ctx context.Context, l alarm.Letter) (bool, error) {
 		return true, s.down
 	}
 	again, err := s.try(ctx)
-	if err == nil {
+	if _, taken := errors.AsType[partly](err); taken || err == nil {
 		s.relay.mu.Lock()
 		s.taken = append(s.taken, string(s.Seat)+" "+l.Subject)
 		s.relay.mu.Unlock()
@@ -308,6 +308,43 @@ func TestARelayThatRefuses(t *testing.T) {
 		if len(s.tried) != 4 || strings.Join(s.told, " ") != "event-unsent" {
 			t.Errorf("tried %q, told %q", s.tried, s.told)
 		}
+	})
+}
+
+// partly is how one refuses somebody and takes it for the others.
+type partly struct{}
+
+func (partly) Error() string { return "550 one of them is not here any more" }
+func (partly) Taken() bool   { return true }
+
+// One of several receivers is not there any more: that is an alarm, and the others get each letter once, and
+// at once.
+func TestARelayThatTakesItForTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(releve.Main, releve.Active, &relay{began: time.Now()})
+		s.takes = func() (bool, error) { return false, partly{} }
+		s.sees("takeover")
+		run(t, time.Minute, s)
+		s.sees("takeover", "mirror-untrue")
+		run(t, time.Minute, s)
+		expect(t, "sent", s.letters(), "main began takeover; main began mirror-untrue")
+		expect(t, "told", strings.Join(s.told, " "), "event-unsent")
+		if got := s.shown[0]; got.Failed == nil || got.SentAt.IsZero() {
+			t.Errorf("it is shown as %+v", got)
+		}
+	})
+}
+
+// A relay that was down while there was nothing to send has an alarm as soon as it is up again.
+func TestAnAlarmDoesNotWaitForAProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(releve.Main, releve.Active, &relay{began: time.Now()})
+		s.down = errors.New("connection refused")
+		run(t, time.Hour, s)
+		s.down = nil
+		s.sees("takeover")
+		run(t, 20*time.Second, s)
+		expect(t, "sent", s.letters(), "main began takeover")
 	})
 }
 

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -70,12 +71,12 @@ func (s *sender) look(ctx context.Context) {
 	if len(due) == 0 {
 		s.since = time.Time{}
 		if !now.Before(s.probed) {
-			s.attempt(ctx, s.Probe, func(*releve.Outlet) {})
+			s.attempt(ctx, s.Probe, well)
 		}
 		return
 	}
-	if s.since.IsZero() {
-		s.since = now
+	if s.since.IsZero() { // what was tried in vain before was no alarm
+		s.since, s.next, s.pause = now, time.Time{}, 0
 	}
 	site := s.post.Site.View()
 	wait := gather
@@ -98,31 +99,47 @@ func (s *sender) send(ctx context.Context, site view.Site) {
 		return
 	}
 	letter := s.post.Writer.Letter(due, site)
-	err := s.attempt(ctx, func(ctx context.Context) (bool, error) { return s.Notify(ctx, letter) }, sent)
-	if err == nil {
+	if s.attempt(ctx, func(ctx context.Context) (bool, error) { return s.Notify(ctx, letter) }, sent) {
 		s.post.Alarms.Sent(ctx, s.name, due)
 	}
 }
 
-func sent(o *releve.Outlet) { o.SentAt = o.WellAt }
+func well(o *releve.Outlet, at time.Time) { o.WellAt = at }
+func sent(o *releve.Outlet, at time.Time) { o.SentAt, o.WellAt = at, at }
 
-// attempt tries one thing, and plans the next.
-func (s *sender) attempt(ctx context.Context, what func(context.Context) (again bool, err error), took func(*releve.Outlet)) error {
+// taken says that an outlet took it, if not for everybody: that has the error say by Taken.
+func taken(err error) bool {
+	partly, is := errors.AsType[interface {
+		error
+		Taken() bool
+	}](err)
+	return err == nil || is && partly.Taken()
+}
+
+// attempt tries one thing, and plans the next. It says whether the outlet took it. What comes after one that
+// was taken is not kept waiting.
+func (s *sender) attempt(ctx context.Context, what func(context.Context) (again bool, err error), took func(*releve.Outlet, time.Time)) bool {
 	again, err := s.try(ctx, what, took)
-	if err == nil {
-		s.pause, s.next, s.probed = 0, time.Time{}, time.Now().Add(probeEach)
-		return nil
-	}
-	if s.pause = min(max(pauseFirst, 2*s.pause), pauseMost); !again {
+	now := time.Now()
+	switch {
+	case err == nil:
+		s.pause, s.next, s.probed = 0, time.Time{}, now.Add(probeEach)
+		return true
+	case taken(err):
+		s.pause, s.next, s.probed = 0, time.Time{}, now.Add(pauseMost)
+		return true
+	case again:
+		s.pause = min(max(pauseFirst, 2*s.pause), pauseMost)
+	default:
 		s.pause = pauseMost
 	}
-	s.next = time.Now().Add(s.pause)
+	s.next = now.Add(s.pause)
 	s.probed = s.next
-	return err
+	return false
 }
 
 // try tries one thing, and shows and tells what came of it. That it fails is told when it has for a while, or is refused.
-func (s *sender) try(ctx context.Context, what func(context.Context) (again bool, err error), took func(*releve.Outlet)) (again bool, err error) {
+func (s *sender) try(ctx context.Context, what func(context.Context) (again bool, err error), took func(*releve.Outlet, time.Time)) (again bool, err error) {
 	limited, cancel := context.WithTimeout(ctx, sendLimit)
 	defer cancel()
 	again, err = what(limited)
@@ -132,9 +149,11 @@ func (s *sender) try(ctx context.Context, what func(context.Context) (again bool
 	now := time.Now().UTC()
 	s.mu.Lock()
 	before := s.told
+	if taken(err) {
+		took(&s.shown, now)
+	}
 	if err == nil {
-		s.shown.WellAt, s.shown.Since, s.shown.Failed, s.told = now, time.Time{}, nil, false
-		took(&s.shown)
+		s.shown.Since, s.shown.Failed, s.told = time.Time{}, nil, false
 	} else {
 		if s.shown.Failed == nil {
 			s.shown.Since = now
