@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/mail"
 	"net/netip"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -37,6 +38,7 @@ func (r *reader) check(c *Config) {
 	r.checkDrill(c.Drill)
 	r.checkMail(c.Mail)
 	r.checkSyslog(c.Syslog)
+	r.checkWebhook(c.Webhook)
 	r.checkCollisions(c)
 	r.checkCertificates(c)
 	r.checkSecrets()
@@ -51,7 +53,7 @@ func (r *reader) checkSecrets() {
 	}
 	inFile := func(x, y string) int { return r.lines[x] - r.lines[y] }
 	for _, key := range slices.SortedFunc(maps.Keys(r.lines), inFile) {
-		if strings.HasSuffix(key, "_password") {
+		if strings.HasSuffix(key, "_password") || key == "webhook.secret" {
 			r.wrong(key, "secret.open", "file", r.file)
 			return
 		}
@@ -205,6 +207,15 @@ func (r *reader) checkSyslog(s Syslog) {
 	host, port, err := net.SplitHostPort(s.Server)
 	if n, wrong := strconv.ParseUint(port, 10, 16); s.Server != "" && (err != nil || wrong != nil || n == 0 || host == "" || strings.ContainsAny(host, " /@")) {
 		r.wrong("syslog.server", "log.server", "value", s.Server)
+	}
+}
+
+// checkWebhook checks how a program is. What is wrong with its address is told without it: it may be a secret.
+func (r *reader) checkWebhook(w Webhook) {
+	r.oneOf("webhook.least", string(w.Least), string(releve.Warning), string(releve.Major), string(releve.Critical))
+	to, err := url.Parse(w.URL)
+	if w.URL != "" && (err != nil || to.Scheme != "https" || to.Host == "" || to.User != nil) {
+		r.wrong("webhook.url", "webhook.url")
 	}
 }
 

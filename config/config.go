@@ -31,6 +31,7 @@ type Config struct {
 	Drill     Drill     `toml:"drill"`
 	Mail      Mail      `toml:"mail"`
 	Syslog    Syslog    `toml:"syslog"`
+	Webhook   Webhook   `toml:"webhook"`
 }
 
 // Site says which site and which seat this server is.
@@ -194,6 +195,14 @@ type Syslog struct {
 	CA        string          `toml:"ca"`        // who signs the server's certificate; "": those whom the machine believes
 	Facility  string          `toml:"facility"`  // daemon, local0 … local7
 	Least     releve.Severity `toml:"least"`     // what is less grave is not told
+}
+
+// Webhook is how a program is told of alarms (SPEC A3).
+type Webhook struct {
+	URL    string          `toml:"url"`    // https://…; "": none is told
+	CA     string          `toml:"ca"`     // who signs its certificate; "": those whom the machine believes
+	Secret string          `toml:"secret"` // that signs what is posted; "": it is not signed
+	Least  releve.Severity `toml:"least"`  // what is less grave is not told
 }
 
 // Witness is the way to the register on a third machine (RULES R5). With the

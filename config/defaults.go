@@ -34,11 +34,12 @@ func Defaults() Config {
 
 			OwnCalls: true,
 		},
-		Mirror: Mirror{Verify: "03:30", CopyRate: 50 << 20},
-		Drill:  Drill{Hours: "01:00-05:00", Overdue: Duration(90 * 24 * time.Hour), Overflow: Duration(72 * time.Hour)},
-		Mail:   Mail{Security: "starttls", Least: releve.Major},
-		Syslog: Syslog{Transport: "udp", Facility: "daemon", Least: releve.Warning},
-		Copy:   Copy{At: "02:30", Oldest: Duration(26 * time.Hour)},
+		Mirror:  Mirror{Verify: "03:30", CopyRate: 50 << 20},
+		Drill:   Drill{Hours: "01:00-05:00", Overdue: Duration(90 * 24 * time.Hour), Overflow: Duration(72 * time.Hour)},
+		Mail:    Mail{Security: "starttls", Least: releve.Major},
+		Syslog:  Syslog{Transport: "udp", Facility: "daemon", Least: releve.Warning},
+		Webhook: Webhook{Least: releve.Warning},
+		Copy:    Copy{At: "02:30", Oldest: Duration(26 * time.Hour)},
 
 		Records: Records{KeepDays: 183},
 	}

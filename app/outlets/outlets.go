@@ -12,6 +12,7 @@ import (
 	"releve"
 	"releve/adapters/mail"
 	"releve/adapters/syslog"
+	"releve/adapters/webhook"
 	"releve/config"
 	"releve/rules/alarm"
 	"releve/screen/text"
@@ -43,6 +44,11 @@ func of(c config.Config) (all []notify.Wanted) {
 		host, _ := os.Hostname() // one without a name has none in the log
 		all = append(all, notify.Wanted{Least: l.Least, Outlet: syslog.Sender{Options: syslog.Options{
 			Server: l.Server, Transport: syslog.Transport(l.Transport), CA: l.CA, Facility: l.Facility, Host: host,
+		}}})
+	}
+	if w := c.Webhook; w.URL != "" {
+		all = append(all, notify.Wanted{Least: w.Least, Outlet: webhook.Sender{Options: webhook.Options{
+			URL: w.URL, CA: w.CA, Secret: w.Secret, SiteID: c.Site.ID,
 		}}})
 	}
 	return all

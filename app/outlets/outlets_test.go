@@ -26,12 +26,12 @@ func TestTheOutletsThatAreSetUp(t *testing.T) {
 	if all := of(c); len(all) > 0 {
 		t.Errorf("of a file that sets none up: %v", all)
 	}
-	c.Mail.Server, c.Syslog.Server = "smtp.hopital.example", "192.0.2.50:514"
+	c.Mail.Server, c.Syslog.Server, c.Webhook.URL = "smtp.hopital.example", "192.0.2.50:514", "https://a.example/"
 	var names []string
 	for _, w := range of(c) {
 		names = append(names, w.Name()+" "+string(w.Least))
 	}
-	if got := strings.Join(names, ", "); got != "mail major, syslog warning" {
+	if got := strings.Join(names, ", "); got != "mail major, syslog warning, webhook warning" {
 		t.Errorf("they are %s", got)
 	}
 }
