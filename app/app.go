@@ -147,7 +147,6 @@ func (a *App) build(found bool) error {
 	a.makeDrills()
 	a.makeBackup()
 	a.alarms.Join(a.agent, a.front, a.peer)
-	a.accounts = accounts.New(accounts.Options{Seat: a.config.Site.Seat, Dir: a.config.Site.Data, Link: a.peer, Front: a.front, Log: a.log})
 	a.post = outlets.New(a.config.Config, a.alarms, a.agent, a.front, a.peer, a.log)
 	return a.forPort(a.config.Console.Listen, a.openConsole)
 }
@@ -193,6 +192,7 @@ func (a *App) openPeer() (err error) {
 		return missing(err)
 	}
 	a.closers = append(a.closers, func() { _ = a.peer.Close() })
+	a.accounts = accounts.New(accounts.Options{Seat: c.Site.Seat, Dir: c.Site.Data, Site: c.Site.Name, Link: a.peer, Front: a.front, Alarms: a.alarms, Log: a.log})
 	return nil
 }
 

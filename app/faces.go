@@ -17,8 +17,8 @@ func (a *App) openConsole() (err error) {
 	c := a.config.Console
 	a.console, err = console.New(console.Options{
 		Site: faces{a.agent, a}, Guide: guide.Courier{Site: a.config.Site.ID, Server: a.agent, Seal: a.peer}, Salvage: a.salvager,
-		Mirror: a.prover, Telephone: a.telephony, Alarms: a.alarms, Licences: a.licences, Drills: a.drills, Accounts: a.accounts, Post: a.post,
-		Listen: c.Listen, Names: c.Names, OtherConsole: c.Other, Socket: a.config.Socket(), Log: a.log,
+		Mirror: a.prover, Telephone: a.telephony, Alarms: a.accounts, Licences: a.licences, Drills: a.drills, Accounts: a.accounts, Post: a.post,
+		Listen: c.Listen, Names: c.Names, OtherConsole: c.Other, Seal: a.config.Page(), Socket: a.config.Socket(), Log: a.log,
 	})
 	if err != nil {
 		return missing(err)

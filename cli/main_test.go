@@ -52,6 +52,8 @@ func TestManual(t *testing.T) {
 			"ready":     onScene((*scene).ready),
 			"alarm":     onScene((*scene).alarm),
 			"account":   onScene((*scene).account),
+			"login":     onScene((*scene).login),
+			"orders":    onScene((*scene).orders),
 			"call":      onScene((*scene).call),
 			"taken":     onScene((*scene).take),
 			"meanwhile": onScene((*scene).meanwhile),

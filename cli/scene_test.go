@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -78,6 +79,7 @@ type scene struct {
 	servers map[string]*server
 	trees   map[string]string // what directories held
 	closers []func() error
+	session *http.Cookie // of who logged in
 }
 
 // server is one `releve serve`.

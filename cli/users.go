@@ -26,7 +26,7 @@ func newUser(s *settings) *cobra.Command {
 		Example: "  releve user add a.martin --role administrator -c main.toml\n  releve user list -c main.toml",
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newUserList(s), newUserAdd(s), newUserRemove(s), newUserPassword(s), newUserRole(s))
+	c.AddCommand(newUserList(s), newUserAdd(s), newUserRemove(s), newUserPassword(s), newUserRole(s), newUserCodes(s))
 	return c
 }
 
@@ -106,6 +106,25 @@ func newUserRole(s *settings) *cobra.Command {
 	return c
 }
 
+func newUserCodes(s *settings) *cobra.Command {
+	var off bool
+	var by string
+	c := &cobra.Command{
+		Use: "codes NAME", Args: s.oneArg,
+		Example: "  releve user codes a.martin -c main.toml\n  releve user codes a.martin --off -c main.toml",
+		RunE: func(c *cobra.Command, args []string) error {
+			act := "codes"
+			if off {
+				act = "no-codes"
+			}
+			return s.changeUser(c, view.AccountOrder{Act: act, Name: args[0], By: by})
+		},
+	}
+	c.Flags().BoolVar(&off, "off", false, "")
+	c.Flags().StringVar(&by, "by", "", "")
+	return c
+}
+
 // changeUser has the server do to an account what is ordered, with a password where that needs one.
 func (s *settings) changeUser(c *cobra.Command, o view.AccountOrder) error {
 	server, err := s.server()
@@ -126,7 +145,11 @@ func (s *settings) changeUser(c *cobra.Command, o view.AccountOrder) error {
 		err = &complaint{code, words.Say(s.lang(), *answer.Refused)}
 	}
 	return shown(s, c, answer, err, func(a view.AccountChanged) string {
-		return s.say("user-"+o.Act, "user", o.Name) + "\n\n" + text.Accounts(a.Accounts, s.lang())
+		said := s.say("user-"+o.Act, "user", o.Name)
+		if a.Enrolment != "" {
+			said += "\n\n" + a.Enrolment
+		}
+		return said + "\n\n" + text.Accounts(a.Accounts, s.lang())
 	})
 }
 

@@ -12,6 +12,9 @@ func (c Config) Socket() string { return filepath.Join(c.Site.Data, "control.soc
 // Journal is the directory of its journal.
 func (c Config) Journal() string { return filepath.Join(c.Site.Data, "journal") }
 
+// Page is the directory of its page's certificate.
+func (c Config) Page() string { return filepath.Join(c.Site.Data, "page") }
+
 // Program is what a server keeps, and reads while it runs. The database and its copies were
 // never root's: where they are, somebody brought them back, which PostgreSQL's room says.
 func (c Config) Program() account.Program {
@@ -22,7 +25,7 @@ func (c Config) Program() account.Program {
 				"overflow.json", ".overflow.json*", "verified.json", ".verified.json*", "drills.json", ".drills.json*",
 				"procedures.json", ".procedures.json*",
 				"replayed.json", ".replayed.json*", "alarms.json", ".alarms.json*", "licences",
-				"accounts.json*", ".accounts.json*"},
+				"accounts.json*", ".accounts.json*", "page"},
 			Closed: []string{"postgres/data", "postgres/data.*"},
 		},
 		Files: account.Files{

@@ -38,8 +38,9 @@ const over = "event-over"
 // of whoever found it: the faults of jobs and disks are many.
 var news = []string{
 	"event-alarm-ack", "event-alarm-close", "event-alarm-shelve", "event-alarm-unshelve", "event-drill-began", "event-own-call", "event-overflow-returned", "event-procedure-began", "event-procedure-ended",
-	"event-records-forgotten",
-	"event-salvage-settled", "event-telephone-closed", "event-user-add", "event-user-password", "event-user-remove", "event-user-role", "event-word-given", "licence-installed", "licence-raise", "licence-received",
+	"event-records-forgotten", "event-salvage-settled", "event-telephone-closed",
+	"event-user-add", "event-user-codes", "event-user-no-codes", "event-user-password", "event-user-remove", "event-user-role",
+	"event-word-given", "licence-installed", "licence-raise", "licence-received",
 	"copy-clones", "copy-no-room", "copy-rewinds", "copy-set-aside", "copy-starts",
 }
 

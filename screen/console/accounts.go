@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
 
 	"releve"
 	"releve/screen/view"
@@ -14,7 +15,15 @@ import (
 type Accounts interface {
 	Accounts() []view.Account
 	// Change does what an administrator orders. What it refuses is a [releve.Fault].
-	Change(ctx context.Context, o view.AccountOrder) error
+	Change(ctx context.Context, o view.AccountOrder) (enrolment string, err error)
+	// Login gives the session of who proves who he is. What it refuses is a [releve.Fault], of [releve.ErrBusy] where
+	// he has to wait.
+	Login(ctx context.Context, c view.Credentials) (token string, err error)
+	// Who says who carries a session, and the session written anew where that is due.
+	Who(token string) (p view.Person, renewed string, ok bool)
+	Logout(token string)
+	// HandleAs does with an alarm what somebody who is logged in orders. What it refuses is a [releve.Fault].
+	HandleAs(ctx context.Context, token string, from netip.Addr, h view.Handling) error
 }
 
 func (s *Server) accountRoutes(mux *http.ServeMux) {
@@ -28,8 +37,8 @@ func (s *Server) accountRoutes(mux *http.ServeMux) {
 		if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, handlingMost)).Decode(&o); err != nil {
 			return nil, badRequest{err}
 		}
-		err := keeper.Change(r.Context(), o)
-		answer := view.AccountChanged{Accounts: keeper.Accounts()}
+		enrolment, err := keeper.Change(r.Context(), o)
+		answer := view.AccountChanged{Accounts: keeper.Accounts(), Enrolment: enrolment}
 		if fault, refused := errors.AsType[*releve.Fault](err); refused {
 			answer.Refused, answer.Unknown = &fault.Why, errors.Is(err, releve.ErrUnknown)
 			return answer, nil

@@ -21,9 +21,16 @@ const (
 	callsMost  = 10000
 )
 
-func (s *Server) apiRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /api/site", s.site)
-	mux.HandleFunc("GET /api/calls", s.calls)
+// apiRoutes are those of both faces. see says what a reader may see.
+func (s *Server) apiRoutes(mux *http.ServeMux, see func(*http.Request) sight) {
+	mux.HandleFunc("GET /api/site", func(w http.ResponseWriter, r *http.Request) { answer(w, see(r).site(s.options.Site.View())) })
+	mux.HandleFunc("GET /api/calls", func(w http.ResponseWriter, r *http.Request) {
+		if !see(r).calls {
+			refuse(w, http.StatusUnauthorized, "login-needed", errors.New("calls are seen after a login, on /login"))
+			return
+		}
+		s.calls(w, r)
+	})
 	mux.HandleFunc("GET /api/stored", s.stored)
 	mux.HandleFunc("GET /api/arbiter", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.options.Site.Arbiter()) })
 	mux.Handle("GET /metrics", metrics.Handler(s.options.Site.View))
@@ -35,7 +42,7 @@ func (s *Server) apiRoutes(mux *http.ServeMux) {
 
 func (s *Server) controlRoutes() http.Handler {
 	mux := http.NewServeMux()
-	s.apiRoutes(mux)
+	s.apiRoutes(mux, func(*http.Request) sight { return everything }) // whoever may open the socket
 	mux.HandleFunc("GET /api/diary", s.diary)
 	mux.HandleFunc("POST /api/procedures/{name}", s.procedure)
 	mux.HandleFunc("POST /api/abdication",
@@ -50,8 +57,6 @@ func (s *Server) controlRoutes() http.Handler {
 	s.outletRoutes(mux)
 	return mux
 }
-
-func (s *Server) site(w http.ResponseWriter, r *http.Request) { answer(w, s.options.Site.View()) }
 
 // ready says whether each layer that the level gives this server serves, be it with less than all.
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {

@@ -1,6 +1,6 @@
 // Package console serves what people and programs look at: the page, the live
-// stream and the API on an address of the network, read-only; and on a socket of
-// this machine the operator's commands.
+// stream and the API on an address of the network; what who is logged in orders
+// there; and on a socket of this machine the operator's commands.
 package console
 
 import (
@@ -12,11 +12,13 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
 	"releve"
 	"releve/doors/porter"
+	"releve/doors/seal"
 	"releve/screen/view"
 )
 
@@ -49,6 +51,7 @@ type Options struct {
 	Accounts     Accounts  // nil: nobody logs in here
 	Drills       Drills    // nil: none are made here
 	Listen       string    // host:port of the page
+	Seal         string    // directory of the page's certificate, which is made there; "": the page is plain, and nobody logs in
 	Names        []string  // by which readers may call the page, beside its addresses
 	OtherConsole string    // host:port of the other server's page, "" when not known
 	Socket       string    // path of the control socket
@@ -91,6 +94,27 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
+// seal lets the page be asked for over TLS as well, on the same port. Without its certificate the page is there
+// all the same, and nobody logs in.
+func (o Options) seal(l net.Listener) net.Listener {
+	if o.Seal == "" {
+		return l
+	}
+	var names []string
+	for name := range o.names() {
+		if name != "" && name != hostOf(o.OtherConsole) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	certificate, err := seal.Keep(o.Seal, names)
+	if err != nil {
+		o.Log.Error("nobody can log in to the page", "err", err)
+		return l
+	}
+	return seal.Listen(l, certificate.Config())
+}
+
 // listenUnix takes the place of a socket that a killed server left behind, and
 // never that of one that still answers.
 func listenUnix(path string) (net.Listener, error) {
@@ -118,17 +142,19 @@ func (s *Server) server(h http.Handler) *http.Server {
 		BaseContext: func(net.Listener) context.Context { return s.life },
 	}
 	porter.Attach(server, s.options.Log)
+	seal.Attach(server)
 	return server
 }
 
 // Address is where the page is served.
 func (s *Server) Address() string { return s.listener.Addr().String() }
 
-// Start serves until Close.
+// Start serves until Close. Who started as root has given that up by now: what the account keeps is opened as it.
 func (s *Server) Start() {
+	page := s.options.seal(s.listener)
 	s.serving.Go(func() { s.live.watch(s.life) })
 	s.serving.Go(func() { s.live.follow(s.life) })
-	s.serving.Go(func() { _ = s.public.Serve(s.listener) })
+	s.serving.Go(func() { _ = s.public.Serve(page) })
 	s.serving.Go(func() { _ = s.control.Serve(s.socket) })
 }
 

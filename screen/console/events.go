@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"time"
 
-	"releve"
 	"releve/screen/view"
 )
 
@@ -35,11 +34,12 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no")
-	out := stream{w: w, out: http.NewResponseController(w), lang: readerLanguage(r), shown: map[string]string{}}
+	out := stream{w: w, out: http.NewResponseController(w), shown: map[string]string{}}
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
-	next, err := draw(s.firstScene(ctx), out.lang)
-	for ; err == nil && out.show(next) == nil && sleep(ctx, pace); next, err = s.live.frame(out.lang) {
+	like := func() likeness { return likeness{readerLanguage(r), s.sees(r)} } // a session may end while the screen is open
+	next, err := draw(like().sees.scene(s.firstScene(ctx)), like().lang)
+	for ; err == nil && out.show(next) == nil && sleep(ctx, pace); next, err = s.live.frame(like()) {
 		select {
 		case <-ctx.Done():
 			return
@@ -64,7 +64,6 @@ func sleep(ctx context.Context, d time.Duration) bool {
 type stream struct {
 	w     http.ResponseWriter
 	out   *http.ResponseController
-	lang  releve.Language
 	shown map[string]string
 	beat  time.Time // when the last thing was sent
 }

@@ -24,6 +24,7 @@ type scene struct {
 	site   view.Site
 	calls  []releve.Call
 	unread bool // the calls could not be read: they are the last ones that could
+	hidden bool // … may not be seen by this reader
 	readAt time.Time
 	number int // counts the changes
 }
@@ -59,13 +60,19 @@ type live struct {
 	screens map[chan struct{}]struct{}
 
 	drawing sync.Mutex // held while the latest frame is drawn
-	drawn   map[releve.Language]frame
+	drawn   map[likeness]frame
+}
+
+// likeness is what sets the screens of one moment apart.
+type likeness struct {
+	lang releve.Language
+	sees sight
 }
 
 func newLive(source Site) *live {
 	return &live{
 		source: source, reading: make(chan struct{}, 1), now: scene{site: source.View(), unread: true},
-		screens: map[chan struct{}]struct{}{}, drawn: map[releve.Language]frame{},
+		screens: map[chan struct{}]struct{}{}, drawn: map[likeness]frame{},
 	}
 }
 
@@ -151,17 +158,17 @@ func (l *live) scene() scene {
 	return l.now
 }
 
-// frame is the latest moment, drawn once for all screens of a language.
-func (l *live) frame(lang releve.Language) (frame, error) {
+// frame is the latest moment, drawn once for all screens that look alike.
+func (l *live) frame(as likeness) (frame, error) {
 	l.drawing.Lock()
 	defer l.drawing.Unlock()
 	now := l.scene()
-	if last, ok := l.drawn[lang]; ok && last.number == now.number {
+	if last, ok := l.drawn[as]; ok && last.number == now.number {
 		return last, nil
 	}
-	fresh, err := draw(now, lang)
+	fresh, err := draw(as.sees.scene(now), as.lang)
 	if err == nil {
-		l.drawn[lang] = fresh
+		l.drawn[as] = fresh
 	}
 	return fresh, err
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/text/language"
 
 	"releve"
+	"releve/doors/seal"
 )
 
 //go:embed page
@@ -61,7 +62,8 @@ func fingerprint() string {
 
 func (s *Server) publicRoutes() http.Handler {
 	mux := http.NewServeMux()
-	s.apiRoutes(mux)
+	s.apiRoutes(mux, s.sees)
+	s.loginRoutes(mux)
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /events", s.events)
 	mux.HandleFunc("GET /drawing.svg", s.drawing)
@@ -69,7 +71,11 @@ func (s *Server) publicRoutes() http.Handler {
 	mux.HandleFunc("GET /live.js", file("text/javascript; charset=utf-8", script))
 	mux.HandleFunc("GET /icon.svg", file("image/svg+xml", icon))
 	mux.HandleFunc("/", unknown)
-	return s.addressed(s.guarded(mux))
+	crossOrigin := http.NewCrossOriginProtection()
+	crossOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusForbidden, "cross-origin", errors.New("another page may order nothing here"))
+	}))
+	return s.addressed(s.guarded(crossOrigin.Handler(s.renewed(mux))))
 }
 
 // unknown answers what is not here, and whoever wants to change something.
@@ -94,24 +100,35 @@ func file(kind string, content []byte) http.HandlerFunc {
 // guarded lets the page take nothing from elsewhere, and only the other server's
 // page read what is here.
 func (s *Server) guarded(next http.Handler) http.Handler {
-	connect, other := "'self'", ""
-	if s.options.OtherConsole != "" {
-		other = "http://" + s.options.OtherConsole
-		connect += " " + other
+	action := "'none'"
+	if s.options.Accounts != nil {
+		action = "'self'"
 	}
-	policy := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src " + connect +
-		"; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connect, other := "'self'", ""
+		if s.options.OtherConsole != "" {
+			other = scheme(r) + "://" + s.options.OtherConsole
+			connect += " " + other
+		}
 		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src "+connect+
+			"; base-uri 'none'; form-action "+action+"; frame-ancestors 'self'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Vary", "Origin")
+		h.Set("Vary", "Origin, Cookie")
 		if origin := r.Header.Get("Origin"); other != "" && origin == other {
 			h.Set("Access-Control-Allow-Origin", origin)
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// scheme is how a reader came: a page that came sealed may ask for nothing that is not.
+func scheme(r *http.Request) string {
+	if seal.Sealed(r.Context()) {
+		return "https"
+	}
+	return "http"
 }
 
 // languageCookie keeps the choice of a reader who made one.
@@ -139,23 +156,29 @@ func readerLanguage(r *http.Request) releve.Language {
 }
 
 func (s *Server) page(w http.ResponseWriter, r *http.Request) {
-	sheet := newSheet(s.firstScene(r.Context()), readerLanguage(r))
-	sheet.Other = s.other(r)
+	sheet := newSheet(s.sees(r).scene(s.firstScene(r.Context())), readerLanguage(r))
+	sheet.Other, sheet.Person, sheet.Logins = s.other(r), s.who(r), s.options.Accounts != nil
+	s.show(w, r, http.StatusOK, "page", sheet.Lang, sheet)
+}
+
+// show answers with a page, and keeps the language that was chosen for it.
+func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, name string, lang releve.Language, sheet any) {
 	if r.URL.Query().Has("lang") {
 		http.SetCookie(w, &http.Cookie{
-			Name: languageCookie, Value: string(sheet.Lang), Path: "/", MaxAge: int((365 * 24 * time.Hour).Seconds()),
+			Name: languageCookie, Value: string(lang), Path: "/", MaxAge: int((365 * 24 * time.Hour).Seconds()),
 			HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		})
 	}
-	html, err := sheet.render("page")
-	if err != nil {
+	var html strings.Builder
+	if err := pages.ExecuteTemplate(&html, name, sheet); err != nil {
 		refuse(w, http.StatusInternalServerError, "page", err)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Content-Language", string(sheet.Lang))
-	_, _ = w.Write([]byte(html))
+	w.Header().Set("Content-Language", string(lang))
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(html.String()))
 }
 
 // pageLimit is how long a page may wait for the calls of a database that may be
@@ -178,12 +201,12 @@ func (s *Server) other(r *http.Request) string {
 	if s.options.OtherConsole == "" || s.options.OtherConsole == r.Host {
 		return ""
 	}
-	return (&url.URL{Scheme: "http", Host: s.options.OtherConsole, Path: "/events"}).String()
+	return (&url.URL{Scheme: scheme(r), Host: s.options.OtherConsole, Path: "/events"}).String()
 }
 
 // drawing is the picture of the site alone, for another page or a wall.
 func (s *Server) drawing(w http.ResponseWriter, r *http.Request) {
-	sheet := newSheet(scene{site: s.options.Site.View()}, readerLanguage(r))
+	sheet := newSheet(scene{site: sight{}.site(s.options.Site.View())}, readerLanguage(r)) // it is anybody's
 	sheet.Style = template.CSS(drawingStyle)
 	var svg strings.Builder
 	err := pages.ExecuteTemplate(&svg, "picture", picture{sheet, wide})

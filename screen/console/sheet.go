@@ -30,13 +30,16 @@ type sheet struct {
 	Style   template.CSS // of a drawing that stands alone
 	Other   string       // the other server's stream
 	Version string
+	Person  *view.Person // who looks, where he is logged in
+	Logins  bool         // one can log in here
 
 	calls  []releve.Call
 	unread bool
+	hidden bool
 }
 
 func newSheet(m scene, lang releve.Language) *sheet {
-	return &sheet{Site: m.site, Lang: lang, Version: version, calls: m.calls, unread: m.unread}
+	return &sheet{Site: m.site, Lang: lang, Version: version, calls: m.calls, unread: m.unread, hidden: m.hidden}
 }
 
 func (s *sheet) render(name string) (string, error) {
@@ -216,6 +219,8 @@ func rank(r callRow) int {
 // CallsUnread says that the calls shown are old, or that there are none to show.
 func (s *sheet) CallsUnread() string {
 	switch {
+	case s.hidden:
+		return s.Say("ui-calls-hidden")
 	case s.unread && len(s.calls) > 0:
 		return s.Say("ui-calls-stale")
 	case s.unread:

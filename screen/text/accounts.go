@@ -18,9 +18,13 @@ func Accounts(all []view.Account, lang releve.Language) string {
 	}
 	var b strings.Builder
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "%s\t%s\n", strings.ToUpper(say("ui-user")), strings.ToUpper(say("ui-role")))
+	fmt.Fprintf(table, "%s\t%s\t\n", strings.ToUpper(say("ui-user")), strings.ToUpper(say("ui-role")))
 	for _, a := range all {
-		fmt.Fprintf(table, "%s\t%s\n", releve.Plain(a.Name), say("role-"+a.Role))
+		codes := ""
+		if a.Codes {
+			codes = say("ui-codes")
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\n", releve.Plain(a.Name), say("role-"+a.Role), codes)
 	}
 	_ = table.Flush() // into memory
 	return b.String()

@@ -23,14 +23,17 @@ import (
 type Options struct {
 	Seat  releve.Seat
 	Dir   string // where the accounts are kept, in a file of their own
+	Site  string // its name, for programs that show one-time codes
 	Link  order.Link
 	Front Front
-	Log   *slog.Logger
+	Alarms
+	Log *slog.Logger
 }
 
 // Front is whom this server tells what people do, and what it knows of the other.
 type Front interface {
 	Explain(what releve.Sentence)
+	Audit(what releve.Entry) // into this server's diary alone
 	OtherHeard() bool
 }
 
@@ -40,16 +43,21 @@ type Keeper struct {
 	file string
 	news chan struct{} // something changed that the other server may not know
 
+	working chan struct{} // held while a password is worked through
+
 	mu    sync.Mutex
 	desk  access.Desk
 	saved string    // the book as it is on the disk
 	told  string    // … and as both servers have it
 	again time.Time // when the other server is told again, after that came to nothing
+
+	patience access.Patience // with those who guess; in memory, of this server alone
+	untold   []releve.Entry  // acts that the other server has not heard of
 }
 
 // New makes a keeper of what was kept on the disk.
 func New(o Options) *Keeper {
-	k := &Keeper{Options: o, file: filepath.Join(o.Dir, "accounts.json"), news: make(chan struct{}, 1)}
+	k := &Keeper{Options: o, file: filepath.Join(o.Dir, "accounts.json"), news: make(chan struct{}, 1), working: make(chan struct{}, 1)}
 	k.desk = access.Desk{Seat: o.Seat, Book: k.read()}
 	return k
 }
@@ -70,6 +78,7 @@ func (k *Keeper) Run(ctx context.Context) {
 			look.Reset(releve.UntilBeat(time.Now(), tellEach))
 		}
 		k.exchange(ctx)
+		k.tellActs(ctx)
 	}
 }
 
@@ -82,27 +91,46 @@ func (k *Keeper) announce() {
 
 // acts are what an order may be called.
 var acts = map[string]access.Act{
-	"add": access.Add, "remove": access.Remove, "password": access.Rekey, "role": access.Promote,
+	"add": access.Add, "remove": access.Remove, "password": access.Rekey, "role": access.Promote, "codes": access.Enrol, "no-codes": access.Unenrol,
 }
 
-// Change carries out what an administrator orders. It is on this server's disk when it returns, and at the other
-// one if that can be reached. It fails with a [releve.Fault].
-func (k *Keeper) Change(ctx context.Context, o view.AccountOrder) error {
-	k.mu.Lock()
-	err := k.desk.Change(access.Order{
-		Act: acts[o.Act], Name: o.Name, Role: access.Role(o.Role), Password: o.Password, Salt: drawn(access.SaltSize),
+// Change carries out what an administrator on the machine orders. It is on this server's disk when it returns, and
+// at the other one if that can be reached. For one-time codes it gives what a program that shows them needs. It fails
+// with a [releve.Fault].
+func (k *Keeper) Change(ctx context.Context, o view.AccountOrder) (enrolment string, err error) {
+	act, there := acts[o.Act]
+	if !there {
+		return "", &releve.Fault{Cause: releve.ErrUnknown, Why: releve.Say("user-act")}
+	}
+	what := releve.Say("event-user-"+o.Act, "user", o.Name, "role", o.Role, "by", o.By)
+	secret := drawn(access.SecretSize)
+	err = k.order(ctx, machine(o.By), access.Accounts, what, func(ctx context.Context) error {
+		return k.change(ctx, access.Order{
+			Act: act, Name: o.Name, Role: access.Role(o.Role), Password: o.Password, Salt: drawn(access.SaltSize), Secret: secret,
+		})
 	})
+	if err != nil {
+		return "", err
+	}
+	k.Front.Explain(what)
+	if act == access.Enrol {
+		enrolment = access.Enrolment(k.Site, o.Name, secret)
+	}
+	return enrolment, nil
+}
+
+func (k *Keeper) change(ctx context.Context, o access.Order) error {
+	k.mu.Lock()
+	err := k.desk.Change(o)
 	if err == nil {
 		k.desk.Draw(drawn(keySize)) // with the first account: nobody logs in before
 		err = k.save()
 	}
 	k.mu.Unlock()
-	if err != nil {
-		return err
+	if err == nil {
+		k.exchange(ctx)
 	}
-	k.Front.Explain(releve.Say("event-user-"+o.Act, "user", o.Name, "role", o.Role, "by", o.By))
-	k.exchange(ctx)
-	return nil
+	return err
 }
 
 // keySize is how many bytes a key for sessions has: those of the sum that it makes (RFC 2104, 3).
@@ -121,7 +149,7 @@ func (k *Keeper) Accounts() []view.Account {
 	all := []view.Account{}
 	for _, name := range k.desk.Book.Names() {
 		a, _ := k.desk.Book.Find(name)
-		all = append(all, view.Account{Name: name, Role: string(a.Role.Value)})
+		all = append(all, view.Account{Name: name, Role: string(a.Role.Value), Codes: len(a.Second.Value) > 0})
 	}
 	return all
 }

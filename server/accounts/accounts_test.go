@@ -57,11 +57,13 @@ type server struct {
 	cut    bool
 	asked  int // how often the other server was told
 	told   []string
+	acts   []string // of the diary
+	had    []view.Handling
 }
 
 // start begins a life of the server, with what its disk has.
 func (s *server) start() {
-	k := accounts.New(accounts.Options{Seat: s.seat, Dir: s.dir, Link: s, Front: s, Log: slog.New(slog.DiscardHandler)})
+	k := accounts.New(accounts.Options{Seat: s.seat, Dir: s.dir, Site: "Hôpital Sud", Link: s, Front: s, Alarms: ward{s}, Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -88,6 +90,26 @@ func (s *server) set(change func()) {
 
 func (s *server) Explain(what releve.Sentence) { s.set(func() { s.told = append(s.told, what.Code) }) }
 
+func (s *server) Audit(e releve.Entry) {
+	who := e.Evidence[0].Args
+	s.set(func() {
+		s.acts = append(s.acts, strings.Join([]string{string(e.Seat), e.What.Code, who["by"], who["role"], who["from"], e.Evidence[1].Code}, " "))
+	})
+}
+
+// ward is where alarms are.
+type ward struct{ *server }
+
+func (w ward) Shown() []view.Alarm { return nil }
+
+func (w ward) Handle(_ context.Context, h view.Handling) error {
+	w.set(func() { w.had = append(w.had, h) })
+	if h.Alarm == "nothing" {
+		return &releve.Fault{Cause: releve.ErrUnknown, Why: releve.Say("alarm-not-there", "alarm", h.Alarm)}
+	}
+	return nil
+}
+
 func (s *server) OtherHeard() (heard bool) {
 	s.set(func() { heard = !s.cut })
 	return heard
@@ -111,7 +133,7 @@ var _ order.Link = (*server)(nil)
 
 func (s *server) does(o view.AccountOrder) {
 	s.t.Helper()
-	if err := s.keeper.Change(s.t.Context(), o); err != nil {
+	if _, err := s.keeper.Change(s.t.Context(), o); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -227,7 +249,7 @@ func TestADiskThatDoesNotKeep(t *testing.T) {
 		if err := os.RemoveAll(main.dir); err != nil {
 			t.Fatal(err)
 		}
-		err := main.keeper.Change(t.Context(), add("anna", "administrator"))
+		_, err := main.keeper.Change(t.Context(), add("anna", "administrator"))
 		if fault, is := errors.AsType[*releve.Fault](err); !is || fault.Why.Code != "user-unkept" {
 			t.Errorf("got %v", err)
 		}

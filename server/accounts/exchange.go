@@ -67,7 +67,7 @@ func (k *Keeper) hear(theirs access.Book) {
 
 // Desk answers the other server.
 func (k *Keeper) Desk() order.Desk {
-	return order.Desk{orderAccounts: func(_ context.Context, args json.RawMessage, emit order.Emit) error {
+	return order.Desk{orderAudit: k.heardActs, orderAccounts: func(_ context.Context, args json.RawMessage, emit order.Emit) error {
 		var said message
 		if err := json.Unmarshal(args, &said); err != nil || said.Book == nil {
 			return err

@@ -114,6 +114,12 @@ func (f *Front) Explain(what releve.Sentence) {
 	f.changed.announce()
 }
 
+// Audit adds what a person did, on this server or the other, to the diary alone.
+func (f *Front) Audit(what releve.Entry) {
+	what.Term = f.Machine().Term
+	f.Diary.Write(what)
+}
+
 // Recovering is told how far the replay of the log has come in a start.
 func (f *Front) Recovering(_ releve.Sentence, p *releve.Progress) {
 	f.board.advance(p)

@@ -71,8 +71,17 @@ function show() {
   }
   document.title = message.title;
   document.documentElement.dataset.word = message.site.word;
-  for (const [name, html] of Object.entries(parts)) put(`part-${name}`, html);
+  const seen = { ...parts, ...personal() };
+  for (const [name, html] of Object.entries(seen)) put(`part-${name}`, html);
   speak();
+}
+
+// The server that this page came from knows who is logged in, and the other one shows him what anybody may see: as
+// long as the first is heard, people and calls are shown as it shows them.
+function personal() {
+  const { parts, message } = streams[0];
+  if (!page.person || !message || !streams[0].fresh(performance.now())) return {};
+  return Object.fromEntries(["alarms", "calls", "events"].filter((name) => name in parts).map((name) => [name, parts[name]]));
 }
 
 function put(id, html) {
