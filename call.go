@@ -122,6 +122,34 @@ type Call struct {
 	Attempts    []Attempt     `json:"attempts,omitempty"` // the others of this caller, newest first
 }
 
+// CallQuery says which calls are looked for. What is empty is not asked.
+type CallQuery struct {
+	From, To time.Time // when they came, To not included
+	Caller   string    // how the number begins, as far as it is shown
+	Outcome  string
+	Seat     Seat
+}
+
+// Takes says whether it looks for this call.
+func (q CallQuery) Takes(c Call) bool {
+	return !c.At.Before(q.From) && (q.To.IsZero() || c.At.Before(q.To)) &&
+		strings.HasPrefix(c.From, q.Caller) &&
+		(q.Outcome == "" || c.Outcome == q.Outcome) && (q.Seat == "" || c.Seat == q.Seat)
+}
+
+// CallCount is how many calls came in one period, those that procedures made not counted.
+type CallCount struct {
+	From     time.Time      `json:"from"`     // of the period
+	To       time.Time      `json:"to"`       // … which is not in it any more
+	Calls    int            `json:"calls"`    // that came
+	Callers  int            `json:"callers"`  // who made them: the attempts of one are one
+	Outcomes map[string]int `json:"outcomes"` // by how they ended; "": in progress, or nobody saw it
+	// How long they rang before they were answered, those that were: half of them no longer
+	// than Median, 95 in a hundred no longer than Most.
+	Median time.Duration `json:"answer_median_ns"`
+	Most   time.Duration `json:"answer_p95_ns"`
+}
+
 // The outcomes that no server saw. The call has then lasted at least its duration.
 const (
 	Cut     = "cut"     // the server of it stopped, as it said itself when it started again
@@ -130,6 +158,9 @@ const (
 
 // Seen says whether the end of a call was seen by the server of it.
 func (c Call) Seen() bool { return c.Outcome != "" && c.Outcome != Cut && c.Outcome != Unknown }
+
+// Outcomes are those that a server saw, by which calls can be looked for.
+var Outcomes = []string{"transferred", "abandoned", "unanswered", "refused", "busy", "crowd", "failed", "dropped", "lost"}
 
 // Step is one step of a call.
 type Step struct {
@@ -147,15 +178,15 @@ type Attempt struct {
 	Detail  string    `json:"detail,omitempty"`
 }
 
-// shownMost is how much of a caller's number is shown: of one from outside, its region.
-const shownMost = 4
+// ShownMost is how much of a caller's number is shown: of one from outside, its region.
+const ShownMost = 4
 
 // Masked is a caller's number as listings of calls may show it (SPEC C8). It is hidden from
 // its end, which tells whom: half of it at least, so that a number of the house, which is
 // short, is not shown whole. What is masked already stays as it is.
 func Masked(number string) string {
 	letters := []rune(number)
-	shown := min(shownMost, len(letters)/2)
+	shown := min(ShownMost, len(letters)/2)
 	return string(letters[:shown]) + strings.Repeat("*", len(letters)-shown)
 }
 

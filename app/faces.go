@@ -17,7 +17,7 @@ func (a *App) openConsole() (err error) {
 	c := a.config.Console
 	a.console, err = console.New(console.Options{
 		Site: faces{a.agent, a}, Guide: guide.Courier{Site: a.config.Site.ID, Server: a.agent, Seal: a.peer}, Salvage: a.salvager,
-		Mirror: a.prover, Telephone: a.telephony, Alarms: a.accounts, Licences: a.licences, Drills: a.drills, Accounts: a.accounts, Post: a.post,
+		Mirror: a.prover, Telephone: a.telephony, Alarms: a.accounts, Licences: a.licences, Drills: a.drills, Accounts: a.accounts, Post: a.post, Records: a.records,
 		Listen: c.Listen, Names: c.Names, OtherConsole: c.Other, Seal: a.config.Page(), Socket: a.config.Socket(), Log: a.log,
 	})
 	if err != nil {
@@ -33,10 +33,10 @@ type faces struct {
 	app *App
 }
 
-// Calls are the latest calls, newest first, a page after the other.
-func (f faces) Calls(ctx context.Context, limit int) iter.Seq2[[]releve.Call, error] {
+// Calls are the calls looked for, newest first, a page after the other.
+func (f faces) Calls(ctx context.Context, q releve.CallQuery, limit int) iter.Seq2[[]releve.Call, error] {
 	memory := store.Memory{Known: f.app.telephony.Known, Run: f.app.spool.Run(), OtherHeard: f.OtherHeard}
-	return view.Fold(f.app.records.List(ctx, memory, view.AttemptsRead*limit), limit)
+	return view.Fold(f.app.records.List(ctx, memory, q, view.AttemptsRead*limit), limit)
 }
 
 // Stored sends acknowledged facts from now on: an outside ledger can count them.

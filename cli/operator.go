@@ -77,27 +77,6 @@ func newStatus(s *settings) *cobra.Command {
 	}
 }
 
-func newCalls(s *settings) *cobra.Command {
-	var limit int
-	c := &cobra.Command{
-		Use: "calls", Args: s.noArgs,
-		Example: "  releve calls -c main.toml --limit 20\n  releve calls -c main.toml --output json",
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := s.atLeastOne(limit); err != nil {
-				return err
-			}
-			server, err := s.server()
-			if err != nil {
-				return err
-			}
-			calls, err := server.Calls(c.Context(), limit)
-			return shown(s, c, calls, err, func(all []releve.Call) string { return text.Calls(all, s.lang()) })
-		},
-	}
-	c.Flags().IntVar(&limit, "limit", 50, "")
-	return c
-}
-
 // around is how much of the diary `explain --at` shows on each side.
 const around = 10 * time.Second
 
@@ -143,16 +122,31 @@ func (s *settings) span(at string) (from, to time.Time, err error) {
 	if at == "" {
 		return from, to, nil
 	}
-	t, err := time.Parse(time.RFC3339, at)
+	t, err := s.moment("--at", at)
 	if err != nil {
-		clock, errClock := time.ParseInLocation(time.TimeOnly, at, time.Local)
-		if errClock != nil {
-			return from, to, s.complaint(codeUsage, "bad-time", "value", at)
-		}
-		now := time.Now()
-		t = time.Date(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), clock.Second(), 0, time.Local)
+		return from, to, err
 	}
 	return t.Add(-around), t.Add(around), nil
+}
+
+// moment is the time that a flag gives, on the clock of this machine where it names no zone: a
+// moment, a day, which is its beginning, or a time of today. Without a text it is none.
+func (s *settings) moment(flag, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly} {
+		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	for _, layout := range []string{time.TimeOnly, "15:04"} {
+		if clock, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			now := time.Now()
+			return time.Date(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), clock.Second(), 0, time.Local), nil
+		}
+	}
+	return time.Time{}, s.complaint(codeUsage, "bad-time", "flag", flag, "value", text)
 }
 
 func newProcedure(s *settings, name string) *cobra.Command {

@@ -15,11 +15,12 @@ type Memory struct {
 	OtherHeard func() bool          // the other server is there to be asked
 }
 
-// List are so many calls at most, newest first, a page after the other: those in progress and
+// List are so many calls at most of those looked for, newest first, a page after the other: those in progress and
 // those that only memory has come from this server, the others from its database.
-func (r *Records) List(ctx context.Context, m Memory, limit int) iter.Seq2[[]releve.Call, error] {
-	return listed(m.Known(), limit, func(after CallMark, most int) (CallPage, error) {
-		page, err := r.calls(ctx, after, most)
+func (r *Records) List(ctx context.Context, m Memory, q releve.CallQuery, limit int) iter.Seq2[[]releve.Call, error] {
+	memory := slices.DeleteFunc(m.Known(), func(c releve.Call) bool { return !q.Takes(c) })
+	return listed(memory, limit, func(after CallMark, most int) (CallPage, error) {
+		page, err := r.calls(ctx, q, after, most)
 		// Memory is looked at again, afterwards: it knows each call of this run that the page has.
 		witnesses{r.seat, m.Run, m.OtherHeard(), m.Known()}.judge(page.Calls)
 		return page, err
@@ -84,8 +85,7 @@ func listed(
 				return
 			}
 			if more {
-				last := stored.Calls[len(stored.Calls)-1]
-				after = CallMark{At: last.At, Call: last.Call, Seat: last.Seat}
+				after = stored.Last
 			}
 		}
 	}
@@ -106,7 +106,7 @@ func merged(memory []releve.Call, stored CallPage) (page, rest []releve.Call) {
 	for _, c := range memory {
 		key := record{c.Call, c.Seat}
 		c.Stored = rows[key]
-		if stored.More && !c.Stored && c.At.Before(stored.Calls[len(stored.Calls)-1].At) {
+		if stored.More && !c.Stored && c.At.Before(stored.Last.At) {
 			rest = append(rest, c)
 			continue
 		}

@@ -21,7 +21,11 @@ func shelf(rows []releve.Call, pageRows int) func(CallMark, int) (CallPage, erro
 			rest = rows[i+1:]
 		}
 		n := min(most, pageRows, len(rest))
-		return CallPage{Calls: rest[:n], More: n > 0 && n == min(most, pageRows)}, nil
+		page := CallPage{Calls: rest[:n], More: n > 0 && n == min(most, pageRows)}
+		if n > 0 {
+			page.Last = CallMark{At: rest[n-1].At, Call: rest[n-1].Call, Seat: rest[n-1].Seat}
+		}
+		return page, nil
 	}
 }
 
@@ -97,7 +101,7 @@ func TestADatabaseThatIsAwayLeavesWhatMemoryHas(t *testing.T) {
 			return away(after, most)
 		}
 		first = false
-		return CallPage{Calls: []releve.Call{{Call: "c", At: time.Now()}}, More: true}, nil
+		return CallPage{Calls: []releve.Call{{Call: "c", At: time.Now()}}, More: true, Last: CallMark{At: time.Now(), Call: "c"}}, nil
 	}
 	var broken error
 	for _, err := range listed([]releve.Call{{Call: "a"}}, 10, breaks) {

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,7 +24,7 @@ type Querier interface {
 // CallMark is a place in the list of calls: the last one that was read. Zero is before the
 // newest.
 type CallMark struct {
-	At   time.Time
+	At   time.Time // of the call, or of its end where calls are looked for by that
 	Call releve.CallID
 	Seat releve.Seat
 }
@@ -30,7 +32,8 @@ type CallMark struct {
 // CallPage is a piece of the list of calls, newest first.
 type CallPage struct {
 	Calls []releve.Call
-	More  bool // there may be older ones, after the last
+	More  bool     // there may be older ones, after the last that was read
+	Last  CallMark // which is this one
 }
 
 // Bounds of a page of calls. One call alone may be longer.
@@ -39,11 +42,11 @@ const (
 	callPageBytes = 128 << 10
 )
 
-// Calls returns the calls that come after a mark, at most so many and no more than a page
-// takes.
-func (s *Store) Calls(ctx context.Context, after CallMark, limit int) (CallPage, error) {
+// Calls returns the calls looked for that come after a mark, at most so many and no more than a
+// page takes.
+func (s *Store) Calls(ctx context.Context, q releve.CallQuery, after CallMark, limit int) (CallPage, error) {
 	return read(s, ctx, func(ctx context.Context) (CallPage, error) {
-		return ReadCalls(ctx, s.pool, s.opt.OwnUser, after, limit)
+		return ReadCalls(ctx, s.pool, s.opt.OwnUser, q, after, limit)
 	})
 }
 
@@ -63,54 +66,105 @@ func limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, readLimit)
 }
 
-// ReadCalls returns the calls of q that come after a mark, at most so many and no more than
-// a page takes. ownUser is the site's own user at the PBX, who is no caller.
-func ReadCalls(ctx context.Context, q Querier, ownUser string, after CallMark, limit int) (CallPage, error) {
+// ReadCalls returns the calls of db looked for that come after a mark, at most so many and no
+// more than a page takes. ownUser is the site's own user at the PBX, who is no caller.
+func ReadCalls(
+	ctx context.Context, db Querier, ownUser string, q releve.CallQuery, after CallMark, limit int,
+) (CallPage, error) {
 	ctx, cancel := limited(ctx)
 	defer cancel()
 	limit = min(limit, callPageRows)
-	var from any
-	if !after.At.IsZero() {
-		from = after.At
-	}
-	rows, err := q.Query(ctx, `SELECT call, at, seat, term, caller, overflowed, without_duty, test,
-		coalesce(outcome, ''), coalesce(duration_ms, 0), steps, run, chain,
-		coalesce(outcome_detail, '')
-		FROM call_record
-		WHERE $1::timestamptz IS NULL OR at <= $1 AND (at, call COLLATE "C", seat) < ($1, $2, $3)
-		ORDER BY at DESC, call COLLATE "C" DESC, seat DESC LIMIT $4`, from, after.Call, after.Seat, limit)
+	sql, args := lookFor(q, after, limit)
+	rows, err := db.Query(ctx, sql, args...)
 	if err != nil {
 		return CallPage{}, err
 	}
 	defer rows.Close()
 	var page CallPage
-	for bytes := 0; bytes < callPageBytes && rows.Next(); {
+	for bytes, read := 0, 0; bytes < callPageBytes && rows.Next(); {
 		for _, raw := range rows.RawValues() {
 			bytes += len(raw)
 		}
-		call, err := scanCall(rows, ownUser)
+		call, place, err := scanCall(rows, ownUser)
 		if err != nil {
 			return CallPage{}, err
 		}
-		page.Calls = append(page.Calls, call)
-		page.More = bytes >= callPageBytes || len(page.Calls) == limit
+		read++
+		page.More = bytes >= callPageBytes || read == limit
+		page.Last = CallMark{At: place, Call: call.Call, Seat: call.Seat}
+		if strings.HasPrefix(call.From, q.Caller) { // by what is shown, not by what was stored
+			page.Calls = append(page.Calls, call)
+		}
 	}
 	rows.Close()
 	return page, rows.Err()
 }
 
-func scanCall(row pgx.Rows, ownUser string) (releve.Call, error) {
-	c := releve.Call{Stored: true}
+// lookFor finds the calls of a page, newest first, and then what is known of those. Where an outcome
+// is asked for, a rare one would be looked for among millions of calls: those are found by their
+// ends, the latest first.
+func lookFor(q releve.CallQuery, after CallMark, limit int) (sql string, args []any) {
+	var conditions []string
+	ask := func(condition string, values ...any) {
+		for _, v := range values {
+			args = append(args, v)
+			condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", len(args)), 1)
+		}
+		conditions = append(conditions, condition)
+	}
+	from, by := "call c", "c"
+	if q.Outcome != "" {
+		from, by = callsByEnd, "e"
+		ask("e.outcome = ?", q.Outcome)
+	}
+	if !after.At.IsZero() {
+		ask(by+".at <= ? AND ("+by+".at, "+by+`.call COLLATE "C", `+by+".seat) < (?, ?, ?)", after.At, after.At, after.Call, after.Seat)
+	}
+	if !q.From.IsZero() {
+		ask("c.at >= ?", q.From)
+		ask(by+".at >= ?", q.From)
+	}
+	if !q.To.IsZero() {
+		ask("c.at < ?", q.To)
+		ask(by+".at < ?", q.To.Add(lastsMost))
+	}
+	if q.Caller != "" {
+		ask("starts_with(c.caller, ?)", q.Caller)
+	}
+	if q.Seat != "" {
+		ask(by+".seat = ?", string(q.Seat))
+	}
+	return fmt.Sprintf(`
+WITH page AS MATERIALIZED (
+	SELECT c.fact_id, %[1]s.at AS place FROM %[2]s WHERE %[3]s
+	ORDER BY %[1]s.at DESC, %[1]s.call COLLATE "C" DESC, %[1]s.seat DESC LIMIT %[4]d
+)
+SELECT call, at, seat, term, caller, overflowed, without_duty, test,
+	coalesce(outcome, ''), coalesce(duration_ms, 0), steps, run, chain, coalesce(outcome_detail, ''), place
+FROM page JOIN call_record USING (fact_id)
+ORDER BY place DESC, call COLLATE "C" DESC, seat DESC`, by, from, strings.Join(append(conditions, "true"), " AND "), limit), args
+}
+
+// callsByEnd are calls with their ends; a Call-ID may come twice, and an end belongs to the call
+// that it is the next after.
+const callsByEnd = `call_end e CROSS JOIN LATERAL (
+		SELECT fact_id, at, caller FROM call WHERE call.call = e.call AND call.seat = e.seat
+		ORDER BY call.at > e.at, abs(extract(epoch FROM e.at - call.at)), fact_id LIMIT 1
+	) c`
+
+// scanCall reads a call, and its place in the list.
+func scanCall(row pgx.Rows, ownUser string) (c releve.Call, place time.Time, err error) {
+	c.Stored = true
 	var milliseconds int64
-	err := row.Scan(&c.Call, &c.At, &c.Seat, &c.Term, &c.From, &c.Overflowed, &c.WithoutDuty, &c.Test,
-		&c.Outcome, &milliseconds, &c.Steps, &c.Run, &c.Chain, &c.Detail)
+	err = row.Scan(&c.Call, &c.At, &c.Seat, &c.Term, &c.From, &c.Overflowed, &c.WithoutDuty, &c.Test,
+		&c.Outcome, &milliseconds, &c.Steps, &c.Run, &c.Chain, &c.Detail, &place)
 	c.Duration = time.Duration(milliseconds) * time.Millisecond
 	// Older versions stored short numbers whole, and took for a test whatever bore the header
 	// of one: only the name of the site's own user is nobody's.
 	if !c.Test || c.From != ownUser {
 		c.From = releve.Masked(c.From)
 	}
-	return c, err
+	return c, place, err
 }
 
 // list runs a query under a limit and collects its rows.

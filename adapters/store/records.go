@@ -39,6 +39,7 @@ type Records struct {
 	keptSince func() time.Time // nil: all are kept
 
 	readers chan struct{} // those that read calls now
+	counts  chan struct{} // who counts them now
 
 	mu    sync.Mutex
 	store *Store
@@ -67,7 +68,7 @@ func NewRecords(
 		found:    make(chan struct{}, 1),
 		database: database, seat: seat, ownUser: ownUser, log: log,
 		onStored: onStored, explain: explain, open: make(chan struct{}),
-		readers: make(chan struct{}, callReaders),
+		readers: make(chan struct{}, callReaders), counts: make(chan struct{}, 1),
 	}
 }
 
@@ -150,7 +151,7 @@ func (r *Records) current() *Store {
 
 // calls reads what the local PostgreSQL has, also as a mirror, a page at a time. Few read
 // at the same time: the sessions are there for what is to be stored.
-func (r *Records) calls(ctx context.Context, after CallMark, limit int) (CallPage, error) {
+func (r *Records) calls(ctx context.Context, q releve.CallQuery, after CallMark, limit int) (CallPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, callsLimit)
 	defer cancel()
 	select {
@@ -160,14 +161,14 @@ func (r *Records) calls(ctx context.Context, after CallMark, limit int) (CallPag
 		return CallPage{}, context.Cause(ctx)
 	}
 	if s := r.current(); s != nil {
-		return s.Calls(ctx, after, limit)
+		return s.Calls(ctx, q, after, limit)
 	}
 	pool, err := r.database.Pool(ctx, 1)
 	if err != nil {
 		return CallPage{}, err
 	}
 	defer pool.Close()
-	return ReadCalls(ctx, pool, r.ownUser, after, limit)
+	return ReadCalls(ctx, pool, r.ownUser, q, after, limit)
 }
 
 const sinceQuery = `SELECT count(DISTINCT call) FROM call WHERE at >= $1`

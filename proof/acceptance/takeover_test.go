@@ -81,6 +81,7 @@ func TestTheMainIsKilledUnderLoadAndTheSecondaryAnswersTheNextCall(t *testing.T)
 	s.bringBack(t)
 	s.checkNobodyTalks(t, s.main, releve.Cut)
 	s.checkNobodyTalks(t, s.secondary, releve.Cut)
+	s.checkRecordsCounted(t)
 	s.checkEqual(t, s.main)
 	s.checkLedger(t, s.main)
 	for _, o := range held.wait(t, time.Minute) {

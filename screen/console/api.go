@@ -55,6 +55,7 @@ func (s *Server) controlRoutes() http.Handler {
 	s.alarmRoutes(mux)
 	s.accountRoutes(mux)
 	s.outletRoutes(mux)
+	s.recordRoutes(mux)
 	return mux
 }
 
@@ -91,8 +92,13 @@ func (s *Server) calls(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "bad-number", err)
 		return
 	}
+	s.list(w, r, releve.CallQuery{}, limit)
+}
+
+// list streams the calls looked for.
+func (s *Server) list(w http.ResponseWriter, r *http.Request, q releve.CallQuery, limit int) {
 	out := array{w: w}
-	for page, err := range s.options.Site.Calls(r.Context(), min(limit, callsMost)) {
+	for page, err := range s.options.Site.Calls(r.Context(), q, min(limit, callsMost)) {
 		switch {
 		case err != nil && out.n == 0:
 			refuse(w, http.StatusServiceUnavailable, "database-away", err)

@@ -25,8 +25,8 @@ import (
 // Site is what is shown and commanded.
 type Site interface {
 	View() view.Site
-	Watch(context.Context) <-chan view.Site                               // the latest after each change
-	Calls(ctx context.Context, limit int) iter.Seq2[[]releve.Call, error] // newest first, in pages that fit in memory
+	Watch(context.Context) <-chan view.Site                                                   // the latest after each change
+	Calls(ctx context.Context, q releve.CallQuery, limit int) iter.Seq2[[]releve.Call, error] // newest first, in pages that fit in memory
 	Diary(ctx context.Context, from, to time.Time, limit int) ([]releve.Entry, error)
 	Arbiter() view.Arbiter
 	Stored(context.Context) <-chan []releve.Fact // each acknowledged fact, once
@@ -48,6 +48,7 @@ type Options struct {
 	Alarms       Alarms    // nil: none are kept here
 	Post         Post      // nil: no alarms are sent from here
 	Licences     Licences  // nil: none are kept here
+	Records      Records   // what is recorded of calls, counted
 	Accounts     Accounts  // nil: nobody logs in here
 	Drills       Drills    // nil: none are made here
 	Listen       string    // host:port of the page

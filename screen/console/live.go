@@ -109,7 +109,7 @@ func (l *live) readCalls(ctx context.Context) {
 }
 
 func (l *live) read(ctx context.Context) error {
-	calls, err := first(l.source.Calls(ctx, callsOnScreen))
+	calls, err := first(l.source.Calls(ctx, releve.CallQuery{}, callsOnScreen))
 	if err == nil {
 		l.change(func(m *scene) { m.calls, m.unread, m.readAt = calls, false, time.Now() })
 	}

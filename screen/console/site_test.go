@@ -93,7 +93,7 @@ func (s *site) Watch(ctx context.Context) <-chan view.Site {
 }
 
 // Calls are those of the state in one page, or what pages gives.
-func (s *site) Calls(ctx context.Context, limit int) iter.Seq2[[]releve.Call, error] {
+func (s *site) Calls(ctx context.Context, q releve.CallQuery, limit int) iter.Seq2[[]releve.Call, error] {
 	if s.pages != nil {
 		return s.pages(ctx, limit)
 	}

@@ -49,11 +49,7 @@ func (c *Client) Calls(ctx context.Context, limit int) (calls []releve.Call, err
 // Diary are the decisions between two times, newest last. Zero times bound nothing.
 func (c *Client) Diary(ctx context.Context, from, to time.Time, limit int) (entries []releve.Entry, err error) {
 	query := url.Values{"limit": {strconv.Itoa(limit)}}
-	for name, t := range map[string]time.Time{"from": from, "to": to} {
-		if !t.IsZero() {
-			query.Set(name, t.Format(time.RFC3339Nano))
-		}
-	}
+	within(query, from, to)
 	return entries, c.get(ctx, "/api/diary", query, &entries)
 }
 
