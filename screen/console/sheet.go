@@ -123,6 +123,9 @@ func (s *sheet) Licensing() string {
 // do, stands among the events.
 func (s *sheet) Ready() string { return text.Ready(s.Readiness, s.Lang) }
 
+// Sending is by what alarms are sent, in few words.
+func (s *sheet) Sending() string { return text.Sending(s.Site, s.Lang) }
+
 // Alarming are the alarms that fit, those that wait for somebody first; what follows from another is
 // counted.
 func (s *sheet) Alarming() []view.Alarm {

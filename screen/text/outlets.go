@@ -26,6 +26,30 @@ func Outlet(o releve.Outlet, now time.Time, lang releve.Language) string {
 	return say("ui-outlet-well", "at", clock(o.SentAt), "well", clock(o.WellAt))
 }
 
+// Sending says in few words by what the server on duty sends alarms, and when each last answered; "" where it
+// sends none. Of a server that is not heard it is old, and said of the one that says this.
+func Sending(site view.Site, lang releve.Language) string {
+	server := site.Own()
+	if site.Owner != site.Seat && site.Other().Heard {
+		server = site.Other()
+	}
+	var all []string
+	for _, o := range server.Outlets {
+		name := words.Say(lang, releve.Say("outlet-"+o.Name))
+		switch {
+		case o.Failed != nil:
+			name += " ✖"
+		case !o.WellAt.IsZero():
+			name += " " + words.Clock(lang, o.WellAt, site.At)
+		}
+		all = append(all, name)
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return words.Say(lang, releve.Say("ui-outlets-short", "outlets", strings.Join(all, ", ")))
+}
+
 // Outlets are those of both servers, for a terminal of that width.
 func Outlets(site view.Site, lang releve.Language, width int) string {
 	p := &page{site: site, lang: lang, width: min(max(width, narrowest), widest)}

@@ -27,8 +27,16 @@ func TestOutlets(t *testing.T) {
 		}
 	}
 	site := view.Site{At: now, Level: releve.HighAvailability,
+		Seat: releve.Main, Owner: releve.Main,
 		Main:      view.Server{Seat: releve.Main, Heard: true, Outlets: []releve.Outlet{{Name: "mail"}}},
 		Secondary: view.Server{Seat: releve.Secondary, Heard: true}}
+	if got := Sending(site, releve.French); got != "Envoi des alarmes : courriel" {
+		t.Errorf("in few words: %q", got)
+	}
+	site.Main.Outlets = []releve.Outlet{{Name: "mail", WellAt: now}, {Name: "syslog", Failed: &why}}
+	if got := Sending(site, releve.English); got != "Alarms are sent by: mail 03:20:00, syslog ✖" {
+		t.Errorf("in few words: %q", got)
+	}
 	got := Outlets(site, releve.English, 80)
 	if strings.Count(got, "\n") < 2 || !strings.Contains(got, "Main. ") || !strings.Contains(got, "[mail]") {
 		t.Errorf("shown:\n%s", got)

@@ -321,9 +321,6 @@ func Remarks(site view.Site, lang releve.Language) []Remark {
 		for _, n := range s.Notices {
 			add(s.Seat, n)
 		}
-		for _, o := range s.Outlets {
-			all = append(all, Remark{s.Seat, Outlet(o, site.At, lang)})
-		}
 	}
 	return all
 }
@@ -361,6 +358,9 @@ func (p *page) remarks() {
 	p.add(indent("· ", Wrap(Promise(p.site, p.lang), p.width-2))...)
 	for i, why := range Readiness(p.site.Readiness, p.lang) {
 		p.add(indent([]string{"· ", "  ✖ "}[min(i, 1)], Wrap(why, p.width-4))...)
+	}
+	if sends := Sending(p.site, p.lang); sends != "" {
+		p.add(indent("· ", Wrap(sends, p.width-2))...)
 	}
 	for _, l := range Licensing(p.site.Licences, p.lang) {
 		p.add(indent("· ", Wrap(l, p.width-2))...)

@@ -38,5 +38,16 @@ func alarming(now time.Time) State {
 	s.Alarms[4].By, s.Alarms[4].Remark, s.Alarms[4].At = "C. Durand", "disque commandé", now.Add(-2*time.Hour)
 	s.Alarms[4].Until = now.Add(6 * time.Hour)
 	s.Alarms[5].Under, s.Alarms[6].Under = "server-silent/main", "server-silent/main"
+	s.Secondary.Outlets = outlets(now)
 	return State{"alarms", s, calls(now, releve.Secondary)}
+}
+
+// outlets are by which a server sends them: one that is well, and one that is not.
+func outlets(now time.Time) []releve.Outlet {
+	why := releve.Say("event-unsent", "outlet", "syslog",
+		"why", releve.Reason(&releve.Fault{Why: releve.Say("syslog-unreached", "server", "192.0.2.50:514", "why", "dial tcp 192.0.2.50:514: connect: connection refused")}))
+	return []releve.Outlet{
+		{Name: "mail", SentAt: now.Add(-46 * time.Minute), WellAt: now.Add(-12 * time.Minute)},
+		{Name: "syslog", SentAt: now.Add(-26 * time.Hour), WellAt: now.Add(-3 * time.Hour), Since: now.Add(-2 * time.Hour), Failed: &why},
+	}
 }
