@@ -57,6 +57,7 @@ type Kind string
 // What can happen in a conversation.
 const (
 	Started        Kind = "started"         // the caller was answered
+	Resumed        Kind = "resumed"         // another server answered him, and this one goes on with the call
 	PromptDone     Kind = "prompt-done"     // the last prompt of a Play was said to its end
 	Digit          Kind = "digit"           // a key was pressed: Event.Key
 	Disowned       Kind = "disowned"        // the keys so far were pressed by somebody else
@@ -77,7 +78,7 @@ type Event struct {
 	Unreported bool
 }
 
-// Action is one thing to do: [Play], [Collect], [Transfer], [Hangup] or [Note].
+// Action is one thing to do: [Play], [Collect], [Transfer], [Await], [Hangup] or [Note].
 // All but Note take the place of the one before.
 type Action interface{ action() }
 
@@ -91,9 +92,12 @@ type Collect struct{ Silence time.Duration }
 // Transfer is to put the caller through, by REFER or as the PBX allows (SPEC
 // C3). Ends in TransferResult.
 type Transfer struct {
-	User string // in clear: never to be recorded
-	As   Destination
+	User string      `json:"user"` // in clear: never to be recorded
+	As   Destination `json:"as"`
 }
+
+// Await is to wait for the end of a transfer that another server asked for. Ends in TransferResult.
+type Await struct{}
 
 // Destination is whom a transfer is for.
 type Destination string
@@ -127,6 +131,7 @@ type Note struct{ Name, Detail string }
 func (Play) action()     {}
 func (Collect) action()  {}
 func (Transfer) action() {}
+func (Await) action()    {}
 func (Hangup) action()   {}
 func (Note) action()     {}
 

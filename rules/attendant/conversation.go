@@ -61,6 +61,12 @@ type rule struct {
 // there, such as a key during an announcement, and changes nothing.
 var rules = []rule{
 	{[]phase{waiting}, Started, "a caller: greet, and say the menu", (*Conversation).greet},
+	{[]phase{waiting, prompted, listening, dialling}, Resumed, "another server goes on with the call: say the menu again",
+		(*Conversation).sayAgain},
+	{[]phase{announcing}, Resumed, "another server goes on with the call: say again where it goes", (*Conversation).announceAgain},
+	{[]phase{transferring}, Resumed, "another server goes on with the call: the PBX has the transfer, wait for its end",
+		(*Conversation).await},
+	{[]phase{closing}, Resumed, "another server goes on with the call: say the last word again", (*Conversation).closeAgain},
 	{[]phase{prompted}, PromptDone, "the menu is said: listen", (*Conversation).listen},
 	{[]phase{prompted, listening, dialling}, Digit, "a key: it stops the prompt and counts", (*Conversation).press},
 	{[]phase{dialling, announcing}, Disowned, "somebody else dialled that: the caller begins anew", (*Conversation).disown},
@@ -69,8 +75,7 @@ var rules = []rule{
 	{[]phase{announcing}, PromptDone, "the caller knows: put him through", (*Conversation).putThrough},
 	{[]phase{transferring}, TransferResult, "the transfer is settled", (*Conversation).settle},
 	{[]phase{closing}, PromptDone, "nobody can be had, and the caller was told", (*Conversation).giveUp},
-	{[]phase{waiting, prompted, listening, dialling, announcing, transferring, closing}, CallerLost,
-		"the PBX has the call no more", (*Conversation).lose},
+	{inProgress, CallerLost, "the PBX has the call no more", (*Conversation).lose},
 	{[]phase{closing}, CallerGone, "the caller did not wait for the last word", (*Conversation).giveUp},
 	{[]phase{waiting, prompted, listening, dialling, announcing, transferring}, CallerGone,
 		"the caller hung up", (*Conversation).abandon},

@@ -1,6 +1,7 @@
 package attendant
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -66,12 +67,29 @@ func hold(t *testing.T, minutes string, given map[string]bool) string {
 				t.Fatal("the minutes have no line with site:")
 			}
 			out.WriteString(line + "\n")
-			tell(t, &out, c, eventsOf(t, happened), given)
+			events := eventsOf(t, happened)
+			if events[0].What == Resumed {
+				c = elsewhere(t, c)
+			}
+			tell(t, &out, c, events, given)
 			continue
 		}
 		out.WriteString(line + "\n")
 	}
 	return out.String()
+}
+
+// elsewhere is the conversation as another server has it, from what was told of it.
+func elsewhere(t *testing.T, c *Conversation) *Conversation {
+	told, err := json.Marshal(c.Place())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var heard Place
+	if err := json.Unmarshal(told, &heard); err != nil {
+		t.Fatal(err)
+	}
+	return Resume(c.script, heard)
 }
 
 func tell(t *testing.T, out *strings.Builder, c *Conversation, events []Event, given map[string]bool) {
@@ -114,6 +132,8 @@ func sentence(a Action) string {
 		return "listens for " + a.Silence.String()
 	case Transfer:
 		return fmt.Sprintf("transfers to %s, the %s", a.User, a.As)
+	case Await:
+		return "waits for the end of the transfer"
 	case Hangup:
 		return fmt.Sprintf("hangs up: %s (%s)", a.Outcome, a.Detail)
 	case Note:
@@ -153,6 +173,8 @@ func eventsOf(t *testing.T, happened string) []Event {
 	switch happened {
 	case "the caller is answered":
 		return []Event{{What: Started}}
+	case "another server goes on with the call":
+		return []Event{{What: Resumed}}
 	case "the prompt ends":
 		return []Event{{What: PromptDone}}
 	case "the keys were somebody else's":
