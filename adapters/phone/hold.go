@@ -13,10 +13,19 @@ const holdPeriod = 8 * time.Second
 
 // TransferOnHold is [Leg.Transfer], and tells the caller now and then that he is not forgotten.
 func (l *Leg) TransferOnHold(ctx context.Context, user string, hold media.Clip) (int, error) {
+	return l.onHold(ctx, hold, func() (int, error) { return l.Transfer(ctx, user) })
+}
+
+// AwaitOnHold is [Leg.Await], in the same way.
+func (l *Leg) AwaitOnHold(ctx context.Context, hold media.Clip) (int, error) {
+	return l.onHold(ctx, hold, func() (int, error) { return l.Await(ctx) })
+}
+
+func (l *Leg) onHold(ctx context.Context, hold media.Clip, transfer func() (int, error)) (int, error) {
 	waiting, over := context.WithCancel(ctx)
 	var said sync.WaitGroup
 	said.Go(func() { l.soothe(waiting, hold) })
-	code, err := l.Transfer(ctx, user)
+	code, err := transfer()
 	over()
 	said.Wait() // a leg plays one prompt at a time
 	return code, err

@@ -3,6 +3,7 @@ package phone
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -51,6 +52,7 @@ type Leg struct {
 	state    dialog.State
 	accepted map[uint32]*acceptance // 2xx that wait for their ACK, by CSeq
 	transfer *transfer              // in progress
+	changed  func()                 // is told when what another server needs has changed; nil: nobody is
 }
 
 // acceptance is a 2xx to INVITE that waits for its ACK.
@@ -259,6 +261,7 @@ func (l *Leg) settle(a *acceptance, ack *sip.Request) error {
 		}
 		l.state.LocalSDP, l.state.RemoteSDP = string(a.body), string(answer)
 		l.agree(remote, format)
+		l.phone.begin(l.change) // the leg is locked here
 	}
 	l.stream.Speak()
 	return nil
@@ -279,6 +282,7 @@ func (l *Leg) reinvited(req *sip.Request, t *sip.Transaction) {
 		l.phone.reply(t, code)
 		return
 	}
+	l.change()
 	if err := a.answer(); err != nil {
 		l.phone.log.Warn("re-INVITE not answered", "call", req.CallID().Value(), "error", err)
 		return
@@ -321,7 +325,7 @@ func (l *Leg) Confirmed() <-chan struct{} { return l.confirmed }
 
 // Withdrawn says whether the caller had given the call up before he had our answer: the PBX
 // cancelled it once it heard of us.
-func (l *Leg) Withdrawn() bool { return l.came.t.Withdrawn() }
+func (l *Leg) Withdrawn() bool { return l.came != nil && l.came.t.Withdrawn() }
 
 // Play plays a clip and returns when it is over, once the call is confirmed. It fails
 // with ctx's cause, or with why the call ended.
@@ -366,6 +370,27 @@ func (l *Leg) Dialog() dialog.State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.state
+}
+
+// Written is that state, written down for another server.
+func (l *Leg) Written() json.RawMessage { return l.Dialog().Written() }
+
+// WhenChanged has f called when that state has changed so that another server could not go on with what
+// was written down before. The numbers of requests alone are no such change.
+func (l *Leg) WhenChanged(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changed = f
+}
+
+// change tells of it. The leg must not be locked.
+func (l *Leg) change() {
+	l.mu.Lock()
+	f := l.changed
+	l.mu.Unlock()
+	if f != nil {
+		f()
+	}
 }
 
 // Hangup ends the call with BYE and waits for the answer to it. The BYE is repeated

@@ -15,6 +15,8 @@ import (
 const (
 	silence     = 10 * time.Second
 	silenceMost = 5 * time.Minute
+	// asleep is how late a process that is not stopped never wakes.
+	asleep = time.Second
 )
 
 // A vigil watches over one answered call of which nothing is heard any more: the PBX may
@@ -31,6 +33,7 @@ type vigil struct {
 	// first and most are the pauses before the PBX is asked: each in vain is followed by one
 	// twice as long.
 	first, most time.Duration
+	slept       func(since time.Time) time.Duration // how long this process has been overdue
 }
 
 // watch returns when ctx ends, or with why the call is over.
@@ -46,8 +49,12 @@ func (v vigil) watch(ctx context.Context) error {
 			wait = v.first
 		}
 		if wait > 0 {
+			due := time.Now().Add(wait)
 			select {
 			case <-time.After(wait):
+				if v.slept(due) > asleep {
+					since = time.Now() // this process was stopped: it was deaf, and nobody was silent
+				}
 				continue
 			case <-ctx.Done():
 				return nil
@@ -65,7 +72,7 @@ func missed(l media.Life) bool { return !l.Sign.IsZero() && !l.Held && !l.Suppre
 
 // watchOver ends the call when the PBX has lost it.
 func (l *Leg) watchOver() {
-	v := vigil{life: l.stream.Life, ask: l.stillThere, first: l.phone.silence, most: silenceMost}
+	v := vigil{life: l.stream.Life, ask: l.stillThere, first: l.phone.silence, most: silenceMost, slept: time.Since}
 	if err := v.watch(l.ctx); err != nil {
 		l.phone.log.Warn("the call is ended: nothing was heard of it", "call", l.Dialog().CallID, "error", err)
 		l.lose()

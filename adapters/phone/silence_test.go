@@ -83,7 +83,7 @@ func TestWhenThePBXIsAskedAboutASilentCall(t *testing.T) {
 						asked = append(asked, time.Since(begin))
 						return nil
 					},
-					first: silence, most: silenceMost,
+					first: silence, most: silenceMost, slept: time.Since,
 				}
 				ctx, stop := context.WithTimeout(t.Context(), 300*time.Second)
 				defer stop()
@@ -105,7 +105,7 @@ func TestTheQuestionsAboutASilentCallAreBounded(t *testing.T) {
 		v := vigil{
 			life:  func() media.Life { return media.Life{Sign: begin} },
 			ask:   func(context.Context) error { asked++; return nil },
-			first: silence, most: silenceMost,
+			first: silence, most: silenceMost, slept: time.Since,
 		}
 		ctx, stop := context.WithTimeout(t.Context(), 24*time.Hour)
 		defer stop()
@@ -127,10 +127,39 @@ func TestACallThatIsOverForThePBX(t *testing.T) {
 				}
 				return over
 			},
-			first: silence, most: silenceMost,
+			first: silence, most: silenceMost, slept: time.Since,
 		}
 		if err := v.watch(t.Context()); !errors.Is(err, over) || time.Since(begin) != 70*time.Second {
 			t.Errorf("over after %v with %v", time.Since(begin), err)
+		}
+	})
+}
+
+// A process that was stopped for a minute was deaf: its call has all the time to be heard of again.
+func TestAServerThatSleptDoesNotAskAboutItsOwnSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin, slept := time.Now(), false
+		var asked []time.Duration
+		v := vigil{
+			life: func() media.Life { return media.Life{Sign: begin} },
+			ask: func(context.Context) error {
+				asked = append(asked, time.Since(begin))
+				return nil
+			},
+			first: silence, most: silenceMost,
+			slept: func(due time.Time) time.Duration {
+				if slept {
+					return time.Since(due)
+				}
+				slept = true
+				return time.Minute
+			},
+		}
+		ctx, stop := context.WithTimeout(t.Context(), 25*time.Second)
+		defer stop()
+		_ = v.watch(ctx)
+		if want := []time.Duration{20 * time.Second}; !slices.Equal(asked, want) {
+			t.Errorf("asked after %v, want %v: silence counts from when it woke", asked, want)
 		}
 	})
 }

@@ -33,6 +33,9 @@ func (p *Phone) TakeUp(state dialog.State) (*Leg, error) {
 	life, end := context.WithCancelCause(p.ctx)
 	l := p.newLeg(state.Elsewhere(p.contact(sip.User(was))), stream, life, end)
 	l.confirm.Do(func() { close(l.confirmed) })
+	if state.Refer != 0 {
+		l.transfer = newTransfer(state.Refer, false) // reports of it come here once the PBX knows where that is
+	}
 	if err := l.goOn(); err != nil {
 		end(err)
 		stream.Close()
@@ -41,6 +44,52 @@ func (p *Phone) TakeUp(state dialog.State) (*Leg, error) {
 	p.keep(l)
 	p.begin(l.watchOver)
 	return l, nil
+}
+
+// Reach has the other side of a call that was taken up send to this telephone, with [Leg.Reinvite], and ends with
+// BYE a call that cannot be brought over: nobody would hear the caller. A side that is busy with another request
+// is asked again (RFC 3261 §14.2).
+func (l *Leg) Reach(ctx context.Context) error {
+	for try := 1; ; try++ {
+		err := l.Reinvite(ctx)
+		if err == nil {
+			return nil
+		}
+		refused, is := errors.AsType[*register.StatusError](err)
+		if !is || refused.Code < 500 || refused.Code >= 600 || try == reachTries {
+			l.lose()
+			return err
+		}
+		select {
+		case <-time.After(reachAgain):
+		case <-ctx.Done(): // and the next try says so
+		}
+	}
+}
+
+// How often the other side is asked to send here, and the pause before it is asked again.
+const (
+	reachTries = 3
+	reachAgain = 500 * time.Millisecond
+)
+
+// forsake ends with BYE a call of which another telephone wrote this down, and which cannot be taken up here.
+func (p *Phone) forsake(state dialog.State) {
+	was, err := sip.ParseURI(state.LocalTarget)
+	if err != nil {
+		return
+	}
+	state = state.Elsewhere(p.contact(sip.User(was)))
+	bye, err := state.Request("BYE")
+	if err != nil {
+		return
+	}
+	next := func() (uint32, error) { return state.Next(), nil }
+	p.errand(func() {
+		if _, err := p.endpoint.DoAs(p.ctx, bye, p.credentials(state.LocalTarget), next); err != nil {
+			p.log.Debug("BYE of a call that was not taken up not answered", "error", err)
+		}
+	})
 }
 
 // Leave ends a call here and nowhere else, for another telephone has taken it up: not even BYE is said.
@@ -62,7 +111,8 @@ func (l *Leg) goOn() error {
 // Reinvite has the other side send to where this one hears (RFC 3261 §14.1), and returns when that is
 // agreed. Where both ask at once, each waits for a moment and asks again.
 //
-// After [ErrLost] the call is over: nobody has it any more. After any other error, a refusal is a
+// After [ErrLost] the call is over: nobody has it any more, and BYE is said, in case somebody has (RFC 3261
+// §12.2.1.2). After any other error, a refusal is a
 // [*register.StatusError], it is as it was before.
 func (l *Leg) Reinvite(ctx context.Context) error {
 	for {
@@ -71,9 +121,8 @@ func (l *Leg) Reinvite(ctx context.Context) error {
 		switch {
 		case is && refused.Code == 491:
 		case is && (refused.Code == 481 || refused.Code == 408), errors.Is(err, sip.ErrTimeout):
-			err = fmt.Errorf("re-INVITE: %w: %w", err, ErrLost)
-			l.end(err)
-			return err
+			l.lose()
+			return fmt.Errorf("re-INVITE: %w: %w", err, ErrLost)
 		default:
 			return err
 		}
@@ -112,15 +161,22 @@ func (l *Leg) offerAgain(ctx context.Context) error {
 	if err := l.ack(res); err != nil {
 		return err
 	}
+	return l.settleOffer(offer, res.Body())
+}
+
+// settleOffer takes over what was agreed on with an offer of ours.
+func (l *Leg) settleOffer(offer, answer []byte) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	remote, format, err := l.terms().ParseAnswer(res.Body())
-	if err != nil {
-		return err
+	remote, format, err := l.terms().ParseAnswer(answer)
+	if err == nil {
+		l.state.LocalSDP, l.state.RemoteSDP = string(offer), string(answer)
+		l.agree(remote, format)
 	}
-	l.state.LocalSDP, l.state.RemoteSDP = string(offer), string(res.Body())
-	l.agree(remote, format)
-	return nil
+	l.mu.Unlock()
+	if err == nil {
+		l.change()
+	}
+	return err
 }
 
 func (l *Leg) newReinvite() (*sip.Request, []byte, error) {

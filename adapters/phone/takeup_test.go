@@ -1,7 +1,6 @@
 package phone_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -18,6 +17,12 @@ import (
 // ear is where the caller hears.
 func takenUp(t *testing.T) (c *call, ear *ear, second *phone.Phone, l *phone.Leg) {
 	t.Helper()
+	return takenUpAfter(t, func(*call, *phone.Phone, *phone.Leg) {})
+}
+
+// takenUpAfter is [takenUp], of a call in which something happened before.
+func takenUpAfter(t *testing.T, before func(*call, *phone.Phone, *phone.Leg)) (c *call, ear *ear, second *phone.Phone, l *phone.Leg) {
+	t.Helper()
 	caller := newPeer(t)
 	ear = newEar(t, caller.addr.Addr())
 	first, calls := newPhone(t, caller.addr)
@@ -25,14 +30,12 @@ func takenUp(t *testing.T) (c *call, ear *ear, second *phone.Phone, l *phone.Leg
 	was := answer(t, next(t, calls))
 	c.answered()
 	closes(t, "the ACK comes", was.Confirmed())
-	written, err := json.Marshal(was.Dialog())
-	if err != nil {
-		t.Fatal(err)
-	}
+	before(c, first, was)
+	written := was.Written()
 	was.Leave()
 	closes(t, "the first telephone lets go", was.Gone())
-	var read dialog.State
-	if err := json.Unmarshal(written, &read); err != nil {
+	read, err := dialog.Read(written)
+	if err != nil {
 		t.Fatal(err)
 	}
 	second, _ = newPhone(t, caller.addr)
@@ -133,6 +136,7 @@ func TestAReinviteThatIsNotAgreedTo(t *testing.T) {
 			}
 			if lost {
 				closes(t, "the call that nobody has is over", l.Gone())
+				c.incoming("BYE") // somebody may have it all the same
 				return
 			}
 			go func() { _ = l.Hangup(t.Context()) }()
@@ -158,5 +162,84 @@ func TestAReinviteThatIsGivenUp(t *testing.T) {
 	answered := c.await("an answer, or BYE", func(m text) bool { return m.method() == "BYE" || m.code() >= 200 && m.header("CSeq") == "2 INVITE" })
 	if answered.code() != 200 {
 		t.Errorf("the call does not go on:\n%s", answered)
+	}
+}
+
+// awaited is a call that was taken up in the middle of a transfer, on which nothing was reported yet.
+func awaited(t *testing.T) (c *call, second *phone.Phone, l *phone.Leg, done <-chan outcome) {
+	c, _, second, l = takenUpAfter(t, func(c *call, first *phone.Phone, was *phone.Leg) {
+		asked := make(chan struct{}, 8)
+		was.WhenChanged(func() { asked <- struct{}{} })
+		go func() { _, _ = was.Transfer(t.Context(), "1002") }()
+		c.send(first.Addr(), c.reply(c.incoming("REFER"), 202, ""))
+		closes(t, "the telephone tells of the transfer", theFirst(asked))
+		if was.Dialog().Refer == 0 {
+			t.Error("what is written down says nothing of the transfer")
+		}
+	})
+	ended := make(chan outcome, 1)
+	ctx := limit(t, 10*time.Second)
+	go func() {
+		code, err := l.Await(ctx)
+		ended <- outcome{code, err}
+	}()
+	return c, second, l, ended
+}
+
+// theFirst is closed at the first of several.
+func theFirst(all <-chan struct{}) <-chan struct{} {
+	one := make(chan struct{})
+	go func() {
+		<-all
+		close(one)
+	}()
+	return one
+}
+
+// The PBX goes on with a transfer, whoever asked for it, and reports to whoever has the call by then.
+func TestATransferIsReportedToTheTelephoneThatTookTheCallUp(t *testing.T) {
+	c, second, l, done := awaited(t)
+	c.send(second.Addr(), c.notify(2, "SIP/2.0 180 Ringing", ""))
+	c.final("2 NOTIFY")
+	c.send(second.Addr(), c.notify(3, "SIP/2.0 486 Busy Here", ""))
+	if got := <-done; got != (outcome{486, nil}) {
+		t.Errorf("ended with %+v", got)
+	}
+	if l.Dialog().Refer != 0 {
+		t.Error("what is written down speaks of a transfer that is over")
+	}
+}
+
+// One of which the PBX had let go meanwhile was put through, as far as can be known.
+func TestATransferThatWasOverBeforeTheCallWasTakenUp(t *testing.T) {
+	c, second, l, done := awaited(t)
+	invite, agreed := c.reinvited(l)
+	c.send(second.Addr(), c.reply(invite, 481, ""))
+	if err := <-agreed; !errors.Is(err, phone.ErrLost) {
+		t.Errorf("the re-INVITE: %v", err)
+	}
+	if got := <-done; got.code != 202 || !errors.Is(got.err, phone.ErrGone) {
+		t.Errorf("ended with %+v", got)
+	}
+}
+
+func TestNobodyWaitsForATransferThatThereIsNot(t *testing.T) {
+	_, _, _, l := takenUp(t)
+	if code, err := l.Await(limit(t, time.Second)); code != 0 || err == nil {
+		t.Errorf("ended with %d, %v", code, err)
+	}
+}
+
+// What the other side changes within the call, another server is to know.
+func TestAReinviteIsTold(t *testing.T) {
+	p, c, l := talking(t)
+	told := make(chan string, 8)
+	l.WhenChanged(func() { told <- l.Dialog().RemoteTarget })
+	c.send(p.Addr(), c.inside("INVITE", 2, map[string]string{"body": c.sdp(), "Contact": "<sip:moved@" + c.addr.String() + ">"}))
+	if code := c.final("2 INVITE").code(); code != 200 {
+		t.Fatalf("the re-INVITE is answered with %d", code)
+	}
+	if target := <-told; !strings.HasPrefix(target, "sip:moved@") {
+		t.Errorf("told with the target %q", target)
 	}
 }

@@ -49,11 +49,13 @@ func (l *Leg) Transfer(ctx context.Context, user string) (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	l.change()
 	defer l.forgetTransfer()
 	res, err := l.phone.endpoint.DoAs(ctx, req, l.phone.credentials(l.Dialog().LocalTarget), func() (uint32, error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		t.seq = l.state.Next()
+		l.state.Refer = t.seq
 		return t.seq, nil
 	})
 	switch {
@@ -185,17 +187,39 @@ func (l *Leg) refer(user string) (*transfer, *sip.Request, error) {
 	sip.Set(req, "Refer-To", "<sip:"+sip.Escape(user)+"@"+l.phone.options.Domain+">")
 	sip.Set(req, "Referred-By", "<"+l.state.LocalTarget+">")
 	// The first report may be here before the 202: it must find the transfer.
-	l.transfer = &transfer{
-		seq: req.CSeq().SeqNo, sent: time.Now(), steady: l.stream.Life().Steady,
-		result: make(chan int, 1), ceased: make(chan struct{}),
-	}
+	l.transfer = newTransfer(req.CSeq().SeqNo, l.stream.Life().Steady)
+	l.state.Refer = l.transfer.seq
 	return l.transfer, req, nil
+}
+
+func newTransfer(seq uint32, steady bool) *transfer {
+	return &transfer{seq: seq, sent: time.Now(), steady: steady, result: make(chan int, 1), ceased: make(chan struct{})}
 }
 
 func (l *Leg) forgetTransfer() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.transfer = nil
+	l.transfer, l.state.Refer = nil, 0
+	l.mu.Unlock()
+	l.change()
+}
+
+// Await waits for the end of a transfer that the telephone before this one asked for: the PBX goes on with
+// it, and reports within the call (RFC 3515 §2.4.4), so to whoever has that by now. It returns what
+// [Leg.Transfer] does. A call that the PBX had let go of meanwhile, so that no report came here, is one that
+// it has put through, as far as can be known: code 202, with ErrGone.
+func (l *Leg) Await(ctx context.Context) (code int, err error) {
+	l.mu.Lock()
+	t := l.transfer
+	l.mu.Unlock()
+	if t == nil {
+		return 0, errors.New("no transfer of the call is under way")
+	}
+	defer l.forgetTransfer()
+	code, err = l.outcome(ctx, t)
+	if errors.Is(err, ErrLost) && code == 0 {
+		return 202, ErrGone
+	}
+	return code, err
 }
 
 // notified answers a report on a transfer and takes it in, in that order: whoever acts on it

@@ -6,6 +6,7 @@
 package dialog
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -42,6 +43,7 @@ type State struct {
 	Session      uint64         `json:"session"`          // of our o= line; constant
 	Version      uint64         `json:"version"`          // of our o= line; rises with each new description
 	Placed       bool           `json:"placed,omitempty"` // by our INVITE: the Call-ID is ours
+	Refer        uint32         `json:"refer,omitempty"`  // CSeq of our REFER whose end is not known yet (RFC 3515); 0: none
 }
 
 // ID is the dialog's identity.
@@ -110,6 +112,38 @@ func Placed(res *sip.Response, contact string, source netip.AddrPort) (State, er
 // leap is how far above what was written down of a call another server goes on with its CSeq: the
 // last requests of the one before may not have been written any more.
 const leap = 100
+
+// Written is the dialog as it is written down.
+func (s State) Written() []byte {
+	raw, err := json.Marshal(s)
+	if err != nil {
+		panic("plain values cannot be written as JSON: " + err.Error())
+	}
+	return raw
+}
+
+// Read is a dialog that was written down. What could not be gone on with is refused now, and not when a
+// request is to be made of it.
+func Read(raw []byte) (State, error) {
+	var s State
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return State{}, fmt.Errorf("what was written down of a call: %w", err)
+	}
+	if s.CallID == "" || s.LocalTag == "" || s.Session == 0 {
+		return State{}, errors.New("what was written down of a call does not name its dialog and session")
+	}
+	if s.LocalSeq > maxSeq-leap {
+		return State{}, fmt.Errorf("a CSeq of %d leaves no higher ones (RFC 3261 §8.1.1.5)", s.LocalSeq)
+	}
+	if _, err := sip.ParseURI(s.LocalTarget); err != nil {
+		return State{}, err
+	}
+	_, err := s.request("BYE", s.LocalSeq)
+	return s, err
+}
+
+// maxSeq is the highest CSeq (RFC 3261 §8.1.1.5).
+const maxSeq = 1<<31 - 1
 
 // Elsewhere is the dialog as another of our telephones goes on with it, at a Contact of its own.
 func (s State) Elsewhere(contact string) State {

@@ -155,3 +155,55 @@ func TestWhoIsToBeCalledBack(t *testing.T) {
 		t.Errorf("RFC 2543: %q, %v", s.RemoteTarget, err)
 	}
 }
+
+// What is written down of a call is read as it was, and what could not be gone on with is refused.
+func TestADialogIsWrittenDownAndRead(t *testing.T) {
+	s := answered(t, "Record-Route: <sip:192.0.2.10;lr;ftag=a>")
+	s.Session, s.Version, s.LocalSDP, s.RemoteSDP, s.Refer = 1<<62-1, 3, "v=0\r\n", "v=0\r\no=- 1 1 IN IP4 192.0.2.31\r\n", 4
+	read, err := Read(s.Written())
+	if err != nil || !reflect.DeepEqual(read, s) {
+		t.Errorf("written\n%+v\nread\n%+v (%v)", s, read, err)
+	}
+	for story, spoil := range map[string]func(*State){
+		"no Call-ID":       func(s *State) { s.CallID = "" },
+		"no tag of ours":   func(s *State) { s.LocalTag = "" },
+		"no session":       func(s *State) { s.Session = 0 },
+		"no more CSeq":     func(s *State) { s.LocalSeq = maxSeq },
+		"no target":        func(s *State) { s.RemoteTarget = "" },
+		"a target of none": func(s *State) { s.RemoteTarget = "tel" },
+		"no Contact":       func(s *State) { s.LocalTarget = "::" },
+		"a broken route":   func(s *State) { s.Routes = []string{"<"} },
+	} {
+		broken := s
+		spoil(&broken)
+		if _, err := Read(broken.Written()); err == nil {
+			t.Errorf("%s: it is read", story)
+		}
+	}
+}
+
+// Whatever is read makes requests, and is written as it was read.
+func FuzzRead(f *testing.F) {
+	good := State{
+		CallID: "id@pbx", LocalTag: "ours", RemoteTag: "theirs", Local: "<sip:9@pbx.example>", Remote: "<sip:24601@pbx.example>",
+		LocalTarget: "sip:reception@192.0.2.21:5060", RemoteTarget: "sip:24601@192.0.2.31:5070", Routes: []string{"<sip:192.0.2.10;lr>"},
+		LocalSeq: 1, RemoteSeq: 2, Transport: "UDP", Source: source, Session: 7, Version: 1, Refer: 3,
+	}
+	f.Add(good.Written())
+	for _, raw := range []string{"", "{}", "null", "[1]", `{"call_id":"a","local_tag":"b","session":1,"local_target":"sip:a"}`, `{"source":"x"}`} {
+		f.Add([]byte(raw))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		s, err := Read(raw)
+		if err != nil {
+			return
+		}
+		moved := s.Elsewhere("sip:reception@192.0.2.22:5060")
+		if _, err := moved.Request("INVITE"); err != nil {
+			t.Errorf("%+v makes no request: %v", s, err)
+		}
+		if again, err := Read(s.Written()); err != nil || !reflect.DeepEqual(again.ID(), s.ID()) {
+			t.Errorf("read, written and read again: %+v (%v)", again, err)
+		}
+	})
+}
