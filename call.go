@@ -3,6 +3,7 @@ package releve
 import (
 	"crypto/rand"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 )
@@ -169,6 +170,29 @@ type Step struct {
 	Detail string    `json:"detail"`
 }
 
+// StepTakenUp is the step by which the record of a call goes on with another server, whose run its detail
+// names: see [Holder].
+const StepTakenUp = "taken-up"
+
+// Holder is a run of a server that has a call.
+type Holder struct {
+	Seat Seat
+	Run  RunID
+}
+
+// String is the detail of a step [StepTakenUp].
+func (h Holder) String() string { return string(h.Seat) + " " + string(h.Run) }
+
+// Holder is who had the call last. Of a server that took it up from another, a step tells.
+func (c Call) Holder() Holder {
+	for _, s := range slices.Backward(c.Steps) {
+		if seat, run, said := strings.Cut(s.Detail, " "); s.Name == StepTakenUp && said {
+			return Holder{Seat(seat), RunID(run)}
+		}
+	}
+	return Holder{c.Seat, c.Run}
+}
+
 // Attempt is a call that is shown in the row of another, because it is the same caller's.
 type Attempt struct {
 	Call    CallID    `json:"call"`
@@ -213,7 +237,7 @@ type Fact struct {
 	ID   FactID          `json:"id"`
 	Kind FactKind        `json:"kind"`
 	Call CallID          `json:"call"` // "" of what is no call's
-	Seat Seat            `json:"seat"` // the server that saw it
+	Seat Seat            `json:"seat"` // the server that took the call up, whoever goes on with it; of another fact, that saw it
 	Term Term            `json:"term"` // the term that server knew
 	At   time.Time       `json:"at"`
 	Body json.RawMessage `json:"body"`
@@ -248,7 +272,7 @@ type EndBody struct {
 }
 
 // RunID names one run of a server, from the start of its process to its end. A call lives no
-// longer than the run that took it up.
+// longer than the run that took it up, or went on with it last.
 type RunID string
 
 // NewRunID draws an id that no other run has.

@@ -27,7 +27,7 @@ func (r *Records) List(ctx context.Context, m Memory, q releve.CallQuery, limit 
 	})
 }
 
-// witnesses are who can say that a call goes on: this run of this server of its own calls, and
+// witnesses are who can say that a call goes on: this run of this server of the calls that it has, and
 // the other server, while it is heard, of its.
 type witnesses struct {
 	seat   releve.Seat
@@ -46,13 +46,14 @@ func (w witnesses) judge(stored []releve.Call) {
 }
 
 func (w witnesses) outcome(c releve.Call) string {
-	if c.Seat != w.seat {
+	has := c.Holder()
+	if has.Seat != w.seat {
 		if w.heard {
 			return ""
 		}
 		return releve.Unknown
 	}
-	if c.Run != w.run {
+	if has.Run != w.run {
 		return releve.Cut
 	}
 	own := slices.IndexFunc(w.memory, func(m releve.Call) bool { return m.Call == c.Call })

@@ -140,10 +140,18 @@ WITH page AS MATERIALIZED (
 	ORDER BY %[1]s.at DESC, %[1]s.call COLLATE "C" DESC, %[1]s.seat DESC LIMIT %[4]d
 )
 SELECT call, at, seat, term, caller, overflowed, without_duty, test,
-	coalesce(outcome, ''), coalesce(duration_ms, 0), steps, run, chain, coalesce(outcome_detail, ''), place
-FROM page JOIN call_record USING (fact_id)
-ORDER BY place DESC, call COLLATE "C" DESC, seat DESC`, by, from, strings.Join(append(conditions, "true"), " AND "), limit), args
+	%[5]s, coalesce(duration_ms, 0), steps, run, chain, coalesce(outcome_detail, ''), place
+FROM page JOIN call_record r USING (fact_id)
+ORDER BY place DESC, call COLLATE "C" DESC, seat DESC`, by, from, strings.Join(append(conditions, "true"), " AND "), limit, knownOutcome), args
 }
+
+// knownOutcome: a call that was cut for its first server, and that another took up, goes on until that one's run is
+// over too.
+const knownOutcome = `CASE WHEN outcome = 'cut' AND (
+		SELECT NOT EXISTS (SELECT FROM run_over o WHERE o.seat = split_part(s.detail, ' ', 1)
+			AND (o.run = split_part(s.detail, ' ', 2) OR o.run = '' AND o.by <> split_part(s.detail, ' ', 2) AND o.at > s.at))
+		FROM call_step s WHERE s.call = r.call AND s.seat = r.seat AND s.name = '` + releve.StepTakenUp + `'
+		ORDER BY s.number DESC, s.at DESC LIMIT 1) THEN '' ELSE coalesce(outcome, '') END`
 
 // callsByEnd are calls with their ends; a Call-ID may come twice, and an end belongs to the call
 // that it is the next after.

@@ -108,3 +108,44 @@ func TestTheSameCallTwiceIsTwoRecords(t *testing.T) {
 		t.Errorf("records: %+v", calls)
 	}
 }
+
+// A call that another server took up is that one's: it is over with that one's run, and not with the first.
+func TestACallThatWasTakenUpGoesOnWhereItIs(t *testing.T) {
+	begun := time.Now().Add(-time.Hour).Truncate(time.Second)
+	main, other := life{t, releve.Main, begun}, life{t, releve.Secondary, begun}
+	moved := func(second int, call releve.CallID, number int, to releve.Holder) releve.Fact {
+		return main.fact(second, releve.CallStepped, call, releve.StepBody{Number: number, Name: releve.StepTakenUp, Detail: to.String()})
+	}
+	there, back := releve.Holder{Seat: releve.Secondary, Run: "run-b"}, releve.Holder{Seat: releve.Main, Run: "run-c"}
+	facts := []releve.Fact{
+		main.offered(10, "goes on", "run-a"), main.step(11, "goes on", 1), moved(20, "goes on", 2, there), main.step(21, "goes on", 3),
+		main.offered(10, "ended there", "run-a"), moved(20, "ended there", 1, there), main.end(29, "ended there"),
+		main.offered(10, "cut there", "run-a"), moved(20, "cut there", 1, releve.Holder{Seat: releve.Secondary, Run: "run-x"}),
+		main.offered(10, "cut there long ago", "run-a"), moved(20, "cut there long ago", 1, releve.Holder{Seat: releve.Secondary, Run: "run-y"}),
+		main.offered(10, "back again", "run-a"), moved(20, "back again", 1, there), moved(40, "back again", 2, back),
+		main.offered(10, "never taken up", "run-a"),
+		main.over(30, "run-a", "run-c"), other.over(35, "run-x", "run-b"), other.over(36, "", "run-b"),
+	}
+	want := map[releve.CallID]told{
+		"goes on": {"", 11 * time.Second}, "ended there": {"abandoned", 9 * time.Second}, "cut there": {releve.Cut, 10 * time.Second},
+		"cut there long ago": {releve.Cut, 10 * time.Second}, "back again": {"", 30 * time.Second}, "never taken up": {releve.Cut, 0},
+	}
+	for range 4 {
+		rand.Shuffle(len(facts), func(i, j int) { facts[i], facts[j] = facts[j], facts[i] })
+		p := newSite(t, alone)
+		s := p.open()
+		// Half of it comes from both spools: who goes on with a call writes down what it was told.
+		drain(t, s, "one", numbered(0, facts...), store.Drained{UpTo: uint64(len(facts)), New: len(facts)})
+		drain(t, s, "two", numbered(0, facts[:len(facts)/2]...), store.Drained{UpTo: uint64(len(facts) / 2), Already: len(facts) / 2})
+		page, err := s.Calls(within(t), releve.CallQuery{}, store.CallMark{}, 100)
+		must(t, err)
+		if len(page.Calls) != len(want) {
+			t.Errorf("%d calls, want %d", len(page.Calls), len(want))
+		}
+		for _, c := range page.Calls {
+			if got := (told{c.Outcome, c.Duration}); got != want[c.Call] {
+				t.Errorf("%q: %+v, want %+v", c.Call, got, want[c.Call])
+			}
+		}
+	}
+}

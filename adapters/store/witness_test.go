@@ -16,7 +16,8 @@ func TestACallGoesOnOnlyWhereAWitnessSaysSo(t *testing.T) {
 		run          releve.RunID
 		outcome      string
 		want         string
-		known, ended bool // memory has it
+		known, ended bool          // memory has it
+		has          releve.Holder // took it up
 	}{
 		{what: "in conversation here", seat: releve.Main, run: now, known: true, want: ""},
 		{what: "ended here, not stored yet", seat: releve.Main, run: now, known: true, ended: true, want: "abandoned"},
@@ -26,6 +27,12 @@ func TestACallGoesOnOnlyWhereAWitnessSaysSo(t *testing.T) {
 		{what: "of the run before, ended", seat: releve.Main, run: before, outcome: "abandoned", want: "abandoned"},
 		{what: "of the other, which is heard", heard: true, seat: releve.Secondary, run: before, want: ""},
 		{what: "of the other, which is silent", seat: releve.Secondary, run: before, want: releve.Unknown},
+		{what: "the other's, gone on with here", has: releve.Holder{Seat: releve.Main, Run: now}, seat: releve.Secondary, run: before, known: true, want: ""},
+		{what: "the other's, gone on with by the run before", heard: true, has: releve.Holder{Seat: releve.Main, Run: before},
+			seat: releve.Secondary, run: before, want: releve.Cut},
+		{what: "this server's, gone on with by the other", heard: true, has: releve.Holder{Seat: releve.Secondary, Run: now},
+			seat: releve.Main, run: before, want: ""},
+		{what: "… which is silent", has: releve.Holder{Seat: releve.Secondary, Run: now}, seat: releve.Main, run: before, want: releve.Unknown},
 		{what: "of the silent other, ended", seat: releve.Secondary, run: before, outcome: "busy", want: "busy"},
 	} {
 		var memory []releve.Call
@@ -36,6 +43,9 @@ func TestACallGoesOnOnlyWhereAWitnessSaysSo(t *testing.T) {
 			memory[0].Outcome = "abandoned"
 		}
 		stored := []releve.Call{{Call: "a", Seat: c.seat, Run: c.run, Outcome: c.outcome}}
+		if c.has.Seat != "" {
+			stored[0].Steps = []releve.Step{{Name: "menu"}, {Name: releve.StepTakenUp, Detail: c.has.String()}, {Name: "digits"}}
+		}
 		if (witnesses{releve.Main, now, c.heard, memory}).judge(stored); stored[0].Outcome != c.want {
 			t.Errorf("%s: %q, expected the outcome %q", c.what, stored[0].Outcome, c.want)
 		}

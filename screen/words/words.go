@@ -196,6 +196,9 @@ func MirrorState(lang releve.Language, m view.MirrorState) string {
 // stand in the database as they were written: a code of SIP may come before them, and what
 // was dialled after them.
 func Step(lang releve.Language, s releve.Step) string {
+	if by, _, said := strings.Cut(s.Detail, " "); s.Name == releve.StepTakenUp && said {
+		return Say(lang, releve.Say("callstep-taken-up", "seat", by))
+	}
 	about := detail(lang, releve.Plain(s.Detail))
 	return strings.TrimSpace(Say(lang, releve.Say("callstep-"+s.Name)) + " " + about)
 }
