@@ -236,8 +236,9 @@ func (a *App) makeAgent(found bool) {
 		Found: found, Journal: a.journal, Database: own, Ward: own, Store: a.records,
 		Link:      wire.Other{Link: a.peer, Editions: &a.editions, Ended: peer.NewAcquaintance(a.front.Explain).Note},
 		Telephone: telephone, Voice: voice, Spool: a.spool, Arbiter: a.witness,
-		Vouch: func(level releve.Level, name string) error { return a.licences.Vouch(level, name) }, // made later
-		Past:  filepath.Join(c.Site.Data, "procedures.json"),
+		Vouch:   func(level releve.Level, name string) error { return a.licences.Vouch(level, name) }, // made later
+		Inherit: a.telephony.heir().Inherit,
+		Past:    filepath.Join(c.Site.Data, "procedures.json"),
 	}
 	a.agent = agent.New(a.front, o)
 }
@@ -303,7 +304,7 @@ func (a *App) makeBackup() {
 func (a *App) answers() peer.Handler {
 	all := order.Desk{}
 	for _, desk := range []order.Desk{
-		copy.Desk(a.cluster), salvage.Desk(a.aside, a.salvager), a.telephony.Desk(),
+		copy.Desk(a.cluster), salvage.Desk(a.aside, a.salvager), a.telephony.Desk(), a.telephony.heir().Desk(),
 		comparison.Desk(comparison.Local{Database: comparison.Of(a.cluster.Cluster)}, a.prover, a.cluster), a.licences.Desk(), measuring.Desk(),
 		a.readiness.Desk(), a.drills.Desk(), a.alarms.Desk(), a.accounts.Desk(), a.post.Desk(),
 	} {

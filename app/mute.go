@@ -10,6 +10,7 @@ import (
 	"releve/server/agent"
 	"releve/server/order"
 	"releve/server/overflow"
+	"releve/server/succession"
 	"releve/server/telephone"
 )
 
@@ -25,6 +26,7 @@ func (mute) prove()                          {}
 func (mute) serve(phone.Prompts)             {}
 func (mute) run(func(func(context.Context))) {}
 func (mute) leave(context.Context)           {}
+func (mute) heir() *succession.Succession    { return nil }
 func (mute) Known() []releve.Call            { return nil }
 func (mute) Seen() time.Time                 { return time.Time{} }
 func (mute) Desk() order.Desk                { return overflow.Closed(telephone.ErrClosed) }

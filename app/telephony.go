@@ -2,8 +2,9 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"path/filepath"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"releve"
@@ -16,6 +17,7 @@ import (
 	"releve/server/calls"
 	"releve/server/order"
 	"releve/server/overflow"
+	"releve/server/succession"
 	"releve/server/telephone"
 	"releve/server/wire"
 )
@@ -29,7 +31,8 @@ type telephony interface {
 	run(begin func(func(context.Context)))
 	leave(ctx context.Context) // lets callers go
 	Desk() order.Desk          // for the other server's orders
-	Seen() time.Time           // when a call last overflowed to the standby
+	heir() *succession.Succession
+	Seen() time.Time // when a call last overflowed to the standby
 	CheckCalls(ctx context.Context, emit func(view.Procedure)) error
 	Known() []releve.Call // the calls in progress and those that memory still has, newest first
 }
@@ -41,6 +44,9 @@ type switchboard struct {
 	*overflow.Tester // by calls through the PBX
 	calls            *calls.Calls
 	line             *telephone.Switch
+	speaks           atomic.Pointer[phone.Phone] // the telephone that was opened last
+	speech           phone.Speech                // on all calls
+	succession       *succession.Succession
 	called           phone.Handler // who is told of what comes
 }
 
@@ -73,18 +79,10 @@ type line struct {
 	wire.Past
 	board *switchboard
 	phone *phone.Phone
-	names []string // that the PBX's sources are written as
 }
 
 func (l line) Serve()       { l.phone.Serve(l.board.called) }
 func (l line) Close() error { return l.phone.Close() }
-
-func (l line) Run(ctx context.Context) {
-	var door sync.WaitGroup
-	door.Go(func() { l.phone.WatchDoor(ctx, l.names, l.board.front.Explain) })
-	l.Lines.Run(ctx)
-	door.Wait()
-}
 
 func (s *switchboard) open() (telephone.Line, error) {
 	c := s.config
@@ -99,6 +97,7 @@ func (s *switchboard) open() (telephone.Line, error) {
 	if err != nil {
 		return nil, missing(err)
 	}
+	s.speaks.Store(p)
 	return s.join(p, names), nil
 }
 
@@ -114,7 +113,7 @@ func (s *switchboard) askPBX(ctx context.Context) (takeover.Shown, error) {
 // join gives a telephone its users, and the ways on which it asks and is asked.
 func (s *switchboard) join(p *phone.Phone, names []string) line {
 	reception, standby := s.accounts()
-	lines := phone.NewLines(p,
+	lines := phone.NewLines(p, names,
 		register.NewLine(p, reception, s.front.MayRegister, s.front.Explain, s.log),
 		register.NewLine(p, standby, s.front.MayStandBy, s.front.Explain, s.log))
 	past := func(ctx context.Context, q releve.CheckQuestion) (releve.CheckAnswer, error) { // over SIP (SPEC H8)
@@ -124,7 +123,7 @@ func (s *switchboard) join(p *phone.Phone, names []string) line {
 		return s.peer.CheckPast(ctx, road, q)
 	}
 	return line{
-		Lines: lines, phone: p, names: names, Past: past, board: s,
+		Lines: lines, phone: p, Past: past, board: s,
 		Caller: overflow.Caller{
 			Line: lines, Calls: s.calls, Number: s.config.PBX.ReceptionNumber,
 			Answerers: overflow.Answerers{Seat: s.config.Site.Seat, Link: s.peer, Own: s.calls.Snapshot},
@@ -168,8 +167,19 @@ func (s *switchboard) makeCalls() error {
 		Secret:  c.PBX.StandbyPassword,
 		Explain: s.front.Explain,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	s.succession = succession.New(succession.Options{
+		Self: s.spool.Run(), Calls: s.calls, Link: s.peer, Explain: s.front.Explain, Log: s.log,
+		May:    func() bool { m := s.front.Machine(); return m.RunsAt() == releve.HighAvailability },
+		TakeUp: func(w json.RawMessage) (succession.Leg, error) { return s.speech.TakeUp(s.speaks.Load(), w) },
+	})
+	s.calls.Bequeath(s.succession)
+	return nil
 }
+
+func (s *switchboard) heir() *succession.Succession { return s.succession }
 
 func (s *switchboard) ports() (agent.Telephone, agent.Voice) { return s.line, s.calls }
 
@@ -193,10 +203,10 @@ func (d duty) Verify(ctx context.Context, o calls.Offer) releve.Decision {
 
 // serve has what comes by SIP heard: calls, and the other server's question (H4).
 func (s *switchboard) serve(prompts phone.Prompts) {
-	hold := string(s.config.Attendant.Language) + "/transfer"
+	s.speech = phone.Speech{Prompts: prompts, Hold: string(s.config.Attendant.Language) + "/transfer"}
 	s.called = phone.Handler{
 		Full:   s.calls.Full,
-		Invite: func(in *phone.Incoming) { s.calls.Offered(incoming{in, prompts, hold}) },
+		Invite: func(in *phone.Incoming) { s.calls.Offered(incoming{in, s.speech}) },
 		Unfit: func(u phone.Unfit) {
 			s.calls.Unacceptable(u.Invite, &calls.Unacceptable{Code: u.Code, Why: u.Why}, u.Answered)
 		},
@@ -215,6 +225,7 @@ func (s *switchboard) run(begin func(func(context.Context))) {
 	})
 	begin(s.calls.Take)
 	begin(s.calls.Watch)
+	begin(s.succession.Run)
 	begin(s.line.Run)
 	begin(s.Tester.Run)
 }

@@ -11,8 +11,7 @@ import (
 // incoming is a call of the phone as the calls need it.
 type incoming struct {
 	*phone.Incoming
-	prompts phone.Prompts
-	hold    string
+	speech phone.Speech
 }
 
 func (in incoming) Answer(ctx context.Context) (calls.Leg, error) {
@@ -23,5 +22,5 @@ func (in incoming) Answer(ctx context.Context) (calls.Leg, error) {
 	if err != nil {
 		return nil, err
 	}
-	return phone.Voice{Leg: leg, Prompts: in.prompts, Hold: in.hold}, nil
+	return in.speech.On(leg), nil
 }

@@ -16,6 +16,7 @@ import (
 // that was silent and answers again may have forgotten them.
 type Lines struct {
 	phone              *Phone
+	names              []string // that the PBX's sources are written as
 	Reception, Standby *register.Line
 
 	mu     sync.Mutex
@@ -23,14 +24,15 @@ type Lines struct {
 	missed int       // questions in a row that it did not answer since
 }
 
-// NewLines joins the lines of a telephone.
-func NewLines(p *Phone, reception, standby *register.Line) *Lines {
-	return &Lines{phone: p, Reception: reception, Standby: standby}
+// NewLines joins the lines of a telephone, whose PBX's sources are also written as names.
+func NewLines(p *Phone, names []string, reception, standby *register.Line) *Lines {
+	return &Lines{phone: p, names: names, Reception: reception, Standby: standby}
 }
 
-// Run keeps both until ctx ends, and then gives back what is still this server's.
+// Run keeps both until ctx ends, and then gives back what is still this server's. Until then the door is watched.
 func (l *Lines) Run(ctx context.Context) {
 	var both sync.WaitGroup
+	both.Go(func() { l.phone.WatchDoor(ctx, l.names, l.phone.options.Explain) })
 	both.Go(func() { l.Reception.Run(ctx) })
 	both.Go(func() { l.Standby.Run(ctx) })
 	both.Wait()

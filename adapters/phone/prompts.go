@@ -2,10 +2,12 @@ package phone
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
 	"releve"
+	"releve/adapters/phone/dialog"
 	"releve/adapters/phone/media"
 	"releve/rules/attendant/prompts"
 )
@@ -32,11 +34,34 @@ func LoadPrompts() (Prompts, error) {
 	return all, nil
 }
 
+// Speech is what this server says on legs.
+type Speech struct {
+	Prompts Prompts
+	Hold    string // what is said to who waits for a transfer
+}
+
 // Voice is a leg on which prompts are said by their names.
 type Voice struct {
 	*Leg
-	Prompts Prompts
-	Hold    string // what is said to who waits for a transfer
+	Speech
+}
+
+// On speaks on a leg.
+func (s Speech) On(l *Leg) Voice { return Voice{l, s} }
+
+// TakeUp speaks on a call from what another telephone wrote down of it ([Leg.Written]). One that cannot be taken
+// up is ended with BYE, as far as it can be read.
+func (s Speech) TakeUp(p *Phone, written json.RawMessage) (Voice, error) {
+	state, err := dialog.Read(written)
+	if err != nil {
+		return Voice{}, err
+	}
+	l, err := p.TakeUp(state)
+	if err != nil {
+		p.forsake(state)
+		return Voice{}, err
+	}
+	return s.On(l), nil
 }
 
 // Play says a prompt.
@@ -50,7 +75,15 @@ func (v Voice) Play(ctx context.Context, prompt string) error {
 
 // Transfer is [Leg.TransferOnHold]. A call that is gone is [releve.ErrLost].
 func (v Voice) Transfer(ctx context.Context, user string) (int, error) {
-	code, err := v.TransferOnHold(ctx, user, v.Prompts[v.Hold])
+	return known(v.TransferOnHold(ctx, user, v.Prompts[v.Hold]))
+}
+
+// Await is [Leg.AwaitOnHold], in the same way.
+func (v Voice) Await(ctx context.Context) (int, error) {
+	return known(v.AwaitOnHold(ctx, v.Prompts[v.Hold]))
+}
+
+func known(code int, err error) (int, error) {
 	if errors.Is(err, ErrLost) {
 		err = fmt.Errorf("%w: %w", releve.ErrLost, err)
 	}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -410,3 +411,9 @@ func (l *leg) Hangup(context.Context) error {
 	l.end()
 	return nil
 }
+
+// These servers tell each other nothing of their calls: each has its own until the end.
+func (l *leg) Leave()                                 { l.end() }
+func (l *leg) Written() json.RawMessage               { return json.RawMessage("{}") }
+func (l *leg) WhenChanged(func())                     {}
+func (l *leg) Await(ctx context.Context) (int, error) { return l.Transfer(ctx, "") }

@@ -370,6 +370,8 @@ type duty struct{ *process }
 
 func (d duty) Stance() (takeover.StanceKind, releve.Term) { return d.agent.Stance() }
 
+func (d duty) Unsure() bool { return d.agent.Unsure() }
+
 func (d duty) Verify(ctx context.Context, o calls.Offer) releve.Decision {
 	return d.agent.Verify(ctx, o.Invite.Call, o.Reason, o.Invite.TestID == ownName(d.seat))
 }
@@ -377,7 +379,7 @@ func (d duty) Verify(ctx context.Context, o calls.Offer) releve.Decision {
 // voice is the calls as the agent needs them.
 type voice struct{ *process }
 
-func (v voice) Drop(why string) {
+func (v voice) Cede(why string) {
 	if v.acts() == nil {
 		v.mu.Lock()
 		v.hungUp++

@@ -57,8 +57,8 @@ func (a Absent) TestCall(context.Context, string, bool) (releve.TestCall, error)
 	return releve.TestCall{}, a.Why
 }
 
-// Drop implements [Voice], as the others do.
-func (Absent) Drop(string) {}
+// Cede implements [Voice], as the others do.
+func (Absent) Cede(string) {}
 
 // Well is always so.
 func (Absent) Well() error { return nil }

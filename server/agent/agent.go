@@ -29,6 +29,9 @@ type Options struct {
 
 	// Vouch keeps an operator's word, by his name, for a level that no study comes before.
 	Vouch func(level releve.Level, name string) error
+	// Inherit is told that the duty was taken from the other server, which did not hand it over: the calls that
+	// were in progress there are this server's. It returns at once; nil: nobody is told.
+	Inherit func()
 	// Past is the file in which it is kept how long procedures took, "" for none.
 	Past string
 }
@@ -243,12 +246,22 @@ func (a *Agent) step(ctx context.Context, e takeover.Event) {
 		}
 	}
 	a.publish()
+	if inherits(before, a.machine) && a.parts.Inherit != nil {
+		a.parts.Inherit() // after whoever waited for the verdict was answered
+	}
 	a.news = a.news || urgent(a.machine) && !urgent(before) // and the answer is the young word that is needed
 	a.tell()
 	a.keep(e.Boot != nil)
 	if shown(before) != shown(a.machine) {
 		a.changed.announce()
 	}
+}
+
+// inherits says that a step took the duty from an owner who had not released it. One who had lives, and talks
+// with his own callers to the end (R17).
+func inherits(before, after takeover.Machine) bool {
+	released := after.Other.Released && after.Other.Term == before.Term // it may be this very step that heard it
+	return before.Owner == before.Seat.Other() && after.Owner == after.Seat && !released
 }
 
 // keep tells which SIP users are to be bound. In doubt after a sleep the bindings

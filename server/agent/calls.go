@@ -28,6 +28,13 @@ func (f *Front) Stance() (takeover.StanceKind, releve.Term) {
 	return stance, s.Term
 }
 
+// Unsure says that this server was on duty and cannot know now whether it is: it slept, and has neither heard
+// the other since nor seen its own binding (H10). The same as [Front.Stance], of calls in progress.
+func (f *Front) Unsure() bool {
+	s := f.snapshot.Load()
+	return s.Suspended || s.Stance() == takeover.OnDuty && !s.Vote && f.Now()-s.Now > asleep
+}
+
 // Verify waits for the verdict on the other server. When ctx ends, the caller hung up: the
 // verification goes on without him (H3). own says that this server made the call itself, and
 // that the PBX gave it back.

@@ -32,7 +32,7 @@ func (a *Agent) carry(ctx context.Context, act takeover.Action) error {
 	case takeover.Fence:
 		a.fence()
 	case takeover.Drop:
-		a.parts.Voice.Drop("the duty was lost")
+		a.parts.Voice.Cede("the duty was lost")
 	case takeover.Begin:
 		a.begin(ctx, act)
 	case takeover.Check:

@@ -122,7 +122,8 @@ type Way interface {
 
 // Voice is this server's calls.
 type Voice interface {
-	Drop(why string)
+	// Cede ends all calls: the other server has the duty, and goes on with those that it knows of.
+	Cede(why string)
 	Well() error
 	Load() releve.Load
 }

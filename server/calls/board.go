@@ -3,6 +3,7 @@ package calls
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -69,7 +70,9 @@ func (b *board) leave(k *call) {
 	delete(b.calls, k)
 	if k.channel {
 		b.figures.Busy--
-		b.figures.SaturatedSince = time.Time{}
+		if b.figures.Busy < b.figures.Channels {
+			b.figures.SaturatedSince = time.Time{}
+		}
 	} else {
 		b.figures.Deciding--
 	}
@@ -204,6 +207,32 @@ func (b *board) snapshot() Snapshot {
 		s.Crowded = 0
 	}
 	return s
+}
+
+// adopt counts in a call that another server had answered, with a channel, whether one is free or not: the
+// caller has been answered.
+func (b *board) adopt(k *call) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.calls) >= presentMax {
+		return false
+	}
+	if len(b.calls) == 0 {
+		b.empty = make(chan struct{})
+	}
+	b.calls[k] = struct{}{}
+	b.figures.Busy++
+	if b.figures.Busy >= b.figures.Channels && b.figures.SaturatedSince.IsZero() {
+		b.figures.SaturatedSince = b.now()
+	}
+	return true
+}
+
+// here are the calls in any state.
+func (b *board) here() []*call {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Collect(maps.Keys(b.calls))
 }
 
 func (b *board) drop(why error) {

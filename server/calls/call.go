@@ -39,14 +39,16 @@ type call struct {
 	log      *slog.Logger
 	decision releve.Decision
 	term     releve.Term
-	channel  bool // holds one, under the board's lock
+	of       releve.Seat // whose record it is: the server's that took it up first
+	channel  bool        // holds one, under the board's lock
 	shown    atomic.Pointer[releve.Call]
+	progress atomic.Pointer[progress] // nil: there is no conversation
 }
 
 func newCall(c *Calls, in Incoming, drop context.CancelCauseFunc) *call {
 	stance, _ := c.duty.Stance()
 	o := c.knowing().offer(in.Invite(), stance)
-	return &call{Calls: c, in: in, offer: o, drop: drop, log: c.log.With("call", o.Invite.Call)}
+	return &call{Calls: c, of: c.seat, in: in, offer: o, drop: drop, log: c.log.With("call", o.Invite.Call)}
 }
 
 // knowing is the profile as our own calls have shown the PBX to be: one that gives no
@@ -178,10 +180,8 @@ func (k *call) takeUp(ctx, waiting context.Context) {
 	at := k.now()
 	k.board.answered(at)
 	k.log.Info("call answered", "after", at.Sub(k.offer.Invite.ReceivedAt), "why", k.decision.Why)
-	if outcome, detail, taken := k.talk(ctx, leg, at); taken {
+	if outcome, detail, mine := k.talk(ctx, leg, at); mine {
 		k.end(outcome, detail)
-	} else {
-		k.log.Info("the PBX had given this call up before it was answered: no caller")
 	}
 }
 
@@ -227,14 +227,14 @@ func (k *call) begin(answered time.Time) {
 		k.board.taken(body.Test)
 	}
 	k.shown.Store(&releve.Call{
-		Call: in.Call, At: in.ReceivedAt, Seat: k.seat, Term: k.term, From: body.From,
+		Call: in.Call, At: in.ReceivedAt, Seat: k.of, Term: k.term, From: body.From,
 		Overflowed: body.Overflowed, WithoutDuty: body.WithoutDuty, Test: body.Test, Run: k.run, Chain: body.Chain,
 	})
 	k.record(releve.CallOffered, k.now(), body)
 }
 
-// note shows and records one step.
-func (k *call) note(n attendant.Note) {
+// step shows and records one step.
+func (k *call) step(n attendant.Note) {
 	at := k.now()
 	c := *k.shown.Load()
 	// Cloned: readers hold what was shown before.
@@ -248,6 +248,7 @@ func (k *call) end(o attendant.Outcome, detail string) {
 	c := *k.shown.Load()
 	c.Outcome, c.Detail = string(o), detail
 	c.Duration = at.Sub(c.At)
+	k.conclude()
 	k.chains.ended(k.offer.Invite, c.Chain, len(c.Steps) > 0)
 	k.shown.Store(&c)
 	k.log.Info("call ended", "outcome", o, "detail", detail, "lasted", c.Duration)
@@ -257,12 +258,13 @@ func (k *call) end(o attendant.Outcome, detail string) {
 }
 
 func (k *call) record(kind releve.FactKind, at time.Time, body any) {
-	f, err := releve.NewFact(kind, k.offer.Invite.Call, k.seat, k.term, at, body)
+	f, err := releve.NewFact(kind, k.offer.Invite.Call, k.of, k.term, at, body)
 	if err != nil {
 		k.log.Error("a record of the call could not be made", "kind", kind, "error", err)
 		return
 	}
 	k.recorder.record(f)
+	k.advance(func(p *progress) { p.facts = append(slices.Clone(p.facts), f) })
 }
 
 func closed(c <-chan struct{}) bool {

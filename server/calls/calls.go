@@ -11,6 +11,7 @@ package calls
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -69,7 +70,16 @@ type Leg interface {
 	// Transfer puts the caller through to a SIP user and returns the last status
 	// heard of the new call, 0 when none was. The leg stays, but with [releve.ErrLost].
 	Transfer(ctx context.Context, user string) (code int, err error)
+	// Await returns as Transfer does, of the transfer that another server's telephone had begun on a leg
+	// that was taken up from it.
+	Await(ctx context.Context) (code int, err error)
 	Hangup(ctx context.Context) error
+	// Leave ends the leg here and says nothing to anybody: another server goes on with it.
+	Leave()
+	// Written is all that the telephone of another server needs to take the leg up as it is now, and
+	// WhenChanged has f called when what was written before no longer serves for that.
+	Written() json.RawMessage
+	WhenChanged(f func())
 	// HearsKeys says whether keys can be heard at all; known once it is confirmed.
 	HearsKeys() bool
 	// Gone is closed when the other side has hung up or the leg was lost.
@@ -115,6 +125,7 @@ type Calls struct {
 	spool    Spool
 	offered  chan Incoming
 	explain  func(what releve.Sentence)
+	heir     Heir
 }
 
 // offeredMax calls wait to be taken up: more at once than any PBX sends.
@@ -145,6 +156,7 @@ func New(o Options) (*Calls, error) {
 		spool:    o.Spool,
 		offered:  make(chan Incoming, offeredMax),
 		explain:  o.Explain,
+		heir:     nobody{},
 	}, nil
 }
 
@@ -278,7 +290,7 @@ func (c *Calls) Load() releve.Load {
 // and hung up, for what it asks of the telephone. One that was answered has its record.
 func (c *Calls) Unacceptable(in releve.Invite, why *Unacceptable, answered bool) {
 	stance, term := c.duty.Stance()
-	k := &call{Calls: c, offer: c.knowing().offer(in, stance), drop: func(error) {}, log: c.log.With("call", in.Call), term: term}
+	k := &call{Calls: c, of: c.seat, offer: c.knowing().offer(in, stance), drop: func(error) {}, log: c.log.With("call", in.Call), term: term}
 	if answered || stance != takeover.OnDuty && stance != takeover.NoDuty || !c.board.enter(k) {
 		c.board.unacceptable(why.sentence())
 		return

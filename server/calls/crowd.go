@@ -87,7 +87,7 @@ func (c *Calls) recordCrowd(calls int64, now time.Time) {
 		return
 	}
 	id := releve.CallID(fmt.Sprintf("crowd-%s-%d", c.run, now.UnixMilli()))
-	k := &call{Calls: c, offer: Offer{Invite: releve.Invite{Call: id, ReceivedAt: now}}, drop: func(error) {}, log: c.log, term: term}
+	k := &call{Calls: c, of: c.seat, offer: Offer{Invite: releve.Invite{Call: id, ReceivedAt: now}}, drop: func(error) {}, log: c.log, term: term}
 	k.decision.WithoutDuty = stance == takeover.NoDuty
 	k.begin(time.Time{})
 	k.end(Crowded, strconv.FormatInt(calls, 10))

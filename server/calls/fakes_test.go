@@ -52,6 +52,8 @@ type caller struct {
 	said        []string
 	transferred []string
 	hungUp      bool
+	left        bool         // to another server
+	whenChanged func()       // is told
 	busy        atomic.Int32 // prompts and transfers under way
 	overlapped  atomic.Bool
 }
@@ -190,6 +192,25 @@ func (l *leg) Hangup(context.Context) error {
 	return nil
 }
 
+// Await is a transfer that another telephone asked for.
+func (l *leg) Await(ctx context.Context) (int, error) { return l.Transfer(ctx, "awaited") }
+
+func (l *leg) Leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left = true
+}
+
+func (l *leg) Written() json.RawMessage {
+	return json.RawMessage(`"the leg of ` + string(l.invite.Call) + `"`)
+}
+
+func (l *leg) WhenChanged(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.whenChanged = f
+}
+
 // alone notes when two things are done on one leg at a time.
 func (l *leg) alone() (done func()) {
 	if l.busy.Add(1) > 1 {
@@ -227,6 +248,7 @@ type stance struct {
 type post struct {
 	mu       sync.Mutex
 	stance   stance
+	slept    bool          // and does not know whether it is on duty
 	verdict  chan struct{} // closed when known
 	decision releve.Decision
 	asked    []Offer
@@ -248,6 +270,19 @@ func (p *post) Stance() (takeover.StanceKind, releve.Term) {
 		p.whileRead(reading)
 	}
 	return stance.kind, stance.term
+}
+
+func (p *post) Unsure() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.slept
+}
+
+// wakes is a server that slept, or knows again.
+func (p *post) wakes(unsure bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.slept = unsure
 }
 
 func (p *post) take(s stance) {

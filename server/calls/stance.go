@@ -15,6 +15,8 @@ type Duty interface {
 	// Verify returns when the verdict that this call asks for is known (SPEC H2 to
 	// H5). The end of ctx ends the wait of this call, not the verification (H3).
 	Verify(ctx context.Context, o Offer) releve.Decision
+	// Unsure says that this server, which was on duty, cannot know now whether it still is: it slept (SPEC H10).
+	Unsure() bool
 }
 
 // elsewhere refuses a call on the reception binding of a server that is not on

@@ -38,26 +38,46 @@ type talk struct {
 	last  attendant.Action     // what is under way
 }
 
-// talk leads the conversation to its end and hangs up.
-// taken is false where nobody was there to take the call, which then is nobody's record.
-func (k *call) talk(ctx context.Context, leg Leg, answered time.Time) (o attendant.Outcome, detail string, taken bool) {
-	t := &talk{call: k, leg: leg, fault: make(chan any, 1), stop: func() {}}
+// leg is a conversation on one.
+func (k *call) leg(l Leg) *talk {
+	return &talk{call: k, leg: l, fault: make(chan any, 1), stop: func() {}}
+}
+
+// talk leads the conversation to its end and hangs up. It is not mine to record where nobody was there to
+// take the call, or another server goes on with it.
+func (k *call) talk(ctx context.Context, leg Leg, answered time.Time) (o attendant.Outcome, detail string, mine bool) {
+	t := k.leg(leg)
 	defer t.hangUp(ctx)
 	defer func() { t.stop() }()
 	confirmed := t.confirmed(ctx)
 	if t.repeated(ctx, confirmed) {
+		k.log.Info("the PBX had given this call up before it was answered: no caller")
 		return "", "", false
 	}
+	script := attendant.New(k.script)
+	k.follow(leg, script.Place(), nil)
 	k.begin(answered)
 	t.digits = leg.Digits()
-	script := attendant.New(k.script)
-	event := t.opening(confirmed)
+	return t.converse(ctx, script, t.opening(confirmed))
+}
+
+// converse does what the script says, from an event on, to the end.
+func (t *talk) converse(ctx context.Context, script *attendant.Conversation, event attendant.Event) (attendant.Outcome, string, bool) {
+	k := t.call
 	for {
+		if t.sure(ctx); ceded(ctx) {
+			k.forget()
+			k.log.Info("another server goes on with this call")
+			return "", "", false
+		}
 		if ctx.Err() != nil {
 			return Dropped, context.Cause(ctx).Error(), true
 		}
 		actions, why := script.Step(event)
 		k.log.Debug("conversation", "event", event.What, "why", why)
+		if place := script.Place(); place != k.progress.Load().place {
+			k.advance(func(p *progress) { p.place = place })
+		}
 		if end, over := t.carryOut(ctx, actions); over {
 			return end.Outcome, end.Detail, true
 		}
@@ -99,7 +119,7 @@ func (t *talk) opening(confirmed bool) attendant.Event {
 	}
 	if !t.leg.HearsKeys() {
 		t.call.board.keyless()
-		t.call.note(attendant.Note{Name: "keyless"})
+		t.call.step(attendant.Note{Name: "keyless"})
 	}
 	return attendant.Event{What: attendant.Started}
 }
@@ -108,13 +128,16 @@ func (t *talk) carryOut(ctx context.Context, actions []attendant.Action) (end at
 	for _, a := range actions {
 		switch a := a.(type) {
 		case attendant.Note:
-			t.call.note(a)
+			t.call.step(a)
 		case attendant.Play:
 			t.start(ctx, a, playMax, func(ctx context.Context) attendant.Event { return t.play(ctx, a) })
 		case attendant.Collect:
 			t.start(ctx, a, a.Silence, listen)
 		case attendant.Transfer:
-			t.start(ctx, a, transferMax, func(ctx context.Context) attendant.Event { return t.transfer(ctx, a) })
+			put := func(ctx context.Context) (int, error) { return t.leg.Transfer(ctx, a.User) }
+			t.start(ctx, a, transferMax, func(ctx context.Context) attendant.Event { return t.settled(ctx, a, put) })
+		case attendant.Await:
+			t.start(ctx, a, transferMax, func(ctx context.Context) attendant.Event { return t.settled(ctx, a, t.leg.Await) })
 		case attendant.Hangup:
 			return a, true
 		}
@@ -177,7 +200,9 @@ func (t *talk) farewell(ctx context.Context) attendant.Event {
 	if t.leg.Lost() {
 		gone.What = attendant.CallerLost
 	}
-	if _, transferring := t.last.(attendant.Transfer); !transferring {
+	switch t.last.(type) {
+	case attendant.Transfer, attendant.Await:
+	default:
 		return gone
 	}
 	select {
@@ -214,10 +239,11 @@ func listen(ctx context.Context) attendant.Event {
 	return attendant.Event{What: attendant.Silence}
 }
 
-func (t *talk) transfer(ctx context.Context, a attendant.Transfer) attendant.Event {
-	code, err := t.leg.Transfer(ctx, a.User)
+// settled says how a transfer ended, of whoever asked for it.
+func (t *talk) settled(ctx context.Context, a attendant.Action, transfer func(context.Context) (int, error)) attendant.Event {
+	code, err := transfer(ctx)
 	if err != nil {
-		t.call.log.Warn("the transfer did not succeed", "as", a.As, "code", code, "error", err)
+		t.call.log.Warn("the transfer did not succeed", "action", fmt.Sprintf("%T", a), "code", code, "error", err)
 	}
 	if code == 0 && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		code = unsettled
@@ -228,8 +254,12 @@ func (t *talk) transfer(ctx context.Context, a attendant.Transfer) attendant.Eve
 	}
 }
 
-// hangUp ends the leg, also when ctx ended the call: a caller is told.
+// hangUp ends the leg, also when ctx ended the call: a caller is told, unless another server talks to him.
 func (t *talk) hangUp(ctx context.Context) {
+	if ceded(ctx) {
+		t.leg.Leave()
+		return
+	}
 	if t.gone() {
 		return
 	}
