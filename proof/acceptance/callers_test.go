@@ -25,6 +25,8 @@ type load struct {
 	digits   string        // pressed after a second of talk
 	patience time.Duration // a caller hangs up when nothing happens for so long
 	rings    bool          // a transfer rings and is not answered
+	moved    string        // pressed once another server has the call …
+	after    float64       // … and after so many seconds of talk
 }
 
 // crowd is a run of callers under way.
@@ -91,12 +93,20 @@ func (c *crowd) scenario(l load) (string, error) {
 			return "", err
 		}
 	}
+	moved := ""
+	if l.moved != "" {
+		moved = c.file("moved.pcap")
+		if err := writeSound(moved, l.moved, l.after, 1); err != nil {
+			return "", err
+		}
+	}
 	var out bytes.Buffer
-	err = page.Execute(&out, map[string]any{"Sound": sound, "Patience": l.patience.Milliseconds(), "Rings": l.rings,
+	trying := notify{"trying", 20, "active;expires=60", "100 Trying", ""}
+	done := notify{"done", 21, "terminated;reason=noresource", "200 OK", "listening"}
+	failed := notify{"failed", 21, "terminated;reason=noresource", "480 Temporarily Unavailable", "listening"}
+	err = page.Execute(&out, map[string]any{"Sound": sound, "Moved": moved, "Patience": l.patience.Milliseconds(), "Rings": l.rings,
 		"Refusals": refusals, "Lost": lost, "Separator": legSeparator,
-		"Trying": notify{"trying", 20, "active;expires=60", "100 Trying", ""},
-		"Done":   notify{"done", 21, "terminated;reason=noresource", "200 OK", "listening"},
-		"Failed": notify{"failed", 21, "terminated;reason=noresource", "480 Temporarily Unavailable", "listening"}})
+		"Trying": trying, "Done": done, "Failed": failed, "Reports": []notify{trying, done, failed}})
 	if err != nil {
 		return "", err
 	}
@@ -116,6 +126,9 @@ type notify struct {
 // Lost are the answers that tell that the other side has died.
 func (notify) Lost() []int { return lost }
 
+// Patience is none: an answer is waited for.
+func (notify) Patience() int { return 0 }
+
 // outcome is what one caller lived through: what the caller itself says, and what
 // was heard on the wire.
 type outcome struct {
@@ -124,6 +137,7 @@ type outcome struct {
 	answered    bool
 	referred    string // whom to call instead
 	transferred bool   // it spoke to that phone
+	moved       int    // how often it was asked to send elsewhere
 	hungUpBy    string // "server", "caller", or "nobody" when the other side was dead
 	code        int    // of a refusal
 }
@@ -205,6 +219,8 @@ func (o *outcome) take(word, detail string) {
 		o.code, _ = strconv.Atoi(detail)
 	case "referred":
 		o.referred = detail
+	case "moved":
+		o.moved++
 	case "transferred":
 		o.transferred = true
 	case "bye":

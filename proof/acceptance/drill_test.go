@@ -72,6 +72,11 @@ func TestADrillUnderCallsLosesNone(t *testing.T) {
 	load.waitGreeted(t, 10, time.Now())
 	calls := load.finish(t)
 	checkServed(t, calls)
+	for _, o := range calls {
+		if o.moved > 0 {
+			t.Errorf("a call was moved although its server lived: %v", o)
+		}
+	}
 	s.checkDuty(t, s.main, term+2)
 	s.checkKept(t, calls)
 	if n := len(s.main.promotions(t)); n < 3 {

@@ -45,6 +45,18 @@ type heard struct {
 	refused    int        // final refusal that reached the caller
 	takenUpBy  netip.Addr // the first server that sent 200
 	hungUpAt   time.Time  // the first BYE
+	byMain     flow       // all that the caller was sent, silence too
+	bySecond   flow
+}
+
+// flow is the packets of one server.
+type flow struct{ first, last time.Time }
+
+func (f *flow) packet(at time.Time) {
+	if f.first.IsZero() {
+		f.first = at
+	}
+	f.last = at
 }
 
 // message is a SIP message that one of the two servers sent to the PBX.
@@ -138,6 +150,12 @@ func (e *ear) packet(at time.Time, from, to netip.AddrPort, payload []byte) {
 // hear counts a packet of sound. What comes before the answer is not a greeting, nor
 // is the voice of whoever the caller was transferred to.
 func (h *heard) hear(at time.Time, from netip.Addr, rtp []byte) {
+	switch from.String() {
+	case mainHost:
+		h.byMain.packet(at)
+	case secondaryHost:
+		h.bySecond.packet(at)
+	}
 	if h.answeredAt.IsZero() || len(rtp) < 12 || !audible(rtp[1]&0x7f, rtp[12:]) {
 		return
 	}
