@@ -24,6 +24,8 @@ type nemesis struct {
 	// strike does it and gives back what ends it, which starts no server: that is
 	// an operator's affair.
 	strike func(testing.TB, *arena) (heal func())
+	// orderly: it is what an operator does to a site that is well, and no caller may notice.
+	orderly bool
 }
 
 // blow is a nemesis in a schedule.
@@ -119,11 +121,11 @@ func nemeses() []nemesis {
 	all = append(all, cables()...)
 	all = append(all, lonelyDeaths()...)
 	all = append(all, reboots()...)
-	all = append(all, nemesis{"the PBX is restarted", always, restartPBX})
+	all = append(all, nemesis{name: "the PBX is restarted", absent: always, strike: restartPBX})
 	for _, step := range procedure.Return.Steps {
 		all = append(all, interruptedReturn(step.Code))
 	}
-	return all
+	return append(all, orders()...)
 }
 
 func always(*arena) string { return "" }
@@ -133,17 +135,17 @@ func nothing() {}
 // deaths are the ends of a server or of a part of it.
 func deaths(seat releve.Seat) []nemesis {
 	return []nemesis{
-		{fmt.Sprintf("the %s server loses its power", seat), always, func(t testing.TB, a *arena) func() {
+		{name: fmt.Sprintf("the %s server loses its power", seat), absent: always, strike: func(t testing.TB, a *arena) func() {
 			a.server(seat).kill9(t)
 			return nothing
 		}},
-		{fmt.Sprintf("the %s agent crashes", seat), always, func(t testing.TB, a *arena) func() {
+		{name: fmt.Sprintf("the %s agent crashes", seat), absent: always, strike: func(t testing.TB, a *arena) func() {
 			return signalled(t, a.server(seat).agent, syscall.SIGKILL)
 		}},
-		{fmt.Sprintf("the %s postmaster crashes", seat), always, func(t testing.TB, a *arena) func() {
+		{name: fmt.Sprintf("the %s postmaster crashes", seat), absent: always, strike: func(t testing.TB, a *arena) func() {
 			return signalled(t, a.server(seat).postmaster, syscall.SIGKILL)
 		}},
-		{fmt.Sprintf("orderly stop of the %s server", seat), always, func(_ testing.TB, a *arena) func() {
+		{name: fmt.Sprintf("orderly stop of the %s server", seat), absent: always, strike: func(_ testing.TB, a *arena) func() {
 			a.server(seat).stop()
 			return nothing
 		}},
@@ -153,15 +155,15 @@ func deaths(seat releve.Seat) []nemesis {
 // freezes are what hangs and later goes on where it was.
 func freezes(seat releve.Seat) []nemesis {
 	return []nemesis{
-		{fmt.Sprintf("the %s server is paused", seat), always, func(_ testing.TB, a *arena) func() {
+		{name: fmt.Sprintf("the %s server is paused", seat), absent: always, strike: func(_ testing.TB, a *arena) func() {
 			a.server(seat).freeze()
 			return a.server(seat).thaw
 		}},
-		{fmt.Sprintf("the %s agent is paused", seat), always, func(t testing.TB, a *arena) func() {
+		{name: fmt.Sprintf("the %s agent is paused", seat), absent: always, strike: func(t testing.TB, a *arena) func() {
 			signalled(t, a.server(seat).agent, syscall.SIGSTOP)
 			return a.server(seat).thaw
 		}},
-		{fmt.Sprintf("the %s postmaster is paused", seat), always, func(t testing.TB, a *arena) func() {
+		{name: fmt.Sprintf("the %s postmaster is paused", seat), absent: always, strike: func(t testing.TB, a *arena) func() {
 			signalled(t, a.server(seat).postmaster, syscall.SIGSTOP)
 			return a.server(seat).thaw
 		}},
@@ -210,7 +212,7 @@ func (s *server) postmaster() (int, error) {
 // diskTroubles are a disk that is full and one that does not answer.
 func diskTroubles(seat releve.Seat) []nemesis {
 	return []nemesis{
-		{fmt.Sprintf("the %s disk is full", seat), always, func(t testing.TB, a *arena) func() {
+		{name: fmt.Sprintf("the %s disk is full", seat), absent: always, strike: func(t testing.TB, a *arena) func() {
 			d := a.disks[seat]
 			if err := d.fill(); err != nil {
 				t.Fatal(err)
@@ -221,7 +223,7 @@ func diskTroubles(seat releve.Seat) []nemesis {
 				}
 			}
 		}},
-		{fmt.Sprintf("the %s disk stalls at fsync", seat), cannotFreeze(seat), func(t testing.TB, a *arena) func() {
+		{name: fmt.Sprintf("the %s disk stalls at fsync", seat), absent: cannotFreeze(seat), strike: func(t testing.TB, a *arena) func() {
 			d := a.disks[seat]
 			t.Cleanup(d.thaw)
 			if err := d.freeze(); err != nil {
@@ -236,7 +238,7 @@ func diskTroubles(seat releve.Seat) []nemesis {
 // back while the server is well, and back again. Nothing that decides may look at it (R19).
 func clockJumps(seat releve.Seat) nemesis {
 	cannot := func(a *arena) string { return a.noClock }
-	return nemesis{fmt.Sprintf("the %s server's clock jumps by an hour", seat), cannot, func(t testing.TB, a *arena) func() {
+	return nemesis{name: fmt.Sprintf("the %s server's clock jumps by an hour", seat), absent: cannot, strike: func(t testing.TB, a *arena) func() {
 		s, by := a.server(seat), []time.Duration{time.Hour, -time.Hour}[a.draw.IntN(2)]
 		s.stop()
 		var err error
@@ -270,20 +272,26 @@ func cables() []nemesis {
 	toSecondary := towards(secondaryHost, mainHost)
 	toMain := towards(mainHost, secondaryHost)
 	return []nemesis{
-		{"the link is partitioned", always, pulled(func(s settings) []string { return tcpPorts(s.Peer.Listen.Port(), s.Database.Listen.Port()) })},
-		{"all roads between the servers are partitioned", always, pulled(func(s settings) []string {
+		{name: "the link is partitioned", absent: always, strike: pulled(func(s settings) []string {
+			return tcpPorts(s.Peer.Listen.Port(), s.Database.Listen.Port())
+		})},
+		{name: "all roads between the servers are partitioned", absent: always, strike: pulled(func(s settings) []string {
 			return append(tcpPorts(s.Peer.Listen.Port(), s.Database.Listen.Port()), between(mainHost, secondaryHost)...)
 		})},
-		{"the replication alone is partitioned", always, pulled(func(s settings) []string { return tcpPorts(s.Database.Listen.Port()) })},
-		{"nothing of the main reaches the secondary", always, pulled(toSecondary)},
-		{"nothing of the secondary reaches the main", always, pulled(toMain)},
-		{"the main is partitioned from the PBX", always, pulled(func(settings) []string { return between(pbxHost, mainHost) })},
-		{"the secondary is partitioned from the PBX", always, pulled(func(settings) []string { return between(pbxHost, secondaryHost) })},
-		{"the main is partitioned from everybody", always, pulled(func(s settings) []string {
+		{name: "the replication alone is partitioned", absent: always, strike: pulled(func(s settings) []string {
+			return tcpPorts(s.Database.Listen.Port())
+		})},
+		{name: "nothing of the main reaches the secondary", absent: always, strike: pulled(toSecondary)},
+		{name: "nothing of the secondary reaches the main", absent: always, strike: pulled(toMain)},
+		{name: "the main is partitioned from the PBX", absent: always, strike: pulled(func(settings) []string { return between(pbxHost, mainHost) })},
+		{name: "the secondary is partitioned from the PBX", absent: always, strike: pulled(func(settings) []string {
+			return between(pbxHost, secondaryHost)
+		})},
+		{name: "the main is partitioned from everybody", absent: always, strike: pulled(func(s settings) []string {
 			rules := append(tcpPorts(s.Peer.Listen.Port(), s.Database.Listen.Port()), between(mainHost, secondaryHost)...)
 			return append(rules, between(pbxHost, mainHost)...)
 		})},
-		{"message loss: every third packet of the link", always, pulled(func(s settings) []string {
+		{name: "message loss: every third packet of the link", absent: always, strike: pulled(func(s settings) []string {
 			var rules []string
 			for _, rule := range tcpPorts(s.Peer.Listen.Port(), s.Database.Listen.Port()) {
 				rules = append(rules, rule+" numgen random mod 3 == 0")
@@ -299,7 +307,7 @@ func lonelyDeaths() []nemesis {
 	var all []nemesis
 	for _, c := range cables() {
 		if !strings.Contains(c.name, "PBX") && !strings.Contains(c.name, "reaches") && !strings.Contains(c.name, "everybody") {
-			all = append(all, nemesis{c.name + ", and then the main loses its power", c.absent, func(t testing.TB, a *arena) func() {
+			all = append(all, nemesis{name: c.name + ", and then the main loses its power", absent: c.absent, strike: func(t testing.TB, a *arena) func() {
 				heal := c.strike(t, a)
 				<-time.After(time.Second) // some callers later
 				a.main.kill9(t)
@@ -307,7 +315,7 @@ func lonelyDeaths() []nemesis {
 			}})
 		}
 	}
-	return append(all, nemesis{"the main commits alone, and then loses its power", always, func(t testing.TB, a *arena) func() {
+	return append(all, nemesis{name: "the main commits alone, and then loses its power", absent: always, strike: func(t testing.TB, a *arena) func() {
 		heal := pulled(func(s settings) []string { return tcpPorts(s.Database.Listen.Port()) })(t, a)
 		killAll(freeze(a.secondary.postgres))
 		if err := await(5*time.Second, a.mainCommits(time.Now())); err != nil {
@@ -361,7 +369,7 @@ func reboots() []nemesis {
 		{"the secondary first", []releve.Seat{releve.Secondary, releve.Main}},
 		{"both at once", nil},
 	} {
-		all = append(all, nemesis{"both servers are rebooted, " + r.order, always, func(t testing.TB, a *arena) func() {
+		all = append(all, nemesis{name: "both servers are rebooted, " + r.order, absent: always, strike: func(t testing.TB, a *arena) func() {
 			killAll(freeze(func() []process { return append(a.main.members(), a.secondary.members()...) }))
 			a.main.kill9(t)
 			a.secondary.kill9(t)
@@ -390,7 +398,7 @@ func restartPBX(t testing.TB, a *arena) func() {
 // interruptedReturn takes the power from one of the servers while a step of the return is under
 // way. A step that was passed over gives the moment all the same.
 func interruptedReturn(step string) nemesis {
-	return nemesis{"the return is interrupted at " + step, always, func(t testing.TB, a *arena) func() {
+	return nemesis{name: "the return is interrupted at " + step, absent: always, strike: func(t testing.TB, a *arena) func() {
 		a.relieve(t)
 		began := time.Now()
 		command, err := launch(filepath.Join(a.dir, "return"), exec.Command(product(), "return", "-c", a.main.file))
@@ -443,27 +451,27 @@ func (a *arena) relieve(t testing.TB) {
 func witnessTroubles() []nemesis {
 	all := append(cutFromWitness(releve.Main), cutFromWitness(releve.Secondary)...)
 	return append(all, []nemesis{
-		{"the witness loses its power", always, func(t testing.TB, a *arena) func() {
+		{name: "the witness loses its power", absent: always, strike: func(t testing.TB, a *arena) func() {
 			a.witness.kill9(t)
 			return nothing
 		}},
-		{"the witness is paused", always, func(_ testing.TB, a *arena) func() {
+		{name: "the witness is paused", absent: always, strike: func(_ testing.TB, a *arena) func() {
 			a.witness.freeze()
 			return a.witness.thaw
 		}},
-		{"the witness is partitioned from both servers", always, func(t testing.TB, a *arena) func() {
+		{name: "the witness is partitioned from both servers", absent: always, strike: func(t testing.TB, a *arena) func() {
 			return cut(t, "chaos", "ip saddr "+witnessHost, "ip daddr "+witnessHost)
 		}},
-		{"the witness is wiped", always, func(t testing.TB, a *arena) func() {
+		{name: "the witness is wiped", absent: always, strike: func(t testing.TB, a *arena) func() {
 			a.wipeWitness(t)
 			return nothing
 		}},
-		{"the witness and the secondary lose their power", always, func(t testing.TB, a *arena) func() {
+		{name: "the witness and the secondary lose their power", absent: always, strike: func(t testing.TB, a *arena) func() {
 			a.witness.kill9(t)
 			a.secondary.kill9(t)
 			return nothing
 		}},
-		{"the witness is wiped and the main loses its power", always, func(t testing.TB, a *arena) func() {
+		{name: "the witness is wiped and the main loses its power", absent: always, strike: func(t testing.TB, a *arena) func() {
 			a.wipeWitness(t)
 			a.witness.start(t)
 			a.main.kill9(t)
@@ -480,12 +488,16 @@ func cutFromWitness(seat releve.Seat) []nemesis {
 		return cut(t, "chaos", fmt.Sprintf("ip saddr %s ip daddr %s", host, witnessHost), fmt.Sprintf("ip saddr %s ip daddr %s", witnessHost, host))
 	}
 	return []nemesis{
-		{fmt.Sprintf("the %s server alone is partitioned from the witness", seat), always, cutOff},
-		{fmt.Sprintf("the %s server alone is partitioned from the witness, and the other loses its power", seat), always, func(t testing.TB, a *arena) func() {
-			heal := cutOff(t, a)
-			a.server(seat.Other()).kill9(t)
-			return heal
-		}},
+		{name: fmt.Sprintf("the %s server alone is partitioned from the witness", seat), absent: always, strike: cutOff},
+		{
+			name:   fmt.Sprintf("the %s server alone is partitioned from the witness, and the other loses its power", seat),
+			absent: always,
+			strike: func(t testing.TB, a *arena) func() {
+				heal := cutOff(t, a)
+				a.server(seat.Other()).kill9(t)
+				return heal
+			},
+		},
 	}
 }
 

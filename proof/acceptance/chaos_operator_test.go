@@ -4,6 +4,7 @@ import (
 	"context"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,8 +17,8 @@ import (
 const recoveryLimit = 2 * time.Minute
 
 // recover does what an operator does until the site is in its normal state: he starts what
-// does not run, and when both servers say that the secondary is on duty, he asks for
-// the return.
+// does not run, raises the level again where it was left lower, and when both servers say that the
+// secondary is on duty, he asks for the return.
 func (a *arena) recover(t testing.TB) {
 	t.Helper()
 	o := operator{arena: a, came: time.Now(), needed: noHelp}
@@ -29,9 +30,9 @@ func (a *arena) recover(t testing.TB) {
 			return o.steady()
 		}
 		o.protected = time.Time{}
-		if why := o.shouldReturn(); why != noHelp {
+		if why, command := o.next(); why != noHelp {
 			o.needed = why
-			o.orderReturn(t)
+			o.order(t, command...)
 		}
 		return err
 	})
@@ -49,14 +50,17 @@ const (
 	noHelp     help = "by themselves"
 	theReturn  help = "by a return, for the secondary had the duty"
 	otherOrder help = "by a return that the main ordered for itself: nothing else mended them"
+	// The level was left where it had been lowered to.
+	levelRaised help = "by raising the level again"
 )
 
 // operator is who comes when something has gone wrong.
 type operator struct {
 	*arena
 	came      time.Time
-	ordered   time.Time // his last `releve return`
+	ordered   time.Time // his last command
 	running   *part     // it, until its end was seen
+	command   string
 	needed    help
 	protected time.Time // since when the site is; zero while it is not
 }
@@ -92,61 +96,65 @@ func (o *operator) startWhatStopped(t testing.TB) {
 // patience is how long an operator watches a site mend itself.
 const patience = 10 * time.Second
 
-// shouldReturn: both servers agree that the secondary is on duty and the main hears
-// the PBX, or nothing has happened for a long time.
-func (o *operator) shouldReturn() help {
-	if o.returning() || time.Since(o.ordered) < time.Second {
-		return noHelp
+// next is what he orders, if anything: both servers agree that the level is lower, or that the secondary is on
+// duty, and the main hears the PBX; or nothing has happened for a long time.
+func (o *operator) next() (why help, command []string) {
+	if o.busy() || time.Since(o.ordered) < time.Second {
+		return noHelp, nil
 	}
 	main, err := o.main.view()
 	if err != nil {
-		return noHelp
+		return noHelp, nil
 	}
 	secondary, err := o.secondary.view()
 	switch {
-	case err != nil || main.Owner != secondary.Owner || main.Term != secondary.Term || !main.PBX.Heard:
-		return noHelp
+	case err != nil || main.Owner != secondary.Owner || main.Term != secondary.Term || !main.PBX.Heard && main.Level != releve.Backup:
+		return noHelp, nil
+	case main.Level == releve.Backup && secondary.Level == releve.Backup && main.Owner == releve.Secondary:
+		return levelRaised, []string{"switchover"}
+	case main.Level == secondary.Level && main.Level != releve.HighAvailability:
+		return levelRaised, append([]string{"level"}, onWord("use", releve.HighAvailability)...)
 	case main.Owner == releve.Secondary:
-		return theReturn
+		return theReturn, []string{"return"}
 	case time.Since(o.came) > patience && time.Since(o.ordered) > patience:
-		return otherOrder
+		return otherOrder, []string{"return"}
 	}
-	return noHelp
+	return noHelp, nil
 }
 
-func (o *operator) orderReturn(t testing.TB) {
+func (o *operator) order(t testing.TB, command ...string) {
 	var err error
-	o.ordered = time.Now()
-	if o.running, err = launch(filepath.Join(o.dir, "return"), exec.Command(product(), "return", "-c", o.main.file)); err != nil {
+	o.ordered, o.command = time.Now(), strings.Join(command, " ")
+	if o.running, err = launch(filepath.Join(o.dir, "return"), exec.Command(product(), append(command, "-c", o.main.file)...)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// returning says whether his return still runs, and notes how it ended.
-func (o *operator) returning() bool {
+// busy says whether what he ordered still runs, and notes how it ended.
+func (o *operator) busy() bool {
 	if o.running == nil || o.running.running() {
 		return o.running != nil
 	}
 	if code := o.running.cmd.ProcessState.ExitCode(); code != 0 {
-		o.page.say("releve return: exit code %d: %s", code, tail(o.running.output, 1))
+		o.page.say("releve %s: exit code %d: %s", o.command, code, tail(o.running.output, 1))
 	} else {
-		o.page.say("releve return is done")
+		o.page.say("releve %s is done", o.command)
 	}
 	o.running = nil
 	return false
 }
 
-// leave waits for his return: the site may be protected a moment before its last step, the
+// leave waits for his command: the site may be protected a moment before its last step, the
 // test call.
 func (o *operator) leave() {
 	if o.running == nil {
 		return
 	}
 	if _, err := o.running.wait(10 * time.Second); err != nil {
-		o.page.say("releve return does not end")
+		o.page.say("releve %s does not end", o.command)
 		o.running.stop()
 	}
-	o.returning()
+	o.busy()
 }
 
 // watch looks at what both servers say of their own duty. That both say active for a

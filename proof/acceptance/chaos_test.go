@@ -72,7 +72,7 @@ type span struct {
 	blows    []string // that were struck
 }
 
-// peace is a time in which the site was protected and nothing was done to it.
+// peace is a time in which the site was well, and nothing was done to it but what an operator does in good order.
 type peace struct{ from, to time.Time }
 
 // disturb ends a time of peace, if there is one.
@@ -108,7 +108,9 @@ func (a *arena) open(t testing.TB) error {
 		a.disks[seat] = d
 	}
 	var err error
-	if a.site, err = newSite(dir, plan{witness: a.arbiter == releve.Witness, settings: map[string]string{"pbx.expires": `"10s"`}}); err != nil {
+	if a.site, err = newSite(dir, plan{
+		witness: a.arbiter == releve.Witness, settings: map[string]string{"pbx.expires": `"10s"`}, init: []string{"--demonstration"},
+	}); err != nil {
 		return err
 	}
 	if a.clock, err = giveClock(product(), dir); err == nil {
@@ -119,6 +121,7 @@ func (a *arena) open(t testing.TB) error {
 	}
 	a.startBoth(t)
 	a.waitNormal(t)
+	a.license(t, releve.Base, releve.HighAvailability) // to raise a level that was lowered
 	if err := createRegister(a.main); err != nil {
 		return err
 	}
@@ -182,7 +185,7 @@ func (c *chaos) leave(t testing.TB) {
 	all := a.callers.outcomes()
 	for _, s := range a.spans {
 		for _, o := range c.report.count(s, all) {
-			t.Errorf("seed %d: a caller was not greeted although the site was protected and nothing was done to it: %v", s.seed, o)
+			t.Errorf("seed %d: a caller was not greeted although the site was well and nothing but orders was done to it: %v", s.seed, o)
 		}
 	}
 }
@@ -242,7 +245,9 @@ func (a *arena) now() *span { return a.spans[len(a.spans)-1] }
 func (a *arena) suffer(t testing.TB, b blow) {
 	t.Helper()
 	<-time.After(b.after) // the moments of a schedule are part of it
-	a.now().disturb()
+	if !b.orderly {
+		a.now().disturb()
+	}
 	a.page.say("%s", b.name)
 	heal := b.strike(t, a)
 	<-time.After(b.lasts)
@@ -250,7 +255,9 @@ func (a *arena) suffer(t testing.TB, b blow) {
 	a.page.say("healed")
 	healed := time.Now()
 	a.recover(t)
-	a.now().well = time.Now()
+	if !b.orderly {
+		a.now().well = time.Now()
+	}
 	a.page.say("protected again, %v after it was healed", time.Since(healed).Round(time.Millisecond))
 }
 
@@ -448,7 +455,7 @@ func (r *report) String() string {
 	}
 	line("schedules run", "%d", r.schedules)
 	line("schedules failed", "%d %v", len(r.failed), r.failed)
-	for _, how := range []help{noHelp, theReturn, otherOrder} {
+	for _, how := range []help{noHelp, theReturn, otherOrder, levelRaised} {
 		line("sites protected again "+string(how), "%d", r.mended[how])
 	}
 	line("rows acknowledged by the servers", "%d", acknowledged)
@@ -462,7 +469,7 @@ func (r *report) String() string {
 	line("calls answered, greeting heard", "%d", r.greeted)
 	line("calls refused", "%d", r.refused)
 	line("calls lost", "%d", r.unheard)
-	line("calls offered while all was well", "%d", r.peaceful)
+	line("calls offered while all was well, or done in good order", "%d", r.peaceful)
 	line("longest time without an answer", "%v (%s)", r.longest.Round(time.Millisecond), r.longestIn)
 	b.WriteString("\nnemeses, and how often each was applied at a site without a witness and at one with\n")
 	for _, n := range append(nemeses(), witnessTroubles()...) {
