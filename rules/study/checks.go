@@ -95,6 +95,7 @@ func Table() []Check {
 			Who: releve.Establishment},
 		{ID: "name", Main: all, Secondary: two, About: names, Who: releve.Establishment},
 		{ID: "name-same", Main: two, Secondary: two, About: names, Where: []releve.Seat{releve.Secondary}, Who: releve.Establishment},
+		{ID: NameBack, About: Backwards, Weigh: nameBack, Who: releve.Establishment},
 
 		{ID: "port-free", Main: all, Secondary: two, About: ports(releve.Base), Who: releve.Integrator},
 		{ID: "port-free-mirror", Main: mirrored, Secondary: mirrored, About: ports(releve.Mirroring), Who: releve.Integrator},
@@ -205,6 +206,11 @@ func isLetter(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
 
 // Names are the hosts of a question that are to be resolved.
 func Names(q releve.StudyQuestion) []string { return names(q) }
+
+// Backwards are the hosts whose addresses are to be looked up for their names: both servers and the PBX.
+func Backwards(q releve.StudyQuestion) []string {
+	return slices.DeleteFunc([]string{q.Main, q.Secondary, hostOf(q.PBX)}, func(host string) bool { return host == "" })
+}
 
 // Listens are all ports that a server listens on, "tcp 7443", as they are tried.
 func Listens(q releve.StudyQuestion) []string {

@@ -115,6 +115,32 @@ func TestValuesHaveTwoBounds(t *testing.T) {
 	}
 }
 
+// An address without a name is no fault of a site that uses none; one whose name leads elsewhere is.
+func TestAnAddressNeedsANameWhereNamesAreUsed(t *testing.T) {
+	byAddress := question
+	byAddress.PBX = "192.0.2.10:5060"
+	mailing := byAddress
+	mailing.Mail = "192.0.2.25:25"
+	for _, c := range []struct {
+		q     releve.StudyQuestion
+		state releve.MeasureState
+		text  string
+		want  releve.StudyVerdict
+	}{
+		{byAddress, releve.Measured, study.Nameless, releve.StudyOK}, {question, releve.Measured, study.Nameless, releve.StudyPoor},
+		{mailing, releve.Measured, study.Nameless, releve.StudyPoor}, {question, releve.Measured, "main.example", releve.StudyOK},
+		{byAddress, releve.Broken, "", releve.StudyPoor},
+	} {
+		findings, _ := study.Judge(c.q, []releve.Measurement{{Check: study.NameBack, Seat: releve.Main, About: c.q.Main, State: c.state, Text: c.text}})
+		i := slices.IndexFunc(findings, func(f releve.Finding) bool {
+			return f.Check == study.NameBack && f.Seat == releve.Main && f.About == c.q.Main
+		})
+		if f := findings[i]; f.Verdict != c.want {
+			t.Errorf("%s %q, with the PBX %s and mail %q: %s", c.state, c.text, c.q.PBX, c.q.Mail, f.Verdict)
+		}
+	}
+}
+
 // SPEC E2: the mirror may always be virtual; a server with telephony only on SIP.
 func TestAServerWithAnalogueLinesIsNoVirtualMachine(t *testing.T) {
 	for _, c := range []struct {

@@ -37,6 +37,21 @@ func mail(_ releve.StudyQuestion, m releve.Measurement) (releve.StudyVerdict, re
 	return releve.StudyOK, releve.Sentence{}
 }
 
+// NameBack is the check of names looked up backwards, and Nameless its text where an address has none.
+const (
+	NameBack = "name-back"
+	Nameless = "nameless"
+)
+
+// nameBack: a site of addresses alone does without. Where names are used somebody will look one up, a mail
+// server before all, which may refuse a sender without.
+func nameBack(q releve.StudyQuestion, m releve.Measurement) (releve.StudyVerdict, releve.Sentence) {
+	if m.Text == Nameless && (len(names(q)) > 0 || q.Mail != "") {
+		return releve.StudyPoor, releve.Say("study-name-back-none")
+	}
+	return releve.StudyOK, releve.Sentence{}
+}
+
 // poorAt weighs a text of which one value serves less well, as a sentence says.
 func poorAt(text, code string) func(releve.StudyQuestion, releve.Measurement) (releve.StudyVerdict, releve.Sentence) {
 	return func(_ releve.StudyQuestion, m releve.Measurement) (releve.StudyVerdict, releve.Sentence) {

@@ -38,6 +38,7 @@ func (f From) Measure(ctx context.Context, q releve.StudyQuestion, seat releve.S
 	for _, name := range study.Names(q) {
 		taken = append(taken, resolve(ctx, name, seat))
 	}
+	taken = append(taken, backwards(ctx, net.DefaultResolver, study.Backwards(q), seat)...)
 	for _, each := range []struct {
 		check, at string
 		look      func(context.Context, string) releve.Measurement

@@ -150,11 +150,11 @@ func TestAClockIsComparedWithATimeServer(t *testing.T) {
 
 func TestANameThatMeansNothingIsTold(t *testing.T) {
 	all := from.Measure(t.Context(), releve.StudyQuestion{PBX: "pbx.invalid:5060"}, releve.Main)
-	if len(all) != 1 || all[0].Check != "name" || all[0].State != releve.Broken {
+	if len(all) != 2 || all[0].Check != "name" || all[0].State != releve.Broken {
 		t.Errorf("%+v", all)
 	}
 	all = from.Measure(t.Context(), releve.StudyQuestion{PBX: "localhost:5060"}, releve.Main)
-	if len(all) != 1 || all[0].State != releve.Measured || !strings.Contains(all[0].Text, "127.0.0.1") {
+	if len(all) != 2 || all[0].State != releve.Measured || !strings.Contains(all[0].Text, "127.0.0.1") {
 		t.Errorf("%+v", all)
 	}
 }
