@@ -75,6 +75,9 @@ func mainCutOffFromAll(t *testing.T, s *site) {
 	if !strings.Contains(said, "holds the main server's registration for") {
 		t.Errorf("nothing is counted down:\n%s", said)
 	}
+	if !strings.Contains(said, "believes itself on duty") {
+		t.Errorf("nobody is told that the main may be on:\n%s", said)
+	}
 	load := s.callIn(t, listeners(5))
 	load.waitGreeted(t, 10, time.Time{})
 	checkGreeted(t, load.finish(t), s.secondary)

@@ -246,7 +246,7 @@ func sinceCopy(copied, other Server) []releve.Sentence {
 }
 
 func costOfReliefBySight(s Site, t releve.Seat) []releve.Sentence {
-	costs := append(costOfRelief(s, t), sayOf("cost-lease", t)...)
+	costs := append(append(costOfRelief(s, t), sayOf("cost-lease", t)...), sayOf("cost-cut-off", t)...)
 	if left := s[t].Lease.Left; left > 0 {
 		costs = append(costs, releve.Say("cost-lease-left", "other", string(t.Other()), "left", rounded(left)))
 	}
