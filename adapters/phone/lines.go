@@ -97,10 +97,10 @@ func (l *Lines) backAgain(err error) bool {
 // RegisterNow asks for an attempt of the reception at once.
 func (l *Lines) RegisterNow() { l.Reception.Now() }
 
-// BindingThere says whether the PBX shows this server's own binding of the reception.
-func (l *Lines) BindingThere(ctx context.Context) (bool, error) {
+// BindingThere says whether the PBX shows this server's own binding of the reception, and what it shows beside.
+func (l *Lines) BindingThere(ctx context.Context) (own bool, shown takeover.Shown, err error) {
 	bindings, err := l.phone.Bindings(ctx, l.Reception.Account())
-	return slices.ContainsFunc(bindings, func(b Binding) bool { return b.Own }), err
+	return slices.ContainsFunc(bindings, func(b Binding) bool { return b.Own }), OfOthers(bindings), err
 }
 
 // Ask is [Phone.Ask].

@@ -22,6 +22,7 @@ func TestAMainOfLevelBackupThatFallsSilent(t *testing.T) {
 		{"it is only cut off from its peer", mainCutOff},
 		{"it is cut off from everybody, and then from its peer alone", mainCutOffFromAll},
 		{"it is dead, and nobody says so", mainDeadBySight},
+		{"it is dead, and who takes its duty stands still before anything is bound", secondaryStalls},
 		{"it is dead, and the PBX shows no bindings", mainDeadAndHidden},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.do(t, s) })
@@ -146,6 +147,27 @@ func (s *site) checkLapsed(t *testing.T, died time.Time) {
 	if granted.IsZero() || taken.Sub(granted) < 9*time.Second { // the PBX counts in whole seconds
 		t.Errorf("the main was registered at %v, and the secondary %v later", granted, taken.Sub(granted))
 	}
+}
+
+// secondaryStalls: a busy machine stands still for two seconds just when the duty came. Nobody else lives who
+// could say whether it is still there, and the PBX, which is slow, has bound nobody yet.
+func secondaryStalls(t *testing.T, s *site) {
+	s.main.kill9(t)
+	s.waitSilent(t)
+	heal := cut(t, "slow", between(pbxHost, secondaryHost)...)
+	began, ended := time.Now(), make(chan result, 1)
+	go func() { ended <- s.secondary.run("switchover", "--other-is-off", "--by", "A. Martin") }()
+	s.atStep(t, crash{step: "step-registration"}, s.secondary, began, ended)
+	s.secondary.freeze()
+	s.watchWhile(t, 2*time.Second, func() {})
+	s.secondary.thaw()
+	heal()
+	eventually(t, 30*time.Second, "the secondary is bound", func() error { return s.pbx.registered("reception", secondaryHost) })
+	if r := <-ended; r.code != 0 {
+		t.Errorf("the switchover ends with %d:\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	s.main.start(t)
+	s.comesBack(t)
 }
 
 func mainDeadAndHidden(t *testing.T, s *site) {

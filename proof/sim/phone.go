@@ -53,9 +53,9 @@ func (t telephone) Bound() takeover.Users {
 
 func (t telephone) RegisterNow() { t.lines[0].now() }
 
-func (t telephone) BindingThere(ctx context.Context) (there bool, err error) {
+func (t telephone) BindingThere(ctx context.Context) (there bool, _ takeover.Shown, err error) {
 	err = t.asks(ctx, t.dice.of(t.seat, ofTelephone), func() { there = t.pbx.contact(receptionUser) == t.server })
-	return there, err
+	return there, takeover.Shown{}, err
 }
 
 // State: no telephone of a simulated site is ever closed.

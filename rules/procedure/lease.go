@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/rules/takeover"
 )
 
 // leaseLasts is how long the registration of a dead server is waited for: the longest that is asked for,
@@ -11,7 +12,10 @@ import (
 const leaseLasts = 2 * time.Hour
 
 // hasDuty: one that remembers a duty is not on it before it is confirmed.
-func hasDuty(s Site, t releve.Seat) bool { return s[t].OnDuty() && !s[t].Mute }
+func hasDuty(s Site, t releve.Seat) bool {
+	doubts := s[t].Phase == takeover.Serving && !s[t].Serving // it slept, and does not know whether it was relieved
+	return s[t].OnDuty() && !s[t].Mute && !doubts
+}
 
 // waitsForLease is what the step waits for, counted down as far as it is known.
 func waitsForLease(s Site, t releve.Seat) releve.Sentence {

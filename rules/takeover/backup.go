@@ -20,6 +20,9 @@ const (
 	// nobody answers meanwhile.
 	callsLinger = 20 * time.Second
 
+	// bindsWithin is how soon a server that takes a duty is bound at the PBX.
+	bindsWithin = 10 * time.Second
+
 	// silentMost is how long nobody may answer while the PBX does not let the binding go, or no
 	// operator says that it has: then the owner takes its telephone up again.
 	silentMost = 10 * time.Minute
@@ -199,13 +202,33 @@ func (m *Machine) knowDuty() []Action {
 	return say(m)
 }
 
-// dutyConfirmed: the other server is off, and an operator wants this one to go on.
+// dutyConfirmed: the other server is off, and an operator wants this one to go on, which remembers a duty
+// or slept.
 func (m *Machine) dutyConfirmed() bool {
-	return m.mayForce() && m.backsUp() && m.Owns() && m.Vote && !m.Confirmed
+	return m.mayForce() && m.backsUp() && m.Owns() && m.Vote && (!m.Confirmed || m.Suspended)
 }
 
 func (m *Machine) confirmDuty() []Action {
 	m.Displaces = m.Order == Take
-	m.Order, m.Confirmed = "", true
+	m.Order, m.Confirmed, m.Suspended = "", true, false
 	return say(m)
+}
+
+// mayBeRelieved: at level backup an operator may have relieved this server while it slept, by what the PBX
+// showed or by his word. Not one that has the duty by his word that the other is off, and was not bound since.
+func (m *Machine) mayBeRelieved() bool { return m.backsUp() && !m.Displaces }
+
+func (m *Machine) observeLine(l Line) {
+	m.Line = l
+	if l.Granted > 0 {
+		m.Showed = l.Shown
+	}
+}
+
+// nobodyBound: it slept and hears nobody, and the PBX, which shows bindings, has none of the reception. Whoever
+// took the duty meanwhile would have bound it by now, and who is bound later finds ours.
+func (m *Machine) nobodyBound() bool {
+	shows := m.Showed || m.Look.Shows || m.OtherAt > 0 && m.Other.Line.Shown
+	seen := m.Look.At > m.WokeAt+bindsWithin && m.Now-m.Look.At < lookFresh && !m.Look.Silent && !m.Look.Any
+	return m.backsUp() && !m.otherHeard() && shows && seen
 }

@@ -164,3 +164,66 @@ func TestAnOrderThatWaitsIsVoidOnceTheOtherIsHeard(t *testing.T) {
 		t.Errorf("order %q, owner %s", m.Order, m.Owner)
 	}
 }
+
+// onDutyAtBackup is a main of level backup that an operator gave the duty, and whose peer is dead.
+func onDutyAtBackup(t *testing.T) *Machine {
+	t.Helper()
+	m := New(Settings{Seat: releve.Main, Level: releve.Backup})
+	m.Durable, m.Known, m.Phase = Found("D"), true, Unconfirmed
+	m.Level, m.Promotion.Done, m.DB = releve.Backup, true, Database{Up: true}
+	m.Step(Event{Now: time.Hour, Peer: &Status{Seat: releve.Secondary, Known: true, Term: 1, Owner: releve.Main, Level: releve.Backup}})
+	m.Step(Event{Now: 2 * time.Hour, Command: Take})
+	m.Step(Event{Now: 2 * time.Hour, Done: &Done{Job: JobOpen, Turn: m.Turn}})
+	if m.Phase != Serving || !m.Confirmed || !m.Status().Serving {
+		t.Fatalf("in phase %s, confirmed: %v", m.Phase, m.Confirmed)
+	}
+	return &m
+}
+
+// A machine that is busy may stand still for a second just when the duty came, before anything is bound
+// at the PBX: nothing there could ever say that it is still on duty, and nobody else lives who could.
+func TestAServerThatSleepsBeforeItIsBoundGoesOn(t *testing.T) {
+	m := onDutyAtBackup(t)
+	m.Step(Event{Now: m.Now + 3*time.Second, Woke: 3 * time.Second})
+	if s := m.Status(); !s.Serving || !m.Users().Reception {
+		t.Errorf("serving: %v, its users: %+v", s.Serving, m.Users())
+	}
+}
+
+// What tells a server of level backup that slept, and whose peer is dead, that it is still on duty.
+func TestAServerThatSleptLooksWhoIsBound(t *testing.T) {
+	const s = time.Second
+	shown := Line{Granted: time.Minute, Shown: true}
+	for name, c := range map[string]struct {
+		line  Line // what it knew of its own binding before
+		after time.Duration
+		looks Shown
+		on    bool
+	}{
+		"nobody is bound, and whoever took the duty would be": {line: shown, after: 12 * s, on: true},
+		"nobody is bound yet":         {line: shown, after: 4 * s},
+		"another is bound":            {line: shown, after: 12 * s, looks: Shown{Any: true, There: true}},
+		"the PBX does not say":        {line: shown, after: 12 * s, looks: Shown{Silent: true}},
+		"the PBX shows nothing, ever": {line: Line{Granted: time.Minute}, after: 12 * s},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, yes, no := onDutyAtBackup(t), true, false
+			m.Step(Event{Now: m.Now, Reception: &yes})
+			m.Step(Event{Now: m.Now, Line: &c.line})
+			m.Step(Event{Now: m.Now + 5*time.Minute, Woke: 5 * time.Minute})
+			if m.Status().Serving {
+				t.Fatal("it is sure of its duty at once")
+			}
+			m.Step(Event{Now: m.Now, Line: &Line{}})
+			m.Step(Event{Now: m.Now + c.after, Reception: &no})
+			m.Step(Event{Now: m.Now, Shown: &c.looks})
+			if on := m.Status().Serving; on != c.on {
+				t.Errorf("on duty: %v", on)
+			}
+			m.Step(Event{Now: m.Now, Command: Take})
+			if !m.Status().Serving {
+				t.Error("nor by an operator's word that the other is off")
+			}
+		})
+	}
+}

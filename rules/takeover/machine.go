@@ -200,7 +200,7 @@ func (m *Machine) observe(e Event) {
 	case e.Calls != nil:
 		m.observeVoice(*e.Calls)
 	case e.Line != nil:
-		m.Line = *e.Line
+		m.observeLine(*e.Line)
 	case e.Shown != nil:
 		m.observeShown(*e.Shown)
 	case e.Command == Forget:
@@ -293,7 +293,7 @@ func (m *Machine) observeVoice(well bool) {
 // takes no call before it has heard otherwise (H10).
 func (m *Machine) observeSleep() {
 	m.WokeAt = m.Now
-	if m.Owns() && (!m.Vote || m.backsUp()) && (m.Phase == Serving || m.Phase == Unconfirmed) {
+	if m.Owns() && (!m.Vote || m.mayBeRelieved()) && (m.Phase == Serving || m.Phase == Unconfirmed) {
 		m.Suspended = true
 	}
 }

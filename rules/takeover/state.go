@@ -133,5 +133,6 @@ type backupState struct {
 	// Displaces: we got the duty on an operator's word that the other is off, and were not bound since.
 	Displaces bool               `json:"Displaces,omitempty"`
 	Look      Look               `json:"Look,omitzero"`    // what the PBX shows of the other's binding
+	Showed    bool               `json:"Showed,omitempty"` // … and whether it showed ours, when it last granted it
 	CopyOf    releve.PromotionID `json:"CopyOf,omitempty"` // what the copy that is being made descends from
 }

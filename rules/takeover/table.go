@@ -701,10 +701,10 @@ func (m *Machine) openGate() []Action {
 }
 
 // stillOurs: after a sleep, the other's word, or the PBX still showing our
-// binding, tells that nobody took the duty (H10).
+// binding, or at level backup nobody's, tells that nobody took the duty (H10).
 func (m *Machine) stillOurs() bool {
 	return m.Suspended && (m.OtherAt >= m.WokeAt && m.Other.Term <= m.Term ||
-		m.ReceptionAt > m.WokeAt && m.Reception && !m.otherHeard())
+		m.ReceptionAt > m.WokeAt && m.Reception && !m.otherHeard() || m.nobodyBound())
 }
 
 func (m *Machine) resume() []Action {

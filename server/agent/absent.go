@@ -44,7 +44,9 @@ func (Absent) Bound() takeover.Users { return takeover.Users{} }
 func (Absent) RegisterNow() {}
 
 // BindingThere is not known.
-func (a Absent) BindingThere(context.Context) (bool, error) { return false, a.Why }
+func (a Absent) BindingThere(context.Context) (bool, takeover.Shown, error) {
+	return false, takeover.Shown{}, a.Why
+}
 
 // State is closed, and nothing of it was ever at the PBX.
 func (a Absent) State() takeover.Line { return takeover.Line{Closed: true, Gone: true} }

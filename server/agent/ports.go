@@ -115,7 +115,8 @@ type Way interface {
 	Keep(takeover.Users)                                                      // bound from now on; never waits
 	Bound() takeover.Users                                                    // what the PBX last confirmed
 	RegisterNow()
-	BindingThere(context.Context) (bool, error) // does the PBX show our own reception binding
+	// BindingThere says whether the PBX shows our own binding of the reception, and what it shows beside.
+	BindingThere(context.Context) (own bool, shown takeover.Shown, err error)
 	// TestCall calls the reception; whom: it takes the time to find out which server answers.
 	TestCall(ctx context.Context, id string, whom bool) (releve.TestCall, error)
 }

@@ -166,7 +166,7 @@ func (a *Agent) reach(ctx context.Context, q releve.CheckQuestion, reply *takeov
 		}
 		return err
 	}
-	there, err := a.parts.Telephone.BindingThere(ctx)
+	there, _, err := a.parts.Telephone.BindingThere(ctx)
 	if err != nil {
 		return a.parts.Telephone.Options(ctx)
 	}

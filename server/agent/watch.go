@@ -357,12 +357,18 @@ func (a *Agent) watchVoice(ctx context.Context) {
 // afterSleep: a server that woke up and hears nobody asks the PBX whether its
 // binding still stands, before it takes a call (H10).
 func (a *Agent) afterSleep(ctx context.Context) {
-	if !a.Machine().Suspended {
+	m := a.Machine()
+	if !m.Suspended {
 		return
 	}
 	limit, cancel := context.WithTimeout(ctx, pbxLimit)
 	defer cancel()
-	if there, err := a.parts.Telephone.BindingThere(limit); err == nil {
-		a.send(ctx, takeover.Event{Reception: &there})
+	there, shown, err := a.parts.Telephone.BindingThere(limit)
+	if err != nil {
+		return
+	}
+	a.send(ctx, takeover.Event{Reception: &there})
+	if m.RunsAt() == releve.Backup {
+		a.send(ctx, takeover.Event{Shown: &shown})
 	}
 }

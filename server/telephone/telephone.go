@@ -284,7 +284,9 @@ func (s *Switch) Theirs(ctx context.Context) (takeover.Shown, error) {
 func (s *Switch) RegisterNow() { s.way().RegisterNow() }
 
 // BindingThere asks the PBX.
-func (s *Switch) BindingThere(ctx context.Context) (bool, error) { return s.way().BindingThere(ctx) }
+func (s *Switch) BindingThere(ctx context.Context) (bool, takeover.Shown, error) {
+	return s.way().BindingThere(ctx)
+}
 
 // TestCall calls the reception.
 func (s *Switch) TestCall(ctx context.Context, id string, whom bool) (releve.TestCall, error) {
