@@ -197,8 +197,9 @@ func (m *Machine) speakAgain() []Action {
 // dutyKnown: the peer confirms what this server went on with after a start.
 func (m *Machine) dutyKnown() bool { return !m.Confirmed && m.confirmedByPeer() }
 
+// knowDuty: it may have answered without the duty until it knew.
 func (m *Machine) knowDuty() []Action {
-	m.Confirmed = m.Confirmed || m.backsUp()
+	m.Confirmed, m.WithoutDuty = m.Confirmed || m.backsUp(), false
 	return say(m)
 }
 

@@ -227,3 +227,15 @@ func TestAServerThatSleptLooksWhoIsBound(t *testing.T) {
 		})
 	}
 }
+
+// An owner that starts again and is called before it has heard its peer may answer without the duty. Once it
+// knows that the duty is its own it does so no more, and does not say that it does.
+func TestAnOwnerThatIsConfirmedAnswersWithoutTheDutyNoMore(t *testing.T) {
+	m := New(Settings{Seat: releve.Main, Level: releve.HighAvailability})
+	m.Durable, m.Known, m.Phase = Found("D"), true, Unconfirmed
+	m.Promotion.Done, m.DB, m.WithoutDuty = true, Database{Up: true}, true
+	m.Step(Event{Now: time.Hour})
+	if m.Phase != Serving || m.WithoutDuty {
+		t.Errorf("in phase %s, answering without the duty: %v", m.Phase, m.WithoutDuty)
+	}
+}
