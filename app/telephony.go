@@ -10,6 +10,7 @@ import (
 	"releve"
 	"releve/adapters/phone"
 	"releve/adapters/phone/register"
+	"releve/app/voice"
 	"releve/config"
 	"releve/rules/takeover"
 	"releve/screen/view"
@@ -206,7 +207,7 @@ func (s *switchboard) serve(prompts phone.Prompts) {
 	s.speech = phone.Speech{Prompts: prompts, Hold: string(s.config.Attendant.Language) + "/transfer"}
 	s.called = phone.Handler{
 		Full:   s.calls.Full,
-		Invite: func(in *phone.Incoming) { s.calls.Offered(incoming{in, s.speech}) },
+		Invite: func(in *phone.Incoming) { s.calls.Offered(voice.Incoming{Incoming: in, Speech: s.speech}) },
 		Unfit: func(u phone.Unfit) {
 			s.calls.Unacceptable(u.Invite, &calls.Unacceptable{Code: u.Code, Why: u.Why}, u.Answered)
 		},
