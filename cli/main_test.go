@@ -52,6 +52,7 @@ func TestManual(t *testing.T) {
 			"ready":     onScene((*scene).ready),
 			"alarm":     onScene((*scene).alarm),
 			"account":   onScene((*scene).account),
+			"diary":     onScene((*scene).diary),
 			"login":     onScene((*scene).login),
 			"orders":    onScene((*scene).orders),
 			"call":      onScene((*scene).call),

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -277,6 +278,17 @@ func (s *scene) account(args []string) error {
 			return fmt.Errorf("at the %s server, %s is %s", args[0], args[1], role)
 		}
 		return nil
+	})
+}
+
+// diary waits until a server's diary has an entry with that code: diary SEAT CODE.
+func (s *scene) diary(args []string) error {
+	return s.becomes(func(ctx context.Context) error {
+		entries, err := s.client(args[0]).Diary(ctx, time.Time{}, time.Time{}, 1000)
+		if err == nil && !slices.ContainsFunc(entries, func(e releve.Entry) bool { return e.What.Code == args[1] }) {
+			err = fmt.Errorf("the diary of the %s server has no %s", args[0], args[1])
+		}
+		return err
 	})
 }
 
