@@ -3,9 +3,6 @@ package console_test
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,91 +10,12 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"releve"
+	"releve/screen/browsertest"
 	"releve/screen/console"
 	"releve/screen/console/gallery"
 	"releve/screen/view"
 	"releve/screen/words"
 )
-
-// fonts are the sets of a Debian machine on which a page must fit its screen: the one that
-// each has, and the one that many add. The first is a fifth wider.
-var fonts = map[string]string{
-	"fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans{,-Bold,Mono,Mono-Bold}.ttf",
-	"fonts-liberation":  "/usr/share/fonts/truetype/liberation*/LiberationSans-{Regular,Bold}.ttf",
-}
-
-// onlyFonts is a configuration of fontconfig in which nothing else is there.
-func onlyFonts(t *testing.T, name string) (variable string) {
-	t.Helper()
-	dir := t.TempDir()
-	stem, rest, _ := strings.Cut(fonts[name], "{")
-	middles, tail, _ := strings.Cut(rest, "}")
-	for _, middle := range strings.Split(middles, ",") {
-		found, err := filepath.Glob(stem + middle + tail)
-		if err != nil || len(found) == 0 {
-			t.Fatalf("%s%s%s is not there: install Debian's package %s", stem, middle, tail, name)
-		}
-		if err := os.Symlink(found[0], filepath.Join(dir, filepath.Base(found[0]))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	file := filepath.Join(dir, "fonts.conf")
-	text := fmt.Sprintf(`<?xml version="1.0"?><fontconfig><dir>%s</dir><cachedir>%s</cachedir></fontconfig>`,
-		dir, filepath.Join(dir, "cache"))
-	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return "FONTCONFIG_FILE=" + file
-}
-
-// browser is a real one, closed when the test ends.
-func browser(t *testing.T, environment ...string) context.Context {
-	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatal("the page is tried in a real browser: install Debian's package chromium")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Env(environment...),
-		chromedp.Flag("ignore-certificate-errors", true)) // the servers made theirs just now
-	ctx, cancelLimit := context.WithTimeout(context.Background(), 2*time.Minute)
-	ctx, cancelBrowser := chromedp.NewExecAllocator(ctx, options...)
-	tab, _ := chromedp.NewContext(ctx)
-	t.Cleanup(func() {
-		if err := chromedp.Cancel(tab); err != nil {
-			t.Errorf("the browser does not end: %v", err)
-		}
-		cancelBrowser()
-		cancelLimit()
-	})
-	do(t, tab, chromedp.EmulateViewport(1400, 900))
-	return tab
-}
-
-func do(t *testing.T, tab context.Context, steps ...chromedp.Action[chromedp.Void]) {
-	t.Helper()
-	if err := chromedp.Do(tab, steps...); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func evaluate[T any](t *testing.T, tab context.Context, script string) T {
-	t.Helper()
-	v, err := chromedp.Run(tab, chromedp.Evaluate[T](script))
-	if err != nil {
-		t.Fatalf("%s: %v", script, err)
-	}
-	return v
-}
-
-// until waits for a condition in the page.
-func until(t *testing.T, tab context.Context, condition string) {
-	t.Helper()
-	if _, err := chromedp.Run(tab,
-		chromedp.Poll[bool](condition, chromedp.WithPollingInterval(50*time.Millisecond))); err != nil {
-		t.Fatalf("the page never had: %s (%v)\n%s", condition, err, evaluate[string](t, tab, "document.body.innerText"))
-	}
-}
 
 // complaints are what is wrong with a page for those who hear it, zoom it, or
 // look at it from afar.
@@ -207,16 +125,16 @@ const scheme = `((dark) => {
 
 // TestEveryScreenCanBeRead looks at every state in the wider font and the longer language.
 func TestEveryScreenCanBeRead(t *testing.T) {
-	tab := browser(t, onlyFonts(t, "fonts-dejavu-core"))
+	tab := browsertest.Open(t, browsertest.OnlyFonts(t, "fonts-dejavu-core"))
 	s := newSite(t, "protected")
 	url := "http://" + served(t, s, console.Options{}).Address()
 	for i, state := range gallery.States(time.Now()) {
 		s.change(func(g *gallery.State) { *g = state })
-		do(t, tab, chromedp.Navigate(url+"/?lang=fr"), chromedp.WaitReady("#part-drawing svg"))
+		browsertest.Do(t, tab, chromedp.Navigate(url+"/?lang=fr"), chromedp.WaitReady("#part-drawing svg"))
 		for j, on := range screens {
-			do(t, tab, chromedp.EmulateViewport(on.width, on.height))
-			evaluate[bool](t, tab, fmt.Sprintf("%s(%v)", scheme, (i+j)%2 == 1))
-			if bad := evaluate[[]string](t, tab, fmt.Sprintf("%s(%v)", unreadable, on.letter)); len(bad) > 0 {
+			browsertest.Do(t, tab, chromedp.EmulateViewport(on.width, on.height))
+			browsertest.Evaluate[bool](t, tab, fmt.Sprintf("%s(%v)", scheme, (i+j)%2 == 1))
+			if bad := browsertest.Evaluate[[]string](t, tab, fmt.Sprintf("%s(%v)", unreadable, on.letter)); len(bad) > 0 {
 				t.Errorf("%s on %s: %s", state.Name, on.name, strings.Join(bad, "; "))
 			}
 		}
@@ -226,7 +144,7 @@ func TestEveryScreenCanBeRead(t *testing.T) {
 // TestEachStateHasAColourOfItsOwn, and a shape and a word beside it: who sees no colours
 // tells them apart.
 func TestEachStateHasAColourOfItsOwn(t *testing.T) {
-	tab := browser(t)
+	tab := browsertest.Open(t)
 	s := newSite(t, "protected")
 	url := "http://" + served(t, s, console.Options{}).Address()
 	colours, shapes := map[string]string{}, map[string]string{}
@@ -241,34 +159,34 @@ func TestEachStateHasAColourOfItsOwn(t *testing.T) {
 	}
 	for _, name := range []string{"protected", "taken-over", "stopped"} {
 		s.change(func(g *gallery.State) { *g = state(t, name) })
-		do(t, tab, chromedp.Navigate(url), chromedp.WaitVisible(".hero h1"))
-		look(name, name, evaluate[string](t, tab, `getComputedStyle(document.querySelector(".hero")).backgroundColor`),
-			evaluate[string](t, tab, `document.querySelector(".sign").innerHTML`))
+		browsertest.Do(t, tab, chromedp.Navigate(url), chromedp.WaitVisible(".hero h1"))
+		look(name, name, browsertest.Evaluate[string](t, tab, `getComputedStyle(document.querySelector(".hero")).backgroundColor`),
+			browsertest.Evaluate[string](t, tab, `document.querySelector(".sign").innerHTML`))
 	}
 	colours, shapes = map[string]string{}, map[string]string{}
 	for _, tier := range []releve.TierState{
 		releve.TierWell, releve.TierStarting, releve.TierDegraded, releve.TierDown, releve.TierUnknown,
 	} {
 		s.change(func(g *gallery.State) { *g = state(t, "protected"); g.Site.Main.Data.State = tier })
-		do(t, tab, chromedp.Navigate(url), chromedp.WaitVisible(".wide .tier"))
-		look("protected", string(tier), evaluate[string](t, tab,
+		browsertest.Do(t, tab, chromedp.Navigate(url), chromedp.WaitVisible(".wide .tier"))
+		look("protected", string(tier), browsertest.Evaluate[string](t, tab,
 			`getComputedStyle(document.querySelectorAll(".wide .server")[0].querySelectorAll(".state")[2]).fill`),
-			evaluate[string](t, tab,
+			browsertest.Evaluate[string](t, tab,
 				`document.querySelectorAll(".wide .server")[0].querySelectorAll(".tier")[2].querySelector("g g").innerHTML`))
 	}
 	colours, shapes = map[string]string{}, map[string]string{}
 	for _, mirror := range []view.MirrorState{view.MirrorInSync, view.MirrorCatchingUp, view.MirrorAway} {
 		s.change(func(g *gallery.State) { *g = state(t, "protected"); g.Site.Mirror.State = mirror })
-		do(t, tab, chromedp.Navigate(url), chromedp.WaitVisible(".wide .mirror"))
+		browsertest.Do(t, tab, chromedp.Navigate(url), chromedp.WaitVisible(".wide .mirror"))
 		look("protected", string(mirror),
-			evaluate[string](t, tab, `getComputedStyle(document.querySelector(".wide .mirror .shaft")).stroke`),
-			evaluate[string](t, tab, `getComputedStyle(document.querySelector(".wide .mirror .shaft")).strokeDasharray`))
+			browsertest.Evaluate[string](t, tab, `getComputedStyle(document.querySelector(".wide .mirror .shaft")).stroke`),
+			browsertest.Evaluate[string](t, tab, `getComputedStyle(document.querySelector(".wide .mirror .shaft")).strokeDasharray`))
 	}
 }
 
 func TestEveryStateIsShownInABrowser(t *testing.T) {
-	for name := range fonts {
-		t.Run(name, func(t *testing.T) { showsEveryState(t, browser(t, onlyFonts(t, name))) })
+	for name := range browsertest.Fonts {
+		t.Run(name, func(t *testing.T) { showsEveryState(t, browsertest.Open(t, browsertest.OnlyFonts(t, name))) })
 	}
 }
 
@@ -279,21 +197,21 @@ func showsEveryState(t *testing.T, tab context.Context) {
 	for _, shown := range gallery.States(time.Now()) {
 		s.change(func(g *gallery.State) { *g = shown })
 		for _, lang := range []releve.Language{releve.English, releve.French} {
-			do(t, tab, chromedp.Navigate(url+"/?lang="+string(lang)), chromedp.WaitVisible("#part-drawing .wide"))
+			browsertest.Do(t, tab, chromedp.Navigate(url+"/?lang="+string(lang)), chromedp.WaitVisible("#part-drawing .wide"))
 			name := fmt.Sprintf("%s in %s", shown.Name, lang)
-			page := evaluate[string](t, tab, "document.body.innerText")
+			page := browsertest.Evaluate[string](t, tab, "document.body.innerText")
 			for _, want := range []string{words.Word(lang, shown.Site.Word), words.Say(lang, shown.Site.Why), shown.Site.Name} {
 				if !strings.Contains(page, want) {
 					t.Errorf("%s does not show %q", name, want)
 				}
 			}
-			if got := evaluate[string](t, tab, "document.documentElement.lang"); got != string(lang) {
+			if got := browsertest.Evaluate[string](t, tab, "document.documentElement.lang"); got != string(lang) {
 				t.Errorf("%s is marked as %q", name, got)
 			}
-			if n := evaluate[int](t, tab, "document.querySelectorAll('#part-drawing .wide .server .tier').length"); n != 6 {
+			if n := browsertest.Evaluate[int](t, tab, "document.querySelectorAll('#part-drawing .wide .server .tier').length"); n != 6 {
 				t.Errorf("%s draws %d tiers", name, n)
 			}
-			if bad := evaluate[[]string](t, tab, complaints); len(bad) > 0 {
+			if bad := browsertest.Evaluate[[]string](t, tab, complaints); len(bad) > 0 {
 				t.Errorf("%s: %s", name, strings.Join(bad, "; "))
 			}
 		}
@@ -301,62 +219,62 @@ func showsEveryState(t *testing.T, tab context.Context) {
 }
 
 func TestThePageChangesWithoutBeingLoadedAgain(t *testing.T) {
-	tab := browser(t)
+	tab := browsertest.Open(t)
 	s := newSite(t, "protected")
-	do(t, tab, chromedp.Navigate("http://"+served(t, s, console.Options{}).Address()+"/?lang=en"))
-	until(t, tab, `document.querySelector("h1").textContent === "PROTECTED"`)
-	evaluate[bool](t, tab, `window.sameLoad = true`)
+	browsertest.Do(t, tab, chromedp.Navigate("http://"+served(t, s, console.Options{}).Address()+"/?lang=en"))
+	browsertest.Until(t, tab, `document.querySelector("h1").textContent === "PROTECTED"`)
+	browsertest.Evaluate[bool](t, tab, `window.sameLoad = true`)
 
 	s.change(func(g *gallery.State) { *g = state(t, "taken-over") })
-	until(t, tab, `document.querySelector("h1").textContent === "NOT PROTECTED"`)
-	until(t, tab, `document.querySelector("#spoken").textContent.includes("nothing would take over")`)
-	until(t, tab, `document.title.startsWith("NOT PROTECTED")`)
-	until(t, tab, `document.querySelectorAll("#part-drawing .wide .server.away").length === 1`)
-	if !evaluate[bool](t, tab, `window.sameLoad === true`) {
+	browsertest.Until(t, tab, `document.querySelector("h1").textContent === "NOT PROTECTED"`)
+	browsertest.Until(t, tab, `document.querySelector("#spoken").textContent.includes("nothing would take over")`)
+	browsertest.Until(t, tab, `document.title.startsWith("NOT PROTECTED")`)
+	browsertest.Until(t, tab, `document.querySelectorAll("#part-drawing .wide .server.away").length === 1`)
+	if !browsertest.Evaluate[bool](t, tab, `window.sameLoad === true`) {
 		t.Error("the page was loaded again")
 	}
 }
 
 func TestThePageSaysThatItIsOld(t *testing.T) {
-	tab := browser(t)
+	tab := browsertest.Open(t)
 	s, address := newSite(t, "protected"), freeAddress(t)
 	first := served(t, s, console.Options{Listen: address})
-	do(t, tab, chromedp.Navigate("http://"+address+"/?lang=en"))
-	until(t, tab, `document.querySelector("#ago").textContent.startsWith("updated")`)
+	browsertest.Do(t, tab, chromedp.Navigate("http://"+address+"/?lang=en"))
+	browsertest.Until(t, tab, `document.querySelector("#ago").textContent.startsWith("updated")`)
 	first.Close()
-	until(t, tab, `document.body.classList.contains("stale") && document.querySelector("#ago").textContent.startsWith("NO NEWS")`)
-	if word := evaluate[string](t, tab, `document.querySelector("h1").textContent`); word != "PROTECTED" {
+	browsertest.Until(t, tab, `document.body.classList.contains("stale") && document.querySelector("#ago").textContent.startsWith("NO NEWS")`)
+	if word := browsertest.Evaluate[string](t, tab, `document.querySelector("h1").textContent`); word != "PROTECTED" {
 		t.Errorf("what was last known is gone: %q", word)
 	}
 	s.change(func(g *gallery.State) { *g = state(t, "stopped") })
 	served(t, s, console.Options{Listen: address})
-	until(t, tab, `!document.body.classList.contains("stale") && document.querySelector("h1").textContent === "SERVICE DOWN"`)
+	browsertest.Until(t, tab, `!document.body.classList.contains("stale") && document.querySelector("h1").textContent === "SERVICE DOWN"`)
 }
 
 func TestLosingTheServerOfThePageDoesNotLoseTheScreen(t *testing.T) {
-	tab := browser(t)
+	tab := browsertest.Open(t)
 	mainAddress, secondaryAddress := freeAddress(t), freeAddress(t)
 	mainSite, secondarySite := newSite(t, "protected"), newSite(t, "protected")
 	secondarySite.change(func(g *gallery.State) { g.Site.Seat = releve.Secondary })
 	mainServer := served(t, mainSite, console.Options{Listen: mainAddress, OtherConsole: secondaryAddress})
 	served(t, secondarySite, console.Options{Listen: secondaryAddress, OtherConsole: mainAddress})
 
-	do(t, tab, chromedp.Navigate("http://"+mainAddress+"/?lang=en"))
-	until(t, tab, `document.querySelector("#part-about").textContent.includes("seen from the main server")`)
+	browsertest.Do(t, tab, chromedp.Navigate("http://"+mainAddress+"/?lang=en"))
+	browsertest.Until(t, tab, `document.querySelector("#part-about").textContent.includes("seen from the main server")`)
 	mainServer.Close()
 	secondarySite.change(func(g *gallery.State) { *g = state(t, "taken-over") })
-	until(t, tab, `document.querySelector("h1").textContent === "NOT PROTECTED"`)
-	until(t, tab, `document.querySelector("#part-about").textContent.includes("seen from the secondary server")`)
-	until(t, tab, `performance.now() > 9000`) // well past three heartbeats of the lost one
-	if evaluate[bool](t, tab, `document.body.classList.contains("stale")`) {
+	browsertest.Until(t, tab, `document.querySelector("h1").textContent === "NOT PROTECTED"`)
+	browsertest.Until(t, tab, `document.querySelector("#part-about").textContent.includes("seen from the secondary server")`)
+	browsertest.Until(t, tab, `performance.now() > 9000`) // well past three heartbeats of the lost one
+	if browsertest.Evaluate[bool](t, tab, `document.body.classList.contains("stale")`) {
 		t.Error("the screen is stale although the other server is heard")
 	}
 
 	mainSite.change(func(g *gallery.State) { g.Site.Word = view.Protected; g.Site.Term = 6 })
 	served(t, mainSite, console.Options{Listen: mainAddress, OtherConsole: secondaryAddress})
 	secondarySite.change(func(g *gallery.State) { g.Site.Secondary.ChannelsBusy = 9 })
-	until(t, tab, `document.querySelector("#part-drawing").textContent.includes("9 of 30 channels")`)
-	if word := evaluate[string](t, tab, `document.querySelector("h1").textContent`); word != "NOT PROTECTED" {
+	browsertest.Until(t, tab, `document.querySelector("#part-drawing").textContent.includes("9 of 30 channels")`)
+	if word := browsertest.Evaluate[string](t, tab, `document.querySelector("h1").textContent`); word != "NOT PROTECTED" {
 		t.Errorf("a server with an older term is believed: %s", word)
 	}
 }

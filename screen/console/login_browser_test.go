@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"releve"
+	"releve/screen/browsertest"
 	"releve/screen/console"
 	"releve/screen/view"
 )
@@ -30,7 +31,7 @@ func newPairOfHouses(t *testing.T) (main, secondary *house) {
 func types(t *testing.T, tab context.Context, keys ...string) {
 	t.Helper()
 	for _, k := range keys {
-		do(t, tab, chromedp.KeyEvent(k))
+		browsertest.Do(t, tab, chromedp.KeyEvent(k))
 	}
 }
 
@@ -43,7 +44,7 @@ func lands(t *testing.T, tab context.Context, condition string) {
 			return
 		}
 		if !strings.Contains(err.Error(), "navigated") && !strings.Contains(err.Error(), "context with specified id") {
-			t.Fatalf("the page never had: %s (%v)\n%s", condition, err, evaluate[string](t, tab, "location.href + document.body.innerText"))
+			t.Fatalf("the page never had: %s (%v)\n%s", condition, err, browsertest.Evaluate[string](t, tab, "location.href + document.body.innerText"))
 		}
 	}
 }
@@ -63,8 +64,8 @@ func reach(t *testing.T, tab context.Context, selector string) {
 	t.Helper()
 	for range 60 {
 		types(t, tab, kb.Tab)
-		if evaluate[bool](t, tab, fmt.Sprintf("document.activeElement.matches(%q)", selector)) {
-			if !evaluate[bool](t, tab, "getComputedStyle(document.activeElement).outlineStyle !== 'none'") {
+		if browsertest.Evaluate[bool](t, tab, fmt.Sprintf("document.activeElement.matches(%q)", selector)) {
+			if !browsertest.Evaluate[bool](t, tab, "getComputedStyle(document.activeElement).outlineStyle !== 'none'") {
 				t.Errorf("%s has the focus, and does not show it", selector)
 			}
 			return
@@ -76,9 +77,9 @@ func reach(t *testing.T, tab context.Context, selector string) {
 // An operator logs in at one server and takes an alarm in hand, by keyboard alone; that server is killed, and the
 // other one, under the same name, goes on with the session.
 func TestASessionGoesOnAtTheOtherServer(t *testing.T) {
-	tab := browser(t)
+	tab := browsertest.Open(t)
 	main, secondary := newPairOfHouses(t)
-	do(t, tab, chromedp.Navigate(main.url("/?lang=en")), chromedp.WaitVisible("#part-drawing .wide"))
+	browsertest.Do(t, tab, chromedp.Navigate(main.url("/?lang=en")), chromedp.WaitVisible("#part-drawing .wide"))
 	reach(t, tab, "a[href='/login']")
 	types(t, tab, kb.Enter)
 	lands(t, tab, `location.pathname === "/login"`)
@@ -99,7 +100,7 @@ func TestASessionGoesOnAtTheOtherServer(t *testing.T) {
 	}
 
 	main.server.Close()
-	do(t, tab, chromedp.Navigate(secondary.url("/alarms")))
+	browsertest.Do(t, tab, chromedp.Navigate(secondary.url("/alarms")))
 	lands(t, tab, `document.querySelector(".who")?.textContent === "anna (operator)" && document.querySelector("article.alarm").textContent.includes("on my way")`)
 	reach(t, tab, "#remark-1")
 	types(t, tab, "seen")
@@ -116,9 +117,9 @@ func TestASessionGoesOnAtTheOtherServer(t *testing.T) {
 
 // A screen that is open when a session ends shows no more than anybody may see.
 func TestAnOpenScreenForgetsWhoIsNotLoggedInAnyMore(t *testing.T) {
-	tab := browser(t)
+	tab := browsertest.Open(t)
 	h := newHome(t)
-	do(t, tab, chromedp.Navigate(h.url("/login?lang=en")), chromedp.WaitVisible("#name"))
+	browsertest.Do(t, tab, chromedp.Navigate(h.url("/login?lang=en")), chromedp.WaitVisible("#name"))
 	logIn(t, tab, "anna", good)
 	lands(t, tab, `document.querySelectorAll("#part-calls tbody tr").length > 0`)
 	if _, err := h.keeper.Change(t.Context(), view.AccountOrder{Act: "remove", Name: "anna", By: "root"}); err != nil {
@@ -166,43 +167,43 @@ const faulty = `(() => {
 })()`
 
 func TestThePagesOfOrdersAreForEverybody(t *testing.T) {
-	tab := browser(t, onlyFonts(t, "fonts-dejavu-core"))
+	tab := browsertest.Open(t, browsertest.OnlyFonts(t, "fonts-dejavu-core"))
 	h := newHome(t)
 	look := func(name, ready string) {
 		t.Helper()
 		for _, lang := range []string{"fr", "en"} {
-			at := evaluate[string](t, tab, "location.pathname + location.search")
+			at := browsertest.Evaluate[string](t, tab, "location.pathname + location.search")
 			mark := "?"
 			if strings.Contains(at, "?") {
 				mark = "&"
 			}
 			if name != "refused" { // the answer to a form is not asked for again
-				do(t, tab, chromedp.Navigate(h.url(at+mark+"lang="+lang)), chromedp.WaitVisible(ready))
+				browsertest.Do(t, tab, chromedp.Navigate(h.url(at+mark+"lang="+lang)), chromedp.WaitVisible(ready))
 			}
 			for i, on := range screens {
-				do(t, tab, chromedp.EmulateViewport(on.width, on.height))
-				evaluate[bool](t, tab, fmt.Sprintf("%s(%v)", scheme, i%2 == 1))
-				if bad := evaluate[[]string](t, tab, faulty); len(bad) > 0 {
+				browsertest.Do(t, tab, chromedp.EmulateViewport(on.width, on.height))
+				browsertest.Evaluate[bool](t, tab, fmt.Sprintf("%s(%v)", scheme, i%2 == 1))
+				if bad := browsertest.Evaluate[[]string](t, tab, faulty); len(bad) > 0 {
 					t.Errorf("%s in %s on %s: %s", name, lang, on.name, strings.Join(bad, "; "))
 				}
 			}
 		}
 	}
-	do(t, tab, chromedp.Navigate(h.url("/login")), chromedp.WaitVisible("#name"))
+	browsertest.Do(t, tab, chromedp.Navigate(h.url("/login")), chromedp.WaitVisible("#name"))
 	look("the login", "#name")
 	logIn(t, tab, "anna", "guess guess guess")
 	lands(t, tab, `document.querySelector("[role=alert]") !== null`)
 	look("refused", "#name")
-	do(t, tab, chromedp.Navigate(h.url("/login?next=/alarms")), chromedp.WaitVisible("#name"))
+	browsertest.Do(t, tab, chromedp.Navigate(h.url("/login?next=/alarms")), chromedp.WaitVisible("#name"))
 	logIn(t, tab, "anna", good)
 	lands(t, tab, `location.pathname === "/alarms"`)
 	look("the alarms", "article")
-	do(t, tab, chromedp.Navigate(h.url("/alarms?done=ack")), chromedp.WaitVisible("article"))
+	browsertest.Do(t, tab, chromedp.Navigate(h.url("/alarms?done=ack")), chromedp.WaitVisible("article"))
 	look("what was done", "article")
-	do(t, tab, chromedp.Navigate(h.url("/?lang=fr")), chromedp.WaitVisible(".who"))
+	browsertest.Do(t, tab, chromedp.Navigate(h.url("/?lang=fr")), chromedp.WaitVisible(".who"))
 	for _, on := range screens { // the name beside the language finds its place
-		do(t, tab, chromedp.EmulateViewport(on.width, on.height))
-		if bad := evaluate[[]string](t, tab, fmt.Sprintf("%s(%v)", unreadable, on.letter)); len(bad) > 0 {
+		browsertest.Do(t, tab, chromedp.EmulateViewport(on.width, on.height))
+		if bad := browsertest.Evaluate[[]string](t, tab, fmt.Sprintf("%s(%v)", unreadable, on.letter)); len(bad) > 0 {
 			t.Errorf("the page of who is logged in, on %s: %s", on.name, strings.Join(bad, "; "))
 		}
 	}
