@@ -1,7 +1,10 @@
 package postgres
 
 import (
+	"context"
+	"net/netip"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -76,5 +79,29 @@ func TestACopyIsRenewedBesideItself(t *testing.T) {
 	must(t, secondary.Start(ctx, Isolated))
 	if n := count(t, openPool(t, secondary), "SELECT count(*) FROM facts"); n != 1 {
 		t.Errorf("the new copy has %d rows", n)
+	}
+}
+
+// A copy is made at no more than its rate, so that calls do not suffer (SPEC B1, M4): in the place of
+// the data, and beside it.
+func TestACopyKeepsToItsRate(t *testing.T) {
+	main, secondary := pair(t)
+	must(t, secondary.Stop(within(t), true))
+	secondary.opts.CopyRate = 8 << 20
+	o := secondary.opts
+	o.Dir = filepath.Join(openDir(t), "pg")
+	fresh := newCluster(t, o)
+	for name, copied := range map[string]func(context.Context, netip.AddrPort, releve.DataID, Progress) error{
+		"in its place": fresh.Clone, "beside it": secondary.CloneBeside,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var total int64
+			began := time.Now()
+			must(t, copied(within(t), main.opts.Listen, releve.NewDataID(), func(_, all int64) { total = all }))
+			took := time.Since(began)
+			if least := time.Duration(total) * time.Second / (8 << 20) * 8 / 10; total == 0 || took < least {
+				t.Errorf("%d bytes were copied in %v, and their rate allows it in %v", total, took, least)
+			}
+		})
 	}
 }

@@ -3,9 +3,12 @@ package acceptance
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"releve/screen/view"
 )
 
 // At level backup a main that falls silent leaves its registration at the PBX (SPEC B3): what is left of
@@ -29,12 +32,16 @@ func TestAMainOfLevelBackupThatFallsSilent(t *testing.T) {
 	}
 }
 
-// waitSilent waits until the secondary hears nothing of the main.
+// waitSilent waits until the secondary hears nothing of the main, and raises the alarm (SPEC B7).
 func (s *site) waitSilent(t *testing.T) {
 	t.Helper()
 	eventually(t, 10*time.Second, "the main is silent", func() error {
-		if v, err := s.secondary.view(); err != nil || v.Main.Heard {
-			return errors.Join(err, errNotYet)
+		v, err := s.secondary.view()
+		raised := func(a view.Alarm) bool {
+			return (a.Alarm == "service-stopped" || a.Alarm == "server-silent/main") && a.State == "raised"
+		}
+		if err != nil || v.Main.Heard || !slices.ContainsFunc(v.Alarms, raised) {
+			return errors.Join(err, fmt.Errorf("the secondary hears it: %t, and has the alarms %+v", v.Main.Heard, v.Alarms))
 		}
 		return nil
 	})

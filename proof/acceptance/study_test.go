@@ -37,6 +37,7 @@ type studied struct {
 	far   *part
 	pbx   *practice.PBX
 	clock *ownClock // of the secondary, where it has one of its own
+	under []string  // what the secondary's program is run by
 }
 
 func newStudied(t *testing.T) *studied {
@@ -146,7 +147,7 @@ func (s *studied) answer(t *testing.T, more []string) *exec.Cmd {
 	arguments := append([]string{"study", "answer", "--own", studySecondary, "--peer", studyMain,
 		"--data", filepath.Join(s.dir, "s"), "--code-file", s.code()}, more...)
 	if s.clock == nil {
-		command := s.over(append([]string{product()}, arguments...)...)
+		command := s.over(slices.Concat(s.under, []string{product()}, arguments)...)
 		return exec.Command(command[0], command[1:]...)
 	}
 	own := must(os.Executable())(t)
@@ -186,6 +187,19 @@ func withoutLoaded(all []string) []string {
 	})
 }
 
+// slowDisk has each fsync of the secondary take its time, which a busy machine does not do by itself.
+func (s *studied) slowDisk(t *testing.T) {
+	const takes = 150 * time.Millisecond
+	s.under = []string{"strace", "-f", "--seccomp-bpf", "-o", os.DevNull, "-e", "trace=fsync",
+		"-e", fmt.Sprintf("inject=fsync:delay_enter=%d", takes.Microseconds())}
+	defer func() { s.under = nil }()
+	made := s.run(t, nil)
+	i := slices.IndexFunc(made.Findings, func(f releve.Finding) bool { return f.Check == "disk-sync" && f.Seat == releve.Secondary })
+	if i < 0 || made.Findings[i].Verdict != releve.StudyFailed || made.Findings[i].Value < takes.Seconds() {
+		t.Errorf("of a disk that takes %v for each page: %s", takes, strings.Join(wrong(made), "\n"))
+	}
+}
+
 // TestAStudyFindsWhatIsBrokenAndInventsNothing breaks one prerequisite at a time (SPEC E1).
 func TestAStudyFindsWhatIsBrokenAndInventsNothing(t *testing.T) {
 	s := newStudied(t)
@@ -195,6 +209,7 @@ func TestAStudyFindsWhatIsBrokenAndInventsNothing(t *testing.T) {
 			t.Errorf("a good site: %s", line)
 		}
 	}
+	t.Run("a slow disk", s.slowDisk)
 	for _, c := range []struct {
 		name    string
 		breakIt func(t *testing.T) (far, near []string)

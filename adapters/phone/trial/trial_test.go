@@ -146,6 +146,18 @@ func TestEachThingThatAPBXDoesNotDoIsFoundAndNothingElse(t *testing.T) {
 				f["pbx-keys-tone"], f["pbx-reinvite"] = "broken study-pbx-keys-gone", "unmeasured study-pbx-reinvite-unheard"
 			},
 		},
+		"one that says by Diversion what overflowed": {
+			change: func(o *practice.PBXOptions) { o.Rewrites, o.Diversion = true, true },
+			want:   func(f map[string]string) { f["pbx-origin"] = "diversion" },
+		},
+		"one that says by History-Info what overflowed": {
+			change: func(o *practice.PBXOptions) { o.Rewrites, o.History = true, true },
+			want:   func(f map[string]string) { f["pbx-origin"] = "history-info" },
+		},
+		"one that says nowhere what overflowed": {
+			change: func(o *practice.PBXOptions) { o.Rewrites = true },
+			want:   func(f map[string]string) { f["pbx-origin"] = "seen" },
+		},
 		"one that asks for passwords in calls": {change: func(o *practice.PBXOptions) { o.AuthCalls = true }},
 		"one whose number is another": {
 			ask: func(q *releve.StudyQuestion, _ *releve.StudySecrets) { q.ReceptionNumber = "8" },
