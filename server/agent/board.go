@@ -606,6 +606,9 @@ func word(m takeover.Machine, s view.Site) (view.Word, releve.Sentence) {
 	case !m.Protected():
 		return view.NotProtected, releve.Say("why-mirror-away")
 	}
+	if s.Readiness != nil && !s.Readiness.Ready { // nothing would be lost, and yet
+		return view.Protected, releve.Say("why-protected-unproven", "seat", string(active.Seat))
+	}
 	return view.Protected, releve.Say("why-protected", "seat", string(active.Seat))
 }
 

@@ -26,6 +26,9 @@ type situation struct {
 var situations = []situation{
 	{"all is well, seen from the main", func(*testing.T, *sim.Site) {}, releve.Main, view.Protected, "why-protected", "main"},
 	{"all is well, seen from the secondary", func(*testing.T, *sim.Site) {}, releve.Secondary, view.Protected, "why-protected", "main"},
+	{"it is not known whether the standby could take over", func(_ *testing.T, s *sim.Site) {
+		s.Main().Agent().Readied(&view.Readiness{Standby: releve.Secondary})
+	}, releve.Main, view.Protected, "why-protected-unproven", "main"},
 	{"the mirror is away", mirrorAway, releve.Main, view.NotProtected, "why-alone", "main"},
 	{"the mirror is away, seen from it", mirrorAway, releve.Secondary, view.NotProtected, "why-alone", "main"},
 	{"facts wait on the secondary's disk", func(_ *testing.T, s *sim.Site) {

@@ -501,7 +501,7 @@ func ready(now time.Time) *view.Readiness {
 func notReady(now time.Time) State {
 	s := quiet(now)
 	s.Readiness = ready(now)
-	s.Readiness.Ready = false
+	s.Readiness.Ready, s.Why = false, releve.Say("why-protected-unproven", "seat", "main")
 	for i := range s.Readiness.Reasons {
 		if r := &s.Readiness.Reasons[i]; r.About == "overflow" {
 			r.State, r.What = "broken", releve.Say("ready-overflow-broken", "at", now.AddDate(0, 0, -4).Format("2006-01-02 15:04"))
