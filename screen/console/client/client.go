@@ -41,11 +41,6 @@ func (c *Client) Site(ctx context.Context) (s view.Site, err error) {
 	return s, c.get(ctx, "/api/site", nil, &s)
 }
 
-// Calls are the latest calls, newest first.
-func (c *Client) Calls(ctx context.Context, limit int) (calls []releve.Call, err error) {
-	return calls, c.get(ctx, "/api/calls", url.Values{"limit": {strconv.Itoa(limit)}}, &calls)
-}
-
 // Diary are the decisions between two times, newest last. Zero times bound nothing.
 func (c *Client) Diary(ctx context.Context, from, to time.Time, limit int) (entries []releve.Entry, err error) {
 	query := url.Values{"limit": {strconv.Itoa(limit)}}
