@@ -41,7 +41,6 @@ type heard struct {
 	sound      int        // packets with sound, not silence, that a server sent after it
 	soundFrom  netip.Addr // of the last of them
 	firstSound time.Time
-	lastSound  time.Time
 	refused    int        // final refusal that reached the caller
 	takenUpBy  netip.Addr // the first server that sent 200
 	hungUpAt   time.Time  // the first BYE
@@ -163,7 +162,7 @@ func (h *heard) hear(at time.Time, from netip.Addr, rtp []byte) {
 		h.firstSound = at
 	}
 	h.sound++
-	h.soundFrom, h.lastSound = from, at
+	h.soundFrom = from
 }
 
 // audible says whether a G.711 packet holds more than the noise of a quiet line.

@@ -242,8 +242,8 @@ func (s *site) checkWaits(t testing.TB, since time.Time) {
 }
 
 // The main cannot know that it was relieved but from the register, and fences itself:
-// an open session of its database ends, and an open call (H10, R9). It
-// does not go on alone by the witness meanwhile, for no PBX answered it since (R5).
+// an open session of its database ends, and its part in an open call, with which the secondary goes
+// on (H10, H11, R9). It does not go on alone by the witness meanwhile, for no PBX answered it since (R5).
 func mainCutOffFromAllButTheWitness(t *testing.T, s *site) {
 	term := s.main.mustView(t).Term
 	set := must(s.main.settings())(t)
@@ -262,7 +262,11 @@ func mainCutOffFromAllButTheWitness(t *testing.T, s *site) {
 		t.Errorf("the register: %+v", r)
 	}
 	checkFenced(t, granted.At, "session", <-ended)
-	checkFenced(t, granted.At, "call", s.ear.offeredBy(held.name)[0].lastSound)
+	talk := s.ear.offeredBy(held.name)[0]
+	checkFenced(t, granted.At, "call", talk.byMain.last)
+	if talk.bySecond.first.IsZero() {
+		t.Errorf("the secondary does not go on with the main's open call: %v", talk)
+	}
 	select {
 	case err := <-committed:
 		if err == nil {
