@@ -92,7 +92,8 @@ func ReadCalls(
 		read++
 		page.More = bytes >= callPageBytes || read == limit
 		page.Last = CallMark{At: place, Call: call.Call, Seat: call.Seat}
-		if strings.HasPrefix(call.From, q.Caller) { // by what is shown, not by what was stored
+		// By what is shown: not by a number that was stored whole, nor by a second end of a call.
+		if strings.HasPrefix(call.From, q.Caller) && (q.Outcome == "" || call.Outcome == q.Outcome) {
 			page.Calls = append(page.Calls, call)
 		}
 	}

@@ -74,6 +74,10 @@ func TestCallsAreFoundByWhatIsAsked(t *testing.T) {
 		came{name: "d", at: noon.Add(3 * time.Minute), seat: releve.Main, from: "2014"}, // of a version that stored it whole
 		came{name: "e", at: noon.Add(4 * time.Minute), seat: releve.Main, from: "06%_******", outcome: "abandoned"},
 	)
+	lost, err := releve.NewFact(releve.CallEnded, "a", releve.Main, 1, noon.Add(time.Hour), releve.EndBody{Outcome: "lost"})
+	must(t, err)
+	_, err = s.Drain(within(t), releve.Secondary, "of who found it gone", numbered(0, lost)) // a had ended before
+	must(t, err)
 	for name, c := range map[string]struct {
 		q    releve.CallQuery
 		want string

@@ -133,14 +133,22 @@ func (s *site) checkEqual(t testing.TB, active *server) {
 // record is what a database holds of one call: which tables, how often.
 type record map[string]int
 
-// whole says whether a call has its beginning, its steps and its end, once.
-func (r record) whole() bool { return r["call"] == 1 && r["call_end"] == 1 && r["call_step"] > 0 }
+// whole says whether a call has its beginning, its steps and its end, once. One that ended in the moment in
+// which its server died, before the other had heard of that, has been looked for by the other too, which wrote
+// down that it was gone: the earlier end is the one that is shown.
+func (r record) whole() bool {
+	return r["call"] == 1 && (r["call_end"] == 1 || r["call_end"] == 2 && r[releve.StepTakenUp] > 0) && r["call_step"] > 0
+}
 
 // records are what a server's database holds, by call.
 func (s *server) records() (map[releve.CallID]record, error) {
 	found := map[releve.CallID]record{}
+	rows := map[string]string{releve.StepTakenUp: "call_step where name = '" + releve.StepTakenUp + "'"}
 	for _, table := range recordTables {
-		calls, err := s.query("select call from " + pgx.Identifier{table}.Sanitize())
+		rows[table] = pgx.Identifier{table}.Sanitize()
+	}
+	for table, from := range rows {
+		calls, err := s.query("select call from " + from)
 		if err != nil {
 			return nil, err
 		}
