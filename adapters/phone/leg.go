@@ -245,8 +245,11 @@ func (l *Leg) acknowledged(ack *sip.Request) {
 	} else if err != nil {
 		l.phone.log.Warn("the session stays as it was: no answer came to our offer", "call", l.state.CallID, "error", err)
 	}
-	l.confirm.Do(func() { close(l.confirmed) })
+	l.confirms()
 }
+
+// confirms: the call is, from the first time on.
+func (l *Leg) confirms() { l.confirm.Do(func() { close(l.confirmed) }) }
 
 // settle takes the answer that an ACK brings, where it has to, and lets the call speak.
 func (l *Leg) settle(a *acceptance, ack *sip.Request) error {

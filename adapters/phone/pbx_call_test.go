@@ -154,6 +154,38 @@ func TestTestCall(t *testing.T) {
 	}
 }
 
+// The other side of a call that a telephone of ours made changes it, as a server does that takes it up.
+func TestACallOfOursIsChangedByTheOtherSide(t *testing.T) {
+	pbx := startKamailio(t)
+	p, calls := newPhone(t, pbx.addr)
+	caller, _ := newPhone(t, pbx.addr, func(s *setup) {
+		s.Explain = func(what releve.Sentence) { t.Errorf("the telephone that called says %+v", what) }
+	})
+	ctx := limit(t, 20*time.Second)
+	if _, err := p.Register(ctx, reception()); err != nil {
+		t.Fatal(err)
+	}
+	made := make(chan *phone.Leg, 1)
+	go func() {
+		l, err := caller.Call(ctx, phone.Account{User: "standby", Password: "standby-pw", Expires: time.Minute}, "9", "x")
+		if err != nil {
+			t.Errorf("the call: %v", err)
+		}
+		made <- l
+	}()
+	l := answer(t, next(t, calls))
+	ours := <-made
+	for range 2 {
+		if err := l.Reinvite(ctx); err != nil {
+			t.Errorf("the re-INVITE: %v", err)
+		}
+	}
+	if err := l.Hangup(ctx); err != nil {
+		t.Error(err)
+	}
+	closes(t, "the call ends", ours.Gone())
+}
+
 func TestTestCallRefused(t *testing.T) {
 	pbx := startKamailio(t)
 	p, _ := newPhone(t, pbx.addr)

@@ -32,7 +32,7 @@ func (p *Phone) TakeUp(state dialog.State) (*Leg, error) {
 	}
 	life, end := context.WithCancelCause(p.ctx)
 	l := p.newLeg(state.Elsewhere(p.contact(sip.User(was))), stream, life, end)
-	l.confirm.Do(func() { close(l.confirmed) })
+	l.confirms()
 	if state.Refer != 0 {
 		l.transfer = newTransfer(state.Refer, false) // reports of it come here once the PBX knows where that is
 	}

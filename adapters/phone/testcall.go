@@ -232,7 +232,7 @@ func (p *Phone) establish(res *sip.Response, stream *media.Stream) (*Leg, error)
 	}
 	ctx, end := context.WithCancelCause(p.ctx)
 	l := p.newLeg(state, stream, ctx, end)
-	close(l.confirmed)
+	l.confirms()
 	p.keep(l)
 	if err := l.ack(res); err != nil {
 		return nil, errors.Join(err, l.drop(err))
