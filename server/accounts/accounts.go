@@ -47,9 +47,8 @@ type Keeper struct {
 
 	mu    sync.Mutex
 	desk  access.Desk
-	saved string    // the book as it is on the disk
-	told  string    // … and as both servers have it
-	again time.Time // when the other server is told again, after that came to nothing
+	saved string // the book as it is on the disk
+	twin  order.Twin[access.Book]
 
 	patience access.Patience // with those who guess; in memory, of this server alone
 	untold   []releve.Entry  // acts that the other server has not heard of
@@ -59,6 +58,7 @@ type Keeper struct {
 func New(o Options) *Keeper {
 	k := &Keeper{Options: o, file: filepath.Join(o.Dir, "accounts.json"), news: make(chan struct{}, 1), working: make(chan struct{}, 1)}
 	k.desk = access.Desk{Seat: o.Seat, Book: k.read()}
+	k.makeTwin()
 	return k
 }
 

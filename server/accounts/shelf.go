@@ -10,6 +10,7 @@ import (
 
 	"releve"
 	"releve/rules/access"
+	"releve/server/order"
 )
 
 // read is the book on the disk. One that cannot be read is set aside, and costs no account that the other
@@ -26,14 +27,14 @@ func (k *Keeper) read() (book access.Book) {
 		}
 		return access.Book{}
 	}
-	k.saved = text(book)
+	k.saved = order.Written(book)
 	return book
 }
 
 // save puts the book on the disk if it is not there yet, for nobody else to read. It fails with a
 // [releve.Fault]; what could not be kept stands in memory, and is tried again with the next change.
 func (k *Keeper) save() error {
-	own := text(k.desk.Book)
+	own := order.Written(k.desk.Book)
 	if own == k.saved {
 		return nil
 	}
@@ -43,12 +44,4 @@ func (k *Keeper) save() error {
 	}
 	k.saved = own
 	return nil
-}
-
-func text(book access.Book) string {
-	raw, err := json.Marshal(book)
-	if err != nil {
-		panic("plain values cannot be written as JSON: " + err.Error())
-	}
-	return string(raw)
 }

@@ -50,19 +50,19 @@ type Keeper struct {
 
 	mu    sync.Mutex
 	desk  *alarm.Desk
-	own   string    // the book written out, as of a stamp; "": it was merged since
-	count uint64    // that stamp
-	saved string    // the book as it is on the disk
-	told  string    // … and as both servers have it
-	again time.Time // when the other server is told again, after that came to nothing
-	heard bool      // the other server is
-	why   string    // the last that kept the book from the disk
+	text  string // the book written out, as of a stamp; "": it was merged since
+	count uint64 // that stamp
+	saved string // the book as it is on the disk
+	twin  order.Twin[alarm.Book]
+	heard bool   // the other server is
+	why   string // the last that kept the book from the disk
 }
 
 // New makes a keeper of what was kept on the disk.
 func New(o Options) *Keeper {
 	k := &Keeper{Options: o, news: make(chan struct{}, 1)}
 	k.desk = alarm.NewDesk(o.Seat, k.read(), time.Now())
+	k.makeTwin()
 	return k
 }
 
@@ -105,13 +105,13 @@ func (k *Keeper) Run(ctx context.Context) {
 		}
 		k.show()
 		_ = k.save() // it is in the log, and tried again
-		k.exchange(ctx)
+		k.twin.Exchange(ctx, k.link)
 	}
 }
 
 // show has the screens look when the alarms are other ones.
 func (k *Keeper) show() {
-	if own, _ := k.written(); own != k.seen {
+	if own := k.written(); own != k.seen {
 		k.seen = own
 		k.front.Alarmed()
 	}
@@ -143,7 +143,7 @@ func (k *Keeper) Handle(ctx context.Context, h view.Handling) error {
 		return &releve.Fault{Cause: err, Why: releve.Say("alarm-unkept", "why", releve.Reason(err))}
 	}
 	k.front.Explain(releve.Say("event-alarm-"+h.Act, "alarm", key.String(), "by", h.By, "remark", h.Remark))
-	k.exchange(ctx)
+	k.twin.Exchange(ctx, k.link)
 	return nil
 }
 
@@ -174,7 +174,7 @@ func (k *Keeper) Sent(ctx context.Context, by alarm.Outlet, all []alarm.Notice) 
 	}
 	k.mu.Unlock()
 	_ = k.save() // it is in the log, and tried again
-	k.exchange(ctx)
+	k.twin.Exchange(ctx, k.link)
 	k.announce()
 }
 

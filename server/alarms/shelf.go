@@ -9,6 +9,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"releve/rules/alarm"
+	"releve/server/order"
 )
 
 // read is the book on the disk. One that cannot be read costs what was said of alarms, and no call: the
@@ -22,14 +23,14 @@ func (k *Keeper) read() (book alarm.Book) {
 		k.Log.Warn("what is known of alarms cannot be read", "err", err)
 		return alarm.Book{}
 	}
-	k.saved = text(book)
+	k.saved = order.Written(book)
 	return book
 }
 
 // save puts the book on the disk if it is not there yet. It fails with what the disk says; what could not
 // be kept is tried again with the next change, and stands in memory.
 func (k *Keeper) save() error {
-	own, _ := k.written()
+	own := k.written()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if own == k.saved {
@@ -46,20 +47,18 @@ func (k *Keeper) save() error {
 	return nil
 }
 
-// written is the book as it stands now. It is written out when it has changed, and not at each look.
-func (k *Keeper) written() (string, alarm.Book) {
+// written is the book as it stands now, written out.
+func (k *Keeper) written() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.own == "" || k.count != k.desk.Book.Count {
-		k.own, k.count = text(k.desk.Book), k.desk.Book.Count
-	}
-	return k.own, k.desk.Book
+	text, _ := k.own()
+	return text
 }
 
-func text(book alarm.Book) string {
-	raw, err := json.Marshal(book)
-	if err != nil {
-		panic("plain values cannot be written as JSON: " + err.Error())
+// own is the book, and as it is written: when it has changed, and not at each look.
+func (k *Keeper) own() (text string, book alarm.Book) {
+	if k.text == "" || k.count != k.desk.Book.Count {
+		k.text, k.count = order.Written(k.desk.Book), k.desk.Book.Count
 	}
-	return string(raw)
+	return k.text, k.desk.Book
 }
