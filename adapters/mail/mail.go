@@ -6,12 +6,10 @@ package mail
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"os"
 
 	"github.com/wneessen/go-mail/smtp"
 
+	"releve/doors/identity"
 	"releve/rules/alarm"
 )
 
@@ -40,19 +38,13 @@ type Options struct {
 // Sender sends by one relay.
 type Sender struct{ Options }
 
-// trust is whom the relay has to prove itself to. The file is read each time: certificates are renewed.
+// trust is whom the relay has to prove itself to.
 func (s Sender) trust() (*tls.Config, error) {
-	c := &tls.Config{ServerName: s.Host, MinVersion: tls.VersionTLS12}
-	if s.CA == "" {
-		return c, nil
-	}
-	text, err := os.ReadFile(s.CA)
+	c, err := identity.Trusting(s.CA)
 	if err != nil {
 		return nil, err
 	}
-	if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(text) {
-		return nil, errors.New("no certificate in PEM is there")
-	}
+	c.ServerName = s.Host
 	return c, nil
 }
 

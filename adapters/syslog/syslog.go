@@ -5,7 +5,6 @@ package syslog
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/doors/identity"
 	"releve/rules/alarm"
 )
 
@@ -86,15 +86,9 @@ func (s Sender) dial(ctx context.Context) (net.Conn, error) {
 	case TCP:
 		return new(net.Dialer).DialContext(ctx, "tcp", s.Server)
 	}
-	trust := &tls.Config{MinVersion: tls.VersionTLS12}
-	if s.CA != "" {
-		text, err := os.ReadFile(s.CA)
-		if err != nil {
-			return nil, err
-		}
-		if trust.RootCAs = x509.NewCertPool(); !trust.RootCAs.AppendCertsFromPEM(text) {
-			return nil, errors.New("no certificate in PEM is there")
-		}
+	trust, err := identity.Trusting(s.CA)
+	if err != nil {
+		return nil, err
 	}
 	return (&tls.Dialer{Config: trust}).DialContext(ctx, "tcp", s.Server)
 }

@@ -7,8 +7,6 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -16,11 +14,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"time"
 
 	"releve"
+	"releve/doors/identity"
 	"releve/rules/alarm"
 )
 
@@ -150,15 +148,9 @@ func (s Sender) do(request *http.Request, taken func(status int) bool) (again bo
 // client follows nobody elsewhere: a post that is sent on becomes a question (RFC 9110, 15.4), and the alarm
 // goes to whom nobody has set up.
 func (s Sender) client() (*http.Client, error) {
-	trust := &tls.Config{MinVersion: tls.VersionTLS12}
-	if s.CA != "" {
-		text, err := os.ReadFile(s.CA)
-		if err != nil {
-			return nil, err
-		}
-		if trust.RootCAs = x509.NewCertPool(); !trust.RootCAs.AppendCertsFromPEM(text) {
-			return nil, errors.New("no certificate in PEM is there")
-		}
+	trust, err := identity.Trusting(s.CA)
+	if err != nil {
+		return nil, err
 	}
 	return &http.Client{
 		Transport:     &http.Transport{TLSClientConfig: trust, Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true},
