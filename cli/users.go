@@ -46,83 +46,60 @@ func newUserList(s *settings) *cobra.Command {
 }
 
 func newUserAdd(s *settings) *cobra.Command {
-	var role, by string
-	c := &cobra.Command{
-		Use: "add NAME", Args: s.oneArg,
-		Example: "  releve user add a.martin --role administrator -c main.toml\n" +
-			"  releve user add c.durand --role operator -c main.toml < /run/user/0/password",
-		RunE: func(c *cobra.Command, args []string) error {
-			return s.changeUser(c, view.AccountOrder{Act: "add", Name: args[0], Role: role, By: by})
-		},
-	}
-	c.Flags().StringVar(&role, "role", string(access.Operator), "")
-	c.Flags().StringVar(&by, "by", "", "")
-	must(c.RegisterFlagCompletionFunc("role", cobra.FixedCompletions(roles(), cobra.ShellCompDirectiveNoFileComp)))
+	c, o := newUserOrder(s, "add", "  releve user add a.martin --role administrator -c main.toml\n"+
+		"  releve user add c.durand --role operator -c main.toml < /run/user/0/password")
+	roleFlag(c, o, access.Operator)
 	return c
 }
 
-func roles() (all []string) {
-	for _, r := range access.Roles() {
-		all = append(all, string(r))
-	}
-	return all
-}
-
 func newUserRemove(s *settings) *cobra.Command {
-	var by string
-	c := &cobra.Command{
-		Use: "remove NAME", Args: s.oneArg, Example: "  releve user remove c.durand -c main.toml",
-		RunE: func(c *cobra.Command, args []string) error {
-			return s.changeUser(c, view.AccountOrder{Act: "remove", Name: args[0], By: by})
-		},
-	}
-	c.Flags().StringVar(&by, "by", "", "")
+	c, _ := newUserOrder(s, "remove", "  releve user remove c.durand -c main.toml")
 	return c
 }
 
 func newUserPassword(s *settings) *cobra.Command {
-	var by string
-	c := &cobra.Command{
-		Use: "password NAME", Args: s.oneArg, Example: "  releve user password c.durand -c main.toml",
-		RunE: func(c *cobra.Command, args []string) error {
-			return s.changeUser(c, view.AccountOrder{Act: "password", Name: args[0], By: by})
-		},
-	}
-	c.Flags().StringVar(&by, "by", "", "")
+	c, _ := newUserOrder(s, "password", "  releve user password c.durand -c main.toml")
 	return c
 }
 
 func newUserRole(s *settings) *cobra.Command {
-	var role, by string
-	c := &cobra.Command{
-		Use: "role NAME", Args: s.oneArg, Example: "  releve user role c.durand --role keeper -c main.toml",
-		RunE: func(c *cobra.Command, args []string) error {
-			return s.changeUser(c, view.AccountOrder{Act: "role", Name: args[0], Role: role, By: by})
-		},
-	}
-	c.Flags().StringVar(&role, "role", "", "")
-	c.Flags().StringVar(&by, "by", "", "")
-	must(c.RegisterFlagCompletionFunc("role", cobra.FixedCompletions(roles(), cobra.ShellCompDirectiveNoFileComp)))
+	c, o := newUserOrder(s, "role", "  releve user role c.durand --role keeper -c main.toml")
+	roleFlag(c, o, "")
 	return c
 }
 
 func newUserCodes(s *settings) *cobra.Command {
-	var off bool
-	var by string
+	c, o := newUserOrder(s, "codes", "  releve user codes a.martin -c main.toml\n  releve user codes a.martin --off -c main.toml")
+	off := c.Flags().Bool("off", false, "")
+	c.PreRun = func(*cobra.Command, []string) {
+		if *off {
+			o.Act = "no-codes"
+		}
+	}
+	return c
+}
+
+// newUserOrder is a command that does something to an account, and the order that its flags complete.
+func newUserOrder(s *settings, act, example string) (*cobra.Command, *view.AccountOrder) {
+	o := &view.AccountOrder{Act: act}
 	c := &cobra.Command{
-		Use: "codes NAME", Args: s.oneArg,
-		Example: "  releve user codes a.martin -c main.toml\n  releve user codes a.martin --off -c main.toml",
+		Use: act + " NAME", Args: s.oneArg, Example: example,
 		RunE: func(c *cobra.Command, args []string) error {
-			act := "codes"
-			if off {
-				act = "no-codes"
-			}
-			return s.changeUser(c, view.AccountOrder{Act: act, Name: args[0], By: by})
+			o.Name = args[0]
+			return s.changeUser(c, *o)
 		},
 	}
-	c.Flags().BoolVar(&off, "off", false, "")
-	c.Flags().StringVar(&by, "by", "", "")
-	return c
+	c.Flags().StringVar(&o.By, "by", "", "")
+	return c, o
+}
+
+func roleFlag(c *cobra.Command, o *view.AccountOrder, given access.Role) {
+	var roles []string
+	for _, r := range access.Roles() {
+		roles = append(roles, string(r))
+	}
+	c.Flags().StringVar(&o.Role, "role", string(given), "")
+	must(c.RegisterFlagCompletionFunc("role", cobra.FixedCompletions(roles, cobra.ShellCompDirectiveNoFileComp)))
 }
 
 // changeUser has the server do to an account what is ordered, with a password where that needs one.
