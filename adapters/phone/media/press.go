@@ -35,14 +35,7 @@ func (s *Stream) Press(ctx context.Context, key byte) error {
 	if err := s.beginPress(p); err != nil {
 		return err
 	}
-	select {
-	case <-p.done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-s.closing:
-		return ErrClosed
-	}
+	return s.sent(ctx, p.done)
 }
 
 func (s *Stream) beginPress(p *keystroke) error {

@@ -120,8 +120,13 @@ func (s *Stream) Play(ctx context.Context, c Clip) error {
 		return err
 	}
 	defer s.end(p)
+	return s.sent(ctx, p.done)
+}
+
+// sent waits until the last packet of something has left.
+func (s *Stream) sent(ctx context.Context, last <-chan struct{}) error {
 	select {
-	case <-p.done:
+	case <-last:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

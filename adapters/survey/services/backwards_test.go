@@ -46,8 +46,8 @@ func (z zone) reply(packet []byte) []byte {
 	return raw
 }
 
-// serve is a resolver that asks this zone and nobody else.
-func (z zone) serve(t *testing.T) *net.Resolver {
+// Answers is a server on this machine that answers each datagram, or says nothing to one.
+func Answers(t *testing.T, reply func([]byte) []byte) (at string) {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -56,21 +56,28 @@ func (z zone) serve(t *testing.T) *net.Resolver {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		packet := make([]byte, 1500)
+		datagram := make([]byte, 1500)
 		for {
-			n, who, err := conn.ReadFrom(packet)
+			n, who, err := conn.ReadFrom(datagram)
 			if err != nil {
 				return
 			}
-			if answer := z.reply(packet[:n]); answer != nil {
+			if answer := reply(datagram[:n]); answer != nil {
 				_, _ = conn.WriteTo(answer, who)
 			}
 		}
 	}()
 	t.Cleanup(func() { _ = conn.Close(); <-ended })
+	return conn.LocalAddr().String()
+}
+
+// serve is a resolver that asks this zone and nobody else.
+func (z zone) serve(t *testing.T) *net.Resolver {
+	t.Helper()
+	at := Answers(t, z.reply)
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, "udp", conn.LocalAddr().String())
+		return d.DialContext(ctx, "udp", at)
 	}}
 }
 

@@ -104,36 +104,21 @@ func TestARefusalIsNoSilence(t *testing.T) {
 // timeServer says that it is so much later (RFC 5905 §7.3).
 func timeServer(t *testing.T, ahead time.Duration) string {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		b := make([]byte, 100)
-		for {
-			n, who, err := conn.ReadFrom(b)
-			if err != nil {
-				return
-			}
-			if n < 48 {
-				continue
-			}
-			now := time.Now().Add(ahead)
-			stamp := uint64(now.Unix()+2208988800)<<32 | uint64(now.Nanosecond())<<32/1e9
-			answer := make([]byte, 48)
-			answer[0], answer[1], answer[3] = 4<<3|4, 1, 0xec // version 4, a server; stratum 1
-			copy(answer[12:], "TEST")
-			binary.BigEndian.PutUint64(answer[16:], stamp)
-			copy(answer[24:32], b[40:48])
-			binary.BigEndian.PutUint64(answer[32:], stamp)
-			binary.BigEndian.PutUint64(answer[40:], stamp)
-			_, _ = conn.WriteTo(answer, who)
+	return services.Answers(t, func(asked []byte) []byte {
+		if len(asked) < 48 {
+			return nil
 		}
-	}()
-	t.Cleanup(func() { _ = conn.Close(); <-ended })
-	return conn.LocalAddr().String()
+		now := time.Now().Add(ahead)
+		stamp := uint64(now.Unix()+2208988800)<<32 | uint64(now.Nanosecond())<<32/1e9
+		answer := make([]byte, 48)
+		answer[0], answer[1], answer[3] = 4<<3|4, 1, 0xec // version 4, a server; stratum 1
+		copy(answer[12:], "TEST")
+		binary.BigEndian.PutUint64(answer[16:], stamp)
+		copy(answer[24:32], asked[40:48])
+		binary.BigEndian.PutUint64(answer[32:], stamp)
+		binary.BigEndian.PutUint64(answer[40:], stamp)
+		return answer
+	})
 }
 
 func TestAClockIsComparedWithATimeServer(t *testing.T) {
