@@ -131,7 +131,7 @@ func (s *Server) alarmsPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := alarmsSheet{sheet: s.plainSheet(r)}
-	if done := r.URL.Query().Get("done"); slices.Contains([]string{"ack", "close", "shelve", "unshelve"}, done) {
+	if done := r.URL.Query().Get("done"); (view.Handling{Act: done}).Known() {
 		a.Done = a.Say("alarm-done-" + done)
 	}
 	s.show(w, r, http.StatusOK, "alarming", a.Lang, a)

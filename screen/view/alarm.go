@@ -1,6 +1,7 @@
 package view
 
 import (
+	"slices"
 	"time"
 
 	"releve"
@@ -40,6 +41,11 @@ type Handling struct {
 	By     string        `json:"by"`
 	Remark string        `json:"remark,omitempty"`
 	For    time.Duration `json:"for_ns,omitempty"` // how long it is shelved
+}
+
+// Known says that there is such an act: what others write is no part of a sentence's code.
+func (h Handling) Known() bool {
+	return slices.Contains([]string{"ack", "close", "shelve", "unshelve"}, h.Act)
 }
 
 // Handled is what became of it: the alarms after it, or why it is refused.

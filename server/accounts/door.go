@@ -118,19 +118,10 @@ func (k *Keeper) HandleAs(ctx context.Context, token string, from netip.Addr, h 
 
 func (k *Keeper) handle(ctx context.Context, by actor, h view.Handling) error {
 	what := releve.Say("event-alarm-"+h.Act, "alarm", h.Alarm, "by", h.By, "remark", h.Remark)
-	if !known(h.Act) {
+	if !h.Known() {
 		what = releve.Say("alarm-act")
 	}
 	return k.order(ctx, by, access.HandleAlarm, what, func(ctx context.Context) error { return k.Alarms.Handle(ctx, h) })
-}
-
-// known says that there is such an act: what others write is no part of a sentence's code.
-func known(act string) bool {
-	switch act {
-	case "ack", "close", "shelve", "unshelve":
-		return true
-	}
-	return false
 }
 
 // ErrNobody is what is answered to a session that is over, or none.
