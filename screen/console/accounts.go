@@ -24,6 +24,9 @@ type Accounts interface {
 	Logout(token string)
 	// HandleAs does with an alarm what somebody who is logged in orders. What it refuses is a [releve.Fault].
 	HandleAs(ctx context.Context, token string, from netip.Addr, h view.Handling) error
+	// Denied and Looked have the audit say that somebody asked for what he has no right to, or saw what is personal.
+	Denied(token string, from netip.Addr, what releve.Sentence)
+	Looked(token string, from netip.Addr, what releve.Sentence)
 }
 
 func (s *Server) accountRoutes(mux *http.ServeMux) {

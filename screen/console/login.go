@@ -4,8 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
-	"time"
 
 	"releve"
 	"releve/doors/seal"
@@ -20,8 +18,7 @@ func (s *Server) loginRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /login", sealed(s.loginPage))
 	mux.HandleFunc("POST /login", sealed(s.login))
 	mux.HandleFunc("POST /logout", sealed(s.logout))
-	mux.HandleFunc("GET /alarms", sealed(s.alarmsPage))
-	mux.HandleFunc("POST /alarms", sealed(s.handleAlarm))
+	s.roomRoutes(mux)
 }
 
 // sealed leads whoever came without TLS to where it is. What he sent already he has to send again: somebody on
@@ -47,29 +44,20 @@ type loginSheet struct {
 	Wrong string
 }
 
-// nexts are where a login may lead to. Another page could have put anything there.
-var nexts = []string{"/", "/alarms"}
-
-func next(asked string) string {
-	if slices.Contains(nexts, asked) {
-		return asked
-	}
-	return "/"
-}
-
 func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) {
 	s.showLogin(w, r, http.StatusOK, loginSheet{Next: next(r.URL.Query().Get("next"))})
 }
 
 func (s *Server) showLogin(w http.ResponseWriter, r *http.Request, status int, l loginSheet) {
 	l.sheet = s.plainSheet(r)
+	l.Here = url.URL{Path: "/login", RawQuery: url.Values{"next": {l.Next}}.Encode()}
 	s.show(w, r, status, "login", l.Lang, l)
 }
 
 // plainSheet is a sheet of a page that does not change by itself.
 func (s *Server) plainSheet(r *http.Request) *sheet {
 	sheet := newSheet(scene{site: s.sees(r).site(s.options.Site.View())}, readerLanguage(r))
-	sheet.Person, sheet.Logins = s.who(r), true
+	sheet.Person, sheet.Logins, sheet.Here = s.who(r), true, *r.URL
 	return sheet
 }
 
@@ -100,66 +88,4 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 	s.options.Accounts.Logout(session(r))
 	http.SetCookie(w, carried(""))
 	http.Redirect(w, r, "/", http.StatusSeeOther)
-}
-
-// alarmsSheet is the page on which alarms are taken in hand.
-type alarmsSheet struct {
-	*sheet
-	Done  string // what was ordered just now
-	Wrong string // why it was refused
-	About string // the alarm that it was about
-	Typed string // the remark that was given with it
-}
-
-// Acts are what can be done about an alarm as it stands.
-func (alarmsSheet) Acts(a view.Alarm) []string {
-	switch {
-	case a.State == "shelved":
-		return []string{"unshelve"}
-	case !a.Ended.IsZero():
-		return []string{"ack", "close"}
-	}
-	return []string{"ack", "shelve"}
-}
-
-// Hours are for how long an alarm may be shelved.
-func (alarmsSheet) Hours() []string { return []string{"1", "2", "4", "8"} }
-
-func (s *Server) alarmsPage(w http.ResponseWriter, r *http.Request) {
-	if s.who(r) == nil {
-		http.Redirect(w, r, "/login?next=/alarms", http.StatusSeeOther)
-		return
-	}
-	a := alarmsSheet{sheet: s.plainSheet(r)}
-	if done := r.URL.Query().Get("done"); (view.Handling{Act: done}).Known() {
-		a.Done = a.Say("alarm-done-" + done)
-	}
-	s.show(w, r, http.StatusOK, "alarming", a.Lang, a)
-}
-
-func (s *Server) handleAlarm(w http.ResponseWriter, r *http.Request) {
-	h := view.Handling{Act: r.PostFormValue("act"), Alarm: r.PostFormValue("alarm"), Remark: r.PostFormValue("remark")}
-	if hours, err := time.ParseDuration(r.PostFormValue("hours") + "h"); err == nil && h.Act == "shelve" {
-		h.For = hours
-	}
-	err := s.options.Accounts.HandleAs(r.Context(), session(r), address(r), h)
-	if err == nil {
-		http.Redirect(w, r, "/alarms?done="+url.QueryEscape(h.Act), http.StatusSeeOther)
-		return
-	}
-	if s.who(r) == nil {
-		l := loginSheet{Next: "/alarms", Wrong: s.plainSheet(r).Say("login-over")}
-		s.showLogin(w, r, http.StatusUnauthorized, l)
-		return
-	}
-	a := alarmsSheet{sheet: s.plainSheet(r), About: h.Alarm, Typed: h.Remark}
-	status, why := http.StatusServiceUnavailable, releve.Say("alarm-unkept", "why", releve.Reason(err))
-	if fault, is := errors.AsType[*releve.Fault](err); is {
-		status, why = http.StatusUnprocessableEntity, fault.Why
-		if !a.Person.HandlesAlarms {
-			status = http.StatusForbidden
-		}
-	}
-	a.Wrong = a.Sentence(why)
-	s.show(w, r, status, "alarming", a.Lang, a)
 }

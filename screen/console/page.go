@@ -158,6 +158,7 @@ func readerLanguage(r *http.Request) releve.Language {
 func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	sheet := newSheet(s.sees(r).scene(s.firstScene(r.Context())), readerLanguage(r))
 	sheet.Other, sheet.Person, sheet.Logins = s.other(r), s.who(r), s.options.Accounts != nil
+	sheet.Here = *r.URL
 	s.show(w, r, http.StatusOK, "page", sheet.Lang, sheet)
 }
 

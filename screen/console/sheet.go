@@ -2,6 +2,7 @@ package console
 
 import (
 	"html/template"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,6 +33,7 @@ type sheet struct {
 	Version string
 	Person  *view.Person // who looks, where he is logged in
 	Logins  bool         // one can log in here
+	Here    url.URL      // the page's own address
 
 	calls  []releve.Call
 	unread bool

@@ -15,9 +15,14 @@ type Account struct {
 
 // Person is somebody who is logged in, and what he may.
 type Person struct {
-	Name, Role                           string
-	SeesCalls, SeesPeople, HandlesAlarms bool
+	Name, Role                                          string
+	SeesCalls, SeesPeople, HandlesAlarms, KeepsAccounts bool
 }
+
+// MaySeeCalls, MaySeePeople and MayKeepAccounts ask for a right.
+func (p Person) MaySeeCalls() bool     { return p.SeesCalls }
+func (p Person) MaySeePeople() bool    { return p.SeesPeople }
+func (p Person) MayKeepAccounts() bool { return p.KeepsAccounts }
 
 // Credentials are what somebody proves with who he is.
 type Credentials struct {

@@ -52,6 +52,7 @@ type Keeper struct {
 
 	patience access.Patience // with those who guess; in memory, of this server alone
 	untold   []releve.Entry  // acts that the other server has not heard of
+	looks    map[look]time.Time
 }
 
 // New makes a keeper of what was kept on the disk.

@@ -110,6 +110,7 @@ func (k *Keeper) Who(token string) (p view.Person, renewed string, ok bool) {
 	return view.Person{
 		Name: s.Name, Role: string(role),
 		SeesCalls: role.May(access.SeeCalls), SeesPeople: role.May(access.SeePeople), HandlesAlarms: role.May(access.HandleAlarm),
+		KeepsAccounts: role.May(access.Accounts),
 	}, k.desk.Book.Renew(s, time.Now()), true
 }
 

@@ -1,0 +1,69 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"releve"
+	"releve/screen/view"
+)
+
+// alarmsSheet is the page on which alarms are taken in hand.
+type alarmsSheet struct {
+	*sheet
+	Done  string // what was ordered just now
+	Wrong string // why it was refused
+	About string // the alarm that it was about
+	Typed string // the remark that was given with it
+}
+
+// Acts are what can be done about an alarm as it stands.
+func (alarmsSheet) Acts(a view.Alarm) []string {
+	switch {
+	case a.State == "shelved":
+		return []string{"unshelve"}
+	case !a.Ended.IsZero():
+		return []string{"ack", "close"}
+	}
+	return []string{"ack", "shelve"}
+}
+
+// Hours are for how long an alarm may be shelved.
+func (alarmsSheet) Hours() []string { return []string{"1", "2", "4", "8"} }
+
+func (s *Server) alarmsPage(w http.ResponseWriter, r *http.Request) {
+	a := alarmsSheet{sheet: s.plainSheet(r)}
+	if done := r.URL.Query().Get("done"); (view.Handling{Act: done}).Known() {
+		a.Done = a.Say("alarm-done-" + done)
+	}
+	s.show(w, r, http.StatusOK, "alarming", a.Lang, a)
+}
+
+func (s *Server) handleAlarm(w http.ResponseWriter, r *http.Request) {
+	h := view.Handling{Act: r.PostFormValue("act"), Alarm: r.PostFormValue("alarm"), Remark: r.PostFormValue("remark")}
+	if hours, err := time.ParseDuration(r.PostFormValue("hours") + "h"); err == nil && h.Act == "shelve" {
+		h.For = hours
+	}
+	err := s.options.Accounts.HandleAs(r.Context(), session(r), address(r), h)
+	if err == nil {
+		http.Redirect(w, r, "/alarms?done="+url.QueryEscape(h.Act), http.StatusSeeOther)
+		return
+	}
+	if s.who(r) == nil { // his session ended in between
+		l := loginSheet{Next: "/alarms", Wrong: s.plainSheet(r).Say("login-over")}
+		s.showLogin(w, r, http.StatusUnauthorized, l)
+		return
+	}
+	a := alarmsSheet{sheet: s.plainSheet(r), About: h.Alarm, Typed: h.Remark}
+	status, why := http.StatusServiceUnavailable, releve.Say("alarm-unkept", "why", releve.Reason(err))
+	if fault, is := errors.AsType[*releve.Fault](err); is {
+		status, why = http.StatusUnprocessableEntity, fault.Why
+		if !a.Person.HandlesAlarms {
+			status = http.StatusForbidden
+		}
+	}
+	a.Wrong = a.Sentence(why)
+	s.show(w, r, status, "alarming", a.Lang, a)
+}
