@@ -26,7 +26,7 @@ func (s *settings) server() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return client.New(conf.Socket()), nil
+	return client.New(conf.Socket()).As(operator()), nil
 }
 
 func printJSON(c *cobra.Command, v any) error {

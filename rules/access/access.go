@@ -34,6 +34,8 @@ const (
 	SeeCalls    Right = "see-calls"    // who called, when, and what became of it
 	SeePeople   Right = "see-people"   // who has an alarm in hand, and with which words
 	HandleAlarm Right = "handle-alarm" // acknowledge, close, shelve, take back
+	Rehearse    Right = "rehearse"     // see what an order would do
+	RunSite     Right = "run-site"     // procedures, drills, proofs, salvage, licences
 	Accounts    Right = "accounts"     // say who may
 )
 
@@ -43,10 +45,10 @@ var rights = []struct {
 	has  []Right
 }{
 	{Screen, nil},
-	{Operator, []Right{SeeCalls, SeePeople, HandleAlarm}},
-	{Keeper, []Right{SeeCalls, SeePeople, HandleAlarm}},
-	{Administrator, []Right{SeeCalls, SeePeople, HandleAlarm, Accounts}},
-	{Auditor, []Right{SeeCalls, SeePeople}},
+	{Operator, []Right{SeeCalls, SeePeople, HandleAlarm, Rehearse}},
+	{Keeper, []Right{SeeCalls, SeePeople, HandleAlarm, Rehearse, RunSite}},
+	{Administrator, []Right{SeeCalls, SeePeople, HandleAlarm, Rehearse, RunSite, Accounts}},
+	{Auditor, []Right{SeeCalls, SeePeople, Rehearse}},
 }
 
 // Roles are all of them, in the table's order.

@@ -46,7 +46,7 @@ func (s *Server) handleAlarm(w http.ResponseWriter, r *http.Request) {
 	if hours, err := time.ParseDuration(r.PostFormValue("hours") + "h"); err == nil && h.Act == "shelve" {
 		h.For = hours
 	}
-	err := s.options.Accounts.HandleAs(r.Context(), session(r), address(r), h)
+	err := s.options.Alarms.Handle(r.Context(), caller(r), h)
 	if err == nil {
 		http.Redirect(w, r, "/alarms?done="+url.QueryEscape(h.Act), http.StatusSeeOther)
 		return

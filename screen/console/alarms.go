@@ -14,7 +14,7 @@ import (
 type Alarms interface {
 	Shown() []view.Alarm
 	// Handle does what a person orders. What it refuses is a [releve.Fault].
-	Handle(ctx context.Context, h view.Handling) error
+	Handle(ctx context.Context, by view.Caller, h view.Handling) error
 }
 
 func (s *Server) alarmRoutes(mux *http.ServeMux) {
@@ -22,12 +22,12 @@ func (s *Server) alarmRoutes(mux *http.ServeMux) {
 	if keeper == nil {
 		return
 	}
-	mux.HandleFunc("POST /api/alarms", answering(func(r *http.Request) (any, error) {
+	s.takes(mux, "POST /api/alarms", answered(func(r *http.Request) (any, error) {
 		var h view.Handling
 		if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, handlingMost)).Decode(&h); err != nil {
 			return nil, badRequest{err}
 		}
-		err := keeper.Handle(r.Context(), h)
+		err := keeper.Handle(r.Context(), caller(r), h)
 		answer := view.Handled{Alarms: keeper.Shown()}
 		if fault, refused := errors.AsType[*releve.Fault](err); refused {
 			answer.Refused, answer.Unknown = &fault.Why, errors.Is(err, releve.ErrUnknown)

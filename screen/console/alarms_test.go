@@ -17,7 +17,7 @@ type nurse struct{ had []view.Handling }
 
 func (n *nurse) Shown() []view.Alarm { return []view.Alarm{} }
 
-func (n *nurse) Handle(_ context.Context, h view.Handling) error {
+func (n *nurse) Handle(_ context.Context, _ view.Caller, h view.Handling) error {
 	n.had = append(n.had, h)
 	switch h.Alarm {
 	case "nothing":

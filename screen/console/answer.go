@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/screen/view"
 )
 
 // How programs are answered, and what they ask with.
@@ -21,6 +22,11 @@ func answer(w http.ResponseWriter, v any) {
 func forProgram(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
+}
+
+// answered is answering for what asks the door itself.
+func answered(do func(*http.Request) (any, error)) func(http.ResponseWriter, errand) {
+	return func(w http.ResponseWriter, e errand) { answering(do)(w, e.Request) }
 }
 
 // answering answers with what do gives, or with the problem that it met.
@@ -74,6 +80,8 @@ var problems = []struct {
 	{releve.ErrNotOnDuty, http.StatusServiceUnavailable, "not-on-duty"},
 	{releve.ErrNoVote, http.StatusConflict, "no-vote"},
 	{releve.ErrVoteAsked, http.StatusConflict, "vote-asked"},
+	{view.ErrNobody, http.StatusUnauthorized, "login-needed"},
+	{view.ErrNoRight, http.StatusForbidden, "no-right"},
 }
 
 // Problem is the error behind a problem's type (RFC 9457), nil when it has none of its own.

@@ -44,9 +44,9 @@ func (s *Server) controlRoutes() http.Handler {
 	mux := http.NewServeMux()
 	s.apiRoutes(mux, func(*http.Request) sight { return everything }) // whoever may open the socket
 	mux.HandleFunc("GET /api/diary", s.diary)
-	mux.HandleFunc("POST /api/procedures/{name}", s.procedure)
-	mux.HandleFunc("POST /api/abdication",
-		answering(func(r *http.Request) (any, error) { return s.options.Guide.Abdicate(r.Context()) }))
+	s.takes(mux, "POST /api/procedures/{name}", s.procedure)
+	s.takes(mux, "POST /api/abdication",
+		carriedOut(releve.Say("order-abdicate"), func(e errand) (any, error) { return s.options.Guide.Abdicate(e.Context()) }))
 	s.salvageRoutes(mux)
 	s.mirrorRoutes(mux)
 	s.telephoneRoutes(mux)
@@ -193,27 +193,41 @@ type Progress struct {
 	Cause     string          `json:"cause,omitempty"` // running, unknown, not-allowed
 }
 
-func (s *Server) procedure(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
+func (s *Server) procedure(w http.ResponseWriter, e errand) {
+	query := e.URL.Query()
 	wish := view.Wish{
-		Name:   r.PathValue("name"),
+		Name:   e.PathValue("name"),
 		DryRun: query.Get("dry-run") == "true", OtherIsOff: query.Get("other-is-off") == "true",
 		WithoutStudy: query.Get("without-study"), By: query.Get("by"),
 	}
-	if r.ContentLength != 0 {
-		if err := json.NewDecoder(r.Body).Decode(&wish.Abdication); err != nil {
+	if e.ContentLength != 0 {
+		if err := json.NewDecoder(e.Body).Decode(&wish.Abdication); err != nil {
 			refuse(w, http.StatusBadRequest, "bad-word", fmt.Errorf("the word that was brought cannot be read: %w", err))
 			return
 		}
 	}
-	s.stream(w, func(ctx context.Context, emit func(view.Procedure)) error {
+	s.streamed(w, e.rehearsal(wish.DryRun), wished(wish), func(ctx context.Context, emit func(view.Procedure)) error {
 		return s.options.Guide.Procedure(ctx, wish, emit)
 	})
 }
 
+// wished is what the diaries have of a wish: which procedure, and with which words.
+func wished(w view.Wish) releve.Sentence {
+	args := []string{"procedure", w.Name}
+	for word, given := range map[string]bool{"off": w.OtherIsOff, "brought": w.Abdication != nil, "rehearsed": w.DryRun} {
+		if given {
+			args = append(args, word, "true")
+		}
+	}
+	if w.WithoutStudy != "" {
+		args = append(args, "vouched", w.WithoutStudy)
+	}
+	return releve.Say("order-procedure", args...)
+}
+
 // stream runs a procedure and streams its steps. It goes on when the reader leaves:
 // nobody's terminal is part of it.
-func (s *Server) stream(w http.ResponseWriter, run func(context.Context, func(view.Procedure)) error) {
+func (s *Server) stream(w http.ResponseWriter, run func(context.Context, func(view.Procedure)) error) error {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	out := http.NewResponseController(w)
 	lines := json.NewEncoder(w)
@@ -228,6 +242,7 @@ func (s *Server) stream(w http.ResponseWriter, run func(context.Context, func(vi
 		end.Error, end.Cause = err.Error(), cause(err)
 	}
 	send(end)
+	return err
 }
 
 func cause(err error) string {

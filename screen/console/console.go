@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/doors/local"
 	"releve/doors/porter"
 	"releve/doors/seal"
 	"releve/screen/view"
@@ -50,6 +51,7 @@ type Options struct {
 	Licences     Licences  // nil: none are kept here
 	Records      Records   // what is recorded of calls, counted
 	Accounts     Accounts  // nil: nobody logs in here
+	Door         Door      // nil: nothing is ordered here
 	Drills       Drills    // nil: none are made here
 	Listen       string    // host:port of the page
 	Seal         string    // directory of the page's certificate, which is made there; "": the page is plain, and nobody logs in
@@ -76,6 +78,9 @@ type Server struct {
 
 // New listens on both and serves from Start on.
 func New(o Options) (*Server, error) {
+	if o.Door == nil {
+		o.Door = closed{}
+	}
 	page, err := net.Listen("tcp", o.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("the page cannot be served on %s: %w", o.Listen, err)
@@ -92,6 +97,7 @@ func New(o Options) (*Server, error) {
 	s.life, s.end = context.WithCancel(context.Background())
 	s.public = s.server(s.publicRoutes())
 	s.control = s.server(s.controlRoutes())
+	local.Attach(s.control)
 	return s, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"releve"
 	"releve/screen/view"
 )
 
@@ -21,10 +22,12 @@ func (s *Server) drillRoutes(mux *http.ServeMux) {
 		return
 	}
 	mux.HandleFunc("GET /api/drills", func(w http.ResponseWriter, _ *http.Request) { answer(w, drills.Drills()) })
-	mux.HandleFunc("POST /api/drills", func(w http.ResponseWriter, r *http.Request) {
-		query := r.URL.Query()
-		s.stream(w, func(ctx context.Context, emit func(view.Procedure)) error {
-			return drills.Drill(ctx, query.Get("by"), query.Get("dry-run") == "true", emit)
+	s.takes(mux, "POST /api/drills", func(w http.ResponseWriter, e errand) {
+		query := e.URL.Query()
+		dryRun := query.Get("dry-run") == "true"
+		what := releve.Say("order-drill", "rehearsed", query.Get("dry-run"))
+		s.streamed(w, e.rehearsal(dryRun), what, func(ctx context.Context, emit func(view.Procedure)) error {
+			return drills.Drill(ctx, query.Get("by"), dryRun, emit)
 		})
 	})
 }

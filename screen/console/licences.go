@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 
+	"releve"
 	"releve/screen/view"
 )
 
@@ -28,20 +29,20 @@ func (s *Server) licenceRoutes(mux *http.ServeMux) {
 		return
 	}
 	mux.HandleFunc("GET /api/licences", func(w http.ResponseWriter, _ *http.Request) { answer(w, keeper.Licences()) })
-	mux.HandleFunc("POST /api/licences", answering(func(r *http.Request) (any, error) {
-		file, err := io.ReadAll(r.Body)
+	s.takes(mux, "POST /api/licences", carriedOut(releve.Say("order-licence"), func(e errand) (any, error) {
+		file, err := io.ReadAll(e.Body)
 		if err != nil {
 			return nil, badRequest{errPaperLong}
 		}
-		query := r.URL.Query()
+		query := e.URL.Query()
 		how := view.Installing{DryRun: query.Get("dry-run") == "true", WithoutStudy: query.Get("without-study")}
-		return keeper.InstallLicence(r.Context(), file, how)
+		return keeper.InstallLicence(e.Context(), file, how)
 	}))
-	mux.HandleFunc("POST /api/study", answering(func(r *http.Request) (any, error) {
-		file, err := io.ReadAll(r.Body)
+	s.takes(mux, "POST /api/study", carriedOut(releve.Say("order-study"), func(e errand) (any, error) {
+		file, err := io.ReadAll(e.Body)
 		if err != nil {
 			return nil, badRequest{errPaperLong}
 		}
-		return keeper.AdoptStudy(r.Context(), file, r.URL.Query().Get("dry-run") == "true")
+		return keeper.AdoptStudy(e.Context(), file, e.URL.Query().Get("dry-run") == "true")
 	}))
 }

@@ -122,7 +122,7 @@ func TestAnOpenScreenForgetsWhoIsNotLoggedInAnyMore(t *testing.T) {
 	browsertest.Do(t, tab, chromedp.Navigate(h.url("/login?lang=en")), chromedp.WaitVisible("#name"))
 	logIn(t, tab, "anna", good)
 	lands(t, tab, `document.querySelectorAll("#part-calls tbody tr").length > 0`)
-	if _, err := h.keeper.Change(t.Context(), view.AccountOrder{Act: "remove", Name: "anna", By: "root"}); err != nil {
+	if _, err := h.keeper.Change(t.Context(), view.Caller{Unix: "root"}, view.AccountOrder{Act: "remove", Name: "anna", By: "root"}); err != nil {
 		t.Fatal(err)
 	}
 	lands(t, tab, `document.querySelector("#part-calls").textContent.includes("Calls are seen after a login.")`)

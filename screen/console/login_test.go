@@ -95,13 +95,13 @@ func newHouse(t *testing.T, seat releve.Seat) *house {
 
 func (h *house) open(o console.Options) {
 	h.t.Helper()
-	o.Listen, o.Alarms, o.Accounts, o.Seal = h.address, h.keeper, h.keeper, h.t.TempDir()
+	o.Listen, o.Alarms, o.Accounts, o.Door, o.Seal = h.address, h.keeper, h.keeper, h.keeper, h.t.TempDir()
 	h.server = served(h.t, h.site, o)
 }
 
 func (h *house) add(name, role string) {
 	h.t.Helper()
-	if _, err := h.keeper.Change(h.t.Context(), view.AccountOrder{Act: "add", Name: name, Role: role, Password: good, By: "root"}); err != nil {
+	if _, err := h.keeper.Change(h.t.Context(), view.Caller{Unix: "root"}, view.AccountOrder{Act: "add", Name: name, Role: role, Password: good, By: "root"}); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -360,7 +360,7 @@ func TestASessionBeginsAndEnds(t *testing.T) {
 	if carrying(first) != http.StatusUnauthorized || carrying(second) != http.StatusOK {
 		t.Error("what was ended goes on, or the other one does not")
 	}
-	if _, err := h.keeper.Change(t.Context(), view.AccountOrder{Act: "remove", Name: "anna", By: "root"}); err != nil {
+	if _, err := h.keeper.Change(t.Context(), view.Caller{Unix: "root"}, view.AccountOrder{Act: "remove", Name: "anna", By: "root"}); err != nil {
 		t.Fatal(err)
 	}
 	if carrying(second) != http.StatusUnauthorized {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"releve"
 	"releve/screen/view"
 )
 
@@ -15,8 +16,8 @@ type Mirror interface {
 
 func (s *Server) mirrorRoutes(mux *http.ServeMux) {
 	if s.options.Mirror != nil {
-		mux.HandleFunc("POST /api/mirror/verify", func(w http.ResponseWriter, _ *http.Request) {
-			s.stream(w, s.options.Mirror.VerifyMirror)
+		s.takes(mux, "POST /api/mirror/verify", func(w http.ResponseWriter, e errand) {
+			s.streamed(w, e, releve.Say("order-verify"), s.options.Mirror.VerifyMirror)
 		})
 	}
 }

@@ -21,9 +21,9 @@ func (s *Server) outletRoutes(mux *http.ServeMux) {
 	if post == nil {
 		return
 	}
-	mux.HandleFunc("POST /api/outlets/test", answering(func(r *http.Request) (any, error) {
-		query := r.URL.Query()
-		all, err := post.Test(r.Context(), query.Get("outlet"), query.Get("dry-run") == "true")
+	s.takes(mux, "POST /api/outlets/test", carriedOut(releve.Say("order-notify-test"), func(e errand) (any, error) {
+		query := e.URL.Query()
+		all, err := post.Test(e.Context(), query.Get("outlet"), query.Get("dry-run") == "true")
 		answer := view.OutletTests{Tests: all}
 		if fault, refused := errors.AsType[*releve.Fault](err); refused {
 			answer.Refused, answer.Unknown = &fault.Why, errors.Is(err, releve.ErrUnknown)

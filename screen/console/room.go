@@ -36,6 +36,9 @@ const front = "/"
 func (s *Server) roomRoutes(mux *http.ServeMux) {
 	for _, room := range rooms {
 		for _, a := range room.acts {
+			if _, known := ordered[a.pattern]; !known && strings.HasPrefix(a.pattern, "POST ") {
+				panic(a.pattern + " is not among the addresses at which something is ordered")
+			}
 			mux.HandleFunc(a.pattern, sealed(s.admitted(room, a.do)))
 		}
 	}

@@ -40,22 +40,43 @@ func (s *Server) salvageRoutes(mux *http.ServeMux) {
 		return d.Salvage(r.Context(), id, min(limit, salvageMost))
 	}))
 	// What was begun goes on when the reader leaves: nobody's terminal is part of it.
-	mux.HandleFunc("POST /api/salvages", answering(func(*http.Request) (any, error) { return d.ExtractSalvage(s.life) }))
-	mux.HandleFunc("POST /api/salvages/{id}/apply", about(func(r *http.Request, id int64) (any, error) {
-		query := r.URL.Query()
+	s.takes(mux, "POST /api/salvages", carriedOut(releve.Say("order-salvage-extract"), func(errand) (any, error) { return d.ExtractSalvage(s.life) }))
+	s.takes(mux, "POST /api/salvages/{id}/apply", aboutOne("order-salvage-apply", func(e errand, id int64) (any, error) {
+		query := e.URL.Query()
 		return d.ApplySalvage(s.life, id, query.Get("dry-run") == "true", query.Get("replace") == "true")
 	}))
-	mux.HandleFunc("POST /api/salvages/{id}/discard", about(func(_ *http.Request, id int64) (any, error) {
+	s.takes(mux, "POST /api/salvages/{id}/discard", aboutOne("order-salvage-discard", func(_ errand, id int64) (any, error) {
 		return d.DiscardSalvage(s.life, id)
 	}))
 }
 
 func about(do func(*http.Request, int64) (any, error)) http.HandlerFunc {
 	return answering(func(r *http.Request) (any, error) {
-		id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+		id, err := salvageNumber(r)
 		if err != nil {
-			return nil, badRequest{errors.New(r.PathValue("id") + " is not the number of a salvage")}
+			return nil, err
 		}
 		return do(r, id)
 	})
+}
+
+// aboutOne is an order about one salvage, and the code of what it orders.
+func aboutOne(code string, do func(errand, int64) (any, error)) func(http.ResponseWriter, errand) {
+	return func(w http.ResponseWriter, e errand) {
+		id, err := salvageNumber(e.Request)
+		if err != nil {
+			refuseOrder(w, err)
+			return
+		}
+		what := releve.Say(code, "number", strconv.FormatInt(id, 10), "replace", e.URL.Query().Get("replace"), "rehearsed", e.URL.Query().Get("dry-run"))
+		carriedOut(what, func(e errand) (any, error) { return do(e, id) })(w, e)
+	}
+}
+
+func salvageNumber(r *http.Request) (int64, error) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil {
+		return 0, badRequest{errors.New(r.PathValue("id") + " is not the number of a salvage")}
+	}
+	return id, nil
 }

@@ -153,6 +153,9 @@ func served(t *testing.T, s console.Site, o console.Options) *console.Server {
 	if o.Socket == "" {
 		o.Socket = filepath.Join(t.TempDir(), "control.sock")
 	}
+	if o.Door == nil {
+		o.Door = everybody{}
+	}
 	o.Site, o.Guide, o.Log = s, s.(console.Guide), slog.New(slog.NewTextHandler(io.Discard, nil))
 	server, err := console.New(o)
 	if err != nil {
@@ -161,6 +164,13 @@ func served(t *testing.T, s console.Site, o console.Options) *console.Server {
 	server.Start()
 	t.Cleanup(server.Close)
 	return server
+}
+
+// everybody is a door that lets everybody in.
+type everybody struct{}
+
+func (everybody) Order(ctx context.Context, _ view.Order, run func(context.Context) error) error {
+	return run(ctx)
 }
 
 // freeAddress is one that nothing listens on: two servers must know each other's

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"releve"
 	"releve/screen/view"
 )
 
@@ -15,8 +16,8 @@ type Telephone interface {
 
 func (s *Server) telephoneRoutes(mux *http.ServeMux) {
 	if s.options.Telephone != nil {
-		mux.HandleFunc("POST /api/calls/check", func(w http.ResponseWriter, _ *http.Request) {
-			s.stream(w, s.options.Telephone.CheckCalls)
+		s.takes(mux, "POST /api/calls/check", func(w http.ResponseWriter, e errand) {
+			s.streamed(w, e, releve.Say("order-check-calls"), s.options.Telephone.CheckCalls)
 		})
 	}
 }

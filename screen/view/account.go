@@ -17,12 +17,17 @@ type Account struct {
 type Person struct {
 	Name, Role                                          string
 	SeesCalls, SeesPeople, HandlesAlarms, KeepsAccounts bool
+	Rehearses, RunsSite                                 bool // he may see what an order would do, and give it
 }
 
 // MaySeeCalls, MaySeePeople and MayKeepAccounts ask for a right.
 func (p Person) MaySeeCalls() bool     { return p.SeesCalls }
 func (p Person) MaySeePeople() bool    { return p.SeesPeople }
 func (p Person) MayKeepAccounts() bool { return p.KeepsAccounts }
+
+// MayRehearse and MayRunSite ask for a right.
+func (p Person) MayRehearse() bool { return p.Rehearses }
+func (p Person) MayRunSite() bool  { return p.RunsSite }
 
 // Credentials are what somebody proves with who he is.
 type Credentials struct {

@@ -50,14 +50,15 @@ type Keeper struct {
 	saved string // the book as it is on the disk
 	twin  order.Twin[access.Book]
 
-	patience access.Patience // with those who guess; in memory, of this server alone
-	untold   []releve.Entry  // acts that the other server has not heard of
+	patience access.Patience      // with those who guess; in memory, of this server alone
+	untold   []releve.Entry       // acts that the other server has not heard of
+	doing    map[view.Deed]string // what is done one at a time, and by whom
 	looks    map[look]time.Time
 }
 
 // New makes a keeper of what was kept on the disk.
 func New(o Options) *Keeper {
-	k := &Keeper{Options: o, file: filepath.Join(o.Dir, "accounts.json"), news: make(chan struct{}, 1), working: make(chan struct{}, 1)}
+	k := &Keeper{Options: o, file: filepath.Join(o.Dir, "accounts.json"), news: make(chan struct{}, 1), working: make(chan struct{}, 1), doing: map[view.Deed]string{}}
 	k.desk = access.Desk{Seat: o.Seat, Book: k.read()}
 	k.makeTwin()
 	return k
@@ -95,17 +96,24 @@ var acts = map[string]access.Act{
 	"add": access.Add, "remove": access.Remove, "password": access.Rekey, "role": access.Promote, "codes": access.Enrol, "no-codes": access.Unenrol,
 }
 
-// Change carries out what an administrator on the machine orders. It is on this server's disk when it returns, and
+// Change carries out what an administrator orders. It is on this server's disk when it returns, and
 // at the other one if that can be reached. For one-time codes it gives what a program that shows them needs. It fails
 // with a [releve.Fault].
-func (k *Keeper) Change(ctx context.Context, o view.AccountOrder) (enrolment string, err error) {
+func (k *Keeper) Change(ctx context.Context, by view.Caller, o view.AccountOrder) (enrolment string, err error) {
 	act, there := acts[o.Act]
 	if !there {
 		return "", &releve.Fault{Cause: releve.ErrUnknown, Why: releve.Say("user-act")}
 	}
+	who, err := k.actor(by)
+	if err != nil {
+		return "", err
+	}
+	if by.Name = o.By; by.Unix == "" || o.By == "" {
+		o.By = who.name
+	}
 	what := releve.Say("event-user-"+o.Act, "user", o.Name, "role", o.Role, "by", o.By)
 	secret := drawn(access.SecretSize)
-	err = k.order(ctx, machine(o.By), access.Accounts, what, func(ctx context.Context) error {
+	err = k.Order(ctx, view.Order{By: by, Deed: view.ChangeAccount, What: what}, func(ctx context.Context) error {
 		return k.change(ctx, access.Order{
 			Act: act, Name: o.Name, Role: access.Role(o.Role), Password: o.Password, Salt: drawn(access.SaltSize), Secret: secret,
 		})

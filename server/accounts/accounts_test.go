@@ -133,7 +133,7 @@ var _ order.Link = (*server)(nil)
 
 func (s *server) does(o view.AccountOrder) {
 	s.t.Helper()
-	if _, err := s.keeper.Change(s.t.Context(), o); err != nil {
+	if _, err := s.keeper.Change(s.t.Context(), view.Caller{Unix: "root"}, o); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -249,7 +249,7 @@ func TestADiskThatDoesNotKeep(t *testing.T) {
 		if err := os.RemoveAll(main.dir); err != nil {
 			t.Fatal(err)
 		}
-		_, err := main.keeper.Change(t.Context(), add("anna", "administrator"))
+		_, err := main.keeper.Change(t.Context(), view.Caller{Unix: "root"}, add("anna", "administrator"))
 		if fault, is := errors.AsType[*releve.Fault](err); !is || fault.Why.Code != "user-unkept" {
 			t.Errorf("got %v", err)
 		}

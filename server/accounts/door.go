@@ -1,10 +1,9 @@
 package accounts
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
-	"net/netip"
 	"time"
 
 	"releve"
@@ -20,23 +19,94 @@ type actor struct {
 	from string
 }
 
-// machine is whoever may open this machine's socket. He gives his name himself.
-func machine(name string) actor { return actor{name, access.Administrator, "socket"} }
+// terms are what the door asks of an order.
+type terms struct {
+	right access.Right
+	alone bool // one at a time on this server; procedures and drills see to that for the whole site
+	lasts bool // the diaries have it when it begins: its server may not live to see its end
+}
 
-// order is the one door through which what people order comes: who has the right has it carried out, and
-// both servers' diaries say who ordered what, from where, and what became of it. What is refused stands there too.
-func (k *Keeper) order(ctx context.Context, by actor, right access.Right, what releve.Sentence, run func(context.Context) error) error {
-	if !by.role.May(right) {
-		k.audit(by, what, releve.Say("audit-no-right"), false)
-		return &releve.Fault{Cause: releve.ErrForbidden, Why: releve.Say("order-no-right", "user", by.name, "role", string(by.role))}
+// deeds are all that people can order.
+var deeds = map[view.Deed]terms{
+	view.HandleAlarm:    {right: access.HandleAlarm},
+	view.ChangeAccount:  {right: access.Accounts},
+	view.Rehearse:       {right: access.Rehearse},
+	view.RunProcedure:   {right: access.RunSite, lasts: true},
+	view.MakeDrill:      {right: access.RunSite, lasts: true},
+	view.Abdicate:       {right: access.RunSite, alone: true},
+	view.VerifyMirror:   {right: access.RunSite, lasts: true},
+	view.CheckCalls:     {right: access.RunSite},
+	view.LookForSalvage: {right: access.RunSite, alone: true},
+	view.ApplySalvage:   {right: access.RunSite, alone: true},
+	view.DiscardSalvage: {right: access.RunSite, alone: true},
+	view.InstallLicence: {right: access.RunSite, alone: true},
+	view.AdoptStudy:     {right: access.RunSite, alone: true},
+	view.TestOutlets:    {right: access.RunSite},
+}
+
+// actor is who calls. Whoever may open this machine's socket has an administrator's right, and is named by the
+// kernel; how he calls himself stands before that.
+func (k *Keeper) actor(c view.Caller) (actor, error) {
+	if c.Unix != "" {
+		name := cmp.Or(c.Name, c.Unix)
+		if name != c.Unix {
+			name += " (" + c.Unix + ")"
+		}
+		return actor{name, access.Administrator, "socket"}, nil
 	}
-	err := run(ctx)
+	p, _, ok := k.Who(c.Session)
+	if !ok {
+		return actor{}, view.ErrNobody
+	}
+	return actor{p.Name, access.Role(p.Role), c.From.String()}, nil
+}
+
+// Order is the one door through which what people order comes (SPEC P1): who has the right has it carried out,
+// one at a time, and both servers' diaries say who ordered what, from where, and what became of it. What is
+// refused stands there too. It fails with [view.ErrNobody], with a [releve.Fault] of [view.ErrNoRight] or of
+// [releve.ErrBusy], and else as run does.
+func (k *Keeper) Order(ctx context.Context, o view.Order, run func(context.Context) error) error {
+	by, err := k.actor(o.By)
+	if err != nil {
+		return err
+	}
+	asks, known := deeds[o.Deed]
+	if !known || !by.role.May(asks.right) {
+		k.audit(by, o.What, releve.Say("audit-no-right"), false)
+		return &releve.Fault{Cause: view.ErrNoRight, Why: releve.Say("order-no-right", "user", by.name, "role", string(by.role))}
+	}
+	leave, err := k.enter(o.Deed, asks, by)
+	if err == nil {
+		defer leave()
+		if asks.lasts {
+			k.audit(by, o.What, releve.Say("audit-begun"), false)
+		}
+		err = run(ctx)
+	}
 	became := releve.Say("audit-done")
 	if err != nil {
 		became = releve.Say("audit-failed", "why", releve.Reason(err))
 	}
-	k.audit(by, what, became, false)
+	k.audit(by, o.What, became, o.Deed == view.Rehearse)
 	return err
+}
+
+// enter keeps two of a deed apart that are done one at a time.
+func (k *Keeper) enter(deed view.Deed, asks terms, by actor) (leave func(), err error) {
+	if !asks.alone {
+		return func() {}, nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if who := k.doing[deed]; who != "" {
+		return nil, &releve.Fault{Cause: releve.ErrBusy, Why: releve.Say("order-busy", "user", who)}
+	}
+	k.doing[deed] = by.name
+	return func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		delete(k.doing, deed)
+	}, nil
 }
 
 // audit has both servers' diaries say what somebody did. What strangers may have written a thousand times is
@@ -100,29 +170,17 @@ type Alarms interface {
 // Shown are the alarms that stand or wait for somebody.
 func (k *Keeper) Shown() []view.Alarm { return k.Alarms.Shown() }
 
-// Handle does with an alarm what somebody on the machine orders. It fails with a [releve.Fault].
-func (k *Keeper) Handle(ctx context.Context, h view.Handling) error {
-	return k.handle(ctx, machine(h.By), h)
-}
-
-// HandleAs does with an alarm what somebody who is logged in orders, in his name. It fails with a [releve.Fault],
-// whose cause is [releve.ErrForbidden] where he has not the right.
-func (k *Keeper) HandleAs(ctx context.Context, token string, from netip.Addr, h view.Handling) error {
-	by, ok := k.actor(token, from)
-	if !ok {
-		return ErrNobody
+// Handle does with an alarm what somebody orders, in his name. It fails with a [releve.Fault].
+func (k *Keeper) Handle(ctx context.Context, by view.Caller, h view.Handling) error {
+	if who, err := k.actor(by); err != nil {
+		return err
+	} else if by.Unix == "" {
+		h.By = who.name
 	}
-	h.By = by.name
-	return k.handle(ctx, by, h)
-}
-
-func (k *Keeper) handle(ctx context.Context, by actor, h view.Handling) error {
+	by.Name = h.By
 	what := releve.Say("event-alarm-"+h.Act, "alarm", h.Alarm, "by", h.By, "remark", h.Remark)
 	if !h.Known() {
 		what = releve.Say("alarm-act")
 	}
-	return k.order(ctx, by, access.HandleAlarm, what, func(ctx context.Context) error { return k.Alarms.Handle(ctx, h) })
+	return k.Order(ctx, view.Order{By: by, Deed: view.HandleAlarm, What: what}, func(ctx context.Context) error { return k.Alarms.Handle(ctx, h) })
 }
-
-// ErrNobody is what is answered to a session that is over, or none.
-var ErrNobody = errors.New("nobody is logged in")

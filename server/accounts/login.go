@@ -110,14 +110,8 @@ func (k *Keeper) Who(token string) (p view.Person, renewed string, ok bool) {
 	return view.Person{
 		Name: s.Name, Role: string(role),
 		SeesCalls: role.May(access.SeeCalls), SeesPeople: role.May(access.SeePeople), HandlesAlarms: role.May(access.HandleAlarm),
-		KeepsAccounts: role.May(access.Accounts),
+		Rehearses: role.May(access.Rehearse), RunsSite: role.May(access.RunSite), KeepsAccounts: role.May(access.Accounts),
 	}, k.desk.Book.Renew(s, time.Now()), true
-}
-
-// actor is who carries a session.
-func (k *Keeper) actor(token string, from netip.Addr) (actor, bool) {
-	p, _, ok := k.Who(token)
-	return actor{p.Name, access.Role(p.Role), from.String()}, ok
 }
 
 // Logout ends a session, on both servers.

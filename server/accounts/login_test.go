@@ -14,7 +14,6 @@ import (
 	"releve"
 	"releve/rules/access"
 	"releve/screen/view"
-	"releve/server/accounts"
 )
 
 var (
@@ -60,7 +59,7 @@ func TestASessionSurvivesATakeoverAndARestart(t *testing.T) {
 		secondary.stop()
 		secondary.start()
 		secondary.knows(true, token)
-		if p, _, _ := secondary.keeper.Who(token); p != (view.Person{Name: "anna", Role: "operator", SeesCalls: true, SeesPeople: true, HandlesAlarms: true}) {
+		if p, _, _ := secondary.keeper.Who(token); p != (view.Person{Name: "anna", Role: "operator", SeesCalls: true, SeesPeople: true, HandlesAlarms: true, Rehearses: true}) {
 			t.Errorf("she is %+v", p)
 		}
 		main.start()
@@ -93,7 +92,7 @@ func TestWhoIsNotThereIsRefusedAsWhoIsWrong(t *testing.T) {
 func TestACodeIsAskedForAndTakenOnceOnEitherServer(t *testing.T) {
 	play(t, func(t *testing.T, main, secondary *server) {
 		main.does(add("anna", "operator"))
-		enrolment, err := main.keeper.Change(t.Context(), view.AccountOrder{Act: "codes", Name: "anna", By: "root"})
+		enrolment, err := main.keeper.Change(t.Context(), view.Caller{Unix: "root"}, view.AccountOrder{Act: "codes", Name: "anna", By: "root"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +177,7 @@ func TestTheOneDoorForOrders(t *testing.T) {
 		main.does(add("alois", "auditor"))
 		anna, alois := main.in("anna", good), main.in("alois", good)
 		handle := func(token string, h view.Handling) string {
-			return why(main.keeper.HandleAs(t.Context(), token, home, h))
+			return why(main.keeper.Handle(t.Context(), view.Caller{Session: token, From: home}, h))
 		}
 		if got := handle(anna, view.Handling{Act: "ack", Alarm: "drill", By: "somebody else", Remark: "seen"}); got != "<nil>" {
 			t.Error(got)
@@ -189,10 +188,10 @@ func TestTheOneDoorForOrders(t *testing.T) {
 		if got := handle(alois, view.Handling{Act: "close", Alarm: "drill"}); got != "order-no-right" {
 			t.Error(got)
 		}
-		if err := main.keeper.HandleAs(t.Context(), anna+"x", home, view.Handling{Act: "ack", Alarm: "drill"}); !errors.Is(err, accounts.ErrNobody) {
+		if err := main.keeper.Handle(t.Context(), view.Caller{Session: anna + "x", From: home}, view.Handling{Act: "ack", Alarm: "drill"}); !errors.Is(err, view.ErrNobody) {
 			t.Error(err)
 		}
-		if err := main.keeper.Handle(t.Context(), view.Handling{Act: "ack", Alarm: "drill", By: "root"}); err != nil {
+		if err := main.keeper.Handle(t.Context(), view.Caller{Unix: "root"}, view.Handling{Act: "ack", Alarm: "drill", By: "root"}); err != nil {
 			t.Error(err)
 		}
 		if len(main.had) != 3 || main.had[0].By != "anna" {

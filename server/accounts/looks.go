@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/screen/view"
 )
 
 // Denied has both diaries say that somebody who is logged in asked for what he has no right to.
@@ -28,7 +29,7 @@ const looksMost = 1000
 type look struct{ by, from, what string }
 
 func (k *Keeper) look(token string, from netip.Addr, what, became releve.Sentence) {
-	if by, ok := k.actor(token, from); ok && k.isNews(look{by.name, by.from, what.Code + fmt.Sprint(what.Args)}) {
+	if by, err := k.actor(view.Caller{Session: token, From: from}); err == nil && k.isNews(look{by.name, by.from, what.Code + fmt.Sprint(what.Args)}) {
 		k.audit(by, what, became, false)
 	}
 }

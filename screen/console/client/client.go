@@ -20,7 +20,16 @@ import (
 )
 
 // Client is one server's operator.
-type Client struct{ http *http.Client }
+type Client struct {
+	http *http.Client
+	as   string
+}
+
+// As is the client of somebody who says who he is.
+func (c Client) As(name string) *Client {
+	c.as = name
+	return &c
+}
 
 // New makes a client of the server whose control socket is at path.
 func New(path string) *Client {
@@ -33,7 +42,7 @@ func New(path string) *Client {
 		}
 		return c, nil
 	}
-	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+	return &Client{http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
 }
 
 // Site is the site now.
@@ -62,6 +71,7 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 	if err != nil {
 		return nil, err
 	}
+	request.Header.Set(console.OperatorHeader, c.as)
 	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, err
