@@ -151,7 +151,7 @@ func (l *Leg) offerAgain(ctx context.Context) error {
 		return err
 	}
 	defer l.offering.Store(false)
-	res, err := l.phone.place(ctx, l.phone.credentials(l.Dialog().LocalTarget), req)
+	res, err := l.phone.place(ctx, l.phone.credentials(l.Dialog().LocalTarget), req, nil)
 	if err != nil {
 		return err
 	}
