@@ -76,6 +76,7 @@ type Outlet struct {
 	WellAt time.Time `json:"well_at,omitzero"` // … or would have been: it is tried each hour
 	Since  time.Time `json:"since,omitzero"`   // it takes nothing
 	Failed *Sentence `json:"failed,omitempty"` // … and why
+	Note   *Sentence `json:"note,omitempty"`   // what has to be known of it: that nobody answers
 }
 
 // Arbiter is who decides where the vote lies.

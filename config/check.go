@@ -39,6 +39,7 @@ func (r *reader) check(c *Config) {
 	r.checkMail(c.Mail)
 	r.checkSyslog(c.Syslog)
 	r.checkWebhook(c.Webhook)
+	r.checkSNMP(c.SNMP)
 	r.checkCollisions(c)
 	r.checkCertificates(c)
 	r.checkSecrets()
@@ -53,7 +54,7 @@ func (r *reader) checkSecrets() {
 	}
 	inFile := func(x, y string) int { return r.lines[x] - r.lines[y] }
 	for _, key := range slices.SortedFunc(maps.Keys(r.lines), inFile) {
-		if strings.HasSuffix(key, "_password") || key == "webhook.secret" {
+		if strings.HasSuffix(key, "_password") || key == "webhook.secret" || key == "snmp.community" {
 			r.wrong(key, "secret.open", "file", r.file)
 			return
 		}
@@ -204,10 +205,16 @@ func (r *reader) checkSyslog(s Syslog) {
 	r.oneOf("syslog.transport", s.Transport, "udp", "tcp", "tls")
 	r.oneOf("syslog.facility", s.Facility, "daemon", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7")
 	r.oneOf("syslog.least", string(s.Least), string(releve.Warning), string(releve.Major), string(releve.Critical))
-	host, port, err := net.SplitHostPort(s.Server)
-	if n, wrong := strconv.ParseUint(port, 10, 16); s.Server != "" && (err != nil || wrong != nil || n == 0 || host == "" || strings.ContainsAny(host, " /@")) {
+	if s.Server != "" && !hostPort(s.Server) {
 		r.wrong("syslog.server", "log.server", "value", s.Server)
 	}
+}
+
+// hostPort says that a text is a name or an address with a port.
+func hostPort(text string) bool {
+	host, port, err := net.SplitHostPort(text)
+	n, wrong := strconv.ParseUint(port, 10, 16)
+	return err == nil && wrong == nil && n != 0 && host != "" && !strings.ContainsAny(host, " /@")
 }
 
 // checkWebhook checks how a program is. What is wrong with its address is told without it: it may be a secret.
@@ -216,6 +223,31 @@ func (r *reader) checkWebhook(w Webhook) {
 	to, err := url.Parse(w.URL)
 	if w.URL != "" && (err != nil || to.Scheme != "https" || to.Host == "" || to.User != nil) {
 		r.wrong("webhook.url", "webhook.url")
+	}
+}
+
+// passwordLeast is how many octets a password of SNMP has (RFC 3414, 11.2).
+const passwordLeast = 8
+
+// checkSNMP checks how a network management station is.
+func (r *reader) checkSNMP(s SNMP) {
+	r.oneOf("snmp.version", s.Version, "3", "2c")
+	r.oneOf("snmp.least", string(s.Least), string(releve.Warning), string(releve.Major), string(releve.Critical))
+	if s.Server == "" {
+		return
+	}
+	if !hostPort(s.Server) {
+		r.wrong("snmp.server", "snmp.server", "value", s.Server)
+	}
+	if s.Version == "2c" {
+		r.required("snmp.community", s.Community)
+		return
+	}
+	r.required("snmp.user", s.User)
+	for key, password := range map[string]string{"snmp.user_password": s.Password, "snmp.privacy_password": s.Privacy} {
+		if r.required(key, password) && len(password) < passwordLeast {
+			r.wrong(key, "password.short", "least", strconv.Itoa(passwordLeast))
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ type Config struct {
 	Mail      Mail      `toml:"mail"`
 	Syslog    Syslog    `toml:"syslog"`
 	Webhook   Webhook   `toml:"webhook"`
+	SNMP      SNMP      `toml:"snmp"`
 }
 
 // Site says which site and which seat this server is.
@@ -203,6 +204,18 @@ type Webhook struct {
 	CA     string          `toml:"ca"`     // who signs its certificate; "": those whom the machine believes
 	Secret string          `toml:"secret"` // that signs what is posted; "": it is not signed
 	Least  releve.Severity `toml:"least"`  // what is less grave is not told
+}
+
+// SNMP is how a network management station is told of alarms (SPEC A3).
+type SNMP struct {
+	Server    string          `toml:"server"`        // host:port, UDP; "": none is told
+	Version   string          `toml:"version"`       // 3, 2c
+	Inform    bool            `toml:"inform"`        // it answers; else it is sent traps, and nobody knows whether they came
+	User      string          `toml:"user"`          // of version 3
+	Password  string          `toml:"user_password"` // that proves who speaks (SHA-256)
+	Privacy   string          `toml:"privacy_password"`
+	Community string          `toml:"community"` // of version 2c
+	Least     releve.Severity `toml:"least"`     // what is less grave is not told
 }
 
 // Witness is the way to the register on a third machine (RULES R5). With the

@@ -25,7 +25,7 @@ func (c Config) Program() account.Program {
 				"overflow.json", ".overflow.json*", "verified.json", ".verified.json*", "drills.json", ".drills.json*",
 				"procedures.json", ".procedures.json*",
 				"replayed.json", ".replayed.json*", "alarms.json", ".alarms.json*", "licences",
-				"accounts.json*", ".accounts.json*", "page"},
+				"accounts.json*", ".accounts.json*", "page", "snmp-engine.json", ".snmp-engine.json*"},
 			Closed: []string{"postgres/data", "postgres/data.*"},
 		},
 		Files: account.Files{

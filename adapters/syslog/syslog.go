@@ -46,6 +46,15 @@ type Sender struct{ Options }
 // Name is syslog's.
 func (Sender) Name() string { return "syslog" }
 
+// Remark says of UDP that nobody answers.
+func (s Sender) Remark() *releve.Sentence {
+	if s.Transport != UDP {
+		return nil
+	}
+	said := releve.Say("syslog-udp")
+	return &said
+}
+
 // Notify tells of each alarm. It fails with a [releve.Fault].
 func (s Sender) Notify(ctx context.Context, l alarm.Letter) (again bool, err error) {
 	return s.talk(ctx, func(c net.Conn) error {

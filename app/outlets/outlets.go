@@ -7,10 +7,12 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"releve"
 	"releve/adapters/mail"
+	"releve/adapters/snmp"
 	"releve/adapters/syslog"
 	"releve/adapters/webhook"
 	"releve/config"
@@ -49,6 +51,13 @@ func of(c config.Config) (all []notify.Wanted) {
 	if w := c.Webhook; w.URL != "" {
 		all = append(all, notify.Wanted{Least: w.Least, Outlet: webhook.Sender{Options: webhook.Options{
 			URL: w.URL, CA: w.CA, Secret: w.Secret, SiteID: c.Site.ID,
+		}}})
+	}
+	if s := c.SNMP; s.Server != "" {
+		all = append(all, notify.Wanted{Least: s.Least, Outlet: snmp.Sender{Options: snmp.Options{
+			Server: s.Server, Version: snmp.Version(s.Version), Inform: s.Inform, Community: s.Community,
+			User: s.User, Password: s.Password, Privacy: s.Privacy, SiteID: c.Site.ID,
+			Engine: snmp.NewEngine(c.Site.ID, c.Site.Seat, filepath.Join(c.Site.Data, "snmp-engine.json")),
 		}}})
 	}
 	return all

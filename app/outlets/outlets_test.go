@@ -26,12 +26,13 @@ func TestTheOutletsThatAreSetUp(t *testing.T) {
 	if all := of(c); len(all) > 0 {
 		t.Errorf("of a file that sets none up: %v", all)
 	}
-	c.Mail.Server, c.Syslog.Server, c.Webhook.URL = "smtp.hopital.example", "192.0.2.50:514", "https://a.example/"
+	c.Mail.Server, c.Syslog.Server, c.Webhook.URL, c.SNMP.Server =
+		"smtp.hopital.example", "192.0.2.50:514", "https://a.example/", "192.0.2.60:162"
 	var names []string
 	for _, w := range of(c) {
 		names = append(names, w.Name()+" "+string(w.Least))
 	}
-	if got := strings.Join(names, ", "); got != "mail major, syslog warning, webhook warning" {
+	if got := strings.Join(names, ", "); got != "mail major, syslog warning, webhook warning, snmp warning" {
 		t.Errorf("they are %s", got)
 	}
 }

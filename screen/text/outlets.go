@@ -9,8 +9,16 @@ import (
 	"releve/screen/words"
 )
 
-// Outlet says how a way is by which alarms are sent: why it takes nothing, or when it last did.
+// Outlet says how a way is by which alarms are sent: why it takes nothing, or when it last did; and what has to be known of it.
 func Outlet(o releve.Outlet, now time.Time, lang releve.Language) string {
+	said := state(o, now, lang)
+	if o.Note != nil {
+		said += " " + words.Say(lang, *o.Note)
+	}
+	return said
+}
+
+func state(o releve.Outlet, now time.Time, lang releve.Language) string {
 	clock := func(t time.Time) string { return words.Clock(lang, t, now) }
 	say := func(code string, pairs ...string) string {
 		return words.Say(lang, releve.Say(code, append(pairs, "outlet", o.Name)...))

@@ -43,6 +43,15 @@ func TestOutlets(t *testing.T) {
 	}
 }
 
+func TestWhatHasToBeKnownOfAnOutlet(t *testing.T) {
+	note := releve.Say("syslog-udp")
+	now := time.Date(2026, 11, 30, 3, 20, 0, 0, time.UTC)
+	got := Outlet(releve.Outlet{Name: "syslog", SentAt: now, WellAt: now, Note: &note}, now, releve.English)
+	if !strings.HasSuffix(got, "nobody answers whether it came.") || !strings.Contains(got, "the last at 03:20:00") {
+		t.Errorf("it says %q", got)
+	}
+}
+
 func TestWhatBecameOfATest(t *testing.T) {
 	why := releve.Say("outlet-test-failed", "outlet", "mail", "why", "x")
 	all := []view.OutletTest{{Outlet: "mail", Sent: true}, {Outlet: "mail", Failed: &why}}

@@ -17,7 +17,8 @@ import (
 	"releve/server/order"
 )
 
-// Outlet sends by one way. Again says of an error that the same may be taken later.
+// Outlet sends by one way. Again says of an error that the same may be taken later. One of which people have to know
+// something, such as that nobody answers, says it by a Remark() *releve.Sentence.
 type Outlet interface {
 	Name() string
 	// Notify sends a letter, and returns when it was taken. An error with a Taken that says so is of one
@@ -76,8 +77,12 @@ type Post struct {
 func New(o Options) *Post {
 	p := &Post{Options: o}
 	for _, w := range o.Outlets {
+		shown := releve.Outlet{Name: w.Name()}
+		if remarkable, is := w.Outlet.(interface{ Remark() *releve.Sentence }); is {
+			shown.Note = remarkable.Remark()
+		}
 		p.senders = append(p.senders, &sender{
-			Wanted: w, post: p, name: alarm.Outlet(w.Name()), turn: turn{first: o.Seat == releve.Main}, shown: releve.Outlet{Name: w.Name()},
+			Wanted: w, post: p, name: alarm.Outlet(w.Name()), turn: turn{first: o.Seat == releve.Main}, shown: shown,
 		})
 	}
 	return p
