@@ -45,6 +45,9 @@ func (r *reader) check(c *Config) {
 	r.checkSecrets()
 }
 
+// secrets are the keys of what is one, beside those of passwords.
+var secrets = []string{"webhook.secret", "snmp.community", "mail.client_secret", "mail.refresh_token"}
+
 // checkSecrets: whoever can read a file with a password in it can register as the
 // reception. One mistake tells of the whole file.
 func (r *reader) checkSecrets() {
@@ -54,7 +57,7 @@ func (r *reader) checkSecrets() {
 	}
 	inFile := func(x, y string) int { return r.lines[x] - r.lines[y] }
 	for _, key := range slices.SortedFunc(maps.Keys(r.lines), inFile) {
-		if strings.HasSuffix(key, "_password") || key == "webhook.secret" || key == "snmp.community" {
+		if strings.HasSuffix(key, "_password") || slices.Contains(secrets, key) {
 			r.wrong(key, "secret.open", "file", r.file)
 			return
 		}
@@ -195,8 +198,26 @@ func (r *reader) checkMail(m Mail) {
 		}
 		return "", nil
 	})
-	if m.User != "" {
+	if m.Token != "" {
+		r.checkToken(m)
+	} else if m.User != "" {
 		r.required("mail.user_password", m.Password)
+	}
+}
+
+// checkToken checks whom the relay is shown a token of: it goes over TLS, to the endpoint and to the relay.
+func (r *reader) checkToken(m Mail) {
+	at, err := url.Parse(m.Token)
+	if err != nil || at.Scheme != "https" || at.Host == "" || at.User != nil {
+		r.wrong("mail.token_url", "mail.token_url")
+	}
+	r.required("mail.user", m.User)
+	r.required("mail.client_id", m.Client)
+	if m.Refresh == "" {
+		r.required("mail.client_secret", m.Secret)
+	}
+	if m.Security == "none" {
+		r.wrong("mail.security", "mail.token.open")
 	}
 }
 

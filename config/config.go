@@ -175,7 +175,12 @@ type Mail struct {
 	Least    releve.Severity `toml:"least"` // what is less grave stays on the screens
 	User     string          `toml:"user"`  // "": the relay asks for no password
 	Password string          `toml:"user_password"`
-	Page     string          `toml:"page"` // where readers find the site's page; "": of this server's console
+	Token    string          `toml:"token_url"` // who gives tokens instead of a password (XOAUTH2); "": nobody
+	Client   string          `toml:"client_id"`
+	Secret   string          `toml:"client_secret"`
+	Scope    string          `toml:"scope"`
+	Refresh  string          `toml:"refresh_token"` // that a person obtained; "": the client's own word
+	Page     string          `toml:"page"`          // where readers find the site's page; "": of this server's console
 }
 
 // Relay is the server with its port: 465 over TLS, 587 with STARTTLS and 25 without, where none is said.

@@ -1,5 +1,5 @@
 // Package mail sends alarms to people over SMTP (RFC 5321), by a relay of the establishment: plain, with
-// STARTTLS or over TLS, with a password or without. It sends once and says whether to try again is of any
+// STARTTLS or over TLS, with a password, a token or without. It sends once and says whether to try again is of any
 // use; when, and what is sent, others decide.
 package mail
 
@@ -31,6 +31,7 @@ type Options struct {
 	CA       string // a file with the certificates that sign the relay's; "": the machine's
 	User     string // "": without a password
 	Password string
+	Tokens   *Tokens // instead of the password
 	From     string
 	To       []string
 }

@@ -32,13 +32,25 @@ func (s Sender) talk(ctx context.Context, do func(*smtp.Client) error) (again bo
 	if err != nil {
 		return true, &releve.Fault{Cause: err, Why: releve.Say("mail-ca", "file", s.CA, "why", releve.Reason(err))}
 	}
+	kept := false // a token from before
+	if s.Tokens != nil {
+		kept = s.Tokens.holds()
+		if s.Password, again, err = s.Tokens.get(ctx); err != nil {
+			return again, err
+		}
+	}
 	client, err := gomail.NewClient(s.Host, s.options(ctx, trust)...)
 	if err != nil {
 		return false, s.fault(err, "mail-options")
 	}
 	c, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		return s.failure(err)
+		again, err = s.failure(err)
+		if s.Tokens != nil && !again {
+			s.Tokens.forget()
+			again = kept // it may have been revoked since
+		}
+		return again, err
 	}
 	if err := do(c); err != nil {
 		again, why := s.failure(err)
@@ -64,7 +76,11 @@ func (s Sender) options(life context.Context, trust *tls.Config) []gomail.Option
 		all = append(all, gomail.WithTLSPolicy(gomail.NoTLS))
 	}
 	if s.User != "" {
-		all = append(all, gomail.WithUsername(s.User), gomail.WithPassword(s.Password), gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover))
+		way := gomail.SMTPAuthAutoDiscover
+		if s.Tokens != nil {
+			way = gomail.SMTPAuthXOAUTH2
+		}
+		all = append(all, gomail.WithUsername(s.User), gomail.WithPassword(s.Password), gomail.WithSMTPAuth(way))
 	}
 	return all
 }

@@ -38,9 +38,13 @@ func New(c config.Config, keeper *alarms.Keeper, site notify.Site, front notify.
 func of(c config.Config) (all []notify.Wanted) {
 	if m := c.Mail; m.Server != "" {
 		host, port, _ := m.Relay()
-		all = append(all, notify.Wanted{Least: m.Least, Outlet: mail.Sender{Options: mail.Options{
+		o := mail.Options{
 			Host: host, Port: port, Security: mail.Security(m.Security), CA: m.CA, User: m.User, Password: m.Password, From: m.From, To: m.To,
-		}}})
+		}
+		if m.Token != "" {
+			o.Tokens = &mail.Tokens{URL: m.Token, Client: m.Client, Secret: m.Secret, Scope: m.Scope, Refresh: m.Refresh, CA: m.CA}
+		}
+		all = append(all, notify.Wanted{Least: m.Least, Outlet: mail.Sender{Options: o}})
 	}
 	if l := c.Syslog; l.Server != "" {
 		host, _ := os.Hostname() // one without a name has none in the log

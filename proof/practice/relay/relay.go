@@ -84,6 +84,12 @@ plain:
   server_prompts = :
   server_condition = ${if and{{eq{$auth2}{releve}}{eq{$auth3}{a secret}}}}
   server_set_id = $auth2
+xoauth2:
+  driver = plaintext
+  public_name = XOAUTH2
+  server_prompts = :
+  server_condition = ${if eq{$auth1}{user=releve\x01auth=Bearer ${readfile{DIR/token}{}}\x01\x01}}
+  server_set_id = releve
 `
 
 // What a Plan may have as More and as Rcpt.
@@ -170,6 +176,14 @@ func Certify(t testing.TB, dir string) (file string) {
 		}
 	}
 	return file
+}
+
+// Believe has it take a token from now on, and no other, of who comes by XOAUTH2.
+func (r *Relay) Believe(t testing.TB, token string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(r.dir, "token"), []byte(token), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Stop ends it. What was delivered stays.
