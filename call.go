@@ -138,6 +138,21 @@ func (q CallQuery) Takes(c Call) bool {
 		(q.Outcome == "" || c.Outcome == q.Outcome) && (q.Seat == "" || c.Seat == q.Seat)
 }
 
+// CallMark is a place in the list of calls: the last one that was read. Zero is before the
+// newest.
+type CallMark struct {
+	At   time.Time // of the call, or of its end where calls are looked for by that
+	Call CallID
+	Seat Seat
+}
+
+// CallPage is a piece of the list of calls, newest first.
+type CallPage struct {
+	Calls []Call
+	More  bool     // there may be older ones, after the last that was read
+	Last  CallMark // which is this one
+}
+
 // CallCount is how many calls came in one period, those that procedures made not counted.
 type CallCount struct {
 	From     time.Time      `json:"from"`     // of the period

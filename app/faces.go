@@ -17,7 +17,7 @@ func (a *App) openConsole() (err error) {
 	c := a.config.Console
 	a.console, err = console.New(console.Options{
 		Site: faces{a.agent, a}, Guide: guide.Courier{Site: a.config.Site.ID, Server: a.agent, Seal: a.peer}, Salvage: a.salvager,
-		Mirror: a.prover, Telephone: a.telephony, Alarms: a.accounts, Licences: a.licences, Drills: a.drills, Accounts: a.accounts, Door: a.accounts, Post: a.post, Records: a.records,
+		Mirror: a.prover, Telephone: a.telephony, Alarms: a.accounts, Licences: a.licences, Drills: a.drills, Accounts: a.accounts, Door: a.accounts, Post: a.post, Records: a.reader(),
 		Listen: c.Listen, Names: c.Names, OtherConsole: c.Other, Seal: a.config.Page(), Socket: a.config.Socket(), Log: a.log,
 	})
 	if err != nil {
@@ -35,8 +35,13 @@ type faces struct {
 
 // Calls are the calls looked for, newest first, a page after the other.
 func (f faces) Calls(ctx context.Context, q releve.CallQuery, limit int) iter.Seq2[[]releve.Call, error] {
-	memory := store.Memory{Known: f.app.telephony.Known, Run: f.app.spool.Run(), OtherHeard: f.OtherHeard}
-	return view.Fold(f.app.records.List(ctx, memory, q, view.AttemptsRead*limit), limit)
+	r := f.app.reader()
+	return view.Fold(r.List(ctx, r.Memory, q, view.AttemptsRead*limit), limit)
+}
+
+// reader reads the records of calls, with what is remembered here of those that are not stored yet.
+func (a *App) reader() store.Reader {
+	return store.Reader{Records: a.records, Memory: store.Memory{Known: a.telephony.Known, Run: a.spool.Run(), OtherHeard: a.agent.OtherHeard}}
 }
 
 // Stored sends acknowledged facts from now on: an outside ledger can count them.

@@ -94,7 +94,7 @@ func TestACallIsReadAsItsFactsTellIt(t *testing.T) {
 	drain(t, s, "one", numbered(0, facts...), store.Drained{UpTo: 4, New: 4})
 	drain(t, s, "one", numbered(4, fact(t, releve.CallOffered, "later", releve.CallBody{From: "standby", Test: true})),
 		store.Drained{UpTo: 5, New: 1})
-	page, err := s.Calls(within(t), releve.CallQuery{}, store.CallMark{}, 10)
+	page, err := s.Calls(within(t), releve.CallQuery{}, releve.CallMark{}, 10)
 	must(t, err)
 	calls := page.Calls
 	if page.More || len(calls) != 2 || calls[0].Call != "later" || calls[0].Outcome != "" ||
@@ -125,7 +125,7 @@ func TestOnlyTheSitesOwnUserIsShownWhole(t *testing.T) {
 		want[call] = c.shown
 	}
 	drain(t, s, "one", numbered(0, facts...), store.Drained{UpTo: 3, New: 3})
-	page, err := s.Calls(within(t), releve.CallQuery{}, store.CallMark{}, 10)
+	page, err := s.Calls(within(t), releve.CallQuery{}, releve.CallMark{}, 10)
 	must(t, err)
 	for _, c := range page.Calls {
 		if c.From != want[c.Call] {
@@ -158,7 +158,7 @@ func TestTheListOfCallsIsReadInPagesBoundedInBytes(t *testing.T) {
 		drain(t, s, "one", numbered(uint64(n), some...), store.Drained{UpTo: uint64(n + len(some)), New: len(some)})
 	}
 	seen := map[releve.CallID]bool{}
-	var last store.CallMark
+	var last releve.CallMark
 	for more := true; more; {
 		page, err := s.Calls(within(t), releve.CallQuery{}, last, calls)
 		must(t, err)
@@ -174,7 +174,7 @@ func TestTheListOfCallsIsReadInPagesBoundedInBytes(t *testing.T) {
 				bytes += len(step.Detail)
 			}
 			seen[c.Call] = true
-			last = store.CallMark{At: c.At, Call: c.Call, Seat: c.Seat}
+			last = releve.CallMark{At: c.At, Call: c.Call, Seat: c.Seat}
 		}
 		if more = page.More; len(page.Calls) > pageRows || more && len(page.Calls) == 0 {
 			t.Fatalf("a page of %d calls, more: %v", len(page.Calls), more)
@@ -372,9 +372,9 @@ func TestWithAMirrorCommitsAreThereToo(t *testing.T) {
 	eventually(t, "the mirror has replayed the last commit", func() (there bool) {
 		return pool.QueryRow(within(t), "SELECT EXISTS (SELECT FROM extension WHERE number = '202')").Scan(&there) == nil && there
 	})
-	here, err := s.Calls(within(t), releve.CallQuery{}, store.CallMark{}, 10)
+	here, err := s.Calls(within(t), releve.CallQuery{}, releve.CallMark{}, 10)
 	must(t, err)
-	there, err := store.ReadCalls(within(t), pool, "", releve.CallQuery{}, store.CallMark{}, 10)
+	there, err := store.ReadCalls(within(t), pool, "", releve.CallQuery{}, releve.CallMark{}, 10)
 	must(t, err)
 	if len(there.Calls) != 1 || !reflect.DeepEqual(here, there) {
 		t.Errorf("owner %+v, mirror %+v", here, there)
@@ -390,7 +390,7 @@ func TestAReadBehindALockEndsAtItsLimit(t *testing.T) {
 	must(t, err)
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := s.Calls(ctx, releve.CallQuery{}, store.CallMark{}, 1); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := s.Calls(ctx, releve.CallQuery{}, releve.CallMark{}, 1); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 	must(t, tx.Rollback(within(t)))

@@ -19,7 +19,7 @@ type Memory struct {
 // those that only memory has come from this server, the others from its database.
 func (r *Records) List(ctx context.Context, m Memory, q releve.CallQuery, limit int) iter.Seq2[[]releve.Call, error] {
 	memory := slices.DeleteFunc(m.Known(), func(c releve.Call) bool { return !q.Takes(c) })
-	return listed(memory, limit, func(after CallMark, most int) (CallPage, error) {
+	return listed(memory, limit, func(after releve.CallMark, most int) (releve.CallPage, error) {
 		page, err := r.calls(ctx, q, after, most)
 		// Memory is looked at again, afterwards: it knows each call of this run that the page has.
 		witnesses{r.seat, m.Run, m.OtherHeard(), m.Known()}.judge(page.Calls)
@@ -67,14 +67,14 @@ func (w witnesses) outcome(c releve.Call) string {
 // the calls in memory and one page. A database that is away leaves what memory has (C10).
 func listed(
 	memory []releve.Call, limit int,
-	read func(after CallMark, most int) (CallPage, error),
+	read func(after releve.CallMark, most int) (releve.CallPage, error),
 ) iter.Seq2[[]releve.Call, error] {
 	return func(yield func([]releve.Call, error) bool) {
-		var after CallMark
+		var after releve.CallMark
 		rest, left := memory, limit
 		for more := true; more && left > 0; {
 			stored, err := read(after, left)
-			if err != nil && (after != CallMark{} || len(memory) == 0) {
+			if err != nil && (after != releve.CallMark{} || len(memory) == 0) {
 				yield(nil, err)
 				return
 			}
@@ -94,7 +94,7 @@ func listed(
 
 // merged is a page with the calls of memory that belong in it, and those that come later. A
 // call is stored no earlier than it came, so that it is in the page of its row.
-func merged(memory []releve.Call, stored CallPage) (page, rest []releve.Call) {
+func merged(memory []releve.Call, stored releve.CallPage) (page, rest []releve.Call) {
 	type record struct {
 		call releve.CallID
 		seat releve.Seat // a PBX may offer one call to both servers: those are two

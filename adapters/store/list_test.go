@@ -13,17 +13,17 @@ import (
 )
 
 // shelf reads a database of calls, newest first, in pages.
-func shelf(rows []releve.Call, pageRows int) func(CallMark, int) (CallPage, error) {
-	return func(after CallMark, most int) (CallPage, error) {
+func shelf(rows []releve.Call, pageRows int) func(releve.CallMark, int) (releve.CallPage, error) {
+	return func(after releve.CallMark, most int) (releve.CallPage, error) {
 		rest := rows
-		if (after != CallMark{}) {
+		if (after != releve.CallMark{}) {
 			i := slices.IndexFunc(rows, func(c releve.Call) bool { return c.Call == after.Call && c.Seat == after.Seat })
 			rest = rows[i+1:]
 		}
 		n := min(most, pageRows, len(rest))
-		page := CallPage{Calls: rest[:n], More: n > 0 && n == min(most, pageRows)}
+		page := releve.CallPage{Calls: rest[:n], More: n > 0 && n == min(most, pageRows)}
 		if n > 0 {
-			page.Last = CallMark{At: rest[n-1].At, Call: rest[n-1].Call, Seat: rest[n-1].Seat}
+			page.Last = releve.CallMark{At: rest[n-1].At, Call: rest[n-1].Call, Seat: rest[n-1].Seat}
 		}
 		return page, nil
 	}
@@ -79,7 +79,7 @@ func TestTheListIsTheSameHoweverItIsRead(t *testing.T) {
 }
 
 func TestADatabaseThatIsAwayLeavesWhatMemoryHas(t *testing.T) {
-	away := func(CallMark, int) (CallPage, error) { return CallPage{}, errors.New("away") }
+	away := func(releve.CallMark, int) (releve.CallPage, error) { return releve.CallPage{}, errors.New("away") }
 	var got []releve.Call
 	for page, err := range listed([]releve.Call{{Call: "a"}, {Call: "b"}}, 10, away) {
 		if err != nil {
@@ -96,12 +96,12 @@ func TestADatabaseThatIsAwayLeavesWhatMemoryHas(t *testing.T) {
 		}
 	}
 	first := true
-	breaks := func(after CallMark, most int) (CallPage, error) {
+	breaks := func(after releve.CallMark, most int) (releve.CallPage, error) {
 		if !first {
 			return away(after, most)
 		}
 		first = false
-		return CallPage{Calls: []releve.Call{{Call: "c", At: time.Now()}}, More: true, Last: CallMark{At: time.Now(), Call: "c"}}, nil
+		return releve.CallPage{Calls: []releve.Call{{Call: "c", At: time.Now()}}, More: true, Last: releve.CallMark{At: time.Now(), Call: "c"}}, nil
 	}
 	var broken error
 	for _, err := range listed([]releve.Call{{Call: "a"}}, 10, breaks) {

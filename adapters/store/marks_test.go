@@ -118,7 +118,7 @@ func TestAReadBehindAWaitingTruncateEndsAtItsLimit(t *testing.T) {
 	ctx, cancel := context.WithTimeout(within(t), 200*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	if _, err := s.Calls(ctx, releve.CallQuery{}, store.CallMark{}, 1); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := s.Calls(ctx, releve.CallQuery{}, releve.CallMark{}, 1); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a plain read: %v: PostgreSQL lets it pass a waiting TRUNCATE now, R8 could be relaxed", err)
 	}
 	if took := time.Since(began); took > limit/2 {
@@ -126,6 +126,6 @@ func TestAReadBehindAWaitingTruncateEndsAtItsLimit(t *testing.T) {
 	}
 	must(t, reader.Rollback(within(t)))
 	must(t, answer(t, truncated))
-	_, err = s.Calls(within(t), releve.CallQuery{}, store.CallMark{}, 1)
+	_, err = s.Calls(within(t), releve.CallQuery{}, releve.CallMark{}, 1)
 	must(t, err)
 }

@@ -21,21 +21,6 @@ type Querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// CallMark is a place in the list of calls: the last one that was read. Zero is before the
-// newest.
-type CallMark struct {
-	At   time.Time // of the call, or of its end where calls are looked for by that
-	Call releve.CallID
-	Seat releve.Seat
-}
-
-// CallPage is a piece of the list of calls, newest first.
-type CallPage struct {
-	Calls []releve.Call
-	More  bool     // there may be older ones, after the last that was read
-	Last  CallMark // which is this one
-}
-
 // Bounds of a page of calls. One call alone may be longer.
 const (
 	callPageRows  = 100
@@ -44,8 +29,8 @@ const (
 
 // Calls returns the calls looked for that come after a mark, at most so many and no more than a
 // page takes.
-func (s *Store) Calls(ctx context.Context, q releve.CallQuery, after CallMark, limit int) (CallPage, error) {
-	return read(s, ctx, func(ctx context.Context) (CallPage, error) {
+func (s *Store) Calls(ctx context.Context, q releve.CallQuery, after releve.CallMark, limit int) (releve.CallPage, error) {
+	return read(s, ctx, func(ctx context.Context) (releve.CallPage, error) {
 		return ReadCalls(ctx, s.pool, s.opt.OwnUser, q, after, limit)
 	})
 }
@@ -69,29 +54,29 @@ func limited(ctx context.Context) (context.Context, context.CancelFunc) {
 // ReadCalls returns the calls of db looked for that come after a mark, at most so many and no
 // more than a page takes. ownUser is the site's own user at the PBX, who is no caller.
 func ReadCalls(
-	ctx context.Context, db Querier, ownUser string, q releve.CallQuery, after CallMark, limit int,
-) (CallPage, error) {
+	ctx context.Context, db Querier, ownUser string, q releve.CallQuery, after releve.CallMark, limit int,
+) (releve.CallPage, error) {
 	ctx, cancel := limited(ctx)
 	defer cancel()
 	limit = min(limit, callPageRows)
 	sql, args := lookFor(q, after, limit)
 	rows, err := db.Query(ctx, sql, args...)
 	if err != nil {
-		return CallPage{}, err
+		return releve.CallPage{}, err
 	}
 	defer rows.Close()
-	var page CallPage
+	var page releve.CallPage
 	for bytes, read := 0, 0; bytes < callPageBytes && rows.Next(); {
 		for _, raw := range rows.RawValues() {
 			bytes += len(raw)
 		}
 		call, place, err := scanCall(rows, ownUser)
 		if err != nil {
-			return CallPage{}, err
+			return releve.CallPage{}, err
 		}
 		read++
 		page.More = bytes >= callPageBytes || read == limit
-		page.Last = CallMark{At: place, Call: call.Call, Seat: call.Seat}
+		page.Last = releve.CallMark{At: place, Call: call.Call, Seat: call.Seat}
 		// By what is shown: not by a number that was stored whole, nor by a second end of a call.
 		if strings.HasPrefix(call.From, q.Caller) && (q.Outcome == "" || call.Outcome == q.Outcome) {
 			page.Calls = append(page.Calls, call)
@@ -104,7 +89,7 @@ func ReadCalls(
 // lookFor finds the calls of a page, newest first, and then what is known of those. Where an outcome
 // is asked for, a rare one would be looked for among millions of calls: those are found by their
 // ends, the latest first.
-func lookFor(q releve.CallQuery, after CallMark, limit int) (sql string, args []any) {
+func lookFor(q releve.CallQuery, after releve.CallMark, limit int) (sql string, args []any) {
 	var conditions []string
 	ask := func(condition string, values ...any) {
 		for _, v := range values {
@@ -162,7 +147,7 @@ const callsByEnd = `call_end e CROSS JOIN LATERAL (
 	) c`
 
 // scanCall reads a call, and its place in the list.
-func scanCall(row pgx.Rows, ownUser string) (c releve.Call, place time.Time, err error) {
+func scanCall(row pgx.CollectableRow, ownUser string) (c releve.Call, place time.Time, err error) {
 	c.Stored = true
 	var milliseconds int64
 	err = row.Scan(&c.Call, &c.At, &c.Seat, &c.Term, &c.From, &c.Overflowed, &c.WithoutDuty, &c.Test,

@@ -151,21 +151,21 @@ func (r *Records) current() *Store {
 
 // calls reads what the local PostgreSQL has, also as a mirror, a page at a time. Few read
 // at the same time: the sessions are there for what is to be stored.
-func (r *Records) calls(ctx context.Context, q releve.CallQuery, after CallMark, limit int) (CallPage, error) {
+func (r *Records) calls(ctx context.Context, q releve.CallQuery, after releve.CallMark, limit int) (releve.CallPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, callsLimit)
 	defer cancel()
 	select {
 	case r.readers <- struct{}{}:
 		defer func() { <-r.readers }()
 	case <-ctx.Done():
-		return CallPage{}, context.Cause(ctx)
+		return releve.CallPage{}, context.Cause(ctx)
 	}
 	if s := r.current(); s != nil {
 		return s.Calls(ctx, q, after, limit)
 	}
 	pool, err := r.database.Pool(ctx, 1)
 	if err != nil {
-		return CallPage{}, err
+		return releve.CallPage{}, err
 	}
 	defer pool.Close()
 	return ReadCalls(ctx, pool, r.ownUser, q, after, limit)

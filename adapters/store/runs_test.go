@@ -75,7 +75,7 @@ func TestACallOfARunThatIsOverWasCut(t *testing.T) {
 		}
 		drain(t, s, "two", numbered(0, facts...), store.Drained{UpTo: uint64(len(facts)), Already: len(facts)})
 		drain(t, s, "two", numbered(0, facts...), store.Drained{UpTo: uint64(len(facts)), Already: len(facts)})
-		page, err := s.Calls(within(t), releve.CallQuery{}, store.CallMark{}, 100)
+		page, err := s.Calls(within(t), releve.CallQuery{}, releve.CallMark{}, 100)
 		must(t, err)
 		calls := page.Calls
 		if len(calls) != len(want) {
@@ -100,7 +100,7 @@ func TestTheSameCallTwiceIsTwoRecords(t *testing.T) {
 		main.offered(3, "a", "run"), main.step(4, "a", 1), main.step(5, "a", 2), main.end(12, "a"),
 	}
 	drain(t, s, "one", numbered(0, facts...), store.Drained{UpTo: 6, New: 6})
-	page, err := s.Calls(within(t), releve.CallQuery{}, store.CallMark{}, 10)
+	page, err := s.Calls(within(t), releve.CallQuery{}, releve.CallMark{}, 10)
 	must(t, err)
 	calls := page.Calls
 	if len(calls) != 2 || calls[0].Outcome != "abandoned" || len(calls[0].Steps) != 2 ||
@@ -137,7 +137,7 @@ func TestACallThatWasTakenUpGoesOnWhereItIs(t *testing.T) {
 		// Half of it comes from both spools: who goes on with a call writes down what it was told.
 		drain(t, s, "one", numbered(0, facts...), store.Drained{UpTo: uint64(len(facts)), New: len(facts)})
 		drain(t, s, "two", numbered(0, facts[:len(facts)/2]...), store.Drained{UpTo: uint64(len(facts) / 2), Already: len(facts) / 2})
-		page, err := s.Calls(within(t), releve.CallQuery{}, store.CallMark{}, 100)
+		page, err := s.Calls(within(t), releve.CallQuery{}, releve.CallMark{}, 100)
 		must(t, err)
 		if len(page.Calls) != len(want) {
 			t.Errorf("%d calls, want %d", len(page.Calls), len(want))

@@ -40,7 +40,7 @@ func BenchmarkSearch(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			for b.Loop() {
-				_, err := s.Calls(b.Context(), c.q, store.CallMark{}, 100)
+				_, err := s.Calls(b.Context(), c.q, releve.CallMark{}, 100)
 				must(b, err)
 			}
 		})

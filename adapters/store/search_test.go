@@ -53,7 +53,7 @@ func (p *site) receives(s *store.Store, calls ...came) {
 func found(t *testing.T, s *store.Store, q releve.CallQuery, page int) string {
 	t.Helper()
 	var names []string
-	for after, more := (store.CallMark{}), true; more; {
+	for after, more := (releve.CallMark{}), true; more; {
 		calls, err := s.Calls(within(t), q, after, page)
 		must(t, err)
 		for _, c := range calls.Calls {
@@ -100,7 +100,7 @@ func TestCallsAreFoundByWhatIsAsked(t *testing.T) {
 					t.Errorf("in pages of %d: %q, and not %q", page+1, got, c.want)
 				}
 			}
-			all, err := s.Calls(within(t), releve.CallQuery{}, store.CallMark{}, 10)
+			all, err := s.Calls(within(t), releve.CallQuery{}, releve.CallMark{}, 10)
 			must(t, err)
 			var taken []string
 			for _, call := range all.Calls {
@@ -168,7 +168,7 @@ ANALYZE`)
 		"an end in an hour": {From: time.Now().Add(-10 * time.Hour), To: time.Now().Add(-9 * time.Hour), Outcome: "transferred"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			sql, args := store.LookFor(q, store.CallMark{}, 100)
+			sql, args := store.LookFor(q, releve.CallMark{}, 100)
 			rows, err := p.own.Query(within(t), "EXPLAIN (ANALYZE, FORMAT TEXT) "+sql, args...)
 			must(t, err)
 			plan, err := pgx.CollectRows(rows, pgx.RowTo[string])

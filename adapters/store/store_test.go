@@ -256,7 +256,7 @@ func TestAFenceSendsNoCancelAndEndsEveryWait(t *testing.T) {
 	if sent := dials.Load() - before; sent != 0 || p.waiting() != pid {
 		t.Errorf("%d connections made after the fence, backend %d waits: %t", sent, pid, p.waiting() == pid)
 	}
-	_, errRead := s.Calls(within(t), releve.CallQuery{}, store.CallMark{}, 1)
+	_, errRead := s.Calls(within(t), releve.CallQuery{}, releve.CallMark{}, 1)
 	for what, err := range map[string]error{
 		"write": s.Write(within(t), insert(within(t), "202")), "switch": s.SetLone(within(t), true), "read": errRead,
 	} {

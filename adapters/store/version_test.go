@@ -71,7 +71,7 @@ func (p *site) holds(rows map[string][]string) {
 // recorded is what a store says of its calls and of its salvages, row by row, as JSON.
 func recorded(t *testing.T, s *store.Store) string {
 	t.Helper()
-	page, err := s.Calls(within(t), releve.CallQuery{}, store.CallMark{}, 100)
+	page, err := s.Calls(within(t), releve.CallQuery{}, releve.CallMark{}, 100)
 	must(t, err)
 	salvages, err := s.Salvages(within(t))
 	must(t, err)
@@ -122,7 +122,7 @@ func TestADatabaseOfTheVersionBefore(t *testing.T) {
 	if want := (store.Drained{UpTo: 21, New: 5, Already: 16}); d != want {
 		t.Errorf("drained %+v, expected %+v", d, want)
 	}
-	ended, err := s.Calls(within(t), releve.CallQuery{}, store.CallMark{}, 3)
+	ended, err := s.Calls(within(t), releve.CallQuery{}, releve.CallMark{}, 3)
 	must(t, err)
 	if c := ended.Calls[2]; c.Call != "PQW64FKKMBHKK27M@127.0.0.90" ||
 		c.Outcome != "transferred" || c.Duration != 2746*time.Millisecond || len(c.Steps) != 5 {
@@ -143,7 +143,7 @@ func TestADatabaseOfTheFirstVersion(t *testing.T) {
 	s := p.open(func(o *store.Options) { o.Promotion = "main-1-first" })
 	p.holds(rows)
 
-	page, err := s.Calls(within(t), releve.CallQuery{}, store.CallMark{}, 10)
+	page, err := s.Calls(within(t), releve.CallQuery{}, releve.CallMark{}, 10)
 	must(t, err)
 	at := func(seconds float64) time.Time {
 		return time.Date(2026, 11, 23, 3, 0, 0, 123456000, time.UTC).Add(time.Duration(seconds * float64(time.Second)))

@@ -15,6 +15,11 @@ import (
 type Records interface {
 	// Count counts the calls between each two times that follow each other.
 	Count(ctx context.Context, times []time.Time) ([]releve.CallCount, error)
+	// Page are the records looked for that come after a mark, newest first, and where the next page begins. With an
+	// error it has what can be told all the same.
+	Page(ctx context.Context, q releve.CallQuery, after releve.CallMark, limit int) (releve.CallPage, error)
+	// Record are the records of one Call-ID, oldest first.
+	Record(ctx context.Context, call releve.CallID) ([]releve.Call, error)
 }
 
 func (s *Server) recordRoutes(mux *http.ServeMux) {

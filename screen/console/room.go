@@ -27,6 +27,9 @@ type act struct {
 // rooms are all of them, in the order of the navigation.
 var rooms = []room{
 	{"/alarms", "ui-alarms", nil, []act{{"GET /alarms", (*Server).alarmsPage}, {"POST /alarms", (*Server).handleAlarm}}},
+	{"/calls", "ui-calls", view.Person.MaySeeCalls, []act{
+		{"GET /calls", (*Server).callsPage}, {"GET /calls/record", (*Server).recordPage}, {"GET /calls/export", (*Server).exportCalls},
+	}},
 }
 
 // front is the page that anybody may see.

@@ -25,12 +25,12 @@ func Counts(counts []releve.CallCount, by string, lang releve.Language) string {
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	columns := []string{say("ui-at"), say("ui-count-calls"), say("ui-count-callers")}
 	for _, o := range outcomes {
-		columns = append(columns, counted(o, lang))
+		columns = append(columns, OutcomeName(o, lang))
 	}
 	columns = append(columns, say("ui-count-answer"), "")
 	fmt.Fprintln(table, strings.Join(columns, "\t"))
 	for _, c := range counts {
-		cells := []string{periodName(by, c.From), strconv.Itoa(c.Calls), strconv.Itoa(c.Callers)}
+		cells := []string{PeriodName(by, c.From), strconv.Itoa(c.Calls), strconv.Itoa(c.Callers)}
 		for _, o := range outcomes {
 			cells = append(cells, strconv.Itoa(c.Outcomes[o]))
 		}
@@ -63,8 +63,8 @@ func summed(counts []releve.CallCount) (outcomes []string, most int) {
 	return outcomes, most
 }
 
-// counted is the head of an outcome's column.
-func counted(outcome string, lang releve.Language) string {
+// OutcomeName is the head of an outcome's column.
+func OutcomeName(outcome string, lang releve.Language) string {
 	switch outcome {
 	case "":
 		return words.Say(lang, releve.Say("ui-count-open"))
@@ -82,8 +82,8 @@ func bar(calls, most int) int {
 	return max(1, calls*barMost/most)
 }
 
-// periodName is how a period is written that begins then.
-func periodName(by string, begins time.Time) string {
+// PeriodName is how a period is written that begins then.
+func PeriodName(by string, begins time.Time) string {
 	begins = begins.Local()
 	switch by {
 	case "hour":
@@ -100,9 +100,15 @@ func periodName(by string, begins time.Time) string {
 // CallsCSV writes calls as a table for other programs (RFC 4180), with the names that JSON has. A
 // cell that a spreadsheet would take for a formula begins with an apostrophe.
 func CallsCSV(w io.Writer, calls []releve.Call) error {
-	table := csv.NewWriter(w)
-	table.UseCRLF = true
-	lines := [][]string{{"at", "seat", "call", "from", "overflowed", "without_duty", "test", "outcome", "detail", "duration_s", "attempts", "steps"}}
+	if err := writeCSV(w, []string{"at", "seat", "call", "from", "overflowed", "without_duty", "test", "outcome", "detail", "duration_s", "attempts", "steps"}); err != nil {
+		return err
+	}
+	return MoreCSV(w, calls)
+}
+
+// MoreCSV writes more calls under the same heads.
+func MoreCSV(w io.Writer, calls []releve.Call) error {
+	var lines [][]string
 	for _, c := range calls {
 		steps := make([]string, len(c.Steps))
 		for i, s := range c.Steps {
@@ -114,6 +120,12 @@ func CallsCSV(w io.Writer, calls []releve.Call) error {
 			strconv.FormatFloat(c.Duration.Seconds(), 'f', 3, 64), strconv.Itoa(1 + len(c.Attempts)), strings.Join(steps, "; "),
 		})
 	}
+	return writeCSV(w, lines...)
+}
+
+func writeCSV(w io.Writer, lines ...[]string) error {
+	table := csv.NewWriter(w)
+	table.UseCRLF = true
 	for _, line := range lines {
 		for i := range line {
 			line[i] = harmless(releve.Plain(line[i]))
