@@ -37,6 +37,7 @@ const (
 	Rehearse    Right = "rehearse"     // see what an order would do
 	RunSite     Right = "run-site"     // procedures, drills, proofs, salvage, licences
 	Accounts    Right = "accounts"     // say who may
+	OwnPassword Right = "own-password" // give oneself another password; a wall has nobody who would
 )
 
 // rights are what each role may do, the roles from the least on.
@@ -45,10 +46,10 @@ var rights = []struct {
 	has  []Right
 }{
 	{Screen, nil},
-	{Operator, []Right{SeeCalls, SeePeople, HandleAlarm, Rehearse}},
-	{Keeper, []Right{SeeCalls, SeePeople, HandleAlarm, Rehearse, RunSite}},
-	{Administrator, []Right{SeeCalls, SeePeople, HandleAlarm, Rehearse, RunSite, Accounts}},
-	{Auditor, []Right{SeeCalls, SeePeople, Rehearse}},
+	{Operator, []Right{SeeCalls, SeePeople, HandleAlarm, Rehearse, OwnPassword}},
+	{Keeper, []Right{SeeCalls, SeePeople, HandleAlarm, Rehearse, RunSite, OwnPassword}},
+	{Administrator, []Right{SeeCalls, SeePeople, HandleAlarm, Rehearse, RunSite, OwnPassword, Accounts}},
+	{Auditor, []Right{SeeCalls, SeePeople, Rehearse, OwnPassword}},
 }
 
 // Roles are all of them, in the table's order.

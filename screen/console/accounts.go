@@ -14,8 +14,11 @@ import (
 // Accounts are kept on either server (SPEC K5).
 type Accounts interface {
 	Accounts() []view.Account
+	Roles() []string // that an account may have
 	// Change does what an administrator orders. What it refuses is a [releve.Fault].
 	Change(ctx context.Context, by view.Caller, o view.AccountOrder) (enrolment string, err error)
+	// ChangeOwn gives whoever is logged in another password. What it refuses is a [releve.Fault].
+	ChangeOwn(ctx context.Context, by view.Caller, current, fresh string) error
 	// Login gives the session of who proves who he is. What it refuses is a [releve.Fault], of [releve.ErrBusy] where
 	// he has to wait.
 	Login(ctx context.Context, c view.Credentials) (token string, err error)

@@ -29,6 +29,7 @@ func (s *Server) apiRoutes(mux *http.ServeMux, see func(*http.Request) sight) {
 			refuse(w, http.StatusUnauthorized, "login-needed", errors.New("calls are seen after a login, on /login"))
 			return
 		}
+		s.looked(r, "event-calls-looked", r.URL.Query())
 		s.calls(w, r)
 	})
 	mux.HandleFunc("GET /api/stored", s.stored)

@@ -37,6 +37,8 @@ var ordered = map[string]view.Deed{
 	"POST /api/alarms":                view.HandleAlarm,
 	"POST /api/accounts":              view.ChangeAccount,
 	"POST /alarms":                    view.HandleAlarm,
+	"POST /users":                     view.ChangeAccount,
+	"POST /own":                       view.ChangeOwnPassword,
 }
 
 // Ordered are those addresses, for whoever proves that each goes through the door.

@@ -83,6 +83,11 @@ func (i idle) AdoptStudy(context.Context, []byte, bool) (view.Adoption, error) {
 	i.reached()
 	return view.Adoption{}, nil
 }
+func (i idle) Roles() []string { return nil }
+func (i idle) ChangeOwn(context.Context, view.Caller, string, string) error {
+	i.reached()
+	return nil
+}
 func (i idle) Drills() view.Drills { return view.Drills{} }
 func (i idle) Drill(context.Context, string, bool, func(view.Procedure)) error {
 	i.reached()

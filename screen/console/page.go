@@ -156,6 +156,9 @@ func readerLanguage(r *http.Request) releve.Language {
 }
 
 func (s *Server) page(w http.ResponseWriter, r *http.Request) {
+	if s.sees(r).calls {
+		s.looked(r, "event-calls-looked", url.Values{"page": {front}})
+	}
 	sheet := newSheet(s.sees(r).scene(s.firstScene(r.Context())), readerLanguage(r))
 	sheet.Other, sheet.Person, sheet.Logins = s.other(r), s.who(r), s.options.Accounts != nil
 	sheet.Here = *r.URL

@@ -30,6 +30,8 @@ var rooms = []room{
 	{"/calls", "ui-calls", view.Person.MaySeeCalls, []act{
 		{"GET /calls", (*Server).callsPage}, {"GET /calls/record", (*Server).recordPage}, {"GET /calls/export", (*Server).exportCalls},
 	}},
+	{"/users", "ui-users", view.Person.MayKeepAccounts, []act{{"GET /users", (*Server).usersPage}, {"POST /users", (*Server).handleUser}}},
+	{"/own", "ui-own", nil, []act{{"GET /own", (*Server).ownPage}, {"POST /own", (*Server).handleOwn}}},
 }
 
 // front is the page that anybody may see.

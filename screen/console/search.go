@@ -171,7 +171,7 @@ func (s *Server) callsPage(w http.ResponseWriter, r *http.Request) {
 
 // looked has the audit say who looked at calls, and for which (SPEC K5).
 func (s *Server) looked(r *http.Request, code string, values url.Values) {
-	if p := s.who(r); p != nil {
+	if p := s.who(r); p != nil { // on the socket nobody has a session
 		s.options.Accounts.Looked(session(r), address(r), releve.Say(code, "by", p.Name, "which", values.Encode()))
 	}
 }

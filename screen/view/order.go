@@ -11,20 +11,21 @@ type Deed string
 
 // The deeds. What each takes of whoever orders it, the door says.
 const (
-	HandleAlarm    Deed = "alarm"
-	ChangeAccount  Deed = "account"
-	Rehearse       Deed = "rehearse" // whatever is said with --dry-run: nothing changes
-	RunProcedure   Deed = "procedure"
-	MakeDrill      Deed = "drill"
-	Abdicate       Deed = "abdicate"
-	VerifyMirror   Deed = "verify"
-	CheckCalls     Deed = "telephone"
-	LookForSalvage Deed = "salvage-extract"
-	ApplySalvage   Deed = "salvage-apply"
-	DiscardSalvage Deed = "salvage-discard"
-	InstallLicence Deed = "licence"
-	AdoptStudy     Deed = "study"
-	TestOutlets    Deed = "notify-test"
+	HandleAlarm       Deed = "alarm"
+	ChangeAccount     Deed = "account"
+	ChangeOwnPassword Deed = "own-password"
+	Rehearse          Deed = "rehearse" // whatever is said with --dry-run: nothing changes
+	RunProcedure      Deed = "procedure"
+	MakeDrill         Deed = "drill"
+	Abdicate          Deed = "abdicate"
+	VerifyMirror      Deed = "verify"
+	CheckCalls        Deed = "telephone"
+	LookForSalvage    Deed = "salvage-extract"
+	ApplySalvage      Deed = "salvage-apply"
+	DiscardSalvage    Deed = "salvage-discard"
+	InstallLicence    Deed = "licence"
+	AdoptStudy        Deed = "study"
+	TestOutlets       Deed = "notify-test"
 )
 
 // Caller is who orders something, and from where: somebody on the machine itself, or with a session.

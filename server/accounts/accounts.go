@@ -162,3 +162,11 @@ func (k *Keeper) Accounts() []view.Account {
 	}
 	return all
 }
+
+// Roles are those that an account may have.
+func (k *Keeper) Roles() (all []string) {
+	for _, r := range access.Roles() {
+		all = append(all, string(r))
+	}
+	return all
+}

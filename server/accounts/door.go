@@ -28,20 +28,21 @@ type terms struct {
 
 // deeds are all that people can order.
 var deeds = map[view.Deed]terms{
-	view.HandleAlarm:    {right: access.HandleAlarm},
-	view.ChangeAccount:  {right: access.Accounts},
-	view.Rehearse:       {right: access.Rehearse},
-	view.RunProcedure:   {right: access.RunSite, lasts: true},
-	view.MakeDrill:      {right: access.RunSite, lasts: true},
-	view.Abdicate:       {right: access.RunSite, alone: true},
-	view.VerifyMirror:   {right: access.RunSite, lasts: true},
-	view.CheckCalls:     {right: access.RunSite},
-	view.LookForSalvage: {right: access.RunSite, alone: true},
-	view.ApplySalvage:   {right: access.RunSite, alone: true},
-	view.DiscardSalvage: {right: access.RunSite, alone: true},
-	view.InstallLicence: {right: access.RunSite, alone: true},
-	view.AdoptStudy:     {right: access.RunSite, alone: true},
-	view.TestOutlets:    {right: access.RunSite},
+	view.HandleAlarm:       {right: access.HandleAlarm},
+	view.ChangeAccount:     {right: access.Accounts},
+	view.ChangeOwnPassword: {right: access.OwnPassword},
+	view.Rehearse:          {right: access.Rehearse},
+	view.RunProcedure:      {right: access.RunSite, lasts: true},
+	view.MakeDrill:         {right: access.RunSite, lasts: true},
+	view.Abdicate:          {right: access.RunSite, alone: true},
+	view.VerifyMirror:      {right: access.RunSite, lasts: true},
+	view.CheckCalls:        {right: access.RunSite},
+	view.LookForSalvage:    {right: access.RunSite, alone: true},
+	view.ApplySalvage:      {right: access.RunSite, alone: true},
+	view.DiscardSalvage:    {right: access.RunSite, alone: true},
+	view.InstallLicence:    {right: access.RunSite, alone: true},
+	view.AdoptStudy:        {right: access.RunSite, alone: true},
+	view.TestOutlets:       {right: access.RunSite},
 }
 
 // actor is who calls. Whoever may open this machine's socket has an administrator's right, and is named by the

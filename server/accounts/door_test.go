@@ -16,11 +16,11 @@ import (
 // who may order what, by role: the page docs/users.md says the same to people.
 var mayOrder = map[view.Deed]string{
 	view.HandleAlarm: "operator keeper administrator", view.ChangeAccount: "administrator",
-	view.Rehearse: "operator keeper administrator auditor",
+	view.Rehearse: "operator keeper administrator auditor", view.ChangeOwnPassword: "operator keeper administrator auditor",
 }
 
 var allDeeds = []view.Deed{
-	view.HandleAlarm, view.ChangeAccount, view.Rehearse, view.RunProcedure, view.MakeDrill, view.Abdicate, view.VerifyMirror, view.CheckCalls,
+	view.HandleAlarm, view.ChangeAccount, view.ChangeOwnPassword, view.Rehearse, view.RunProcedure, view.MakeDrill, view.Abdicate, view.VerifyMirror, view.CheckCalls,
 	view.LookForSalvage, view.ApplySalvage, view.DiscardSalvage, view.InstallLicence, view.AdoptStudy, view.TestOutlets,
 }
 
