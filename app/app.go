@@ -39,6 +39,7 @@ import (
 	"releve/server/comparison"
 	"releve/server/copy"
 	"releve/server/drill"
+	"releve/server/guide"
 	"releve/server/licences"
 	"releve/server/order"
 	"releve/server/outbox"
@@ -80,6 +81,7 @@ type App struct {
 	witness   agent.Arbiter     // nil where the site has none
 	shown     []rotation.Shower // who else shows this server's certificates
 	agent     *agent.Agent
+	book      *guide.Book
 	salvager  *salvage.Salvager
 	prover    *comparison.Prover
 	sorting   *comparison.Sorting
@@ -306,7 +308,7 @@ func (a *App) answers() peer.Handler {
 	for _, desk := range []order.Desk{
 		copy.Desk(a.cluster), salvage.Desk(a.aside, a.salvager), a.telephony.Desk(), a.telephony.heir().Desk(),
 		comparison.Desk(comparison.Local{Database: comparison.Of(a.cluster.Cluster)}, a.prover, a.cluster), a.licences.Desk(), measuring.Desk(),
-		a.readiness.Desk(), a.drills.Desk(), a.alarms.Desk(), a.accounts.Desk(), a.post.Desk(),
+		a.readiness.Desk(), a.drills.Desk(), a.alarms.Desk(), a.accounts.Desk(), a.post.Desk(), a.book.Desk(),
 	} {
 		maps.Copy(all, desk)
 	}
@@ -340,7 +342,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(func(ctx context.Context) { a.spool.Watch(ctx, a.front.Explain, a.front.Notice) })
 	for _, room := range []func(context.Context){
 		a.spool.RecordRuns, a.records.Watch, a.salvager.Run, a.prover.Run, a.sorting.Run, a.licences.Run, a.backup.Run, a.night.Run, a.readiness.Run,
-		a.drills.Run, a.alarms.Run, a.accounts.Run, a.retention.Run, a.post.Run,
+		a.drills.Run, a.alarms.Run, a.accounts.Run, a.retention.Run, a.post.Run, a.book.Run,
 	} {
 		begin(room)
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"iter"
+	"path/filepath"
 	"time"
 
 	"releve"
@@ -15,8 +16,12 @@ import (
 
 func (a *App) openConsole() (err error) {
 	c := a.config.Console
+	a.book = guide.NewBook(guide.BookOptions{
+		Seat: a.config.Site.Seat, File: filepath.Join(a.config.Site.Data, "runs.json"), Link: a.peer, Heard: a.front.OtherHeard,
+		Abort: a.agent.AbortProcedure, Log: a.log,
+	})
 	a.console, err = console.New(console.Options{
-		Site: faces{a.agent, a}, Guide: guide.Courier{Site: a.config.Site.ID, Server: a.agent, Seal: a.peer}, Salvage: a.salvager,
+		Site: faces{a.agent, a}, Guide: guide.Courier{Site: a.config.Site.ID, Book: a.book, Server: a.agent, Seal: a.peer}, Salvage: a.salvager,
 		Mirror: a.prover, Telephone: a.telephony, Alarms: a.accounts, Licences: a.licences, Drills: a.drills, Accounts: a.accounts, Door: a.accounts, Post: a.post, Records: a.reader(),
 		Listen: c.Listen, Names: c.Names, OtherConsole: c.Other, Seal: a.config.Page(), Socket: a.config.Socket(), Log: a.log,
 	})

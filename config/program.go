@@ -23,7 +23,7 @@ func (c Config) Program() account.Program {
 		Keep: account.Keep{
 			Entries: []string{"journal", "spool", "diary", "postgres", "control.sock",
 				"overflow.json", ".overflow.json*", "verified.json", ".verified.json*", "drills.json", ".drills.json*",
-				"procedures.json", ".procedures.json*",
+				"procedures.json", ".procedures.json*", "runs.json", ".runs.json*",
 				"replayed.json", ".replayed.json*", "alarms.json", ".alarms.json*", "licences",
 				"accounts.json*", ".accounts.json*", "page", "snmp-engine.json", ".snmp-engine.json*"},
 			Closed: []string{"postgres/data", "postgres/data.*"},

@@ -14,11 +14,11 @@ import (
 // fenced would end those that it holds.
 var (
 	DrillTakeover = Procedure{
-		Name: "drill-takeover", Target: toSecondary, Before: mayDrill,
+		Name: "drill-takeover", OfDrill: true, Target: toSecondary, Before: mayDrill,
 		Steps: []Step{inSync, emptySpool, given, firstCall, recording, registration, mirrorBehind},
 	}
 	DrillReturn = Procedure{
-		Name: "drill-return", Target: toMain, Before: mayDrill,
+		Name: "drill-return", OfDrill: true, Target: toMain, Before: mayDrill,
 		Steps: []Step{inSync, emptySpool, given, firstCall, recording, registration, mirrorBehind},
 	}
 )

@@ -163,6 +163,8 @@ type Procedure struct {
 	// Level is what it changes the level of the site to, "" where it does not.
 	Level releve.Level
 
+	// OfDrill: it is half of a drill, and nobody orders it by itself.
+	OfDrill bool
 	// Named: it rests on the word of an operator who says his name.
 	Named bool
 	// Forced: it rests on the operator's word that the other server is off.

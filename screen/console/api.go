@@ -201,29 +201,16 @@ func (s *Server) procedure(w http.ResponseWriter, e errand) {
 		DryRun: query.Get("dry-run") == "true", OtherIsOff: query.Get("other-is-off") == "true",
 		WithoutStudy: query.Get("without-study"), By: query.Get("by"),
 	}
+	wish.Ordered = s.named(e.Request)
 	if e.ContentLength != 0 {
 		if err := json.NewDecoder(e.Body).Decode(&wish.Abdication); err != nil {
 			refuse(w, http.StatusBadRequest, "bad-word", fmt.Errorf("the word that was brought cannot be read: %w", err))
 			return
 		}
 	}
-	s.streamed(w, e.rehearsal(wish.DryRun), wished(wish), func(ctx context.Context, emit func(view.Procedure)) error {
+	s.streamed(w, e.rehearsal(wish.DryRun), wish.Sentence(), func(ctx context.Context, emit func(view.Procedure)) error {
 		return s.options.Guide.Procedure(ctx, wish, emit)
 	})
-}
-
-// wished is what the diaries have of a wish: which procedure, and with which words.
-func wished(w view.Wish) releve.Sentence {
-	args := []string{"procedure", w.Name}
-	for word, given := range map[string]bool{"off": w.OtherIsOff, "brought": w.Abdication != nil, "rehearsed": w.DryRun} {
-		if given {
-			args = append(args, word, "true")
-		}
-	}
-	if w.WithoutStudy != "" {
-		args = append(args, "vouched", w.WithoutStudy)
-	}
-	return releve.Say("order-procedure", args...)
 }
 
 // stream runs a procedure and streams its steps. It goes on when the reader leaves:

@@ -37,6 +37,9 @@ type Site interface {
 type Guide interface {
 	Procedure(context.Context, view.Wish, func(view.Procedure)) error
 	Abdicate(context.Context) (view.Abdication, error) // gives the mirror's vote back (R3)
+	Offers() []view.Offer
+	Runs() []view.Run                                    // of both servers, the newest first
+	AbortProcedure(ctx context.Context, id string) error // of either server; what it refuses is of [releve.ErrForbidden] or [releve.ErrUnknown]
 }
 
 // Options say where to serve.

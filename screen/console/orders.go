@@ -23,22 +23,24 @@ type Door interface {
 // ordered are the addresses at which something is ordered, and what that is. Nothing else that changes anything is
 // served, but for logging in and out, and for how one's own page looks.
 var ordered = map[string]view.Deed{
-	"POST /api/procedures/{name}":     view.RunProcedure,
-	"POST /api/abdication":            view.Abdicate,
-	"POST /api/salvages":              view.LookForSalvage,
-	"POST /api/salvages/{id}/apply":   view.ApplySalvage,
-	"POST /api/salvages/{id}/discard": view.DiscardSalvage,
-	"POST /api/mirror/verify":         view.VerifyMirror,
-	"POST /api/calls/check":           view.CheckCalls,
-	"POST /api/licences":              view.InstallLicence,
-	"POST /api/study":                 view.AdoptStudy,
-	"POST /api/drills":                view.MakeDrill,
-	"POST /api/outlets/test":          view.TestOutlets,
-	"POST /api/alarms":                view.HandleAlarm,
-	"POST /api/accounts":              view.ChangeAccount,
-	"POST /alarms":                    view.HandleAlarm,
-	"POST /users":                     view.ChangeAccount,
-	"POST /own":                       view.ChangeOwnPassword,
+	"POST /api/procedures/{name}":      view.RunProcedure,
+	"POST /api/abdication":             view.Abdicate,
+	"POST /api/salvages":               view.LookForSalvage,
+	"POST /api/salvages/{id}/apply":    view.ApplySalvage,
+	"POST /api/salvages/{id}/discard":  view.DiscardSalvage,
+	"POST /api/mirror/verify":          view.VerifyMirror,
+	"POST /api/calls/check":            view.CheckCalls,
+	"POST /api/licences":               view.InstallLicence,
+	"POST /api/study":                  view.AdoptStudy,
+	"POST /api/drills":                 view.MakeDrill,
+	"POST /api/outlets/test":           view.TestOutlets,
+	"POST /api/alarms":                 view.HandleAlarm,
+	"POST /api/accounts":               view.ChangeAccount,
+	"POST /alarms":                     view.HandleAlarm,
+	"POST /users":                      view.ChangeAccount,
+	"POST /own":                        view.ChangeOwnPassword,
+	"POST /procedures/{name}":          view.RunProcedure,
+	"POST /procedures/runs/{id}/abort": view.AbortProcedure,
 }
 
 // Ordered are those addresses, for whoever proves that each goes through the door.
@@ -138,4 +140,15 @@ type closed struct{}
 
 func (closed) Order(context.Context, view.Order, func(context.Context) error) error {
 	return errors.New("this server takes no orders")
+}
+
+// named is who asks, as he is called.
+func (s *Server) named(r *http.Request) string {
+	if c := caller(r); c.Unix != "" {
+		return cmp.Or(c.Name, c.Unix)
+	}
+	if p := s.who(r); p != nil {
+		return p.Name
+	}
+	return ""
 }

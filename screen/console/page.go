@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,13 +27,13 @@ var pages = template.Must(template.ParseFS(files, "page/*.tmpl"))
 
 // parts are the pieces of the page that change by themselves, each a template and
 // the element "part-NAME".
-var parts = []string{"about", "word", "drawing", "remarks", "alarms", "procedure", "calls", "events"}
+var parts = []string{"about", "word", "drawing", "remarks", "alarms", "procedure", "guide", "calls", "events"}
 
 // The style sheet is one file to the browser; the drawing's half of it also goes
 // into the drawing that is fetched alone.
 var (
 	drawingStyle = asset("drawing.css")
-	style        = append(asset("page.css"), drawingStyle...)
+	style        = slices.Concat(asset("page.css"), asset("procedures.css"), drawingStyle)
 	script       = asset("live.js")
 	icon         = asset("icon.svg")
 	version      = fingerprint()

@@ -30,6 +30,10 @@ var rooms = []room{
 	{"/calls", "ui-calls", view.Person.MaySeeCalls, []act{
 		{"GET /calls", (*Server).callsPage}, {"GET /calls/record", (*Server).recordPage}, {"GET /calls/export", (*Server).exportCalls},
 	}},
+	{"/procedures", "ui-procedures", view.Person.MayRehearse, []act{
+		{"GET /procedures", (*Server).proceduresPage}, {"GET /procedures/{name}", (*Server).choicePage}, {"POST /procedures/{name}", (*Server).orderProcedure},
+		{"GET /procedures/runs/{id}", (*Server).runPage}, {"POST /procedures/runs/{id}/abort", (*Server).abort},
+	}},
 	{"/users", "ui-users", view.Person.MayKeepAccounts, []act{{"GET /users", (*Server).usersPage}, {"POST /users", (*Server).handleUser}}},
 	{"/own", "ui-own", nil, []act{{"GET /own", (*Server).ownPage}, {"POST /own", (*Server).handleOwn}}},
 }

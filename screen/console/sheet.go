@@ -34,6 +34,7 @@ type sheet struct {
 	Person  *view.Person // who looks, where he is logged in
 	Logins  bool         // one can log in here
 	Here    url.URL      // the page's own address
+	Live    bool         // it keeps itself up to date
 
 	calls  []releve.Call
 	unread bool
@@ -277,12 +278,19 @@ func (s *sheet) GuideLeft() string { return text.Left(s.Guide(), s.At, s.Lang) }
 
 // StepRows are the procedure's steps; of one that went well only its proof.
 func (s *sheet) StepRows() []stepRow {
+	p := *s.Guide()
+	if s.GuideEnd() != "" {
+		p.Steps = slices.DeleteFunc(slices.Clone(p.Steps), func(step view.ProcedureStep) bool { return step.Found == nil })
+	}
+	return s.rowsOf(&p)
+}
+
+// RowsNow are the steps of the procedure that runs.
+func (s *sheet) RowsNow() []stepRow { return s.rowsOf(s.Procedure) }
+
+func (s *sheet) rowsOf(p *view.Procedure) []stepRow {
 	var rows []stepRow
-	well := s.GuideEnd() != ""
-	for _, step := range s.Guide().Steps {
-		if well && step.Found == nil {
-			continue
-		}
+	for _, step := range p.Steps {
 		row := stepRow{
 			ProcedureStep: step, Text: s.Sentence(step.What), StateName: s.Say("state-" + step.State),
 			Mark: text.StepMark(step.State), Percent: -1,

@@ -34,6 +34,9 @@ type site struct {
 	word     view.Abdication
 	refuses  error // to abdicate
 	arbiter  view.Arbiter
+	offers   []view.Offer
+	runs     []view.Run
+	abort    func(id string) error
 }
 
 func newSite(t *testing.T, name string) *site {
@@ -124,6 +127,18 @@ func (s *site) Procedure(ctx context.Context, w view.Wish, emit func(view.Proced
 	return s.run(ctx, w, emit)
 }
 
+func (s *site) Offers() []view.Offer { return s.offers }
+func (s *site) Runs() []view.Run {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.runs
+}
+func (s *site) AbortProcedure(_ context.Context, id string) error {
+	if s.abort == nil {
+		return releve.Refused(releve.ErrUnknown, "none runs")
+	}
+	return s.abort(id)
+}
 func (s *site) Abdicate(context.Context) (view.Abdication, error) { return s.word, s.refuses }
 
 func (s *site) Arbiter() view.Arbiter { return s.arbiter }

@@ -15,6 +15,7 @@ type Wish struct {
 	// WithoutStudy is his name, where he answers for a level that no study comes before.
 	WithoutStudy string
 	By           string      // his name, where his word is kept with it
+	Ordered      string      // who ordered it, as the door knows him
 	Abdication   *Abdication // the other's word, which he brought; nil: none
 }
 

@@ -26,6 +26,7 @@ const (
 	InstallLicence    Deed = "licence"
 	AdoptStudy        Deed = "study"
 	TestOutlets       Deed = "notify-test"
+	AbortProcedure    Deed = "abort"
 )
 
 // Caller is who orders something, and from where: somebody on the machine itself, or with a session.

@@ -141,6 +141,8 @@ type Procedure struct {
 	Steps    []ProcedureStep   `json:"steps"`
 	Failed   *releve.Sentence  `json:"failed,omitempty"`
 	Next     *releve.Sentence  `json:"next,omitempty"` // what is left to do by hand
+	Firm     bool              `json:"firm,omitempty"` // the step that runs is not taken back: nobody can abort there
+	Lost     bool              `json:"lost,omitempty"` // the server that leads it is not heard: this is what it said last
 }
 
 // Need is something that a procedure asks for.
@@ -151,7 +153,7 @@ type Need struct {
 }
 
 // Runs says that it has not come to its end; nil is none, and does not run.
-func (p *Procedure) Runs() bool { return p != nil && p.Finished.IsZero() }
+func (p *Procedure) Runs() bool { return p != nil && p.Finished.IsZero() && !p.Lost }
 
 // ProcedureStep is one step with its times and what it found.
 type ProcedureStep struct {

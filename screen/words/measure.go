@@ -30,6 +30,9 @@ func Number(lang releve.Language, n int64) string {
 	return sign + digits
 }
 
+// Moment is a time with its day, by the machine's own clock, to the minute.
+func Moment(lang releve.Language, t time.Time) string { return moment(lang, t.Format(time.RFC3339)) }
+
 // moment writes a time of RFC 3339 by the machine's own clock, to the minute; what is none, as it is.
 func moment(lang releve.Language, s string) string {
 	at, err := time.Parse(time.RFC3339, s)

@@ -43,6 +43,7 @@ var deeds = map[view.Deed]terms{
 	view.InstallLicence:    {right: access.RunSite, alone: true},
 	view.AdoptStudy:        {right: access.RunSite, alone: true},
 	view.TestOutlets:       {right: access.RunSite},
+	view.AbortProcedure:    {right: access.RunSite},
 }
 
 // actor is who calls. Whoever may open this machine's socket has an administrator's right, and is named by the

@@ -20,7 +20,7 @@ var mayOrder = map[view.Deed]string{
 }
 
 var allDeeds = []view.Deed{
-	view.HandleAlarm, view.ChangeAccount, view.ChangeOwnPassword, view.Rehearse, view.RunProcedure, view.MakeDrill, view.Abdicate, view.VerifyMirror, view.CheckCalls,
+	view.HandleAlarm, view.ChangeAccount, view.ChangeOwnPassword, view.Rehearse, view.RunProcedure, view.AbortProcedure, view.MakeDrill, view.Abdicate, view.VerifyMirror, view.CheckCalls,
 	view.LookForSalvage, view.ApplySalvage, view.DiscardSalvage, view.InstallLicence, view.AdoptStudy, view.TestOutlets,
 }
 

@@ -481,8 +481,10 @@ func (a *Agent) View() view.Site {
 	if apart(m, theirs.Seat) {
 		theirs.Data = releve.Tier{State: releve.TierNone}
 	}
-	if p := other.Procedure; heard && p != nil && (s.Procedure == nil || p.Started.After(s.Procedure.Started)) {
-		s.Procedure = p
+	if p := other.Procedure; p != nil && (heard || p.Runs()) && (s.Procedure == nil || p.Started.After(s.Procedure.Started)) {
+		last := *p
+		last.Lost = !heard
+		s.Procedure = &last
 	}
 	if heard && s.Proof == nil {
 		s.Proof = other.Proof

@@ -27,6 +27,12 @@ func (a *Agent) Wish(ctx context.Context, w view.Wish, brought takeover.Return, 
 	return a.guide.Run(ctx, w, brought, emit)
 }
 
+// Offers are the procedures that somebody may choose of.
+func (a *Agent) Offers() []view.Offer { return a.guide.Offers() }
+
+// AbortProcedure ends the procedure that this server leads, where that can be.
+func (a *Agent) AbortProcedure(id string) error { return a.guide.Abort(id) }
+
 // guided is this server as a procedure needs it.
 type guided struct{ *Agent }
 

@@ -16,7 +16,9 @@ import (
 // (RULES R3): this server's word is signed, and the other's is believed by its signature.
 type Courier struct {
 	Site   string
+	Book   *Book // of what becomes of what is ordered
 	Server interface {
+		Offers() []view.Offer
 		Wish(context.Context, view.Wish, takeover.Return, func(view.Procedure)) error
 		Abdicate(context.Context) (takeover.Return, error)
 	}
@@ -39,7 +41,24 @@ func (c Courier) Procedure(ctx context.Context, w view.Wish, emit func(view.Proc
 		}
 		brought = takeover.Return{Seat: word.Seat, Term: word.Term, Number: word.Number}
 	}
-	return c.Server.Wish(ctx, w, brought, emit)
+	if w.DryRun {
+		return c.Server.Wish(ctx, w, brought, emit)
+	}
+	return c.Server.Wish(ctx, w, brought, func(p view.Procedure) {
+		c.Book.Note(w, p)
+		emit(p)
+	})
+}
+
+// Offers are the procedures that somebody may choose of, each with what forbids it now.
+func (c Courier) Offers() []view.Offer { return c.Server.Offers() }
+
+// Runs are the procedures that were ordered of either server, the newest first.
+func (c Courier) Runs() []view.Run { return c.Book.Runs() }
+
+// AbortProcedure ends a procedure where it is, whichever server leads it.
+func (c Courier) AbortProcedure(ctx context.Context, id string) error {
+	return c.Book.AbortRun(ctx, id)
 }
 
 // abdicateLimit is how long a mirror may take to give its vote back: its journal, and what

@@ -22,6 +22,8 @@ func (m *mirror) Wish(_ context.Context, _ view.Wish, brought takeover.Return, _
 	return nil
 }
 
+func (m *mirror) Offers() []view.Offer { return nil }
+
 func (m *mirror) Abdicate(ctx context.Context) (takeover.Return, error) {
 	if _, bounded := ctx.Deadline(); !bounded {
 		return takeover.Return{}, errors.New("it may last for ever")

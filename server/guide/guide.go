@@ -8,6 +8,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +24,9 @@ var (
 	ErrRunning     = releve.Refused(releve.ErrBusy, "another procedure is running: wait until it ends, `releve status` shows it")
 	ErrUnknown     = releve.Refused(releve.ErrUnknown, "there is no procedure of that name")
 	ErrNotAllowed  = releve.Refused(releve.ErrForbidden, "the procedure may not begin, for the reason given: `releve status` shows both servers")
+	ErrAborted     = releve.Known("somebody aborted it", "cause-aborted")
+	ErrFirm        = releve.Refused(releve.ErrForbidden, "the step that runs is not taken back: wait until it ends")
+	ErrNoneRuns    = releve.Refused(releve.ErrUnknown, "no procedure runs here")
 	ErrInterrupted = releve.Known("the procedure was interrupted: run it again, it goes on from where it was", "cause-interrupted")
 )
 
@@ -57,6 +62,7 @@ type Guide struct {
 	mu   sync.Mutex
 	last *view.Procedure
 	busy bool
+	end  context.CancelCauseFunc // of the procedure that runs, nil while none does
 }
 
 // New makes a guide that knows how long procedures took before.
@@ -141,6 +147,12 @@ func (g *Guide) Run(ctx context.Context, w view.Wish, brought takeover.Return, e
 	r.show = func(v view.Procedure) { g.keep(v); emit(v) }
 	if p.Beside {
 		r.show = emit
+	} else {
+		var end context.CancelCauseFunc
+		ctx, end = context.WithCancelCause(ctx)
+		defer end(nil)
+		defer g.abortable(nil)
+		g.abortable(end)
 	}
 	g.server.Explain(releve.Say("event-procedure-began", "procedure", w.Name))
 	err := r.run(ctx)
@@ -150,6 +162,64 @@ func (g *Guide) Run(ctx context.Context, w view.Wish, brought takeover.Return, e
 		g.server.Explain(releve.Say("event-procedure-ended", "procedure", w.Name))
 	}
 	return err
+}
+
+func (g *Guide) abortable(end context.CancelCauseFunc) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.end = end
+}
+
+// Abort ends the procedure that runs where it is: what a step began that can be taken back is taken back, what was
+// reached stays. It fails with [ErrFirm] in a step that is not taken back, and with [ErrNoneRuns].
+func (g *Guide) Abort(id string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.end == nil || g.last == nil || g.last.ID != id || !g.last.Runs():
+		return ErrNoneRuns
+	case g.last.Firm:
+		return ErrFirm
+	}
+	g.end(ErrAborted)
+	return nil
+}
+
+// Offers are the procedures that there are, each with what forbids it now.
+func (g *Guide) Offers() (all []view.Offer) {
+	site, here := g.server.Site(), g.server.Seat()
+	for _, name := range slices.Sorted(maps.Keys(procedure.All)) {
+		p := procedure.All[name]
+		if p.OfDrill {
+			continue
+		}
+		if p.As != nil {
+			if other, meant := p.As(site, here); meant {
+				p = other
+			}
+		}
+		o := view.Offer{Name: name, Off: p.Forced && p.Wordless == nil, MayOff: p.Wordless != nil, Carried: p.Carried()}
+		if p.Wordless != nil {
+			p = *p.Wordless
+		}
+		o.Target, o.Noticed, o.Named = p.Target(site, here), p.Noticed(), p.Named
+		o.Why = p.Before(site, o.Target)
+		o.Vouched = p.Level != "" && p.RestsOnWord(site, o.Target, "x")
+		var ahead []string
+		o.Already = true
+		for _, s := range p.Steps {
+			if s.Done(site, o.Target) {
+				continue
+			}
+			ahead = append(ahead, s.Code)
+			o.Already = o.Already && s.Proves
+		}
+		for _, lasts := range g.past.Expected(p.Name, ahead) {
+			o.Expected += lasts
+		}
+		all = append(all, o)
+	}
+	return all
 }
 
 // run is one run of a procedure.
@@ -175,6 +245,11 @@ func (r *run) run(ctx context.Context) error {
 		r.path = r.server.OtherAnswers(ctx)
 	}
 	why := r.forbidden(ctx)
+	if r.wish.DryRun {
+		for _, n := range r.p.Conditions(r.site(), r.target, why) {
+			r.sheet.shown.Needs = append(r.sheet.shown.Needs, view.Need(n))
+		}
+	}
 	if r.p.Needs != nil {
 		for _, n := range r.p.Needs(r.site(), r.target) {
 			r.sheet.shown.Needs = append(r.sheet.shown.Needs, view.Need(n))
@@ -301,6 +376,7 @@ func (r *run) step(ctx context.Context, i int, s procedure.Step) error {
 	if r.wish.DryRun {
 		return nil
 	}
+	r.sheet.shown.Firm = s.Firm()
 	r.sheet.Begin(i)
 	err := r.carry(ctx, i, s)
 	r.server.Withdraw(ctx, s.Order)

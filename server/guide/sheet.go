@@ -86,6 +86,7 @@ func (s *Sheet) Fail(i int) { s.over(i, "failed") }
 func (s *Sheet) over(i int, state string) {
 	step := &s.shown.Steps[i]
 	step.State, step.Finished, step.Progress = state, time.Now().UTC(), nil
+	s.shown.Firm = false
 }
 
 // End ends the whole; failed is why it did not come to its end, nil when it did.
