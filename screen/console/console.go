@@ -74,6 +74,7 @@ type Server struct {
 	life     context.Context
 	end      context.CancelFunc
 	live     *live
+	distance distances
 	screens  *porter.Room
 	ledgers  *porter.Room
 	serving  sync.WaitGroup
@@ -164,6 +165,7 @@ func (s *Server) Start() {
 	page := s.options.seal(s.listener)
 	s.serving.Go(func() { s.live.watch(s.life) })
 	s.serving.Go(func() { s.live.follow(s.life) })
+	s.serving.Go(func() { s.distance.follow(s.life, s.options.Site) })
 	s.serving.Go(func() { _ = s.public.Serve(page) })
 	s.serving.Go(func() { _ = s.control.Serve(s.socket) })
 }

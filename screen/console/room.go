@@ -30,6 +30,7 @@ var rooms = []room{
 	{"/calls", "ui-calls", view.Person.MaySeeCalls, []act{
 		{"GET /calls", (*Server).callsPage}, {"GET /calls/record", (*Server).recordPage}, {"GET /calls/export", (*Server).exportCalls},
 	}},
+	{"/servers", "ui-servers", nil, []act{{"GET /servers", (*Server).serversPage}}},
 	{"/procedures", "ui-procedures", view.Person.MayRehearse, []act{
 		{"GET /procedures", (*Server).proceduresPage}, {"GET /procedures/{name}", (*Server).choicePage}, {"POST /procedures/{name}", (*Server).orderProcedure},
 		{"GET /procedures/runs/{id}", (*Server).runPage}, {"POST /procedures/runs/{id}/abort", (*Server).abort},

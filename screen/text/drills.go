@@ -60,11 +60,11 @@ func Drills(r *view.Readiness, d view.Drills, lang releve.Language, width int) s
 	} else {
 		put("", Readiness(r, lang)[0])
 		for _, reason := range r.Reasons {
-			put("  "+reasonMark(reason.State)+" ", reasonText(reason, lang))
+			put("  "+ReasonMark(reason.State)+" ", ReasonText(reason, lang))
 		}
 	}
 	b.WriteString("\n")
-	for _, about := range drillsAbout(d, lang) {
+	for _, about := range DrillsAbout(d, lang) {
 		put("", about)
 	}
 	if len(d.Last) > 0 {
@@ -73,7 +73,8 @@ func Drills(r *view.Readiness, d view.Drills, lang releve.Language, width int) s
 	return b.String()
 }
 
-func reasonMark(state string) string {
+// ReasonMark is how a reason stands, in one letter.
+func ReasonMark(state string) string {
 	marks := map[string]string{"holds": "✔", "broken": "✖", "pending": "◐"}
 	if mark, ok := marks[state]; ok {
 		return mark
@@ -81,15 +82,16 @@ func reasonMark(state string) string {
 	return "?"
 }
 
-func reasonText(r view.Reason, lang releve.Language) string {
+// ReasonText is a reason of the readiness, as it stands.
+func ReasonText(r view.Reason, lang releve.Language) string {
 	if r.What.Code == "" {
 		return words.Say(lang, releve.Say("ready-about-"+r.About)) + words.Say(lang, releve.Say("ui-ready-unknown"))
 	}
 	return words.Say(lang, r.What)
 }
 
-// drillsAbout says what is to be known before the list: what is open, and when the next is due.
-func drillsAbout(d view.Drills, lang releve.Language) (said []string) {
+// DrillsAbout says what is to be known before the list: what is open, and when the next is due.
+func DrillsAbout(d view.Drills, lang releve.Language) (said []string) {
 	day := func(t time.Time) string { return t.Local().Format("2006-01-02 15:04") }
 	add := func(s releve.Sentence) { said = append(said, words.Say(lang, s)) }
 	if d.Open != nil {
