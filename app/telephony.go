@@ -89,12 +89,12 @@ func (s *switchboard) open() (telephone.Line, error) {
 	c := s.config
 	sources, names := config.Networks(c.PBX.Sources)
 	networks, _ := config.Networks(c.PBX.Networks)
-	p, err := phone.New(phone.Options{
-		Listen: config.Address(c.SIP.Listen), PBX: config.Address(c.PBX.Address), Domain: c.PBX.Domain,
+	p, err := phone.New(voice.Spoken(c.PBX, phone.Options{
+		Listen:  config.Address(c.SIP.Listen),
 		Sources: sources, Networks: networks, Other: config.Address(c.SIP.Other).Addr(),
 		RTPFirst: c.SIP.RTPFirst, RTPLast: c.SIP.RTPLast, Unacknowledged: max(1, c.SIP.Channels/8), User: s.ownUser(),
 		Explain: s.front.Explain, Log: s.log,
-	})
+	}))
 	if err != nil {
 		return nil, missing(err)
 	}
@@ -106,9 +106,7 @@ func (s *switchboard) open() (telephone.Line, error) {
 func (s *switchboard) askPBX(ctx context.Context) (takeover.Shown, error) {
 	c := s.config
 	reception, _ := s.accounts()
-	return phone.AskBindings(ctx, phone.Options{
-		Listen: config.Address(c.SIP.Listen), PBX: config.Address(c.PBX.Address), Domain: c.PBX.Domain, Log: s.log,
-	}, reception)
+	return phone.AskBindings(ctx, voice.Spoken(c.PBX, phone.Options{Listen: config.Address(c.SIP.Listen), Log: s.log}), reception)
 }
 
 // join gives a telephone its users, and the ways on which it asks and is asked.

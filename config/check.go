@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"maps"
 	"net"
 	"net/mail"
@@ -113,6 +114,37 @@ func (r *reader) checkPBX(p PBX, oneVoice bool) {
 	r.networks("pbx.networks", "network", false)
 	r.code("pbx.refusal_code", p.RefusalCode)
 	r.code("pbx.busy_code", p.BusyCode)
+	r.checkWire(p)
+}
+
+// checkWire checks how the PBX is spoken to.
+func (r *reader) checkWire(p PBX) {
+	r.oneOf("pbx.transport", p.Transport, "udp", "tcp", "tls")
+	r.oneOf("pbx.bad_certificate", p.BadCertificate, "refuse", "accept")
+	files := []struct{ key, file string }{{"pbx.ca", p.CA}, {"pbx.tls_certificate", p.Certificate}, {"pbx.tls_key", p.Key}}
+	if p.Transport == "udp" || p.Transport == "tcp" {
+		for _, f := range files {
+			if f.file != "" {
+				r.wrong(f.key, "pbx.only-tls", "transport", p.Transport)
+			}
+		}
+		return
+	}
+	if _, err := identity.Trusting(p.CA); err != nil {
+		r.wrong("pbx.ca", "pbx.file", "cause", releve.Reason(err))
+	}
+	if p.Certificate == "" && p.Key == "" {
+		return
+	}
+	if info, err := os.Stat(p.Key); err == nil && info.Mode().Perm()&0o077 != 0 {
+		r.wrong("pbx.tls_key", "key.open", "file", p.Key)
+	}
+	if !r.required("pbx.tls_certificate", p.Certificate) || !r.required("pbx.tls_key", p.Key) {
+		return
+	}
+	if _, err := tls.LoadX509KeyPair(p.Certificate, p.Key); err != nil {
+		r.wrong("pbx.tls_certificate", "pbx.pair", "cause", releve.Reason(err))
+	}
 }
 
 func (r *reader) checkSIP(s SIP, oneVoice bool) {
@@ -298,13 +330,20 @@ func (r *reader) checkWitness(s Site, w Witness) {
 // server that was given its own address as the other's.
 func (r *reader) checkCollisions(c *Config) {
 	taken := map[string]string{}
-	for _, l := range []struct{ key, network, address string }{
+	listens := []struct{ key, network, address string }{
 		{"sip.listen", "udp", c.SIP.Listen}, {"sip.other", "udp", c.SIP.Other}, {"pbx.address", "udp", c.PBX.Address},
 		{"peer.listen", "tcp", c.Peer.Listen}, {"peer.other", "tcp", c.Peer.Other},
 		{"database.listen", "tcp", c.Database.Listen}, {"database.other", "tcp", c.Database.Other},
 		{"console.listen", "tcp", c.Console.Listen}, {"console.other", "tcp", c.Console.Other},
 		{"witness.address", "tcp", c.Witness.Address},
-	} {
+	}
+	if c.PBX.Transport != "udp" { // both: the other server asks by datagrams
+		for _, l := range listens[:2] {
+			l.network = "tcp"
+			listens = append(listens, l)
+		}
+	}
+	for _, l := range listens {
 		place := l.network + " " + l.address
 		if first, ok := taken[place]; ok && l.address != "" {
 			r.wrong(l.key, "collision", "address", l.address, "with", first)

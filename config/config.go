@@ -49,7 +49,7 @@ type Site struct {
 // PBX is the establishment's switch and its profile.
 type PBX struct {
 	Type              string          `toml:"type"`    // of which `releve pbx guide` tells
-	Address           string          `toml:"address"` // host:port, UDP
+	Address           string          `toml:"address"` // host:port
 	Domain            string          `toml:"domain"`  // of the SIP users
 	ReceptionNumber   string          `toml:"reception_number"`
 	ReceptionUser     string          `toml:"reception_user"`
@@ -60,6 +60,14 @@ type PBX struct {
 	Evidence          releve.Evidence `toml:"overflow_evidence"` // how an overflowed call is told (H7)
 	RefusalCode       int             `toml:"refusal_code"`
 	BusyCode          int             `toml:"busy_code"` // all channels busy
+
+	Transport string `toml:"transport"` // udp, tcp, tls
+	// CA is who signs the PBX's certificate, over TLS; "": those whom the machine believes. Certificate and Key are this
+	// server's own, optional. BadCertificate is what becomes of calls where the PBX's proves nothing: refuse, accept.
+	CA             string `toml:"ca"`
+	Certificate    string `toml:"tls_certificate"`
+	Key            string `toml:"tls_key"`
+	BadCertificate string `toml:"bad_certificate"`
 
 	// CountryCode is of the published number in its international form, such as 33; ""
 	// compares the ends of such numbers.
@@ -74,7 +82,7 @@ type PBX struct {
 
 // SIP is this server's telephone link and its media.
 type SIP struct {
-	Listen   string `toml:"listen"` // host:port of this server, UDP; never a wildcard
+	Listen   string `toml:"listen"` // host:port of this server, UDP, and TCP where the PBX speaks by connections; never a wildcard
 	Other    string `toml:"other"`  // host:port of the other server's SIP
 	RTPFirst int    `toml:"rtp_first"`
 	RTPLast  int    `toml:"rtp_last"`

@@ -22,6 +22,7 @@ func Defaults() Config {
 			Evidence:    releve.EvidenceAuto,
 			RefusalCode: 486,
 			BusyCode:    486,
+			Transport:   "udp", BadCertificate: "refuse",
 		},
 		SIP:       SIP{RTPFirst: 10000, RTPLast: 10999, Channels: 30},
 		Attendant: Attendant{Language: releve.French, ExtensionDigits: 4},

@@ -42,7 +42,8 @@ func LoadAt(file string, level releve.Level) (Config, []Mistake) {
 	c.forgetUnused()
 	resolvePaths(filepath.Dir(file),
 		&c.Site.Data, &c.Database.Binaries,
-		&c.Peer.CA, &c.Peer.Certificate, &c.Peer.Key, &c.Peer.OtherCertificate, &c.Mail.CA, &c.Syslog.CA, &c.Webhook.CA)
+		&c.Peer.CA, &c.Peer.Certificate, &c.Peer.Key, &c.Peer.OtherCertificate, &c.Mail.CA, &c.Syslog.CA, &c.Webhook.CA,
+		&c.PBX.CA, &c.PBX.Certificate, &c.PBX.Key)
 	r.check(&c)
 	return c, inOrder(r.mistakes)
 }

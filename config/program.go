@@ -2,6 +2,7 @@ package config
 
 import (
 	"path/filepath"
+	"slices"
 
 	"releve/doors/account"
 )
@@ -29,8 +30,13 @@ func (c Config) Program() account.Program {
 			Closed: []string{"postgres/data", "postgres/data.*"},
 		},
 		Files: account.Files{
-			Secret: []string{c.Peer.Key},
-			Public: []string{c.Peer.CA, c.Peer.Certificate, c.Peer.OtherCertificate},
+			Secret: named(c.Peer.Key, c.PBX.Key),
+			Public: named(c.Peer.CA, c.Peer.Certificate, c.Peer.OtherCertificate, c.PBX.CA, c.PBX.Certificate),
 		},
 	}
+}
+
+// named are those files that the configuration names.
+func named(files ...string) []string {
+	return slices.DeleteFunc(files, func(file string) bool { return file == "" })
 }

@@ -235,7 +235,7 @@ func (in *Incoming) Answer(ctx context.Context) (*Leg, error) {
 
 // connect agrees on the sound and sends the 200.
 func (in *Incoming) connect(stream *media.Stream) (*Leg, error) {
-	state, err := dialog.Answered(in.req, in.phone.contact(sip.User(in.req.Recipient)), source(in.req))
+	state, err := dialog.Answered(in.req, in.phone.contactFor(in.req), source(in.req))
 	if err != nil {
 		return nil, in.refuseUnfit(400, err)
 	}

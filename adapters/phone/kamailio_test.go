@@ -20,12 +20,19 @@ import (
 // kamailio is a real PBX that runs for one test.
 type kamailio struct {
 	t    *testing.T
-	addr netip.AddrPort
+	addr netip.AddrPort // UDP and TCP
+	over netip.AddrPort // TLS; not valid without certificates
 	ctl  string
+	env  []string
+	args []string
+	p    *process
 }
 
 // startKamailio runs Kamailio on a free address, as nobody when the tests run as root.
-func startKamailio(t *testing.T) *kamailio {
+func startKamailio(t *testing.T) *kamailio { return startKamailioWith(t, "", "") }
+
+// startKamailioWith runs it with a certificate and its key, PEM, for TLS.
+func startKamailioWith(t *testing.T, certificate, key string) *kamailio {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pbx")
 	if err != nil {
@@ -42,14 +49,42 @@ func startKamailio(t *testing.T) *kamailio {
 	}
 	k := &kamailio{t: t, addr: freeAddr(t), ctl: "unix:" + filepath.Join(dir, "ctl")}
 	args := []string{tool(t, "kamailio", "kamailio"), "-DD", "-E", "-f", path, "-w", dir, "-Y", dir,
-		"-P", filepath.Join(dir, "pid"), "-m", "32", "-l", "udp:" + k.addr.String()}
+		"-P", filepath.Join(dir, "pid"), "-m", "32", "-l", "udp:" + k.addr.String(), "-l", "tcp:" + k.addr.String()}
+	if certificate != "" {
+		k.over = freeAddr(t)
+		k.writeTLS(dir, certificate, key)
+		args = append(args, "-l", "tls:"+k.over.String(), "-A", "WITH_TLS")
+	}
 	if os.Getuid() == 0 {
 		giveToNobody(t, dir)
 		args = append([]string{tool(t, "setpriv", "util-linux"), "--reuid=nobody", "--regid=nogroup", "--clear-groups"}, args...)
 	}
-	p := start(t, append(os.Environ(), "CTL="+k.ctl), args...)
-	k.awaitAnswer(p)
+	k.env, k.args = append(os.Environ(), "CTL="+k.ctl), args
+	k.start()
+	k.awaitAnswer(k.p)
 	return k
+}
+
+func (k *kamailio) start() { k.p = start(k.t, k.env, k.args...) }
+
+// kill ends the PBX as a power cut does, with all its processes.
+func (k *kamailio) kill() {
+	_ = syscall.Kill(-k.p.cmd.Process.Pid, syscall.SIGKILL)
+	<-k.p.done
+}
+
+// writeTLS writes the settings of Kamailio's TLS.
+func (k *kamailio) writeTLS(dir, certificate, key string) {
+	k.t.Helper()
+	for file, text := range map[string]string{
+		"cert.pem": certificate, "key.pem": key,
+		"tls.cfg": "[server:default]\nmethod = TLSv1.2+\nverify_certificate = no\nrequire_certificate = no\n" +
+			"private_key = " + filepath.Join(dir, "key.pem") + "\ncertificate = " + filepath.Join(dir, "cert.pem") + "\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+			k.t.Fatal(err)
+		}
+	}
 }
 
 func giveToNobody(t *testing.T, dir string) {

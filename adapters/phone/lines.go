@@ -24,9 +24,17 @@ type Lines struct {
 	missed int       // questions in a row that it did not answer since
 }
 
-// NewLines joins the lines of a telephone, whose PBX's sources are also written as names.
+// NewLines joins the lines of a telephone that does not serve yet, whose PBX's sources are also written as names.
 func NewLines(p *Phone, names []string, reception, standby *register.Line) *Lines {
-	return &Lines{phone: p, names: names, Reception: reception, Standby: standby}
+	l := &Lines{phone: p, names: names, Reception: reception, Standby: standby}
+	p.back = l.doubt
+	return l
+}
+
+// doubt has both users confirmed soon: the PBX was away, or the connection to it.
+func (l *Lines) doubt() {
+	l.Reception.Doubt()
+	l.Standby.Doubt()
 }
 
 // Run keeps both until ctx ends, and then gives back what is still this server's. Until then the door is watched.
@@ -65,8 +73,7 @@ func (l *Lines) Granted() (granted time.Duration, shown bool) { return l.Recepti
 func (l *Lines) Options(ctx context.Context) error {
 	_, err := l.phone.Options(ctx)
 	if l.backAgain(err) {
-		l.Reception.Doubt()
-		l.Standby.Doubt()
+		l.doubt()
 	}
 	return err
 }

@@ -50,7 +50,7 @@ func TestWithoutAStandbyNoTestCallIsMade(t *testing.T) {
 	nobody := func() *register.Line {
 		return register.NewLine(nil, Account{}, nil, nil, slog.New(slog.DiscardHandler))
 	}
-	l := NewLines(nil, nil, nobody(), nobody())
+	l := NewLines(&Phone{}, nil, nobody(), nobody())
 	_, err := l.CallAsStandby(t.Context(), "9", "x")
 	if cause, told := errors.AsType[*releve.Cause](err); !told || cause.Sentence().Code != "cause-no-standby" {
 		t.Errorf("got %v", err)

@@ -15,7 +15,7 @@ import (
 )
 
 // sipp runs the calling telephone against a PBX.
-func sipp(t *testing.T, pbx *kamailio, number, outcome string) *process {
+func sipp(t *testing.T, pbx *kamailio, number, outcome string, more ...string) *process {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Fatal("SIPp plays digits through a raw socket: run these tests as root, or `setcap cap_net_raw+ep` the program")
@@ -29,11 +29,11 @@ func sipp(t *testing.T, pbx *kamailio, number, outcome string) *process {
 		t.Fatal(err)
 	}
 	local := freeAddr(t)
-	return start(t, append(os.Environ(), "TERM=dumb"), "/bin/sh", "-c", `cd "$1" && shift && exec "$@"`, "sh", dir,
+	return start(t, append(os.Environ(), "TERM=dumb"), append([]string{"/bin/sh", "-c", `cd "$1" && shift && exec "$@"`, "sh", dir,
 		tool(t, "sipp", "sip-tester"), pbx.addr.String(), "-sf", scenario, "-nostdin", "-m", "1", "-max_recv_loops", "1",
 		"-i", local.Addr().String(), "-p", portOf(local), "-mi", local.Addr().String(), "-mp", "36000",
 		"-s", number, "-key", "from", "1001", "-au", "1001", "-ap", "1001-pw", "-key", "outcome", outcome,
-		"-timeout", "30s", "-trace_err", "-error_file", "/dev/stderr")
+		"-timeout", "30s", "-trace_err", "-error_file", "/dev/stderr"}, more...)...)
 }
 
 // digitsCapture is a packet capture with the RTP of some keys (RFC 4733), each event

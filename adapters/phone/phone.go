@@ -1,6 +1,6 @@
 // Package phone is this server's telephone: calls that the PBX offers and what is
 // said on them, the users it registers, and the questions it asks the PBX and the
-// other server over SIP. UDP only.
+// other server over SIP.
 //
 // A call is an [Incoming] until it is answered and a [Leg] afterwards. Nothing here
 // decides whether to answer.
@@ -57,6 +57,9 @@ var (
 type Options struct {
 	Listen netip.AddrPort // one address of this server; port 0 takes a free one
 	PBX    netip.AddrPort
+	// Transport is how the PBX is spoken to; "": UDP. Certificates are those of TLS.
+	Transport    sip.Transport
+	Certificates *sip.Certificates
 	// Sources are addresses beside the PBX's from which SIP is taken, and Other is the
 	// other server, from which OPTIONS is: of all others nothing is (SPEC K1).
 	Sources []netip.Prefix
@@ -105,6 +108,7 @@ type Phone struct {
 	endpoint  *sip.Endpoint
 	media     *media.Engine
 	registrar *register.Client
+	back      func() // the PBX may have forgotten who is bound; set before Serve
 	timers    timers
 	silence   time.Duration   // of a call, before the PBX is asked about it
 	checks    chan struct{}   // one for each that is thought about
@@ -135,12 +139,14 @@ func New(o Options) (*Phone, error) {
 	}
 	ctx, end := context.WithCancelCause(context.Background())
 	p := &Phone{
-		options: o, log: o.Log, media: engine, timers: rfc3261, silence: silence, ctx: ctx, end: end,
+		options: o, log: o.Log, media: engine, back: func() {}, timers: rfc3261, silence: silence, ctx: ctx, end: end,
 		offers: make(map[offer]*Incoming), checks: make(chan struct{}, maxChecks),
 		legs: make(map[dialog.ID]*Leg), accounts: make(map[string]Account),
 	}
 	p.endpoint, err = sip.Listen(sip.Options{
 		Listen: o.Listen, Log: o.Log, Sources: o.sources(o.Sources),
+		Transport: o.Transport, PBX: o.PBX, Certificates: o.Certificates,
+		Back: func() { p.back() }, Explain: o.Explain,
 		OnPanic: p.broken,
 		Handle:  p.receive,
 		Full:    p.full,
@@ -381,7 +387,18 @@ func source(req *sip.Request) netip.AddrPort {
 // contact is the URI of a user at this server.
 func (p *Phone) contact(user string) string {
 	if user == "" {
-		return "sip:" + p.endpoint.Addr().String()
+		return "sip:" + p.endpoint.Addr().String() + p.endpoint.Transport().Param()
 	}
 	return p.registrar.Contact(user)
+}
+
+// contactFor is our Contact in a dialog that a request makes: one to a sips URI wants such a one back (RFC 3261 §12.1.1),
+// which says by itself that it is reached over TLS (RFC 5630 §3.1.3).
+func (p *Phone) contactFor(req *sip.Request) string {
+	contact := p.contact(sip.User(req.Recipient))
+	over := p.endpoint.Transport()
+	if over != sip.TLS || !strings.EqualFold(req.Recipient.Scheme, "sips") {
+		return contact
+	}
+	return "sips:" + strings.TrimSuffix(strings.TrimPrefix(contact, "sip:"), over.Param())
 }

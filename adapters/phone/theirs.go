@@ -13,7 +13,8 @@ import (
 // there meanwhile is left without an answer, as it is while nothing is bound.
 func AskBindings(ctx context.Context, o Options, a Account) (takeover.Shown, error) {
 	endpoint, err := sip.Listen(sip.Options{
-		Listen: o.Listen, Log: o.Log, Sources: o.sources(nil), Handle: func(*sip.Request, *sip.Transaction) {},
+		Listen: o.Listen, Log: o.Log, Sources: o.sources(nil), Transport: o.Transport, PBX: o.PBX, Certificates: o.Certificates,
+		Handle:  func(*sip.Request, *sip.Transaction) {},
 		OnPanic: func(string) {}, Stray: func(*sip.Response) {},
 	})
 	if err != nil {

@@ -18,6 +18,7 @@ func asterisk() Profile {
 			{Patience, "guide-asterisk-limit", Source{Code, "Asterisk 22, res_pjsip: timer_b"}},
 			{Sound, "guide-asterisk-sound", tried},
 			{Transfer, "guide-asterisk-transfer", tried},
+			{Access, "guide-asterisk-transport", Source{Manual, "Asterisk 22, pjsip.conf.sample: transport"}},
 			{Access, "guide-asterisk-fail2ban", Source{Manual, "fail2ban, jail.conf(5): ignoreip"}},
 		},
 		Kin: []Kin{{

@@ -16,6 +16,7 @@ func kamailio() Profile {
 			{Patience, "guide-kamailio-timers", tried},
 			{Sound, "guide-proxy-sound", Source{Standard, "RFC 3261 §4"}},
 			{Transfer, "guide-kamailio-refer", tried},
+			{Access, "guide-kamailio-connections", tried},
 		},
 		Look: []string{"kamcmd ul.dump"},
 	}

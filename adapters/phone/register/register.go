@@ -119,7 +119,7 @@ func (c *Client) Credentials(a Account) sip.Credentials {
 
 // Contact is the URI under which this server binds a user.
 func (c *Client) Contact(name string) string {
-	return "sip:" + sip.Escape(name) + "@" + c.endpoint.Addr().String()
+	return "sip:" + sip.Escape(name) + "@" + c.endpoint.Addr().String() + c.endpoint.Transport().Param()
 }
 
 // Bindings asks for all contacts of a user and changes none (RFC 3261 §10.2.3). Some

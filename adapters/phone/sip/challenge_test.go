@@ -61,7 +61,7 @@ func challenged(t *testing.T, code int, headers ...string) (*Request, *Response,
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.PrependHeader(newVia(netip.MustParseAddrPort("192.0.2.2:5060")))
+	req.PrependHeader(newVia(UDP, netip.MustParseAddrPort("192.0.2.2:5060")))
 	req.SetDestination("192.0.2.1:5060")
 	res := gosip.NewResponse(code, Reason(code))
 	for _, name := range []string{"Via", "From", "To", "Call-ID", "CSeq"} {

@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	gosip "github.com/emiago/sipgo/sip"
@@ -44,14 +45,26 @@ type Options struct {
 	// Full is asked before anything is done for a new call, by the reader: it must not block. Other than
 	// 0, it is the code with which the call is turned away, without a transaction. Nil: 0.
 	Full func(releve.Opening) int
+	// Transport is how messages travel to the PBX and come from it; "": UDP. Over the others PBX is to whom a connection is
+	// kept, and Certificates, over TLS, by which both prove themselves.
+	Transport    Transport
+	PBX          netip.AddrPort
+	Certificates *Certificates
+	// Back is called when a connection to the PBX stands anew: it may have forgotten what it was told before. Nil: nobody is.
+	Back func()
+	// Explain tells the operator of that connection. Nil: nobody is told.
+	Explain func(releve.Sentence)
 	// Stray takes responses that belong to no transaction: a 2xx to INVITE that
 	// comes again must be acknowledged again (RFC 3261 §13.2.2.4).
 	Stray func(*Response)
 }
 
-// Endpoint is one UDP socket that speaks SIP.
+// Endpoint is one address that speaks SIP: by the socket of datagrams, and with the PBX by connections where that is how
+// it is spoken to.
 type Endpoint struct {
 	listen       netip.AddrPort
+	transportIs  Transport
+	streams      *streams // nil over UDP
 	log          *slog.Logger
 	handle       func(*Request, *Transaction)
 	socket       *net.UDPConn
@@ -85,7 +98,11 @@ type Endpoint struct {
 
 // The library refuses to send what is longer than a global limit, responses too:
 // a request with many Via headers would stay without an answer.
-var raiseLimit = sync.OnceFunc(func() { gosip.UDPMTUSize = maxDatagram + 200 })
+// And it counts who uses a connection below zero where one ends in a transaction, of which it warns whoever listens.
+var settleLibrary = sync.OnceFunc(func() {
+	gosip.UDPMTUSize = maxDatagram + 200
+	gosip.SetDefaultLogger(slog.New(slog.DiscardHandler))
+})
 
 const (
 	// maxTransactions and maxBytes bound what is remembered of requests, INVITEs and
@@ -103,7 +120,7 @@ const (
 
 // Listen opens the socket. What comes waits there until [Endpoint.Serve].
 func Listen(o Options) (*Endpoint, error) {
-	raiseLimit()
+	settleLibrary()
 	if !o.Listen.Addr().IsValid() || o.Listen.Addr().IsUnspecified() {
 		return nil, fmt.Errorf("SIP cannot listen on %s: [sip] listen must name one address of this server, "+
 			"because the PBX answers to the address that it sees", o.Listen)
@@ -117,28 +134,39 @@ func Listen(o Options) (*Endpoint, error) {
 	// kernel may grant less, which is no reason not to serve.
 	_ = socket.SetReadBuffer(4 << 20)
 	e := &Endpoint{
-		listen:   socket.LocalAddr().(*net.UDPAddr).AddrPort(),
-		log:      slog.New(newLimiter(o.Log.Handler())),
-		handle:   o.Handle,
-		socket:   socket,
-		secret:   []byte(rand.Text()),
-		seed:     maphash.MakeSeed(),
-		refusals: bucket{each: refusalsPerSecond},
-		onPanic:  o.OnPanic,
-		invites:  newTable(maxTransactions, maxBytes),
-		others:   newTable(maxTransactions, maxBytes),
-		serve:    make(chan struct{}),
-		done:     make(chan struct{}),
-		stray:    o.Stray,
-		full:     o.Full,
-		early:    make(map[string]*Transaction),
+		transportIs: o.Transport,
+		listen:      socket.LocalAddr().(*net.UDPAddr).AddrPort(),
+		log:         slog.New(newLimiter(o.Log.Handler())),
+		handle:      o.Handle,
+		socket:      socket,
+		secret:      []byte(rand.Text()),
+		seed:        maphash.MakeSeed(),
+		refusals:    bucket{each: refusalsPerSecond},
+		onPanic:     o.OnPanic,
+		invites:     newTable(maxTransactions, maxBytes),
+		others:      newTable(maxTransactions, maxBytes),
+		serve:       make(chan struct{}),
+		done:        make(chan struct{}),
+		stray:       o.Stray,
+		full:        o.Full,
+		early:       make(map[string]*Transaction),
 	}
+	e.door.streams = o.Transport.streams()
 	e.SetSources(o.Sources)
-	e.transport = gosip.NewTransportLayer(net.DefaultResolver, parser, nil, gosip.WithTransportLayerLogger(e.log))
+	e.transport = gosip.NewTransportLayer(net.DefaultResolver, parser, nil, gosip.WithTransportLayerLogger(e.log),
+		gosip.WithTransportLayerTransports(gosip.TransportsConfig{TCP: &gosip.TransportTCP{DialerCreate: noDialer}}))
 	e.transactions = gosip.NewTransactionLayer(e.transport,
 		gosip.WithTransactionLayerLogger(e.log),
+		gosip.WithTransactionLayerTerminateOnConnClose(),
 		gosip.WithTransactionLayerUnhandledResponseHandler(e.astray))
 	e.inlet = newInlet(e)
+	if o.Transport.streams() {
+		if e.streams, err = newStreams(e, o); err != nil {
+			_ = socket.Close()
+			return nil, fmt.Errorf("SIP cannot listen on %s over %s: %w; "+
+				"see which program holds it with `ss -tlpn`, or change [sip] listen", e.listen, o.Transport.via(), err)
+		}
+	}
 	e.startReader()
 	return e, nil
 }
@@ -153,8 +181,22 @@ func (e *Endpoint) Serve() {
 	select {
 	case <-e.inlet.ready:
 	case <-e.done:
+		return
+	}
+	if e.streams != nil {
+		e.streams.run()
 	}
 }
+
+// noDialer keeps the library from opening connections by itself, where the one that it looks for has just ended.
+func noDialer(net.Addr) net.Dialer {
+	return net.Dialer{Control: func(string, string, syscall.RawConn) error {
+		return releve.Known("there is no connection to the PBX", "cause-sip-unconnected")
+	}}
+}
+
+// Transport is how messages travel to the PBX.
+func (e *Endpoint) Transport() Transport { return e.transportIs }
 
 // startReader makes the one reader, on a thread of its own that comes before other work: what waits behind
 // it waits in the kernel, and is lost when there is too much. It returns when the thread has asked for
@@ -176,6 +218,9 @@ func (e *Endpoint) startReader() {
 
 // Close closes the socket first and at once, then ends all transactions.
 func (e *Endpoint) Close() error {
+	if e.streams != nil {
+		e.streams.close() // first: who writes to one of them holds the lock
+	}
 	e.mu.Lock()
 	already := e.closed
 	e.closed = true
@@ -189,7 +234,11 @@ func (e *Endpoint) Close() error {
 	e.readers.Wait()
 	e.invites.close()
 	e.others.close()
-	return errors.Join(err, e.transport.Close())
+	err = errors.Join(err, e.transport.Close())
+	if e.streams != nil {
+		e.streams.work.Wait()
+	}
+	return err
 }
 
 // open runs send unless the endpoint is closed.
@@ -200,14 +249,6 @@ func (e *Endpoint) open(send func() error) error {
 		return ErrClosed
 	}
 	return send()
-}
-
-// sendTo writes one datagram.
-func (e *Endpoint) sendTo(text []byte, to netip.AddrPort) error {
-	return e.open(func() error {
-		_, err := e.socket.WriteToUDPAddrPort(text, to)
-		return err
-	})
 }
 
 // survive keeps a panic from ending the server: it is to be deferred.
@@ -222,7 +263,7 @@ func (e *Endpoint) survive(what string) {
 
 // request finds the transaction of a request or begins one (RFC 3261 §17.2.3). Only the
 // reader is here: what came first is through before what came next is looked at.
-func (e *Endpoint) request(s screened, from netip.AddrPort) {
+func (e *Endpoint) request(s screened, from origin) {
 	key := keyOf(s, string(s.request.Method))
 	invite := e.invites.get(key)
 	switch s.request.Method {
@@ -248,7 +289,7 @@ func (e *Endpoint) request(s screened, from netip.AddrPort) {
 }
 
 // begin makes a transaction, or answers a repetition and returns nil.
-func (e *Endpoint) begin(b *table, s screened, from netip.AddrPort, key string) *Transaction {
+func (e *Endpoint) begin(b *table, s screened, from origin, key string) *Transaction {
 	if t := b.get(key); t != nil {
 		_ = t.Repeat() // as unreliable as the first
 		return nil
@@ -268,13 +309,13 @@ func (e *Endpoint) begin(b *table, s screened, from netip.AddrPort, key string) 
 // newTransaction reads what answers need. The tag of ours follows from the transaction, as
 // RFC 3261 §8.2.7 has it, so whoever answers says the same; an INVITE bears it from
 // here on, for the dialog that it may make.
-func (e *Endpoint) newTransaction(s screened, from netip.AddrPort, key string) *Transaction {
+func (e *Endpoint) newTransaction(s screened, from origin, key string) *Transaction {
 	t := &Transaction{
-		endpoint: e, key: key, lines: s.lines, top: s.top, from: from,
+		endpoint: e, key: key, lines: s.lines, top: s.top, from: from.AddrPort, way: from.way,
 		initial: ToTag(s.request) == "", invite: s.request.IsInvite(),
 	}
-	t.to, _ = s.top.address(from) // not valid: nobody can be answered
-	s.request.SetSource(from.String())
+	t.to, _ = s.top.address(from.AddrPort) // not valid: nobody can be answered
+	s.request.SetSource(from.AddrPort.String())
 	s.request.SetTransport("UDP")
 	if !t.initial {
 		return t
@@ -341,11 +382,22 @@ func newTag() string { return rand.Text() }
 func (e *Endpoint) Start(ctx context.Context, req *Request) (*ClientTransaction, *Request, error) {
 	var tx *ClientTransaction
 	sent := e.prepare(req)
+	if _, err := e.connected(ctx); err != nil {
+		return nil, nil, err
+	}
 	err := e.open(func() (err error) {
 		tx, err = e.transactions.Request(ctx, sent)
 		return err
 	})
 	return tx, sent, err
+}
+
+// connected waits for the connection to the PBX, where there is to be one; nil over UDP.
+func (e *Endpoint) connected(ctx context.Context) (*stream, error) {
+	if e.streams == nil {
+		return nil, nil
+	}
+	return e.streams.link.ready(ctx)
 }
 
 // Send sends a request without a transaction: the ACK of a 2xx (RFC 3261 §13.2.2.4).
@@ -359,32 +411,49 @@ func (e *Endpoint) Send(req *Request) error {
 func (e *Endpoint) prepare(req *Request) *Request {
 	sent := req.Clone()
 	if sent.Via() == nil {
-		sent.PrependHeader(newVia(e.listen))
+		sent.PrependHeader(newVia(e.transportIs, e.listen))
 	}
 	sent.SetTransport("UDP")
+	if e.streams != nil {
+		sent.SetTransport("TCP") // TLS, to the library, is a connection like others
+	}
 	sent.Laddr = gosip.Addr{IP: e.listen.Addr().AsSlice(), Port: int(e.listen.Port())}
 	return sent
 }
 
-func newVia(from netip.AddrPort) *gosip.ViaHeader {
+func newVia(by Transport, from netip.AddrPort) *gosip.ViaHeader {
 	return &gosip.ViaHeader{
-		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: "UDP",
+		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: by.via(),
 		Host: from.Addr().String(), Port: int(from.Port()),
 		Params: gosip.HeaderParams{{K: "branch", V: gosip.GenerateBranch()}, {K: "rport"}},
 	}
 }
 
-// Do sends a request other than INVITE and waits for its final response.
+// resendMax is how often a request is sent again because its connection ended under it.
+const resendMax = 3
+
+// Do sends a request other than INVITE and waits for its final response. One whose connection ends before that is sent again
+// over the next, in the same transaction: who had it already answers it again (RFC 3261 §17.2.3).
 func (e *Endpoint) Do(ctx context.Context, req *Request) (*Response, error) {
-	tx, _, err := e.Start(ctx, req)
+	for again := 0; ; again++ {
+		res, sent, err := e.doOnce(ctx, req)
+		if again == resendMax || sent == nil || !errors.Is(err, gosip.ErrTransactionTransport) || e.streams == nil {
+			return res, err
+		}
+		req = sent
+	}
+}
+
+func (e *Endpoint) doOnce(ctx context.Context, req *Request) (*Response, *Request, error) {
+	tx, sent, err := e.Start(ctx, req)
 	if err != nil {
-		return nil, err
+		return nil, sent, err
 	}
 	defer tx.Terminate()
 	for {
 		res, err := Next(ctx, tx)
 		if err != nil || !res.IsProvisional() {
-			return res, err
+			return res, sent, err
 		}
 	}
 }

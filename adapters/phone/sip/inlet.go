@@ -33,6 +33,7 @@ type inlet struct {
 	endpoint  *Endpoint
 	packets   *ipv4.PacketConn // the same socket, of either family, by several datagrams at a time
 	batch     []ipv4.Message
+	mu        sync.Mutex    // of what follows, and of each message while it is taken: connections have readers too
 	line      line          // of new calls
 	responses []received    // that the library has not had yet
 	ready     chan struct{} // closed when the library reads, and so knows the socket
@@ -75,16 +76,33 @@ func (in *inlet) ReadFrom(b []byte) (int, net.Addr, error) {
 			in.endpoint.log.Warn("SIP socket", "error", err)
 			time.Sleep(10 * time.Millisecond) // a brake: the error may come at once again
 		}
+		in.mu.Lock()
 		for _, m := range in.batch[:n] {
 			in.take(m.Buffers[0][:m.N], m.Addr)
 		}
 		in.admitCalls(n)
+		in.mu.Unlock()
 	}
+}
+
+// admitSome admits a few of the calls that wait. False: none does.
+func (in *inlet) admitSome() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.admitCalls(0)
+	return len(in.line.calls) > 0
+}
+
+// waits says whether a call does.
+func (in *inlet) waits() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.line.calls) > 0
 }
 
 // read takes what is there, and waits for it only while no call waits.
 func (in *inlet) read() (n int, err error) {
-	if len(in.line.calls) == 0 {
+	if !in.waits() {
 		return in.packets.ReadBatch(in.batch, 0)
 	}
 	n, err = in.packets.ReadBatch(in.batch, unix.MSG_DONTWAIT)
@@ -94,11 +112,9 @@ func (in *inlet) read() (n int, err error) {
 	return n, err
 }
 
-// take screens a datagram, takes it or refuses it where it is a request, has a new call wait in
-// line, and keeps a response. A panic in it ends the datagram and nothing else (SPEC K9).
+// take takes a datagram.
 func (in *inlet) take(data []byte, addr net.Addr) {
 	e := in.endpoint
-	defer e.survive("datagram")
 	udp, ok := addr.(*net.UDPAddr)
 	if !ok {
 		return
@@ -108,15 +124,31 @@ func (in *inlet) take(data []byte, addr net.Addr) {
 	if !e.door.admits(from.Addr(), data) {
 		return
 	}
+	if response := in.message(data, origin{from, datagrams{e.socket}}); response != nil {
+		in.responses = append(in.responses, received{response, from.Addr()})
+	}
+}
+
+// takeLocked is message, for the reader of a connection.
+func (in *inlet) takeLocked(data []byte, from origin) []byte {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.message(data, from)
+}
+
+// message screens a message, takes it or refuses it where it is a request, has a new call wait in
+// line, and returns a response. A panic in it ends the message and nothing else (SPEC K9).
+func (in *inlet) message(data []byte, from origin) []byte {
+	e := in.endpoint
+	defer e.survive("message")
 	switch g := glance(data); {
 	case g.away:
 	case g.newCall:
 		in.line.join(data, from)
 	default:
-		if response := e.admit(data, from); response != nil {
-			in.responses = append(in.responses, received{response, from.Addr()})
-		}
+		return e.admit(data, from)
 	}
+	return nil
 }
 
 // admitCalls takes calls out of the line: a few where other messages may wait behind those that
@@ -144,17 +176,17 @@ func (in *inlet) sender(from netip.Addr) net.Addr {
 }
 
 // admit screens a message, takes it or refuses it where it is a request, and returns a response.
-func (e *Endpoint) admit(data []byte, from netip.AddrPort) []byte {
+func (e *Endpoint) admit(data []byte, from origin) []byte {
 	s := screen(data)
 	switch {
 	case s.why != "":
-		e.log.Warn("bad SIP message", "from", from, "why", s.why, "answer", s.code)
+		e.log.Warn("bad SIP message", "from", from.AddrPort, "why", s.why, "answer", s.code)
 		e.refuse(s, from)
 	case s.request != nil:
 		e.request(s, from)
 	case s.response != nil:
-		s.response.SetSource(from.String()) // whose word it is (SPEC K2)
-		if e.probes.answered(s.response) {  // the library would read it once more
+		s.response.SetSource(from.AddrPort.String()) // whose word it is (SPEC K2)
+		if e.probes.answered(s.response) {           // the library would read it once more
 			return nil
 		}
 	}
@@ -162,12 +194,12 @@ func (e *Endpoint) admit(data []byte, from netip.AddrPort) []byte {
 }
 
 // refuse answers a request that gets no transaction.
-func (e *Endpoint) refuse(s screened, from netip.AddrPort) {
+func (e *Endpoint) refuse(s screened, from origin) {
 	if s.code == 0 || !e.refusals.allow() {
 		return
 	}
-	if to, text := refusal(s, from); to.IsValid() {
-		_ = e.sendTo(text, to) // as unreliable as UDP itself
+	if to, text := refusal(s, from.AddrPort); to.IsValid() {
+		_ = e.sendBy(from.way, text, to) // as unreliable as UDP itself
 	}
 }
 

@@ -32,12 +32,12 @@ type line struct {
 // waiting is a new call in the line.
 type waiting struct {
 	data  []byte
-	from  netip.AddrPort
+	from  origin
 	since time.Time
 }
 
 // join has a call wait. The reader's buffer is used again, so what came is copied.
-func (l *line) join(data []byte, from netip.AddrPort) {
+func (l *line) join(data []byte, from origin) {
 	var room []byte
 	if n := len(l.spare); n > 0 {
 		room, l.spare = l.spare[n-1], l.spare[:n-1]
@@ -88,12 +88,12 @@ func (e *Endpoint) turnedAway(w waiting) bool {
 		return false
 	}
 	code := e.full(releve.Opening{User: User(uri), TestID: string(g.test), Waited: time.Since(w.since)})
-	to, err := top.address(w.from)
+	to, err := top.address(w.from.AddrPort)
 	if code == 0 || err != nil {
 		return false
 	}
-	e.scrap = g.refusal(e.scrap[:0], code, top, w.from, maphash.String(e.seed, key))
-	_ = e.sendTo(e.scrap, to) // as unreliable as UDP itself
+	e.scrap = g.refusal(e.scrap[:0], code, top, w.from.AddrPort, maphash.String(e.seed, key))
+	_ = e.sendBy(w.from.way, e.scrap, to) // as unreliable as UDP itself
 	return true
 }
 

@@ -63,32 +63,71 @@ func (e *Endpoint) answeredWith(res *Response, err error) {
 	}
 }
 
-// askOnce is a client transaction (RFC 3261 §17.1.2) on the listening socket.
+// askOnce is a client transaction (RFC 3261 §17.1.2) on the listening socket, or on the connection to the PBX.
 func (e *Endpoint) askOnce(ctx context.Context, req *Request) (*Response, error) {
 	sent := e.prepare(req)
 	answer := e.probes.begin(branch(sent))
 	defer func() { e.probes.end(branch(sent), errors.Is(context.Cause(ctx), context.Canceled)) }()
 	end := time.NewTimer(64 * T1)
 	defer end.Stop()
+	ask := e.askRepeated
+	if e.streams != nil {
+		ask = e.askConnected
+	}
+	res, err := ask(ctx, sent, answer, end.C)
+	if err != nil && !errors.Is(err, ErrTimeout) && !errors.Is(err, ErrClosed) && ctx.Err() == nil {
+		err = fmt.Errorf("asking %s: %w", req.Destination(), err)
+	}
+	return res, err
+}
+
+// askRepeated repeats a question, for a datagram may be lost.
+func (e *Endpoint) askRepeated(ctx context.Context, sent *Request, answer <-chan *Response, end <-chan time.Time) (*Response, error) {
 	var dead <-chan error
 	for wait := probeT1; ; wait = min(2*wait, T2) {
 		if err := e.open(func() error { return e.transport.WriteMsg(sent) }); err != nil {
-			return nil, fmt.Errorf("asking %s: %w", req.Destination(), err)
+			return nil, err
 		}
 		select {
 		case res := <-answer:
 			return res, nil
 		case err := <-dead:
-			return nil, fmt.Errorf("asking %s: %w", req.Destination(), err)
+			return nil, err
 		case <-time.After(wait):
 			if dead == nil && e.probes.silent() {
 				dead = e.knock(sent, wait)
 			}
-		case <-end.C:
+		case <-end:
 			return nil, ErrTimeout
 		case <-e.done:
 			return nil, ErrClosed
 		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// askConnected sends a question once on each connection that stands while it waits: a connection loses nothing but itself.
+func (e *Endpoint) askConnected(ctx context.Context, sent *Request, answer <-chan *Response, end <-chan time.Time) (*Response, error) {
+	for {
+		kept, err := e.connected(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := e.open(func() error { return e.transport.WriteMsg(sent) }); errors.Is(err, ErrClosed) {
+			return nil, err
+		}
+		select {
+		case res := <-answer:
+			return res, nil
+		case <-kept.ended:
+		case <-end:
+			e.streams.link.suspect()
+			return nil, ErrTimeout
+		case <-e.done:
+			return nil, ErrClosed
+		case <-ctx.Done():
+			e.streams.link.suspect()
 			return nil, context.Cause(ctx)
 		}
 	}
@@ -185,7 +224,7 @@ func (e *Endpoint) Probe(ctx context.Context, to netip.AddrPort, req *Request) (
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 
-	via := newVia(conn.LocalAddr().(*net.UDPAddr).AddrPort())
+	via := newVia(UDP, conn.LocalAddr().(*net.UDPAddr).AddrPort())
 	sent := req.Clone()
 	sent.PrependHeader(via)
 	var text bytes.Buffer

@@ -18,9 +18,16 @@ type Sources struct {
 // Allow says whether a datagram may be looked at. It is asked before anything is
 // parsed: what a stranger sends costs one comparison.
 func (s *Sources) Allow(from netip.Addr, data []byte) bool {
-	if slices.ContainsFunc(s.Calls, func(p netip.Prefix) bool { return p.Contains(from) }) {
-		return true
-	}
+	return s.calls(from) || s.checks(from, data)
+}
+
+// calls says whether an address is one of those of the PBX.
+func (s *Sources) calls(from netip.Addr) bool {
+	return slices.ContainsFunc(s.Calls, func(p netip.Prefix) bool { return p.Contains(from) })
+}
+
+// checks says whether a datagram is a question of the other server's.
+func (s *Sources) checks(from netip.Addr, data []byte) bool {
 	return slices.Contains(s.Checks, from) && bytes.HasPrefix(data, []byte("OPTIONS "))
 }
 
@@ -32,6 +39,7 @@ type Strangers struct {
 
 // door holds the sources in force and counts who else knocked.
 type door struct {
+	streams   bool // the PBX speaks by connections: a datagram in its name is a stranger's
 	sources   atomic.Pointer[Sources]
 	mu        sync.Mutex
 	strangers Strangers
@@ -39,18 +47,37 @@ type door struct {
 
 // admits says whether a datagram may be looked at, and counts it if not.
 func (d *door) admits(from netip.Addr, data []byte) bool {
-	if d.sources.Load().Allow(from, data) {
+	sources := d.sources.Load()
+	if d.streams && sources.checks(from, data) || !d.streams && sources.Allow(from, data) {
 		return true
 	}
+	d.turnAway(from)
+	return false
+}
+
+// admitsConnection says whether a connection may be read, and counts it if not.
+func (d *door) admitsConnection(from netip.Addr) bool {
+	if d.sources.Load().calls(from) {
+		return true
+	}
+	d.turnAway(from)
+	return false
+}
+
+func (d *door) turnAway(from netip.Addr) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.strangers.Dropped++
 	d.strangers.Last = from
-	return false
 }
 
-// SetSources replaces the addresses from which SIP is taken.
-func (e *Endpoint) SetSources(s Sources) { e.door.sources.Store(&s) }
+// SetSources replaces the addresses from which SIP is taken. Connections from others end.
+func (e *Endpoint) SetSources(s Sources) {
+	e.door.sources.Store(&s)
+	if e.streams != nil {
+		e.streams.cutAccepted(func(c *stream) bool { return !s.calls(c.remote.Addr()) }, errSource)
+	}
+}
 
 // Strangers tells what was dropped since the endpoint was opened.
 func (e *Endpoint) Strangers() Strangers {

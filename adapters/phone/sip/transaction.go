@@ -37,6 +37,7 @@ type Transaction struct {
 	invite   bool
 	top      hop
 	from, to netip.AddrPort // where the request came from, and where responses go
+	way      way            // … by which
 
 	mu        sync.Mutex
 	lines     []field // of the request; nil after the final response
@@ -76,7 +77,7 @@ func (t *Transaction) respond(code int, body []byte, headers ...string) error {
 	if code >= 200 {
 		t.final()
 	}
-	return t.endpoint.sendTo(t.last, t.to)
+	return t.endpoint.sendBy(t.way, t.last, t.to)
 }
 
 // Repeat sends the last response again: a 2xx to INVITE is repeated by who gave it
@@ -87,7 +88,7 @@ func (t *Transaction) Repeat() error {
 	if t.last == nil {
 		return nil
 	}
-	return t.endpoint.sendTo(t.last, t.to)
+	return t.endpoint.sendBy(t.way, t.last, t.to)
 }
 
 // Cancelled calls f when the caller cancels, at once if he already has. It is called
@@ -158,7 +159,7 @@ func (t *Transaction) final() {
 	t.lines, t.onCancel = nil, nil
 	t.table.settled(t, len(t.last))
 	wait := timeout
-	if t.invite && t.code >= 300 {
+	if t.invite && t.code >= 300 && !t.way.reliable() { // timer G (RFC 3261 §17.2.1)
 		t.pause, wait, t.end = T1, T1, time.Now().Add(timeout)
 	}
 	t.timer.Reset(wait)
@@ -173,7 +174,7 @@ func (t *Transaction) tick() {
 	case t.invite && t.code < 200:
 		t.timer.Reset(timeout) // whoever has the call answers it or refuses it
 	case t.pause > 0 && time.Now().Before(t.end):
-		_ = t.endpoint.sendTo(t.last, t.to)
+		_ = t.endpoint.sendBy(t.way, t.last, t.to)
 		t.pause = min(2*t.pause, T2)
 		t.timer.Reset(t.pause)
 	default:
