@@ -202,7 +202,8 @@ func (d duty) Verify(ctx context.Context, o calls.Offer) releve.Decision {
 
 // serve has what comes by SIP heard: calls, and the other server's question (H4).
 func (s *switchboard) serve(prompts phone.Prompts) {
-	s.speech = phone.Speech{Prompts: prompts, Hold: string(s.config.Attendant.Language) + "/transfer"}
+	reception, _ := s.accounts()
+	s.speech = voice.Speech(s.config.Config, reception, prompts, s.calls, s.front.Explain)
 	s.called = phone.Handler{
 		Full:   s.calls.Full,
 		Invite: func(in *phone.Incoming) { s.calls.Offered(voice.Incoming{Incoming: in, Speech: s.speech}) },

@@ -114,6 +114,7 @@ func (r *reader) checkPBX(p PBX, oneVoice bool) {
 	r.networks("pbx.networks", "network", false)
 	r.code("pbx.refusal_code", p.RefusalCode)
 	r.code("pbx.busy_code", p.BusyCode)
+	r.oneOf("pbx.transfer", string(p.Transfer), string(pbx.Auto), string(pbx.Refer), string(pbx.Bridge))
 	r.checkWire(p)
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"releve"
 	"releve/doors/identity"
+	"releve/rules/pbx"
 )
 
 // Config is one server's file.
@@ -60,6 +61,7 @@ type PBX struct {
 	Evidence          releve.Evidence `toml:"overflow_evidence"` // how an overflowed call is told (H7)
 	RefusalCode       int             `toml:"refusal_code"`
 	BusyCode          int             `toml:"busy_code"` // all channels busy
+	Transfer          pbx.Handover    `toml:"transfer"`  // how callers are put through (SPEC C3)
 
 	Transport string `toml:"transport"` // udp, tcp, tls
 	// CA is who signs the PBX's certificate, over TLS; "": those whom the machine believes. Certificate and Key are this

@@ -23,6 +23,7 @@ func Defaults() Config {
 			RefusalCode: 486,
 			BusyCode:    486,
 			Transport:   "udp", BadCertificate: "refuse",
+			Transfer: pbx.Auto,
 		},
 		SIP:       SIP{RTPFirst: 10000, RTPLast: 10999, Channels: 30},
 		Attendant: Attendant{Language: releve.French, ExtensionDigits: 4},

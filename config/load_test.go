@@ -137,6 +137,7 @@ func TestTheDefaultsAreThosePromised(t *testing.T) {
 		"watch":             {c.Takeover.Watch.Std(), 500 * time.Millisecond},
 		"refusal_code":      {c.PBX.RefusalCode, 486},
 		"busy_code":         {c.PBX.BusyCode, 486},
+		"transfer":          {string(c.PBX.Transfer), "auto"},
 		"expires":           {c.PBX.Expires.Std(), time.Minute},
 		"overflow_evidence": {c.PBX.Evidence, releve.EvidenceAuto},
 	} {

@@ -25,11 +25,14 @@ type Dialling struct {
 	As     Account // the user of the PBX as whom it calls: the same from either server (SPEC T3)
 	Number string
 	Plan   Plan
+	Name   string // that is shown of the caller, printable ASCII without quotes; "": none
 	// Headers are pairs of names and values that the call bears.
 	Headers []string
 	// Ringing is told of each 180 to 199: its code, and whether what is heard of the call from now on is
 	// sound of whoever rings (early media). It must not wait. Nil: nobody is.
 	Ringing func(code int, early bool)
+
+	early func(*media.Stream) // is given the call's sound when whoever rings is first heard
 }
 
 // Dial calls a number through the PBX, and returns when the call is answered and acknowledged. It goes on
@@ -50,7 +53,7 @@ func (p *Phone) Dial(ctx context.Context, d Dialling) (*Leg, error) {
 	p.know(d.As)
 	c := &outward{
 		Dialling: d, phone: p, stream: stream, callID: rand.Text(), tag: rand.Text(), session: mathrand.Uint64N(1 << 62),
-		early: map[string][]byte{},
+		described: map[string][]byte{},
 	}
 	c.offer = media.Offer(p.local(stream), c.session, 1, media.SendRecv)
 	l, err := c.connect(ctx)
@@ -79,7 +82,7 @@ type outward struct {
 	callID, tag string
 	session     uint64
 	offer       []byte
-	early       map[string][]byte // the descriptions of those who ring, by their tags
+	described   map[string][]byte // the descriptions of those who ring, by their tags
 	heard       string            // the tag of whose sound is heard
 }
 
@@ -108,7 +111,7 @@ func (c *outward) connect(ctx context.Context) (*Leg, error) {
 func (c *outward) agreed(res *sip.Response) ([]byte, error) {
 	answer, err := description(res)
 	if err == nil && len(answer) == 0 {
-		answer = c.early[sip.ToTag(res)]
+		answer = c.described[sip.ToTag(res)]
 	}
 	return answer, err
 }
@@ -120,7 +123,7 @@ func (c *outward) invite(number string, seq uint32) (*sip.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	from, to := "<sip:"+sip.Escape(c.As.User)+"@"+domain+">", "<sip:"+sip.Escape(c.Number)+"@"+domain+">"
+	from, to := c.shown()+"<sip:"+sip.Escape(c.As.User)+"@"+domain+">", "<sip:"+sip.Escape(c.Number)+"@"+domain+">"
 	req, err := sip.NewRequest("INVITE", target, from, c.tag, to, "", c.callID, seq)
 	if err != nil {
 		return nil, err
@@ -136,6 +139,14 @@ func (c *outward) invite(number string, seq uint32) (*sip.Request, error) {
 	return req, nil
 }
 
+// shown is the name in front of an address.
+func (c *outward) shown() string {
+	if c.Name == "" {
+		return ""
+	}
+	return `"` + c.Name + `" `
+}
+
 // rings takes in a sign that the call is on its way. The first who gives sound of his own before he answers is
 // heard; a telephone that rings for the same call beside him is not.
 func (c *outward) rings(res *sip.Response) {
@@ -144,7 +155,7 @@ func (c *outward) rings(res *sip.Response) {
 		return
 	}
 	if sound, err := description(res); err == nil && len(sound) > 0 {
-		c.early[tag] = sound
+		c.described[tag] = sound
 		c.hear(tag, sound)
 	}
 	if c.Ringing != nil {
@@ -153,15 +164,18 @@ func (c *outward) rings(res *sip.Response) {
 }
 
 func (c *outward) hear(tag string, sound []byte) {
-	if c.heard != "" && c.heard != tag || len(c.early) > maxForks {
+	if c.heard != "" && c.heard != tag || len(c.described) > maxForks {
 		return
 	}
 	terms := media.Terms{
 		Local: c.phone.local(c.stream), Caller: c.phone.options.PBX.Addr(), Networks: c.phone.media.Networks(),
 	}
 	if remote, format, err := terms.ParseAnswer(sound); err == nil {
-		c.heard = tag
 		c.stream.Agree(remote, format)
+		if c.heard == "" && c.early != nil {
+			c.early(c.stream)
+		}
+		c.heard = tag
 	}
 }
 

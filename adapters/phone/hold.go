@@ -11,16 +11,12 @@ import (
 // holdPeriod is how long a caller whose transfer takes its time hears nothing.
 const holdPeriod = 8 * time.Second
 
-// TransferOnHold is [Leg.Transfer], and tells the caller now and then that he is not forgotten.
-func (l *Leg) TransferOnHold(ctx context.Context, user string, hold media.Clip) (int, error) {
-	return l.onHold(ctx, hold, func() (int, error) { return l.Transfer(ctx, user) })
-}
-
-// AwaitOnHold is [Leg.Await], in the same way.
+// AwaitOnHold is [Leg.Await], and tells the caller now and then that he is not forgotten.
 func (l *Leg) AwaitOnHold(ctx context.Context, hold media.Clip) (int, error) {
 	return l.onHold(ctx, hold, func() (int, error) { return l.Await(ctx) })
 }
 
+// onHold says something now and then while a transfer lasts.
 func (l *Leg) onHold(ctx context.Context, hold media.Clip, transfer func() (int, error)) (int, error) {
 	waiting, over := context.WithCancel(ctx)
 	var said sync.WaitGroup

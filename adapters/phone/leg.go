@@ -52,6 +52,7 @@ type Leg struct {
 	state    dialog.State
 	accepted map[uint32]*acceptance // 2xx that wait for their ACK, by CSeq
 	transfer *transfer              // in progress
+	joined   *bridge                // to another call, nil for none
 	changed  func()                 // is told when what another server needs has changed; nil: nobody is
 }
 
@@ -375,8 +376,15 @@ func (l *Leg) Dialog() dialog.State {
 	return l.state
 }
 
-// Written is that state, written down for another server.
-func (l *Leg) Written() json.RawMessage { return l.Dialog().Written() }
+// Written is that state, written down for another server, with that of the call that it is joined to.
+func (l *Leg) Written() json.RawMessage {
+	s := l.Dialog()
+	if other := l.partner(); other != nil {
+		joined := other.Dialog()
+		s.Joined = &joined
+	}
+	return s.Written()
+}
 
 // WhenChanged has f called when that state has changed so that another server could not go on with what
 // was written down before. The numbers of requests alone are no such change.

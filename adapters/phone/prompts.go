@@ -38,6 +38,7 @@ func LoadPrompts() (Prompts, error) {
 type Speech struct {
 	Prompts Prompts
 	Hold    string // what is said to who waits for a transfer
+	*Handover
 }
 
 // Voice is a leg on which prompts are said by their names.
@@ -61,6 +62,7 @@ func (s Speech) TakeUp(p *Phone, written json.RawMessage) (Voice, error) {
 		p.forsake(state)
 		return Voice{}, err
 	}
+	s.adopt(l)
 	return s.On(l), nil
 }
 
@@ -73,9 +75,10 @@ func (v Voice) Play(ctx context.Context, prompt string) error {
 	return v.Leg.Play(ctx, clip)
 }
 
-// Transfer is [Leg.TransferOnHold]. A call that is gone is [releve.ErrLost].
+// Transfer puts the caller through by the way that the PBX has ([Handover]). While the PBX does it, the caller is told now
+// and then that he is not forgotten. A call that is gone is [releve.ErrLost].
 func (v Voice) Transfer(ctx context.Context, user string) (int, error) {
-	return known(v.TransferOnHold(ctx, user, v.Prompts[v.Hold]))
+	return known(v.put(ctx, v.Leg, user, v.Prompts[v.Hold]))
 }
 
 // Await is [Leg.AwaitOnHold], in the same way.

@@ -43,13 +43,41 @@ func (p *Phone) TakeUp(state dialog.State) (*Leg, error) {
 	}
 	p.keep(l)
 	p.begin(l.watchOver)
+	if state.Joined != nil {
+		p.takeUpJoined(l, *state.Joined)
+	}
 	return l, nil
+}
+
+// takeUpJoined goes on with the call that another was joined to, and joins both again. One that cannot be gone on with
+// is ended with BYE; the caller has the menu again.
+func (p *Phone) takeUpJoined(l *Leg, state dialog.State) {
+	other, err := p.TakeUp(state)
+	if err != nil {
+		p.log.Warn("whom the caller talked to cannot be gone on with", "call", state.CallID, "error", err)
+		p.forsake(state)
+		return
+	}
+	p.join(l, other)
 }
 
 // Reach has the other side of a call that was taken up send to this telephone, with [Leg.Reinvite], and ends with
 // BYE a call that cannot be brought over: nobody would hear the caller. A side that is busy with another request
 // is asked again (RFC 3261 §14.2).
+//
+// Of two calls that are joined both are brought over: the end of one ends the other.
 func (l *Leg) Reach(ctx context.Context) error {
+	other := l.partner()
+	if other == nil {
+		return l.reach(ctx)
+	}
+	beside := make(chan error, 1)
+	go func() { beside <- other.reach(ctx) }()
+	err := l.reach(ctx)
+	return errors.Join(err, <-beside)
+}
+
+func (l *Leg) reach(ctx context.Context) error {
 	for try := 1; ; try++ {
 		err := l.Reinvite(ctx)
 		if err == nil {
@@ -75,6 +103,9 @@ const (
 
 // forsake ends with BYE a call of which another telephone wrote this down, and which cannot be taken up here.
 func (p *Phone) forsake(state dialog.State) {
+	if state.Joined != nil {
+		p.forsake(*state.Joined)
+	}
 	was, err := sip.ParseURI(state.LocalTarget)
 	if err != nil {
 		return

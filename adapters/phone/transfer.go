@@ -45,9 +45,15 @@ type transfer struct {
 // taken the caller, as far as can be known: that is code 202, with ErrGone. Whoever
 // hangs up before, or while his call is reported to ring, is ErrGone alone.
 func (l *Leg) Transfer(ctx context.Context, user string) (code int, err error) {
+	code, _, err = l.transferTo(ctx, user)
+	return code, err
+}
+
+// transferTo is Transfer, and says whether it was the REFER itself that was refused.
+func (l *Leg) transferTo(ctx context.Context, user string) (code int, refused bool, err error) {
 	t, req, err := l.refer(user)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	l.change()
 	defer l.forgetTransfer()
@@ -61,18 +67,18 @@ func (l *Leg) Transfer(ctx context.Context, user string) (code int, err error) {
 	switch {
 	case over(res, err):
 		l.lose() // unless the caller hung up meanwhile
-		return codeOf(res), fmt.Errorf("REFER is answered with %d: %w", codeOf(res), context.Cause(l.ctx))
+		return codeOf(res), false, fmt.Errorf("REFER is answered with %d: %w", codeOf(res), context.Cause(l.ctx))
 	case err != nil:
-		return 0, fmt.Errorf("REFER: %w", err)
+		return 0, false, fmt.Errorf("REFER: %w", err)
 	case res.StatusCode >= 300:
-		return res.StatusCode, nil
+		return res.StatusCode, true, nil
 	}
 	code, err = l.outcome(ctx, t)
 	if err == nil && code >= 300 && l.silent(ctx, t) {
 		l.lose()
 		err = fmt.Errorf("after the transfer failed with %d nothing was heard: %w", code, ErrLost)
 	}
-	return code, err
+	return code, false, err
 }
 
 // lose ends the call with a BYE that nobody waits for: the PBX may know better after all.

@@ -5,9 +5,21 @@ import (
 	"context"
 	"errors"
 
+	"releve"
 	"releve/adapters/phone"
+	"releve/config"
 	"releve/server/calls"
 )
+
+// Speech is what a server says on calls, and how it puts callers through: to numbers of its plan, as its reception, on
+// channels of its calls.
+func Speech(c config.Config, reception phone.Account, prompts phone.Prompts, on *calls.Calls, explain func(releve.Sentence)) phone.Speech {
+	script, _ := c.Attendant.Script() // it was checked
+	return phone.Speech{
+		Prompts: prompts, Hold: string(c.Attendant.Language) + "/transfer",
+		Handover: &phone.Handover{Way: c.PBX.Transfer, As: reception, Plan: script.Plan, Room: on.Room, Explain: explain},
+	}
+}
 
 // Incoming is a call of the phone as the calls need it.
 type Incoming struct {

@@ -69,6 +69,7 @@ func TestAPairIsUpgradedUnderCalls(t *testing.T) {
 	s.main.program, s.secondary.program = before, before
 	s.forgetTables(t, "drill", "copy", "records", "mail", "syslog", "webhook", "snmp")
 	s.forgetKey(t, "type") // of the PBX
+	s.forgetKey(t, "transfer")
 	s.startBoth(t)
 	s.waitNormal(t)
 	load := s.callIn(t, callsToPhone(0, 5))

@@ -374,6 +374,7 @@ func (l *leg) Confirmed() <-chan struct{} {
 func (l *leg) Gone() <-chan struct{} { return l.ctx.Done() }
 func (l *leg) HearsKeys() bool       { return true }
 func (*leg) Withdrawn() bool         { return false }
+func (*leg) Bridged() bool           { return false } // its PBX makes transfers itself
 func (l *leg) Lost() bool            { return false } // the PBX of a story knows its calls
 
 func (l *leg) Play(ctx context.Context, _ string) error {

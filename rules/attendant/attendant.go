@@ -76,6 +76,9 @@ type Event struct {
 	// Unreported, with TransferResult and a 2xx: the transfer was accepted and the leg let
 	// go, and how it ended was never said.
 	Unreported bool
+	// Bridged, with TransferResult and a 2xx, or with Resumed: the caller talks to somebody by way of this
+	// server, which is not done with the call.
+	Bridged bool
 }
 
 // Action is one thing to do: [Play], [Collect], [Transfer], [Await], [Hangup] or [Note].

@@ -29,6 +29,7 @@ const (
 	dialling     phase = "dialling"     // is in the middle of a number
 	announcing   phase = "announcing"   // hears where the call goes
 	transferring phase = "transferring" // is being put through
+	bridged      phase = "bridged"      // talks to somebody by way of this server
 	closing      phase = "closing"      // hears that nobody can be had
 	over         phase = "over"
 )
@@ -66,6 +67,8 @@ var rules = []rule{
 	{[]phase{announcing}, Resumed, "another server goes on with the call: say again where it goes", (*Conversation).announceAgain},
 	{[]phase{transferring}, Resumed, "another server goes on with the call: the PBX has the transfer, wait for its end",
 		(*Conversation).await},
+	{[]phase{bridged}, Resumed, "another server goes on with the call: it has both sides of the talk, or the menu is said again",
+		(*Conversation).talkAgain},
 	{[]phase{closing}, Resumed, "another server goes on with the call: say the last word again", (*Conversation).closeAgain},
 	{[]phase{prompted}, PromptDone, "the menu is said: listen", (*Conversation).listen},
 	{[]phase{prompted, listening, dialling}, Digit, "a key: it stops the prompt and counts", (*Conversation).press},
@@ -75,6 +78,8 @@ var rules = []rule{
 	{[]phase{announcing}, PromptDone, "the caller knows: put him through", (*Conversation).putThrough},
 	{[]phase{transferring}, TransferResult, "the transfer is settled", (*Conversation).settle},
 	{[]phase{closing}, PromptDone, "nobody can be had, and the caller was told", (*Conversation).giveUp},
+	{[]phase{bridged}, CallerGone, "the talk is over", (*Conversation).talked},
+	{[]phase{bridged}, CallerLost, "the talk is over, as the PBX has lost one side of it", (*Conversation).talked},
 	{inProgress, CallerLost, "the PBX has the call no more", (*Conversation).lose},
 	{[]phase{closing}, CallerGone, "the caller did not wait for the last word", (*Conversation).giveUp},
 	{[]phase{waiting, prompted, listening, dialling, announcing, transferring}, CallerGone,
@@ -209,14 +214,37 @@ func (t Transfer) masked() string {
 
 func (c *Conversation) settle(e Event) []Action {
 	v := verdictOf(e.Code)
-	if v == taken && e.Unreported {
+	switch {
+	case v == taken && e.Unreported:
 		v = letGo
+	case v == taken && e.Bridged:
+		return c.bridge(e.Code)
 	}
 	note := Note{"transfer-result", strconv.Itoa(e.Code) + " " + v.name}
 	if e.Lost { // nobody hears what could be said
 		return append([]Action{note}, c.end(Lost, "transfer "+strconv.Itoa(e.Code))...)
 	}
 	return append([]Action{note}, c.after(v)...)
+}
+
+// bridge leaves the caller to whom he wanted: this server has nothing to say any more, and carries what both say.
+func (c *Conversation) bridge(code int) []Action {
+	c.phase = bridged
+	return []Action{Note{"transfer-result", strconv.Itoa(code) + " " + taken.name}, Note{Name: "bridged"}}
+}
+
+// talked ends a call in which somebody was talked to, whoever of both hung up.
+func (c *Conversation) talked(Event) []Action {
+	return append([]Action{Note{Name: "talked"}}, c.end(Transferred, string(c.target.As)+" "+string(bridged))...)
+}
+
+// talkAgain goes on with a talk, or has the caller again where nobody is at the other end.
+func (c *Conversation) talkAgain(e Event) []Action {
+	if e.Bridged {
+		return nil
+	}
+	c.lastFailure = failed.name
+	return c.takeBack(failed)
 }
 
 func (c *Conversation) after(v verdict) []Action {

@@ -175,6 +175,8 @@ func eventsOf(t *testing.T, happened string) []Event {
 		return []Event{{What: Started}}
 	case "another server goes on with the call":
 		return []Event{{What: Resumed}}
+	case "another server goes on with the call, and both sides of the talk":
+		return []Event{{What: Resumed, Bridged: true}}
 	case "the prompt ends":
 		return []Event{{What: PromptDone}}
 	case "the keys were somebody else's":
@@ -194,11 +196,12 @@ func eventsOf(t *testing.T, happened string) []Event {
 		return events
 	}
 	if code, ok := strings.CutPrefix(happened, "the transfer ends with "); ok {
+		code, here := strings.CutSuffix(code, ", joined here")
 		status, err := strconv.Atoi(code)
 		if err != nil {
 			t.Fatalf("%q is no SIP status", code)
 		}
-		return []Event{{What: TransferResult, Code: status}}
+		return []Event{{What: TransferResult, Code: status, Bridged: here}}
 	}
 	t.Fatalf("%q is nothing that happens", happened)
 	return nil

@@ -38,7 +38,7 @@ func Resume(s Script, p Place) *Conversation {
 }
 
 // inProgress are the phases in which a caller is there.
-var inProgress = []phase{waiting, prompted, listening, dialling, announcing, transferring, closing}
+var inProgress = []phase{waiting, prompted, listening, dialling, announcing, transferring, bridged, closing}
 
 // sayAgain gives the caller the menu that he was in.
 func (c *Conversation) sayAgain(Event) []Action { return c.menu("menu") }

@@ -212,6 +212,9 @@ func detail(lang releve.Language, recorded string) string {
 	}
 	first, rest, _ := strings.Cut(recorded, " ")
 	if said, ok := word(first); ok {
+		if more, ok := word(rest); ok {
+			rest = more
+		}
 		return said + " " + rest
 	}
 	if said, ok := word(rest); ok {

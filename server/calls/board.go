@@ -228,6 +228,30 @@ func (b *board) adopt(k *call) bool {
 	return true
 }
 
+// second takes a channel for a call of this server's own beside one that it holds, if one is free or it must.
+func (b *board) second(must bool) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.figures.Busy >= b.figures.Channels && !must {
+		return false
+	}
+	b.figures.Busy++
+	if b.figures.Busy >= b.figures.Channels && b.figures.SaturatedSince.IsZero() {
+		b.figures.SaturatedSince = b.now()
+	}
+	return true
+}
+
+// free gives such a channel back.
+func (b *board) free() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.figures.Busy--
+	if b.figures.Busy < b.figures.Channels {
+		b.figures.SaturatedSince = time.Time{}
+	}
+}
+
 // here are the calls in any state.
 func (b *board) here() []*call {
 	b.mu.Lock()

@@ -70,6 +70,9 @@ type Leg interface {
 	// Transfer puts the caller through to a SIP user and returns the last status
 	// heard of the new call, 0 when none was. The leg stays, but with [releve.ErrLost].
 	Transfer(ctx context.Context, user string) (code int, err error)
+	// Bridged says whether the caller talks to somebody by way of this server, after a Transfer. The end of either
+	// side's call is then the end of both.
+	Bridged() bool
 	// Await returns as Transfer does, of the transfer that another server's telephone had begun on a leg
 	// that was taken up from it.
 	Await(ctx context.Context) (code int, err error)
@@ -268,6 +271,15 @@ func (c *Calls) Snapshot() Snapshot {
 	s := c.board.snapshot()
 	s.RecordsWaiting, s.RecordsLost = c.recorder.waiting.Load(), c.recorder.lost.Load()
 	return s
+}
+
+// Room takes a channel for a call of this server's own, which leave gives back: to whom a caller is put through, or to
+// somebody on duty. must: the call is there already, whether there is room or not.
+func (c *Calls) Room(must bool) (leave func(), ok bool) {
+	if !c.board.second(must) {
+		return func() {}, false
+	}
+	return sync.OnceFunc(c.board.free), true
 }
 
 // Well says why calls could not be answered lately. A server with such an

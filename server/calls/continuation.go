@@ -197,7 +197,7 @@ func (k *call) goOn(ctx context.Context, leg Leg, place attendant.Place) (o atte
 	defer t.hangUp(ctx)
 	defer func() { t.stop() }()
 	t.digits = leg.Digits()
-	return t.converse(ctx, attendant.Resume(k.script, place), attendant.Event{What: attendant.Resumed})
+	return t.converse(ctx, attendant.Resume(k.script, place), attendant.Event{What: attendant.Resumed, Bridged: leg.Bridged()})
 }
 
 // A process that slept may have lost the duty meanwhile, and its calls with it: until it knows, nothing is

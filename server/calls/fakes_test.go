@@ -53,6 +53,7 @@ type caller struct {
 	transferred []string
 	hungUp      bool
 	left        bool         // to another server
+	bridged     atomic.Bool  // to whom the caller wanted
 	whenChanged func()       // is told
 	busy        atomic.Int32 // prompts and transfers under way
 	overlapped  atomic.Bool
@@ -194,6 +195,8 @@ func (l *leg) Hangup(context.Context) error {
 
 // Await is a transfer that another telephone asked for.
 func (l *leg) Await(ctx context.Context) (int, error) { return l.Transfer(ctx, "awaited") }
+
+func (l *leg) Bridged() bool { return l.bridged.Load() }
 
 func (l *leg) Leave() {
 	l.mu.Lock()

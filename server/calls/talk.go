@@ -185,6 +185,7 @@ func (t *talk) next(ctx context.Context) (event attendant.Event) {
 			event = attendant.Event{What: attendant.Disowned}
 		}
 	case event = <-t.doing:
+		t.last = nil // it is over
 	case fault := <-t.fault:
 		panic(fault) // where the call's own goroutine ends the call
 	}
@@ -251,6 +252,7 @@ func (t *talk) settled(ctx context.Context, a attendant.Action, transfer func(co
 	return attendant.Event{
 		What: attendant.TransferResult, Code: code,
 		Lost: errors.Is(err, releve.ErrLost), Unreported: err != nil && code >= 200 && code < 300,
+		Bridged: t.leg.Bridged(),
 	}
 }
 

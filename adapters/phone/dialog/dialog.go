@@ -44,6 +44,7 @@ type State struct {
 	Version      uint64         `json:"version"`          // of our o= line; rises with each new description
 	Placed       bool           `json:"placed,omitempty"` // by our INVITE: the Call-ID is ours
 	Refer        uint32         `json:"refer,omitempty"`  // CSeq of our REFER whose end is not known yet (RFC 3515); 0: none
+	Joined       *State         `json:"joined,omitempty"` // the call to whom the caller was put through here; nil: none
 }
 
 // ID is the dialog's identity.
@@ -129,17 +130,27 @@ func Read(raw []byte) (State, error) {
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return State{}, fmt.Errorf("what was written down of a call: %w", err)
 	}
+	if s.Joined != nil {
+		if err := s.Joined.usable(); err != nil || s.Joined.Joined != nil {
+			s.Joined = nil // whoever is there hangs up
+		}
+	}
+	return s, s.usable()
+}
+
+// usable says why a dialog that was written down cannot be gone on with.
+func (s State) usable() error {
 	if s.CallID == "" || s.LocalTag == "" || s.Session == 0 {
-		return State{}, errors.New("what was written down of a call does not name its dialog and session")
+		return errors.New("what was written down of a call does not name its dialog and session")
 	}
 	if s.LocalSeq > maxSeq-leap {
-		return State{}, fmt.Errorf("a CSeq of %d leaves no higher ones (RFC 3261 §8.1.1.5)", s.LocalSeq)
+		return fmt.Errorf("a CSeq of %d leaves no higher ones (RFC 3261 §8.1.1.5)", s.LocalSeq)
 	}
 	if _, err := sip.ParseURI(s.LocalTarget); err != nil {
-		return State{}, err
+		return err
 	}
 	_, err := s.request("BYE", s.LocalSeq)
-	return s, err
+	return err
 }
 
 // maxSeq is the highest CSeq (RFC 3261 §8.1.1.5).
@@ -147,7 +158,7 @@ const maxSeq = 1<<31 - 1
 
 // Elsewhere is the dialog as another of our telephones goes on with it, at a Contact of its own.
 func (s State) Elsewhere(contact string) State {
-	s.LocalTarget, s.LocalSeq = contact, s.LocalSeq+leap
+	s.LocalTarget, s.LocalSeq, s.Joined = contact, s.LocalSeq+leap, nil
 	return s
 }
 

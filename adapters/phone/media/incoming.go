@@ -57,6 +57,7 @@ func (s *Stream) hear(from netip.AddrPort, packet *rtp.Packet) {
 	s.stats.Lost = s.in.sequence.lost(packet.SSRC, packet.SequenceNumber)
 	if !s.format.reports(packet.PayloadType) {
 		s.overhear(packet)
+		s.passOn(packet)
 		return
 	}
 	if key, pressed := s.in.keypad.press(packet); pressed {
@@ -84,8 +85,12 @@ func (s *Stream) forgetDigits() {
 
 // press hands a key to the reader of Digits, without waiting for one.
 func (s *Stream) press(key byte) {
+	to := s.digits
+	if s.carries != nil && key != Disowned {
+		to = s.carries.keys
+	}
 	select {
-	case s.digits <- key:
+	case to <- key:
 	default:
 		s.stats.DroppedDigits++
 	}

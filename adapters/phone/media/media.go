@@ -9,6 +9,9 @@
 // a ticker drops the ticks it is late for, so on a loaded machine every prompt gets
 // longer and the timestamps leave the clock for good. BenchmarkPacing200 shows both.
 //
+// Two streams are joined by [Carry], which puts what one hears into what the other says, in
+// the same loop.
+//
 // What is absent: RTCP of our own (the other end's is only a sign of life), SRTP,
 // recording, keys as sound ([ToneEar] hears them where nobody speaks), and codecs other than G.711.
 package media

@@ -84,6 +84,9 @@ func (s *Stream) fill(most int) (done chan struct{}, sends bool) {
 	s.out.size = min(most, s.format.samples())
 	s.out.body = s.out.size
 	payload := s.out.packet[headerSize : headerSize+s.out.size]
+	if s.relays != nil && s.relays.take(payload, s.format.ALaw) {
+		return nil, true
+	}
 	p := s.playing
 	if p == nil {
 		Clip{}.packet(payload, 0, s.format.ALaw)

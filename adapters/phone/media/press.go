@@ -58,6 +58,9 @@ func (s *Stream) beginPress(p *keystroke) error {
 // reportKey writes what the next packet tells of the key that is pressed.
 func (s *Stream) reportKey() (done chan struct{}, sends bool) {
 	p, o := s.pressing, &s.out
+	if s.relays != nil { // what is said meanwhile is not said later
+		s.relays.take(o.packet[headerSize:headerSize+packetSamples], s.format.ALaw)
+	}
 	p.sent++
 	o.header.PayloadType, o.press, o.size, o.body = s.format.DTMF, p, packetSamples, eventSize
 	report := o.packet[headerSize : headerSize+eventSize]

@@ -48,6 +48,8 @@ type Stream struct {
 	playing   *playback
 	pressing  *keystroke // a key of ours; meanwhile no sound is sent
 	overhears func(payload []byte, aLaw bool)
+	carries   *passage // takes what is heard to another stream; nil: none
+	relays    *passage // brings what another stream hears; nil: none
 	stats     Stats
 	failure   error // the last one of Stats.Failed
 }

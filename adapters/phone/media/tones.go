@@ -3,6 +3,7 @@ package media
 import (
 	"math"
 	"strings"
+	"time"
 
 	"github.com/zaf/g711"
 )
@@ -37,6 +38,18 @@ func KeyTone(key byte) (Clip, bool) {
 	}
 	return FromPCM(samples), true
 }
+
+// Cadence is a tone of so many hertz, and the silence behind it: a tone of the network (ITU-T E.180).
+func Cadence(hertz float64, sounds, silent time.Duration) Clip {
+	samples := make([]int16, int((sounds+silent)*sampleRate/time.Second))
+	for i := range int(sounds * sampleRate / time.Second) {
+		samples[i] = int16(cadenceLevel * math.Sin(2*math.Pi*hertz*float64(i)/sampleRate))
+	}
+	return FromPCM(samples)
+}
+
+// cadenceLevel is the amplitude of such a tone: some 20 dB below the loudest that G.711 carries.
+const cadenceLevel = 3000
 
 // A ToneEar hears keys that come as sound, where nobody speaks: it asks whether a piece is made of two
 // tones of a keypad and of little else. What a voice does to such an ear was not weighed.
