@@ -40,6 +40,7 @@ import (
 	"releve/server/copy"
 	"releve/server/drill"
 	"releve/server/guide"
+	"releve/server/history"
 	"releve/server/licences"
 	"releve/server/order"
 	"releve/server/outbox"
@@ -308,7 +309,7 @@ func (a *App) answers() peer.Handler {
 	for _, desk := range []order.Desk{
 		copy.Desk(a.cluster), salvage.Desk(a.aside, a.salvager), a.telephony.Desk(), a.telephony.heir().Desk(),
 		comparison.Desk(comparison.Local{Database: comparison.Of(a.cluster.Cluster)}, a.prover, a.cluster), a.licences.Desk(), measuring.Desk(),
-		a.readiness.Desk(), a.drills.Desk(), a.alarms.Desk(), a.accounts.Desk(), a.post.Desk(), a.book.Desk(),
+		a.readiness.Desk(), a.drills.Desk(), a.alarms.Desk(), a.accounts.Desk(), a.post.Desk(), a.book.Desk(), history.Reader{Own: a.diary}.Desk(),
 	} {
 		maps.Copy(all, desk)
 	}

@@ -12,6 +12,7 @@ import (
 	"releve/screen/view"
 	"releve/server/agent"
 	"releve/server/guide"
+	"releve/server/history"
 )
 
 func (a *App) openConsole() (err error) {
@@ -20,10 +21,12 @@ func (a *App) openConsole() (err error) {
 		Seat: a.config.Site.Seat, File: filepath.Join(a.config.Site.Data, "runs.json"), Link: a.peer, Heard: a.front.OtherHeard,
 		Abort: a.agent.AbortProcedure, Log: a.log,
 	})
+	calls := store.Reader{Records: a.records, Memory: store.Memory{Known: a.telephony.Known, Run: a.spool.Run(), OtherHeard: a.agent.OtherHeard}}
 	a.console, err = console.New(console.Options{
-		Site: faces{a.agent, a}, Guide: guide.Courier{Site: a.config.Site.ID, Book: a.book, Server: a.agent, Seal: a.peer}, Salvage: a.salvager,
-		Mirror: a.prover, Telephone: a.telephony, Alarms: a.accounts, Licences: a.licences, Drills: a.drills, Accounts: a.accounts, Door: a.accounts, Post: a.post, Records: a.reader(),
-		Listen: c.Listen, Names: c.Names, OtherConsole: c.Other, Seal: a.config.Page(), Socket: a.config.Socket(), Log: a.log,
+		Site: faces{a.agent, a, calls}, Guide: guide.Courier{Site: a.config.Site.ID, Book: a.book, Server: a.agent, Seal: a.peer}, Salvage: a.salvager,
+		Mirror: a.prover, Telephone: a.telephony, Alarms: a.accounts, Licences: a.licences, Drills: a.drills, Accounts: a.accounts, Door: a.accounts, Post: a.post, Records: calls,
+		History: history.Reader{Own: a.diary, Link: a.peer, OtherHeard: a.agent.OtherHeard},
+		Listen:  c.Listen, Names: c.Names, OtherConsole: c.Other, Seal: a.config.Page(), Socket: a.config.Socket(), Log: a.log,
 	})
 	if err != nil {
 		return missing(err)
@@ -35,18 +38,13 @@ func (a *App) openConsole() (err error) {
 // faces is the site as the page and the command line see it.
 type faces struct {
 	*agent.Agent
-	app *App
+	app   *App
+	calls store.Reader
 }
 
 // Calls are the calls looked for, newest first, a page after the other.
 func (f faces) Calls(ctx context.Context, q releve.CallQuery, limit int) iter.Seq2[[]releve.Call, error] {
-	r := f.app.reader()
-	return view.Fold(r.List(ctx, r.Memory, q, view.AttemptsRead*limit), limit)
-}
-
-// reader reads the records of calls, with what is remembered here of those that are not stored yet.
-func (a *App) reader() store.Reader {
-	return store.Reader{Records: a.records, Memory: store.Memory{Known: a.telephony.Known, Run: a.spool.Run(), OtherHeard: a.agent.OtherHeard}}
+	return view.Fold(f.calls.List(ctx, f.calls.Memory, q, view.AttemptsRead*limit), limit)
 }
 
 // Stored sends acknowledged facts from now on: an outside ledger can count them.

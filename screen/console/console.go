@@ -56,6 +56,7 @@ type Options struct {
 	Accounts     Accounts  // nil: nobody logs in here
 	Door         Door      // nil: nothing is ordered here
 	Drills       Drills    // nil: none are made here
+	History      History   // what both diaries say
 	Listen       string    // host:port of the page
 	Seal         string    // directory of the page's certificate, which is made there; "": the page is plain, and nobody logs in
 	Names        []string  // by which readers may call the page, beside its addresses
