@@ -87,7 +87,7 @@ func newRoot(asked *settings) *cobra.Command {
 	root.AddCommand(
 		newInit(s), newServe(s), newUnit(s), newCheck(s), newPBX(s), newCertificates(s), newStatus(s), newAlarms(s), newNotify(s), newCalls(s), newExplain(s),
 		newProcedure(s, "return"), newSwitchover(s), newCopy(s), newSalvage(s), newMirror(s), newWitness(s),
-		newStudy(s), newSolo(s), newAbdicate(s), newTakeover(s), newProcedure(s, "restore"), newArbiter(s), newLevel(s), newLicence(s), newDrill(s), newUser(s),
+		newStudy(s), newSolo(s), newAbdicate(s), newTakeover(s), newProcedure(s, "restore"), newArbiter(s), newLevel(s), newLicence(s), newDrill(s), newUser(s), newScreen(s),
 		newDemo(s), newCompletion(s), newManual(s), newVersion(s),
 	)
 	root.SetHelpCommand(newHelp(s))

@@ -2,6 +2,8 @@ package access
 
 import (
 	"cmp"
+	"crypto/hmac"
+	"crypto/sha256"
 	"maps"
 	"slices"
 	"time"
@@ -32,6 +34,7 @@ type Account struct {
 	Role     Register[Role]   `json:"role,omitzero"`
 	Password Register[string] `json:"password,omitzero"` // as [Hash] writes it
 	Second   Register[[]byte] `json:"second,omitzero"`   // the secret of one-time codes; empty: none are asked for
+	Device   Register[[]byte] `json:"device,omitzero"`   // of a screen on a wall: the hash of what it shows in the place of a login
 	Used     int64            `json:"used,omitempty"`    // the step of the last code that was used
 }
 
@@ -48,6 +51,17 @@ func (a Account) Stands() bool { return a.Life > a.Removed }
 func (b Book) Find(name string) (Account, bool) {
 	a := b.Accounts[name]
 	return a, a.Stands()
+}
+
+// Screen is the name of the screen that shows a token, "" where none does.
+func (b Book) Screen(token []byte) string {
+	shown := sha256.Sum256(token)
+	for name, a := range b.Accounts {
+		if a.Stands() && a.Role.Value == Screen && hmac.Equal(a.Device.Value, shown[:]) {
+			return name
+		}
+	}
+	return ""
 }
 
 // Names are those of the accounts that stand, in order.
@@ -75,6 +89,7 @@ func mergeAccounts(x, y Account) Account {
 		if a.Life == merged.Life { // what was done to a life before has no part in this one
 			merged.Role, merged.Password = latest(merged.Role, a.Role), latest(merged.Password, a.Password)
 			merged.Second, merged.Used = latest(merged.Second, a.Second), max(merged.Used, a.Used)
+			merged.Device = latest(merged.Device, a.Device)
 		}
 	}
 	if !merged.Stands() { // nothing of who is gone is kept but that

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"crypto/sha256"
 	"maps"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ type Act string
 // The acts.
 const (
 	Add     Act = "add"
+	AddWall Act = "screen" // a screen, which shows a token in the place of a login
 	Remove  Act = "remove"
 	Rekey   Act = "password" // gives it another password
 	Promote Act = "role"     // gives it another role
@@ -28,7 +30,7 @@ type Order struct {
 	Role     Role
 	Password string
 	Salt     []byte // of a new password, drawn by chance
-	Secret   []byte // of new one-time codes, drawn by chance
+	Secret   []byte // of new one-time codes, or a screen's token, drawn by chance
 }
 
 // nameMost is how many letters a name has.
@@ -63,6 +65,9 @@ func (d *Desk) Change(o Order) error {
 				Life: a.Life + 1, Removed: a.Removed,
 				Role: Register[Role]{o.Role, stamp}, Password: Register[string]{Hash(o.Password, o.Salt), stamp},
 			}
+		case AddWall:
+			shown := sha256.Sum256(o.Secret)
+			*a = Account{Life: a.Life + 1, Removed: a.Removed, Role: Register[Role]{Screen, stamp}, Device: Register[[]byte]{shown[:], stamp}}
 		case Remove:
 			*a = Account{Life: a.Life, Removed: a.Life}
 		case Rekey:
@@ -83,7 +88,7 @@ func (d *Desk) refuses(o Order) (code string, cause error) {
 	a, there := d.Book.Find(o.Name)
 	_, known := d.Book.Accounts[o.Name]
 	switch o.Act {
-	case Add:
+	case Add, AddWall:
 		switch {
 		case !named(o.Name):
 			return "user-name", releve.ErrUnknown
@@ -101,6 +106,9 @@ func (d *Desk) refuses(o Order) (code string, cause error) {
 	}
 	if (o.Act == Add || o.Act == Promote) && !o.Role.Valid() {
 		return "user-role-unknown", releve.ErrUnknown
+	}
+	if len(a.Device.Value) > 0 && (o.Act == Promote || o.Act == Rekey || o.Act == Enrol) {
+		return "user-a-screen", releve.ErrForbidden
 	}
 	if o.Act == Unenrol && len(a.Second.Value) == 0 {
 		return "user-no-codes", releve.ErrForbidden

@@ -39,7 +39,7 @@ const over = "event-over"
 var news = []string{
 	"event-alarm-ack", "event-alarm-close", "event-alarm-shelve", "event-alarm-unshelve", "event-calls-taken-up", "event-no-refer", "event-drill-began", "event-own-call", "event-overflow-returned", "event-procedure-began", "event-procedure-ended",
 	"event-records-forgotten", "event-salvage-settled", "event-telephone-closed",
-	"event-user-add", "event-user-codes", "event-user-no-codes", "event-user-password", "event-user-remove", "event-user-role",
+	"event-user-add", "event-user-codes", "event-user-no-codes", "event-user-password", "event-user-remove", "event-user-role", "event-user-screen",
 	"event-word-given", "licence-installed", "licence-raise", "licence-received",
 	"copy-clones", "copy-no-room", "copy-rewinds", "copy-set-aside", "copy-starts",
 }

@@ -48,6 +48,17 @@ func OnlyFonts(t testing.TB, name string) (variable string) {
 // Open is a real browser, closed when the test ends.
 func Open(t testing.TB, environment ...string) context.Context {
 	t.Helper()
+	return open(t, environment)
+}
+
+// Kiosk is one that plays sound without a gesture, as docs/screen.md sets it up on a wall.
+func Kiosk(t testing.TB) context.Context {
+	t.Helper()
+	return open(t, nil, chromedp.Flag("autoplay-policy", "no-user-gesture-required"))
+}
+
+func open(t testing.TB, environment []string, flags ...chromedp.ExecAllocatorOption) context.Context {
+	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Fatal("the page is tried in a real browser: install Debian's package chromium")
@@ -55,6 +66,7 @@ func Open(t testing.TB, environment ...string) context.Context {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Env(environment...),
 		chromedp.Flag("ignore-certificate-errors", true)) // the servers made theirs just now
+	options = append(options, flags...)
 	ctx, cancelLimit := context.WithTimeout(context.Background(), 2*time.Minute)
 	ctx, cancelBrowser := chromedp.NewExecAllocator(ctx, options...)
 	tab, _ := chromedp.NewContext(ctx)

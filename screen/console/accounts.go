@@ -25,6 +25,8 @@ type Accounts interface {
 	// Who says who carries a session, and the session written anew where that is due.
 	Who(token string) (p view.Person, renewed string, ok bool)
 	Logout(token string)
+	// Screen says that a screen on a wall shows its token.
+	Screen(token string) bool
 	// Denied and Looked have the audit say that somebody asked for what he has no right to, or saw what is personal.
 	Denied(token string, from netip.Addr, what releve.Sentence)
 	Looked(token string, from netip.Addr, what releve.Sentence)

@@ -257,7 +257,7 @@ func TestTheStreamSendsWhatChanged(t *testing.T) {
 	s := newSite(t, "protected")
 	events := listen(t, "http://"+served(t, s, console.Options{}).Address()+"/events?lang=fr")
 	first := next(t, events, "site")
-	if len(first.Parts) != 9 || !strings.Contains(first.Parts["word"], "PROTÉGÉ") ||
+	if len(first.Parts) != 11 || !strings.Contains(first.Parts["word"], "PROTÉGÉ") ||
 		first.Title != "PROTÉGÉ · Hôpital Saint-Roch" {
 		t.Errorf("the first picture has %d parts, its word %q", len(first.Parts), first.Parts["word"])
 	}

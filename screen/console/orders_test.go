@@ -45,6 +45,7 @@ type idle struct {
 }
 
 func (i idle) Login(context.Context, view.Credentials) (string, error) { return "", nil }
+func (i idle) Screen(string) bool                                      { return false }
 func (i idle) Logout(string)                                           {}
 func (i idle) Denied(string, netip.Addr, releve.Sentence)              {}
 func (i idle) Looked(string, netip.Addr, releve.Sentence)              {}

@@ -27,13 +27,13 @@ var pages = template.Must(template.ParseFS(files, "page/*.tmpl"))
 
 // parts are the pieces of the page that change by themselves, each a template and
 // the element "part-NAME".
-var parts = []string{"about", "word", "drawing", "remarks", "alarms", "procedure", "guide", "calls", "events"}
+var parts = []string{"about", "word", "drawing", "remarks", "alarms", "procedure", "guide", "calls", "events", "loss", "wall"}
 
 // The style sheet is one file to the browser; the drawing's half of it also goes
 // into the drawing that is fetched alone.
 var (
 	drawingStyle = asset("drawing.css")
-	style        = slices.Concat(asset("page.css"), asset("procedures.css"), drawingStyle)
+	style        = slices.Concat(asset("page.css"), asset("procedures.css"), asset("screen.css"), drawingStyle)
 	script       = asset("live.js")
 	icon         = asset("icon.svg")
 	version      = fingerprint()
@@ -66,6 +66,7 @@ func (s *Server) publicRoutes() http.Handler {
 	s.apiRoutes(mux, s.sees)
 	s.loginRoutes(mux)
 	mux.HandleFunc("GET /{$}", s.page)
+	mux.HandleFunc("GET /screen", s.screen)
 	mux.HandleFunc("GET /events", s.events)
 	mux.HandleFunc("GET /drawing.svg", s.drawing)
 	mux.HandleFunc("GET /style.css", file("text/css; charset=utf-8", style))

@@ -50,6 +50,9 @@ func (s *Server) sees(r *http.Request) sight {
 	if p := s.who(r); p != nil {
 		return sight{p.SeesCalls, p.SeesPeople}
 	}
+	if token := r.URL.Query().Get("device"); token != "" && seal.Sealed(r.Context()) && s.options.Accounts.Screen(token) {
+		return sight{people: true}
+	}
 	return sight{}
 }
 

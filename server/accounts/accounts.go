@@ -8,6 +8,7 @@ package accounts
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -93,11 +94,11 @@ func (k *Keeper) announce() {
 
 // acts are what an order may be called.
 var acts = map[string]access.Act{
-	"add": access.Add, "remove": access.Remove, "password": access.Rekey, "role": access.Promote, "codes": access.Enrol, "no-codes": access.Unenrol,
+	"add": access.Add, "screen": access.AddWall, "remove": access.Remove, "password": access.Rekey, "role": access.Promote, "codes": access.Enrol, "no-codes": access.Unenrol,
 }
 
 // Change carries out what an administrator orders. It is on this server's disk when it returns, and
-// at the other one if that can be reached. For one-time codes it gives what a program that shows them needs. It fails
+// at the other one if that can be reached. For one-time codes it gives what a program that shows them needs, for a screen its token. It fails
 // with a [releve.Fault].
 func (k *Keeper) Change(ctx context.Context, by view.Caller, o view.AccountOrder) (enrolment string, err error) {
 	act, there := acts[o.Act]
@@ -122,8 +123,11 @@ func (k *Keeper) Change(ctx context.Context, by view.Caller, o view.AccountOrder
 		return "", err
 	}
 	k.Front.Explain(what)
-	if act == access.Enrol {
+	switch act {
+	case access.Enrol:
 		enrolment = access.Enrolment(k.Site, o.Name, secret)
+	case access.AddWall:
+		enrolment = base64.RawURLEncoding.EncodeToString(secret)
 	}
 	return enrolment, nil
 }

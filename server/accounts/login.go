@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"net/netip"
 	"strconv"
 	"time"
@@ -112,6 +113,14 @@ func (k *Keeper) Who(token string) (p view.Person, renewed string, ok bool) {
 		SeesCalls: role.May(access.SeeCalls), SeesPeople: role.May(access.SeePeople), HandlesAlarms: role.May(access.HandleAlarm),
 		Rehearses: role.May(access.Rehearse), RunsSite: role.May(access.RunSite), KeepsAccounts: role.May(access.Accounts),
 	}, k.desk.Book.Renew(s, time.Now()), true
+}
+
+// Screen says that a screen on a wall shows its token.
+func (k *Keeper) Screen(token string) bool {
+	raw, err := base64.RawURLEncoding.DecodeString(token)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return err == nil && len(raw) > 0 && k.desk.Book.Screen(raw) != ""
 }
 
 // Logout ends a session, on both servers.

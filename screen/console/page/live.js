@@ -44,7 +44,10 @@ class Stream {
   }
 }
 
-const path = `/events?lang=${document.documentElement.lang}`;
+// A screen on a wall shows its token in the place of a login, to both servers, and never where others could read it.
+const wall = document.body.classList.contains("wall");
+const token = wall && location.protocol === "https:" ? location.hash.slice(1) : "";
+const path = `/events?lang=${document.documentElement.lang}${token ? `&device=${encodeURIComponent(token)}` : ""}`;
 const streams = [new Stream(path)];
 if (page.other) streams.push(new Stream(page.other + path.slice("/events".length)));
 const start = performance.now();
@@ -116,4 +119,60 @@ setInterval(() => {
   for (const s of streams) s.revive(now);
   refresh();
   show();
+  if (wall) listen();
 }, 1000);
+
+// On a wall an alarm is heard until somebody has it in hand, and so is a screen that has no news.
+const every = { critical: 2, major: 5 }; // seconds between two sounds
+const mutedFor = 15 * 60 * 1000;         // ms; nobody forgets a screen that is silent for ever
+let audio, mutedUntil = 0, seconds = 0;
+
+function sounds() {
+  if (document.body.classList.contains("stale")) return "critical";
+  return document.querySelector("#part-wall [data-sounds]")?.dataset.sounds ?? "";
+}
+
+function listen() {
+  const { muted, blocked, mute, unmute } = document.getElementById("sound").dataset;
+  const left = mutedUntil - performance.now();
+  const silent = audio.state !== "running"; // the browser wants a gesture first
+  const state = left > 0 ? muted.replace("#", Math.ceil(left / 60000)) : silent ? blocked : "";
+  const shown = document.getElementById("sound-state");
+  if (shown.textContent !== state) shown.textContent = state;
+  document.getElementById("mute").textContent = left > 0 ? unmute : mute;
+  seconds += 1;
+  const severity = sounds();
+  if (severity && left <= 0 && seconds % (every[severity] ?? 5) === 0) sound();
+}
+
+// Three tones, the last one higher: nothing else in a room sounds so.
+function sound() {
+  if (audio.state !== "running") audio.resume();
+  [660, 660, 990].forEach((tone, i) => {
+    const from = audio.currentTime + i * 0.22;
+    const source = audio.createOscillator(), loud = audio.createGain();
+    source.frequency.value = tone;
+    loud.gain.setValueAtTime(0.35, from);
+    loud.gain.exponentialRampToValueAtTime(0.001, from + 0.2);
+    source.connect(loud).connect(audio.destination);
+    source.start(from);
+    source.stop(from + 0.2);
+  });
+  document.body.dataset.sounded = Number(document.body.dataset.sounded ?? 0) + (audio.state === "running" ? 1 : 0);
+}
+
+async function stayAwake() {
+  if (document.visibilityState === "visible") await navigator.wakeLock?.request("screen").catch(() => {}); // refused on a battery that is low
+}
+
+if (wall) {
+  audio = new AudioContext();
+  document.getElementById("mute").addEventListener("click", () => {
+    mutedUntil = mutedUntil > performance.now() ? 0 : performance.now() + mutedFor;
+    listen();
+  });
+  document.getElementById("try").addEventListener("click", sound);
+  document.addEventListener("click", () => audio.resume());
+  document.addEventListener("visibilitychange", stayAwake);
+  stayAwake();
+}
