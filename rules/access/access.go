@@ -19,7 +19,7 @@ type Role string
 
 // The roles.
 const (
-	Screen        Role = "screen"        // a wall: it shows who has an alarm in hand, and does nothing
+	Screen        Role = "screen"        // a wall: it looks, and does nothing; one that is known by a token is shown who has an alarm in hand
 	Operator      Role = "operator"      // takes alarms in hand
 	Keeper        Role = "keeper"        // runs the site: its procedures, its licences
 	Administrator Role = "administrator" // … and says who may
@@ -45,7 +45,7 @@ var rights = []struct {
 	role Role
 	has  []Right
 }{
-	{Screen, []Right{SeePeople}},
+	{Screen, nil},
 	{Operator, []Right{SeeCalls, SeePeople, HandleAlarm, Rehearse, OwnPassword}},
 	{Keeper, []Right{SeeCalls, SeePeople, HandleAlarm, Rehearse, RunSite, OwnPassword}},
 	{Administrator, []Right{SeeCalls, SeePeople, HandleAlarm, Rehearse, RunSite, OwnPassword, Accounts}},
