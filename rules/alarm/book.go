@@ -39,6 +39,8 @@ type Alarm struct {
 	Over   uint64                `json:"over,omitempty"` // claims up to this stamp are ended, of one that is the site's
 	Hand   Hand                  `json:"hand,omitzero"`
 	Sent   map[Outlet]Sent       `json:"sent,omitempty"`
+
+	History []Moment `json:"history,omitempty"`
 }
 
 // Claim is what one server says: only it writes this.
@@ -88,6 +90,7 @@ func Merge(x, y Book) Book {
 		}
 		merged.Alarms[key] = theirs
 	}
+	shorten(merged.Alarms)
 	return merged
 }
 
@@ -109,7 +112,10 @@ func mergeAlarms(x, y Alarm) Alarm {
 		}
 		sent[by] = mergeSent(sent[by], theirs)
 	}
-	return Alarm{claims, max(x.Over, y.Over), newest(x.Hand, y.Hand, x.Hand.Stamp.compare(y.Hand.Stamp)), sent}
+	return Alarm{
+		Claims: claims, Over: max(x.Over, y.Over), Hand: newest(x.Hand, y.Hand, x.Hand.Stamp.compare(y.Hand.Stamp)), Sent: sent,
+		History: mergeHistories(x.History, y.History),
+	}
 }
 
 // newest is the later of two. A server that lost its disk may give a stamp a second time: then the

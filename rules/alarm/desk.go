@@ -116,7 +116,10 @@ func (d *Desk) end(now time.Time, t Meaning) {
 	maps.DeleteFunc(d.before, func(key Key, _ bool) bool { return ends(key) })
 	for key, a := range d.Book.Alarms {
 		if ends(key) && key.Seat == "" && a.up(d.Seat.Other()) {
-			d.change(key, func(a *Alarm, stamp uint64) { a.Over = stamp })
+			d.change(key, func(a *Alarm, stamp uint64) {
+				a.Over = stamp
+				d.remember(a, stamp, Moment{What: Cleared, At: now})
+			})
 		}
 	}
 }
@@ -174,7 +177,7 @@ func (d *Desk) settle(now time.Time, key Key) (due time.Time) {
 	if wanted {
 		d.rise(now, want)
 	} else {
-		d.write(now, key, func(c *Claim) { c.Up, c.Changed = false, now })
+		d.write(now, key, Cleared, func(c *Claim) { c.Up, c.Changed = false, now })
 	}
 	return time.Time{}
 }
@@ -218,7 +221,7 @@ func within(key Key) time.Duration {
 // rise raises an alarm: the same as before, if that ended just now, or a new one.
 func (d *Desk) rise(now time.Time, w Want) {
 	closed := d.Book.Alarms[w.Key].Handled(now) == Close
-	d.write(now, w.Key, func(c *Claim) {
+	d.write(now, w.Key, Rose, func(c *Claim) {
 		if closed || c.Rises == 0 || now.Sub(c.Changed) >= Regain {
 			*c = Claim{Since: now}
 		}
@@ -229,7 +232,7 @@ func (d *Desk) rise(now time.Time, w Want) {
 // fell writes down what has happened and is over. Once somebody has read of it, the next is another.
 func (d *Desk) fell(now time.Time, w Want) {
 	read := d.Book.Alarms[w.Key].Handled(now) != ""
-	d.write(now, w.Key, func(c *Claim) {
+	d.write(now, w.Key, Came, func(c *Claim) {
 		if read || c.Rises == 0 || now.Sub(c.Changed) >= Regain {
 			*c = Claim{Since: now}
 		}
@@ -241,12 +244,12 @@ func (d *Desk) fell(now time.Time, w Want) {
 func (d *Desk) rewrite(now time.Time, w Want) {
 	claim := d.Book.Alarms[w.Key].Claims[d.Seat]
 	if claim.Severity != w.Severity || claim.What.Code != w.What.Code || !maps.Equal(claim.What.Args, w.What.Args) {
-		d.write(now, w.Key, func(c *Claim) { c.Severity, c.What = w.Severity, w.What })
+		d.write(now, w.Key, "", func(c *Claim) { c.Severity, c.What = w.Severity, w.What })
 	}
 }
 
-// write changes this server's claim.
-func (d *Desk) write(now time.Time, key Key, change func(*Claim)) {
+// write changes this server's claim, and remembers what happened; "": it only says something else now.
+func (d *Desk) write(now time.Time, key Key, what Happening, change func(*Claim)) {
 	if _, there := d.Book.Alarms[key]; !there && len(d.Book.Alarms) >= Most {
 		if d.Book = d.Book.tidy(now); len(d.Book.Alarms) >= Most {
 			return // all of them wait for somebody: one more says no more
@@ -260,6 +263,9 @@ func (d *Desk) write(now time.Time, key Key, change func(*Claim)) {
 		}
 		claim.Stamp = stamp
 		a.Claims[d.Seat] = claim
+		if what != "" {
+			d.remember(a, stamp, Moment{What: what, At: now, Severity: claim.Severity})
+		}
 	})
 }
 

@@ -45,6 +45,7 @@ func (d *Desk) Handle(now time.Time, o Order) error {
 	d.change(o.Key, func(a *Alarm, stamp uint64) {
 		hand.Stamp = Stamp{stamp, d.Seat}
 		a.Hand = hand
+		d.remember(a, stamp, Moment{What: Happening(o.Act), At: now, By: o.By, Remark: o.Remark, Until: hand.Until})
 	})
 	return nil
 }

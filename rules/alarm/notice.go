@@ -122,7 +122,8 @@ func (d *Desk) Send(now time.Time, by Outlet, n Notice) {
 	if _, there := d.Book.Alarms[n.Key]; !there {
 		return
 	}
-	d.change(n.Key, func(a *Alarm, _ uint64) {
+	d.change(n.Key, func(a *Alarm, stamp uint64) {
+		d.remember(a, stamp, Moment{What: Posted, At: now, Severity: n.Severity, Outlet: by, Message: n.Message})
 		sent := a.Sent[by]
 		next := Sent{Rose: max(sent.Rose, n.rose), Over: sent.Over, Waits: sent.Waits, At: now}
 		switch n.Message {
