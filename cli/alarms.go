@@ -2,11 +2,12 @@ package cli
 
 import (
 	"cmp"
-	"slices"
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"releve"
 	"releve/screen/text"
 	"releve/screen/view"
 	"releve/screen/words"
@@ -42,16 +43,16 @@ func newAlarmShow(s *settings) *cobra.Command {
 		Use: "show ALARM", Args: s.oneArg,
 		Example: "  releve alarms show mirror-away -c main.toml\n  releve alarms show disk-low/main:/srv -c main.toml --output json",
 		RunE: func(c *cobra.Command, args []string) error {
-			site, err := s.site(c)
-			at := slices.IndexFunc(site.Alarms, func(a view.Alarm) bool { return a.Alarm == args[0] })
-			if err == nil && at < 0 {
-				err = s.complaint(codeUsage, "no-alarm", "alarm", args[0])
-			}
+			server, err := s.server()
 			if err != nil {
 				return err
 			}
+			story, err := server.AlarmStory(c.Context(), args[0])
+			if errors.Is(err, releve.ErrUnknown) {
+				err = s.complaint(codeUsage, "no-alarm", "alarm", args[0])
+			}
 			width, _ := terminal(c)
-			return shown(s, c, site.Alarms[at], nil, func(a view.Alarm) string { return text.Alarm(a, site.At, s.lang(), width) })
+			return shown(s, c, story, err, func(a view.AlarmStory) string { return text.AlarmStory(a, time.Now(), s.lang(), width) })
 		},
 	}
 }

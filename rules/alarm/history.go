@@ -112,9 +112,14 @@ func (d *Desk) remember(a *Alarm, stamp uint64, m Moment) {
 	a.History = mergeHistories(a.History, []Moment{m})
 }
 
-// Story is the history of an alarm, the latest last, whether it stands or was over long ago; known says whether
+// Story is an alarm and its history, the latest last, whether it stands or was over long ago; known says whether
 // the book has anything of it.
-func (b Book) Story(key Key) (all []Moment, known bool) {
+func (b Book) Story(now time.Time, key Key) (e Entry, all []Moment, known bool) {
+	for _, listed := range b.List(now) {
+		if listed.Key == key {
+			return listed, b.Alarms[key].History, true
+		}
+	}
 	a, known := b.Alarms[key]
-	return a.History, known
+	return a.entry(key, now), a.History, known
 }

@@ -19,7 +19,7 @@ func (s *server) story(text string) string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	moments, _ := s.Book.Story(key)
+	_, moments, _ := s.Book.Story(s.now, key)
 	var all []string
 	for _, m := range moments {
 		words := []string{string(m.What), m.By, string(m.Outlet), string(m.Message), "at", string(m.Stamp.Seat)}
@@ -87,7 +87,7 @@ func TestAHistoryHasRoomForEachSort(t *testing.T) {
 	if n := strings.Count(got, "raised") + strings.Count(got, "cleared"); n != 12 || !strings.HasPrefix(got, "ack Durand") {
 		t.Errorf("%d in %q", n, got)
 	}
-	if _, known := s.Book.Story(alarm.Key{Code: "drill"}); known {
+	if _, _, known := s.Book.Story(s.now, alarm.Key{Code: "drill"}); known {
 		t.Error("of an alarm that there never was, something is known")
 	}
 }
@@ -107,7 +107,7 @@ func TestABookRemembersSoMuch(t *testing.T) {
 	x, y := alarm.Merge(main.Book, secondary.Book), alarm.Merge(secondary.Book, main.Book)
 	total := 0
 	for key := range x.Alarms {
-		moments, _ := x.Story(key)
+		_, moments, _ := x.Story(main.now, key)
 		total += len(moments)
 	}
 	if total != 600 || !reflect.DeepEqual(x, y) {
@@ -119,8 +119,8 @@ func TestABookRemembersSoMuch(t *testing.T) {
 	if raw, err := json.Marshal(x); err != nil || len(raw) > 1<<20 {
 		t.Errorf("%d bytes, %v", len(raw), err)
 	}
-	last, _ := x.Story(alarm.Key{Code: "disk-low", Seat: releve.Main, About: "/srv/99"})
-	if first, _ := x.Story(alarm.Key{Code: "disk-low", Seat: releve.Main, About: "/srv/0"}); len(last) != 5 || len(first) > 0 {
+	_, last, _ := x.Story(main.now, alarm.Key{Code: "disk-low", Seat: releve.Main, About: "/srv/99"})
+	if _, first, _ := x.Story(main.now, alarm.Key{Code: "disk-low", Seat: releve.Main, About: "/srv/0"}); len(last) != 5 || len(first) > 0 {
 		t.Errorf("of the last %d, of the first %d", len(last), len(first))
 	}
 }

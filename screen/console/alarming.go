@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"releve"
+	"releve/screen/text"
 	"releve/screen/view"
 )
 
@@ -17,7 +18,32 @@ type alarmsSheet struct {
 	Wrong string // why it was refused
 	About string // the alarm that it was about
 	Typed string // the remark that was given with it
+
+	story func(alarm string) (view.AlarmStory, error)
 }
+
+// alarmsSheet is one of that page, for who reads it.
+func (s *Server) alarmsSheet(r *http.Request) alarmsSheet {
+	a := alarmsSheet{sheet: s.plainSheet(r)}
+	see := s.sees(r)
+	a.story = func(alarm string) (view.AlarmStory, error) {
+		story, err := s.options.Alarms.Story(alarm)
+		return see.story(story), err
+	}
+	return a
+}
+
+// Story is what happened to an alarm; nothing of one that left meanwhile.
+func (a alarmsSheet) Story(alarm string) []view.Moment {
+	story, err := a.story(alarm)
+	if err != nil {
+		return nil
+	}
+	return story.History
+}
+
+// Moment says one thing that happened to one.
+func (a alarmsSheet) Moment(m view.Moment) string { return text.AlarmMoment(m, a.At, a.Lang) }
 
 // Acts are what can be done about an alarm as it stands.
 func (alarmsSheet) Acts(a view.Alarm) []string {
@@ -34,7 +60,7 @@ func (alarmsSheet) Acts(a view.Alarm) []string {
 func (alarmsSheet) Hours() []string { return []string{"1", "2", "4", "8"} }
 
 func (s *Server) alarmsPage(w http.ResponseWriter, r *http.Request) {
-	a := alarmsSheet{sheet: s.plainSheet(r)}
+	a := s.alarmsSheet(r)
 	if done := r.URL.Query().Get("done"); (view.Handling{Act: done}).Known() {
 		a.Done = a.Say("alarm-done-" + done)
 	}
@@ -56,7 +82,8 @@ func (s *Server) handleAlarm(w http.ResponseWriter, r *http.Request) {
 		s.showLogin(w, r, http.StatusUnauthorized, l)
 		return
 	}
-	a := alarmsSheet{sheet: s.plainSheet(r), About: h.Alarm, Typed: h.Remark}
+	a := s.alarmsSheet(r)
+	a.About, a.Typed = h.Alarm, h.Remark
 	status, why := http.StatusServiceUnavailable, releve.Say("alarm-unkept", "why", releve.Reason(err))
 	if fault, is := errors.AsType[*releve.Fault](err); is {
 		status, why = http.StatusUnprocessableEntity, fault.Why

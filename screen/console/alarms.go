@@ -13,6 +13,8 @@ import (
 // Alarms are taken in hand on either server (SPEC A2).
 type Alarms interface {
 	Shown() []view.Alarm
+	// Story is what happened to one, done or not. What is not known is a [releve.Fault] of [releve.ErrUnknown].
+	Story(name string) (view.AlarmStory, error)
 	// Handle does what a person orders. What it refuses is a [releve.Fault].
 	Handle(ctx context.Context, by view.Caller, h view.Handling) error
 }
@@ -39,3 +41,15 @@ func (s *Server) alarmRoutes(mux *http.ServeMux) {
 
 // handlingMost bounds an order: a name, a remark and the name of an alarm.
 const handlingMost = 4 << 10
+
+// history answers with what happened to the alarm that the address names, as the reader may see it.
+func (s *Server) history(w http.ResponseWriter, r *http.Request, v sight) {
+	if s.options.Alarms == nil {
+		http.NotFound(w, r)
+		return
+	}
+	answering(func(r *http.Request) (any, error) {
+		story, err := s.options.Alarms.Story(r.URL.Query().Get("alarm"))
+		return v.story(story), err
+	})(w, r)
+}

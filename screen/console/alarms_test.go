@@ -17,6 +17,16 @@ type nurse struct{ had []view.Handling }
 
 func (n *nurse) Shown() []view.Alarm { return []view.Alarm{} }
 
+// Story has one that a person acknowledged.
+func (n *nurse) Story(name string) (view.AlarmStory, error) {
+	if name != "takeover" {
+		return view.AlarmStory{}, &releve.Fault{Cause: releve.ErrUnknown, Why: releve.Say("alarm-not-known", "alarm", name)}
+	}
+	return view.AlarmStory{Alarm: view.Alarm{Alarm: name, By: "Durand", Remark: "vu"}, History: []view.Moment{
+		{What: "raised", Server: releve.Main}, {What: "ack", Server: releve.Main, By: "Durand", Remark: "vu"},
+	}}, nil
+}
+
 func (n *nurse) Handle(_ context.Context, _ view.Caller, h view.Handling) error {
 	n.had = append(n.had, h)
 	switch h.Alarm {
@@ -51,6 +61,23 @@ func TestAnAlarmIsTakenInHandOnTheMachineItself(t *testing.T) {
 	n.had = nil
 	if _, err = c.Handle(t.Context(), view.Handling{Act: "ack", Alarm: "takeover", Remark: strings.Repeat("x", 5000)}); err == nil || len(n.had) > 0 {
 		t.Error("an order without an end was read")
+	}
+}
+
+func TestTheHistoryOfAnAlarm(t *testing.T) {
+	var n nurse
+	options := console.Options{Alarms: &n, Socket: t.TempDir() + "/s"}
+	server := served(t, newSite(t, "alarms"), options)
+	c := client.New(options.Socket)
+	story, err := c.AlarmStory(t.Context(), "takeover")
+	if err != nil || len(story.History) != 2 || story.History[1].Remark != "vu" || story.Alarm.Alarm != "takeover" {
+		t.Errorf("it is %+v, %v", story, err)
+	}
+	if _, err := c.AlarmStory(t.Context(), "nothing"); !errors.Is(err, releve.ErrUnknown) {
+		t.Errorf("of one that there is not: %v", err)
+	}
+	if response, body := ask(t, "GET", "http://"+server.Address()+"/api/alarms/history?alarm=nothing"); response.StatusCode != 404 {
+		t.Errorf("over the network: %s", body)
 	}
 }
 

@@ -82,6 +82,7 @@ var problems = []struct {
 	{releve.ErrVoteAsked, http.StatusConflict, "vote-asked"},
 	{view.ErrNobody, http.StatusUnauthorized, "login-needed"},
 	{view.ErrNoRight, http.StatusForbidden, "no-right"},
+	{releve.ErrUnknown, http.StatusNotFound, "unknown"},
 }
 
 // Problem is the error behind a problem's type (RFC 9457), nil when it has none of its own.

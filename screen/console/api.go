@@ -32,6 +32,7 @@ func (s *Server) apiRoutes(mux *http.ServeMux, see func(*http.Request) sight) {
 		s.looked(r, "event-calls-looked", r.URL.Query())
 		s.calls(w, r)
 	})
+	mux.HandleFunc("GET /api/alarms/history", func(w http.ResponseWriter, r *http.Request) { s.history(w, r, see(r)) })
 	mux.HandleFunc("GET /api/stored", s.stored)
 	mux.HandleFunc("GET /api/arbiter", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.options.Site.Arbiter()) })
 	mux.Handle("GET /metrics", metrics.Handler(s.options.Site.View))

@@ -53,6 +53,20 @@ func (h *house) Command(ctx context.Context, name string, args json.RawMessage, 
 
 func (h *house) Shown() []view.Alarm { return h.site.View().Alarms }
 
+// Story has of each alarm that it was raised, and who has it.
+func (h *house) Story(name string) (view.AlarmStory, error) {
+	for _, a := range h.Shown() {
+		if a.Alarm == name {
+			s := view.AlarmStory{Alarm: a, History: []view.Moment{{What: "raised", At: a.Since, Server: releve.Main, Severity: a.Severity}}}
+			if a.By != "" {
+				s.History = append(s.History, view.Moment{What: "ack", At: a.At, Server: releve.Main, By: a.By, Remark: a.Remark})
+			}
+			return s, nil
+		}
+	}
+	return view.AlarmStory{}, releve.ErrUnknown
+}
+
 // Handle has an alarm acknowledged as the site would.
 func (h *house) Handle(_ context.Context, order view.Handling) error {
 	if order.Act == "close" {
@@ -279,6 +293,12 @@ func TestWhatAnybodyMaySee(t *testing.T) {
 	_, seen := h.get(anna, "/?lang=en")
 	if !strings.Contains(open, "Calls are seen after a login.") || strings.Contains(open, "<tbody>") || !strings.Contains(seen, "<tbody>") {
 		t.Error("calls are seen by anybody, or not by who is logged in")
+	}
+	for c, want := range map[*http.Client]bool{stranger: false, anna: true} {
+		_, story := h.get(c, "/api/alarms/history?alarm=takeover")
+		if !strings.Contains(story, `"what":"ack"`) || strings.Contains(story, "A. Martin") != want || strings.Contains(story, "contrôle") != want {
+			t.Errorf("the history of an alarm is %s", story)
+		}
 	}
 	if !strings.Contains(open, "NOT PROTECTED") || !strings.Contains(open, "<svg") || !strings.Contains(open, "not heard") {
 		t.Error("the word, the drawing or the alarms are not anybody's")

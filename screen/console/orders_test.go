@@ -36,6 +36,9 @@ func (g *guarded) Order(_ context.Context, o view.Order, _ func(context.Context)
 func (g *guarded) Handle(ctx context.Context, by view.Caller, _ view.Handling) error {
 	return g.Order(ctx, view.Order{By: by, Deed: view.HandleAlarm}, nil)
 }
+// Story knows of none.
+func (g *guarded) Story(string) (view.AlarmStory, error) { return view.AlarmStory{}, releve.ErrUnknown }
+
 func (g *guarded) Shown() []view.Alarm { return nil }
 
 // idle is everything that a server may be given to do, which must never be reached.

@@ -104,6 +104,23 @@ func (v sight) site(s view.Site) view.Site {
 	return s
 }
 
+// story is the history of an alarm as it may be seen.
+func (v sight) story(s view.AlarmStory) view.AlarmStory {
+	if v.people {
+		return s
+	}
+	if s.By != "" {
+		s.By, s.Remark = somebody, ""
+	}
+	s.History = slices.Clone(s.History)
+	for i := range s.History {
+		if m := &s.History[i]; m.By != "" {
+			m.By, m.Remark = somebody, ""
+		}
+	}
+	return s
+}
+
 // unnamed is a sentence without the people whom it names, and their words.
 func unnamed(what releve.Sentence) releve.Sentence {
 	args := maps.Clone(what.Args)

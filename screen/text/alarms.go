@@ -44,6 +44,35 @@ func Alarm(a view.Alarm, now time.Time, lang releve.Language, width int) string 
 	return strings.Join(p.lines, "\n") + "\n"
 }
 
+// AlarmStory writes all that is known of one, and what happened to it.
+func AlarmStory(s view.AlarmStory, now time.Time, lang releve.Language, width int) string {
+	p := &page{lang: lang, width: min(max(width, narrowest), widest)}
+	p.add("", p.say("ui-alarm-history"))
+	for _, m := range s.History {
+		p.add(indent("  "+words.Clock(lang, m.At, now)+"  ", Wrap(AlarmMoment(m, now, lang), p.width-16))...)
+	}
+	if len(s.History) == 0 {
+		p.add("  " + p.say("ui-alarm-unremembered"))
+	}
+	return Alarm(s.Alarm, now, lang, width) + strings.Join(p.lines, "\n") + "\n"
+}
+
+// AlarmMoment says what happened to an alarm, without when.
+func AlarmMoment(m view.Moment, now time.Time, lang releve.Language) string {
+	say := func(code string, pairs ...string) string { return words.Say(lang, releve.Say(code, pairs...)) }
+	switch m.What {
+	case "raised", "cleared", "came":
+		return say("alarm-moment-"+m.What, "seat", string(m.Server))
+	case "sent":
+		return say("alarm-moment-sent-"+m.Message, "outlet", m.Outlet)
+	}
+	said := say("alarm-moment-"+m.What, "by", m.By, "until", words.Clock(lang, m.Until, now))
+	if m.Remark != "" {
+		said += " " + say("alarm-moment-remark", "remark", m.Remark)
+	}
+	return said
+}
+
 // alarms stand before what happened, but those that follow from another.
 func (p *page) alarms() {
 	if len(p.site.Alarms) == 0 {
@@ -86,6 +115,8 @@ func AlarmState(a view.Alarm, now time.Time, lang releve.Language) string {
 	switch {
 	case a.State == "shelved":
 		all = append(all, say("ui-alarm-shelved", "since", since, "by", a.By, "until", words.Clock(lang, a.Until, now)))
+	case a.State == "acknowledged" && !a.Ended.IsZero():
+		all = append(all, say("ui-alarm-done", "since", since, "ended", age(a.Ended, now), "by", a.By))
 	case a.State == "acknowledged":
 		all = append(all, say("ui-alarm-acknowledged", "since", since, "by", a.By, "held", age(a.At, now)))
 	case a.State == "returned":

@@ -31,6 +31,25 @@ type Alarm struct {
 	Command string          `json:"command"` // what helps
 }
 
+// Moment is one thing that happened to an alarm.
+type Moment struct {
+	What     string          `json:"what"` // raised, cleared, came, sent, ack, close, shelve, unshelve
+	At       time.Time       `json:"at"`
+	Server   releve.Seat     `json:"server"` // that wrote it
+	Severity releve.Severity `json:"severity,omitempty"`
+	By       string          `json:"by,omitempty"` // who did it
+	Remark   string          `json:"remark,omitempty"`
+	Until    time.Time       `json:"until,omitzero"`    // of one that was shelved
+	Outlet   string          `json:"outlet,omitempty"`  // that took …
+	Message  string          `json:"message,omitempty"` // began, waits, ended
+}
+
+// AlarmStory is an alarm that stands, waits or was dealt with, and what happened to it, the latest last.
+type AlarmStory struct {
+	Alarm
+	History []Moment `json:"history"`
+}
+
 // Waits says that nobody has it in hand.
 func (a Alarm) Waits() bool { return a.State == "raised" || a.State == "returned" }
 

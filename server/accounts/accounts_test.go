@@ -102,6 +102,9 @@ type ward struct{ *server }
 
 func (w ward) Shown() []view.Alarm { return nil }
 
+func (w ward) Story(string) (view.AlarmStory, error) { return view.AlarmStory{}, releve.ErrUnknown }
+
+
 func (w ward) Handle(_ context.Context, h view.Handling) error {
 	w.set(func() { w.had = append(w.had, h) })
 	if h.Alarm == "nothing" {

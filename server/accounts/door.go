@@ -166,11 +166,15 @@ func (k *Keeper) heardActs(_ context.Context, args json.RawMessage, _ order.Emit
 // Alarms are those that people take in hand.
 type Alarms interface {
 	Shown() []view.Alarm
+	Story(name string) (view.AlarmStory, error)
 	Handle(ctx context.Context, h view.Handling) error
 }
 
 // Shown are the alarms that stand or wait for somebody.
 func (k *Keeper) Shown() []view.Alarm { return k.Alarms.Shown() }
+
+// Story is what happened to one, as [Alarms] tells it.
+func (k *Keeper) Story(name string) (view.AlarmStory, error) { return k.Alarms.Story(name) }
 
 // Handle does with an alarm what somebody orders, in his name. It fails with a [releve.Fault].
 func (k *Keeper) Handle(ctx context.Context, by view.Caller, h view.Handling) error {

@@ -158,6 +158,30 @@ func (k *Keeper) Shown() []view.Alarm {
 	return all
 }
 
+// Story is what happened to an alarm, also to one that is over and done. It fails with a [releve.Fault] where nothing
+// is known of it.
+func (k *Keeper) Story(name string) (view.AlarmStory, error) {
+	unknown := &releve.Fault{Cause: releve.ErrUnknown, Why: releve.Say("alarm-not-known", "alarm", name)}
+	key, err := alarm.ParseKey(name)
+	if err != nil {
+		return view.AlarmStory{}, unknown
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	e, moments, known := k.desk.Book.Story(time.Now().UTC(), key)
+	if !known {
+		return view.AlarmStory{}, unknown
+	}
+	s := view.AlarmStory{Alarm: shown(e), History: []view.Moment{}}
+	for _, m := range moments {
+		s.History = append(s.History, view.Moment{
+			What: string(m.What), At: m.At, Server: m.Stamp.Seat, Severity: m.Severity, By: m.By, Remark: m.Remark, Until: m.Until,
+			Outlet: string(m.Outlet), Message: string(m.Message),
+		})
+	}
+	return s, nil
+}
+
 // Due is what this server is to send by an outlet, of alarms as grave as least.
 func (k *Keeper) Due(by alarm.Outlet, least releve.Severity) []alarm.Notice {
 	k.mu.Lock()
