@@ -31,6 +31,8 @@ const (
 type Book struct {
 	Count  uint64        `json:"count"` // the latest stamp's
 	Alarms map[Key]Alarm `json:"alarms"`
+
+	Maintenance map[Place]Maintenance `json:"maintenance,omitempty"`
 }
 
 // Alarm is what both servers say of one alarm, and what a person did about it.
@@ -80,7 +82,7 @@ type Hand struct {
 // Merge is all that either book knows. It is commutative, associative and idempotent: books may be
 // exchanged in any order, twice or through a third.
 func Merge(x, y Book) Book {
-	merged := Book{max(x.Count, y.Count), maps.Clone(x.Alarms)}
+	merged := Book{max(x.Count, y.Count), maps.Clone(x.Alarms), mergeMaintenance(x.Maintenance, y.Maintenance)}
 	if merged.Alarms == nil {
 		merged.Alarms = map[Key]Alarm{}
 	}
@@ -229,5 +231,5 @@ func (b Book) tidy(now time.Time) Book {
 			delete(alarms, key)
 		}
 	}
-	return Book{b.Count, alarms}
+	return Book{b.Count, alarms, b.Maintenance}
 }

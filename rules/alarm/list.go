@@ -33,6 +33,7 @@ type Entry struct {
 	Hand     Hand      // what was done about it that still counts
 	Under    Key       // the cause under which it is folded
 	Calls    int       // how often more people had to be told that nobody has it in hand
+	Quiet    time.Time // until when it is not sent, for somebody works there; zero: it is
 }
 
 // Flaps says that it comes and goes.
@@ -51,6 +52,9 @@ func (b Book) List(now time.Time) (all []Entry) {
 	}
 	for i, e := range all {
 		all[i].Under = cause(e, all)
+		if m, ok := b.quiet(now, e.Key); ok {
+			all[i].Quiet = m.Until
+		}
 	}
 	for i, e := range all {
 		all[i].Calls = e.calls(now)
@@ -126,7 +130,7 @@ func cause(e Entry, all []Entry) Key {
 // out, for as long as it stands and nobody has it in hand.
 func (e Entry) calls(now time.Time) int {
 	patience := Patience(e.Severity)
-	if e.State != Raised || e.Folded() || patience == 0 {
+	if e.State != Raised || e.Folded() || !e.Quiet.IsZero() || patience == 0 {
 		return 0
 	}
 	return max(0, int(now.Sub(e.Since)/patience))

@@ -82,6 +82,9 @@ func (b Book) Due(now time.Time, seat releve.Seat, by Outlet, least releve.Sever
 			e = listed[i]
 		}
 		kind, _ := Find(key.Code)
+		if _, quiet := b.quiet(now, key); quiet {
+			continue
+		}
 		if message := a.due(e, kind, by, least); message != "" && key != (Key{Unsent, seat, string(by)}) {
 			all = append(all, Notice{e, message, a.rose()})
 		}

@@ -139,7 +139,7 @@ func books() *rapid.Generator[[]alarm.Book] {
 			now = now.Add(time.Duration(rapid.IntRange(0, 400).Draw(t, "seconds")) * time.Second)
 			i := rapid.IntRange(0, 1).Draw(t, "server")
 			d := desks[i]
-			switch rapid.IntRange(0, 5).Draw(t, "step") {
+			switch rapid.IntRange(0, 6).Draw(t, "step") {
 			case 0, 1:
 				d.Tell(now, releve.Say(rapid.SampledFrom(codes).Draw(t, "code")))
 			case 2:
@@ -153,6 +153,10 @@ func books() *rapid.Generator[[]alarm.Book] {
 				}
 			case 4:
 				d.Hear(now, desks[1-i].Book)
+			case 6:
+				_ = d.Maintain(now, alarm.Work{ // as above
+					Place: rapid.SampledFrom([]alarm.Place{"main", alarm.TheSite}).Draw(t, "place"), By: "D", Reason: "r", Ends: rapid.Bool().Draw(t, "ends"),
+				})
 			case 5:
 				desks[i] = alarm.NewDesk(d.Seat, rapid.SampledFrom([]alarm.Book{d.Book, {}}).Draw(t, "kept"), now)
 			}

@@ -37,7 +37,8 @@ const over = "event-over"
 // news are no alarm. What a room tells and stands neither here nor in the rules has failed, in the words
 // of whoever found it: the faults of jobs and disks are many.
 var news = []string{
-	"event-alarm-ack", "event-alarm-close", "event-alarm-shelve", "event-alarm-unshelve", "event-calls-taken-up", "event-no-refer", "event-drill-began", "event-own-call", "event-overflow-returned", "event-procedure-began", "event-procedure-ended",
+	"event-alarm-ack", "event-alarm-close", "event-alarm-shelve", "event-alarm-unshelve", "event-maintenance", "event-maintenance-ended",
+	"event-calls-taken-up", "event-no-refer", "event-drill-began", "event-own-call", "event-overflow-returned", "event-procedure-began", "event-procedure-ended",
 	"event-records-forgotten", "event-salvage-settled", "event-telephone-closed",
 	"event-user-add", "event-user-codes", "event-user-no-codes", "event-user-password", "event-user-remove", "event-user-role", "event-user-screen",
 	"event-word-given", "licence-installed", "licence-raise", "licence-received",

@@ -17,6 +17,10 @@ type nurse struct{ had []view.Handling }
 
 func (n *nurse) Shown() []view.Alarm { return []view.Alarm{} }
 
+func (n *nurse) Maintained() []view.Maintenance { return nil }
+
+func (n *nurse) Maintain(context.Context, view.Caller, view.Work) error { return nil }
+
 // Story has one that a person acknowledged.
 func (n *nurse) Story(name string) (view.AlarmStory, error) {
 	if name != "takeover" {

@@ -55,6 +55,7 @@ func (s *Server) controlRoutes() http.Handler {
 	s.licenceRoutes(mux)
 	s.drillRoutes(mux)
 	s.alarmRoutes(mux)
+	s.maintenanceRoutes(mux)
 	s.accountRoutes(mux)
 	s.outletRoutes(mux)
 	s.recordRoutes(mux)

@@ -37,6 +37,7 @@ var ordered = map[string]view.Deed{
 	"POST /api/alarms":                 view.HandleAlarm,
 	"POST /api/accounts":               view.ChangeAccount,
 	"POST /alarms":                     view.HandleAlarm,
+	"POST /api/maintenance":            view.Maintain,
 	"POST /users":                      view.ChangeAccount,
 	"POST /own":                        view.ChangeOwnPassword,
 	"POST /procedures/{name}":          view.RunProcedure,

@@ -36,6 +36,13 @@ func (g *guarded) Order(_ context.Context, o view.Order, _ func(context.Context)
 func (g *guarded) Handle(ctx context.Context, by view.Caller, _ view.Handling) error {
 	return g.Order(ctx, view.Order{By: by, Deed: view.HandleAlarm}, nil)
 }
+func (g *guarded) Maintained() []view.Maintenance { return nil }
+
+// Maintain asks the door, as who keeps alarms does.
+func (g *guarded) Maintain(ctx context.Context, by view.Caller, w view.Work) error {
+	return g.Order(ctx, view.Order{By: by, Deed: view.Maintain, What: w.What()}, func(context.Context) error { return nil })
+}
+
 // Story knows of none.
 func (g *guarded) Story(string) (view.AlarmStory, error) { return view.AlarmStory{}, releve.ErrUnknown }
 
@@ -152,7 +159,7 @@ func TestEveryOrderGoesThroughTheDoor(t *testing.T) {
 			if by := g.came[0].By; by.Unix != me.Username || by.Session != "" || by.Name != "Anna" {
 				t.Errorf("%s%s: it came in the name of %+v", path, query, by)
 			}
-			if status != http.StatusForbidden && deed != view.HandleAlarm && deed != view.ChangeAccount && g.came[0].Deed == deed {
+			if status != http.StatusForbidden && deed != view.HandleAlarm && deed != view.Maintain && deed != view.ChangeAccount && g.came[0].Deed == deed {
 				t.Errorf("%s%s: answered %d", path, query, status)
 			}
 		}

@@ -127,7 +127,19 @@ func (s *sheet) Licensing() string {
 func (s *sheet) Ready() string { return text.Ready(s.Readiness, s.Lang) }
 
 // Sending is by what alarms are sent, in few words.
-func (s *sheet) Sending() string { return text.Sending(s.Site, s.Lang) }
+func (s *sheet) Sending() string {
+	if len(s.Maintenance) == 0 {
+		return text.Sending(s.Site, s.Lang)
+	}
+	var all []string // alarms of there are not sent; who works there and why, the page of alarms says
+	for _, m := range s.Maintenance {
+		all = append(all, s.Say("ui-maintenance-short-"+m.Place, "until", s.Clock(m.Until)))
+	}
+	return strings.Join(all, ", ")
+}
+
+// Maintenances says it in whole sentences.
+func (s *sheet) Maintenances() []string { return text.Maintenance(s.Maintenance, s.At, s.Lang) }
 
 // Alarming are the alarms that fit, those that wait for somebody first; what follows from another is
 // counted.

@@ -97,6 +97,10 @@ func (v sight) site(s view.Site) view.Site {
 			a.By, a.Remark = somebody, ""
 		}
 	}
+	s.Maintenance = slices.Clone(s.Maintenance)
+	for i := range s.Maintenance {
+		s.Maintenance[i].By, s.Maintenance[i].Reason = somebody, ""
+	}
 	s.Events = slices.Clone(s.Events)
 	for i := range s.Events {
 		s.Events[i].What = unnamed(s.Events[i].What)

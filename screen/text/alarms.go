@@ -133,6 +133,9 @@ func AlarmState(a view.Alarm, now time.Time, lang releve.Language) string {
 	if a.Under != "" {
 		all = append(all, say("ui-alarm-under", "alarm", a.Under))
 	}
+	if !a.Quiet.IsZero() {
+		all = append(all, say("ui-alarm-quiet", "until", words.Clock(lang, a.Quiet, now)))
+	}
 	return strings.Join(all, " ")
 }
 

@@ -84,6 +84,9 @@ func (p *page) headline() {
 	}[s.Word]
 	p.add(p.paint(style, " "+words.Word(p.lang, s.Word)+" "))
 	p.add(Wrap(words.Say(p.lang, s.Why), p.width)...)
+	for _, said := range Maintenance(s.Maintenance, s.At, p.lang) {
+		p.add(Wrap(said, p.width)...)
+	}
 	about := []string{
 		s.Name, words.Level(p.lang, s.Level), p.say("ui-term", "term", fmt.Sprint(s.Term)),
 		s.At.Local().Format(time.DateTime), p.say("ui-watching", "seat", string(s.Seat)),

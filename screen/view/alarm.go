@@ -25,6 +25,7 @@ type Alarm struct {
 	Until    time.Time       `json:"until,omitzero"`
 	Under    string          `json:"under,omitempty"` // the alarm that it follows from
 	Calls    int             `json:"calls,omitempty"` // how often nobody had it in hand for too long
+	Quiet    time.Time       `json:"quiet,omitzero"`  // not sent until then: somebody works there
 
 	Callers releve.Sentence `json:"callers"` // what they notice
 	First   releve.Sentence `json:"first"`   // what to do first

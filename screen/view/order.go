@@ -12,6 +12,7 @@ type Deed string
 // The deeds. What each takes of whoever orders it, the door says.
 const (
 	HandleAlarm       Deed = "alarm"
+	Maintain          Deed = "maintenance"
 	ChangeAccount     Deed = "account"
 	ChangeOwnPassword Deed = "own-password"
 	Rehearse          Deed = "rehearse" // whatever is said with --dry-run: nothing changes

@@ -41,7 +41,9 @@ type Site struct {
 	Procedure *Procedure      `json:"procedure,omitempty"`
 	Proof     *Procedure      `json:"proof,omitempty"` // a verification of the mirror, while it runs
 	Alarms    []Alarm         `json:"alarms"`          // those that stand or wait for somebody, these first
-	Events    []Event         `json:"events"`          // newest first, at most 50
+
+	Maintenance []Maintenance `json:"maintenance,omitempty"` // under way
+	Events      []Event       `json:"events"`                // newest first, at most 50
 }
 
 // Own is the server that says this.

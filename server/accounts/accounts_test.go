@@ -100,10 +100,13 @@ func (s *server) Audit(e releve.Entry) {
 // ward is where alarms are.
 type ward struct{ *server }
 
+func (w ward) Maintained() []view.Maintenance { return nil }
+
+func (w ward) Maintain(context.Context, view.Work) error { return nil }
+
 func (w ward) Shown() []view.Alarm { return nil }
 
 func (w ward) Story(string) (view.AlarmStory, error) { return view.AlarmStory{}, releve.ErrUnknown }
-
 
 func (w ward) Handle(_ context.Context, h view.Handling) error {
 	w.set(func() { w.had = append(w.had, h) })

@@ -29,6 +29,7 @@ type terms struct {
 // deeds are all that people can order.
 var deeds = map[view.Deed]terms{
 	view.HandleAlarm:       {right: access.HandleAlarm},
+	view.Maintain:          {right: access.HandleAlarm},
 	view.ChangeAccount:     {right: access.Accounts},
 	view.ChangeOwnPassword: {right: access.OwnPassword},
 	view.Rehearse:          {right: access.Rehearse},
@@ -168,6 +169,8 @@ type Alarms interface {
 	Shown() []view.Alarm
 	Story(name string) (view.AlarmStory, error)
 	Handle(ctx context.Context, h view.Handling) error
+	Maintained() []view.Maintenance
+	Maintain(ctx context.Context, w view.Work) error
 }
 
 // Shown are the alarms that stand or wait for somebody.
@@ -175,6 +178,20 @@ func (k *Keeper) Shown() []view.Alarm { return k.Alarms.Shown() }
 
 // Story is what happened to one, as [Alarms] tells it.
 func (k *Keeper) Story(name string) (view.AlarmStory, error) { return k.Alarms.Story(name) }
+
+// Maintained is what is under maintenance.
+func (k *Keeper) Maintained() []view.Maintenance { return k.Alarms.Maintained() }
+
+// Maintain has the maintenance of a place begin or end, in the name of who orders it. It fails with a [releve.Fault].
+func (k *Keeper) Maintain(ctx context.Context, by view.Caller, w view.Work) error {
+	if who, err := k.actor(by); err != nil {
+		return err
+	} else if by.Unix == "" {
+		w.By = who.name
+	}
+	by.Name = w.By
+	return k.Order(ctx, view.Order{By: by, Deed: view.Maintain, What: w.What()}, func(ctx context.Context) error { return k.Alarms.Maintain(ctx, w) })
+}
 
 // Handle does with an alarm what somebody orders, in his name. It fails with a [releve.Fault].
 func (k *Keeper) Handle(ctx context.Context, by view.Caller, h view.Handling) error {

@@ -12,6 +12,8 @@ type Alarms interface {
 	Tell(what releve.Sentence) alarm.Meaning
 	// Shown are the alarms that stand or wait for somebody.
 	Shown() []view.Alarm
+	// Maintained is what is under maintenance.
+	Maintained() []view.Maintenance
 }
 
 // Alarmed is told that the alarms are other ones now.
@@ -22,3 +24,4 @@ type unkept struct{ seat releve.Seat }
 
 func (u unkept) Tell(what releve.Sentence) alarm.Meaning { return alarm.Of(u.seat, what) }
 func (unkept) Shown() []view.Alarm                       { return nil }
+func (unkept) Maintained() []view.Maintenance            { return nil }

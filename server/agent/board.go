@@ -455,7 +455,7 @@ func (a *Agent) View() view.Site {
 		Term: max(m.Term, other.Status.Term), Owner: m.Owner, Mirror: a.siteMirror(m, other, heard),
 		PBX:      a.pbx(m),
 		Licences: a.board.licensed(), Readiness: a.board.readied(),
-		Alarms:    a.Alarms.Shown(),
+		Alarms: a.Alarms.Shown(), Maintenance: a.Alarms.Maintained(),
 		Events:    a.board.all(),
 		Procedure: a.guide.Latest(), Proof: a.board.proving(),
 	}

@@ -147,6 +147,35 @@ func (k *Keeper) Handle(ctx context.Context, h view.Handling) error {
 	return nil
 }
 
+// Maintain carries out what a person says of the maintenance of a place. It is on this server's disk when it returns,
+// and at the other one if that can be reached. It fails with a [releve.Fault].
+func (k *Keeper) Maintain(ctx context.Context, w view.Work) error {
+	k.mu.Lock()
+	err := k.desk.Maintain(time.Now().UTC(), alarm.Work{Place: alarm.Place(w.Place), Ends: w.Ends, By: w.By, Reason: w.Reason, For: w.For})
+	k.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := k.save(); err != nil {
+		return &releve.Fault{Cause: err, Why: releve.Say("alarm-unkept", "why", releve.Reason(err))}
+	}
+	k.front.Explain(w.What())
+	k.twin.Exchange(ctx, k.link)
+	k.announce()
+	return nil
+}
+
+// Maintained is what is under maintenance now.
+func (k *Keeper) Maintained() (all []view.Maintenance) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, place := range k.desk.Book.Maintained(time.Now().UTC()) {
+		m := k.desk.Book.Maintenance[place]
+		all = append(all, view.Maintenance{Place: string(place), By: m.By, Reason: m.Reason, Since: m.Since, Until: m.Until})
+	}
+	return all
+}
+
 // Shown are the alarms that stand or wait for somebody, those that wait first.
 func (k *Keeper) Shown() []view.Alarm {
 	all := []view.Alarm{}
@@ -212,7 +241,7 @@ func shown(e alarm.Entry) view.Alarm {
 	a := view.Alarm{
 		Alarm: e.Key.String(), Code: string(e.Key.Code), Seat: e.Key.Seat, Severity: e.Severity, State: string(e.State), What: e.What,
 		Since: e.Since, Ended: e.Ended, Rises: e.Rises, Flaps: e.Flaps(),
-		By: e.Hand.By, Remark: e.Hand.Remark, At: e.Hand.At, Until: e.Hand.Until, Calls: e.Calls,
+		By: e.Hand.By, Remark: e.Hand.Remark, At: e.Hand.At, Until: e.Hand.Until, Calls: e.Calls, Quiet: e.Quiet,
 		Callers: kind.Callers(), First: kind.First(), Command: kind.Command,
 	}
 	if e.Folded() {

@@ -166,3 +166,41 @@ func TestOrdersThatAreRefused(t *testing.T) {
 		main.want("raised saturated/main")
 	})
 }
+
+// Whoever works at a server says so at either; both know it, over a restart, and it ends by itself.
+func TestMaintenanceIsKnownToBoth(t *testing.T) {
+	play(t, func(t *testing.T, main, secondary *server) {
+		w := view.Work{Place: "secondary", By: "Durand", Reason: "more memory", For: time.Hour}
+		if err := main.keeper.Maintain(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Second)
+		secondary.stop()
+		secondary.start()
+		secondary.Explain(releve.Say("event-saturated"))
+		pass(5 * time.Second)
+		for _, s := range []*server{main, secondary} {
+			if all := s.keeper.Maintained(); len(all) != 1 || all[0].Place != "secondary" || all[0].Reason != "more memory" || all[0].By != "Durand" {
+				t.Errorf("%s has %+v", s.seat, all)
+			}
+			if all := s.keeper.Due("mail", releve.Warning); len(all) > 0 {
+				t.Errorf("%s sends %+v", s.seat, all)
+			}
+			if shown := s.keeper.Shown(); len(shown) != 1 || shown[0].Quiet.IsZero() {
+				t.Errorf("%s shows %+v", s.seat, shown)
+			}
+		}
+		pass(time.Hour)
+		for _, s := range []*server{main, secondary} {
+			if all, due := s.keeper.Maintained(), s.keeper.Due("mail", releve.Warning); len(all) > 0 || len(due) != 1 {
+				t.Errorf("an hour later %s has %+v, and sends %+v", s.seat, all, due)
+			}
+		}
+		if err := main.keeper.Maintain(t.Context(), view.Work{Place: "secondary", By: "Durand", Ends: true}); !errors.Is(err, releve.ErrUnknown) {
+			t.Errorf("what is over is ended: %v", err)
+		}
+		if got := strings.Join(main.told, " "); got != "event-maintenance" {
+			t.Errorf("told %q", got)
+		}
+	})
+}

@@ -39,6 +39,8 @@ func alarming(now time.Time) State {
 	s.Alarms[4].Until = now.Add(6 * time.Hour)
 	s.Alarms[5].Under, s.Alarms[6].Under = "server-silent/main", "server-silent/main"
 	s.Secondary.Outlets = outlets(now)
+	s.Maintenance = []view.Maintenance{{Place: "main", By: "A. Martin", Reason: "carte mère changée", Since: now.Add(-time.Hour), Until: now.Add(time.Hour)}}
+	s.Alarms[0].Quiet = now.Add(time.Hour)
 	return State{"alarms", s, calls(now, releve.Secondary)}
 }
 
