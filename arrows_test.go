@@ -133,7 +133,7 @@ func (p listed) each(t *testing.T, look func(name string, file *ast.File)) {
 // network, no logger; and four libraries that are values in and values out as well.
 var pure = []string{
 	"bytes", "cmp", "crypto/ed25519", "crypto/hmac", "crypto/sha1", "crypto/sha256", "crypto/subtle", "embed", "encoding/base32", "encoding/base64", "encoding/binary", "encoding/hex", "encoding/json", "errors", "fmt", "iter",
-	"maps", "math", "net/url", "slices", "strconv", "strings", "time", "unicode", "unicode/utf8",
+	"maps", "math", "net/netip", "net/url", "slices", "strconv", "strings", "time", "unicode", "unicode/utf8",
 	"github.com/pelletier/go-toml/v2", "golang.org/x/crypto/argon2", "golang.org/x/mod/semver", "golang.org/x/mod/sumdb/note",
 }
 

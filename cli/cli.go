@@ -85,7 +85,7 @@ func newRoot(asked *settings) *cobra.Command {
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { explain(c, asked.lang()) })
 	root.SetUsageFunc(func(c *cobra.Command) error { explain(c, asked.lang()); return nil })
 	root.AddCommand(
-		newInit(s), newServe(s), newUnit(s), newCheck(s), newPBX(s), newCertificates(s), newStatus(s), newAlarms(s), newMaintenance(s), newNotify(s), newCalls(s), newExplain(s),
+		newInit(s), newServe(s), newUnit(s), newCheck(s), newPBX(s), newCertificates(s), newStatus(s), newAlarms(s), newMaintenance(s), newNotify(s), newLines(s), newCalls(s), newExplain(s),
 		newProcedure(s, "return"), newSwitchover(s), newCopy(s), newSalvage(s), newMirror(s), newWitness(s),
 		newStudy(s), newSolo(s), newAbdicate(s), newTakeover(s), newProcedure(s, "restore"), newArbiter(s), newLevel(s), newLicence(s), newDrill(s), newUser(s), newScreen(s),
 		newDemo(s), newCompletion(s), newManual(s), newVersion(s),

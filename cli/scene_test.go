@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -24,6 +25,7 @@ import (
 	"releve"
 	"releve/cli"
 	"releve/proof/practice"
+	"releve/proof/practice/gateway"
 	"releve/screen/console/client"
 	"releve/screen/view"
 )
@@ -50,6 +52,7 @@ const (
 	phoneHouse     = 31
 	operatorHouse  = 32
 	callerHouse    = 90
+	gatewayHouse   = 41
 )
 
 func (s street) house(n byte) netip.Addr { return netip.AddrFrom4([4]byte{127, 61, byte(s), n}) }
@@ -80,7 +83,8 @@ type scene struct {
 	servers map[string]*server
 	trees   map[string]string // what directories held
 	closers []func() error
-	session *http.Cookie // of who logged in
+	gateway *gateway.Gateway // of analogue lines
+	session *http.Cookie     // of who logged in
 }
 
 // server is one `releve serve`.
@@ -117,6 +121,56 @@ func (s *scene) openPBX([]string) error {
 		s.closers = append(s.closers, s.caller.Close)
 	}
 	return err
+}
+
+// openGateway starts an analogue gateway of two ports, and writes its first lines into the main's configuration.
+func (s *scene) openGateway([]string) (err error) {
+	at := netip.AddrPortFrom(s.street.house(gatewayHouse), 161) // RFC 3417, 3.2
+	s.gateway, err = gateway.New(gateway.Options{Agent: at, Community: "lines-secret", Ports: 2, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.gateway.Close)
+	text, err := os.ReadFile(s.config("main"))
+	if err != nil {
+		return err
+	}
+	plugged := fmt.Sprintf("plugged = [%q, %q]", at.Addr().String()+"/1 0140200001", at.Addr().String()+"/2 0140200002")
+	before, table, found := strings.Cut(string(text), "[lines]\n")
+	if !found {
+		return errors.New("there is no table [lines]")
+	}
+	set := strings.NewReplacer("plugged = []", plugged, `community = ""`, `community = "lines-secret"`)
+	return os.WriteFile(s.config("main"), []byte(before+"[lines]\n"+set.Replace(table)), 0o600)
+}
+
+// feed PORT [dead] plugs a line into a port of the gateway, or takes it out.
+func (s *scene) feed(args []string) error {
+	port, err := strconv.Atoi(args[0])
+	if err == nil {
+		s.gateway.Feed(port, len(args) == 1)
+	}
+	return err
+}
+
+// fed SEAT N: that server sees N lines where they have to be, before long.
+func (s *scene) fed(args []string) error {
+	return s.becomes(func(ctx context.Context) error {
+		v, err := s.client(args[0]).Site(ctx)
+		if err != nil {
+			return err
+		}
+		well := 0
+		for _, l := range v.Own().Lines {
+			if l.Verdict == releve.LineWell {
+				well++
+			}
+		}
+		if strconv.Itoa(well) != args[1] {
+			return fmt.Errorf("%d lines are well: %v", well, v.Own().Lines)
+		}
+		return nil
+	})
 }
 
 // serve SEAT [OPTION…] starts a server of $SITE; its log is $SITE/SEAT.log.

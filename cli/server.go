@@ -10,6 +10,7 @@ import (
 
 	"releve/adapters/journal"
 	"releve/app"
+	analogue "releve/app/lines"
 	"releve/config"
 	"releve/screen/text"
 	"releve/screen/words"
@@ -132,6 +133,9 @@ func (s *settings) databaseFault(mistakes []config.Mistake) error {
 		return nil
 	}
 	conf, _ := config.Load(s.file)
+	if err := analogue.Check(conf); err != nil {
+		return err
+	}
 	return app.CheckDatabase(conf)
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"releve"
 	"releve/rules/attendant"
+	"releve/rules/lines"
 	"releve/rules/study"
 	"releve/rules/takeover"
 )
@@ -23,6 +24,9 @@ func (a Attendant) Script() (attendant.Script, error) {
 	plan, err := attendant.ParsePlan(a.Extensions...)
 	return attendant.Script{Language: a.Language, ExtensionDigits: a.ExtensionDigits, Operator: a.Operator, Plan: plan}, err
 }
+
+// Analogue are this server's analogue lines.
+func (c Config) Analogue() []releve.Line { return lines.Plan(c.Lines.Plugged) }
 
 // Place is of what a study has to be that comes before a level here.
 func (c Config) Place() study.Place {

@@ -41,13 +41,16 @@ func (r *reader) check(c *Config) {
 	r.checkSyslog(c.Syslog)
 	r.checkWebhook(c.Webhook)
 	r.checkSNMP(c.SNMP)
+	if !c.Mute() {
+		r.checkLines(c.Lines, c.SIP.Channels)
+	}
 	r.checkCollisions(c)
 	r.checkCertificates(c)
 	r.checkSecrets()
 }
 
 // secrets are the keys of what is one, beside those of passwords.
-var secrets = []string{"webhook.secret", "snmp.community", "mail.client_secret", "mail.refresh_token"}
+var secrets = []string{"webhook.secret", "snmp.community", "lines.community", "mail.client_secret", "mail.refresh_token"}
 
 // checkSecrets: whoever can read a file with a password in it can register as the
 // reception. One mistake tells of the whole file.

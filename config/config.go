@@ -34,6 +34,7 @@ type Config struct {
 	Syslog    Syslog    `toml:"syslog"`
 	Webhook   Webhook   `toml:"webhook"`
 	SNMP      SNMP      `toml:"snmp"`
+	Lines     Lines     `toml:"lines"`
 }
 
 // Site says which site and which seat this server is.
@@ -231,6 +232,12 @@ type SNMP struct {
 	Privacy   string          `toml:"privacy_password"`
 	Community string          `toml:"community"` // of version 2c
 	Least     releve.Severity `toml:"least"`     // what is less grave is not told
+}
+
+// Lines are this server's analogue lines (SPEC T2).
+type Lines struct {
+	Plugged   []string `toml:"plugged"`   // where each goes and its number: "192.0.2.31/1 0140200001", "dahdi/3 0140200001"
+	Community string   `toml:"community"` // by which gateways are asked for their ports (SNMP 2c); "": they are not
 }
 
 // Witness is the way to the register on a third machine (RULES R5). With the

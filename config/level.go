@@ -35,7 +35,7 @@ func (c *Config) runAt(level releve.Level) {
 func (c Config) unused() []string {
 	switch {
 	case c.Mute():
-		return []string{"pbx", "sip", "attendant", "takeover", "drill"}
+		return []string{"pbx", "sip", "attendant", "takeover", "drill", "lines"}
 	case c.oneVoice():
 		return []string{"pbx.standby_user", "pbx.standby_password", "sip.other", "takeover", "drill"}
 	}

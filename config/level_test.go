@@ -20,7 +20,7 @@ func TestTheLevelIsChangedByOneLine(t *testing.T) {
 	s := newSpoilt(t)
 	for seat, want := range map[releve.Seat][]string{
 		releve.Main:      {"pbx.standby_user", "pbx.standby_password", "sip.other", "takeover", "drill"},
-		releve.Secondary: {"pbx", "sip", "attendant", "takeover", "drill"},
+		releve.Secondary: {"pbx", "sip", "attendant", "takeover", "drill", "lines"},
 	} {
 		file := filepath.Join(filepath.Dir(s.file), string(seat)+".toml")
 		s.issue(t, s.id, seat, -time.Hour, time.Hour)

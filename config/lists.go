@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"releve/rules/attendant"
+	"releve/rules/lines"
 )
 
 // The rules of settings that are lists: each value that is wrong is told at its line.
@@ -43,6 +44,29 @@ func (r *reader) plan(a Attendant) {
 	})
 	if plan, err := attendant.ParsePlan(a.Extensions...); err == nil && a.Operator != "" && !plan.Holds(a.Operator) {
 		r.wrong("attendant.operator", "plan.operator", "value", a.Operator)
+	}
+}
+
+// checkLines checks where each analogue line goes: two have neither one port nor one number, and each takes a
+// channel when somebody calls on it.
+func (r *reader) checkLines(l Lines, channels int) {
+	const key = "lines.plugged"
+	taken := map[string]bool{}
+	r.each(key, func(value string) (string, []string) {
+		line, ok := lines.Parse(value)
+		if !ok {
+			return "line", []string{"value", value}
+		}
+		for _, what := range []string{line.Place(), line.Number} {
+			if taken[what] {
+				return "line.twice", []string{"what", what}
+			}
+			taken[what] = true
+		}
+		return "", nil
+	})
+	if n := len(l.Plugged); n > channels {
+		r.wrong("sip.channels", "line.channels", "lines", strconv.Itoa(n), "channels", strconv.Itoa(channels))
 	}
 }
 

@@ -4,10 +4,12 @@ package voice
 import (
 	"context"
 	"errors"
+	"net/netip"
 
 	"releve"
 	"releve/adapters/phone"
 	"releve/config"
+	"releve/rules/lines"
 	"releve/server/calls"
 )
 
@@ -37,4 +39,17 @@ func (in Incoming) Answer(ctx context.Context) (calls.Leg, error) {
 		return nil, err
 	}
 	return in.Speech.On(leg), nil
+}
+
+// Beside adds the gateways of analogue lines to the addresses from which SIP is taken (SPEC K1), and to those to which sound
+// may go (K4) where they are named: a gateway is a PBX of its own.
+func Beside(sources, networks []netip.Prefix, plan []releve.Line) (withSources, withNetworks []netip.Prefix) {
+	for _, at := range lines.Gateways(plan) {
+		one := netip.PrefixFrom(at, at.BitLen())
+		sources = append(sources, one)
+		if len(networks) > 0 {
+			networks = append(networks, one)
+		}
+	}
+	return sources, networks
 }

@@ -30,6 +30,7 @@ var kinds = []Kind{
 	{"mirror-away", releve.Major, OfSite, Looked, under("server-silent", "server-stuck", "database-lost", "version"), settles, calms, "releve mirror resume"},
 	{"telephone", releve.Major, OfServer, Told, under("server-silent", "pbx-silent"), 0, calms, "releve check"},
 	{"pbx-certificate", releve.Major, OfServer, Told, under("server-silent"), 0, calms, "releve check"},
+	{"line", releve.Major, OfServer, Told, under("server-silent"), settles, calms, "releve lines"},
 	{"certificate", releve.Warning, OfServer, Told, nil, 0, 0, "releve certificates renew"},
 	{"not-ready", releve.Major, OfSite, Looked,
 		under("server-silent", "server-stuck", "database-lost", "mirror-untrue", "mirror-away", "pbx-silent", "telephone", "version"), settles, calms, "releve status"},

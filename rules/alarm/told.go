@@ -77,6 +77,11 @@ var rules = map[string]Rule{
 	"event-crowd": {"saturated", Rises, "", "=crowd"}, "event-crowd-over": {"saturated", Ends, "", "=crowd"},
 	"event-saturated": {"saturated", Rises, "", ""}, "event-unsaturated": {"saturated", Ends, "", ""},
 
+	"event-line-missing": {"line", Rises, "", "number"}, "event-line-elsewhere": {"line", Rises, "", "number"},
+	"event-line-stray": {"line", Rises, releve.Warning, "number"}, "event-line-well": {"line", Ends, "", "number"},
+	"event-line-away": {"line", Ends, "", "number"}, "event-line-unseen": {"line", Ends, "", "number"},
+	"event-line-device-silent": {"line", Rises, "", "device"}, "event-line-device-answers": {"line", Ends, "", "device"},
+
 	"event-certificate": {"certificate", Rises, "", "=dates"}, "event-certificates-unfit": {"certificate", Rises, "", "=files"},
 	"event-certificates-taken": {"certificate", Ends, releve.Info, "=files"},
 	"event-other-refused":      {"certificate", Rises, releve.Major, "=link"}, "event-other-refuses": {"certificate", Rises, releve.Major, "=link"},

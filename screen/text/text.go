@@ -324,6 +324,9 @@ func Remarks(site view.Site, lang releve.Language) []Remark {
 		for _, n := range s.Notices {
 			add(s.Seat, n)
 		}
+		if sum := LinesSum(s); sum != nil {
+			add(s.Seat, *sum)
+		}
 	}
 	return all
 }

@@ -86,6 +86,7 @@ type Server struct {
 	Copied        time.Time         `json:"copied,omitzero"`      // at level backup: as of when its copy is, zero: not known, or it has none
 	SinceCopy     int               `json:"since_copy,omitempty"` // at level backup: calls that only this server's database holds
 	Outlets       []releve.Outlet   `json:"outlets,omitempty"`    // by which it sends alarms
+	Lines         []releve.Line     `json:"lines,omitempty"`      // its analogue lines, as it has them
 }
 
 // MirrorState is how the copy of the database is.

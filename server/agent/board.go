@@ -49,6 +49,7 @@ type board struct {
 
 	readiness *view.Readiness // nil: nobody has looked
 	outlets   []releve.Outlet // that send alarms; never changed, but replaced
+	lines     []releve.Line   // analogue ones; never changed, but replaced
 }
 
 func (b *board) notice(about string, what releve.Sentence) {
@@ -206,6 +207,23 @@ func (b *board) sends() []releve.Outlet {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.outlets
+}
+
+// Lines is told how this server's analogue lines are. What was told is not changed any more.
+func (f *Front) Lines(all []releve.Line) {
+	f.board.mu.Lock()
+	same := slices.Equal(f.board.lines, all)
+	f.board.lines = all
+	f.board.mu.Unlock()
+	if !same {
+		f.changed.announce()
+	}
+}
+
+func (b *board) analogue() []releve.Line {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lines
 }
 
 // OtherCopyAt is as of when the other server's copy is, as it last said; zero while it is not heard.
@@ -375,7 +393,7 @@ func (a *Agent) server(m takeover.Machine) view.Server {
 		CallsOffered: load.Offered, CallsAnswered: load.Answered, CallsRefused: load.Refused,
 		Doing: a.doing(m), Witness: m.WitnessHeard(), Levels: a.parts.Site.Levels, Version: a.version(),
 		Copied: a.board.copiedAt(), SinceCopy: a.board.sinceCopy(), Notices: slices.Concat(load.Notices, a.board.notices()),
-		Outlets: a.board.sends(),
+		Outlets: a.board.sends(), Lines: a.board.analogue(),
 	}
 }
 

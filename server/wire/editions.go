@@ -33,17 +33,18 @@ type seldom struct {
 	levels           []releve.LevelFit
 	version          releve.Version
 	outlets          []releve.Outlet
+	lines            []releve.Line
 }
 
 // of is what seldom changes of a message.
 func of(m *agent.Message) seldom {
-	return seldom{m.Events, m.Procedure, m.Proof, m.Server.Levels, m.Server.Version, m.Server.Outlets}
+	return seldom{m.Events, m.Procedure, m.Proof, m.Server.Levels, m.Server.Version, m.Server.Outlets, m.Server.Lines}
 }
 
 // into puts it there.
 func (s seldom) into(m *agent.Message) {
 	m.Events, m.Procedure, m.Proof = s.events, s.procedure, s.proof
-	m.Server.Levels, m.Server.Version, m.Server.Outlets = s.levels, s.version, s.outlets
+	m.Server.Levels, m.Server.Version, m.Server.Outlets, m.Server.Lines = s.levels, s.version, s.outlets, s.lines
 }
 
 // tells puts a message on the wire, without what the other keeps of it.

@@ -184,6 +184,7 @@ type Server struct {
 	Copied        time.Time         `json:"copied,omitzero"`
 	SinceCopy     int               `json:"since_copy,omitempty"`
 	Outlets       []releve.Outlet   `json:"outlets,omitempty"`
+	Lines         []releve.Line     `json:"lines,omitempty"`
 }
 
 // Mirror is the copy as a server sees it.

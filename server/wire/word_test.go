@@ -53,7 +53,7 @@ func TestAWordOfAVersionBefore(t *testing.T) {
 	now.Procedure.Needs, now.Proof.Needs = nil, nil
 	now.Procedure.Steps[0].Expected, now.Proof.Steps[0].Expected = 0, 0
 	now.Status.Moves, now.Status.Line, now.Server.Copied, now.Server.SinceCopy = false, Line{}, time.Time{}, 0 // of level backup
-	now.Server.Outlets = nil
+	now.Server.Outlets, now.Server.Lines = nil, nil
 	for version := 3; version >= 2; version-- {
 		var before Word
 		if err := json.Unmarshal(read(t, fmt.Sprintf("version%d/everything.json", version)), &before); err != nil {
