@@ -120,9 +120,6 @@ func (a *App) KeepSecret(files ...string) { a.secrets = append(a.secrets, files.
 // build goes from the disk outwards: what is kept, then the doors, which nobody reads from
 // yet, then those who act on what comes.
 func (a *App) build(found bool) error {
-	if err := lines.Check(a.config.Config); err != nil {
-		return fmt.Errorf("%w: %w", ErrBarred, err)
-	}
 	cluster, err := a.findPostgres() // first: nothing is written beside data that is another's
 	if err != nil {
 		return err
@@ -347,8 +344,7 @@ func (a *App) Run(ctx context.Context) error {
 	begin(func(ctx context.Context) { a.spool.Watch(ctx, a.front.Explain, a.front.Notice) })
 	for _, room := range []func(context.Context){
 		a.spool.RecordRuns, a.records.Watch, a.salvager.Run, a.prover.Run, a.sorting.Run, a.licences.Run, a.backup.Run, a.night.Run, a.readiness.Run,
-		a.drills.Run, a.alarms.Run, a.accounts.Run, a.retention.Run, a.post.Run, a.book.Run,
-		lines.New(a.config.Config, a.agent, a.front).Run,
+		a.drills.Run, a.alarms.Run, a.accounts.Run, a.retention.Run, a.post.Run, a.book.Run, lines.New(a.config.Config, a.agent, a.front).Run,
 	} {
 		begin(room)
 	}

@@ -87,9 +87,7 @@ func (l line) Close() error { return l.phone.Close() }
 
 func (s *switchboard) open() (telephone.Line, error) {
 	c := s.config
-	sources, names := config.Networks(c.PBX.Sources)
-	networks, _ := config.Networks(c.PBX.Networks)
-	sources, networks = voice.Beside(sources, networks, c.Analogue())
+	sources, names, networks := voice.Doors(c.Config)
 	p, err := phone.New(voice.Spoken(c.PBX, phone.Options{
 		Listen:  config.Address(c.SIP.Listen),
 		Sources: sources, Networks: networks, Other: config.Address(c.SIP.Other).Addr(),

@@ -39,6 +39,9 @@ func newServe(s *settings) *cobra.Command {
 					return err
 				}
 			}
+			if err := analogue.Check(conf); err != nil {
+				return err
+			}
 			s.warn(log, borne)
 			if unused := config.Unused(s.file, conf); len(unused) > 0 {
 				log.Info("not used at this level", "level", conf.Site.Level, "settings", strings.Join(unused, ", "))

@@ -41,15 +41,17 @@ func (in Incoming) Answer(ctx context.Context) (calls.Leg, error) {
 	return in.Speech.On(leg), nil
 }
 
-// Beside adds the gateways of analogue lines to the addresses from which SIP is taken (SPEC K1), and to those to which sound
-// may go (K4) where they are named: a gateway is a PBX of its own.
-func Beside(sources, networks []netip.Prefix, plan []releve.Line) (withSources, withNetworks []netip.Prefix) {
-	for _, at := range lines.Gateways(plan) {
+// Doors are the addresses and names from which SIP is taken beside the PBX's (SPEC K1), and the networks to which sound may go
+// (K4) where they are named. A gateway of analogue lines is a PBX of its own.
+func Doors(c config.Config) (sources []netip.Prefix, names []string, networks []netip.Prefix) {
+	sources, names = config.Networks(c.PBX.Sources)
+	networks, _ = config.Networks(c.PBX.Networks)
+	for _, at := range lines.Gateways(c.Analogue()) {
 		one := netip.PrefixFrom(at, at.BitLen())
 		sources = append(sources, one)
 		if len(networks) > 0 {
 			networks = append(networks, one)
 		}
 	}
-	return sources, networks
+	return sources, names, networks
 }
