@@ -50,6 +50,7 @@ func toldProcedure(p *view.Procedure) *Procedure {
 	}
 	told := &Procedure{
 		ID: p.ID, Name: p.Name, DryRun: p.DryRun, Started: p.Started, Finished: p.Finished, Costs: p.Costs, Failed: p.Failed, Next: p.Next,
+		Firm: p.Firm, Lost: p.Lost,
 	}
 	for _, n := range p.Needs {
 		told.Needs = append(told.Needs, Need(n))
@@ -66,6 +67,7 @@ func heardProcedure(p *Procedure) *view.Procedure {
 	}
 	heard := &view.Procedure{
 		ID: p.ID, Name: p.Name, DryRun: p.DryRun, Started: p.Started, Finished: p.Finished, Costs: p.Costs, Failed: p.Failed, Next: p.Next,
+		Firm: p.Firm, Lost: p.Lost,
 	}
 	for _, n := range p.Needs {
 		heard.Needs = append(heard.Needs, view.Need(n))

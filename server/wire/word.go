@@ -228,6 +228,8 @@ type Procedure struct {
 	Steps    []Step            `json:"steps"`
 	Failed   *releve.Sentence  `json:"failed,omitempty"`
 	Next     *releve.Sentence  `json:"next,omitempty"`
+	Firm     bool              `json:"firm,omitempty"`
+	Lost     bool              `json:"lost,omitempty"`
 }
 
 // Need is something that it asks for.

@@ -51,6 +51,7 @@ func TestAWordOfAVersionBefore(t *testing.T) {
 	}
 	now.Edition, now.Kept, now.Upon.Edition = 0, false, 0
 	now.Procedure.Needs, now.Proof.Needs = nil, nil
+	now.Procedure.Firm, now.Proof.Firm, now.Procedure.Lost, now.Proof.Lost = false, false, false, false
 	now.Procedure.Steps[0].Expected, now.Proof.Steps[0].Expected = 0, 0
 	now.Status.Moves, now.Status.Line, now.Server.Copied, now.Server.SinceCopy = false, Line{}, time.Time{}, 0 // of level backup
 	now.Server.Outlets, now.Server.Lines = nil, nil
