@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	_ "embed" // of the description
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,11 @@ const (
 	callsMost  = 10000
 )
 
+// openAPI describes what programs may ask over the network (OpenAPI 3.1). A test writes it, of the types of the answers.
+//
+//go:embed openapi.json
+var openAPI []byte
+
 // apiRoutes are those of both faces. see says what a reader may see.
 func (s *Server) apiRoutes(mux *http.ServeMux, see func(*http.Request) sight) {
 	mux.HandleFunc("GET /api/site", func(w http.ResponseWriter, r *http.Request) { answer(w, see(r).site(s.options.Site.View())) })
@@ -35,6 +41,10 @@ func (s *Server) apiRoutes(mux *http.ServeMux, see func(*http.Request) sight) {
 	mux.HandleFunc("GET /api/alarms/history", func(w http.ResponseWriter, r *http.Request) { s.history(w, r, see(r)) })
 	mux.HandleFunc("GET /api/stored", s.stored)
 	mux.HandleFunc("GET /api/arbiter", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.options.Site.Arbiter()) })
+	mux.HandleFunc("GET /api/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		forProgram(w)
+		_, _ = w.Write(openAPI) // a reader that left is no error of ours
+	})
 	mux.Handle("GET /metrics", metrics.Handler(s.options.Site.View))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /-/ready", s.ready)
