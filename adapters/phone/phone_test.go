@@ -22,7 +22,7 @@ func newPhone(t *testing.T, pbx netip.AddrPort, change ...func(*setup)) (*phone.
 	calls := make(chan *phone.Incoming, 16)
 	o := setup{Options: phone.Options{
 		Listen: netip.AddrPortFrom(ownIP(), 0), PBX: pbx, Domain: pbx.String(),
-		RTPFirst: 30000, RTPLast: 30200, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		RTPFirst: 30000, RTPLast: 30201, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}}
 	o.Invite = func(in *phone.Incoming) {
 		calls <- in

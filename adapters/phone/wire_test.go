@@ -156,7 +156,7 @@ func TestACallOverAConnection(t *testing.T) {
 func linesOf(t *testing.T, pbx netip.AddrPort, how func(*setup)) (*phone.Lines, <-chan *phone.Incoming) {
 	t.Helper()
 	s := setup{Options: phone.Options{
-		Listen: freeAddr(t), PBX: pbx, RTPFirst: 30000, RTPLast: 30200, Log: discard(),
+		Listen: freeAddr(t), PBX: pbx, RTPFirst: 30000, RTPLast: 30201, Log: discard(),
 	}}
 	calls := make(chan *phone.Incoming, 4)
 	s.Invite = func(in *phone.Incoming) { calls <- in; <-in.Gone() }
