@@ -9,7 +9,7 @@
 # make lint     formatting, vet, staticcheck, known vulnerabilities
 
 FOR_DEMO := postgresql
-FOR_TEST := $(FOR_DEMO) kamailio kamailio-extra-modules kamailio-tls-modules sip-tester baresip-core espeak-ng sox chromium fonts-dejavu-core fonts-liberation nftables iproute2 git exim4-daemon-light rsyslog rsyslog-gnutls snmp snmptrapd smitools patchelf file strace systemd gcc libc6-dev
+FOR_TEST := $(FOR_DEMO) kamailio kamailio-extra-modules kamailio-tls-modules unbound sip-tester baresip-core espeak-ng sox chromium fonts-dejavu-core fonts-liberation nftables iproute2 git exim4-daemon-light rsyslog rsyslog-gnutls snmp snmptrapd smitools patchelf file strace systemd gcc libc6-dev
 
 .PHONY: help build demo test chaos race soak bench lint
 

@@ -97,7 +97,7 @@ func (r *reader) checkData(dir string) {
 // for the other.
 func (r *reader) checkPBX(p PBX, oneVoice bool) {
 	r.oneOf("pbx.type", p.Type, pbx.Types()...)
-	r.address("pbx.address", p.Address)
+	r.pbxAddress("pbx.address", p.Address)
 	r.required("pbx.domain", p.Domain)
 	r.required("pbx.reception_number", p.ReceptionNumber)
 	r.required("pbx.reception_user", p.ReceptionUser)

@@ -135,3 +135,23 @@ func (r *reader) fault(key string, err error) {
 		r.say(key, fault.Why)
 	}
 }
+
+// pbxAddress is where a PBX is: an IP address with a port, or a name, with a port or without (RFC 3263).
+func (r *reader) pbxAddress(key, value string) {
+	name, port, isPort := strings.Cut(value, ":")
+	if !isName(name) { // an address, or meant as one
+		r.address(key, value)
+		return
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); isPort && (err != nil || n == 0) {
+		r.wrong(key, "pbx.name", "value", value)
+	}
+}
+
+// At is where the PBX is: its address, or its name where that is written.
+func (p PBX) At() (address netip.AddrPort, name string) {
+	if at, err := netip.ParseAddrPort(p.Address); err == nil {
+		return at, ""
+	}
+	return netip.AddrPort{}, p.Address
+}

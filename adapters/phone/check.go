@@ -32,13 +32,17 @@ func (p *Phone) Options(ctx context.Context) (code int, err error) {
 
 // Ask is Options, and says whether the PBX asked for a password first.
 func (p *Phone) Ask(ctx context.Context) (code int, challenged bool, err error) {
+	pbx := p.pbx()
+	if !pbx.IsValid() {
+		return 0, false, ErrNowhere
+	}
 	a := p.asker()
 	us := "<" + p.userURI(a.User) + ">"
-	req, err := p.question(us, "<"+p.contact(a.User)+">", p.options.PBX)
+	req, err := p.question(us, "<"+p.contact(a.User)+">", pbx)
 	if err != nil {
 		return 0, false, err
 	}
-	req.SetDestination(p.options.PBX.String())
+	req.SetDestination(pbx.String())
 	res, err := p.endpoint.Ask(ctx, req, p.registrar.Credentials(a))
 	if err != nil {
 		return 0, false, err

@@ -135,7 +135,7 @@ func (c *outward) invite(number string, seq uint32) (*sip.Request, error) {
 		sip.Set(req, c.Headers[i], c.Headers[i+1])
 	}
 	req.SetBody(c.offer)
-	req.SetDestination(c.phone.options.PBX.String())
+	req.SetDestination(c.phone.pbx().String())
 	return req, nil
 }
 
@@ -168,7 +168,7 @@ func (c *outward) hear(tag string, sound []byte) {
 		return
 	}
 	terms := media.Terms{
-		Local: c.phone.local(c.stream), Caller: c.phone.options.PBX.Addr(), Networks: c.phone.media.Networks(),
+		Local: c.phone.local(c.stream), Caller: c.phone.pbx().Addr(), Networks: c.phone.media.Networks(),
 	}
 	if remote, format, err := terms.ParseAnswer(sound); err == nil {
 		c.stream.Agree(remote, format)
@@ -184,7 +184,7 @@ const maxForks = 32
 
 // establish makes a leg of the answer to our INVITE and acknowledges it.
 func (p *Phone) establish(res *sip.Response, stream *media.Stream, session uint64) (*Leg, error) {
-	state, err := dialog.Placed(res, p.contactOf(res), p.options.PBX)
+	state, err := dialog.Placed(res, p.contactOf(res), p.pbx())
 	if err != nil {
 		return nil, err
 	}

@@ -27,8 +27,14 @@ type Lines struct {
 // NewLines joins the lines of a telephone that does not serve yet, whose PBX's sources are also written as names.
 func NewLines(p *Phone, names []string, reception, standby *register.Line) *Lines {
 	l := &Lines{phone: p, names: names, Reception: reception, Standby: standby}
-	p.back = l.doubt
+	p.back, p.moved = l.doubt, l.moved
 	return l
+}
+
+// moved has both lines know that another PBX is spoken to, and that the one before may still hold what it was told.
+func (l *Lines) moved() {
+	l.Reception.Moved()
+	l.Standby.Moved()
 }
 
 // doubt has both users confirmed soon: the PBX was away, or the connection to it.
@@ -40,6 +46,7 @@ func (l *Lines) doubt() {
 // Run keeps both until ctx ends, and then gives back what is still this server's. Until then the door is watched.
 func (l *Lines) Run(ctx context.Context) {
 	var both sync.WaitGroup
+	both.Go(func() { l.phone.findPBX(ctx) })
 	both.Go(func() { l.phone.WatchDoor(ctx, l.names, l.phone.options.Explain) })
 	both.Go(func() { l.Reception.Run(ctx) })
 	both.Go(func() { l.Standby.Run(ctx) })
@@ -67,13 +74,21 @@ func (l *Lines) Held() takeover.Users {
 func (l *Lines) Gone() bool { return l.Reception.Gone() }
 
 // Granted is for how long the PBX last granted the reception to this server, and whether it shows that.
-func (l *Lines) Granted() (granted time.Duration, shown bool) { return l.Reception.Granted() }
+// Where the PBX's name stands for several, what one shows is nothing to whoever asks another.
+func (l *Lines) Granted() (granted time.Duration, shown bool) {
+	granted, shown = l.Reception.Granted()
+	return granted, shown && !l.phone.whereabouts.several()
+}
 
 // Options asks the PBX whether it lives.
 func (l *Lines) Options(ctx context.Context) error {
+	at := l.phone.pbx()
 	_, err := l.phone.Options(ctx)
 	if l.backAgain(err) {
 		l.doubt()
+	}
+	if l.givesUp() {
+		l.phone.silent(at)
 	}
 	return err
 }
@@ -99,6 +114,13 @@ func (l *Lines) backAgain(err error) bool {
 	back := l.missed >= silentMissed && !l.heard.IsZero() && time.Since(l.heard) > silentAfter
 	l.heard, l.missed = time.Now(), 0
 	return back
+}
+
+// givesUp says that this address of the PBX has not answered often and long enough for the next to be tried.
+func (l *Lines) givesUp() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.missed > 0 && l.missed%silentMissed == 0 && time.Since(l.heard) > silentAfter
 }
 
 // RegisterNow asks for an attempt of the reception at once.

@@ -22,6 +22,7 @@ import (
 	"releve"
 
 	"releve/adapters/phone/dialog"
+	"releve/adapters/phone/locate"
 	"releve/adapters/phone/media"
 	"releve/adapters/phone/register"
 	"releve/adapters/phone/sip"
@@ -57,6 +58,10 @@ var (
 type Options struct {
 	Listen netip.AddrPort // one address of this server; port 0 takes a free one
 	PBX    netip.AddrPort
+	// PBXName is what the PBX is called where it is no address: a name, with a port or without (RFC 3263), of which Resolver
+	// finds the addresses. PBX is not valid then.
+	PBXName  string
+	Resolver locate.Resolver
 	// Transport is how the PBX is spoken to; "": UDP. Certificates are those of TLS.
 	Transport    sip.Transport
 	Certificates *sip.Certificates
@@ -102,18 +107,20 @@ type Handler struct {
 
 // Phone is one telephone on one address.
 type Phone struct {
-	options   Options
-	handler   Handler // from Serve on, before which nobody is heard
-	log       *slog.Logger
-	endpoint  *sip.Endpoint
-	media     *media.Engine
-	registrar *register.Client
-	back      func() // the PBX may have forgotten who is bound; set before Serve
-	timers    timers
-	silence   time.Duration   // of a call, before the PBX is asked about it
-	checks    chan struct{}   // one for each that is thought about
-	ctx       context.Context // ends with the telephone
-	end       context.CancelCauseFunc
+	options     Options
+	handler     Handler // from Serve on, before which nobody is heard
+	log         *slog.Logger
+	endpoint    *sip.Endpoint
+	media       *media.Engine
+	registrar   *register.Client
+	whereabouts *whereabouts
+	moved       func() // it is another PBX that is spoken to, before back; set before Serve
+	back        func() // the PBX may have forgotten who is bound; set before Serve
+	timers      timers
+	silence     time.Duration   // of a call, before the PBX is asked about it
+	checks      chan struct{}   // one for each that is thought about
+	ctx         context.Context // ends with the telephone
+	end         context.CancelCauseFunc
 
 	mu       sync.Mutex
 	offers   map[offer]*Incoming // offered or in progress
@@ -121,6 +128,7 @@ type Phone struct {
 	accounts map[string]Account  // that were registered here
 	bound    []string            // users registered now, in the order in which they came
 	overdue  int                 // calls whose ACK is
+	beside   []netip.Prefix      // from which SIP is taken beside the PBX
 
 	errands        sync.WaitGroup // what is said to the PBX and nobody waits for
 	unacknowledged atomic.Int64   // calls
@@ -132,21 +140,21 @@ func New(o Options) (*Phone, error) {
 		o.Explain = func(releve.Sentence) {}
 	}
 	engine, err := media.NewEngine(media.Options{
-		Address: o.Listen.Addr(), First: o.RTPFirst, Last: o.RTPLast, Networks: o.networks(o.Sources), Log: o.Log,
+		Address: o.Listen.Addr(), First: o.RTPFirst, Last: o.RTPLast, Networks: o.networks(o.Sources, newWhereabouts(o).all()), Log: o.Log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	ctx, end := context.WithCancelCause(context.Background())
 	p := &Phone{
-		options: o, log: o.Log, media: engine, back: func() {}, timers: rfc3261, silence: silence, ctx: ctx, end: end,
+		options: o, log: o.Log, media: engine, back: func() {}, moved: func() {}, whereabouts: newWhereabouts(o), timers: rfc3261, silence: silence, ctx: ctx, end: end,
 		offers: make(map[offer]*Incoming), checks: make(chan struct{}, maxChecks),
-		legs: make(map[dialog.ID]*Leg), accounts: make(map[string]Account),
+		beside: o.Sources, legs: make(map[dialog.ID]*Leg), accounts: make(map[string]Account),
 	}
 	p.endpoint, err = sip.Listen(sip.Options{
-		Listen: o.Listen, Log: o.Log, Sources: o.sources(o.Sources),
+		Listen: o.Listen, Log: o.Log, Sources: o.sources(o.Sources, p.whereabouts.all()),
 		Transport: o.Transport, PBX: o.PBX, Certificates: o.Certificates,
-		Back: func() { p.back() }, Explain: o.Explain,
+		Back: func() { p.back() }, Silent: p.silent, Explain: o.Explain,
 		OnPanic: p.broken,
 		Handle:  p.receive,
 		Full:    p.full,
@@ -157,7 +165,7 @@ func New(o Options) (*Phone, error) {
 		end(ErrClosed)
 		return nil, err
 	}
-	p.registrar = register.NewClient(p.endpoint, o.PBX, o.Domain)
+	p.registrar = register.NewClient(p.endpoint, p.pbx, p.whereabouts.is, o.Domain)
 	return p, nil
 }
 
@@ -181,9 +189,13 @@ func (p *Phone) full(o releve.Opening) int {
 }
 
 // sources are the PBX and what is given beside it, and the other server for OPTIONS.
-func (o Options) sources(beside []netip.Prefix) sip.Sources {
-	pbx := o.PBX.Addr().Unmap()
-	s := sip.Sources{Calls: append([]netip.Prefix{netip.PrefixFrom(pbx, pbx.BitLen())}, beside...)}
+func (o Options) sources(beside []netip.Prefix, pbx []netip.AddrPort) sip.Sources {
+	var s sip.Sources
+	for _, at := range pbx {
+		a := at.Addr().Unmap()
+		s.Calls = append(s.Calls, netip.PrefixFrom(a, a.BitLen()))
+	}
+	s.Calls = append(s.Calls, beside...)
 	if o.Other.IsValid() {
 		s.Checks = []netip.Addr{o.Other.Unmap()}
 	}
@@ -191,10 +203,10 @@ func (o Options) sources(beside []netip.Prefix) sip.Sources {
 }
 
 // networks are where sound may go.
-func (o Options) networks(beside []netip.Prefix) []netip.Prefix {
+func (o Options) networks(beside []netip.Prefix, pbx []netip.AddrPort) []netip.Prefix {
 	all := slices.Clone(o.Networks)
 	if len(all) == 0 {
-		all = o.sources(beside).Calls
+		all = o.sources(beside, pbx).Calls
 	}
 	for _, server := range []netip.Addr{o.Listen.Addr().Unmap(), o.Other.Unmap()} {
 		if server.IsValid() {
@@ -206,8 +218,19 @@ func (o Options) networks(beside []netip.Prefix) []netip.Prefix {
 
 // SetSources replaces the addresses beside the PBX's from which SIP is taken.
 func (p *Phone) SetSources(beside []netip.Prefix) {
-	p.endpoint.SetSources(p.options.sources(beside))
-	p.media.SetNetworks(p.options.networks(beside))
+	p.mu.Lock()
+	p.beside = beside
+	p.mu.Unlock()
+	p.resetSources()
+}
+
+// resetSources puts in force what is known of where SIP comes from and sound goes.
+func (p *Phone) resetSources() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pbx := p.whereabouts.all()
+	p.endpoint.SetSources(p.options.sources(p.beside, pbx))
+	p.media.SetNetworks(p.options.networks(p.beside, pbx))
 }
 
 // Strangers tells what came from elsewhere and was dropped.

@@ -138,7 +138,7 @@ func (p *Phone) acknowledgeAgain(res *sip.Response) bool {
 
 // dismiss acknowledges and hangs up a call that nobody wants any more.
 func (p *Phone) dismiss(res *sip.Response) {
-	state, err := dialog.Placed(res, p.contactOf(res), p.options.PBX)
+	state, err := dialog.Placed(res, p.contactOf(res), p.pbx())
 	if err != nil {
 		p.log.Warn("a call that was given up cannot be hung up", "error", err)
 		return

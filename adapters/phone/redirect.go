@@ -57,7 +57,7 @@ func (c *outward) elsewhere(res *sip.Response, tried []string) (number string, o
 // atPBX says whether a URI is of the PBX: the domain of the users, or its address.
 func (p *Phone) atPBX(u sip.URI) bool {
 	domain, err := sip.ParseURI("sip:" + p.options.Domain)
-	return strings.EqualFold(u.Host, p.options.PBX.Addr().String()) || err == nil && strings.EqualFold(u.Host, domain.Host)
+	return strings.EqualFold(u.Host, p.pbx().Addr().String()) || err == nil && strings.EqualFold(u.Host, domain.Host)
 }
 
 // preference is the q of a contact in thousandths, 1000 where it has none (RFC 3261 §20.10).

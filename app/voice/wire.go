@@ -1,6 +1,8 @@
 package voice
 
 import (
+	"strings"
+
 	"releve/adapters/phone"
 	"releve/adapters/phone/sip"
 	"releve/config"
@@ -8,10 +10,14 @@ import (
 
 // Spoken are the options of a telephone with the PBX of a configuration, and how that is spoken to.
 func Spoken(c config.PBX, o phone.Options) phone.Options {
-	at := config.Address(c.Address)
-	o.PBX, o.Domain, o.Transport = at, c.Domain, sip.Transport(c.Transport)
+	at, name := c.At()
+	o.PBX, o.PBXName, o.Domain, o.Transport = at, name, c.Domain, sip.Transport(c.Transport)
+	host := at.Addr().String()
+	if name != "" {
+		host, _, _ = strings.Cut(name, ":")
+	}
 	o.Certificates = &sip.Certificates{
-		Names: []string{at.Addr().String(), c.Domain}, CA: c.CA,
+		Names: []string{host, c.Domain}, CA: c.CA,
 		Certificate: c.Certificate, Key: c.Key, Anyway: c.BadCertificate == "accept",
 	}
 	return o

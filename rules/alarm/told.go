@@ -70,6 +70,7 @@ var rules = map[string]Rule{
 	"event-registered":           {"telephone", Ends, "", "user"},
 	"event-telephone-not-opened": {"telephone", Rises, "", "=closed"}, "event-telephone-opened": {"telephone", Ends, "", "=closed"},
 	"event-pbx-connection-lost": {"telephone", Rises, releve.Warning, "=connection"}, "event-pbx-connected": {"telephone", Ends, "", "=connection"},
+	"event-pbx-name-unknown": {"telephone", Rises, releve.Warning, "=name"}, "event-pbx-name-known": {"telephone", Ends, "", "=name"},
 	"event-pbx-certificate-refused":  {"pbx-certificate", Rises, "", ""},
 	"event-pbx-certificate-accepted": {"pbx-certificate", Rises, releve.Warning, ""}, "event-pbx-certificate-well": {"pbx-certificate", Ends, "", ""},
 	"event-overflow-unseen": {"overflow", Rises, "", ""}, "event-overflow-seen": {"overflow", Ends, "", ""},

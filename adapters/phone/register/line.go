@@ -27,6 +27,7 @@ type Line struct {
 	shown   bool          // it showed the last one that was made
 	granted time.Duration // … which it granted for so long
 	gone    bool          // … and shows it no more, since it was taken away
+	before  time.Time     // until then a PBX that is spoken to no more may hold a binding of ours
 	refused string        // the refusal last said, owned by the registration's goroutine
 }
 
@@ -166,14 +167,24 @@ func (l *Line) Bound() bool {
 func (l *Line) Held() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.held
+	return l.held || time.Now().Before(l.before)
 }
 
 // Gone says that the PBX showed our binding while it stood, and shows it no more (RFC 3261 §10.2.3).
 func (l *Line) Gone() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.gone
+	return l.gone && !time.Now().Before(l.before)
+}
+
+// Moved says that another PBX is spoken to from now on. The one before may hold our binding until that lapses, and nobody is
+// there to take it away: it counts until then.
+func (l *Line) Moved() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held {
+		l.before = time.Now().Add(max(l.granted, l.account.Expires))
+	}
 }
 
 // Granted is for how long the PBX last granted the binding that stands, and whether it shows it to who

@@ -162,3 +162,32 @@ func TestABindingIsSeenGone(t *testing.T) {
 		})
 	}
 }
+
+// A binding that was left at a PBX which is spoken to no more counts until it lapses, whatever the next one shows (T1).
+func TestABindingLeftElsewhereCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		always := func(bool, bool) bool { return true }
+		l := NewLine(&showing{}, Account{User: "reception", Expires: time.Minute}, always, func(releve.Sentence) {}, slog.New(slog.DiscardHandler))
+		l.Moved() // nothing is bound: nothing is left
+		ctx, cancel := context.WithCancel(t.Context())
+		var ended sync.WaitGroup
+		ended.Go(func() { l.Run(ctx) })
+		if l.Held() {
+			t.Error("held before anything was bound")
+		}
+		l.Want(true)
+		time.Sleep(10 * time.Second)
+		l.Moved()
+		l.Want(false)
+		time.Sleep(59 * time.Second)
+		if l.Gone() || !l.Held() {
+			t.Errorf("before it lapses: gone %v, held %v", l.Gone(), l.Held())
+		}
+		time.Sleep(2 * time.Second)
+		if !l.Gone() || l.Held() {
+			t.Errorf("after it lapsed: gone %v, held %v", l.Gone(), l.Held())
+		}
+		cancel()
+		ended.Wait()
+	})
+}

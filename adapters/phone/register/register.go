@@ -86,7 +86,7 @@ var advice = map[int]string{
 // Client sends REGISTER requests for any number of users.
 type Client struct {
 	endpoint *sip.Endpoint
-	pbx      netip.AddrPort
+	pbx      func() netip.AddrPort // not valid: nobody knows where it is
 	domain   string
 	trust    *sip.Trust
 
@@ -107,9 +107,12 @@ type user struct {
 	rewrites map[string]bool // hosts and ports under which the registrar shows our contact
 }
 
-// NewClient makes a client of the registrar at pbx.
-func NewClient(e *sip.Endpoint, pbx netip.AddrPort, domain string) *Client {
-	return &Client{endpoint: e, pbx: pbx, domain: domain, trust: sip.NewTrust(pbx.Addr(), domain), users: make(map[string]*user)}
+// ErrNowhere: nobody knows where the registrar is.
+var ErrNowhere = errors.New("the registrar has no address")
+
+// NewClient makes a client of the registrar at pbx. trusted says whose challenges are answered: its addresses'.
+func NewClient(e *sip.Endpoint, pbx func() netip.AddrPort, trusted func(netip.Addr) bool, domain string) *Client {
+	return &Client{endpoint: e, pbx: pbx, domain: domain, trust: sip.NewTrust(trusted, domain), users: make(map[string]*user)}
 }
 
 // Credentials are those of a user, for this PBX alone (K2).
@@ -291,7 +294,7 @@ func (c *Client) register(
 	}
 	res, err := c.endpoint.DoAs(ctx, req, c.Credentials(a), next)
 	if err != nil {
-		return nil, nil, fmt.Errorf("REGISTER %s at %s: %w", a.User, c.pbx, err)
+		return nil, nil, fmt.Errorf("REGISTER %s at %s: %w", a.User, req.Destination(), err)
 	}
 	if res.StatusCode >= 300 {
 		return nil, nil, refusal(res, "REGISTER "+a.User)
@@ -314,7 +317,11 @@ func (c *Client) request(u *user, name, contact string, expires time.Duration, s
 	if err != nil {
 		return nil, err
 	}
-	req.SetDestination(c.pbx.String())
+	pbx := c.pbx()
+	if !pbx.IsValid() {
+		return nil, ErrNowhere
+	}
+	req.SetDestination(pbx.String())
 	if contact != "" {
 		whole := strconv.Itoa(int(expires.Round(time.Second) / time.Second))
 		sip.Set(req, "Contact", "<"+contact+">;expires="+whole)

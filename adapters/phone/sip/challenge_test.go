@@ -72,7 +72,7 @@ func challenged(t *testing.T, code int, headers ...string) (*Request, *Response,
 	}
 	res.SetSource("192.0.2.1:5060")
 	return req, res, Credentials{User: `u"1`,
-		Password: "secret", Trust: NewTrust(netip.MustParseAddr("192.0.2.1"), "pbx.example")}
+		Password: "secret", Trust: NewTrust(func(a netip.Addr) bool { return a == netip.MustParseAddr("192.0.2.1") }, "pbx.example")}
 }
 
 func TestEachFormOfAChallengeIsAnswered(t *testing.T) {
@@ -177,7 +177,7 @@ func TestAPasswordIsForThePBXAlone(t *testing.T) {
 
 // The realm that the registrar asks for is the PBX's own, inside calls too.
 func TestARealmIsLearnedOutsideCallsOnly(t *testing.T) {
-	trust := NewTrust(netip.MustParseAddr("192.0.2.1"), "pbx.example")
+	trust := NewTrust(func(a netip.Addr) bool { return a == netip.MustParseAddr("192.0.2.1") }, "pbx.example")
 	ask := func(realm string, dialog bool) bool {
 		req, res, who := challenged(t, 407, "Proxy-Authenticate", `Digest realm="`+realm+`", nonce="n"`)
 		if dialog {

@@ -38,15 +38,17 @@ const maxRealms = 8
 // the configured address. Inside a dialog, where the other side chooses where our
 // requests go, no realm is learned.
 type Trust struct {
-	pbx    netip.Addr
+	pbx    func(netip.Addr) bool
 	domain string
 
 	mu     sync.Mutex
 	realms []string
 }
 
-// NewTrust trusts the PBX at one address.
-func NewTrust(pbx netip.Addr, domain string) *Trust { return &Trust{pbx: pbx, domain: domain} }
+// NewTrust trusts the PBX at its addresses.
+func NewTrust(pbx func(netip.Addr) bool, domain string) *Trust {
+	return &Trust{pbx: pbx, domain: domain}
+}
 
 // allowed are those of a response's challenges that may be answered. Beside a realm that is
 // known another is not learned: the PBX hands on what somebody behind it asked for.
@@ -79,7 +81,7 @@ func (t *Trust) knows(realm string) bool {
 
 func (t *Trust) is(address string) bool {
 	a, err := netip.ParseAddrPort(address)
-	return err == nil && a.Addr().Unmap() == t.pbx.Unmap()
+	return err == nil && t.pbx(a.Addr().Unmap())
 }
 
 // DoAs is Do, with credentials given to the PBX where it asks for them (RFC 3261 §22).

@@ -52,6 +52,8 @@ type Options struct {
 	Certificates *Certificates
 	// Back is called when a connection to the PBX stands anew: it may have forgotten what it was told before. Nil: nobody is.
 	Back func()
+	// Silent is told of an address of the PBX that no connection can be made to. Nil: nobody is.
+	Silent func(netip.AddrPort)
 	// Explain tells the operator of that connection. Nil: nobody is told.
 	Explain func(releve.Sentence)
 	// Stray takes responses that belong to no transaction: a 2xx to INVITE that
@@ -193,6 +195,13 @@ func noDialer(net.Addr) net.Dialer {
 	return net.Dialer{Control: func(string, string, syscall.RawConn) error {
 		return releve.Known("there is no connection to the PBX", "cause-sip-unconnected")
 	}}
+}
+
+// Turn has the PBX spoken to at another address from now on: the connection that there is ends.
+func (e *Endpoint) Turn(pbx netip.AddrPort) {
+	if e.streams != nil {
+		e.streams.link.turn(pbx)
+	}
 }
 
 // Transport is how messages travel to the PBX.

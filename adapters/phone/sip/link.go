@@ -30,18 +30,19 @@ const (
 // link keeps one connection to the PBX.
 type link struct {
 	set     *streams
-	to      netip.AddrPort
+	silent  func(netip.AddrPort)
 	back    func()
 	explain func(releve.Sentence)
 
 	mu      sync.Mutex
-	current *stream       // nil: there is none now
-	began   int           // attempts
-	failed  int           // the last that did
-	err     error         // … why
-	far     bool          // the next attempt is not soon
-	changed chan struct{} // closed and made anew with each change
-	telling telling       // owned by keep
+	to      netip.AddrPort // not valid: nobody knows yet
+	current *stream        // nil: there is none now
+	began   int            // attempts
+	failed  int            // the last that did
+	err     error          // … why
+	far     bool           // the next attempt is not soon
+	changed chan struct{}  // closed and made anew with each change
+	telling telling        // owned by keep
 }
 
 // telling is what the operator was told last.
@@ -51,9 +52,12 @@ type telling struct {
 }
 
 func newLink(ss *streams, o Options) *link {
-	l := &link{set: ss, to: o.PBX, back: o.Back, explain: o.Explain, changed: make(chan struct{})}
+	l := &link{set: ss, to: o.PBX, back: o.Back, silent: o.Silent, explain: o.Explain, changed: make(chan struct{})}
 	if l.back == nil {
 		l.back = func() {}
+	}
+	if l.silent == nil {
+		l.silent = func(netip.AddrPort) {}
 	}
 	if l.explain == nil {
 		l.explain = func(releve.Sentence) {}
@@ -111,12 +115,31 @@ func (l *link) note(change func()) {
 	l.changed = make(chan struct{})
 }
 
+// at is where the PBX is to be spoken to.
+func (l *link) at() netip.AddrPort {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.to
+}
+
+// turn has it spoken to elsewhere.
+func (l *link) turn(to netip.AddrPort) {
+	l.mu.Lock()
+	was := l.current
+	l.to = to
+	l.mu.Unlock()
+	if was != nil && was.remote != to {
+		was.cut(errTurned)
+	}
+}
+
 // keep makes the connection, reads it until it ends, and makes it again, until ctx ends.
 func (l *link) keep(ctx context.Context) {
 	pause := firstRedial
 	for ctx.Err() == nil {
 		l.note(func() { l.began++ })
-		s, err := l.connect(ctx)
+		at := l.at()
+		s, err := l.connect(ctx, at)
 		if err == nil {
 			began := time.Now()
 			if err = l.serve(s); time.Since(began) > mostRedial {
@@ -126,8 +149,9 @@ func (l *link) keep(ctx context.Context) {
 		next := pause + rand.N(pause/4)
 		l.note(func() { l.current, l.err, l.failed, l.far = nil, err, l.began, next > 2*mostRedial })
 		if ctx.Err() == nil {
-			l.set.endpoint.log.Warn("no connection to the PBX", "at", l.to, "why", err, "next", next)
-			l.tellFailed(err)
+			l.set.endpoint.log.Warn("no connection to the PBX", "at", at, "why", err, "next", next)
+			l.tellFailed(at, err)
+			l.silent(at)
 		}
 		pause = min(2*pause, mostOf(err))
 		select {
@@ -146,17 +170,20 @@ func mostOf(err error) time.Duration {
 }
 
 // connect makes a connection, and hands it to the library.
-func (l *link) connect(ctx context.Context) (*stream, error) {
-	conn, err := l.dial(ctx)
+func (l *link) connect(ctx context.Context, to netip.AddrPort) (*stream, error) {
+	if !to.IsValid() {
+		return nil, errNowhere
+	}
+	conn, err := l.dial(ctx, to)
 	if err != nil {
 		return nil, err
 	}
 	if trust := l.set.tls; trust != nil {
-		if conn, err = l.prove(ctx, conn, trust); err != nil {
+		if conn, err = l.prove(ctx, conn, to, trust); err != nil {
 			return nil, err
 		}
 	}
-	s := newStream(l.set, conn, l.to, true)
+	s := newStream(l.set, conn, to, true)
 	if !l.set.handed.give(s) {
 		s.cut(ErrClosed)
 		return nil, ErrClosed
@@ -165,19 +192,19 @@ func (l *link) connect(ctx context.Context) (*stream, error) {
 }
 
 // dial calls the PBX from the port of our Contact, or from any where the kernel will not give that one yet.
-func (l *link) dial(ctx context.Context) (net.Conn, error) {
+func (l *link) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	from := net.TCPAddrFromAddrPort(l.set.endpoint.listen)
 	dialer := net.Dialer{LocalAddr: from, Timeout: dialLimit, Control: sharePort, KeepAliveConfig: alive}
-	conn, err := dialer.DialContext(ctx, "tcp", l.to.String())
+	conn, err := dialer.DialContext(ctx, "tcp", to.String())
 	if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL) {
 		dialer.LocalAddr = &net.TCPAddr{IP: from.IP}
-		conn, err = dialer.DialContext(ctx, "tcp", l.to.String())
+		conn, err = dialer.DialContext(ctx, "tcp", to.String())
 	}
 	return conn, err
 }
 
 // prove has the PBX prove who it is, and goes on over a certificate that does not where the site chose that.
-func (l *link) prove(ctx context.Context, conn net.Conn, trust *Certificates) (net.Conn, error) {
+func (l *link) prove(ctx context.Context, conn net.Conn, to netip.AddrPort, trust *Certificates) (net.Conn, error) {
 	settings, err := trust.client()
 	if err != nil {
 		hangUp(conn)
@@ -189,45 +216,45 @@ func (l *link) prove(ctx context.Context, conn net.Conn, trust *Certificates) (n
 		return nil, err
 	}
 	if err := trust.judge(over.ConnectionState(), settings.RootCAs); err != nil {
-		l.tellDistrust(err, trust.Anyway)
+		l.tellDistrust(to, err, trust.Anyway)
 		if !trust.Anyway {
 			hangUp(conn)
 			return nil, err
 		}
 		return over, nil
 	}
-	l.tellTrust()
+	l.tellTrust(to)
 	return over, nil
 }
 
 // serve has the connection used while it stands.
 func (l *link) serve(s *stream) error {
 	l.note(func() { l.current, l.err, l.far = s, nil, false })
-	l.tellBack()
+	l.tellBack(s.remote)
 	s.cut(endOf(s.read()))
 	return s.why
 }
 
 // tellFailed says once that the connection is lost, or cannot be made. A certificate that is refused has been said.
-func (l *link) tellFailed(err error) {
-	if !l.telling.lost && !distrusted(err) {
+func (l *link) tellFailed(at netip.AddrPort, err error) {
+	if !l.telling.lost && !distrusted(err) && !errors.Is(err, errNowhere) {
 		l.telling.lost = true
-		l.explain(releve.Say("event-pbx-connection-lost", "address", l.to.String(), "cause", releve.Reason(err)))
+		l.explain(releve.Say("event-pbx-connection-lost", "address", at.String(), "cause", releve.Reason(err)))
 	}
 }
 
 // tellBack says that the connection stands again, to whoever thinks that the PBX holds what it was told before.
-func (l *link) tellBack() {
+func (l *link) tellBack(at netip.AddrPort) {
 	if l.began > 1 {
 		l.back()
 	}
 	if l.telling.lost {
 		l.telling.lost = false
-		l.explain(releve.Say("event-pbx-connected", "address", l.to.String()))
+		l.explain(releve.Say("event-pbx-connected", "address", at.String()))
 	}
 }
 
-func (l *link) tellDistrust(err error, anyway bool) {
+func (l *link) tellDistrust(at netip.AddrPort, err error, anyway bool) {
 	why := releve.Reason(err)
 	if why == l.telling.distrusts {
 		return
@@ -237,13 +264,13 @@ func (l *link) tellDistrust(err error, anyway bool) {
 	if anyway {
 		code = "event-pbx-certificate-accepted"
 	}
-	l.explain(releve.Say(code, "address", l.to.String(), "cause", why))
+	l.explain(releve.Say(code, "address", at.String(), "cause", why))
 }
 
-func (l *link) tellTrust() {
+func (l *link) tellTrust(at netip.AddrPort) {
 	if l.telling.distrusts != "" {
 		l.telling.distrusts = ""
-		l.explain(releve.Say("event-pbx-certificate-well", "address", l.to.String()))
+		l.explain(releve.Say("event-pbx-certificate-well", "address", at.String()))
 	}
 }
 

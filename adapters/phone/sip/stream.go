@@ -24,12 +24,14 @@ const (
 
 // Why a connection ended.
 var (
-	errSlow   = releve.Known("the peer does not read what is sent to it", "cause-sip-slow")
-	errHalf   = releve.Known("a message was begun and not ended within 5 s", "cause-sip-half")
-	errMute   = releve.Known("nothing came on the connection for too long", "cause-sip-mute")
-	errEnded  = releve.Known("the peer ended the connection", "cause-sip-ended")
-	errCrowd  = errors.New("too many connections: the one that was silent longest gave way")
-	errSource = errors.New("its address is no source of SIP any more")
+	errSlow    = releve.Known("the peer does not read what is sent to it", "cause-sip-slow")
+	errHalf    = releve.Known("a message was begun and not ended within 5 s", "cause-sip-half")
+	errMute    = releve.Known("nothing came on the connection for too long", "cause-sip-mute")
+	errEnded   = releve.Known("the peer ended the connection", "cause-sip-ended")
+	errTurned  = releve.Known("the PBX is spoken to at another address now", "cause-sip-turned")
+	errNowhere = releve.Known("nobody knows yet where the PBX is", "cause-sip-nowhere")
+	errCrowd   = errors.New("too many connections: the one that was silent longest gave way")
+	errSource  = errors.New("its address is no source of SIP any more")
 )
 
 // stream is one connection with the PBX.
