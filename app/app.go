@@ -151,7 +151,7 @@ func (a *App) build(found bool) error {
 	a.makeDrills()
 	a.makeBackup()
 	a.alarms.Join(a.agent, a.front, a.peer)
-	a.post = outlets.New(a.config.Config, a.alarms, a.agent, a.front, a.peer, a.log)
+	a.post = outlets.New(a.config.Config, a.alarms, a.agent, a.front, a.peer, a.telephony.people(), a.accounts, a.log)
 	return a.forPort(a.config.Console.Listen, a.openConsole)
 }
 

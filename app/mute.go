@@ -6,6 +6,8 @@ import (
 
 	"releve"
 	"releve/adapters/phone"
+	"releve/app/outlets"
+	"releve/app/voice"
 	"releve/screen/view"
 	"releve/server/agent"
 	"releve/server/order"
@@ -22,6 +24,7 @@ func (mute) ports() (agent.Telephone, agent.Voice) {
 	return agent.Absent{Why: telephone.ErrClosed}, agent.Absent{Why: telephone.ErrClosed}
 }
 
+func (mute) people() outlets.Telephone       { return voice.Closed{Why: telephone.ErrClosed} }
 func (mute) prove()                          {}
 func (mute) serve(phone.Prompts)             {}
 func (mute) run(func(func(context.Context))) {}

@@ -10,6 +10,7 @@ import (
 	"releve"
 	"releve/adapters/phone"
 	"releve/adapters/phone/register"
+	"releve/app/outlets"
 	"releve/app/voice"
 	"releve/config"
 	"releve/rules/takeover"
@@ -33,7 +34,8 @@ type telephony interface {
 	leave(ctx context.Context) // lets callers go
 	Desk() order.Desk          // for the other server's orders
 	heir() *succession.Succession
-	Seen() time.Time // when a call last overflowed to the standby
+	people() outlets.Telephone // by which people are called
+	Seen() time.Time           // when a call last overflowed to the standby
 	CheckCalls(ctx context.Context, emit func(view.Procedure)) error
 	Known() []releve.Call // the calls in progress and those that memory still has, newest first
 }
@@ -104,13 +106,13 @@ func (s *switchboard) open() (telephone.Line, error) {
 // askPBX asks the PBX once, while the telephone is closed, who has the reception.
 func (s *switchboard) askPBX(ctx context.Context) (takeover.Shown, error) {
 	c := s.config
-	reception, _ := s.accounts()
+	reception, _ := voice.Accounts(s.config.PBX)
 	return phone.AskBindings(ctx, voice.Spoken(c.PBX, phone.Options{Listen: config.Address(c.SIP.Listen), Log: s.log}), reception)
 }
 
 // join gives a telephone its users, and the ways on which it asks and is asked.
 func (s *switchboard) join(p *phone.Phone, names []string) line {
-	reception, standby := s.accounts()
+	reception, standby := voice.Accounts(s.config.PBX)
 	lines := phone.NewLines(p, names,
 		register.NewLine(p, reception, s.front.MayRegister, s.front.Explain, s.log),
 		register.NewLine(p, standby, s.front.MayStandBy, s.front.Explain, s.log))
@@ -131,25 +133,11 @@ func (s *switchboard) join(p *phone.Phone, names []string) line {
 
 // ownUser is the user that this server registers before anything else happens.
 func (s *switchboard) ownUser() phone.Account {
-	reception, standby := s.accounts()
+	reception, standby := voice.Accounts(s.config.PBX)
 	if s.config.Site.Seat == releve.Secondary && standby.User != "" {
 		return standby
 	}
 	return reception
-}
-
-func (s *switchboard) accounts() (reception, standby phone.Account) {
-	c, expires := s.config.PBX, s.config.PBX.Expires.Std()
-	return phone.Account{User: c.ReceptionUser, Password: c.ReceptionPassword, Expires: expires},
-		phone.Account{User: c.StandbyUser, Password: c.StandbyPassword, Expires: expires}
-}
-
-func (s *switchboard) profile() calls.Profile {
-	c := s.config.PBX
-	return calls.Profile{
-		Evidence: c.Evidence, ReceptionUser: phone.Bare(c.ReceptionUser), ReceptionNumber: phone.Bare(c.ReceptionNumber),
-		CountryCode: c.CountryCode, StandbyUser: phone.Bare(c.StandbyUser), RefusalCode: c.RefusalCode, BusyCode: c.BusyCode,
-	}
 }
 
 func (s *switchboard) makeCalls() error {
@@ -160,7 +148,7 @@ func (s *switchboard) makeCalls() error {
 	}
 	s.calls, err = calls.New(calls.Options{
 		Seat: c.Site.Seat, Channels: c.SIP.Channels, Duty: duty{s.front}, Spool: s.spool, Run: s.spool.Run(), Began: time.Now(), Log: s.log,
-		Profile: s.profile(),
+		Profile: voice.Profile(s.config.PBX),
 		Script:  script,
 		Secret:  c.PBX.StandbyPassword,
 		Explain: s.front.Explain,
@@ -177,6 +165,11 @@ func (s *switchboard) makeCalls() error {
 	return nil
 }
 
+func (s *switchboard) people() outlets.Telephone {
+	reception, _ := voice.Accounts(s.config.PBX)
+	return voice.People{Config: s.config.Config, Reception: reception, Phone: s.speaks.Load, Calls: s.calls, PBX: s.line}
+}
+
 func (s *switchboard) heir() *succession.Succession { return s.succession }
 
 func (s *switchboard) ports() (agent.Telephone, agent.Voice) { return s.line, s.calls }
@@ -184,7 +177,7 @@ func (s *switchboard) ports() (agent.Telephone, agent.Voice) { return s.line, s.
 // prove makes who tests the PBX by calls.
 func (s *switchboard) prove() {
 	s.Tester = overflow.New(overflow.Options{
-		Seat: s.config.Site.Seat, Profile: s.profile(), OwnCalls: s.config.Takeover.OwnCalls,
+		Seat: s.config.Site.Seat, Profile: voice.Profile(s.config.PBX), OwnCalls: s.config.Takeover.OwnCalls,
 		Night: s.config.Mirror.Verify.SinceMidnight(), File: filepath.Join(s.config.Site.Data, "overflow.json"),
 		Telephone: s.line, Calls: s.calls, Site: s.agent, Link: s.peer, Explain: s.front.Explain, Log: s.log,
 	})
@@ -201,7 +194,7 @@ func (d duty) Verify(ctx context.Context, o calls.Offer) releve.Decision {
 
 // serve has what comes by SIP heard: calls, and the other server's question (H4).
 func (s *switchboard) serve(prompts phone.Prompts) {
-	reception, _ := s.accounts()
+	reception, _ := voice.Accounts(s.config.PBX)
 	s.speech = voice.Speech(s.config.Config, reception, prompts, s.calls, s.front.Explain)
 	s.called = phone.Handler{
 		Full:   s.calls.Full,

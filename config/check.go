@@ -44,6 +44,7 @@ func (r *reader) check(c *Config) {
 	if !c.Mute() {
 		r.checkLines(c.Lines, c.SIP.Channels)
 	}
+	r.checkCall(c.Call, c.Attendant)
 	r.checkCollisions(c)
 	r.checkCertificates(c)
 	r.checkSecrets()
@@ -281,6 +282,22 @@ func (r *reader) checkWebhook(w Webhook) {
 	if w.URL != "" && (err != nil || to.Scheme != "https" || to.Host == "" || to.User != nil) {
 		r.wrong("webhook.url", "webhook.url")
 	}
+}
+
+// checkCall checks who is called about them: numbers of the plan, and nobody else (SPEC K7).
+func (r *reader) checkCall(c Call, a Attendant) {
+	r.oneOf("call.least", string(c.Least), string(releve.Warning), string(releve.Major), string(releve.Critical))
+	script, err := a.Script()
+	r.each("call.people", func(value string) (code string, pairs []string) {
+		number, _, ok := c.Person(value)
+		switch {
+		case !ok:
+			return "call.person", []string{"value", value}
+		case err == nil && !script.Plan.Holds(number):
+			return "call.plan", []string{"number", number}
+		}
+		return "", nil
+	})
 }
 
 // passwordLeast is how many octets a password of SNMP has (RFC 3414, 11.2).

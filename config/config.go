@@ -12,6 +12,7 @@ import (
 
 	"releve"
 	"releve/doors/identity"
+	"releve/rules/alarm"
 	"releve/rules/pbx"
 )
 
@@ -35,6 +36,7 @@ type Config struct {
 	Webhook   Webhook   `toml:"webhook"`
 	SNMP      SNMP      `toml:"snmp"`
 	Lines     Lines     `toml:"lines"`
+	Call      Call      `toml:"call"`
 }
 
 // Site says which site and which seat this server is.
@@ -220,6 +222,19 @@ type Webhook struct {
 	CA     string          `toml:"ca"`     // who signs its certificate; "": those whom the machine believes
 	Secret string          `toml:"secret"` // that signs what is posted; "": it is not signed
 	Least  releve.Severity `toml:"least"`  // what is less grave is not told
+}
+
+// Call is who is called about alarms (SPEC A3).
+type Call struct {
+	People []string        `toml:"people"` // a number of the plan and a name, in the order in which they are called; none: nobody is
+	Least  releve.Severity `toml:"least"`  // for what is less grave nobody is called
+}
+
+// Person is who stands in such a line: the number, and the name behind it.
+func (Call) Person(line string) (number, name string, ok bool) {
+	number, name, ok = strings.Cut(strings.TrimSpace(line), " ")
+	name = strings.TrimSpace(name)
+	return number, name, ok && name != "" && len(name) <= alarm.NameMost
 }
 
 // SNMP is how a network management station is told of alarms (SPEC A3).

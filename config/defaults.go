@@ -41,6 +41,7 @@ func Defaults() Config {
 		Mail:    Mail{Security: "starttls", Least: releve.Major},
 		Syslog:  Syslog{Transport: "udp", Facility: "daemon", Least: releve.Warning},
 		Webhook: Webhook{Least: releve.Warning},
+		Call:    Call{Least: releve.Critical},
 		SNMP:    SNMP{Version: "3", Inform: true, Least: releve.Warning},
 		Copy:    Copy{At: "02:30", Oldest: Duration(26 * time.Hour)},
 

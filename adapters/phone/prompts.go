@@ -9,18 +9,24 @@ import (
 	"releve"
 	"releve/adapters/phone/dialog"
 	"releve/adapters/phone/media"
+	"releve/rules/alarm/spoken"
 	"releve/rules/attendant/prompts"
 )
 
 // Prompts are the built-in prompts, ready to be sent, by language/name.
 type Prompts map[string]media.Clip
 
-// LoadPrompts reads all of them.
-func LoadPrompts() (Prompts, error) {
+// LoadPrompts reads all that callers hear.
+func LoadPrompts() (Prompts, error) { return load(prompts.Names(), prompts.WAV) }
+
+// LoadSpoken reads all that people hear who are called about an alarm.
+func LoadSpoken() (Prompts, error) { return load(spoken.Names(), spoken.WAV) }
+
+func load(names []string, file func(releve.Language, string) ([]byte, error)) (Prompts, error) {
 	all := Prompts{}
 	for _, language := range []releve.Language{releve.French, releve.English} {
-		for _, name := range prompts.Names() {
-			wav, err := prompts.WAV(language, name)
+		for _, name := range names {
+			wav, err := file(language, name)
 			if err != nil {
 				return nil, err
 			}

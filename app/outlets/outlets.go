@@ -4,10 +4,12 @@ package outlets
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"releve"
@@ -22,17 +24,54 @@ import (
 	"releve/screen/words"
 	"releve/server/alarms"
 	"releve/server/notify"
+	"releve/server/oncall"
 	"releve/server/order"
 )
 
 // Post sends alarms from a server.
 type Post struct{ *notify.Post }
 
+// Telephone calls people, and asks the PBX whether it is there.
+type Telephone interface {
+	Dial(ctx context.Context, number string) (oncall.Leg, error)
+	Options(ctx context.Context) error
+}
+
+// Door takes what people order by a key.
+type Door interface {
+	Handle(ctx context.Context, by view.Caller, h view.Handling) error
+}
+
 // New makes it, with the outlets that a configuration sets up.
-func New(c config.Config, keeper *alarms.Keeper, site notify.Site, front notify.Front, link order.Link, log *slog.Logger) Post {
+func New(c config.Config, keeper *alarms.Keeper, site notify.Site, front notify.Front, link order.Link, by Telephone, door Door, log *slog.Logger) Post {
+	outlets := of(c)
+	if len(c.Call.People) > 0 {
+		outlets = append(outlets, notify.Wanted{Least: c.Call.Least, Outlet: caller(c, keeper, by, door)})
+	}
 	return Post{notify.New(notify.Options{
-		Seat: c.Site.Seat, Outlets: of(c), Alarms: keeper, Site: site, Front: front, Link: link, Writer: writer{c}, Log: log,
+		Seat: c.Site.Seat, Outlets: outlets, Alarms: keeper, Site: site, Front: front, Link: link, Writer: writer{c}, Log: log,
 	})}
+}
+
+// caller calls people along the list. Who takes an alarm in hand by a key does it through the door by which all orders come.
+func caller(c config.Config, keeper *alarms.Keeper, by Telephone, door Door) oncall.Caller {
+	o := oncall.Options{
+		Language: c.Site.Language, Dial: by.Dial, Reach: by.Options,
+		Wanted: func(key alarm.Key) bool {
+			return slices.ContainsFunc(keeper.Due(oncall.Name, c.Call.Least), func(n alarm.Notice) bool { return n.Key == key && n.Message != alarm.Ended })
+		},
+		Acknowledge: func(ctx context.Context, p oncall.Person, key alarm.Key) error {
+			return door.Handle(ctx, view.Caller{Phone: p.Number, Name: p.Name}, view.Handling{
+				Alarm: key.String(), Act: string(alarm.Acknowledge), Remark: words.Say(c.Site.Language, releve.Say("call-remark")),
+			})
+		},
+	}
+	for _, line := range c.Call.People {
+		if number, name, ok := c.Call.Person(line); ok {
+			o.People = append(o.People, oncall.Person{Number: number, Name: name})
+		}
+	}
+	return oncall.Caller{Options: o}
 }
 
 func of(c config.Config) (all []notify.Wanted) {

@@ -13,6 +13,21 @@ import (
 	"releve/server/calls"
 )
 
+// Accounts are the two users that a server is at the PBX.
+func Accounts(c config.PBX) (reception, standby phone.Account) {
+	expires := c.Expires.Std()
+	return phone.Account{User: c.ReceptionUser, Password: c.ReceptionPassword, Expires: expires},
+		phone.Account{User: c.StandbyUser, Password: c.StandbyPassword, Expires: expires}
+}
+
+// Profile is what calls are told apart by.
+func Profile(c config.PBX) calls.Profile {
+	return calls.Profile{
+		Evidence: c.Evidence, ReceptionUser: phone.Bare(c.ReceptionUser), ReceptionNumber: phone.Bare(c.ReceptionNumber),
+		CountryCode: c.CountryCode, StandbyUser: phone.Bare(c.StandbyUser), RefusalCode: c.RefusalCode, BusyCode: c.BusyCode,
+	}
+}
+
 // Speech is what a server says on calls, and how it puts callers through: to numbers of its plan, as its reception, on
 // channels of its calls.
 func Speech(c config.Config, reception phone.Account, prompts phone.Prompts, on *calls.Calls, explain func(releve.Sentence)) phone.Speech {

@@ -67,7 +67,7 @@ func TestAPairIsUpgradedUnderCalls(t *testing.T) {
 	}
 	t.Cleanup(s.close)
 	s.main.program, s.secondary.program = before, before
-	s.forgetTables(t, "drill", "copy", "records", "mail", "syslog", "webhook", "snmp", "lines")
+	s.forgetTables(t, "drill", "copy", "records", "mail", "syslog", "webhook", "snmp", "lines", "call")
 	s.forgetKey(t, "type") // of the PBX
 	s.forgetKey(t, "transfer")
 	s.startBoth(t)

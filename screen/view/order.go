@@ -34,6 +34,8 @@ const (
 type Caller struct {
 	Unix string // on the machine: the unix user, as the kernel names him; "" where the order came over the network
 	Name string // … and as he calls himself
+	// Phone is the number at which this server called somebody, who ordered it by a key; Name is his.
+	Phone string
 	// Session and From are of who came over the network.
 	Session string
 	From    netip.Addr

@@ -47,7 +47,8 @@ var deeds = map[view.Deed]terms{
 	view.AbortProcedure:    {right: access.RunSite},
 }
 
-// actor is who calls. Whoever may open this machine's socket has an administrator's right, and is named by the
+// actor is who calls. Whoever this server has called at a number of its configuration has an operator's right, by the name
+// that stands there. Whoever may open this machine's socket has an administrator's right, and is named by the
 // kernel; how he calls himself stands before that.
 func (k *Keeper) actor(c view.Caller) (actor, error) {
 	if c.Unix != "" {
@@ -56,6 +57,9 @@ func (k *Keeper) actor(c view.Caller) (actor, error) {
 			name += " (" + c.Unix + ")"
 		}
 		return actor{name, access.Administrator, "socket"}, nil
+	}
+	if c.Phone != "" {
+		return actor{c.Name, access.Operator, "telephone " + c.Phone}, nil
 	}
 	p, _, ok := k.Who(c.Session)
 	if !ok {

@@ -104,3 +104,23 @@ func TestOneAtATime(t *testing.T) {
 		}
 	})
 }
+
+// Whoever was called about an alarm may take one in hand, in the name beside his number, and nothing else.
+func TestWhatIsOrderedByTelephone(t *testing.T) {
+	play(t, func(t *testing.T, main, secondary *server) {
+		by := view.Caller{Phone: "2345", Name: "Night nurse"}
+		for _, deed := range allDeeds {
+			ran := false
+			err := main.keeper.Order(t.Context(), view.Order{By: by, Deed: deed, What: releve.Say("order-verify")}, func(context.Context) error { ran = true; return nil })
+			if may := strings.Contains(mayOrder[deed], "operator"); ran != may || (err == nil) != may {
+				t.Errorf("%s by telephone: it ran is %t, with %v", deed, ran, err)
+			}
+		}
+		pass(15 * time.Second)
+		for _, s := range []*server{main, secondary} {
+			if !slices.ContainsFunc(s.acts, func(a string) bool { return strings.Contains(a, "Night nurse operator telephone 2345") }) {
+				t.Errorf("the diary of the %s has %q", s.seat, s.acts)
+			}
+		}
+	})
+}

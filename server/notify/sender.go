@@ -19,8 +19,8 @@ const (
 	// sendLimit is how long one attempt may take: a relay that looks the sender up answers after half a
 	// minute.
 	sendLimit = 45 * time.Second
-	// othersTurn is how long the server without the duty leaves it to the other: for one attempt at least.
-	othersTurn = gather + sendLimit + 5*time.Second
+	// othersMargin is how much longer the server without the duty leaves it to the other than one attempt takes there.
+	othersMargin = gather + 5*time.Second
 	// The pauses between two attempts: the first, each twice the one before, up to the longest; an outlet
 	// that refuses for good is tried at the longest at once, for somebody may mend it.
 	pauseFirst = 15 * time.Second
@@ -81,7 +81,7 @@ func (s *sender) look(ctx context.Context) {
 	site := s.post.Site.View()
 	wait := gather
 	if site.Own().Duty != releve.Active {
-		wait = othersTurn
+		wait = s.limit() + othersMargin
 	}
 	if now.Sub(s.since) < wait || now.Before(s.next) {
 		return
@@ -138,9 +138,17 @@ func (s *sender) attempt(ctx context.Context, what func(context.Context) (again 
 	return false
 }
 
+// limit is how long one attempt may take: an outlet that needs longer than others says so.
+func (s *sender) limit() time.Duration {
+	if l, says := s.Outlet.(interface{ Limit() time.Duration }); says {
+		return max(l.Limit(), sendLimit)
+	}
+	return sendLimit
+}
+
 // try tries one thing, and shows and tells what came of it. That it fails is told when it has for a while, or is refused.
 func (s *sender) try(ctx context.Context, what func(context.Context) (again bool, err error), took func(*releve.Outlet, time.Time)) (again bool, err error) {
-	limited, cancel := context.WithTimeout(ctx, sendLimit)
+	limited, cancel := context.WithTimeout(ctx, s.limit())
 	defer cancel()
 	again, err = what(limited)
 	if ctx.Err() != nil {

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Speaks words.tsv into fr/NAME.wav and en/NAME.wav: 8 kHz, mono, 16 bits, as package
+# Speaks words.tsv, of this directory or of the one that is named, into fr/NAME.wav and en/NAME.wav: 8 kHz, mono, 16 bits, as package
 # media plays them. The sound files are kept in the repository, so that building needs
 # neither tool; run this after a change of words.tsv. Debian: espeak-ng, sox.
 set -eu
-cd "$(dirname "$0")"
+cd "${1:-$(dirname "$0")}"
 
 for tool in espeak-ng sox; do
 	command -v "$tool" >/dev/null || { echo "make.sh: $tool is missing; install Debian's package $tool" >&2; exit 1; }
