@@ -193,7 +193,7 @@ func (o Options) sources(beside []netip.Prefix, pbx []netip.AddrPort) sip.Source
 	var s sip.Sources
 	for _, at := range pbx {
 		a := at.Addr().Unmap()
-		s.Calls = append(s.Calls, netip.PrefixFrom(a, a.BitLen()))
+		s.Calls, s.PBX = append(s.Calls, netip.PrefixFrom(a, a.BitLen())), append(s.PBX, a)
 	}
 	s.Calls = append(s.Calls, beside...)
 	if o.Other.IsValid() {
@@ -420,6 +420,9 @@ func (p *Phone) contact(user string) string {
 func (p *Phone) contactFor(req *sip.Request) string {
 	contact := p.contact(sip.User(req.Recipient))
 	over := p.endpoint.Transport()
+	if req.Transport() == "UDP" { // of somebody beside the PBX, who speaks that
+		return strings.TrimSuffix(contact, over.Param())
+	}
 	if over != sip.TLS || !strings.EqualFold(req.Recipient.Scheme, "sips") {
 		return contact
 	}

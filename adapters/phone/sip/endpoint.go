@@ -326,6 +326,9 @@ func (e *Endpoint) newTransaction(s screened, from origin, key string) *Transact
 	t.to, _ = s.top.address(from.AddrPort) // not valid: nobody can be answered
 	s.request.SetSource(from.AddrPort.String())
 	s.request.SetTransport("UDP")
+	if from.way.reliable() {
+		s.request.SetTransport("TCP")
+	}
 	if !t.initial {
 		return t
 	}
@@ -391,14 +394,26 @@ func newTag() string { return rand.Text() }
 func (e *Endpoint) Start(ctx context.Context, req *Request) (*ClientTransaction, *Request, error) {
 	var tx *ClientTransaction
 	sent := e.prepare(req)
-	if _, err := e.connected(ctx); err != nil {
-		return nil, nil, err
+	if e.byConnection(req) {
+		if _, err := e.connected(ctx); err != nil {
+			return nil, nil, err
+		}
 	}
 	err := e.open(func() (err error) {
 		tx, err = e.transactions.Request(ctx, sent)
 		return err
 	})
 	return tx, sent, err
+}
+
+// byConnection says whether a request goes by the connection to the PBX: it does, unless it goes to somebody beside the PBX
+// who speaks UDP.
+func (e *Endpoint) byConnection(req *Request) bool {
+	if e.streams == nil {
+		return false
+	}
+	to, err := netip.ParseAddrPort(req.Destination())
+	return err != nil || !e.door.sources.Load().datagrams(to.Addr().Unmap())
 }
 
 // connected waits for the connection to the PBX, where there is to be one; nil over UDP.
@@ -418,12 +433,15 @@ func (e *Endpoint) Send(req *Request) error {
 // prepare copies a request and gives it what the transport needs. Laddr makes it
 // leave from our own socket: peers take the answer's address from where it came.
 func (e *Endpoint) prepare(req *Request) *Request {
-	sent := req.Clone()
+	sent, by := req.Clone(), UDP
+	if e.byConnection(req) {
+		by = e.transportIs
+	}
 	if sent.Via() == nil {
-		sent.PrependHeader(newVia(e.transportIs, e.listen))
+		sent.PrependHeader(newVia(by, e.listen))
 	}
 	sent.SetTransport("UDP")
-	if e.streams != nil {
+	if by.streams() {
 		sent.SetTransport("TCP") // TLS, to the library, is a connection like others
 	}
 	sent.Laddr = gosip.Addr{IP: e.listen.Addr().AsSlice(), Port: int(e.listen.Port())}

@@ -11,8 +11,10 @@ import (
 // Sources are the addresses from which SIP is taken (SPEC K1). Ports are not compared:
 // a PBX may send from any, and UDP proves none of them.
 type Sources struct {
-	Calls  []netip.Prefix // of the PBX: any message
-	Checks []netip.Addr   // of the other server: OPTIONS alone
+	Calls []netip.Prefix // of the PBX and what stands beside it: any message
+	// PBX are its own addresses. Where it speaks by connections the others of Calls speak UDP: a gateway of analogue lines does.
+	PBX    []netip.Addr
+	Checks []netip.Addr // of the other server: OPTIONS alone
 }
 
 // Allow says whether a datagram may be looked at. It is asked before anything is
@@ -24,6 +26,11 @@ func (s *Sources) Allow(from netip.Addr, data []byte) bool {
 // calls says whether an address is one of those of the PBX.
 func (s *Sources) calls(from netip.Addr) bool {
 	return slices.ContainsFunc(s.Calls, func(p netip.Prefix) bool { return p.Contains(from) })
+}
+
+// datagrams says whether an address speaks UDP beside a PBX that does not.
+func (s *Sources) datagrams(from netip.Addr) bool {
+	return s.calls(from) && !slices.Contains(s.PBX, from)
 }
 
 // checks says whether a datagram is a question of the other server's.
@@ -48,7 +55,7 @@ type door struct {
 // admits says whether a datagram may be looked at, and counts it if not.
 func (d *door) admits(from netip.Addr, data []byte) bool {
 	sources := d.sources.Load()
-	if d.streams && sources.checks(from, data) || !d.streams && sources.Allow(from, data) {
+	if d.streams && (sources.datagrams(from) || sources.checks(from, data)) || !d.streams && sources.Allow(from, data) {
 		return true
 	}
 	d.turnAway(from)
