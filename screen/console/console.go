@@ -46,7 +46,7 @@ type Guide interface {
 type Options struct {
 	Site         Site
 	Guide        Guide
-	Salvage      Salvage   // nil: nothing is salvaged here
+	Salvage      Salvage   // nil: there is nothing
 	Mirror       Mirror    // nil: none to be proven
 	Telephone    Telephone // nil: no PBX to be checked
 	Alarms       Alarms    // nil: none are kept here
@@ -85,6 +85,9 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	if o.Door == nil {
 		o.Door = closed{}
+	}
+	if o.Salvage == nil {
+		o.Salvage = nothingSalvaged{}
 	}
 	page, err := net.Listen("tcp", o.Listen)
 	if err != nil {

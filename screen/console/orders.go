@@ -40,6 +40,7 @@ var ordered = map[string]view.Deed{
 	"POST /api/maintenance":            view.Maintain,
 	"POST /users":                      view.ChangeAccount,
 	"POST /own":                        view.ChangeOwnPassword,
+	"POST /salvage/{id}":               view.ApplySalvage, // or to discard it
 	"POST /procedures/{name}":          view.RunProcedure,
 	"POST /procedures/runs/{id}/abort": view.AbortProcedure,
 }

@@ -35,6 +35,9 @@ var rooms = []room{
 		{"GET /procedures", (*Server).proceduresPage}, {"GET /procedures/{name}", (*Server).choicePage}, {"POST /procedures/{name}", (*Server).orderProcedure},
 		{"GET /procedures/runs/{id}", (*Server).runPage}, {"POST /procedures/runs/{id}/abort", (*Server).abort},
 	}},
+	{"/salvage", "ui-salvaging", view.Person.MaySeeCalls, []act{
+		{"GET /salvage", (*Server).salvagesPage}, {"GET /salvage/{id}", (*Server).salvagePage}, {"POST /salvage/{id}", (*Server).decide},
+	}},
 	{"/history", "ui-history", view.Person.MaySeePeople, []act{{"GET /history", (*Server).historyPage}, {"GET /history/moment", (*Server).momentPage}}},
 	{"/users", "ui-users", view.Person.MayKeepAccounts, []act{{"GET /users", (*Server).usersPage}, {"POST /users", (*Server).handleUser}}},
 	{"/own", "ui-own", nil, []act{{"GET /own", (*Server).ownPage}, {"POST /own", (*Server).handleOwn}}},

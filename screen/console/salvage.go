@@ -19,6 +19,21 @@ type Salvage interface {
 	DiscardSalvage(ctx context.Context, id int64) (releve.Salvage, error)
 }
 
+// nothingSalvaged is the salvage of a server that has none.
+type nothingSalvaged struct{}
+
+func (nothingSalvaged) Salvages(context.Context) ([]releve.Salvage, error) { return nil, nil }
+func (nothingSalvaged) Salvage(context.Context, int64, int) (releve.Salvage, error) {
+	return releve.Salvage{}, releve.ErrNoSalvage
+}
+func (nothingSalvaged) ExtractSalvage(context.Context) ([]releve.Salvage, error) { return nil, nil }
+func (nothingSalvaged) ApplySalvage(context.Context, int64, bool, bool) (releve.Salvage, error) {
+	return releve.Salvage{}, releve.ErrNoSalvage
+}
+func (nothingSalvaged) DiscardSalvage(context.Context, int64) (releve.Salvage, error) {
+	return releve.Salvage{}, releve.ErrNoSalvage
+}
+
 // salvageShown is how many rows are shown when nobody says how many, and the most that
 // may be asked for.
 const (
@@ -27,9 +42,6 @@ const (
 )
 
 func (s *Server) salvageRoutes(mux *http.ServeMux) {
-	if s.options.Salvage == nil {
-		return
-	}
 	d := s.options.Salvage
 	mux.HandleFunc("GET /api/salvages", answering(func(r *http.Request) (any, error) { return d.Salvages(r.Context()) }))
 	mux.HandleFunc("GET /api/salvages/{id}", about(func(r *http.Request, id int64) (any, error) {
