@@ -14,7 +14,6 @@ import (
 // found is a salvage that an operator is to decide about.
 type found struct {
 	asked []string
-	after releve.SalvageCounts
 }
 
 var lone = releve.Salvage{
