@@ -33,7 +33,7 @@ var orders = map[string]view.Deed{
 // lookers are the commands that order nothing of a server: they look, or work on files of their own.
 var lookers = strings.Fields(`
 	init serve unit pbx pbx/guide pbx/list certificates certificates/show certificates/renew certificates/rekey status alarms alarms/show
-	maintenance maintenance/show notify notify/show calls calls/count explain mirror salvage salvage/list salvage/show study arbiter arbiter/use level level/use
+	maintenance maintenance/show notify notify/show calls calls/count explain mirror salvage salvage/list salvage/show study arbiter arbiter/use level level/use lines
 	licence licence/show licence/verify licence/issue licence/key user user/list screen screen/list drill/show demo completion man version help witness`)
 
 // TestEveryCommandIsAnOrderOrNone: whoever adds a command says whether it orders something, and then it goes through
