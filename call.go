@@ -3,6 +3,7 @@ package releve
 import (
 	"crypto/rand"
 	"encoding/json"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ type Invite struct {
 	History    []Diversion // History-Info entries that name a diversion (RFC 7044)
 	TestID     string      // X-Releve-Test: a procedure's own call
 	Sound      Sound       // that it offers
+	Source     netip.Addr  // that it came from
 	ReceivedAt time.Time
 }
 

@@ -148,7 +148,7 @@ func (s *switchboard) makeCalls() error {
 	}
 	s.calls, err = calls.New(calls.Options{
 		Seat: c.Site.Seat, Channels: c.SIP.Channels, Duty: duty{s.front}, Spool: s.spool, Run: s.spool.Run(), Began: time.Now(), Log: s.log,
-		Profile: voice.Profile(s.config.PBX),
+		Profile: voice.Profile(s.config.Config),
 		Script:  script,
 		Secret:  c.PBX.StandbyPassword,
 		Explain: s.front.Explain,
@@ -177,7 +177,7 @@ func (s *switchboard) ports() (agent.Telephone, agent.Voice) { return s.line, s.
 // prove makes who tests the PBX by calls.
 func (s *switchboard) prove() {
 	s.Tester = overflow.New(overflow.Options{
-		Seat: s.config.Site.Seat, Profile: voice.Profile(s.config.PBX), OwnCalls: s.config.Takeover.OwnCalls,
+		Seat: s.config.Site.Seat, Profile: voice.Profile(s.config.Config), OwnCalls: s.config.Takeover.OwnCalls,
 		Night: s.config.Mirror.Verify.SinceMidnight(), File: filepath.Join(s.config.Site.Data, "overflow.json"),
 		Telephone: s.line, Calls: s.calls, Site: s.agent, Link: s.peer, Explain: s.front.Explain, Log: s.log,
 	})

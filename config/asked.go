@@ -1,6 +1,8 @@
 package config
 
 import (
+	"net/netip"
+
 	"releve"
 	"releve/rules/attendant"
 	"releve/rules/lines"
@@ -27,6 +29,9 @@ func (a Attendant) Script() (attendant.Script, error) {
 
 // Analogue are this server's analogue lines.
 func (c Config) Analogue() []releve.Line { return lines.Plan(c.Lines.Plugged) }
+
+// Gateways are those of them.
+func (c Config) Gateways() []netip.Addr { return lines.Gateways(c.Analogue()) }
 
 // Place is of what a study has to be that comes before a level here.
 func (c Config) Place() study.Place {

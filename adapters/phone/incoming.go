@@ -288,6 +288,7 @@ func readInvite(req *sip.Request) releve.Invite {
 		Diversion:  diversions(sip.Values(req, "Diversion")),
 		History:    history(sip.Values(req, "History-Info")),
 		TestID:     sip.Value(req, "X-Releve-Test"),
+		Source:     source(req).Addr().Unmap(),
 		ReceivedAt: time.Now(),
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"releve"
 	"releve/adapters/phone"
 	"releve/config"
-	"releve/rules/lines"
 	"releve/server/calls"
 )
 
@@ -21,10 +20,12 @@ func Accounts(c config.PBX) (reception, standby phone.Account) {
 }
 
 // Profile is what calls are told apart by.
-func Profile(c config.PBX) calls.Profile {
+func Profile(conf config.Config) calls.Profile {
+	c := conf.PBX
 	return calls.Profile{
 		Evidence: c.Evidence, ReceptionUser: phone.Bare(c.ReceptionUser), ReceptionNumber: phone.Bare(c.ReceptionNumber),
 		CountryCode: c.CountryCode, StandbyUser: phone.Bare(c.StandbyUser), RefusalCode: c.RefusalCode, BusyCode: c.BusyCode,
+		Gateways: conf.Gateways(),
 	}
 }
 
@@ -61,7 +62,7 @@ func (in Incoming) Answer(ctx context.Context) (calls.Leg, error) {
 func Doors(c config.Config) (sources []netip.Prefix, names []string, networks []netip.Prefix) {
 	sources, names = config.Networks(c.PBX.Sources)
 	networks, _ = config.Networks(c.PBX.Networks)
-	for _, at := range lines.Gateways(c.Analogue()) {
+	for _, at := range c.Gateways() {
 		one := netip.PrefixFrom(at, at.BitLen())
 		sources = append(sources, one)
 		if len(networks) > 0 {

@@ -92,7 +92,7 @@ func (k *call) decide(ctx context.Context) bool {
 	before, _ := k.duty.Stance()
 	d, verify := k.profile.admit(before, k.offer)
 	if verify {
-		if d = k.duty.Verify(ctx, k.offer); !d.Answer && ctx.Err() == nil {
+		if d = k.duty.Verify(ctx, k.offer); !d.Answer && ctx.Err() == nil && !k.offer.Line {
 			k.crowd.givesBack(k.now())
 		}
 	}
@@ -107,9 +107,9 @@ func (k *call) decide(ctx context.Context) bool {
 	case ctx.Err() != nil:
 		k.giveBack(context.Cause(ctx).Error())
 	case stance == takeover.Closed && k.decision.Answer:
-		k.giveBack("takes no calls now")
+		return k.decline(ctx, 0, "takes no calls now", k.admitted)
 	case !k.decision.Answer:
-		k.refuse(k.decision.Code, k.decision.Why)
+		return k.decline(ctx, k.decision.Code, k.decision.Why, k.admitted)
 	default:
 		return true
 	}
@@ -165,8 +165,8 @@ func (k *call) refuse(code int, why string) {
 // takeUp answers on a free channel and talks the call through. ctx lasts as long
 // as the call; waiting also ends when the caller gives up before an answer.
 func (k *call) takeUp(ctx, waiting context.Context) {
-	if !k.board.claim(k) {
-		k.refuse(k.profile.BusyCode, "all channels are busy")
+	claim := func() bool { return k.board.claim(k) }
+	if !claim() && !k.decline(waiting, k.profile.BusyCode, "all channels are busy", claim) {
 		k.begin(time.Time{})
 		k.end(Busy, "all channels are busy")
 		return

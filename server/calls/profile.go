@@ -3,6 +3,7 @@ package calls
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -20,6 +21,9 @@ type Profile struct {
 	StandbyUser     string // SIP user that the PBX overflows to
 	RefusalCode     int    // gives an overflowed call back to the PBX
 	BusyCode        int    // all channels busy
+
+	// Gateways are those of analogue lines: whoever calls by one of them has dialled the reception, and no header says more.
+	Gateways []netip.Addr
 }
 
 // Check names every mistake of a profile.
@@ -62,13 +66,17 @@ type Offer struct {
 	Overflowed bool
 	Reason     releve.OverflowReason // of the overflow, where the PBX gave it (SPEC H5)
 	Own        bool                  // this server made it, and the PBX gave it back (SPEC H8)
+	Line       bool                  // it rings on an analogue line: it cannot be refused, and only not answered (SPEC T2)
 }
 
 // offer judges an INVITE. A call through the reception binding did not overflow,
 // whatever was diverted before it came to the reception. Nor did one that a PBX sends to
 // the server on duty by the published number itself.
 func (p Profile) offer(in releve.Invite, s takeover.StanceKind) Offer {
-	o := Offer{Invite: in, Binding: Standby}
+	o := Offer{Invite: in, Binding: Standby, Line: slices.Contains(p.Gateways, in.Source)}
+	if o.Line {
+		return o.onLine(s)
+	}
 	if in.Target == p.ReceptionUser || s == takeover.OnDuty && p.published(in.Target) {
 		o.Binding = Reception
 		return o
@@ -77,6 +85,17 @@ func (p Profile) offer(in releve.Invite, s takeover.StanceKind) Offer {
 	if o.Overflowed {
 		o.Reason = p.reason(in)
 	}
+	return o
+}
+
+// onLine: a call on a line of the server on duty is one to the reception. On one of the other server the PABX rings when nobody
+// answered there, and has no header to say so.
+func (o Offer) onLine(s takeover.StanceKind) Offer {
+	if s == takeover.OnDuty {
+		o.Binding = Reception
+		return o
+	}
+	o.Overflowed = true
 	return o
 }
 
