@@ -126,6 +126,7 @@ func (r *reader) checkPBX(p PBX, oneVoice bool) {
 func (r *reader) checkWire(p PBX) {
 	r.oneOf("pbx.transport", p.Transport, "udp", "tcp", "tls")
 	r.oneOf("pbx.bad_certificate", p.BadCertificate, "refuse", "accept")
+	r.oneOf("pbx.srtp", p.SRTP, "off", "offered", "required")
 	files := []struct{ key, file string }{{"pbx.ca", p.CA}, {"pbx.tls_certificate", p.Certificate}, {"pbx.tls_key", p.Key}}
 	if p.Transport == "udp" || p.Transport == "tcp" {
 		for _, f := range files {

@@ -73,6 +73,7 @@ type PBX struct {
 	Certificate    string `toml:"tls_certificate"`
 	Key            string `toml:"tls_key"`
 	BadCertificate string `toml:"bad_certificate"`
+	SRTP           string `toml:"srtp"` // whether sound is encrypted (RFC 4568): off, offered, required
 
 	// CountryCode is of the published number in its international form, such as 33; ""
 	// compares the ends of such numbers.

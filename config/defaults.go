@@ -22,7 +22,7 @@ func Defaults() Config {
 			Evidence:    releve.EvidenceAuto,
 			RefusalCode: 486,
 			BusyCode:    486,
-			Transport:   "udp", BadCertificate: "refuse",
+			Transport:   "udp", BadCertificate: "refuse", SRTP: "offered",
 			Transfer: pbx.Auto,
 		},
 		SIP:       SIP{RTPFirst: 10000, RTPLast: 10999, Channels: 30},

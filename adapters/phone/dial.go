@@ -55,7 +55,7 @@ func (p *Phone) Dial(ctx context.Context, d Dialling) (*Leg, error) {
 		Dialling: d, phone: p, stream: stream, callID: rand.Text(), tag: rand.Text(), session: mathrand.Uint64N(1 << 62),
 		described: map[string][]byte{},
 	}
-	c.offer = media.Offer(p.local(stream), c.session, 1, media.SendRecv)
+	c.offer = c.terms().Offer(c.session, 1, media.SendRecv)
 	l, err := c.connect(ctx)
 	if err != nil {
 		stream.Close()
@@ -163,14 +163,15 @@ func (c *outward) rings(res *sip.Response) {
 	}
 }
 
+func (c *outward) terms() media.Terms {
+	return c.phone.terms(c.stream, c.phone.pbx().Addr(), false)
+}
+
 func (c *outward) hear(tag string, sound []byte) {
 	if c.heard != "" && c.heard != tag || len(c.described) > maxForks {
 		return
 	}
-	terms := media.Terms{
-		Local: c.phone.local(c.stream), Caller: c.phone.pbx().Addr(), Networks: c.phone.media.Networks(),
-	}
-	if remote, format, err := terms.ParseAnswer(sound); err == nil {
+	if remote, format, err := c.terms().ParseAnswer(sound); err == nil {
 		c.stream.Agree(remote, format)
 		if c.heard == "" && c.early != nil {
 			c.early(c.stream)

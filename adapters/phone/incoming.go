@@ -273,6 +273,7 @@ func (p *Phone) sound(req *sip.Request) releve.Sound {
 	offer, _ := description(req) // one that cannot be read was refused
 	terms := media.Terms{
 		Local: netip.AddrPortFrom(p.endpoint.Addr().Addr(), 0), Caller: source(req).Addr(), Networks: p.media.Networks(),
+		Security: p.options.Security,
 	}
 	return terms.Sound(offer)
 }

@@ -43,6 +43,7 @@ type Leg struct {
 
 	confirmed chan struct{} // closed at the first ACK
 	keyless   atomic.Bool   // no telephone events were agreed on
+	encrypted atomic.Bool   // the sound is
 	offering  atomic.Bool   // a re-INVITE of ours is not answered yet
 	confirm   sync.Once
 
@@ -131,22 +132,32 @@ func (l *Leg) describe(offer []byte) (late bool, err error) {
 func (l *Leg) agree(remote netip.AddrPort, f media.Format) {
 	l.stream.Agree(remote, f)
 	l.keyless.Store(f.DTMF == 0)
+	l.encrypted.Store(f.Crypto.Suite != "")
 }
 
 // terms are what the other end's descriptions are held against.
 func (l *Leg) terms() media.Terms {
-	return media.Terms{Local: l.phone.local(l.stream), Caller: l.state.Source.Addr(), Networks: l.phone.media.Networks()}
+	return l.phone.terms(l.stream, l.state.Source.Addr(), l.encrypted.Load())
+}
+
+// terms are those of a call's stream with whoever is at an address. An offer of ours in it is encrypted where its sound is so
+// already, or has to be.
+func (p *Phone) terms(stream *media.Stream, caller netip.Addr, encrypted bool) media.Terms {
+	return media.Terms{
+		Local: p.local(stream), Caller: caller, Networks: p.media.Networks(), Keys: stream.Keys(),
+		Security: p.options.Security, Secure: encrypted || p.options.Security == media.SecurityRequired,
+	}
 }
 
 // offer is a description of ours where the INVITE brought none. It is in force once it is
 // answered: a session that has one keeps it until then (RFC 3261 §14.1).
 func (l *Leg) offer() []byte {
 	s := &l.state
-	local := l.phone.local(l.stream)
-	text := media.Offer(local, s.Session, s.Version, media.SendRecv)
+	terms := l.terms()
+	text := terms.Offer(s.Session, s.Version, media.SendRecv)
 	if s.LocalSDP != "" && string(text) != s.LocalSDP {
 		s.Version++ // RFC 3264 §8
-		text = media.Offer(local, s.Session, s.Version, media.SendRecv)
+		text = terms.Offer(s.Session, s.Version, media.SendRecv)
 	}
 	return text
 }

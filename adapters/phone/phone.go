@@ -72,6 +72,8 @@ type Options struct {
 	// Networks are the addresses to which sound goes, beside the two servers' own: a test
 	// call may come to either (SPEC K4). None: where SIP is taken from.
 	Networks []netip.Prefix
+	// Security says which calls have encrypted sound; "": none has.
+	Security media.Security
 	Domain   string  // of the SIP users
 	User     Account // as whom the PBX is asked while none is registered
 	RTPFirst int

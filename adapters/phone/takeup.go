@@ -130,6 +130,7 @@ func (l *Leg) Leave() { l.end(errTakenUp) }
 func (l *Leg) goOn() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.stream.Keys().Adopt([]byte(l.state.LocalSDP))
 	_, remote, format, err := l.terms().Answer([]byte(l.state.RemoteSDP), l.state.Session, l.state.Version)
 	if err != nil {
 		return err

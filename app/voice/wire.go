@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"releve/adapters/phone"
+	"releve/adapters/phone/media"
 	"releve/adapters/phone/sip"
 	"releve/config"
 )
@@ -16,6 +17,7 @@ func Spoken(c config.PBX, o phone.Options) phone.Options {
 	if name != "" {
 		host, _, _ = strings.Cut(name, ":")
 	}
+	o.Security = media.Security(c.SRTP)
 	o.Certificates = &sip.Certificates{
 		Names: []string{host, c.Domain}, CA: c.CA,
 		Certificate: c.Certificate, Key: c.Key, Anyway: c.BadCertificate == "accept",

@@ -87,6 +87,33 @@ func (s *site) callAfterDeath(t *testing.T, greeting pcm) {
 	s.checkLedger(t, s.secondary)
 }
 
+// Sound that a telephone encrypts is heard by both ends and by nobody on the way, and goes on so with the other
+// server when the one that has the call dies (C9, H11).
+func TestAnEncryptedCall(t *testing.T) {
+	s := ownSite(t, plan{settings: map[string]string{"attendant.language": `"fr"`}})
+	greeting, menu := promptsSaid(t, "greeting", "menu"), promptsSaid(t, "menu")
+	phone := s.plugIn(t, "pcma", encrypts)
+	call := phone.dial(t, receptionNumber)
+	greeting.checkHeard(t, phone.hear(t, 0, greeting.length()+pauseAfter))
+
+	s.main.kill9(t)
+	s.somebodyCalls(t)
+	eventually(t, 30*time.Second, "the menu of the secondary in the ear of the caller", func() error {
+		all := phone.hear(t, 0, greeting.length())
+		return menu.heardIn(t, all[max(0, len(all)-len(menu)-2*lead):])
+	})
+	phone.press(t, "1")
+	phone.order(t, "hangup", "")
+	phone.happens(t, "CALL_CLOSED", receptionNumber)
+	eventually(t, 20*time.Second, "the key, heard by the secondary, in the record", func() error {
+		told, err := s.secondary.query("select outcome || ' ' || outcome_detail from call_record where call = $1 and outcome is not null", string(call))
+		if err == nil && !slices.Equal(told, []string{"abandoned dialling"}) {
+			err = fmt.Errorf("%q", told)
+		}
+		return err
+	})
+}
+
 // eventsOf are the events of one call.
 func eventsOf(all []pbxEvent, call releve.CallID) (found []pbxEvent) {
 	for _, e := range all {

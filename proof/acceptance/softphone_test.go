@@ -51,12 +51,15 @@ type phoneEvent struct {
 	Peer string        `json:"peeruri"`
 }
 
+// encrypts is the manner of a softphone that makes encrypted calls and no others.
+const encrypts = "mediaenc=srtp-mand"
+
 // plugIn starts a softphone that offers one codec, and waits until the PBX knows
 // it. It ends with the test.
-func (s *site) plugIn(t *testing.T, codec string) *softphone {
+func (s *site) plugIn(t *testing.T, codec string, manners ...string) *softphone {
 	t.Helper()
 	p := &softphone{dir: newDir(t), deaf: make(chan struct{})}
-	if err := p.layOut(codec); err != nil {
+	if err := p.layOut(strings.Join(append([]string{codec}, manners...), ";")); err != nil {
 		t.Fatal(err)
 	}
 	giveSoundItsAddress(t)
@@ -98,7 +101,7 @@ func (p *softphone) log() string { return filepath.Join(p.dir, "log") }
 
 // layOut writes its configuration and its voice, a tone of 600 Hz. It hangs up
 // where that file ends, so the file is longer than any call.
-func (p *softphone) layOut(codec string) error {
+func (p *softphone) layOut(manners string) error {
 	voice := filepath.Join(p.dir, "voice.wav")
 	tone := exec.Command("sox", "-n", "-r", "8000", "-c", "1", "-b", "16", voice, "synth", "120", "sine", "600", "vol", "0.25")
 	if out, err := tone.CombinedOutput(); err != nil {
@@ -114,7 +117,7 @@ func (p *softphone) layOut(codec string) error {
 		return err
 	}
 	account := fmt.Sprintf("<sip:%s@%s>;outbound=\"sip:%s\";auth_user=%[1]s;auth_pass=%[4]s;regint=60;audio_codecs=%[5]s\n",
-		softphoneUser, domain, pbxHost, phonePassword, codec)
+		softphoneUser, domain, pbxHost, phonePassword, manners)
 	return errors.Join(
 		os.WriteFile(filepath.Join(p.dir, "config"), []byte(config.String()), 0o644),
 		os.WriteFile(filepath.Join(p.dir, "accounts"), []byte(account), 0o600),

@@ -70,6 +70,9 @@ func TestAPairIsUpgradedUnderCalls(t *testing.T) {
 	s.forgetTables(t, "drill", "copy", "records", "mail", "syslog", "webhook", "snmp", "lines", "call")
 	s.forgetKey(t, "type") // of the PBX
 	s.forgetKey(t, "transfer")
+	s.forgetKey(t, "transport") // of the PBX: that of the log server went with its table
+	s.forgetKey(t, "bad_certificate")
+	s.forgetKey(t, "srtp")
 	s.startBoth(t)
 	s.waitNormal(t)
 	load := s.callIn(t, callsToPhone(0, 5))

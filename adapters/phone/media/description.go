@@ -43,6 +43,7 @@ type medium struct {
 	codecs     map[string]string // rtpmap: the codec of a payload type
 	longest    int               // maxptime: milliseconds of a packet; 0: not said
 	suppresses bool              // says that it sends nothing in silence
+	cryptos    []Crypto          // the keys by which it may be encrypted
 }
 
 // wellKnown are the codecs that need no rtpmap (RFC 3551 §6).
@@ -125,12 +126,20 @@ func (m *medium) line(kind, value string) {
 			number, codec, _ := strings.Cut(mapping, " ")
 			m.codecs[number] = canonical(codec)
 		}
+		if crypto, ok := strings.CutPrefix(value, "crypto:"); ok {
+			if c, usable := parseCrypto(crypto); usable && len(m.cryptos) < mostCryptos {
+				m.cryptos = append(m.cryptos, c)
+			}
+		}
 		if strings.HasPrefix(value, "silenceSupp:on") { // RFC 3108 §5.6.3.2
 			m.suppresses = true
 		}
 		m.longest = longest(value, m.longest)
 	}
 }
+
+// mostCryptos bounds how many keys of a description are looked at.
+const mostCryptos = 16
 
 // canonical writes a codec one way: names are read without regard to case, and "/1", the
 // number of channels, may be left out.
@@ -156,11 +165,31 @@ func direction(attribute string, before Direction) Direction {
 	return before
 }
 
-// choose takes the first audio that we can speak, to an address that we can reach.
+// choose takes the first audio that we can speak, to an address that we can reach: an encrypted one before a plain
+// one.
 func (d description) choose(t Terms) (int, netip.AddrPort, Format, error) {
-	var why error
+	at, remote, f, why := d.among(t, true)
+	if at >= 0 {
+		return at, remote, f, nil
+	}
+	at, remote, f, whyPlain := d.among(t, false)
+	why = cmp.Or(why, whyPlain)
+	switch {
+	case t.Security == SecurityRequired && (at >= 0 || whyPlain != nil):
+		return 0, netip.AddrPort{}, Format{}, cmp.Or(why, error(ErrPlain))
+	case at >= 0:
+		return at, remote, f, nil
+	case why == nil:
+		why = fmt.Errorf("%w: %s has no G.711 in packets of 5 ms or more that goes by RTP, or by SRTP with a key that this "+
+			"server takes; allow PCMA or PCMU in the PBX", ErrNoCodec, d.summary())
+	}
+	return 0, netip.AddrPort{}, Format{}, why
+}
+
+// among looks for one that is encrypted, or plain. Below 0: there is none; the error is why one that we could speak will not do.
+func (d description) among(t Terms, encrypted bool) (at int, remote netip.AddrPort, f Format, why error) {
 	for i, m := range d.media {
-		f, ok := m.format()
+		f, ok := m.format(t, encrypted)
 		if !ok {
 			continue
 		}
@@ -175,11 +204,7 @@ func (d description) choose(t Terms) (int, netip.AddrPort, Format, error) {
 		}
 		return i, remote, f, nil
 	}
-	if why == nil {
-		why = fmt.Errorf("%w: %s has no G.711 over plain RTP in packets of 5 ms or more; "+
-			"allow PCMA or PCMU, unencrypted, in the PBX", ErrNoCodec, d.summary())
-	}
-	return 0, netip.AddrPort{}, Format{}, why
+	return -1, netip.AddrPort{}, Format{}, why
 }
 
 // muted is a direction without sending.
@@ -191,11 +216,15 @@ func muted(d Direction) Direction {
 }
 
 // format is how we can speak on a medium, in the first of its codecs that is ours.
-func (m medium) format() (Format, bool) {
-	if m.kind != audio || m.port == 0 || m.protocol != plainRTP && m.protocol != feedbackRTP {
+func (m medium) format(t Terms, encrypted bool) (Format, bool) {
+	if m.kind != audio || m.port == 0 {
 		return Format{}, false
 	}
-	f := Format{Direction: m.direction.Opposite(), Suppresses: m.suppresses}
+	crypto, ok := m.crypto(t, encrypted)
+	if !ok {
+		return Format{}, false
+	}
+	f := Format{Direction: m.direction.Opposite(), Suppresses: m.suppresses, Crypto: crypto}
 	if f.Short = m.short(); f.Short < 0 {
 		return Format{}, false
 	}
@@ -215,6 +244,20 @@ func (m medium) format() (Format, bool) {
 		}
 	}
 	return f, spoken
+}
+
+// crypto is how a medium is encrypted, in the first way that is ours (RFC 4568 §5.1.2). False: it is not of the kind
+// that is looked for.
+func (m medium) crypto(t Terms, encrypted bool) (Crypto, bool) {
+	switch m.protocol {
+	case plainRTP, feedbackRTP:
+		return Crypto{}, !encrypted
+	case secureRTP, secureFeedbackRTP:
+		if encrypted && t.encrypts() && len(m.cryptos) > 0 {
+			return m.cryptos[0], true
+		}
+	}
+	return Crypto{}, false
 }
 
 func (m medium) codec(number string) string {

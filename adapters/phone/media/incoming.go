@@ -17,7 +17,7 @@ type incoming struct {
 func (s *Stream) receive() {
 	defer close(s.digits)
 	defer s.report()
-	buf := make([]byte, largestPacket)
+	buf, opened := make([]byte, largestPacket), make([]byte, largestPacket)
 	for {
 		n, from, err := s.conn.ReadFromUDPAddrPort(buf)
 		if err != nil {
@@ -30,8 +30,12 @@ func (s *Stream) receive() {
 			s.hearControl(from.Addr().Unmap())
 			continue
 		}
+		plain, proven := s.unseal(buf[:n], opened)
+		if !proven {
+			continue
+		}
 		var packet rtp.Packet
-		if packet.Unmarshal(buf[:n]) == nil && packet.Version == rtpVersion {
+		if packet.Unmarshal(plain) == nil && packet.Version == rtpVersion {
 			s.hear(netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), &packet)
 		}
 	}

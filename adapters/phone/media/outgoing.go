@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,14 +16,17 @@ import (
 type outgoing struct {
 	sender  *sender
 	header  rtp.Header
-	tick    int64  // of the last packets; 0: none yet
-	clock   uint32 // the timestamp of that tick
+	read    rtp.Header // as what is encrypted reads
+	tick    int64      // of the last packets; 0: none yet
+	clock   uint32     // the timestamp of that tick
 	packet  [headerSize + packetSamples]byte
 	size    int        // samples of the packet that was filled in
 	body    int        // its bytes behind the header
 	press   *keystroke // what it reports; nil: it is sound
 	to      netip.AddrPort
 	address unix.Sockaddr // to, as the kernel takes it
+	seal    *srtp.Context // encrypts; nil: nothing does
+	sealed  [headerSize + packetSamples + sealMost]byte
 }
 
 // newOutgoing draws the source, the first number and the first timestamp by lot, as
@@ -74,7 +78,8 @@ func (s *Stream) fill(most int) (done chan struct{}, sends bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.out.aim(s.source.destination())
-	if s.out.address == nil || !s.format.Direction.Sends() {
+	s.out.seal = s.seals.out
+	if s.out.address == nil || !s.format.Direction.Sends() || s.format.Crypto.Suite != "" && s.out.seal == nil {
 		return nil, false
 	}
 	if s.pressing != nil && most == packetSamples {
@@ -126,5 +131,12 @@ func (o *outgoing) send(tick int64, at int) error {
 	if _, err := o.header.MarshalTo(o.packet[:]); err != nil {
 		return err
 	}
-	return o.sender.send(o.packet[:headerSize+o.body], o.address)
+	packet := o.packet[:headerSize+o.body]
+	if o.seal != nil {
+		var err error
+		if packet, err = o.seal.EncryptRTP(o.sealed[:0], packet, &o.read); err != nil {
+			return err
+		}
+	}
+	return o.sender.send(packet, o.address)
 }

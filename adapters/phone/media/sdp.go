@@ -15,7 +15,7 @@ var (
 	// ErrSDP says that a session description cannot be understood (SIP: 400).
 	ErrSDP = releve.Known("session description not understood", "cause-sdp")
 	// ErrNoCodec says that a session description leaves no sound to agree on: no
-	// G.711 over plain RTP on a port (SIP: 488).
+	// G.711 on a port (SIP: 488).
 	ErrNoCodec = releve.Known("no common codec", "cause-no-codec")
 	// ErrProtocol says that no packet of this server reaches the address that a
 	// description names: one is of IPv6, the other of IPv4 (SIP: 488).
@@ -28,7 +28,9 @@ var (
 func Warning(err error) (code int, text string) {
 	switch {
 	case errors.Is(err, ErrNoCodec):
-		return 305, "G.711 over plain RTP is needed, in packets of 5 ms or more"
+		return 305, "G.711 is needed, in packets of 5 ms or more"
+	case errors.Is(err, ErrPlain):
+		return 399, "encrypted sound is needed: RTP/SAVP with a=crypto"
 	case errors.Is(err, ErrProtocol):
 		return 300, "the address in c= is of another IP version"
 	case errors.Is(err, ErrOutside):
@@ -78,6 +80,7 @@ type Format struct {
 	Short       int   // samples of a packet where maxptime allows no 160; 0: it does
 	Suppresses  bool  // the other end says that it sends nothing in silence
 	Direction   Direction
+	Crypto      Crypto
 }
 
 // reports says whether packets of a type report keys. Each end sends with the number that
@@ -98,6 +101,17 @@ type Terms struct {
 	// Networks are where sound may go. What a description names is not enough: anybody
 	// could have a flood sent to anybody.
 	Networks []netip.Prefix
+	// Security says which sound may be encrypted or must be; "": none may.
+	Security Security
+	// Secure says that our own offer is encrypted.
+	Secure bool
+	// Keys are those of this end; nil where none are asked for.
+	Keys *Keyring
+}
+
+// encrypts says whether encrypted sound is agreed to.
+func (t Terms) encrypts() bool {
+	return t.Security == SecurityOffered || t.Security == SecurityRequired
 }
 
 // The payload types of our own offers: RFC 3551 §6, and the usual one for events.
@@ -127,6 +141,7 @@ func (t Terms) Answer(offer []byte, session, version uint64) (answer []byte, rem
 	for i, m := range d.media {
 		if i == chosen {
 			writeAudio(&text, t.Local.Port(), m.protocol, []Format{f}, f.Direction)
+			t.writeKey(&text, f.Crypto)
 		} else {
 			writeMedia(&text, m.kind, 0, m.protocol, m.formats)
 		}
@@ -136,22 +151,42 @@ func (t Terms) Answer(offer []byte, session, version uint64) (answer []byte, rem
 
 // Offer proposes A-law, µ-law and keys, for a call that we make or one that came without
 // an offer.
-func Offer(local netip.AddrPort, session, version uint64, direction Direction) []byte {
+func (t Terms) Offer(session, version uint64, direction Direction) []byte {
 	var text strings.Builder
-	writeHead(&text, local.Addr(), session, version, defaultTiming)
-	writeAudio(&text, local.Port(), plainRTP, []Format{
+	protocol := plainRTP
+	if t.Secure {
+		protocol = secureRTP
+	}
+	writeHead(&text, t.Local.Addr(), session, version, defaultTiming)
+	writeAudio(&text, t.Local.Port(), protocol, []Format{
 		{PayloadType: payloadPCMA, ALaw: true, DTMF: payloadEvent},
 		{PayloadType: payloadPCMU, DTMF: payloadEvent},
 	}, direction)
+	if t.Secure {
+		for i, s := range suites {
+			t.writeKey(&text, Crypto{Tag: i + 1, Suite: s.name})
+		}
+	}
 	return []byte(text.String())
 }
 
-// ParseAnswer reads what became of an [Offer]: where to send, and in which format.
-// Errors: those of Answer.
+// writeKey names our key of a suite, if any.
+func (t Terms) writeKey(text *strings.Builder, c Crypto) {
+	if s, known := suiteNamed(c.Suite); known {
+		text.WriteString(t.Keys.attribute(c.Tag, s))
+	}
+}
+
+// ParseAnswer reads what became of an offer of ours: where to send, and in which format. An answer
+// is encrypted if the offer was, and only then. Errors: those of Answer.
 func (t Terms) ParseAnswer(answer []byte) (remote netip.AddrPort, f Format, err error) {
 	d, err := parseDescription(answer)
 	if err != nil {
 		return netip.AddrPort{}, Format{}, err
+	}
+	t.Security = SecurityOff
+	if t.Secure {
+		t.Security = SecurityRequired
 	}
 	_, remote, f, err = d.choose(t)
 	f.Offered = payloadEvent

@@ -151,7 +151,7 @@ func TestAnOfferThatCannotBeAnsweredSaysWhy(t *testing.T) {
 		{"other codecs", offer("m=audio 4000 RTP/AVP 9 18"), ErrNoCodec, "m=audio 4000 RTP/AVP 9 18"},
 		{"8 is not PCMA here", offer("m=audio 4000 RTP/AVP 8", "a=rtpmap:8 G729/8000"), ErrNoCodec, "allow PCMA or PCMU"},
 		{"all refused", offer("m=audio 0 RTP/AVP 8"), ErrNoCodec, "m=audio 0"},
-		{"encrypted", offer("m=audio 4000 RTP/SAVP 8"), ErrNoCodec, "unencrypted"},
+		{"encrypted", offer("m=audio 4000 RTP/SAVP 8"), ErrNoCodec, "SRTP"},
 		{"fax", offer("m=image 4000 udptl t38"), ErrNoCodec, "m=image"},
 		{"empty", nil, ErrSDP, "no m= line"},
 		{"no port", offer("m=audio x RTP/AVP 8"), ErrSDP, "no port"},
@@ -179,7 +179,7 @@ func TestAnOfferThatCannotBeAnsweredSaysWhy(t *testing.T) {
 // Two of us talk: what one offers the other answers, and both mean the same.
 func TestAnOfferAndItsAnswerAgree(t *testing.T) {
 	there := netip.MustParseAddrPort("192.0.2.2:30000")
-	proposed := Offer(here, 1, 1, SendRecv)
+	proposed := Terms{Local: here}.Offer(1, 1, SendRecv)
 	want := "v=0|o=releve 1 1 IN IP4 192.0.2.1|s=-|c=IN IP4 192.0.2.1|t=0 0|m=audio 20000 RTP/AVP 8 0 101|" +
 		"a=rtpmap:8 PCMA/8000|a=rtpmap:0 PCMU/8000|a=rtpmap:101 telephone-event/8000|a=fmtp:101 0-15|a=ptime:20|a=sendrecv"
 	if bars(proposed) != want {

@@ -9,6 +9,7 @@ type Stats struct {
 	MaxLateness   time.Duration // of a packet sent
 	Received      uint64        // packets of the caller
 	Lost          uint64        // packets missing in the caller's sequence (RFC 3550 §A.3)
+	Unproven      uint64        // packets of an encrypted call that are not of who has its key, or came twice
 	DroppedDigits uint64        // keys that nobody read in time
 }
 

@@ -37,12 +37,14 @@ type Stream struct {
 	received chan struct{}  // closed at the first packet of the caller
 	closing  chan struct{}  // closed with the sockets
 	readers  sync.WaitGroup // the receiving goroutines
-	out      outgoing       // of the engine's loop alone
-	in       incoming       // of the receiving goroutine alone
+	keys     Keyring
+	out      outgoing // of the engine's loop alone
+	in       incoming // of the receiving goroutine alone
 
 	mu        sync.Mutex
 	speaks    bool // the engine's loop has it
 	format    Format
+	seals     seals // of the format
 	source    source
 	life      life
 	playing   *playback
@@ -84,6 +86,9 @@ func newStream(e *Engine, conn, control *net.UDPConn) (*Stream, error) {
 	return s, nil
 }
 
+// Keys are those with which this end encrypts.
+func (s *Stream) Keys() *Keyring { return &s.keys }
+
 // Port is the UDP port on the engine's address, for the session description.
 func (s *Stream) Port() int { return s.port }
 
@@ -94,6 +99,11 @@ func (s *Stream) Port() int { return s.port }
 func (s *Stream) Agree(remote netip.AddrPort, f Format) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var err error
+	if s.seals, err = s.keys.sealed(s.seals, s.format.Crypto, f.Crypto); err != nil {
+		s.seals = seals{} // nothing is said or heard rather than in the clear
+		s.engine.options.Log.Error("the sound of a call cannot be encrypted as was agreed", "suite", f.Crypto.Suite, "error", err)
+	}
 	s.format = f
 	s.life.agreed(time.Now())
 	if s.source.announced != remote {
