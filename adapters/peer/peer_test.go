@@ -294,10 +294,11 @@ func TestAServerThatClosesCutsItsRequests(t *testing.T) {
 
 func TestAnAskerThatClosesEndsItsOwnRequests(t *testing.T) {
 	p := newPair(t)
-	begun := make(chan struct{})
-	p.secondary.Handler = handler{exchange: func(ctx context.Context, heard word) word {
+	begun, over := make(chan struct{}), make(chan struct{})
+	defer close(over)
+	p.secondary.Handler = handler{exchange: func(_ context.Context, heard word) word {
 		close(begun)
-		<-ctx.Done()
+		<-over // an answer could overtake the end of the request
 		return heard
 	}}
 	main := p.start(p.main)

@@ -149,10 +149,10 @@ func TestTheLogIsGivenUpWhenOthersFillTheDisk(t *testing.T) {
 		t.Fatalf("before: %+v", room)
 	}
 	fill(t, filepath.Dir(main.opts.Dir), 24<<20)
-	room = lookedAt(t, main)
-	if !room.Lost || !slotLost(t, main) {
-		t.Fatalf("the log is still kept: %+v", room)
-	}
+	until(t, "the log is given up", func() bool { // a checkpoint that is under way may have been before the bound was lowered
+		room = lookedAt(t, main)
+		return room.Lost && slotLost(t, main)
+	})
 	if free := freeOn(t, main.opts.Dir); free < 56<<20 {
 		t.Errorf("%d bytes are free afterwards, of %d that were kept", free, room.Kept)
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -58,6 +59,7 @@ func state(t *testing.T, name string) gallery.State {
 func (s *site) change(f func(*gallery.State)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.state.Site.Alarms = slices.Clone(s.state.Site.Alarms) // the page may be reading those
 	f(&s.state)
 	for w := range s.watchers {
 		select {
