@@ -120,7 +120,7 @@ func (p *Phone) asked(req *sip.Request, t *sip.Transaction) {
 	question := sip.Value(req, checkHeader)
 	switch {
 	case question == "":
-		p.reply(t, 200, "Allow", p.methods(), "Accept", "application/sdp")
+		p.reply(t, 200, "Allow", sip.Methods, "Accept", "application/sdp")
 		return
 	case p.handler.Check == nil:
 		p.reply(t, 503)

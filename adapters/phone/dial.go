@@ -129,7 +129,7 @@ func (c *outward) invite(number string, seq uint32) (*sip.Request, error) {
 		return nil, err
 	}
 	sip.Set(req, "Contact", "<"+c.phone.contact(c.As.User)+">")
-	sip.Set(req, "Allow", c.phone.methods())
+	sip.Set(req, "Allow", sip.Methods)
 	sip.Set(req, "Content-Type", "application/sdp")
 	for i := 0; i+1 < len(c.Headers); i += 2 {
 		sip.Set(req, c.Headers[i], c.Headers[i+1])

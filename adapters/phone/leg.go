@@ -166,7 +166,7 @@ func (l *Leg) offer() []byte {
 func (l *Leg) accept(req *sip.Request, t *sip.Transaction, late bool) *acceptance {
 	a := &acceptance{
 		t: t, body: []byte(l.state.LocalSDP), late: late, first: t.Initial(), acked: make(chan struct{}),
-		with: []string{"Contact", "<" + l.state.LocalTarget + ">", "Allow", l.phone.methods(), "Content-Type", "application/sdp"},
+		with: []string{"Contact", "<" + l.state.LocalTarget + ">", "Allow", sip.Methods, "Content-Type", "application/sdp"},
 	}
 	if late {
 		a.body = l.offer()
@@ -363,12 +363,11 @@ func (l *Leg) Play(ctx context.Context, clip media.Clip) error {
 	return err
 }
 
-// Digits gives the keys that the caller presses (RFC 4733), each once. It is closed
-// with the call.
+// Digits gives the keys that the caller presses, each once: by telephone events (RFC 4733), by INFO, or as sound where no
+// events were agreed on. It is closed with the call.
 func (l *Leg) Digits() <-chan byte { return l.stream.Digits() }
 
-// HearsKeys says whether the other side agreed to send keys as telephone events: without
-// them none can be heard (RFC 4733).
+// HearsKeys says whether the other side agreed to send keys as telephone events: they are surer than all else.
 func (l *Leg) HearsKeys() bool { return !l.keyless.Load() }
 
 // Gone is closed when the call is over, whoever ended it.

@@ -98,8 +98,8 @@ type Handler struct {
 	// Unfit is told of each call that was refused for what it offers or asks before
 	// Invite could have it. Nil: nobody is.
 	Unfit func(Unfit)
-	// Info is told what is said inside of calls (RFC 6086, without a package), and gives the code of the
-	// answer. It must not wait. Nil: it is not taken, and Allow says so.
+	// Info is told what is said inside of calls (RFC 6086, without a package), in place of the call itself, and gives
+	// the code of the answer. It must not wait. Nil: keys are heard.
 	Info func(contentType string, body []byte) (code int)
 	// Check answers the other server's question by SIP (H4): what it returns goes
 	// back in X-Releve-Answer, with 200 or, not ok, 503; "" is 403, for a question that is
@@ -287,8 +287,8 @@ func (p *Phone) receive(req *sip.Request, t *sip.Transaction) {
 		if l := p.leg(dialog.Of(req)); l != nil {
 			l.acknowledged(req)
 		}
-	case !p.takes(string(req.Method)):
-		p.reply(t, unknown(req), "Allow", p.methods())
+	case !sip.Allowed(string(req.Method)):
+		p.reply(t, unknown(req), "Allow", sip.Methods)
 	case !t.Initial():
 		p.inside(req, t)
 	default:
@@ -380,9 +380,9 @@ func (p *Phone) inside(req *sip.Request, t *sip.Transaction) {
 	case "NOTIFY":
 		l.notified(req, t)
 	case "INFO":
-		p.reply(t, p.handler.Info(sip.Value(req, "Content-Type"), req.Body()))
+		p.reply(t, p.informed(l, req))
 	default: // OPTIONS
-		p.reply(t, 200, "Allow", p.methods(), "Accept", "application/sdp")
+		p.reply(t, 200, "Allow", sip.Methods, "Accept", "application/sdp")
 	}
 }
 

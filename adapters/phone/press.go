@@ -31,16 +31,3 @@ func (l *Leg) Info(ctx context.Context, contentType string, body []byte) (code i
 	}
 	return res.StatusCode, nil
 }
-
-// methods are those that this telephone takes, as Allow says it.
-func (p *Phone) methods() string {
-	if p.handler.Info != nil {
-		return sip.Methods + ", INFO"
-	}
-	return sip.Methods
-}
-
-// takes says whether this telephone takes a method.
-func (p *Phone) takes(method string) bool {
-	return sip.Allowed(method) || method == "INFO" && p.handler.Info != nil
-}

@@ -219,7 +219,7 @@ func (l *Leg) newReinvite() (*sip.Request, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	sip.Set(req, "Allow", l.phone.methods())
+	sip.Set(req, "Allow", sip.Methods)
 	sip.Set(req, "Content-Type", "application/sdp")
 	req.SetBody(offer)
 	l.offering.Store(true)

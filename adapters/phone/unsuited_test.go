@@ -90,8 +90,8 @@ func TestALateAnswerThatIsUnfitIsTold(t *testing.T) {
 	closes(t, "the call ends", l.Gone())
 }
 
-// A description without telephone events is one of a call without keys.
-func TestWithoutEventsNoKeyIsHeard(t *testing.T) {
+// Whether keys come surely is known of a call.
+func TestWhetherEventsWereAgreedOnIsKnown(t *testing.T) {
 	for _, with := range []bool{true, false} {
 		caller := newPeer(t)
 		p, calls := newPhone(t, caller.addr)

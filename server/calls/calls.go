@@ -83,7 +83,7 @@ type Leg interface {
 	// WhenChanged has f called when what was written before no longer serves for that.
 	Written() json.RawMessage
 	WhenChanged(f func())
-	// HearsKeys says whether keys can be heard at all; known once it is confirmed.
+	// HearsKeys says whether keys come as telephone events, surely; known once it is confirmed.
 	HearsKeys() bool
 	// Gone is closed when the other side has hung up or the leg was lost.
 	Gone() <-chan struct{}

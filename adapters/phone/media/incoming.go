@@ -10,6 +10,8 @@ import (
 // incoming is the state of the packets that a stream receives.
 type incoming struct {
 	keypad   keypad
+	presses  presses
+	ear      ToneEar
 	sequence sequence
 }
 
@@ -62,10 +64,13 @@ func (s *Stream) hear(from netip.AddrPort, packet *rtp.Packet) {
 	if !s.format.reports(packet.PayloadType) {
 		s.overhear(packet)
 		s.passOn(packet)
+		if packet.PayloadType == s.format.PayloadType {
+			s.listen(packet.Payload, s.format.ALaw, now)
+		}
 		return
 	}
 	if key, pressed := s.in.keypad.press(packet); pressed {
-		s.press(key)
+		s.came(key, byEvent, now)
 	}
 }
 
@@ -76,7 +81,7 @@ const Disowned = byte(0)
 // forgetDigits drops the keys of a neighbour that nobody has read yet, and has those that were
 // read forgotten.
 func (s *Stream) forgetDigits() {
-	s.in.keypad = keypad{}
+	s.in.keypad, s.in.presses, s.in.ear = keypad{}, presses{}, ToneEar{}
 	for {
 		select {
 		case <-s.digits:

@@ -1,5 +1,5 @@
 // Package media is the sound of calls: RTP (RFC 3550) with G.711, 20 ms a packet,
-// keys by RFC 4733, and the session descriptions (RFC 4566, RFC 3264) that agree on it.
+// plain or by SRTP (RFC 3711), keys by RFC 4733 or as sound, and the session descriptions (RFC 4566, RFC 3264) that agree on it.
 //
 // An [Engine] owns the ports and one sending loop for all calls; a [Stream] is one
 // call's sound. The loop keeps absolute time: a packet that leaves late does not
@@ -12,8 +12,7 @@
 // Two streams are joined by [Carry], which puts what one hears into what the other says, in
 // the same loop.
 //
-// What is absent: RTCP of our own (the other end's is only a sign of life), SRTP,
-// recording, keys as sound ([ToneEar] hears them where nobody speaks), and codecs other than G.711.
+// What is absent: RTCP of our own (the other end's is only a sign of life), recording, and codecs other than G.711.
 package media
 
 import "time"

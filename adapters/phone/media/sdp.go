@@ -74,7 +74,7 @@ func (d Direction) Opposite() Direction {
 type Format struct {
 	PayloadType uint8 // of G.711
 	ALaw        bool  // A-law (PCMA), else µ-law (PCMU)
-	DTMF        uint8 // payload type of telephone-event/8000; 0: none, no key can be heard
+	DTMF        uint8 // payload type of telephone-event/8000; 0: none, keys are heard as sound
 	Offered     uint8 // the one of our own offer, where it is heard too; 0: none
 	Noise       uint8 // payload type of comfort noise where the other end gave it one; 0: none but 13
 	Short       int   // samples of a packet where maxptime allows no 160; 0: it does

@@ -25,7 +25,7 @@ type (
 // Methods lists what this server takes, as Allow says it (RFC 3261 §20.5).
 // UPDATE is absent on purpose: a PBX that wants session timers then refreshes
 // with re-INVITE, which needs nothing new.
-const Methods = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY"
+const Methods = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO"
 
 // Allowed says whether Methods names the method.
 func Allowed(method string) bool {

@@ -3,8 +3,6 @@ package trial
 import (
 	"context"
 	"fmt"
-	"mime"
-	"strings"
 	"time"
 
 	"releve"
@@ -42,7 +40,7 @@ func (t *trial) keys(ctx context.Context, main, standby *desk) {
 	tone, _ := media.KeyTone('9')
 	byEvent := pressed(ctx, came, '1', func(ctx context.Context) error { return caller.Press(ctx, '1') })
 	byInfo := pressed(ctx, came, '5', func(ctx context.Context) error {
-		_, err := caller.Info(ctx, dtmfRelay, info) // who refuses it may have told the reception all the same
+		_, err := caller.Info(ctx, phone.DTMFRelay, info) // who refuses it may have told the reception all the same
 		return err
 	})
 	byTone := pressed(ctx, came, '9', func(ctx context.Context) error { return caller.Play(ctx, tone) })
@@ -145,32 +143,11 @@ func (d *desk) listen(ctx context.Context, leg *phone.Leg, came chan<- heard) {
 	}
 }
 
-// A key within INFO, as telephones have long sent it; no RFC says so.
-const (
-	dtmfRelay = "application/dtmf-relay"
-	dtmf      = "application/dtmf"
-)
-
 func infoKey(key byte) []byte { return fmt.Appendf(nil, "Signal=%c\r\nDuration=160\r\n", key) }
-
-// keyOf reads a key from what INFO brings: "Signal= 5", or the key alone. 0: it is none.
-func keyOf(contentType string, body []byte) byte {
-	kind, _, _ := mime.ParseMediaType(contentType)
-	text := strings.TrimSpace(string(body))
-	if kind == dtmfRelay {
-		_, text, _ = strings.Cut(text, "=") // Signal is the first
-		text, _, _ = strings.Cut(text, "\n")
-		text = strings.TrimSpace(text)
-	}
-	if kind != dtmfRelay && kind != dtmf || len(text) != 1 {
-		return 0
-	}
-	return text[0]
-}
 
 // told takes what a call says by INFO.
 func (d *desk) told(contentType string, body []byte) (code int) {
-	key := keyOf(contentType, body)
+	key := phone.KeyOf(contentType, body)
 	if key == 0 {
 		return 415
 	}
