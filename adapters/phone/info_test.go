@@ -1,6 +1,7 @@
 package phone_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -75,4 +76,14 @@ func TestKeysByINFO(t *testing.T) {
 			t.Fatalf("no key, want %c", want)
 		}
 	}
+}
+
+func FuzzKeyOf(f *testing.F) {
+	f.Add(phone.DTMFRelay, []byte("Signal=5\r\nDuration=160\r\n"))
+	f.Add(phone.DTMF, []byte("11"))
+	f.Fuzz(func(t *testing.T, kind string, body []byte) {
+		if key := phone.KeyOf(kind, body); key != 0 && !strings.ContainsRune("0123456789*#ABCD", rune(key)) {
+			t.Errorf("%q %q is key %q", kind, body, key)
+		}
+	})
 }

@@ -79,6 +79,9 @@ func (s *Stream) fill(most int) (done chan struct{}, sends bool) {
 	defer s.mu.Unlock()
 	s.out.aim(s.source.destination())
 	s.out.seal = s.seals.out
+	if s.seals.anew {
+		s.seals.anew, s.out.header.SSRC = false, rand.Uint32() // RFC 3711 §9.1
+	}
 	if s.out.address == nil || !s.format.Direction.Sends() || s.format.Crypto.Suite != "" && s.out.seal == nil {
 		return nil, false
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
 
 	"releve"
@@ -101,8 +102,9 @@ func parseCrypto(value string) (Crypto, bool) {
 // Keyring holds the keys with which this end sends in one call, one for each suite: the same in all of its
 // descriptions, so that no end loses count of packets over one that is said again (RFC 4568 §7.1.4).
 type Keyring struct {
-	mu  sync.Mutex
-	own map[string]string
+	mu      sync.Mutex
+	own     map[string]string
+	adopted bool
 }
 
 // of is the key of a suite, drawn when it is first asked for.
@@ -134,6 +136,7 @@ func (k *Keyring) Adopt(described []byte) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.adopted = true
 	for _, m := range d.media {
 		for _, c := range m.cryptos {
 			k.keep(c.Suite, c.theirs)
@@ -146,11 +149,29 @@ func (k *Keyring) attribute(tag int, s suite) string {
 	return fmt.Sprintf("a=crypto:%d %s inline:%s\r\n", tag, s.name, base64.StdEncoding.EncodeToString([]byte(k.of(s))))
 }
 
+// goesOn says that the call was another server's before: its other end may have counted packets for long.
+func (k *Keyring) goesOn() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.adopted
+}
+
 // seals are the two ways of an encrypted call.
 type seals struct {
 	out *srtp.Context // of the engine's loop alone, once it is made
-	in  *srtp.Context // of the receiving goroutine alone
+	in  *srtp.Context
+	// looks is on how many packets it is still tried how often the other end's numbers have rolled over.
+	looks int
+	// anew says that out counts from its beginning: under a key that was used before, only another source may.
+	anew bool
 }
+
+// The numbers of packets roll over every 22 minutes, and how often they have is part of what proves one (RFC 3711 §3.3.1),
+// told nowhere. rollsMost is a day. looksMost bounds what strangers can have tried before the caller is heard.
+const (
+	rollsMost = 64
+	looksMost = 256
+)
 
 // replayWindow is how many packets back one may still come, once (RFC 3711 §3.3.2).
 const replayWindow = 128
@@ -163,35 +184,80 @@ func (k *Keyring) sealed(before seals, was, now Crypto) (seals, error) {
 	}
 	var err error
 	if before.out == nil || was.Suite != now.Suite {
+		before.anew = true
 		if before.out, err = s.context(k.of(s)); err != nil {
 			return seals{}, err
 		}
 	}
 	if before.in == nil || was.Suite != now.Suite || was.theirs != now.theirs {
+		if k.goesOn() && before.in == nil {
+			before.looks = looksMost
+		}
 		before.in, err = s.context(now.theirs, srtp.SRTPReplayProtection(replayWindow))
 	}
 	return before, err
+}
+
+// open gives what a packet of an encrypted call says. False: it is not of who has the key, or came before.
+func (s *seals) open(packet, into []byte, c Crypto) ([]byte, bool) {
+	if s.in == nil {
+		return nil, false
+	}
+	plain, err := s.in.DecryptRTP(into[:0], packet, nil)
+	if err != nil && s.looks > 0 {
+		s.looks--
+		if ahead := c.ahead(packet); ahead != nil {
+			s.in = ahead
+			plain, err = s.in.DecryptRTP(into[:0], packet, nil)
+		}
+	}
+	if err == nil {
+		s.looks = 0
+	}
+	return plain, err == nil
+}
+
+// ahead is a way in for a packet of somebody whose numbers have rolled over before he was heard here; nil: it is not his.
+func (c Crypto) ahead(packet []byte) *srtp.Context {
+	var header rtp.Header
+	s, known := suiteNamed(c.Suite)
+	if _, err := header.Unmarshal(packet); err != nil || !known {
+		return nil
+	}
+	from := func(rolls uint32) *srtp.Context {
+		in, err := s.context(c.theirs, srtp.SRTPReplayProtection(replayWindow))
+		if err != nil {
+			return nil
+		}
+		in.SetROC(header.SSRC, rolls)
+		return in
+	}
+	for rolls := uint32(1); rolls <= rollsMost; rolls++ {
+		in := from(rolls)
+		if in == nil {
+			return nil
+		}
+		if _, err := in.DecryptRTP(nil, packet, nil); err == nil {
+			return from(rolls) // in which this packet has not come yet
+		}
+	}
+	return nil
 }
 
 func (s suite) context(key string, options ...srtp.ContextOption) (*srtp.Context, error) {
 	return srtp.CreateContext([]byte(key[:s.key]), []byte(key[s.key:]), s.profile, options...)
 }
 
-// unseal gives the packet that was sent: as it is where the call is not encrypted. False: it is not of who has the key, or came before.
+// unseal gives the packet that was sent: as it is where the call is not encrypted. False: it is not the caller's.
 func (s *Stream) unseal(packet, into []byte) ([]byte, bool) {
 	s.mu.Lock()
-	encrypted, in := s.format.Crypto.Suite != "", s.seals.in
-	s.mu.Unlock()
-	if !encrypted {
+	defer s.mu.Unlock()
+	if s.format.Crypto.Suite == "" {
 		return packet, true
 	}
-	if in != nil {
-		if plain, err := in.DecryptRTP(into[:0], packet, nil); err == nil {
-			return plain, true
-		}
+	plain, proven := s.seals.open(packet, into, s.format.Crypto)
+	if !proven {
+		s.stats.Unproven++
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stats.Unproven++
-	return nil, false
+	return plain, proven
 }

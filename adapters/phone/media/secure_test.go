@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
 )
 
 // inline is a key of so many bytes, as a description writes it.
@@ -235,6 +236,117 @@ func TestAKeyIsAdopted(t *testing.T) {
 		t.Error("the heir has another key")
 	}
 	heir.Adopt([]byte("no description"))
+}
+
+// A caller whose numbers have rolled over is heard by the server that goes on with his call: it was told the key, and not how
+// often they have. What strangers send before him is tried for a while, and then no more.
+func TestACallerWhoHasTalkedForLongIsHeardByTheHeir(t *testing.T) {
+	for _, s := range suites {
+		for _, story := range []struct {
+			first       uint16
+			sent        int
+			heir, hears bool
+			strangers   int
+		}{
+			{0, 1000, true, true, 0}, {60000, 6000, true, true, 0}, {0, 3*65536 + 5, true, true, 20},
+			{60000, 6000, true, false, looksMost}, {60000, 6000, false, false, 0},
+		} {
+			n := story.first
+			from := func(key string) func() []byte {
+				with, err := s.context(key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return func() []byte { return sealedPacket(t, with, n) }
+			}
+			key := strings.Repeat("k", s.key+s.salt)
+			caller, stranger := from(key), from(strings.Repeat("x", s.key+s.salt))
+			for range story.sent {
+				caller()
+				n++
+			}
+			var keys Keyring
+			if story.heir {
+				keys.Adopt(offer("m=audio 4002 RTP/SAVP 8", "a=crypto:1 "+s.name+" "+inline(s.key+s.salt)))
+			}
+			agreed := Crypto{Suite: s.name, theirs: key}
+			way, err := keys.sealed(seals{}, Crypto{}, agreed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range story.strangers {
+				if _, ok := way.open(stranger(), nil, agreed); ok {
+					t.Fatal("a stranger is heard")
+				}
+			}
+			heard := 0
+			for range 100 {
+				packet := caller()
+				n++
+				if _, ok := way.open(packet, nil, agreed); ok {
+					heard++
+				}
+				if _, ok := way.open(packet, nil, agreed); ok {
+					t.Fatal("a packet is heard twice")
+				}
+			}
+			if heard == 100 != story.hears || heard%100 != 0 {
+				t.Errorf("%s, %+v: %d of 100 packets are heard", s.name, story, heard)
+			}
+		}
+	}
+}
+
+func sealedPacket(t *testing.T, with *srtp.Context, number uint16) []byte {
+	t.Helper()
+	plain, err := (&rtp.Packet{
+		Header:  rtp.Header{Version: rtpVersion, PayloadType: payloadPCMA, SequenceNumber: number, SSRC: 77},
+		Payload: make([]byte, packetSamples),
+	}).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := with.EncryptRTP(nil, plain, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealed
+}
+
+// Encryption that begins anew under a key that was used has another source: nothing is encrypted twice alike.
+func TestEncryptionThatBeginsAnewHasAnotherSource(t *testing.T) {
+	ours, theirs := whisper(t, suites[0])
+	eventually(t, "packets come", func() bool { return theirs.Stats().Received > 0 })
+	source := func() uint32 {
+		ours.mu.Lock()
+		defer ours.mu.Unlock()
+		return ours.out.header.SSRC
+	}
+	before, encrypted, plain := source(), ours.format, ours.format
+	plain.Crypto = Crypto{}
+	at := theirs.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	for _, f := range []Format{encrypted, plain, encrypted} {
+		ours.Agree(at, f)
+	}
+	eventually(t, "another source", func() bool { return source() != before })
+}
+
+func FuzzUnseal(f *testing.F) {
+	f.Add([]byte{0x80, 8, 0, 1, 0, 0, 0, 1, 0, 0, 0, 77, 1, 2, 3})
+	f.Add([]byte{0x9f, 8, 0, 1, 0, 0, 0, 1, 0, 0, 0, 77, 0xbe, 0xde, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		for _, s := range suites {
+			agreed := Crypto{Suite: s.name, theirs: strings.Repeat("k", s.key+s.salt)}
+			keys := Keyring{adopted: true}
+			way, err := keys.sealed(seals{}, Crypto{}, agreed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, ok := way.open(packet, make([]byte, largestPacket), agreed); ok {
+				t.Errorf("%s believes %x", s.name, packet)
+			}
+		}
+	})
 }
 
 func FuzzParseCrypto(f *testing.F) {

@@ -39,7 +39,7 @@ type Stream struct {
 	readers  sync.WaitGroup // the receiving goroutines
 	keys     Keyring
 	out      outgoing // of the engine's loop alone
-	in       incoming // of the receiving goroutine alone
+	in       incoming // of the receiving goroutine; its presses are locked
 
 	mu        sync.Mutex
 	speaks    bool // the engine's loop has it
